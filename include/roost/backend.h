@@ -1,0 +1,218 @@
+// include/roost/backend.h - what a driver adapter must do: Backend opens, Connection lives in a slot.
+//
+// An application uses the first half of Connection (Prepare, Run, Begin, Seal) through its Lease. The
+// pool uses the second half. A new database needs these two classes and a Statement; tests/contract
+// is the suite that it has to pass.
+//
+// Threads:  a Backend may be asked to open from several threads at once; a Connection belongs to one
+//           thread at a time: the holder of its slot
+// Blocks:   Open, Ping, Reset, Upkeep, and statements, up to their deadline; the others never
+// Memory:   a Connection is constructed in memory that the pool owns (ConnectionMemory), with its
+//           statement cache; what the driver takes for itself is the driver's
+// Errors:   the table of codes in lease.h
+#ifndef ROOST_BACKEND_H_
+#define ROOST_BACKEND_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "roost/deadline.h"
+#include "roost/platform.h"
+#include "roost/statement.h"
+
+namespace roost {
+
+// What a caller is going to do, declared at acquire; chooses the lane.
+enum class Intent : uint8_t { kRead, kWrite };
+inline constexpr Intent kRead = Intent::kRead;
+inline constexpr Intent kWrite = Intent::kWrite;
+
+// What a slot's connection is for.
+enum class Role : uint8_t {
+  kAny,     // reads and writes
+  kWriter,  // the one that writes, where readers are apart
+  kReader,  // cannot write
+};
+
+// How a pool over this backend divides its slots.
+enum class LanePlan : uint8_t {
+  kOne,               // every connection is like the other
+  kWriterAndReaders,  // slot 0 writes, the others read (one slot alone does both)
+};
+
+// What is known about the life of a connection without asking the server.
+enum class Liveness : uint8_t {
+  kAlive,
+  kDead,
+  kUnknown,  // only a round trip tells
+};
+
+// What an error said about this connection and its siblings.
+enum class Verdict : uint8_t {
+  kUsable,           // nothing: the error was about the statement
+  kDead,             // this connection must not be used again
+  kDeadSuspectOlder, // and all that were opened before now have to prove that they live
+  kDeadAndOlderToo,  // and so are all that were opened before now
+};
+
+// How much of a connection its last user has left behind.
+enum class Tidiness : uint8_t {
+  kClean,   // nothing: lend it again
+  kDirty,   // Reset() can undo it
+  kBroken,  // close it
+};
+
+// Memory for one connection and its statement cache, in the pool. Aligned to std::max_align_t.
+struct ConnectionMemory {
+  std::byte* data = nullptr;
+  size_t bytes = 0;
+  int statements = 0;  // capacity of the statement cache, 1 to 256
+};
+
+struct OpenRequest {
+  Role role = Role::kAny;
+  ConnectionMemory memory;
+  Platform* platform = nullptr;
+  Deadline deadline;
+};
+
+// The driver's own handle after Lease::Detach, now the caller's to close.
+struct NativeHandle {
+  void* handle = nullptr;
+};
+
+class Connection {
+ public:
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // ---- For the holder of a lease ----
+
+  // The prepared form of `sql`, from the connection's cache, else from the database. Owned by the
+  // connection; valid until the lease ends or until more other statements than the cache holds have
+  // been prepared since. kInvalidArgument: the SQL is wrong. kResourceExhausted: every cached statement
+  // is being read at this moment. Cost when cached: a search of the cache by hash.
+  virtual absl::StatusOr<Statement*> Prepare(const Sql& sql) = 0;
+  // Prepare, bind, run; rows, if any, are thrown away.
+  template <class... Args>
+  absl::Status Run(const Sql& sql, const Args&... args) {
+    absl::StatusOr<Statement*> statement = Prepare(sql);
+    if (!statement.ok()) return statement.status();
+    return (*statement)->Run(args...);
+  }
+  // Runs one or more statements that are not worth keeping (a schema), separated by semicolons.
+  virtual absl::Status RunScript(std::string_view sql) = 0;
+
+  // Begins a transaction: one that will write where the connection may, else a stable snapshot to read.
+  // kFailedPrecondition when one is open already.
+  absl::StatusOr<Transaction> Begin(Durability durability = Durability::kDefault);
+  // Makes everything committed so far survive a power cut. REQUIRES: no open transaction.
+  virtual absl::Status Seal() = 0;
+
+  // The driver's handle, for what this interface does not offer. Still owned by the connection. From
+  // now on the pool trusts no memory of ours about it: at return the driver itself is asked.
+  void* Raw() {
+    marks_ |= kMarkRaw;
+    return RawHandle();
+  }
+
+  // By when statements have to end. Set at acquire to the lease's deadline.
+  Deadline deadline() const { return deadline_; }
+  void set_deadline(Deadline deadline) { deadline_ = deadline; }
+
+  // ---- For the pool ----
+
+  // Nothing was done that could leave anything behind: the next holder can have it. No call, no I/O.
+  bool Untouched() const { return marks_ == 0; }
+  // Asks the driver (never the server) what the last user left behind. Cost: tens of ns.
+  virtual Tidiness Inspect() = 0;
+  // Undoes what Inspect called dirty. An error: close the connection.
+  virtual absl::Status Reset(Deadline deadline) = 0;
+  // What can be known for nothing. Cost: at most one system call that does not wait.
+  virtual Liveness Probe() = 0;
+  // One round trip that proves the connection. An error: close it.
+  virtual absl::Status Ping(Deadline deadline) = 0;
+  // Work for a quiet moment while the connection is idle: checkpoint, give memory back, keep the link
+  // alive. An error: close it.
+  virtual absl::Status Upkeep(Deadline deadline) = 0;
+  // Tells whether Upkeep is wanted now, before the connection is lent again. No I/O.
+  virtual bool WantsUpkeep() const { return false; }
+  // What the errors since the last reset mean.
+  Verdict verdict() const { return verdict_; }
+
+  // Ends the connection: closes it at the database. The pool then calls the destructor.
+  virtual void Close() = 0;
+  // Forgets the driver's handle without touching the server or a file: after fork, in the child.
+  virtual void Abandon() = 0;
+  // Gives the driver's handle away, without our hooks and statements. The pool then calls the
+  // destructor, not Close.
+  virtual NativeHandle Detach() = 0;
+
+  virtual ~Connection() = default;
+
+ protected:
+  Connection() = default;
+
+  // Why a connection cannot be lent again without a look. Backends set them as things happen.
+  enum Mark : uint8_t {
+    kMarkTransaction = 1,  // a transaction is open
+    kMarkReading = 2,      // a statement has been started and not finished
+    kMarkTainted = 4,      // session state was changed (a pragma, a temporary table, SET, ...)
+    kMarkRaw = 8,          // the raw handle was taken
+    kMarkError = 16,       // an error with a verdict other than kUsable
+    kMarkUpkeep = 32,      // Upkeep is wanted before the next user
+  };
+  void Mark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ | mark); }
+  void Unmark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ & ~mark); }
+  bool IsMarked(enum Mark mark) const { return (marks_ & mark) != 0; }
+  void ClearMarks() {
+    marks_ = 0;
+    verdict_ = Verdict::kUsable;
+  }
+  // Keeps the worst verdict.
+  void Condemn(Verdict verdict) {
+    if (verdict > verdict_) verdict_ = verdict;
+    if (verdict_ != Verdict::kUsable) Mark(kMarkError);
+  }
+
+ private:
+  friend class Transaction;
+  virtual absl::Status BeginTransaction(Durability durability) = 0;
+  virtual absl::Status CommitTransaction() = 0;
+  virtual absl::Status RollbackTransaction() = 0;
+  virtual void* RawHandle() = 0;
+
+  uint8_t marks_ = 0;
+  Verdict verdict_ = Verdict::kUsable;
+  Deadline deadline_ = Deadline::Never();
+};
+
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  // "sqlite", "postgresql", ...
+  virtual std::string_view kind() const = 0;
+  // What it connects to, fit for a log: a path, a host. Never a password.
+  virtual std::string_view target() const = 0;
+  virtual LanePlan lanes() const = 0;
+  // Bytes of memory a connection needs with a cache of `statements`. Constant.
+  virtual size_t ConnectionBytes(int statements) const = 0;
+
+  // Opens a connection that is ready for use, constructed in `request.memory`; on error the memory is
+  // free again. kUnavailable and other codes that pass by themselves make the pool retry with growing
+  // pauses; kInvalidArgument, kNotFound, kPermissionDenied, kUnauthenticated, kFailedPrecondition and
+  // kDataLoss need a person: the pool retries at its longest pause.
+  virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
+};
+
+}  // namespace roost
+
+#endif  // ROOST_BACKEND_H_

@@ -1,0 +1,61 @@
+// include/roost/housekeeper.h - one optional thread that keeps house for several pools.
+//
+// A firmware with a loop of its own calls Pool::Tick there and needs none of this.
+//
+// Threads:  Add, Start, Stop from one thread; the housekeeper's own thread calls Tick
+// Blocks:   Stop, until the Tick that is under way has ended
+// Memory:   fixed; Start makes one thread
+// Errors:   aborts with a sentence when more than kMaxPools are added
+// Example:
+//   roost::Housekeeper keeper;
+//   keeper.Add(local); keeper.Add(remote);
+//   keeper.Start();
+#ifndef ROOST_HOUSEKEEPER_H_
+#define ROOST_HOUSEKEEPER_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "roost/platform.h"
+#include "roost/pool.h"
+
+namespace roost {
+
+class Housekeeper {
+ public:
+  static constexpr int kMaxPools = 8;
+
+  // REQUIRES: `platform` outlives this; null: NativePlatform().
+  explicit Housekeeper(Platform* platform = nullptr);
+  ~Housekeeper();  // stops
+  Housekeeper(const Housekeeper&) = delete;
+  Housekeeper& operator=(const Housekeeper&) = delete;
+
+  // REQUIRES: not started; `pool` outlives this or the call of Stop.
+  void Add(Pool& pool);
+  // Starts the thread. The signal mask is inherited: block signals before, if another thread handles them.
+  void Start();
+  // Ends and joins it. May be called twice.
+  void Stop();
+
+  // What the thread does, for a program that has a thread to give: returns after Stop was called from
+  // another thread.
+  void Run();
+  // Has the thread look at once. Pools call it when there is work. Never blocks.
+  void Wake();
+
+ private:
+  Platform& platform_;
+  std::array<Pool*, kMaxPools> pools_{};
+  int count_ = 0;
+  std::atomic<uint32_t> calls_{0};  // grows with every Wake; what the thread sleeps on
+  std::atomic<bool> stopping_{false};
+  alignas(void*) std::byte thread_[sizeof(void*)];  // std::thread, when started
+  bool started_ = false;
+};
+
+}  // namespace roost
+
+#endif  // ROOST_HOUSEKEEPER_H_

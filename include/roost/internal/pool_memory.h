@@ -1,0 +1,49 @@
+// include/roost/internal/pool_memory.h - the storage that PoolFor adds to Pool. No logic.
+//
+// The sizes below are upper bounds for what src/pool and the backends place here; each is asserted
+// where the real type is known.
+#ifndef ROOST_INTERNAL_POOL_MEMORY_H_
+#define ROOST_INTERNAL_POOL_MEMORY_H_
+
+#include <cstddef>
+
+namespace roost::internal {
+
+class PoolState;
+
+inline constexpr size_t kPoolStateBytes = 2560;
+inline constexpr size_t kSlotBytes = 192;
+// A connection without its statement cache, and one entry of that cache, of the largest backend.
+inline constexpr size_t kConnectionBytes = 512;
+inline constexpr size_t kStatementBytes = 160;
+
+constexpr size_t ConnectionBytesFor(int statements) {
+  return kConnectionBytes + kStatementBytes * static_cast<size_t>(statements);
+}
+
+struct PoolMemoryView {
+  std::byte* state;
+  std::byte* slots;        // capacity * kSlotBytes
+  std::byte* connections;  // capacity * connection_bytes
+  size_t connection_bytes;
+  int capacity;
+};
+
+template <int kCapacity, int kStatements>
+class PoolMemory {
+ protected:
+  PoolMemoryView View() {
+    return {state_, slots_, connections_, ConnectionBytesFor(kStatements), kCapacity};
+  }
+
+ private:
+  static constexpr size_t kCount = kCapacity > 0 ? static_cast<size_t>(kCapacity) : 1;
+  static constexpr size_t kConnection = ConnectionBytesFor(kStatements > 0 ? kStatements : 1);
+  alignas(64) std::byte state_[kPoolStateBytes];
+  alignas(64) std::byte slots_[kCount * kSlotBytes];
+  alignas(std::max_align_t) std::byte connections_[kCount * kConnection];
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_INTERNAL_POOL_MEMORY_H_

@@ -1,0 +1,114 @@
+// include/roost/lease.h - a caller's exclusive, self-returning right to one connection.
+//
+// Pool::Acquire gives one; its end (destructor, Return, or being assigned over) gives the connection
+// back. It cannot be copied. Keep it as short as the work: capacity is small on purpose.
+//
+// What a status of roostpool asks the caller to do:
+//
+//   code                 means                                          do
+//   kDeadlineExceeded    none came free in time, or the statement       keep the data, try at the next
+//                        ran into its deadline                          reading
+//   kResourceExhausted   the line of waiters is full, or a bound on     shed load now
+//                        memory or card space is reached
+//   kUnavailable         the database is away                           keep the data, retry later
+//   kAborted             the transaction lost a race                    run the whole transaction again
+//   kDataLoss            the database is damaged                        alarm
+//   kUnknown             the outcome of a commit is unknown             retry only what is idempotent
+//   kFailedPrecondition  pool closed, child after fork, read-only       stop asking; read the message
+//                        card, a wait that could only deadlock
+//   kInvalidArgument     the caller's SQL or binding                    fix the program
+//   kAlreadyExists       a constraint of the schema said no             the row is there, or is wrong
+//   kCancelled           the caller cancelled                           nothing
+//
+// Threads:  one thread at a time; moving it to another is allowed (see Untie)
+// Blocks:   its end may reset or close the connection when its user left something behind
+// Memory:   24 bytes; no heap
+// Errors:   none; use after return aborts with a sentence
+// Example:
+//   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
+//   if (!lease.ok()) return lease.status();
+//   return lease->Run(kInsert, node, taken, level);
+#ifndef ROOST_LEASE_H_
+#define ROOST_LEASE_H_
+
+#include <cstdint>
+#include <utility>
+
+#include "roost/backend.h"
+#include "roost/internal/check.h"
+
+namespace roost {
+
+// A place in the source, filled in by the compiler where a default argument says Here().
+struct SourceLine {
+  const char* file = "";
+  int line = 0;
+  static constexpr SourceLine Here(const char* file = __builtin_FILE(),
+                                   int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+class Pool;
+namespace internal {
+class PoolState;
+}
+
+class [[nodiscard]] Lease {
+ public:
+  // Holds nothing.
+  Lease() = default;
+  Lease(Lease&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)),
+        connection_(std::exchange(other.connection_, nullptr)),
+        slot_(other.slot_) {}
+  Lease& operator=(Lease&& other) noexcept {
+    if (this != &other) {
+      Return();
+      state_ = std::exchange(other.state_, nullptr);
+      connection_ = std::exchange(other.connection_, nullptr);
+      slot_ = other.slot_;
+    }
+    return *this;
+  }
+  ~Lease() { Return(); }
+
+  explicit operator bool() const { return connection_ != nullptr; }
+  // REQUIRES: holds a connection.
+  Connection* operator->() const {
+    ROOST_CHECK(connection_ != nullptr, "a lease was used after it was returned or moved from");
+    return connection_;
+  }
+  Connection& operator*() const { return *operator->(); }
+  // Which slot of the pool it is, 0 to capacity - 1. For logs.
+  int slot() const { return slot_; }
+
+  // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
+  // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
+  void Return() {
+    if (state_ != nullptr) DoReturn();
+  }
+  // Gives it back to be closed, not lent again: its user knows that it is no good.
+  void Discard();
+  // Takes the connection out of the pool: the slot is free for a new one, the driver's handle is the
+  // caller's to close. REQUIRES: holds a connection.
+  NativeHandle Detach();
+
+  // Says that the thread that acquired this lease no longer stands for it (it was given to another).
+  // Without it, a second Acquire of that thread may be taken for a wait that can only deadlock.
+  void Untie();
+
+ private:
+  friend class internal::PoolState;
+  Lease(internal::PoolState* state, Connection* connection, int slot)
+      : state_(state), connection_(connection), slot_(slot) {}
+  void DoReturn();
+
+  internal::PoolState* state_ = nullptr;
+  Connection* connection_ = nullptr;
+  int slot_ = -1;
+};
+
+}  // namespace roost
+
+#endif  // ROOST_LEASE_H_

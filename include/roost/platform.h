@@ -1,0 +1,68 @@
+// include/roost/platform.h - what roostpool needs from the machine: time, waiting, chance, identity.
+//
+// A port implements this one class; platform/README.md is the form to fill in and platform/template/
+// the file to copy. Tests use a fake whose clock is turned by hand. An application that runs on Linux
+// never names it: pools use NativePlatform() unless told otherwise.
+//
+// Threads:  every function may be called from every thread at once
+// Blocks:   Wait and WaitForDescriptor, up to their deadline; the others never
+// Memory:   none
+// Errors:   none of the functions fails; see each
+#ifndef ROOST_PLATFORM_H_
+#define ROOST_PLATFORM_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "roost/deadline.h"
+
+namespace roost {
+
+// What to wait for on a descriptor, and what was seen.
+struct IoEvents {
+  bool readable = false;
+  bool writable = false;
+  bool hung_up = false;  // peer closed, or error; always watched, never has to be asked for
+  constexpr bool any() const { return readable || writable || hung_up; }
+};
+
+class Platform {
+ public:
+  Platform() = default;
+  Platform(const Platform&) = delete;
+  Platform& operator=(const Platform&) = delete;
+  virtual ~Platform() = default;
+
+  // The monotonic clock, exact. Never goes back. Cost on Linux: 20 to 50 ns.
+  virtual TimePoint Now() = 0;
+  // The same clock, at most one scheduler tick (10 ms) behind Now(). Cost on Linux: 5 to 10 ns.
+  virtual TimePoint CoarseNow() = 0;
+  // Microseconds since 1970 UTC by the wall clock, which may jump. Only for stamping readings.
+  virtual int64_t UnixMicros() = 0;
+
+  // Sleeps while `word` holds `value`, until somebody calls Wake with its address, or `deadline`.
+  // May return early for no reason: the caller looks at the word again. Returns false only when the
+  // deadline passed.
+  virtual bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) = 0;
+  // Wakes every thread that sleeps on `word`. The word itself is not read, so that it may be gone by
+  // now (a node on a stack that has been left).
+  virtual void Wake(const std::atomic<uint32_t>* word) = 0;
+
+  // Waits until `fd` is ready for one of `wanted`, is hung up, or the deadline passes (then nothing
+  // is set). A deadline that has passed asks without waiting.
+  virtual IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) = 0;
+
+  // 32 random bits; good enough to spread load, not to make keys.
+  virtual uint32_t Random() = 0;
+  // Identifies the calling thread while it lives. Never 0. Cost: a few ns.
+  virtual uint64_t ThreadId() = 0;
+  // Grows by one in every child of fork(), so that a pool notices that it was inherited.
+  virtual uint32_t ForkGeneration() = 0;
+};
+
+// The platform roostpool was built for. It keeps no state but the count of forks.
+Platform& NativePlatform();
+
+}  // namespace roost
+
+#endif  // ROOST_PLATFORM_H_

@@ -1,0 +1,93 @@
+// include/roost/sqlite.h - SQLite as a backend: one writer, readers that cannot write, sealed batches.
+//
+// A pool of size N and overflow M over this backend has one writer slot, N - 1 kept readers and M
+// overflow readers; a pool of size 1 without overflow has one connection that does both. Writers stand in the pool's line instead of
+// polling a lock, so "database is locked" does not reach a caller.
+//
+// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
+// Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long statements
+// Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the options
+// Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)
+// Example:
+//   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db",
+//                                 .schema = "CREATE TABLE IF NOT EXISTS reading(...)"});
+#ifndef ROOST_SQLITE_H_
+#define ROOST_SQLITE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+#include "roost/internal/mutex.h"
+
+struct sqlite3;
+
+namespace roost {
+
+// What a plain commit promises about a power cut. Neither can corrupt the database.
+enum class SqliteDurability : uint8_t {
+  kBatch,   // synchronous=NORMAL: the commits since the last seal or checkpoint may be lost (some 30 s)
+  kCommit,  // synchronous=FULL: nothing; costs one sync of the card for each commit
+};
+
+struct SqliteOptions {
+  // The database file, or ":memory:" for a database that lives as long as a connection to it and is
+  // shared by the connections of this backend. REQUIRES: an absolute path, or relative to a working
+  // directory that does not change. Symbolic links are refused.
+  std::string path;
+  // Run once, before the first connection is lent, in one transaction, by the connection that may
+  // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
+  std::string schema;
+  SqliteDurability durability = SqliteDurability::kBatch;
+  // Opens without the right to write, also for the writer. The file has to exist.
+  bool read_only = false;
+  // Page cache of each connection, in KiB. 16 to 65536.
+  int cache_kib = 256;
+  // The log is checkpointed at upkeep from this size on, and cut back to nothing above twice of it, in
+  // pages (4 KiB). 1 to 65536.
+  int checkpoint_pages = 256;
+  // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still work.
+  // 0: none.
+  int64_t max_kib = 0;
+  // Longest value, in bytes; longer ones are refused. 1 KiB to 1 GiB.
+  int max_value_bytes = 1 << 20;
+  // A SQLite VFS by name, for tests and special storage. Empty: the default one.
+  std::string vfs;
+};
+
+class SqliteBackend : public Backend {
+ public:
+  // Wrong options show at the first Open, as kInvalidArgument with a sentence.
+  explicit SqliteBackend(SqliteOptions options);
+  ~SqliteBackend() override;
+
+  std::string_view kind() const override { return "sqlite"; }
+  std::string_view target() const override { return options_.path; }
+  LanePlan lanes() const override { return LanePlan::kWriterAndReaders; }
+  size_t ConnectionBytes(int statements) const override;
+  absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
+
+  const SqliteOptions& options() const { return options_; }
+
+ private:
+  absl::Status Bootstrap(const OpenRequest& request);
+
+  const SqliteOptions options_;
+  internal::Mutex bootstrap_mu_;
+  bool bootstrapped_ ABSL_GUARDED_BY(bootstrap_mu_) = false;
+  sqlite3* anchor_ ABSL_GUARDED_BY(bootstrap_mu_) = nullptr;  // keeps an in-memory database alive
+};
+
+// The driver's handle of a connection of this backend; see Connection::Raw.
+// REQUIRES: `connection` was opened by a SqliteBackend.
+sqlite3* SqliteHandle(Connection& connection);
+
+// SQLite's extended result code behind a status of this backend (517: SQLITE_BUSY_SNAPSHOT); 0 when
+// there is none.
+int SqliteCode(const absl::Status& status);
+
+}  // namespace roost
+
+#endif  // ROOST_SQLITE_H_

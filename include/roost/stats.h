@@ -1,0 +1,109 @@
+// include/roost/stats.h - what a pool is doing and has done: one consistent snapshot.
+//
+// Threads:  values; Pool::stats() may be called from any thread
+// Blocks:   for the pool's lock, which is never held across I/O
+// Memory:   about 1 KB, on the caller's stack
+// Errors:   none; counters do not wrap in a node's life (64 bits)
+#ifndef ROOST_STATS_H_
+#define ROOST_STATS_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "roost/deadline.h"
+#include "roost/observer.h"
+
+namespace roost {
+
+// Counts of durations in buckets whose bounds double: bucket 0 counts below 1 us, bucket i below 2^i us,
+// the last everything from 2^(kBuckets-2) us (4.2 s) up.
+class Histogram {
+ public:
+  static constexpr int kBuckets = 24;
+  // Upper bound of bucket i (exclusive). The last has none: Duration::max().
+  static constexpr Duration Bound(int bucket) {
+    return bucket >= kBuckets - 1 ? Duration::max() : std::chrono::microseconds(int64_t{1} << bucket);
+  }
+  static constexpr int BucketOf(Duration span) {
+    const uint64_t us = span.count() <= 0 ? 0 : static_cast<uint64_t>(span.count()) / 1000;
+    const int bits = us == 0 ? 0 : 64 - __builtin_clzll(us);
+    return bits < kBuckets ? bits : kBuckets - 1;
+  }
+  void Add(Duration span) {
+    ++counts_[static_cast<size_t>(BucketOf(span))];
+    ++total_;
+    sum_ += span;
+    if (span > max_) max_ = span;
+  }
+  uint64_t count(int bucket) const { return counts_[static_cast<size_t>(bucket)]; }
+  uint64_t total() const { return total_; }
+  Duration sum() const { return sum_; }
+  Duration max() const { return max_; }
+  // The smallest bucket bound that `share` (0 to 1) of the spans stay below, but not above max().
+  // Zero when there are none.
+  Duration Percentile(double share) const;
+
+ private:
+  std::array<uint64_t, kBuckets> counts_{};
+  uint64_t total_ = 0;
+  Duration sum_{};
+  Duration max_{};
+};
+
+struct Stats {
+  // Shape: constant.
+  int pool_size = 0;
+  int max_overflow = 0;
+  int capacity = 0;  // pool_size + max_overflow
+
+  // Now. idle + in_use + busy <= capacity.
+  int open = 0;             // physical connections that exist: idle, in use, being pinged, reset or closed
+  int idle = 0;
+  int in_use = 0;           // lent
+  int busy = 0;             // being opened, pinged, reset or closed by the pool
+  int overflow_in_use = 0;  // open connections above pool_size, never below 0
+  int waiting = 0;          // callers in line
+  Duration longest_hold{};  // of the leases that are out now
+  bool away = false;        // the last attempts to open failed
+  bool paused = false;
+  bool closed = false;
+
+  // Since the pool was made.
+  int peak_in_use = 0;
+  int peak_waiting = 0;
+  uint64_t checkouts = 0;      // leases given
+  uint64_t waited = 0;         // of these, after standing in line
+  uint64_t handed_off = 0;     // of these, straight from another holder
+  uint64_t timeouts = 0;       // refused because the deadline passed
+  uint64_t refused_full = 0;   // because the line was full
+  uint64_t refused_away = 0;   // because the database is away
+  uint64_t refused_closed = 0; // because the pool is closed, or was inherited by fork
+  uint64_t refused_nested = 0; // because the wait could only have deadlocked
+  uint64_t cancelled = 0;
+  uint64_t opens = 0;
+  uint64_t open_failures = 0;
+  uint64_t pings = 0;
+  uint64_t ping_failures = 0;
+  uint64_t resets = 0;         // that had something to undo
+  uint64_t reset_failures = 0;
+  uint64_t upkeeps = 0;
+  uint64_t recycles = 0;
+  uint64_t invalidations = 0;  // connections found unusable
+  uint64_t detaches = 0;
+  uint64_t leaks = 0;
+  std::array<uint64_t, kCloseReasons> closes{};  // by CloseReason
+
+  Histogram wait;  // from the call of Acquire to the lease, for every lease given
+  Histogram hold;  // from the lease to its return
+};
+
+// SQLAlchemy's pool.status(), word for word, with its numbers:
+// "Pool size: 2  Connections in pool: 1 Current Overflow: -1 Current Checked out connections: 0".
+// Writes into `out`, cut to fit, and returns the text there.
+std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out);
+
+}  // namespace roost
+
+#endif  // ROOST_STATS_H_
