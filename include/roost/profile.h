@@ -2,8 +2,7 @@
 //
 // A profile is a type of static constants. A firmware's own is a struct of a few lines that derives
 // from one of these and shadows what differs; what cannot work stops the build with a sentence. The
-// build chooses one as roost::SelectedProfile (CMake: -DROOST_PROFILE=raspberry_pi, or a struct of your
-// own with -DROOST_PROFILE_HEADER=/path/to/node.h -DROOST_PROFILE=my::Node).
+// build chooses one as roost::SelectedProfile: see selected_profile.h.
 //
 // Threads:  constants
 // Blocks:   never
@@ -323,16 +322,5 @@ constexpr PoolSettings SettingsOf() {
 }
 
 }  // namespace roost
-
-// The build's choice. Both macros come from CMake with roost::roost; see the first lines.
-#ifdef ROOST_PROFILE_HEADER
-#include ROOST_PROFILE_HEADER
-#endif
-#ifdef ROOST_PROFILE_STRUCT
-namespace roost {
-using SelectedProfile = ROOST_PROFILE_STRUCT;
-static_assert(CheckProfile<SelectedProfile>());
-}  // namespace roost
-#endif
 
 #endif  // ROOST_PROFILE_H_
