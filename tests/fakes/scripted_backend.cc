@@ -419,6 +419,15 @@ void ScriptedConnection::EndTransaction(bool keep) {
   if (!keep && backend_.rows_.size() > rows_at_begin_) backend_.rows_.resize(rows_at_begin_);
 }
 
+void ScriptedConnection::Reading(int change) {
+  reading_ += change;
+  if (reading_ > 0) {
+    Mark(kMarkReading);
+  } else {
+    Unmark(kMarkReading);
+  }
+}
+
 void ScriptedConnection::FinishAll() {
   for (int i = 0; i < statement_count_; ++i) statements_[i].Finish();
 }
@@ -468,7 +477,7 @@ absl::Status ScriptedStatement::Start(std::span<const Value> values) {
   if (absl::Status status = connection_->Use(Call::kExecute); !status.ok()) return status;
   row_ = -1;
   reading_ = true;
-  connection_->Mark(Connection::kMarkReading);
+  connection_->Reading(+1);
   return absl::OkStatus();
 }
 
@@ -481,7 +490,7 @@ absl::StatusOr<bool> ScriptedStatement::Step() {
 void ScriptedStatement::Finish() {
   if (!reading_) return;
   reading_ = false;
-  connection_->Unmark(Connection::kMarkReading);
+  connection_->Reading(-1);
 }
 
 int ScriptedStatement::columns() const {

@@ -254,11 +254,13 @@ class ScriptedConnection : public Connection {
   ScriptedStatement* LeastUsed();
   void EndTransaction(bool keep);
   void FinishAll();
+  void Reading(int change);
 
   ScriptedBackend& backend_;
   ScriptedStatement* const statements_;  // in the pool's memory, behind this
   const int serial_;
   const int statement_count_;
+  int reading_ = 0;
   uint64_t uses_ = 0;
   size_t rows_at_begin_ = 0;
   const Role role_;
