@@ -1,0 +1,605 @@
+// lane_core.cc - the state machine of a lane. See lane_core.h and the table in src/README.md.
+
+#include "core/lane_core.h"
+
+#include <algorithm>
+
+#include "roost/internal/check.h"
+
+namespace roost::core {
+namespace {
+
+size_t Index(SlotState state) { return static_cast<size_t>(state); }
+
+TimePoint Later(TimePoint moment, Duration span) {
+  return Deadline::After(moment, span).time();
+}
+
+}  // namespace
+
+std::string_view Name(SlotState state) {
+  switch (state) {
+    case SlotState::kEmpty:
+      return "empty";
+    case SlotState::kOpening:
+      return "opening";
+    case SlotState::kBackingOff:
+      return "backing off";
+    case SlotState::kIdle:
+      return "idle";
+    case SlotState::kPinging:
+      return "pinging";
+    case SlotState::kLeased:
+      return "leased";
+    case SlotState::kResetting:
+      return "resetting";
+    case SlotState::kClosing:
+      return "closing";
+  }
+  return "?";
+}
+
+void LaneCore::Init(const LaneSettings& settings, std::span<Slot> slots) {
+  settings_ = settings;
+  slots_ = slots;
+  counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
+}
+
+// ---- One writer of a slot's state, and what follows from it ----------------------------------------
+
+void LaneCore::SetState(uint8_t slot, SlotState state) {
+  Slot& s = slots_[slot];
+  --counts_[Index(s.state)];
+  s.state = state;
+  ++counts_[Index(state)];
+}
+
+// The idle list is ordered by `rested`, the latest on top, so that upkeep does not change who is lent next.
+void LaneCore::PushIdle(uint8_t slot) {
+  SetState(slot, SlotState::kIdle);
+  uint8_t above = kNoSlot;
+  uint8_t below = idle_top_;
+  while (below != kNoSlot && slots_[below].rested > slots_[slot].rested) {
+    above = below;
+    below = slots_[below].idle_below;
+  }
+  slots_[slot].idle_above = above;
+  slots_[slot].idle_below = below;
+  (above == kNoSlot ? idle_top_ : slots_[above].idle_below) = slot;
+  if (below != kNoSlot) slots_[below].idle_above = slot;
+}
+
+void LaneCore::RemoveIdle(uint8_t slot) {
+  Slot& s = slots_[slot];
+  (s.idle_above == kNoSlot ? idle_top_ : slots_[s.idle_above].idle_below) = s.idle_below;
+  if (s.idle_below != kNoSlot) slots_[s.idle_below].idle_above = s.idle_above;
+  s.idle_above = s.idle_below = kNoSlot;
+  if (s.lingers) --lingering_;
+  s.lingers = false;
+}
+
+void LaneCore::Lend(uint8_t slot, uint64_t thread, SourceLine where, TimePoint now) {
+  Slot& s = slots_[slot];
+  SetState(slot, SlotState::kLeased);
+  s.fresh = false;
+  s.lent = now;
+  s.holder = thread;
+  s.where = where;
+  s.leak_reported = false;
+  ++granted_;
+}
+
+void LaneCore::Empty(uint8_t slot) {
+  SetState(slot, SlotState::kEmpty);
+  Slot& s = slots_[slot];
+  s.evict = CloseReason::kNone;
+  s.suspect = s.fresh = false;
+  s.holder = 0;
+}
+
+// ---- What is known of a connection ------------------------------------------------------------------
+
+int LaneCore::Live() const {
+  return count(SlotState::kIdle) + count(SlotState::kPinging) + count(SlotState::kLeased) +
+         count(SlotState::kResetting);
+}
+
+int LaneCore::open() const { return Live() + count(SlotState::kClosing); }
+
+int LaneCore::Coming() const {
+  return count(SlotState::kOpening) + count(SlotState::kPinging) + count(SlotState::kResetting);
+}
+
+CloseReason LaneCore::WhyStale(const Slot& slot, TimePoint now) const {
+  if (closed_) return CloseReason::kPoolClosed;
+  if (slot.evict != CloseReason::kNone) return slot.evict;
+  return now > slot.expires ? CloseReason::kRecycled : CloseReason::kNone;
+}
+
+bool LaneCore::NeedsPing(const Slot& slot, TimePoint now) const {
+  if (slot.suspect) return true;
+  if (slot.fresh) return false;
+  switch (settings_.pre_ping) {
+    case PrePing::kNever:
+      return false;
+    case PrePing::kAlways:
+      return true;
+    case PrePing::kAfterIdle:
+      return now - slot.tended >= settings_.ping_after;
+  }
+  return false;
+}
+
+// A look that costs no round trip. Where pings are off (a local file) only after a rest; a connection that
+// comes straight from another user is not looked at.
+bool LaneCore::NeedsProbe(const Slot& slot, TimePoint now) const {
+  if (slot.fresh) return false;
+  return settings_.pre_ping != PrePing::kNever || now - slot.tended >= settings_.ping_after;
+}
+
+// ---- The happy path ---------------------------------------------------------------------------------
+
+bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
+                       bool& probe) {
+  if (idle_top_ == kNoSlot || line_.front() != nullptr || paused_) return false;
+  const Slot& s = slots_[idle_top_];
+  if (WhyStale(s, now) != CloseReason::kNone || NeedsPing(s, now)) return false;
+  slot = idle_top_;
+  probe = NeedsProbe(s, now);
+  RemoveIdle(slot);
+  Lend(slot, thread, where, now);
+  return true;
+}
+
+bool LaneCore::TryRest(uint8_t slot, TimePoint now) {
+  Slot& s = slots_[slot];
+  if (line_.front() != nullptr || s.suspect || WhyStale(s, now) != CloseReason::kNone ||
+      count(SlotState::kIdle) - lingering_ >= settings_.kept) {
+    return false;
+  }
+  ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
+  ++ended_;
+  s.rested = s.tended = now;
+  s.holder = 0;
+  PushIdle(slot);
+  return true;
+}
+
+// ---- Callers in line --------------------------------------------------------------------------------
+
+Refusal LaneCore::Admit(TimePoint now) const {
+  if (closed_) return Refusal::kClosed;
+  if (line_.length() >= settings_.max_waiters) return Refusal::kFull;
+  const bool nothing = Live() == 0 && count(SlotState::kOpening) == 0;
+  if (away_ && nothing && now < retry_at_ && settings_.when_away == WhenAway::kRefuse) {
+    return Refusal::kAway;
+  }
+  return Refusal::kNone;
+}
+
+void LaneCore::Join(Waiter& waiter) { line_.PushBack(waiter); }
+
+Work LaneCore::WorkFor(Waiter& waiter, TimePoint now) {
+  waiter.awake = true;
+  if (waiter.outcome != Outcome::kWaiting || paused_) return {};
+  EndBackoff(now);
+  Work work = TakeIdle(waiter, now);
+  if (!work && waiter.outcome == Outcome::kWaiting &&
+      Shortage(line_.length(), Coming()) > 0 && MayOpen(now)) {
+    if (settings_.open_by == OpenBy::kCaller) {
+      work = StartOpen();
+    } else {
+      housekeeper_wanted_ = true;
+    }
+  }
+  Drive(&waiter, work);
+  Prod(now);
+  return work;
+}
+
+// Grants idle connections to the front of the line, until one has to be closed or pinged first.
+Work LaneCore::TakeIdle(Waiter& asker, TimePoint now) {
+  while (idle_top_ != kNoSlot && line_.front() != nullptr) {
+    const uint8_t slot = idle_top_;
+    const CloseReason stale = WhyStale(slots_[slot], now);
+    if (stale != CloseReason::kNone) return CloseIdle(slot, stale);
+    if (NeedsPing(slots_[slot], now)) {
+      if (!asker.may_ping || Shortage(line_.length(), Coming()) == 0) return {};
+      RemoveIdle(slot);
+      return Begin(Act::kPing, slot, SlotState::kPinging);
+    }
+    line_.front()->probe = NeedsProbe(slots_[slot], now);
+    RemoveIdle(slot);
+    Grant(*line_.front(), slot, now, /*handed_off=*/false);
+  }
+  return {};
+}
+
+TimePoint LaneCore::Sleep(Waiter& waiter, TimePoint deadline) {
+  waiter.awake = false;
+  waiter.wakes_at = deadline;
+  if (count(SlotState::kBackingOff) == 0 || settings_.open_by != OpenBy::kCaller) return deadline;
+  // One sleeper that wakes when opening may be tried again is enough.
+  for (const Waiter* w = line_.front(); w != nullptr; w = w->next) {
+    if (w != &waiter && !w->awake && w->wakes_at <= retry_at_) return deadline;
+  }
+  waiter.wakes_at = std::min(deadline, retry_at_);
+  return waiter.wakes_at;
+}
+
+void LaneCore::Leave(Waiter& waiter, TimePoint now) {
+  ROOST_CHECK(waiter.outcome == Outcome::kWaiting && !waiter.noticed,
+              "bug: a decided waiter left the line");
+  line_.Remove(waiter);
+  Prod(now);
+}
+
+void LaneCore::Cancel(const void* token, TimePoint now) {
+  for (Waiter* w = line_.front(); w != nullptr;) {
+    Waiter* const next = w->next;
+    if (w->cancel == token) Decide(*w, Outcome::kCancelled);
+    w = next;
+  }
+  Prod(now);
+}
+
+void LaneCore::Grant(Waiter& waiter, uint8_t slot, TimePoint now, bool handed_off) {
+  Lend(slot, waiter.thread, waiter.where, now);
+  waiter.slot = slot;
+  waiter.handed_off = handed_off;
+  Decide(waiter, Outcome::kGranted);
+}
+
+void LaneCore::Decide(Waiter& waiter, Outcome outcome) {
+  line_.Remove(waiter);
+  waiter.outcome = outcome;
+  Notify(waiter);
+}
+
+void LaneCore::Notify(Waiter& waiter) {
+  if (waiter.noticed) return;
+  waiter.noticed = true;
+  waiter.next_notice = nullptr;
+  (last_notice_ != nullptr ? last_notice_->next_notice : first_notice_) = &waiter;
+  last_notice_ = &waiter;
+}
+
+Waiter* LaneCore::NextNotice() {
+  Waiter* const waiter = first_notice_;
+  if (waiter == nullptr) return nullptr;
+  first_notice_ = waiter->next_notice;
+  if (first_notice_ == nullptr) last_notice_ = nullptr;
+  waiter->noticed = false;
+  return waiter;
+}
+
+// Somebody is short of a connection, something could be done about it, and nobody awake will look: wakes
+// the first waiter that sleeps. Called after every event that may have left things so.
+void LaneCore::Prod(TimePoint now) {
+  if (paused_ || closed_ || Shortage(line_.length(), Coming()) == 0) return;
+  if (count(SlotState::kIdle) == 0) {
+    if (count(SlotState::kEmpty) + count(SlotState::kBackingOff) == 0) return;
+    if (settings_.open_by == OpenBy::kHousekeeper) {
+      housekeeper_wanted_ = housekeeper_wanted_ || MayOpen(now);
+      return;
+    }
+    if (count(SlotState::kBackingOff) == 0 && !MayOpen(now)) return;
+  }
+  if (SomebodySeesToIt(now)) return;
+  for (Waiter* w = line_.front(); w != nullptr; w = w->next) {
+    if (w->awake) continue;
+    w->awake = true;
+    Notify(*w);
+    return;
+  }
+}
+
+bool LaneCore::SomebodySeesToIt(TimePoint now) const {
+  const bool only_later = count(SlotState::kIdle) == 0 && retry_at_ > now;
+  for (const Waiter* w = line_.front(); w != nullptr; w = w->next) {
+    if (w->awake && !w->driving) return true;
+    if (!w->awake && only_later && w->wakes_at <= retry_at_) return true;
+  }
+  return false;
+}
+
+// ---- Work -------------------------------------------------------------------------------------------
+
+Work LaneCore::Begin(Act act, int slot, SlotState state, CloseReason reason) {
+  SetState(static_cast<uint8_t>(slot), state);
+  return Work{act, static_cast<uint8_t>(slot), reason};
+}
+
+Work LaneCore::CloseIdle(uint8_t slot, CloseReason reason) {
+  RemoveIdle(slot);
+  return Begin(Act::kClose, slot, SlotState::kClosing, reason);
+}
+
+bool LaneCore::MayOpen(TimePoint now) const {
+  if (closed_ || paused_ || count(SlotState::kEmpty) == 0 || now < retry_at_) return false;
+  const bool one_at_a_time = failures_ > 0 || settings_.open_by == OpenBy::kHousekeeper;
+  return !one_at_a_time || count(SlotState::kOpening) == 0;
+}
+
+Work LaneCore::StartOpen() {
+  const auto empty = std::find_if(slots_.begin(), slots_.end(),
+                                  [](const Slot& s) { return s.state == SlotState::kEmpty; });
+  return Begin(Act::kOpen, static_cast<int>(empty - slots_.begin()), SlotState::kOpening);
+}
+
+void LaneCore::Drive(Waiter* driver, const Work& work) {
+  if (driver != nullptr) driver->driving = static_cast<bool>(work);
+}
+
+Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, TimePoint now) {
+  Drive(driver, {});
+  Slot& s = slots_[work.slot];
+  Work next;
+  switch (work.act) {
+    case Act::kNone:
+      break;
+    case Act::kOpen:
+      if (result.ok) {
+        next = Opened(work.slot, result, now);
+      } else {
+        OpenFailed(work.slot, result, driver, now);
+      }
+      break;
+    case Act::kPing:
+      if (result.ok) {
+        s.suspect = false;
+        s.tended = now;
+        next = Offer(work.slot, now, /*handed_off=*/false);
+      } else {
+        // What killed this one has probably killed its siblings: they are replaced without asking them.
+        if (!result.cut_short) EvictOlder(now, CloseReason::kSuspect);
+        next = Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kPingFailed);
+      }
+      break;
+    case Act::kUpkeep:
+      s.tended = now;
+      next = result.ok ? Offer(work.slot, now, /*handed_off=*/false)
+                       : Begin(Act::kClose, work.slot, SlotState::kClosing,
+                               CloseReason::kUpkeepFailed);
+      break;
+    case Act::kReset:
+      next = result.ok ? Offer(work.slot, now, /*handed_off=*/true)
+                       : Begin(Act::kClose, work.slot, SlotState::kClosing,
+                               CloseReason::kResetFailed);
+      break;
+    case Act::kClose:
+      Empty(work.slot);
+      break;
+  }
+  Drive(driver, next);
+  Prod(now);
+  return next;
+}
+
+Work LaneCore::Opened(uint8_t slot, const WorkResult& result, TimePoint now) {
+  failures_ = 0;
+  away_ = false;
+  retry_at_ = TimePoint::min();
+  Slot& s = slots_[slot];
+  s.suspect = s.lingers = false;
+  s.fresh = true;
+  s.born = result.began;
+  s.expires = settings_.pool_recycle == Duration::zero()
+                  ? TimePoint::max()
+                  : Later(result.began, RecycleAge(settings_.pool_recycle, result.random));
+  s.rested = s.tended = now;
+  return Offer(slot, now, /*handed_off=*/false);
+}
+
+void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver, TimePoint now) {
+  ++failures_;
+  const Duration pause = BackoffPause(failures_, result.permanent, settings_.backoff_min,
+                                      settings_.backoff_max, result.random);
+  retry_at_ = Later(now, pause);
+  away_ = failures_ >= 2 || result.permanent;
+  Empty(slot);
+  if (pause > Duration::zero() && !closed_) SetState(slot, SlotState::kBackingOff);
+  if (settings_.when_away == WhenAway::kWait) return;
+  if (driver != nullptr && driver->outcome == Outcome::kWaiting) {
+    Decide(*driver, Outcome::kOpenError);
+  }
+  while (away_ && Live() == 0 && line_.front() != nullptr) {
+    Decide(*line_.front(), Outcome::kAway);
+  }
+}
+
+void LaneCore::EndBackoff(TimePoint now) {
+  if (count(SlotState::kBackingOff) == 0 || now < retry_at_) return;
+  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].state == SlotState::kBackingOff) Empty(slot);
+  }
+}
+
+// A connection is free: to the oldest waiter, else to its rest. Returns what has to be done to it first.
+Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
+  Slot& s = slots_[slot];
+  const CloseReason stale = WhyStale(s, now);
+  if (stale != CloseReason::kNone) {
+    return Begin(Act::kClose, slot, SlotState::kClosing, stale);
+  }
+  if (line_.front() == nullptr || paused_) return Rest(slot, now);
+  if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
+  Grant(*line_.front(), slot, now, handed_off);
+  return {};
+}
+
+Work LaneCore::Rest(uint8_t slot, TimePoint now) {
+  if (count(SlotState::kIdle) - lingering_ >= settings_.kept) {
+    if (settings_.linger == Duration::zero()) {
+      return Begin(Act::kClose, slot, SlotState::kClosing, CloseReason::kOverflow);
+    }
+    slots_[slot].lingers = true;
+    slots_[slot].linger_until = Later(now, settings_.linger);
+    ++lingering_;
+  }
+  PushIdle(slot);
+  return {};
+}
+
+// ---- Leases -----------------------------------------------------------------------------------------
+
+Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint now) {
+  Slot& s = slots_[slot];
+  ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
+  ++ended_;
+  s.rested = s.tended = now;
+  s.holder = 0;
+  Work work;
+  const CloseReason stale = WhyStale(s, now);
+  if (as == ReturnAs::kBroken) {
+    work = Begin(Act::kClose, slot, SlotState::kClosing, reason);
+  } else if (stale != CloseReason::kNone) {
+    work = Begin(Act::kClose, slot, SlotState::kClosing, stale);
+  } else if (as == ReturnAs::kDirty) {
+    work = Begin(Act::kReset, slot, SlotState::kResetting);
+  } else if (as == ReturnAs::kWantsUpkeep) {
+    work = Begin(Act::kUpkeep, slot, SlotState::kPinging);
+  } else {
+    work = Offer(slot, now, /*handed_off=*/true);
+  }
+  Prod(now);
+  return work;
+}
+
+void LaneCore::Detach(uint8_t slot, TimePoint now) {
+  ROOST_CHECK(slots_[slot].state == SlotState::kLeased, "a slot was detached that is not leased");
+  ++ended_;
+  Empty(slot);
+  Prod(now);
+}
+
+// ---- The state of the world -------------------------------------------------------------------------
+
+void LaneCore::SuspectOlder(TimePoint moment) {
+  for (Slot& s : slots_) {
+    const bool exists = s.state != SlotState::kEmpty && s.state != SlotState::kOpening &&
+                        s.state != SlotState::kBackingOff && s.state != SlotState::kClosing;
+    if (exists && s.born <= moment) s.suspect = true;
+  }
+}
+
+void LaneCore::EvictOlder(TimePoint moment, CloseReason reason) {
+  for (Slot& s : slots_) {
+    const bool exists = s.state == SlotState::kIdle || s.state == SlotState::kPinging ||
+                        s.state == SlotState::kLeased || s.state == SlotState::kResetting;
+    if (exists && s.born <= moment && s.evict == CloseReason::kNone) s.evict = reason;
+  }
+}
+
+void LaneCore::EvictAll(CloseReason reason) {
+  for (Slot& s : slots_) {
+    const bool none = s.state == SlotState::kEmpty || s.state == SlotState::kBackingOff;
+    if (!none && s.evict == CloseReason::kNone) s.evict = reason;
+  }
+}
+
+void LaneCore::Resume(TimePoint now) {
+  paused_ = false;
+  // Everybody in line that can be served at once is; the rest looks again.
+  while (line_.front() != nullptr && idle_top_ != kNoSlot) {
+    const Slot& top = slots_[idle_top_];
+    if (WhyStale(top, now) != CloseReason::kNone || NeedsPing(top, now)) break;
+    const uint8_t slot = idle_top_;
+    line_.front()->probe = NeedsProbe(top, now);
+    RemoveIdle(slot);
+    Grant(*line_.front(), slot, now, /*handed_off=*/false);
+  }
+  Prod(now);
+}
+
+void LaneCore::Close(TimePoint now) {
+  closed_ = true;
+  retry_at_ = now;
+  EndBackoff(now);
+  while (line_.front() != nullptr) Decide(*line_.front(), Outcome::kClosed);
+}
+
+// ---- Housekeeping -----------------------------------------------------------------------------------
+
+Work LaneCore::NextChore(TimePoint now) {
+  EndBackoff(now);
+  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+    const Work work = ChoreOf(slot, now);
+    if (work) return work;
+  }
+  // While the database is away the housekeeper asks for it even if nobody waits, so that the next caller
+  // finds it back.
+  const bool wanted = Shortage(line_.length(), Coming()) > 0 || away_;
+  if (settings_.open_by == OpenBy::kHousekeeper && wanted && MayOpen(now)) return StartOpen();
+  Prod(now);
+  return {};
+}
+
+Work LaneCore::ChoreOf(uint8_t slot, TimePoint now) {
+  Slot& s = slots_[slot];
+  if (s.state != SlotState::kIdle) return {};
+  const CloseReason stale = WhyStale(s, now);
+  if (stale != CloseReason::kNone) return CloseIdle(slot, stale);
+  if (s.lingers && now >= s.linger_until) {
+    if (count(SlotState::kIdle) - lingering_ >= settings_.kept) {
+      return CloseIdle(slot, CloseReason::kLingered);
+    }
+    s.lingers = false;  // a kept place has become free: it takes that
+    --lingering_;
+  }
+  if (settings_.idle_limit > Duration::zero() && now - s.rested >= settings_.idle_limit) {
+    return CloseIdle(slot, CloseReason::kIdle);
+  }
+  if (settings_.keep_alive > Duration::zero() && now - s.tended >= settings_.keep_alive) {
+    RemoveIdle(slot);
+    return Begin(Act::kUpkeep, slot, SlotState::kPinging);
+  }
+  return {};
+}
+
+TimePoint LaneCore::NextDue() const {
+  TimePoint due = TimePoint::max();
+  for (const Slot& s : slots_) {
+    if (s.state != SlotState::kIdle) continue;
+    if (s.evict != CloseReason::kNone) return TimePoint::min();
+    due = std::min(due, Later(s.expires, Duration(1)));
+    if (s.lingers) due = std::min(due, s.linger_until);
+    if (settings_.idle_limit > Duration::zero()) {
+      due = std::min(due, Later(s.rested, settings_.idle_limit));
+    }
+    if (settings_.keep_alive > Duration::zero()) {
+      due = std::min(due, Later(s.tended, settings_.keep_alive));
+    }
+  }
+  const bool wanted = Shortage(line_.length(), Coming()) > 0 || away_;
+  if (settings_.open_by == OpenBy::kHousekeeper && wanted && !closed_ && !paused_ &&
+      count(SlotState::kEmpty) + count(SlotState::kBackingOff) > 0 &&
+      count(SlotState::kOpening) == 0) {
+    due = std::min(due, retry_at_);
+  }
+  return due;
+}
+
+Work LaneCore::NextFill(int target, TimePoint now) {
+  EndBackoff(now);
+  if (Live() + count(SlotState::kOpening) >= target || !MayOpen(now)) return {};
+  return StartOpen();
+}
+
+Work LaneCore::NextEvicted() {
+  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+    const Slot& s = slots_[slot];
+    if (s.state != SlotState::kIdle) continue;
+    if (closed_) return CloseIdle(slot, CloseReason::kPoolClosed);
+    if (s.evict != CloseReason::kNone) return CloseIdle(slot, s.evict);
+  }
+  return {};
+}
+
+bool LaneCore::TakeHousekeeperWanted() {
+  const bool wanted = housekeeper_wanted_;
+  housekeeper_wanted_ = false;
+  return wanted;
+}
+
+}  // namespace roost::core
