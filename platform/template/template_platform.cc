@@ -1,0 +1,125 @@
+#include "platform/template/template_platform.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <random>
+
+namespace roost {
+
+// Now: the monotonic clock, in nanoseconds since any fixed moment.
+//   must       never go back; run at the rate of real time; not follow steps of the wall clock
+//   may        stand still while the machine is suspended
+//   watch for  a 32-bit tick counter: widen it, with a lock-free read
+TimePoint TemplatePlatform::Now() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return TimePoint(std::chrono::duration_cast<Duration>(since));
+}
+
+// CoarseNow: the same clock, cheaper.
+//   must       count from the same moment as Now(); never be ahead of it; lag by 10 ms at most
+//   may        be Now() itself, where that costs less than some 10 ns
+TimePoint TemplatePlatform::CoarseNow() { return Now(); }
+
+// UnixMicros: the wall clock, for stamping readings.
+//   may        jump, and be wrong until the first synchronisation; nothing is timed by it
+int64_t TemplatePlatform::UnixMicros() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(since).count();
+}
+
+// Wait: sleep while `word` holds `value`.
+//   must       not sleep when the word holds something else already; not miss a Wake that comes
+//   between
+//              that look and the sleep; return false only when the deadline has passed; not return
+//              false before it; sleep without a bound for Deadline::Never()
+//   may        return true early, for no reason
+//   watch for  a wait on the wall clock: it is stretched or cut by the first network time
+bool TemplatePlatform::Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) {
+  Bucket& bucket = BucketOf(&word);
+  std::unique_lock<std::mutex> lock(bucket.mu);
+  if (word.load() != value) return true;
+  if (deadline.IsNever()) {
+    bucket.woken.wait(lock);
+    return true;
+  }
+  const auto until = std::chrono::steady_clock::time_point(
+      std::max(deadline.time().time_since_epoch(), Duration::zero()));
+  return bucket.woken.wait_until(lock, until) == std::cv_status::no_timeout;
+}
+
+// Wake: end every Wait on `word`.
+//   must       not read the word: its memory may be gone
+//   may        wake threads that sleep on other words, too
+void TemplatePlatform::Wake(const std::atomic<uint32_t>* word) {
+  Bucket& bucket = BucketOf(word);
+  // A thread between its look at the word and its sleep holds the lock: this waits for it to sleep.
+  { const std::lock_guard<std::mutex> lock(bucket.mu); }
+  bucket.woken.notify_all();
+}
+
+// WaitForDescriptor: sleep until `fd` can be read or written, is hung up, or the deadline passes.
+//   must       report a closed peer and a broken descriptor as hung_up without being asked; ask
+//   once,
+//              without waiting, when the deadline has passed; not set what was not wanted
+//   may        be left returning {} at once where there are no descriptors: only backends that talk
+//   to a
+//              server call it
+IoEvents TemplatePlatform::WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) {
+  pollfd watched{};
+  watched.fd = fd;
+  watched.events =
+      static_cast<short>((wanted.readable ? POLLIN : 0) | (wanted.writable ? POLLOUT : 0));
+#ifdef POLLRDHUP
+  watched.events = static_cast<short>(watched.events | POLLRDHUP);
+#else
+  constexpr short POLLRDHUP = 0;
+#endif
+  while (true) {
+    const Duration left = deadline.Left(Now());
+    const Duration slice = std::min<Duration>(left, std::chrono::hours(1));
+    // Rounded up: a wait that ends before its deadline would turn into a busy loop.
+    const auto span = std::chrono::ceil<std::chrono::milliseconds>(slice);
+    if (poll(&watched, 1, static_cast<int>(span.count())) > 0) break;
+    if (left == Duration::zero()) return {};
+  }
+  return {.readable = wanted.readable && (watched.revents & POLLIN) != 0,
+          .writable = wanted.writable && (watched.revents & POLLOUT) != 0,
+          .hung_up = (watched.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0};
+}
+
+// Random: 32 bits.
+//   must       differ between nodes that were switched on in the same second, and after fork()
+//   may        be weak: it spreads retries, it makes no keys
+uint32_t TemplatePlatform::Random() {
+  std::random_device device;
+  return device();
+}
+
+// ThreadId: tells the threads that live now apart.
+//   must       never be 0; not change while the thread lives
+//   may        be used again after the thread's end
+uint64_t TemplatePlatform::ThreadId() {
+  thread_local char mark;
+  return reinterpret_cast<uintptr_t>(&mark);
+}
+
+// ForkGeneration: grows by one in each child of fork(), before the child's own code runs.
+//   may        be a constant where there is no fork()
+uint32_t TemplatePlatform::ForkGeneration() { return 0; }
+
+TemplatePlatform::Bucket& TemplatePlatform::BucketOf(const void* address) {
+  return buckets_[(reinterpret_cast<uintptr_t>(address) >> 4) % kBuckets];
+}
+
+// NativePlatform: the one object that pools use unless they are told otherwise.
+//   must       be usable before main and after its end: made at first use, never destroyed
+Platform& NativePlatform() {
+  alignas(TemplatePlatform) static std::byte memory[sizeof(TemplatePlatform)];
+  static Platform* const platform = new (memory) TemplatePlatform;
+  return *platform;
+}
+
+}  // namespace roost
