@@ -36,10 +36,10 @@ struct SqliteOptions {
   // The database file, or ":memory:" for a database that lives as long as a connection to it and is
   // shared by the connections of this backend. REQUIRES: an absolute path, or relative to a working
   // directory that does not change. Symbolic links are refused.
-  std::string path;
+  std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
-  std::string schema;
+  std::string schema{};
   SqliteDurability durability = SqliteDurability::kBatch;
   // Opens without the right to write, also for the writer. The file has to exist.
   bool read_only = false;
@@ -54,7 +54,7 @@ struct SqliteOptions {
   // Longest value, in bytes; longer ones are refused. 1 KiB to 1 GiB.
   int max_value_bytes = 1 << 20;
   // A SQLite VFS by name, for tests and special storage. Empty: the default one.
-  std::string vfs;
+  std::string vfs{};
 };
 
 class SqliteBackend : public Backend {

@@ -1,0 +1,82 @@
+// platform/rpi/board_health.h - how the board is: temperature, load, memory, card, power.
+//
+// Everything is read from the kernel's text files. A file that is not there, not readable or not
+// understood makes its value absent; that is normal (a PC has no under-voltage alarm) and never an
+// error. Sensors are looked for once, at construction; Read() opens the files that were found.
+//
+// Threads:  one thread at a time
+// Blocks:   never for long: files of /proc and /sys, and statvfs of the card
+// Memory:   a few paths at construction; Read() allocates nothing
+// Errors:   none; see above
+// Example:
+//   roost::BoardHealth board({.storage = "/var/lib/roost"});
+//   if (const auto celsius = board.Read().cpu_celsius) Report("cpu_temperature", *celsius);
+#ifndef PLATFORM_RPI_BOARD_HEALTH_H_
+#define PLATFORM_RPI_BOARD_HEALTH_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace roost {
+
+// What the firmware says about power and heat: the bits of `vcgencmd get_throttled`.
+struct Throttling {
+  uint32_t bits = 0;
+  constexpr bool under_voltage() const { return (bits & 0x1) != 0; }
+  constexpr bool frequency_capped() const { return (bits & 0x2) != 0; }
+  constexpr bool throttled() const { return (bits & 0x4) != 0; }
+  constexpr bool soft_limit() const { return (bits & 0x8) != 0; }
+  // The same four, at any time since boot.
+  constexpr uint32_t since_boot() const { return (bits >> 16) & 0xf; }
+};
+
+struct BoardReading {
+  std::optional<double> cpu_celsius;           // thermal zone of the CPU
+  std::optional<double> cpu_mhz;               // what the first core runs at
+  std::optional<double> load_1m;               // load average of the last minute
+  std::optional<double> memory_available_mib;  // MemAvailable
+  std::optional<double> storage_free_mib;      // what an unprivileged process may still write
+  std::optional<bool> under_voltage;           // now
+  std::optional<Throttling> throttling;
+};
+
+class BoardHealth {
+ public:
+  struct Options {
+    // Set before every path, so that a test can show a made-up machine.
+    std::string root{};
+    // A folder of the file system to watch: the database's. Empty: storage is not read.
+    std::string storage{};
+  };
+  explicit BoardHealth(const Options& options);
+
+  // "Raspberry Pi 4 Model B Rev 1.4"; empty where there is no device tree.
+  const std::string& model() const { return model_; }
+  BoardReading Read() const;
+  // Bytes that this process has had written to storage, by the kernel's account. It counts a page
+  // once when it becomes dirty, the journal of the file system not at all.
+  std::optional<uint64_t> BytesWritten() const;
+
+ private:
+  const std::string model_;
+  // Paths; empty: not there.
+  const std::string cpu_temperature_;
+  const std::string cpu_frequency_;
+  const std::string load_;
+  const std::string memory_;
+  const std::string storage_;
+  const std::string voltage_alarm_;
+  const std::string throttled_;
+  const std::string process_io_;
+};
+
+// Whether the wall clock has been set by a time service. False on a board that has just started.
+bool WallClockIsSynchronised();
+
+// Microseconds since boot, suspend included (CLOCK_BOOTTIME).
+int64_t BootMicros();
+
+}  // namespace roost
+
+#endif  // PLATFORM_RPI_BOARD_HEALTH_H_

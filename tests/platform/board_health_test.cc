@@ -1,0 +1,149 @@
+// BoardHealth over a made-up machine: each file of the kernel that it reads, there, absent or
+// damaged.
+#include "platform/rpi/board_health.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace roost {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder that plays the root of a machine.
+class BoardHealthTest : public testing::Test {
+ protected:
+  BoardHealthTest() {
+    std::string name = (fs::temp_directory_path() / "board_health_XXXXXX").string();
+    root = mkdtemp(name.data());
+  }
+  ~BoardHealthTest() override { fs::remove_all(root); }
+
+  void Put(const std::string& path, std::string_view text) {
+    const fs::path file = root + path;
+    fs::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+  }
+  BoardHealth Board() { return BoardHealth({.root = root, .storage = "/"}); }
+
+  std::string root;
+};
+
+TEST_F(BoardHealthTest, AMachineWithoutSensorsHasNoValuesAndNoErrors) {
+  const BoardHealth board = BoardHealth({.root = root});
+  const BoardReading reading = board.Read();
+  EXPECT_EQ(board.model(), "");
+  EXPECT_FALSE(reading.cpu_celsius.has_value());
+  EXPECT_FALSE(reading.cpu_mhz.has_value());
+  EXPECT_FALSE(reading.load_1m.has_value());
+  EXPECT_FALSE(reading.memory_available_mib.has_value());
+  EXPECT_FALSE(reading.storage_free_mib.has_value());
+  EXPECT_FALSE(reading.under_voltage.has_value());
+  EXPECT_FALSE(reading.throttling.has_value());
+  EXPECT_FALSE(board.BytesWritten().has_value());
+}
+
+TEST_F(BoardHealthTest, ModelLosesTheNulOfTheDeviceTree) {
+  Put("/proc/device-tree/model", std::string_view("Raspberry Pi 4 Model B Rev 1.4\0", 31));
+  EXPECT_EQ(Board().model(), "Raspberry Pi 4 Model B Rev 1.4");
+}
+
+TEST_F(BoardHealthTest, TemperatureComesFromTheZoneOfTheCpu) {
+  Put("/sys/class/thermal/thermal_zone0/type", "pmic-thermal\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "61000\n");
+  Put("/sys/class/thermal/thermal_zone1/type", "cpu-thermal\n");
+  Put("/sys/class/thermal/thermal_zone1/temp", "48312\n");
+  EXPECT_DOUBLE_EQ(Board().Read().cpu_celsius.value(), 48.312);
+}
+
+TEST_F(BoardHealthTest, WithoutAZoneOfTheCpuTheFirstZoneServes) {
+  Put("/sys/class/thermal/thermal_zone0/type", "acpitz\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "-4500\n");
+  Put("/sys/class/thermal/thermal_zone1/type", "wifi\n");
+  Put("/sys/class/thermal/thermal_zone1/temp", "39000\n");
+  EXPECT_DOUBLE_EQ(Board().Read().cpu_celsius.value(), -4.5);
+}
+
+TEST_F(BoardHealthTest, ASensorThatGoesAwayBecomesAbsent) {
+  Put("/sys/class/thermal/thermal_zone0/temp", "48312\n");
+  const BoardHealth board = Board();
+  ASSERT_TRUE(board.Read().cpu_celsius.has_value());
+  fs::remove_all(root + "/sys/class/thermal");
+  EXPECT_FALSE(board.Read().cpu_celsius.has_value());
+}
+
+TEST_F(BoardHealthTest, LoadMemoryAndFrequencyAreRead) {
+  Put("/proc/loadavg", "1.25 0.80 0.50 2/345 6789\n");
+  Put("/proc/meminfo", "MemTotal:  948304 kB\nMemFree:  12345 kB\nMemAvailable:   524288 kB\n");
+  Put("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "1500000\n");
+  const BoardReading reading = Board().Read();
+  EXPECT_DOUBLE_EQ(reading.load_1m.value(), 1.25);
+  EXPECT_DOUBLE_EQ(reading.memory_available_mib.value(), 512.0);
+  EXPECT_DOUBLE_EQ(reading.cpu_mhz.value(), 1500.0);
+}
+
+TEST_F(BoardHealthTest, StorageIsTheFileSystemOfTheFolder) {
+  EXPECT_GT(Board().Read().storage_free_mib.value(), 0.0);
+  const BoardHealth nowhere({.root = root, .storage = "/no/such/folder"});
+  EXPECT_FALSE(nowhere.Read().storage_free_mib.has_value());
+}
+
+TEST_F(BoardHealthTest, ThrottlingIsHexWithoutAPrefix) {
+  Put("/sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n");
+  const BoardReading reading = Board().Read();
+  const Throttling seen = reading.throttling.value();
+  EXPECT_EQ(seen.bits, 0x50005u);
+  EXPECT_TRUE(seen.under_voltage());
+  EXPECT_FALSE(seen.frequency_capped());
+  EXPECT_TRUE(seen.throttled());
+  EXPECT_FALSE(seen.soft_limit());
+  EXPECT_EQ(seen.since_boot(), 5u);
+  EXPECT_EQ(reading.under_voltage, true);
+}
+
+TEST_F(BoardHealthTest, TheKernelsAlarmHasTheLastWordOnVoltage) {
+  Put("/sys/class/hwmon/hwmon0/name", "cpu_thermal\n");
+  Put("/sys/class/hwmon/hwmon0/in0_lcrit_alarm", "1\n");
+  Put("/sys/class/hwmon/hwmon1/name", "rpi_volt\n");
+  Put("/sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n");
+  Put("/sys/devices/platform/soc/soc:firmware/get_throttled", "1\n");
+  EXPECT_EQ(Board().Read().under_voltage, false);
+}
+
+TEST_F(BoardHealthTest, WhatIsNotANumberIsAbsent) {
+  Put("/proc/loadavg", "many\n");
+  Put("/proc/meminfo", "MemAvailable: lots kB\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "");
+  Put("/sys/devices/platform/soc/soc:firmware/get_throttled", "\n");
+  const BoardReading reading = Board().Read();
+  EXPECT_FALSE(reading.load_1m.has_value());
+  EXPECT_FALSE(reading.memory_available_mib.has_value());
+  EXPECT_FALSE(reading.cpu_celsius.has_value());
+  EXPECT_FALSE(reading.throttling.has_value());
+}
+
+TEST_F(BoardHealthTest, BytesWrittenAreTheProcesssOwn) {
+  Put("/proc/self/io", "rchar: 1\nwchar: 2\nwrite_bytes: 45056\ncancelled_write_bytes: 4096\n");
+  EXPECT_EQ(Board().BytesWritten(), 45056u);
+}
+
+TEST(BoardHealthOfThisMachineTest, ReadsWhatEveryLinuxHas) {
+  const BoardHealth board({.storage = "/"});
+  const BoardReading reading = board.Read();
+  EXPECT_TRUE(reading.load_1m.has_value());
+  EXPECT_GT(reading.memory_available_mib.value_or(0), 0.0);
+  EXPECT_GT(reading.storage_free_mib.value_or(-1), -1.0);
+}
+
+TEST(BoardHealthOfThisMachineTest, TimeSinceBootGrows) {
+  const int64_t first = BootMicros();
+  EXPECT_GT(first, 0);
+  EXPECT_GE(BootMicros(), first);
+}
+
+}  // namespace
+}  // namespace roost
