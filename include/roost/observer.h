@@ -7,6 +7,7 @@
 // Blocks:   never under the pool's lock; what OnEvent does delays only the thread that caused the event.
 //           It must not acquire from the same pool.
 // Memory:   an Event is valid during the call
+// Errors:   none; an event is told, not answered
 // Time:     one virtual call an event; without an observer one predictable branch
 // Example:
 //   struct Counter : roost::Observer {

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# common.sh - what the scripts of this folder share. Sourced, never run.
+
+# shellcheck disable=SC2034  # the variables are for those who source this
+
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Packages of Debian 12, by what they are for.
+PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev)
+PACKAGES_RUN=(sqlite3)
+PACKAGES_TEST=(libgtest-dev libbenchmark-dev python3 sqlite3)
+PACKAGES_CLANG=(clang)
+PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
+PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu qemu-user-static)
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n== %s\n' "$*"; }
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# usage - the comment that the calling script begins with.
+usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+# as_root COMMAND... - run it as root: directly, or through sudo.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -- "$@"
+  else
+    say "needs root for: $* (run this as root, or install sudo)" >&2
+    return 1
+  fi
+}
+
+# need_packages LOG PACKAGE... - install those that are missing. Touches no network when none is.
+need_packages() {
+  local log=$1 package missing=()
+  shift
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+      missing+=("$package")
+  done
+  if [ ${#missing[@]} = 0 ]; then
+    say "all packages are installed"
+    return
+  fi
+  if ! command -v apt-get >/dev/null; then
+    say "please install: ${missing[*]}"
+    return 1
+  fi
+  say "installing: ${missing[*]}"
+  # An update may fail where a mirror is away and the packages are in the cache: the install tells.
+  logged "$log" as_root apt-get update -q || say "apt-get update failed; trying with the old lists"
+  logged "$log" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+    --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" ||
+    { tail_of "$log"; say "could not install: ${missing[*]}"; return 1; }
+}
+
+# logged LOG COMMAND... - run it with its output at the end of LOG.
+logged() {
+  local log=$1
+  shift
+  printf '+ %s\n' "$*" >>"$log"
+  "$@" >>"$log" 2>&1 </dev/null
+}
+
+# tail_of LOG - the last lines, where somebody will look.
+tail_of() {
+  say "-- the last lines of $1:" >&2
+  tail -n 40 "$1" >&2
+}
+
+# with_progress LOG COMMAND... - as logged, with the last "[12/340]" of LOG shown from time to time.
+with_progress() {
+  local log=$1 pid status=0 waited=0 last
+  logged "$@" &
+  pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 1
+    waited=$((waited + 1))
+    if [ $((waited % 20)) = 0 ]; then
+      last=$(grep -ao '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1) || last=
+      say "   ... $last after $waited s"
+    fi
+  done
+  wait "$pid" || status=$?
+  return "$status"
+}
+
+# jobs - how many compilers at once: a core each, but no more than memory allows (1 GB each).
+jobs_here() {
+  local cores memory
+  cores=$(nproc)
+  memory=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
+  [ "$memory" -ge 1 ] || memory=1
+  say $((cores < memory ? cores : memory))
+}
+
+# build LOG PRESET TARGET... -- CMAKE-ARGUMENT... - configure and build in build/PRESET.
+build() {
+  local log=$1 preset=$2 targets=() jobs
+  shift 2
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    targets+=("$1")
+    shift
+  done
+  [ $# = 0 ] || shift
+  jobs=$(jobs_here)
+  if command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  fi
+  logged "$log" cmake --preset "$preset" "$@" || return
+  with_progress "$log" cmake --build --preset "$preset" -j "$jobs" \
+    ${targets[@]:+--target "${targets[@]}"}
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# test.sh - install what is missing, build, run the tests, sum up.
+#
+# Usage: ./deploy/test.sh               every functional test
+#        ./deploy/test.sh --all         every stage below
+#        ./deploy/test.sh --stage NAME  one stage (may be given several times)
+#
+# Stages:
+#   functional     g++: every functional test, the installed package, the documents
+#   asan           the tests under the address and undefined-behaviour sanitizers
+#   tsan           the tests under the thread sanitizer
+#   clang          the tests, built with clang++
+#   thread-safety  clang's check of the lock annotations
+#   size           bytes of code and of each profile's pool; see deploy/size.sh
+#   lint           clang-format, clang-tidy, shellcheck
+#   rpi-64         cross-build for a 64-bit Raspberry Pi; the tests under emulation
+#
+# A stage that fails does not stop the others. Logs: build/test-STAGE.log. The last line is
+# "N passed, N failed"; the exit code is 0 when nothing failed.
+
+# shellcheck source=SCRIPTDIR/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+ALL_STAGES=(functional asan tsan clang thread-safety size lint rpi-64)
+PASSED=0
+FAILED=0
+SUMMARY=()
+
+# check NAME LOG COMMAND... - one test that is a command.
+check() {
+  local name=$1 log=$2
+  shift 2
+  if logged "$log" "$@"; then
+    PASSED=$((PASSED + 1))
+    say "   ok      $name"
+  else
+    FAILED=$((FAILED + 1))
+    say "   FAILED  $name"
+    tail_of "$log"
+    return 1
+  fi
+}
+
+# build_or_fail LOG PRESET ARGUMENT... - a build that fails is one failed test.
+build_or_fail() {
+  say "building ($2; the log is $1)"
+  build "$@" && return
+  FAILED=$((FAILED + 1))
+  say "   FAILED  the build of $2"
+  tail_of "$1"
+  return 1
+}
+
+# run_tests LOG PRESET CTEST-ARGUMENT... - run and count. PREFIX: a command to run ctest under.
+PREFIX=()
+run_tests() {
+  local log=$1 preset=$2 totals
+  shift 2
+  ${PREFIX[@]:+"${PREFIX[@]}"} ctest --preset "$preset" -j "$(nproc)" "$@" </dev/null 2>&1 |
+    tee -a "$log" | grep -av --line-buffered '^ *Start \|^Test project\|^$' || true
+  totals=$(sed -n 's/^.* tests passed, \([0-9]*\) tests\? failed out of \([0-9]*\)$/\1 \2/p' "$log" |
+    tail -n 1)
+  if [ -z "$totals" ]; then
+    FAILED=$((FAILED + 1))
+    say "   FAILED  ctest ran no test"
+    return 1
+  fi
+  FAILED=$((FAILED + ${totals% *}))
+  PASSED=$((PASSED + ${totals#* } - ${totals% *}))
+}
+
+stage_functional() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" dev || return
+  run_tests "$1" dev
+}
+
+# Tests with the label host look at files or start compilers: once is enough.
+stage_asan() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" asan-ubsan || return
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+    UBSAN_OPTIONS=print_stacktrace=1 \
+    run_tests "$1" asan-ubsan --label-exclude 'host|bench'
+}
+
+stage_tsan() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" tsan || return
+  # The thread sanitizer of g++ 12 and clang 14 cannot place its shadow memory where the kernel
+  # spreads addresses over more than 28 bits. Where a container forbids setarch, try without.
+  PREFIX=()
+  if setarch "$(uname -m)" -R true 2>/dev/null; then
+    PREFIX=(setarch "$(uname -m)" -R)
+  fi
+  TSAN_OPTIONS=second_deadlock_stack=1 run_tests "$1" tsan --label-exclude 'host|bench'
+  PREFIX=()
+}
+
+stage_clang() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
+  build_or_fail "$1" clang || return
+  run_tests "$1" clang --label-exclude 'bench|stress'
+}
+
+stage_thread-safety() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}" || return
+  build_or_fail "$1" thread-safety || return
+  PASSED=$((PASSED + 1))
+  say "   ok      clang finds no lock missing"
+}
+
+stage_size() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" || return
+  check "deploy/size.sh" "$1" "$ROOT/deploy/size.sh" || return
+  sed -n '/^-- /,$p' "$1"
+}
+
+stage_lint() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}" "${PACKAGES_LINT[@]}" || return
+  local sources scripts units
+  mapfile -t sources < <(git ls-files '*.cc' '*.h')
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+  mapfile -t units < <(git ls-files 'src/*.cc' 'platform/linux/*.cc')
+  check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
+  check "shellcheck" "$1" shellcheck --external-sources "${scripts[@]}"
+  logged "$1" cmake --preset thread-safety
+  check "clang-tidy" "$1" \
+    xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
+}
+
+stage_rpi-64() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" || return
+  check "the sysroot" "$1" "$ROOT/deploy/sysroot.sh" --arch arm64 || return
+  build_or_fail "$1" rpi-64 || return
+  # Under emulation a second program cannot be started, and time is no measure.
+  run_tests "$1" rpi-64 --label-exclude 'host|bench|stress|exec'
+}
+
+run_stage() {
+  local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS
+  step "stage $stage"
+  : >"$log"
+  # A stage that stops early without a failed test, for want of a package, has failed all the same.
+  if ! "stage_$stage" "$log" && [ "$FAILED" = "$failed" ]; then
+    FAILED=$((FAILED + 1))
+    say "   FAILED  stage $stage could not run"
+  fi
+  SUMMARY+=("$(printf '%-14s %4d passed, %d failed  %4d s' "$stage" $((PASSED - passed)) \
+    $((FAILED - failed)) $((SECONDS - start)))")
+}
+
+main() {
+  local stages=() stage
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --all) stages=("${ALL_STAGES[@]}") ;;
+      --stage)
+        [[ " ${ALL_STAGES[*]} " == *" ${2-} "* ]] ||
+          die "no stage \"${2-}\"; the stages are: ${ALL_STAGES[*]}"
+        stages+=("$2") && shift
+        ;;
+      -h | --help) usage && exit ;;
+      *) die "unknown argument: $1 (see --help)" ;;
+    esac
+    shift
+  done
+  [ ${#stages[@]} -gt 0 ] || stages=(functional)
+  cd "$ROOT"
+  mkdir -p build
+  for stage in "${stages[@]}"; do
+    run_stage "$stage"
+  done
+  step "summary"
+  printf '%s\n' "${SUMMARY[@]}"
+  say "$PASSED passed, $FAILED failed"
+  [ "$FAILED" = 0 ] && [ "$PASSED" -gt 0 ]
+}
+main "$@"

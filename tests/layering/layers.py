@@ -1,0 +1,221 @@
+"""Keeps the table "Who may include whom" of the design, and a few habits that grep can see.
+
+Usage: layers.py ROOT    prints each breach as FILE:LINE: rule: sentence; exit code 1 when there is one
+
+layers_test.py feeds it a bad tree for every rule.
+"""
+
+import pathlib
+import re
+import sys
+from typing import Iterator, NamedTuple
+
+# The headers of the C++ standard library, and C's under their C++ names. <thread> is apart.
+STD = set(
+    "algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono "
+    "cinttypes climits clocale cmath codecvt compare complex concepts condition_variable coroutine "
+    "csetjmp csignal cstdarg cstddef cstdint cstdio cstdlib cstring ctime cuchar cwchar cwctype deque "
+    "exception execution filesystem format forward_list fstream functional future initializer_list "
+    "iomanip ios iosfwd iostream istream iterator latch limits list locale map memory memory_resource "
+    "mutex new numbers numeric optional ostream queue random ranges ratio regex scoped_allocator "
+    "semaphore set shared_mutex source_location span sstream stack stdexcept stop_token streambuf "
+    "string string_view strstream syncstream system_error thread tuple type_traits typeindex typeinfo "
+    "unordered_map unordered_set utility valarray variant vector version".split())
+THREADS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch",
+           "barrier", "stop_token"}
+DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "mysql/mysql.h", "mariadb/mysql.h")
+ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$)")
+
+
+class Layer(NamedTuple):
+    """A row of the table: what the files of `folder` may include."""
+    folder: str
+    layers: tuple[str, ...]  # folders of this repository, besides its own and the contract
+    std_but: frozenset[str]  # standard headers it may not include
+    drivers: tuple[str, ...] = ()
+    os: bool = False
+
+
+CONTRACT = "include/roost"
+LAYERS = (
+    Layer(CONTRACT, (), frozenset({"thread"})),
+    Layer("src/core", (), frozenset(THREADS)),
+    Layer("src/statements", (), frozenset()),
+    Layer("src/pool", ("src/core",), frozenset()),
+    Layer("src/backends/sqlite", ("src/statements",), frozenset(), drivers=("sqlite3.h",)),
+    Layer("platform", (), frozenset(), os=True),
+)
+
+
+class Breach(NamedTuple):
+    file: str
+    line: int
+    rule: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.rule}: {self.sentence}"
+
+
+def sources(root: pathlib.Path, *folders: str) -> Iterator[pathlib.Path]:
+    for folder in folders:
+        yield from sorted(p for p in (root / folder).rglob("*") if p.suffix in (".h", ".cc"))
+
+
+def code_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
+    """The lines without comments and without the contents of strings."""
+    text = path.read_text(encoding="utf-8")
+    blank = lambda match: "\n" * match[0].count("\n")
+    text = re.sub(r"/\*.*?\*/", blank, text, flags=re.S)
+    for number, line in enumerate(text.splitlines(), 1):
+        line = re.sub(r'"(\\.|[^"\\])*"', '""', line) if "#include" not in line else line
+        yield number, re.sub(r"//.*", "", line)
+
+
+def resolve(root: pathlib.Path, file: pathlib.Path, name: str) -> str | None:
+    """The file behind #include "name", relative to the root."""
+    for base in (root / "include", root, root / "src", file.parent):
+        path = (base / name).resolve()
+        if path.is_file() and path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return None
+
+
+def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, angled: bool) -> str:
+    """Why `file` of `layer` may not include `name`; empty when it may."""
+    if name in DRIVERS:
+        return "" if name in layer.drivers else "a database's C header"
+    if angled:
+        if name in STD:
+            return f"<{name}>" if name in layer.std_but else ""
+        return "" if layer.os else "a header of the operating system"
+    if name.startswith("absl/"):
+        return "" if ABSL.match(name) else "only absl/status and thread_annotations are allowed"
+    target = resolve(root, file, name)
+    if target is None:
+        return "no such file in this repository"
+    allowed = (CONTRACT, layer.folder) + layer.layers
+    return "" if any(target.startswith(a + "/") for a in allowed) else target
+
+
+def check_includes(root: pathlib.Path) -> Iterator[Breach]:
+    for layer in LAYERS:
+        for file in sources(root, layer.folder):
+            for number, line in code_lines(file):
+                match = re.match(r'\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', line)
+                if not match:
+                    continue
+                reason = why_not(root, layer, file, match[1] or match[2], match[1] is not None)
+                if reason:
+                    yield Breach(str(file.relative_to(root)), number, "layers",
+                                 f"{layer.folder} may not include {match[1] or match[2]}: {reason}")
+
+
+class Grep(NamedTuple):
+    """A pattern that must not be found in the code of `folders`, except below `spared`."""
+    rule: str
+    pattern: str
+    folders: tuple[str, ...]
+    spared: tuple[str, ...]
+    sentence: str
+
+
+PRODUCTION = ("include", "src", "platform")
+GREPS = (
+    Grep("core-clock", r"\b[nN]ow\s*\(", ("src/core",), (), "the core is told the time, it never asks"),
+    Grep("core-default", r"\bdefault\s*:", ("src/core",), (),
+         "a switch over states names each one, so that the compiler finds a forgotten one"),
+    Grep("wall-clock", r"\bsystem_clock\b|absl::Now\b|\bgettimeofday\b|\bCLOCK_REALTIME\b|\btime\s*\(\s*"
+         r"(0|NULL|nullptr)\s*\)", PRODUCTION + ("tests",), ("tests/platform",),
+         "time is the monotonic clock's; only Platform::UnixMicros asks the wall clock"),
+    Grep("sleep", r"\bsleep_(for|until)\b|\b(u|nano)?sleep\s*\(|\bclock_nanosleep\b", ("tests",),
+         ("tests/stress", "tests/bench"), "tests turn a clock by hand, they do not sleep"),
+    Grep("port", r"\b__(linux|linux__|unix__|arm__|aarch64__|x86_64__|i386__)\b",
+         ("include", "src", "tests"), (), "what differs between machines lives under platform/"),
+    Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
+         ("include",), (), "durations are typed, never bare integers"),
+    Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, (),
+         "errors are values; the libraries build without exceptions and run-time types"),
+)
+
+
+def in_unix_micros(lines: list[tuple[int, str]], index: int) -> bool:
+    """Whether the line belongs to a function UnixMicros: the last function head before it."""
+    for _, line in reversed(lines[:index + 1]):
+        if "UnixMicros" in line:
+            return True
+        if re.match(r"\s*}\s*$", line):
+            return False
+    return False
+
+
+def check_greps(root: pathlib.Path) -> Iterator[Breach]:
+    for grep in GREPS:
+        for file in sources(root, *grep.folders):
+            name = str(file.relative_to(root))
+            if name.startswith(tuple(s + "/" for s in grep.spared)):
+                continue
+            lines = list(code_lines(file))
+            for index, (number, line) in enumerate(lines):
+                if not re.search(grep.pattern, line):
+                    continue
+                if grep.rule == "wall-clock" and name.startswith("platform/") and in_unix_micros(
+                        lines, index):
+                    continue
+                yield Breach(name, number, grep.rule, grep.sentence)
+
+
+def check_header_comments(root: pathlib.Path) -> Iterator[Breach]:
+    """Every public header answers before it declares."""
+    for file in sorted((root / CONTRACT).glob("*.h")):
+        name = str(file.relative_to(root))
+        head = file.read_text(encoding="utf-8").split("#ifndef")[0]
+        if not head.startswith(f"// {name} - "):
+            yield Breach(name, 1, "header", f"the first line is \"// {name} - what it is\"")
+        for word in ("Threads:", "Blocks:", "Memory:", "Errors:"):
+            if not re.search(rf"^// {word} +\S", head, flags=re.M):
+                yield Breach(name, 1, "header", f"the comment before the include guard has no \"{word}\"")
+
+
+def check_front_door(root: pathlib.Path) -> Iterator[Breach]:
+    """README names pool.h on its first screen, and lists the public headers, no more and no fewer."""
+    readme = root / "README.md"
+    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
+    if not any("include/roost/pool.h" in line for line in lines[:40]):
+        yield Breach("README.md", 1, "front-door", "the first 40 lines do not name include/roost/pool.h")
+    listed = set(re.findall(r"^\| \[?`([a-z_]+\.h)`", "\n".join(lines), flags=re.M))
+    present = {file.name for file in (root / CONTRACT).glob("*.h")}
+    for header in sorted(present - listed):
+        yield Breach("README.md", 1, "front-door", f"the table of headers lacks {header}")
+    for header in sorted(listed - present):
+        yield Breach("README.md", 1, "front-door", f"the table lists {header}, which does not exist")
+
+
+def check_one_writer(root: pathlib.Path) -> Iterator[Breach]:
+    """One function of the core changes a slot's state."""
+    writes = [(str(file.relative_to(root)), number)
+              for file in sources(root, "src/core")
+              for number, line in code_lines(file)
+              if re.search(r"(\.|->)state_? = ", line)]
+    for name, number in writes[1:]:
+        yield Breach(name, number, "one-writer", f"a slot's state is written in {writes[0][0]}, too")
+
+
+def check(root: pathlib.Path) -> list[Breach]:
+    root = root.resolve()
+    rules = (check_includes, check_greps, check_header_comments, check_front_door, check_one_writer)
+    return [breach for rule in rules for breach in rule(root)]
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / CONTRACT).is_dir():
+        sys.exit(__doc__)
+    breaches = check(pathlib.Path(sys.argv[1]))
+    for breach in breaches:
+        print(breach)
+    print(f"{len(breaches)} breaches")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Compiles a profile for each way to get it wrong, and looks for the sentence in the compiler's output.
+
+Usage: profile_errors_test.py COMPILER INCLUDE-FOLDER
+
+The sentences are read from profile.h: one without a wrong profile below fails the test.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+COMPILER, INCLUDE = sys.argv[1:3]
+HEADER = pathlib.Path(INCLUDE, "roost/profile.h").read_text(encoding="utf-8")
+
+# The constants that are wrong, and the first words of the sentence that says so.
+WRONG = [
+    ("int kPoolSize = 0", "kPoolSize must be at least 1"),
+    ("int kPoolSize = -1", "kPoolSize must be at least 1"),
+    ("int kMaxOverflow = -1", "kMaxOverflow must not be negative"),
+    ("int kPoolSize = 200; int kMaxOverflow = 55", "kPoolSize + kMaxOverflow must be at most 254"),
+    ("Duration kPoolTimeout = 0s", "kPoolTimeout must be above zero"),
+    ("Duration kPoolRecycle = -1s", "kPoolRecycle must not be negative"),
+    ("int kMaxWaiters = 0", "kMaxWaiters must be 1 to 65535"),
+    ("int kMaxWaiters = 65536", "kMaxWaiters must be 1 to 65535"),
+    ("Duration kOpenTimeout = 0s", "kOpenTimeout, kPingTimeout and kResetTimeout must be above zero"),
+    ("Duration kPingTimeout = 0s", "kOpenTimeout, kPingTimeout and kResetTimeout must be above zero"),
+    ("Duration kResetTimeout = -1s", "kOpenTimeout, kPingTimeout and kResetTimeout must be above zero"),
+    ("Duration kBackoffMin = 0s", "kBackoffMin must be above zero"),
+    ("Duration kBackoffMin = 2s; Duration kBackoffMax = 1s", "kBackoffMin must not be above kBackoffMax"),
+    ("Duration kKeepAlive = -1s", "kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter"),
+    ("Duration kLinger = -1s", "kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter"),
+    ("Duration kLeakAfter = -1s", "kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter"),
+    ("Duration kPingAfter = -1s", "kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter"),
+    ("Duration kKeepAlive = 60s; Duration kIdleLimit = 60s", "kKeepAlive must be shorter than kIdleLimit"),
+    ("Duration kPoolRecycle = 60s; Duration kIdleLimit = 61s", "kIdleLimit must not be above kPoolRecycle"),
+    ("int kStatements = 0", "kStatements must be 1 to 256"),
+    ("int kStatements = 257", "kStatements must be 1 to 256"),
+]
+RIGHT = "int kPoolSize = 3; Duration kIdleLimit = 120s"
+
+# A program that selects the profile, and one that makes a pool of it.
+SELECTS = ("profile.h", "static_assert(roost::CheckProfile<Node>());")
+MAKES = ("pool.h", "void Make(roost::Backend& backend) { roost::PoolFor<Node> pool(backend); }")
+
+
+def sentences() -> list[str]:
+    """The sentences of the static_asserts of profile.h, as the compiler prints them."""
+    found = re.findall(r'static_assert\([^"]*?((?:"[^"]*"\s*)+)\)', HEADER)
+    return ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
+
+
+def compile_profile(constants: str, use: tuple[str, str]) -> subprocess.CompletedProcess:
+    members = "\n".join(f"  static constexpr {c.strip().replace('Duration', 'roost::Duration')};"
+                        for c in constants.split(";"))
+    header, code = use
+    source = (f'#include "roost/{header}"\nusing namespace std::chrono_literals;\n'
+              f"struct Node : roost::profiles::RaspberryPi {{\n{members}\n}};\n{code}\n")
+    with tempfile.NamedTemporaryFile("w", suffix=".cc") as file:
+        file.write(source)
+        file.flush()
+        return subprocess.run([COMPILER, "-std=c++20", "-fsyntax-only", "-I", INCLUDE, file.name],
+                              capture_output=True, text=True, check=False)
+
+
+class ProfileErrorsTest(unittest.TestCase):
+
+    def test_a_profile_whose_numbers_work_compiles(self):
+        for use in (SELECTS, MAKES):
+            result = compile_profile(RIGHT, use)
+            self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_each_wrong_profile_stops_the_build_with_its_sentence(self):
+        cases = [(constants, words, use) for constants, words in WRONG for use in (SELECTS, MAKES)]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+            results = list(executor.map(lambda case: compile_profile(case[0], case[2]), cases))
+        for (constants, words, use), result in zip(cases, results):
+            with self.subTest(constants=constants, use=use):
+                self.assertNotEqual(result.returncode, 0, "it compiled")
+                sentence = next(s for s in sentences() if words in s)
+                self.assertIn(sentence, result.stderr)
+
+    def test_every_sentence_has_a_wrong_profile(self):
+        self.assertGreater(len(sentences()), 10)
+        for sentence in sentences():
+            self.assertTrue(any(words in sentence for _, words in WRONG), sentence)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
