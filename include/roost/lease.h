@@ -1,24 +1,25 @@
 // include/roost/lease.h - a caller's exclusive, self-returning right to one connection.
 //
-// Pool::Acquire gives one; its end (destructor, Return, or being assigned over) gives the connection
-// back. It cannot be copied. Keep it as short as the work: capacity is small on purpose.
+// Pool::Acquire gives one; its end (destructor, Return, or being assigned over) gives the
+// connection back. It cannot be copied. Keep it as short as the work: capacity is small on purpose.
 //
 // What a status of roostpool asks the caller to do:
 //
 //   code                 means                                          do
-//   kDeadlineExceeded    none came free in time, or the statement       keep the data, try at the next
+//   kDeadlineExceeded    none came free in time, or the statement       keep the data, try at the
+//   next
 //                        ran into its deadline                          reading
 //   kResourceExhausted   the line of waiters is full, or a bound on     shed load now
 //                        memory or card space is reached
 //   kUnavailable         the database is away                           keep the data, retry later
-//   kAborted             the transaction lost a race                    run the whole transaction again
-//   kDataLoss            the database is damaged                        alarm
-//   kUnknown             the outcome of a commit is unknown             retry only what is idempotent
-//   kFailedPrecondition  pool closed, child after fork, read-only       stop asking; read the message
+//   kAborted             the transaction lost a race                    run the whole transaction
+//   again kDataLoss            the database is damaged                        alarm kUnknown the
+//   outcome of a commit is unknown             retry only what is idempotent kFailedPrecondition
+//   pool closed, child after fork, read-only       stop asking; read the message
 //                        card, a wait that could only deadlock
 //   kInvalidArgument     the caller's SQL or binding                    fix the program
-//   kAlreadyExists       a constraint of the schema said no             the row is there, or is wrong
-//   kCancelled           the caller cancelled                           nothing
+//   kAlreadyExists       a constraint of the schema said no             the row is there, or is
+//   wrong kCancelled           the caller cancelled                           nothing
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)
 // Blocks:   its end may reset or close the connection when its user left something behind
@@ -32,8 +33,11 @@
 #define ROOST_LEASE_H_
 
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "roost/backend.h"
 #include "roost/internal/check.h"
 
@@ -80,6 +84,18 @@ class [[nodiscard]] Lease {
     return connection_;
   }
   Connection& operator*() const { return *operator->(); }
+  // What an application asks of its connection; see Connection. Here, so that it reads
+  // `lease->Prepare` for a Lease and for an absl::StatusOr<Lease>. REQUIRES: holds a connection.
+  absl::StatusOr<Statement*> Prepare(const Sql& sql) const { return (*this)->Prepare(sql); }
+  template <class... Args>
+  absl::Status Run(const Sql& sql, const Args&... args) const {
+    return (*this)->Run(sql, args...);
+  }
+  absl::Status RunScript(std::string_view sql) const { return (*this)->RunScript(sql); }
+  absl::StatusOr<Transaction> Begin(Durability durability = Durability::kDefault) const {
+    return (*this)->Begin(durability);
+  }
+  absl::Status Seal() const { return (*this)->Seal(); }
   // Which slot of the pool it is, 0 to capacity - 1. For logs.
   int slot() const { return slot_; }
 
@@ -90,12 +106,13 @@ class [[nodiscard]] Lease {
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
-  // Takes the connection out of the pool: the slot is free for a new one, the driver's handle is the
-  // caller's to close. REQUIRES: holds a connection.
+  // Takes the connection out of the pool: the slot is free for a new one, the driver's handle is
+  // the caller's to close. REQUIRES: holds a connection.
   NativeHandle Detach();
 
-  // Says that the thread that acquired this lease no longer stands for it (it was given to another).
-  // Without it, a second Acquire of that thread may be taken for a wait that can only deadlock.
+  // Says that the thread that acquired this lease no longer stands for it (it was given to
+  // another). Without it, a second Acquire of that thread may be taken for a wait that can only
+  // deadlock.
   void Untie();
 
  private:

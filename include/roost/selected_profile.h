@@ -1,9 +1,9 @@
 // include/roost/selected_profile.h - roost::SelectedProfile: the profile that the build chose.
 //
 // CMake: -DROOST_PROFILE=raspberry_pi, or a struct of your own with
-// -DROOST_PROFILE_HEADER=/path/to/node.h -DROOST_PROFILE=my::Node. One source then serves every kind
-// of node. Apart from profile.h, so that node.h may derive from the profiles there whichever of the
-// two a program includes first.
+// -DROOST_PROFILE_HEADER=/path/to/node.h -DROOST_PROFILE=my::Node. One source then serves every
+// kind of node. Apart from profile.h, so that node.h may derive from the profiles there whichever
+// of the two a program includes first.
 //
 // Threads:  constants
 // Blocks:   never

@@ -1,4 +1,5 @@
-// The public headers stand alone: see CMakeLists.txt here. That this program links is half of the test.
+// The public headers stand alone: see CMakeLists.txt here. That this program links is half of the
+// test.
 #include <filesystem>
 #include <set>
 #include <sstream>

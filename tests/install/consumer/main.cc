@@ -13,9 +13,9 @@ constexpr roost::Sql kSelect{"SELECT level FROM reading WHERE node = $1"};
 absl::Status StoreAndRead(roost::Pool& pool) {
   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(10s));
   if (!lease.ok()) return lease.status();
-  absl::Status stored = lease->operator->()->Run(kInsert, "attic", 21.5);
+  absl::Status stored = lease->Run(kInsert, "attic", 21.5);
   if (!stored.ok()) return stored;
-  absl::StatusOr<roost::Statement*> select = (*lease)->Prepare(kSelect);
+  absl::StatusOr<roost::Statement*> select = lease->Prepare(kSelect);
   if (!select.ok()) return select.status();
   roost::Rows rows = (*select)->Query("attic");
   while (rows.Next()) std::printf("level %.1f\n", rows.Get<double>("level"));
