@@ -1,11 +1,11 @@
-// include/roost/backend.h - what a driver adapter must do: Backend opens, Connection lives in a slot.
+// include/roost/backend.h - what a driver adapter must do: open, and be a connection.
 //
-// An application uses the first half of Connection (Prepare, Run, Begin, Seal) through its Lease. The
-// pool uses the second half. A new database needs these two classes and a Statement; tests/contract
-// is the suite that it has to pass.
+// An application uses the first half of Connection (Prepare, Run, Begin, Seal) through its Lease.
+// The pool uses the second half. A new database needs these two classes and a Statement;
+// tests/contract is the suite that it has to pass.
 //
-// Threads:  a Backend may be asked to open from several threads at once; a Connection belongs to one
-//           thread at a time: the holder of its slot
+// Threads:  a Backend may be asked to open from several threads at once; a Connection belongs to
+//           one thread at a time: the holder of its slot
 // Blocks:   Open, Ping, Reset, Upkeep, and statements, up to their deadline; the others never
 // Memory:   a Connection is constructed in memory that the pool owns (ConnectionMemory), with its
 //           statement cache; what the driver takes for itself is the driver's
@@ -53,10 +53,10 @@ enum class Liveness : uint8_t {
 
 // What an error said about this connection and its siblings.
 enum class Verdict : uint8_t {
-  kUsable,           // nothing: the error was about the statement
-  kDead,             // this connection must not be used again
-  kDeadSuspectOlder, // and all that were opened before now have to prove that they live
-  kDeadAndOlderToo,  // and so are all that were opened before now
+  kUsable,            // nothing: the error was about the statement
+  kDead,              // this connection must not be used again
+  kDeadSuspectOlder,  // and all that were opened before now have to prove that they live
+  kDeadAndOlderToo,   // and so are all that were opened before now
 };
 
 // How much of a connection its last user has left behind.
@@ -94,8 +94,8 @@ class Connection {
 
   // The prepared form of `sql`, from the connection's cache, else from the database. Owned by the
   // connection; valid until the lease ends or until more other statements than the cache holds have
-  // been prepared since. kInvalidArgument: the SQL is wrong. kResourceExhausted: every cached statement
-  // is being read at this moment. Cost when cached: a search of the cache by hash.
+  // been prepared since. kInvalidArgument: the SQL is wrong. kResourceExhausted: every cached
+  // statement is being read at this moment. Cost when cached: a search of the cache by hash.
   virtual absl::StatusOr<Statement*> Prepare(const Sql& sql) = 0;
   // Prepare, bind, run; rows, if any, are thrown away.
   template <class... Args>
@@ -107,14 +107,14 @@ class Connection {
   // Runs one or more statements that are not worth keeping (a schema), separated by semicolons.
   virtual absl::Status RunScript(std::string_view sql) = 0;
 
-  // Begins a transaction: one that will write where the connection may, else a stable snapshot to read.
-  // kFailedPrecondition when one is open already.
+  // Begins a transaction: one that will write where the connection may, else a stable snapshot to
+  // read. kFailedPrecondition when one is open already.
   absl::StatusOr<Transaction> Begin(Durability durability = Durability::kDefault);
   // Makes everything committed so far survive a power cut. REQUIRES: no open transaction.
   virtual absl::Status Seal() = 0;
 
-  // The driver's handle, for what this interface does not offer. Still owned by the connection. From
-  // now on the pool trusts no memory of ours about it: at return the driver itself is asked.
+  // The driver's handle, for what this interface does not offer. Still owned by the connection.
+  // From now on the pool trusts no memory of ours about it: at return the driver itself is asked.
   void* Raw() {
     marks_ |= kMarkRaw;
     return RawHandle();
@@ -126,7 +126,8 @@ class Connection {
 
   // ---- For the pool ----
 
-  // Nothing was done that could leave anything behind: the next holder can have it. No call, no I/O.
+  // Nothing was done that could leave anything behind: the next holder can have it. No call, no
+  // I/O.
   bool Untouched() const { return marks_ == 0; }
   // Asks the driver (never the server) what the last user left behind. Cost: tens of ns.
   virtual Tidiness Inspect() = 0;
@@ -136,8 +137,8 @@ class Connection {
   virtual Liveness Probe() = 0;
   // One round trip that proves the connection. An error: close it.
   virtual absl::Status Ping(Deadline deadline) = 0;
-  // Work for a quiet moment while the connection is idle: checkpoint, give memory back, keep the link
-  // alive. An error: close it.
+  // Work for a quiet moment while the connection is idle: checkpoint, give memory back, keep the
+  // link alive. An error: close it.
   virtual absl::Status Upkeep(Deadline deadline) = 0;
   // Tells whether Upkeep is wanted now, before the connection is lent again. No I/O.
   virtual bool WantsUpkeep() const { return false; }
@@ -206,10 +207,10 @@ class Backend {
   // Bytes of memory a connection needs with a cache of `statements`. Constant.
   virtual size_t ConnectionBytes(int statements) const = 0;
 
-  // Opens a connection that is ready for use, constructed in `request.memory`; on error the memory is
-  // free again. kUnavailable and other codes that pass by themselves make the pool retry with growing
-  // pauses; kInvalidArgument, kNotFound, kPermissionDenied, kUnauthenticated, kFailedPrecondition and
-  // kDataLoss need a person: the pool retries at its longest pause.
+  // Opens a connection that is ready for use, constructed in `request.memory`; on error the memory
+  // is free again. kUnavailable and other codes that pass by themselves make the pool retry with
+  // growing pauses; kInvalidArgument, kNotFound, kPermissionDenied, kUnauthenticated,
+  // kFailedPrecondition and kDataLoss need a person: the pool retries at its longest pause.
   virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
 };
 

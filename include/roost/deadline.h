@@ -1,9 +1,9 @@
 // include/roost/deadline.h - points in time of the machine's monotonic clock, and deadlines.
 //
 // Every call of roostpool that can wait takes one absolute Deadline, made once at the edge of the
-// program (Pool::In) and passed all the way down: queue, busy wait, connect, statement. Absolute, so
-// that a call that tries twice does not wait twice as long. Monotonic, so that a clock step of NTP
-// neither cuts nor stretches a wait.
+// program (Pool::In) and passed all the way down: queue, busy wait, connect, statement. Absolute,
+// so that a call that tries twice does not wait twice as long. Monotonic, so that a clock step of
+// NTP neither cuts nor stretches a wait.
 //
 // Threads:  values; any thread
 // Blocks:   never
@@ -20,8 +20,8 @@ namespace roost {
 // A span of time. Resolution: 1 ns; range: about 292 years.
 using Duration = std::chrono::nanoseconds;
 
-// The clock that TimePoint counts on. It has no now() on purpose: only a Platform knows the time, so
-// that a test can turn it by hand.
+// The clock that TimePoint counts on. It has no now() on purpose: only a Platform knows the time,
+// so that a test can turn it by hand.
 struct MonotonicClock {
   using duration = Duration;
   using rep = duration::rep;

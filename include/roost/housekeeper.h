@@ -35,13 +35,14 @@ class Housekeeper {
 
   // REQUIRES: not started; `pool` outlives this or the call of Stop.
   void Add(Pool& pool);
-  // Starts the thread. The signal mask is inherited: block signals before, if another thread handles them.
+  // Starts the thread. The signal mask is inherited: block signals before, if another thread
+  // handles them.
   void Start();
   // Ends and joins it. May be called twice.
   void Stop();
 
-  // What the thread does, for a program that has a thread to give: returns after Stop was called from
-  // another thread.
+  // What the thread does, for a program that has a thread to give: returns after Stop was called
+  // from another thread.
   void Run();
   // Has the thread look at once. Pools call it when there is work. Never blocks.
   void Wake();

@@ -7,19 +7,19 @@
 //
 //   code                 means                                          do
 //   kDeadlineExceeded    none came free in time, or the statement       keep the data, try at the
-//   next
-//                        ran into its deadline                          reading
+//                        ran into its deadline                          next reading
 //   kResourceExhausted   the line of waiters is full, or a bound on     shed load now
 //                        memory or card space is reached
 //   kUnavailable         the database is away                           keep the data, retry later
 //   kAborted             the transaction lost a race                    run the whole transaction
-//   again kDataLoss            the database is damaged                        alarm kUnknown the
-//   outcome of a commit is unknown             retry only what is idempotent kFailedPrecondition
-//   pool closed, child after fork, read-only       stop asking; read the message
-//                        card, a wait that could only deadlock
+//                                                                       again
+//   kDataLoss            the database is damaged                        alarm
+//   kUnknown             the outcome of a commit is unknown             retry only what is idempotent
+//   kFailedPrecondition  pool closed, child after fork, read-only       stop asking, read the
+//                        card, a wait that could only deadlock          message
 //   kInvalidArgument     the caller's SQL or binding                    fix the program
-//   kAlreadyExists       a constraint of the schema said no             the row is there, or is
-//   wrong kCancelled           the caller cancelled                           nothing
+//   kAlreadyExists       a constraint of the schema said no             the row is there or is wrong
+//   kCancelled           the caller cancelled                           nothing
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)
 // Blocks:   its end may reset or close the connection when its user left something behind

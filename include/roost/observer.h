@@ -1,17 +1,19 @@
 // include/roost/observer.h - the pool's events, for whoever wants to watch.
 //
-// Order, as in SQLAlchemy: first connect, connect, checkout, reset, checkin; or checkout, invalidate,
-// close, checkin; or checkout, detach. A close always says why.
+// Order, as in SQLAlchemy: first connect, connect, checkout, reset, checkin; or checkout,
+// invalidate, close, checkin; or checkout, detach. A close always says why.
 //
 // Threads:  OnEvent is called by the thread that caused the event, several at once
-// Blocks:   never under the pool's lock; what OnEvent does delays only the thread that caused the event.
-//           It must not acquire from the same pool.
+// Blocks:   never under the pool's lock; what OnEvent does delays only the thread that caused the
+//           event. It must not acquire from the same pool.
 // Memory:   an Event is valid during the call
 // Errors:   none; an event is told, not answered
 // Time:     one virtual call an event; without an observer one predictable branch
 // Example:
 //   struct Counter : roost::Observer {
-//     void OnEvent(const roost::Event& e) override { timeouts += e.kind == roost::EventKind::kTimeout; }
+//     void OnEvent(const roost::Event& event) override {
+//       if (event.kind == roost::EventKind::kTimeout) ++timeouts;
+//     }
 //     std::atomic<int> timeouts = 0;
 //   };
 #ifndef ROOST_OBSERVER_H_
@@ -71,11 +73,11 @@ std::string_view Name(CloseReason reason);
 struct Event {
   EventKind kind{};
   CloseReason reason = CloseReason::kNone;
-  int slot = -1;               // -1: none, the event is about the pool
-  std::string_view pool;       // its name
-  TimePoint at;                // when
-  Duration span{};             // see the kind
-  SourceLine where;            // who asked for the lease, where that is known
+  int slot = -1;                         // -1: none, the event is about the pool
+  std::string_view pool;                 // its name
+  TimePoint at;                          // when
+  Duration span{};                       // see the kind
+  SourceLine where;                      // who asked for the lease, where that is known
   const absl::Status* status = nullptr;  // why, where there is an error
 };
 
@@ -85,9 +87,9 @@ class Observer {
   virtual void OnEvent(const Event& event) = 0;
 };
 
-// Writes each event as one line to standard error, with the journal's priority prefix (sd-daemon(3)):
-// echo_pool. Pools of a profile with kEchoPool = true have one already. No allocation: a line is cut
-// at 512 bytes.
+// Writes each event as one line to standard error, with the journal's priority prefix
+// (sd-daemon(3)): echo_pool. Pools of a profile with kEchoPool = true have one already. No
+// allocation: a line is cut at 512 bytes.
 class EchoObserver : public Observer {
  public:
   // `next`, if given, sees every event after it was written. REQUIRES: it outlives this.

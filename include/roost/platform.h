@@ -1,8 +1,8 @@
-// include/roost/platform.h - what roostpool needs from the machine: time, waiting, chance, identity.
+// include/roost/platform.h - what roostpool needs of the machine: time, waits, chance.
 //
-// A port implements this one class; platform/README.md is the form to fill in and platform/template/
-// the file to copy. Tests use a fake whose clock is turned by hand. An application that runs on Linux
-// never names it: pools use NativePlatform() unless told otherwise.
+// A port implements this one class; platform/README.md is the form to fill in and
+// platform/template/ the file to copy. Tests use a fake whose clock is turned by hand. An
+// application that runs on Linux never names it: pools use NativePlatform() unless told otherwise.
 //
 // Threads:  every function may be called from every thread at once
 // Blocks:   Wait and WaitForDescriptor, up to their deadline; the others never
@@ -44,8 +44,8 @@ class Platform {
   // May return early for no reason: the caller looks at the word again. Returns false only when the
   // deadline passed.
   virtual bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) = 0;
-  // Wakes every thread that sleeps on `word`. The word itself is not read, so that it may be gone by
-  // now (a node on a stack that has been left).
+  // Wakes every thread that sleeps on `word`. The word itself is not read, so that it may be gone
+  // by now (a node on a stack that has been left).
   virtual void Wake(const std::atomic<uint32_t>* word) = 0;
 
   // Waits until `fd` is ready for one of `wanted`, is hung up, or the deadline passes (then nothing

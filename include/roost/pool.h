@@ -1,9 +1,9 @@
 // include/roost/pool.h - START HERE: a bounded pool of database connections.
 //
-// Pool is what code uses; PoolFor<Profile> is what a program makes: it adds the storage that the profile
-// fixes. A caller acquires a Lease, works through it, and the lease gives the connection back. Callers
-// that find none free stand in line in order of arrival until their deadline. From the first acquire
-// to close the pool allocates nothing.
+// Pool is what code uses; PoolFor<Profile> is what a program makes: it adds the storage that the
+// profile fixes. A caller acquires a Lease, works through it, and the lease gives the connection
+// back. Callers that find none free stand in line in order of arrival until their deadline. From
+// the first acquire to close the pool allocates nothing.
 //
 // Threads:  every function may be called from every thread, unless it says otherwise
 // Blocks:   Acquire, Close and Fill up to their deadline; Tick while it pings, opens, or closes;
@@ -37,8 +37,8 @@
 
 namespace roost {
 
-// Lets one thread take back another's wait. May be used for one Acquire after the other, and given to
-// several at once.
+// Lets one thread take back another's wait. May be used for one Acquire after the other, and given
+// to several at once.
 class CancelToken {
  public:
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
@@ -91,33 +91,37 @@ class Pool {
   // `span` from now on the pool's clock.
   Deadline In(Duration span) const;
 
-  // Opens connections until `connections` are open or the deadline passes. Optional: a pool opens them
-  // when they are needed. OK, or why one could not be opened. REQUIRES: connections <= pool_size.
+  // Opens connections until `connections` are open or the deadline passes. Optional: a pool opens
+  // them when they are needed. OK, or why one could not be opened. REQUIRES: connections <=
+  // pool_size.
   absl::Status Fill(int connections, Deadline deadline);
 
-  // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports leaks.
-  // Returns when it wants to be called again. `now` comes from the platform's Now(). A firmware calls it
-  // from its own loop; else see housekeeper.h. May be called by several threads; they share the work.
+  // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports
+  // leaks. Returns when it wants to be called again. `now` comes from the platform's Now(). A
+  // firmware calls it from its own loop; else see housekeeper.h. May be called by several threads;
+  // they share the work.
   TimePoint Tick(TimePoint now);
 
   // Replaces every connection: idle ones are closed now, lent ones when they come back.
   void InvalidateAll();
-  // Nobody is lent anything until Resume; callers stand in line. Leases that are out are not touched.
+  // Nobody is lent anything until Resume; callers stand in line. Leases that are out are not
+  // touched.
   void Pause();
   void Resume();
   // Refuses callers from now on, sends those in line away with kFailedPrecondition, closes idle
-  // connections, and waits for the lent ones until `deadline`. OK: all closed. kDeadlineExceeded: some
-  // leases are still out; they stay valid and are closed at their return, and Close may be called again.
+  // connections, and waits for the lent ones until `deadline`. OK: all closed. kDeadlineExceeded:
+  // some leases are still out; they stay valid and are closed at their return, and Close may be
+  // called again.
   absl::Status Close(Deadline deadline);
 
   Stats stats() const;
-  // What is going on, for people: counts, who holds a connection since when, who waits, what went wrong
-  // last, when the next try is due. Several lines into `out`, cut to fit. No allocation.
+  // What is going on, for people: counts, who holds a connection since when, who waits, what went
+  // wrong last, when the next try is due. Several lines into `out`, cut to fit. No allocation.
   std::string_view Report(std::span<char> out) const;
-  // Why `refusal` was returned, in one line with the numbers of now: for a time-out the guide's sentence
-  // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", then the holders.
-  // The status itself has no numbers, because a refusal allocates nothing. `asked` is the time-out that
-  // the sentence names.
+  // Why `refusal` was returned, in one line with the numbers of now: for a time-out the guide's
+  // sentence "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05",
+  // then the holders. The status itself has no numbers, because a refusal allocates nothing.
+  // `asked` is the time-out that the sentence names.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
   const PoolSettings& settings() const;

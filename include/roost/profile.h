@@ -52,15 +52,16 @@ struct Default {
   static constexpr const char* kName = "default";
 
   // -- The guide's settings --
-  // Connections kept open once they were needed. 1 to 254. Each costs its memory in the pool object and
-  // what the driver takes.
+  // Connections kept open once they were needed. 1 to 254. Each costs its memory in the pool object
+  // and what the driver takes.
   static constexpr int kPoolSize = 10;
-  // Connections above kPoolSize, opened while all are lent. 0 to 254; 0: none. "Unlimited" does not exist.
+  // Connections above kPoolSize, opened while all are lent. 0 to 254; 0: none. "Unlimited" does not
+  // exist.
   static constexpr int kMaxOverflow = 5;
   // How long Acquire without a deadline waits. Above 0.
   static constexpr Duration kPoolTimeout = 30s;
-  // Age at which a connection is closed and opened anew, when it rests. 0: never. Up to 10 % of it is
-  // taken off at random, so that connections do not die together.
+  // Age at which a connection is closed and opened anew, when it rests. 0: never. Up to 10 % of it
+  // is taken off at random, so that connections do not die together.
   static constexpr Duration kPoolRecycle = 1800s;
   // A round trip before lending.
   static constexpr PrePing kPrePing = PrePing::kAlways;
@@ -74,10 +75,11 @@ struct Default {
 
   // -- Opening --
   static constexpr OpenBy kOpenBy = OpenBy::kCaller;
-  // Longest time one open may take. Above 0. The caller's deadline cuts it, too, where the caller opens.
+  // Longest time one open may take. Above 0. The caller's deadline cuts it, too, where the caller
+  // opens.
   static constexpr Duration kOpenTimeout = 10s;
-  // Pause after the second failed open in a row; doubles up to kBackoffMax, and each is drawn at random
-  // between half of it and all of it. The first failure is tried again at once.
+  // Pause after the second failed open in a row; doubles up to kBackoffMax, and each is drawn at
+  // random between half of it and all of it. The first failure is tried again at once.
   static constexpr Duration kBackoffMin = 100ms;
   static constexpr Duration kBackoffMax = 30s;
 
@@ -87,13 +89,13 @@ struct Default {
   // Longest time a ping, and a reset, may take. Above 0.
   static constexpr Duration kPingTimeout = 2s;
   static constexpr Duration kResetTimeout = 2s;
-  // Upkeep of a connection that has rested this long (checkpoint; a sign of life on the link), by Tick.
-  // 0: never.
+  // Upkeep of a connection that has rested this long (checkpoint; a sign of life on the link), by
+  // Tick. 0: never.
   static constexpr Duration kKeepAlive = 0s;
   // Closes a connection that has rested this long, by Tick. 0: never.
   static constexpr Duration kIdleLimit = 0s;
-  // How long an overflow connection stays open after its return, in case the burst goes on. 0: it is
-  // closed at once (the guide's rule).
+  // How long an overflow connection stays open after its return, in case the burst goes on. 0: it
+  // is closed at once (the guide's rule).
   static constexpr Duration kLinger = 0s;
 
   // -- Watching --
@@ -101,8 +103,8 @@ struct Default {
   static constexpr Duration kLeakAfter = 60s;
   // Fills Stats::hold. Costs one exact clock read at checkout and one at return.
   static constexpr bool kHoldTimes = true;
-  // Refuses an Acquire that could only deadlock (a holder waits for a second lease and everything is
-  // held by callers that wait). Costs a scan of the slots before a holder joins the line.
+  // Refuses an Acquire that could only deadlock (a holder waits for a second lease and everything
+  // is held by callers that wait). Costs a scan of the slots before a holder joins the line.
   static constexpr bool kNestedCheck = true;
 
   // -- Statements --
@@ -159,8 +161,8 @@ struct RaspberryPi : Default {
   static constexpr int kStatements = 8;
 };
 
-// The same board's connection to a database elsewhere. A reconnect over a mobile link costs seven round
-// trips, so overflow lingers, and a rested connection proves itself before it is lent.
+// The same board's connection to a database elsewhere. A reconnect over a mobile link costs seven
+// round trips, so overflow lingers, and a rested connection proves itself before it is lent.
 struct RaspberryPiRemote : RaspberryPi {
   static constexpr const char* kName = "raspberry_pi_remote";
   static constexpr int kPoolSize = 1;
@@ -252,40 +254,48 @@ constexpr bool CheckProfile() {
   static_assert(P::kPoolSize >= 1,
                 "roost profile: kPoolSize must be at least 1; a pool of none serves nobody "
                 "(SQLAlchemy's 0 = unlimited does not exist here)");
-  static_assert(P::kMaxOverflow >= 0,
-                "roost profile: kMaxOverflow must not be negative; unlimited overflow does not exist "
-                "here, because capacity is fixed storage");
-  static_assert(P::kPoolSize + P::kMaxOverflow <= 254,
-                "roost profile: kPoolSize + kMaxOverflow must be at most 254; a slot's number is one "
-                "byte");
-  static_assert(P::kPoolTimeout > Duration::zero(),
-                "roost profile: kPoolTimeout must be above zero; to take only what is free now, call "
-                "TryAcquire");
+  static_assert(
+      P::kMaxOverflow >= 0,
+      "roost profile: kMaxOverflow must not be negative; unlimited overflow does not exist "
+      "here, because capacity is fixed storage");
+  static_assert(
+      P::kPoolSize + P::kMaxOverflow <= 254,
+      "roost profile: kPoolSize + kMaxOverflow must be at most 254; a slot's number is one "
+      "byte");
+  static_assert(
+      P::kPoolTimeout > Duration::zero(),
+      "roost profile: kPoolTimeout must be above zero; to take only what is free now, call "
+      "TryAcquire");
   static_assert(P::kPoolRecycle >= Duration::zero(),
                 "roost profile: kPoolRecycle must not be negative; 0 switches recycling off");
   static_assert(P::kMaxWaiters >= 1 && P::kMaxWaiters <= 65535,
                 "roost profile: kMaxWaiters must be 1 to 65535; a line without a bound is a queue "
                 "nobody leaves in time");
-  static_assert(P::kOpenTimeout > Duration::zero() && P::kPingTimeout > Duration::zero() &&
-                    P::kResetTimeout > Duration::zero(),
-                "roost profile: kOpenTimeout, kPingTimeout and kResetTimeout must be above zero; every "
-                "call that can wait ends");
-  static_assert(P::kBackoffMin > Duration::zero(),
-                "roost profile: kBackoffMin must be above zero; without a pause, a database that is "
-                "away is hammered");
+  static_assert(
+      P::kOpenTimeout > Duration::zero() && P::kPingTimeout > Duration::zero() &&
+          P::kResetTimeout > Duration::zero(),
+      "roost profile: kOpenTimeout, kPingTimeout and kResetTimeout must be above zero; every "
+      "call that can wait ends");
+  static_assert(
+      P::kBackoffMin > Duration::zero(),
+      "roost profile: kBackoffMin must be above zero; without a pause, a database that is "
+      "away is hammered");
   static_assert(P::kBackoffMin <= P::kBackoffMax,
                 "roost profile: kBackoffMin must not be above kBackoffMax");
-  static_assert(P::kKeepAlive >= Duration::zero() && P::kIdleLimit >= Duration::zero() &&
-                    P::kLinger >= Duration::zero() && P::kLeakAfter >= Duration::zero() &&
-                    P::kPingAfter >= Duration::zero(),
-                "roost profile: kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter must not be "
-                "negative; 0 switches each off");
-  static_assert(P::kIdleLimit == Duration::zero() || P::kKeepAlive < P::kIdleLimit,
-                "roost profile: kKeepAlive must be shorter than kIdleLimit; else every connection is "
-                "closed before its first upkeep");
-  static_assert(P::kPoolRecycle == Duration::zero() || P::kIdleLimit <= P::kPoolRecycle,
-                "roost profile: kIdleLimit must not be above kPoolRecycle; recycling would always come "
-                "first");
+  static_assert(
+      P::kKeepAlive >= Duration::zero() && P::kIdleLimit >= Duration::zero() &&
+          P::kLinger >= Duration::zero() && P::kLeakAfter >= Duration::zero() &&
+          P::kPingAfter >= Duration::zero(),
+      "roost profile: kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter must not be "
+      "negative; 0 switches each off");
+  static_assert(
+      P::kIdleLimit == Duration::zero() || P::kKeepAlive < P::kIdleLimit,
+      "roost profile: kKeepAlive must be shorter than kIdleLimit; else every connection is "
+      "closed before its first upkeep");
+  static_assert(
+      P::kPoolRecycle == Duration::zero() || P::kIdleLimit <= P::kPoolRecycle,
+      "roost profile: kIdleLimit must not be above kPoolRecycle; recycling would always come "
+      "first");
   static_assert(P::kStatements >= 1 && P::kStatements <= 256,
                 "roost profile: kStatements must be 1 to 256; each takes memory in every slot");
   return true;

@@ -1,12 +1,15 @@
-// include/roost/sqlite.h - SQLite as a backend: one writer, readers that cannot write, sealed batches.
+// include/roost/sqlite.h - SQLite as a backend: one writer, readers, sealed batches.
 //
 // A pool of size N and overflow M over this backend has one writer slot, N - 1 kept readers and M
-// overflow readers; a pool of size 1 without overflow has one connection that does both. Writers stand in the pool's line instead of
-// polling a lock, so "database is locked" does not reach a caller.
+// overflow readers; a pool of size 1 without overflow has one connection that does both. Writers
+// stand in the pool's line instead of polling a lock, so "database is locked" does not reach a
+// caller.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
-// Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long statements
-// Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the options
+// Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long
+//           statements
+// Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
+//           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)
 // Example:
 //   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db",
@@ -28,8 +31,10 @@ namespace roost {
 
 // What a plain commit promises about a power cut. Neither can corrupt the database.
 enum class SqliteDurability : uint8_t {
-  kBatch,   // synchronous=NORMAL: the commits since the last seal or checkpoint may be lost (some 30 s)
-  kCommit,  // synchronous=FULL: nothing; costs one sync of the card for each commit
+  // synchronous=NORMAL: the commits since the last seal or checkpoint may be lost (some 30 s).
+  kBatch,
+  // synchronous=FULL: nothing is lost; costs one sync of the card for each commit.
+  kCommit,
 };
 
 struct SqliteOptions {
@@ -45,11 +50,11 @@ struct SqliteOptions {
   bool read_only = false;
   // Page cache of each connection, in KiB. 16 to 65536.
   int cache_kib = 256;
-  // The log is checkpointed at upkeep from this size on, and cut back to nothing above twice of it, in
-  // pages (4 KiB). 1 to 65536.
+  // The log is checkpointed at upkeep from this size on, and cut back to nothing above twice of it,
+  // in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
-  // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still work.
-  // 0: none.
+  // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still
+  // work. 0: none.
   int64_t max_kib = 0;
   // Longest value, in bytes; longer ones are refused. 1 KiB to 1 GiB.
   int max_value_bytes = 1 << 20;

@@ -1,8 +1,8 @@
 // include/roost/statement.h - SQL with typed values: Sql, Value, Statement, Rows, Transaction.
 //
 // A Sql is a constant of the program. Preparing it gives a Statement that the connection keeps in a
-// cache of fixed capacity, so the second use costs no parsing and no allocation of ours. The same code
-// works on every backend; placeholders are $1, $2, ... everywhere.
+// cache of fixed capacity, so the second use costs no parsing and no allocation of ours. The same
+// code works on every backend; placeholders are $1, $2, ... everywhere.
 //
 // Threads:  a Statement, its Rows and a Transaction belong to the holder of the lease
 // Blocks:   Run, Query, Next and Commit, up to the lease's deadline, on the database
@@ -72,9 +72,10 @@ class Value {
   constexpr Value() = default;
   constexpr Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): binding reads better
   template <class T>
-    requires(std::integral<T> && !std::same_as<T, bool> &&
-             (std::signed_integral<T> || sizeof(T) < sizeof(int64_t)))
-  constexpr Value(T value)  // NOLINT(google-explicit-constructor)
+  requires(std::integral<T> && !std::same_as<T, bool> &&
+           (std::signed_integral<T> ||
+            sizeof(T) <
+                sizeof(int64_t))) constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), int64_(static_cast<int64_t>(value)) {}
   constexpr Value(bool value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), boolean_(true), int64_(value ? 1 : 0) {}
@@ -122,8 +123,8 @@ class Statement;
 // The rows of one query, read one after the other without copying. Its end (destructor) resets the
 // statement, so that no read snapshot outlives it. Text and blobs are valid until the next Next().
 //
-// A wrong type, an unknown column or a column out of range is an error of the program: Get returns an
-// empty value, Next returns false from then on, and status() says which SQL and column it was.
+// A wrong type, an unknown column or a column out of range is an error of the program: Get returns
+// an empty value, Next returns false from then on, and status() says which SQL and column it was.
 class [[nodiscard]] Rows {
  public:
   Rows(Rows&& other) noexcept;
@@ -134,9 +135,11 @@ class [[nodiscard]] Rows {
   bool Next();
   const absl::Status& status() const { return status_; }
 
-  // Column `column` (0 is the first) as T: int64_t, int (kInvalidArgument when it does not fit), double
+  // Column `column` (0 is the first) as T: int64_t, int (kInvalidArgument when it does not fit),
+  // double
   // (an integer converts), bool (0 or 1), Micros, std::string_view, Blob (text reads as its bytes),
-  // Value (whatever it is), or std::optional of these, where NULL is empty. REQUIRES: Next() said true.
+  // Value (whatever it is), or std::optional of these, where NULL is empty. REQUIRES: Next() said
+  // true.
   template <class T>
   T Get(int column);
   // The same by name. Cost: compares names; on a hot path take the position.
@@ -184,8 +187,8 @@ class Statement {
 
   // The same with values counted at run time. kInvalidArgument when the count is wrong.
   virtual absl::Status Execute(std::span<const Value> values) = 0;
-  // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Text and blobs
-  // in `values` must stay valid until Finish. Not for applications: Query is.
+  // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Text and
+  // blobs in `values` must stay valid until Finish. Not for applications: Query is.
   virtual absl::Status Start(std::span<const Value> values) = 0;
   // The next row: true, end: false.
   virtual absl::StatusOr<bool> Step() = 0;
@@ -232,7 +235,8 @@ class [[nodiscard]] Transaction {
   Connection* connection_;  // nullptr: over
 };
 
-// ---- details -------------------------------------------------------------------------------------
+// ---- details
+// -------------------------------------------------------------------------------------
 
 namespace internal {
 template <class T>

@@ -17,14 +17,15 @@
 
 namespace roost {
 
-// Counts of durations in buckets whose bounds double: bucket 0 counts below 1 us, bucket i below 2^i us,
-// the last everything from 2^(kBuckets-2) us (4.2 s) up.
+// Counts of durations in buckets whose bounds double: bucket 0 counts below 1 us, bucket i below
+// 2^i us, the last everything from 2^(kBuckets-2) us (4.2 s) up.
 class Histogram {
  public:
   static constexpr int kBuckets = 24;
   // Upper bound of bucket i (exclusive). The last has none: Duration::max().
   static constexpr Duration Bound(int bucket) {
-    return bucket >= kBuckets - 1 ? Duration::max() : std::chrono::microseconds(int64_t{1} << bucket);
+    return bucket >= kBuckets - 1 ? Duration::max()
+                                  : std::chrono::microseconds(int64_t{1} << bucket);
   }
   static constexpr int BucketOf(Duration span) {
     const uint64_t us = span.count() <= 0 ? 0 : static_cast<uint64_t>(span.count()) / 1000;
@@ -59,7 +60,7 @@ struct Stats {
   int capacity = 0;  // pool_size + max_overflow
 
   // Now. idle + in_use + busy <= capacity.
-  int open = 0;             // physical connections that exist: idle, in use, being pinged, reset or closed
+  int open = 0;  // physical connections that exist: idle, in use, being pinged, reset or closed
   int idle = 0;
   int in_use = 0;           // lent
   int busy = 0;             // being opened, pinged, reset or closed by the pool
@@ -73,20 +74,20 @@ struct Stats {
   // Since the pool was made.
   int peak_in_use = 0;
   int peak_waiting = 0;
-  uint64_t checkouts = 0;      // leases given
-  uint64_t waited = 0;         // of these, after standing in line
-  uint64_t handed_off = 0;     // of these, straight from another holder
-  uint64_t timeouts = 0;       // refused because the deadline passed
-  uint64_t refused_full = 0;   // because the line was full
-  uint64_t refused_away = 0;   // because the database is away
-  uint64_t refused_closed = 0; // because the pool is closed, or was inherited by fork
-  uint64_t refused_nested = 0; // because the wait could only have deadlocked
+  uint64_t checkouts = 0;       // leases given
+  uint64_t waited = 0;          // of these, after standing in line
+  uint64_t handed_off = 0;      // of these, straight from another holder
+  uint64_t timeouts = 0;        // refused because the deadline passed
+  uint64_t refused_full = 0;    // because the line was full
+  uint64_t refused_away = 0;    // because the database is away
+  uint64_t refused_closed = 0;  // because the pool is closed, or was inherited by fork
+  uint64_t refused_nested = 0;  // because the wait could only have deadlocked
   uint64_t cancelled = 0;
   uint64_t opens = 0;
   uint64_t open_failures = 0;
   uint64_t pings = 0;
   uint64_t ping_failures = 0;
-  uint64_t resets = 0;         // that had something to undo
+  uint64_t resets = 0;  // that had something to undo
   uint64_t reset_failures = 0;
   uint64_t upkeeps = 0;
   uint64_t recycles = 0;

@@ -1,7 +1,7 @@
 // include/roost/internal/mutex.h - std::mutex with Clang's thread-safety annotations.
 //
-// Not absl::Mutex: the version in Debian 12 makes its timed waits on the wall clock, and we want one
-// kind of lock. Nothing here waits with a time-out; waiting is Platform::Wait.
+// Not absl::Mutex: the version in Debian 12 makes its timed waits on the wall clock, and we want
+// one kind of lock. Nothing here waits with a time-out; waiting is Platform::Wait.
 #ifndef ROOST_INTERNAL_MUTEX_H_
 #define ROOST_INTERNAL_MUTEX_H_
 
