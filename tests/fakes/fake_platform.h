@@ -118,7 +118,7 @@ class FakePlatform : public Platform {
 class Actor {
  public:
   Actor(FakePlatform& platform, std::function<void()> body);
-  // Stops the program when the body has not ended: run the platform until it has.
+  // Fails the test when the body has not ended: run the platform until it has.
   ~Actor();
   Actor(const Actor&) = delete;
   Actor& operator=(const Actor&) = delete;
@@ -132,6 +132,7 @@ class Actor {
  private:
   friend class FakePlatform;
   enum class State { kRunning, kWaiting, kEnded };
+  void RunOut();
 
   FakePlatform& platform_;
   const uint64_t id_;

@@ -1,0 +1,538 @@
+// Resting connections: pre-ping, suspicion, recycling, the idle limit, upkeep.
+#include <gtest/gtest.h>
+
+#include "tests/pool/pool_test_support.h"
+
+namespace roost {
+namespace {
+
+using RestTest = PoolTest;
+
+struct Pinged : Plain<3> {
+  static constexpr PrePing kPrePing = PrePing::kAlways;
+  static constexpr Duration kPingTimeout = 200ms;
+};
+
+struct Rested : Plain<3> {
+  static constexpr PrePing kPrePing = PrePing::kAfterIdle;
+  static constexpr Duration kPingAfter = 30s;
+};
+
+template <int kSeconds>
+struct Recycled : Plain<3> {
+  static constexpr Duration kPoolRecycle = std::chrono::seconds(kSeconds);
+};
+
+// Three connections, opened in this order and at rest.
+void OpenThree(Pool& pool) {
+  Lease a = Must(pool.Acquire()), b = Must(pool.Acquire()), c = Must(pool.Acquire());
+}
+
+// ---- Pre-ping ----
+
+// T56
+TEST_F(RestTest, AFreshConnectionIsNotPingedAndLaterOnesAre) {
+  PoolFor<Pinged> pool(backend, Options());
+  for (int pings = 0; pings <= 2; ++pings) {
+    Take(pool).Return();
+    EXPECT_EQ(backend.count(Call::kPing), pings);
+  }
+  EXPECT_EQ(backend.count(Call::kOpen), 1);
+  EXPECT_EQ(pool.stats().pings, 2u);
+}
+
+TEST_F(RestTest, AConnectionOpenedAheadIsNotPingedBeforeItsFirstUse) {
+  PoolFor<Pinged> pool(backend, Options());
+  ASSERT_TRUE(pool.Fill(1, pool.In(1s)).ok());
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+// T57
+TEST_F(RestTest, TheReplacementOfAnInvalidatedConnectionIsNotPinged) {
+  PoolFor<Pinged> pool(backend, Options());
+  Lease lease = Take(pool);
+  const int slot = lease.slot();
+  lease.Discard();
+  Lease next = Take(pool);
+  EXPECT_EQ(next.slot(), slot);
+  EXPECT_EQ(SerialOf(next), 2);
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+// T58
+TEST_F(RestTest, ARestartedServerIsNoticedByThePingAndTheCallerServed) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  backend.RestartServer();
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+  EXPECT_EQ(pool.stats().ping_failures, 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kPingFailed), 1u);
+}
+
+// T59
+TEST_F(RestTest, AStoppedServerGivesTheErrorOfTheOpen) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  backend.StopServer(Gone());
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+  EXPECT_EQ(CountsOf(pool), (Counts{}));
+}
+
+// T60
+TEST_F(RestTest, WithoutPingTheDeadConnectionIsLentAndTheStatementFails) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Take(pool).Return();
+  backend.RestartServer();
+  Lease lease = Take(pool);
+  EXPECT_EQ(lease->RunScript("SET x").code(), absl::StatusCode::kUnavailable);
+  lease.Return();
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), 1u);
+  Lease next = Take(pool);
+  EXPECT_TRUE(next->RunScript("SET x").ok());
+}
+
+// T61. Ours: whatever a ping fails of, its connection is closed and the caller gets another.
+TEST_F(RestTest, APingThatFailsOfAnythingIsAPingThatFailed) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  backend.FailNext(Call::kPing, absl::InternalError("syntax error in SELECT 1"));
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+}
+
+// T62
+TEST_F(RestTest, OnePingFindsThreeDeadConnections) {
+  PoolFor<Pinged> pool(backend, Options());
+  OpenThree(pool);
+  Lease held = Take(pool);
+  const int pings = backend.count(Call::kPing);
+  const int held_serial = SerialOf(held);
+  platform.Advance(1s);
+  backend.RestartServer();
+  Lease first = Take(pool), second = Take(pool);
+  EXPECT_GT(SerialOf(first), 3);
+  EXPECT_GT(SerialOf(second), 3);
+  EXPECT_EQ(SerialOf(held), held_serial) << "the held one is not touched";
+  EXPECT_EQ(backend.open_now(), 3);
+  held.Return();
+  Lease third = Take(pool);
+  EXPECT_GT(SerialOf(third), 3);
+  EXPECT_EQ(backend.count(Call::kPing), pings + 1) << "exactly one ping in all";
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kPingFailed), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kSuspect), 2u);
+}
+
+// T27
+TEST_F(RestTest, APingThatHangsHoldsUpNobodyElse) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  Gate server(platform);
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call == Call::kPing) server.Pass();
+  });
+  Caller pinging(platform, pool);
+  EXPECT_TRUE(pinging.waiting());
+  EXPECT_EQ(pool.stats().busy, 1);
+  Lease other = Take(pool);
+  other.Return();
+  server.Open();
+  platform.Run();
+  EXPECT_TRUE(pinging.served());
+}
+
+// T66
+TEST_F(RestTest, APingThatTakesTooLongReplacesTheConnection) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  backend.Takes(Call::kPing, 500ms);
+  const TimePoint start = Now();
+  Lease lease = Must(pool.Acquire(kWrite, pool.In(10s)));
+  EXPECT_EQ(SerialOf(lease), 2);
+  EXPECT_EQ(Now(), start + 200ms);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1}));
+}
+
+TEST_F(RestTest, APingIsCutByTheCallersDeadlineAndCondemnsNobodyElse) {
+  PoolFor<Pinged> pool(backend, Options());
+  { Lease a = Take(pool), b = Take(pool); }
+  platform.Advance(1s);
+  backend.Takes(Call::kPing, 100ms);
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(50ms)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  backend.Takes(Call::kPing, 0ms);
+  platform.Advance(1s);
+  Lease survivor = Take(pool);
+  EXPECT_LE(SerialOf(survivor), 2) << "one slow answer says nothing about the other connection";
+}
+
+// T68
+TEST_F(RestTest, OneFailedPingDoesNotStopTwoCallers) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  backend.FailNext(Call::kPing, Gone());
+  Lease first = Take(pool), second = Take(pool);
+}
+
+TEST_F(RestTest, ManyDeadConnectionsAreReplacedWithinOneAcquire) {
+  PoolFor<Pinged> pool(backend, Options());
+  OpenThree(pool);
+  backend.FailAlways(Call::kPing, Gone());
+  Lease lease = Take(pool);
+  EXPECT_GT(SerialOf(lease), 3);
+}
+
+// T65
+TEST_F(RestTest, PingsOnlyWhatHasRestedLongAndLooksAtTheOthersForNothing) {
+  PoolFor<Rested> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(30s - 1ms);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+  EXPECT_EQ(backend.count(Call::kProbe), 1);
+  platform.Advance(30s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 1);
+}
+
+TEST_F(RestTest, AProbeThatSeesADeadConnectionReplacesIt) {
+  PoolFor<Rested> pool(backend, Options());
+  backend.set_probe(Liveness::kAlive, Liveness::kDead);
+  Take(pool).Return();
+  platform.Advance(1s);
+  backend.RestartServer();
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+TEST_F(RestTest, TryAcquireNeverPings) {
+  PoolFor<Pinged> pool(backend, Options());
+  Take(pool).Return();
+  EXPECT_EQ(pool.TryAcquire().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
+}
+
+TEST_F(RestTest, AWaiterIsHandedAConnectionWithoutAPing) {
+  PoolFor<Pinged> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool), c = Take(pool);
+  Caller waiter(platform, pool);
+  a.Return();
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  EXPECT_EQ(backend.count(Call::kPing), 0) << "it was in use a moment ago";
+}
+
+// ---- Suspicion ----
+
+TEST_F(RestTest, AnErrorThatKillsAllOlderOnesClosesThemAtTheirNextRest) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool), c = Take(pool);
+  b.Return();
+  platform.Advance(1s);
+  Scripted(c).Fail(Verdict::kDeadAndOlderToo);
+  c.Return();
+  Lease next = Take(pool);
+  EXPECT_GT(SerialOf(next), 3);
+  a.Return();
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kSuspect), 2u);
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+TEST_F(RestTest, AnErrorThatMakesOlderOnesSuspectHasThemPingedBeforeUse) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  OpenThree(pool);
+  platform.Advance(1s);
+  Lease c = Take(pool);
+  Scripted(c).Fail(Verdict::kDeadSuspectOlder);
+  c.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 2}));
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 1) << "even with PrePing::kNever";
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 1) << "it has proved itself";
+}
+
+TEST_F(RestTest, TryAcquireDoesNotLendASuspect) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  { Lease a = Take(pool), b = Take(pool); }
+  platform.Advance(1s);
+  Lease b = Take(pool);
+  Scripted(b).Fail(Verdict::kDeadSuspectOlder);
+  b.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok());
+}
+
+TEST_F(RestTest, AnErrorOfOneConnectionLeavesTheOthersAlone) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  { Lease a = Take(pool), b = Take(pool); }
+  platform.Advance(1s);
+  Lease one = Take(pool);
+  Scripted(one).Fail(Verdict::kDead);
+  one.Return();
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+  EXPECT_EQ(backend.count(Call::kOpen), 2);
+}
+
+TEST_F(RestTest, ConnectionsOpenedAfterTheErrorAreTrusted) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  Lease old = Take(pool);
+  platform.Advance(1s);
+  Lease dead = Take(pool);
+  Scripted(dead).Fail(Verdict::kDeadAndOlderToo);
+  dead.Return();
+  platform.Advance(1s);
+  Take(pool).Return();
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 3);
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+// ---- Recycling ----
+
+// T69
+TEST_F(RestTest, RecyclesWhatIsStrictlyOlderThanTheAge) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  const TimePoint opened = Now();
+  Take(pool).Return();
+  platform.Advance(1s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 1);
+  platform.AdvanceTo(opened + 30s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 1) << "exactly as old is not older";
+  platform.AdvanceTo(opened + 35s);
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kRecycled), 1u);
+  EXPECT_EQ(pool.stats().recycles, 1u);
+  EXPECT_EQ(events.count(EventKind::kRecycle), 1);
+}
+
+// T70
+TEST_F(RestTest, WhatGrewTooOldWhileItWasLentIsClosedAtItsReturn) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  Lease lease = Take(pool);
+  platform.Advance(31s);
+  lease.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{}));
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kRecycled), 1u);
+}
+
+TEST_F(RestTest, WhatGrewTooOldIsReplacedForTheWaiterToo) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool), c = Take(pool);
+  Caller waiter(platform, pool);
+  platform.Advance(31s);
+  a.Return();
+  platform.Run();
+  Lease lease = waiter.Take();
+  EXPECT_EQ(SerialOf(lease), 4);
+}
+
+// T72
+TEST_F(RestTest, WithoutAnAgeAConnectionLivesForEver) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  for (int i = 0; i < 5; ++i) {
+    Take(pool).Return();
+    platform.Advance(24h * 365);
+    Tick(pool);
+  }
+  EXPECT_EQ(backend.count(Call::kOpen), 1);
+}
+
+// T73
+TEST_F(RestTest, ReplacingAnOldConnectionKeepsTheCount) {
+  PoolFor<Recycled<1>> pool(backend, Options());
+  Take(pool).Return();
+  Take(pool).Return();
+  platform.Advance(2s);
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+  lease.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
+}
+
+TEST_F(RestTest, TheAgeIsDrawnUpToATenthShorter) {
+  PoolFor<Recycled<100>> pool(backend, Options());
+  platform.push_random(0xffffffff);
+  const TimePoint opened = Now();
+  Take(pool).Return();
+  platform.AdvanceTo(opened + 90s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 1);
+  platform.AdvanceTo(opened + 90s + 1ms);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 2);
+}
+
+// The age counts from the beginning of the open, as the server counts it.
+TEST_F(RestTest, TheAgeCountsFromTheBeginningOfTheOpen) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  backend.Takes(Call::kOpen, 5s);
+  Must(pool.Acquire()).Return();
+  backend.Takes(Call::kOpen, 0s);
+  platform.Advance(26s);
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+}
+
+// T79
+TEST_F(RestTest, TickRecyclesIdleConnectionsAndLeavesLentOnesUntilTheyComeBack) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  Lease held = Take(pool);
+  { Lease a = Take(pool), b = Take(pool); }
+  platform.Advance(31s);
+  Tick(pool);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kRecycled), 2u);
+  EXPECT_EQ(CountsOf(pool).in_use, 1);
+  held.Return();
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kRecycled), 3u);
+}
+
+TEST_F(RestTest, TickSaysWhenTheNextConnectionGrowsTooOld) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  EXPECT_EQ(Tick(pool), TimePoint::max()) << "an empty pool wants nothing";
+  const TimePoint opened = Now();
+  Take(pool).Return();
+  platform.Advance(1s);
+  const TimePoint due = Tick(pool);
+  EXPECT_GE(due, opened + 30s);
+  EXPECT_LE(due, opened + 30s + 1ms);
+  platform.AdvanceTo(due + 1ns);
+  Tick(pool);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kRecycled), 1u);
+}
+
+// Steps of the wall clock change nothing: SQLAlchemy recycles a connection of 0 s after a step of +2 h.
+TEST_F(RestTest, AStepOfTheWallClockRecyclesNothing) {
+  PoolFor<Recycled<3600>> pool(backend, Options());
+  Take(pool).Return();
+  platform.set_unix_micros(platform.UnixMicros() + 7'200'000'000);
+  Take(pool).Return();
+  platform.set_unix_micros(0);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kOpen), 1);
+}
+
+// ---- Idle limit and upkeep ----
+
+struct Impatient : Plain<3> {
+  static constexpr Duration kIdleLimit = 60s;
+  static constexpr Duration kKeepAlive = 20s;
+};
+
+// T75
+TEST_F(RestTest, TickClosesWhatHasRestedLongerThanTheIdleLimit) {
+  PoolFor<Impatient> pool(backend, Options());
+  OpenThree(pool);
+  platform.Advance(40s);
+  Take(pool).Return();
+  platform.Advance(20s);
+  Tick(pool);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 2u);
+}
+
+// T76
+TEST_F(RestTest, WithoutAnIdleLimitNothingIsClosed) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  OpenThree(pool);
+  platform.Advance(24h);
+  EXPECT_EQ(Tick(pool), TimePoint::max());
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 3}));
+}
+
+// T74
+TEST_F(RestTest, TickDoesTheUpkeepOfRestingConnections) {
+  PoolFor<Impatient> pool(backend, Options());
+  Take(pool).Return();
+  const TimePoint returned = Now();
+  EXPECT_EQ(Tick(pool), returned + 20s);
+  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  platform.AdvanceTo(returned + 20s);
+  EXPECT_EQ(Tick(pool), returned + 40s);
+  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  EXPECT_EQ(pool.stats().upkeeps, 1u);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
+}
+
+TEST_F(RestTest, AConnectionThatDiesInItsUpkeepIsClosedBeforeAnyoneGetsIt) {
+  PoolFor<Impatient> pool(backend, Options());
+  Take(pool).Return();
+  backend.RestartServer();
+  platform.Advance(20s);
+  Tick(pool);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kUpkeepFailed), 1u);
+  Lease lease = Take(pool);
+  EXPECT_TRUE(lease->RunScript("SET x").ok());
+}
+
+// T107
+TEST_F(RestTest, UpkeepIsNoUse) {
+  PoolFor<Impatient> pool(backend, Options());
+  Take(pool).Return();
+  for (int i = 0; i < 2; ++i) {
+    platform.Advance(20s);
+    Tick(pool);
+  }
+  EXPECT_EQ(pool.stats().checkouts, 1u);
+  platform.Advance(20s);
+  Tick(pool);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 1u) << "upkeep did not prolong its rest";
+}
+
+TEST_F(RestTest, AConnectionThatWantsUpkeepGetsItBeforeItIsLentAgain) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Scripted(lease).WantUpkeep();
+  Scripted(lease).Touch();
+  lease.Return();
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+}
+
+TEST_F(RestTest, ACallerIsServedByAnotherConnectionDuringUpkeep) {
+  PoolFor<Impatient> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(20s);
+  Gate disk(platform);
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call == Call::kUpkeep) disk.Pass();
+  });
+  Actor keeper(platform, [&] { pool.Tick(platform.Now()); });
+  EXPECT_TRUE(keeper.waiting());
+  EXPECT_EQ(pool.stats().busy, 1);
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+  disk.Open();
+  platform.Run();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
+}
+
+TEST_F(RestTest, AWaiterGetsTheConnectionWhenItsUpkeepEnds) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Caller waiter(platform, pool);
+  Scripted(lease).WantUpkeep();
+  Scripted(lease).Touch();
+  lease.Return();
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+}
+
+TEST_F(RestTest, ACoarseClockThatLagsChangesNoPromise) {
+  PoolFor<Recycled<30>> pool(backend, Options());
+  platform.set_coarse_lag(10ms);
+  Take(pool).Return();
+  platform.Advance(30s + 11ms);
+  Lease lease = Take(pool);
+  EXPECT_EQ(SerialOf(lease), 2);
+}
+
+}  // namespace
+}  // namespace roost
