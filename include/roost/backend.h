@@ -75,9 +75,9 @@ struct ConnectionMemory {
 
 struct OpenRequest {
   Role role = Role::kAny;
-  ConnectionMemory memory;
+  ConnectionMemory memory{};
   Platform* platform = nullptr;
-  Deadline deadline;
+  Deadline deadline{};
 };
 
 // The driver's own handle after Lease::Detach, now the caller's to close.

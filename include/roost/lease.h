@@ -14,11 +14,11 @@
 //   kAborted             the transaction lost a race                    run the whole transaction
 //                                                                       again
 //   kDataLoss            the database is damaged                        alarm
-//   kUnknown             the outcome of a commit is unknown             retry only what is idempotent
+//   kUnknown             the outcome of a commit is unknown             retry if it is idempotent
 //   kFailedPrecondition  pool closed, child after fork, read-only       stop asking, read the
 //                        card, a wait that could only deadlock          message
 //   kInvalidArgument     the caller's SQL or binding                    fix the program
-//   kAlreadyExists       a constraint of the schema said no             the row is there or is wrong
+//   kAlreadyExists       a constraint of the schema said no             it is there, or it is wrong
 //   kCancelled           the caller cancelled                           nothing
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)

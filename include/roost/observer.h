@@ -74,10 +74,10 @@ struct Event {
   EventKind kind{};
   CloseReason reason = CloseReason::kNone;
   int slot = -1;                         // -1: none, the event is about the pool
-  std::string_view pool;                 // its name
-  TimePoint at;                          // when
+  std::string_view pool{};               // its name
+  TimePoint at{};                        // when
   Duration span{};                       // see the kind
-  SourceLine where;                      // who asked for the lease, where that is known
+  SourceLine where{};                    // who asked for the lease, where that is known
   const absl::Status* status = nullptr;  // why, where there is an error
 };
 

@@ -50,7 +50,7 @@ class CancelToken {
 
 struct AcquireOptions {
   Intent intent = kWrite;
-  Deadline deadline;
+  Deadline deadline{};
   // Who asks: shown in leak reports and in Pool::Report. Filled in by the compiler.
   SourceLine where = SourceLine::Here();
   // Optional. REQUIRES: outlives the call.

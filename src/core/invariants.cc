@@ -32,12 +32,15 @@ const char* LaneCore::CheckInvariants() const {
   int listed = 0;
   for (uint8_t slot = idle_top_; slot != kNoSlot && listed <= recount[3];
        slot = slots_[slot].idle_below) {
-    if (slots_[slot].state != SlotState::kIdle) return "(7) the idle list holds a slot that is not idle";
+    if (slots_[slot].state != SlotState::kIdle)
+      return "(7) the idle list holds a slot that is not idle";
     ++listed;
   }
   const int full = static_cast<int>(slots_.size());
-  if (full - recount[0] > settings_.kept + settings_.overflow) return "(1) more slots than capacity";
-  if (count(SlotState::kIdle) - lingering_ > settings_.kept) return "(2) more at rest than are kept";
+  if (full - recount[0] > settings_.kept + settings_.overflow)
+    return "(1) more slots than capacity";
+  if (count(SlotState::kIdle) - lingering_ > settings_.kept)
+    return "(2) more at rest than are kept";
   const bool short_of = Shortage(line_.length(), Coming()) > 0;
   if (short_of && count(SlotState::kIdle) > 0 && !paused_ && !SomebodyAwake(line_)) {
     return "(3) somebody waits beside an idle slot and nobody looks";

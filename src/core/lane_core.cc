@@ -11,9 +11,7 @@ namespace {
 
 size_t Index(SlotState state) { return static_cast<size_t>(state); }
 
-TimePoint Later(TimePoint moment, Duration span) {
-  return Deadline::After(moment, span).time();
-}
+TimePoint Later(TimePoint moment, Duration span) { return Deadline::After(moment, span).time(); }
 
 }  // namespace
 
@@ -184,8 +182,8 @@ Work LaneCore::WorkFor(Waiter& waiter, TimePoint now) {
   if (waiter.outcome != Outcome::kWaiting || paused_) return {};
   EndBackoff(now);
   Work work = TakeIdle(waiter, now);
-  if (!work && waiter.outcome == Outcome::kWaiting &&
-      Shortage(line_.length(), Coming()) > 0 && MayOpen(now)) {
+  if (!work && waiter.outcome == Outcome::kWaiting && Shortage(line_.length(), Coming()) > 0 &&
+      MayOpen(now)) {
     if (settings_.open_by == OpenBy::kCaller) {
       work = StartOpen();
     } else {
@@ -358,14 +356,14 @@ Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, 
       break;
     case Act::kUpkeep:
       s.tended = now;
-      next = result.ok ? Offer(work.slot, now, /*handed_off=*/false)
-                       : Begin(Act::kClose, work.slot, SlotState::kClosing,
-                               CloseReason::kUpkeepFailed);
+      next = result.ok
+                 ? Offer(work.slot, now, /*handed_off=*/false)
+                 : Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kUpkeepFailed);
       break;
     case Act::kReset:
-      next = result.ok ? Offer(work.slot, now, /*handed_off=*/true)
-                       : Begin(Act::kClose, work.slot, SlotState::kClosing,
-                               CloseReason::kResetFailed);
+      next = result.ok
+                 ? Offer(work.slot, now, /*handed_off=*/true)
+                 : Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kResetFailed);
       break;
     case Act::kClose:
       Empty(work.slot);

@@ -31,20 +31,20 @@ struct Slot {
   SlotState state = SlotState::kEmpty;  // written by LaneCore::SetState alone
   // Marked to be closed at its next rest, and why. kNone: not marked.
   CloseReason evict = CloseReason::kNone;
-  bool suspect = false;        // has to answer a ping before it is lent
-  bool fresh = false;          // never lent since it was opened
-  bool lingers = false;        // above the kept number; rests until linger_until
+  bool suspect = false;  // has to answer a ping before it is lent
+  bool fresh = false;    // never lent since it was opened
+  bool lingers = false;  // above the kept number; rests until linger_until
   bool leak_reported = false;
   uint8_t idle_above = kNoSlot;  // neighbours in the idle list
   uint8_t idle_below = kNoSlot;
-  TimePoint born;          // when its open began
-  TimePoint expires;       // recycled when now is later; max(): never
-  TimePoint rested;        // since when nobody uses it
-  TimePoint tended;        // its last upkeep, or `rested`
+  TimePoint born;     // when its open began
+  TimePoint expires;  // recycled when now is later; max(): never
+  TimePoint rested;   // since when nobody uses it
+  TimePoint tended;   // its last upkeep, or `rested`
   TimePoint linger_until;
-  TimePoint lent;          // since when it is lent
-  uint64_t holder = 0;     // thread that acquired it; 0: nobody stands for it
-  SourceLine where;        // who acquired it
+  TimePoint lent;       // since when it is lent
+  uint64_t holder = 0;  // thread that acquired it; 0: nobody stands for it
+  SourceLine where;     // who acquired it
 };
 
 }  // namespace roost::core

@@ -27,14 +27,14 @@ struct Waiter {
   Waiter* next_notice = nullptr;  // in the lane's list of those to be told something
   bool noticed = false;           // is in that list
   Outcome outcome = Outcome::kWaiting;
-  bool awake = true;     // its thread runs and will ask WorkFor again
-  bool driving = false;  // its thread performs a Work of the lane
-  bool may_ping = true;  // it has time for a round trip
+  bool awake = true;        // its thread runs and will ask WorkFor again
+  bool driving = false;     // its thread performs a Work of the lane
+  bool may_ping = true;     // it has time for a round trip
   bool handed_off = false;  // granted straight from another holder
   bool probe = false;       // granted after a rest: look at its socket or file before use
   uint8_t slot = 0;
-  TimePoint wakes_at;    // when it wakes by itself, while not awake
-  TimePoint since;       // when Acquire was called
+  TimePoint wakes_at;  // when it wakes by itself, while not awake
+  TimePoint since;     // when Acquire was called
   uint64_t thread = 0;
   SourceLine where;
   const void* cancel = nullptr;  // identifies its CancelToken

@@ -1,0 +1,292 @@
+// acquire.cc - from "I need a connection" to a lease or a refusal.
+
+#include <algorithm>
+
+#include "pool/pool_state.h"
+
+namespace roost::internal {
+
+using core::Outcome;
+
+absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own_deadline) {
+  if (Forked()) return forked_;
+  const TimePoint now = platform_.Now();
+  AcquireOptions asked = options;
+  if (!own_deadline) asked.deadline = Deadline::After(now, settings_.pool_timeout);
+  if (asked.cancel != nullptr && asked.cancel->cancelled()) {
+    MutexLock lock(mu_);
+    ++stats_.cancelled;
+    return cancelled_;
+  }
+
+  const size_t lane = LaneFor(asked.intent);
+  uint8_t local = 0;
+  bool probe = false;
+  bool lent = false;
+  {
+    MutexLock lock(mu_);
+    lent = lanes_[lane].TryLend(now, platform_.ThreadId(), asked.where, local, probe);
+    if (lent && !probe) CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+  }
+  if (!lent) return AcquireSlowly(asked, own_deadline, lane, now);
+  const int slot = Global(lane, local);
+  if (probe) {
+    if (!ProvesAlive(lane, slot, asked.deadline)) {
+      return AcquireSlowly(asked, own_deadline, lane, now);
+    }
+    MutexLock lock(mu_);
+    CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+  }
+  if (observer_ != nullptr) EmitCheckout(slot, Duration::zero(), asked.where, now);
+  return MakeLease(slot, asked.deadline);
+}
+
+absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bool own_deadline,
+                                               size_t lane, TimePoint since) {
+  // A connection that turns out dead when it is looked at sends its caller round again, with the same
+  // deadline; the bound keeps that from going on with a database that dies again and again.
+  for (int attempt = 0; attempt <= settings_.capacity(); ++attempt) {
+    PoolWaiter waiter;
+    waiter.since = since;
+    waiter.thread = platform_.ThreadId();
+    waiter.where = options.where;
+    waiter.cancel = options.cancel;
+    absl::Status refusal;
+    const Outcome outcome = StandInLine(waiter, options, lane, refusal);
+    if (outcome != Outcome::kGranted) {
+      return refusal.ok() ? Refused(outcome, own_deadline, waiter, options, lane) : refusal;
+    }
+    const int slot = Global(lane, waiter.slot);
+    if (waiter.probe && !ProvesAlive(lane, slot, options.deadline)) continue;
+    const TimePoint now = platform_.Now();
+    {
+      MutexLock lock(mu_);
+      CountCheckout(since, now, waiter.slept, waiter.handed_off);
+    }
+    if (observer_ != nullptr) EmitCheckout(slot, now - since, options.where, now);
+    return MakeLease(slot, options.deadline);
+  }
+  MutexLock lock(mu_);
+  ++stats_.refused_away;
+  return nothing_free_;
+}
+
+// Joins the line and stays in it until its fate is decided, doing the lane's work on the way. `refusal` is
+// set when the caller was not let in. kWaiting: its deadline passed.
+Outcome PoolState::StandInLine(PoolWaiter& waiter, const AcquireOptions& options, size_t lane,
+                               absl::Status& refusal) {
+  core::LaneCore* core = nullptr;
+  Wakes wakes;
+  mu_.Lock();
+  core = &lanes_[lane];
+  TimePoint now = platform_.Now();
+  refusal = RefuseNewcomer(options, lane, now);
+  if (!refusal.ok()) {
+    mu_.Unlock();
+    EmitRefused(refusal, options.where, now);
+    return Outcome::kWaiting;
+  }
+  core->Join(waiter);
+  stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
+  for (;;) {
+    waiter.may_ping = !options.deadline.HasPassed(now);
+    const core::Work work = core->WorkFor(waiter, now);
+    Collect(lane, wakes);
+    if (work) {
+      mu_.Unlock();
+      Deliver(wakes);
+      absl::Status error = PerformAll(lane, work, &waiter, options.deadline);
+      if (!error.ok()) waiter.open_error = std::move(error);
+      mu_.Lock();
+      now = platform_.Now();
+      continue;
+    }
+    if (waiter.outcome != Outcome::kWaiting) break;
+    if (options.deadline.HasPassed(now)) {
+      core->Leave(waiter, now);
+      Collect(lane, wakes);
+      break;
+    }
+    const TimePoint wakes_at = core->Sleep(waiter, options.deadline.time());
+    waiter.slept = true;
+    waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+    mu_.Unlock();
+    Deliver(wakes);
+    platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(wakes_at));
+    // Pairs with the release in Collect, the last access of anybody else to this node.
+    if (waiter.word.load(std::memory_order_acquire) == PoolWaiter::kDecided) return waiter.outcome;
+    mu_.Lock();
+    now = platform_.Now();
+  }
+  mu_.Unlock();
+  Deliver(wakes);
+  return waiter.outcome;
+}
+
+// OK: it may join.
+absl::Status PoolState::RefuseNewcomer(const AcquireOptions& options, size_t lane, TimePoint now) {
+  // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or Cancel
+  // sees this waiter in line.
+  if (options.cancel != nullptr && options.cancel->cancelled()) {
+    ++stats_.cancelled;
+    return cancelled_;
+  }
+  switch (lanes_[lane].Admit(now)) {
+    case core::Refusal::kNone:
+      break;
+    case core::Refusal::kClosed:
+      ++stats_.refused_closed;
+      return closed_;
+    case core::Refusal::kFull:
+      ++stats_.refused_full;
+      return full_;
+    case core::Refusal::kAway:
+      ++stats_.refused_away;
+      return last_error_[lane];
+  }
+  if (!settings_.nested_check || options.deadline.HasPassed(now)) return absl::OkStatus();
+  const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
+  const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
+  if (!core::CouldOnlyDeadlock(used, lane, platform_.ThreadId())) return absl::OkStatus();
+  ++stats_.refused_nested;
+  return nested_;
+}
+
+// The status for a caller that left the line without a connection.
+absl::Status PoolState::Refused(Outcome outcome, bool own_deadline, const PoolWaiter& waiter,
+                                const AcquireOptions& options, size_t lane) {
+  absl::Status status;
+  EventKind kind = EventKind::kRefused;
+  {
+    MutexLock lock(mu_);
+    switch (outcome) {
+      case Outcome::kWaiting:
+        ++stats_.timeouts;
+        kind = EventKind::kTimeout;
+        status = own_deadline ? timeout_deadline_ : timeout_default_;
+        // While nothing exists to be waited for, why opening fails is what the caller needs to know.
+        if (lanes_[lane].away() && lanes_[lane].open() == 0) status = last_error_[lane];
+        break;
+      case Outcome::kOpenError:
+        ++stats_.refused_away;
+        status = waiter.open_error;
+        break;
+      case Outcome::kAway:
+        ++stats_.refused_away;
+        status = last_error_[lane];
+        break;
+      case Outcome::kClosed:
+        ++stats_.refused_closed;
+        status = closed_;
+        break;
+      case Outcome::kCancelled:
+        ++stats_.cancelled;
+        status = cancelled_;
+        break;
+      case Outcome::kGranted:
+        Misuse("bug: a granted waiter was refused");
+    }
+  }
+  if (observer_ == nullptr) return status;
+  const TimePoint now = platform_.Now();
+  Event event = MakeEvent(kind, -1, now);
+  event.span = now - waiter.since;
+  event.where = options.where;
+  event.status = &status;
+  Emit(event);
+  return status;
+}
+
+absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
+  if (Forked()) return forked_;
+  const TimePoint now = platform_.Now();
+  const size_t lane = LaneFor(intent);
+  for (;;) {
+    uint8_t local = 0;
+    bool probe = false;
+    {
+      MutexLock lock(mu_);
+      if (lanes_[lane].closed()) {
+        ++stats_.refused_closed;
+        return closed_;
+      }
+      if (!lanes_[lane].TryLend(now, platform_.ThreadId(), where, local, probe)) {
+        ++stats_.timeouts;
+        return nothing_free_;
+      }
+    }
+    const int slot = Global(lane, local);
+    if (probe && !ProvesAlive(lane, slot, Deadline::Past())) continue;
+    {
+      MutexLock lock(mu_);
+      CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+    }
+    if (observer_ != nullptr) EmitCheckout(slot, Duration::zero(), where, now);
+    return MakeLease(slot, work_by);
+  }
+}
+
+void PoolState::Cancel(CancelToken& token) {
+  token.cancelled_.store(true, std::memory_order_relaxed);
+  if (Forked()) return;
+  Wakes wakes;
+  {
+    MutexLock lock(mu_);
+    const TimePoint now = platform_.Now();
+    for (size_t lane = 0; lane < 2; ++lane) {
+      lanes_[lane].Cancel(&token, now);
+      Collect(lane, wakes);
+    }
+  }
+  Deliver(wakes);
+}
+
+// Looks at a leased connection that has rested. False: it was dead, and the slot has been given back.
+bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
+  Connection& connection = *At(slot).connection;
+  const Liveness liveness = connection.Probe();
+  if (liveness == Liveness::kAlive) return true;
+  TimePoint now = platform_.Now();
+  // Without time for a round trip the benefit of the doubt is the caller's: its statement will tell.
+  if (liveness == Liveness::kUnknown && deadline.HasPassed(now)) return true;
+  if (liveness == Liveness::kUnknown) {
+    const Deadline by = std::min(deadline, Deadline::After(now, settings_.ping_timeout));
+    const absl::Status answer = connection.Ping(by);
+    now = platform_.Now();
+    MutexLock lock(mu_);
+    ++stats_.pings;
+    if (answer.ok()) return true;
+    ++stats_.ping_failures;
+  }
+  EmitInvalidate(slot, CloseReason::kPingFailed, now);
+  const Verdict verdict = std::max(connection.verdict(), Verdict::kDeadSuspectOlder);
+  GiveBackBroken(lane, slot, CloseReason::kPingFailed, verdict, now);
+  return false;
+}
+
+void PoolState::CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off) {
+  ++stats_.checkouts;
+  if (waited) ++stats_.waited;
+  if (handed_off) ++stats_.handed_off;
+  stats_.wait.Add(now - since);
+  const int in_use =
+      lanes_[0].count(core::SlotState::kLeased) + lanes_[1].count(core::SlotState::kLeased);
+  if (in_use > stats_.peak_in_use) stats_.peak_in_use = in_use;
+}
+
+void PoolState::EmitCheckout(int slot, Duration waited, SourceLine where, TimePoint now) {
+  Event event = MakeEvent(EventKind::kCheckout, slot, now);
+  event.span = waited;
+  event.where = where;
+  Emit(event);
+}
+
+void PoolState::EmitRefused(const absl::Status& refusal, SourceLine where, TimePoint now) {
+  if (observer_ == nullptr) return;
+  Event event = MakeEvent(EventKind::kRefused, -1, now);
+  event.where = where;
+  event.status = &refusal;
+  Emit(event);
+}
+
+}  // namespace roost::internal

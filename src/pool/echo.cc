@@ -1,0 +1,67 @@
+// echo.cc - echo_pool: events as lines on standard error.
+
+#include <array>
+#include <cstdio>
+
+#include "pool/text.h"
+#include "roost/observer.h"
+
+namespace roost {
+namespace {
+
+// sd-daemon(3): <4> warning, <6> information, <7> debugging.
+int Priority(EventKind kind) {
+  switch (kind) {
+    case EventKind::kConnectFailed:
+    case EventKind::kInvalidate:
+    case EventKind::kTimeout:
+    case EventKind::kRefused:
+    case EventKind::kLeak:
+    case EventKind::kLateTick:
+      return 4;
+    case EventKind::kFirstConnect:
+    case EventKind::kConnect:
+    case EventKind::kSoftInvalidate:
+    case EventKind::kRecycle:
+    case EventKind::kDetach:
+    case EventKind::kClose:
+    case EventKind::kLeakReturned:
+      return 6;
+    case EventKind::kCheckout:
+    case EventKind::kCheckin:
+    case EventKind::kReset:
+      return 7;
+  }
+  return 6;
+}
+
+}  // namespace
+
+void EchoObserver::OnEvent(const Event& event) {
+  std::array<char, 512> buffer;
+  // The last byte is kept for the line's end.
+  internal::Text text(std::span<char>(buffer).first(buffer.size() - 1));
+  text.Add("<%d>roost: pool=%.*s event=", Priority(event.kind), static_cast<int>(event.pool.size()),
+           event.pool.data());
+  text.Add(Name(event.kind));
+  if (event.slot >= 0) text.Add(" slot=%d", event.slot);
+  if (event.reason != CloseReason::kNone) {
+    text.Add(" reason=");
+    text.Add(Name(event.reason));
+  }
+  if (event.span != Duration::zero()) text.Add(" span=%.6f", internal::Seconds(event.span));
+  if (event.where.line != 0) text.Add(" where=%s:%d", event.where.file, event.where.line);
+  if (event.status != nullptr) {
+    const std::string_view message(event.status->message().data(), event.status->message().size());
+    text.Add(" status=\"");
+    text.Add(message);
+    text.Add("\"");
+  }
+  const size_t length = text.view().size();
+  buffer[length] = '\n';
+  // One call, so that lines of several threads do not mix.
+  std::fwrite(buffer.data(), 1, length + 1, stderr);
+  if (next_ != nullptr) next_->OnEvent(event);
+}
+
+}  // namespace roost

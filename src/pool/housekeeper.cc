@@ -1,0 +1,72 @@
+// housekeeper.cc - the optional thread that calls Tick.
+
+#include "roost/housekeeper.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <thread>
+
+#include "pool/pool_state.h"
+
+namespace roost {
+namespace {
+
+std::thread& ThreadIn(std::byte* memory) {
+  static_assert(sizeof(std::thread) <= sizeof(void*) && alignof(std::thread) <= alignof(void*));
+  return *std::launder(reinterpret_cast<std::thread*>(memory));
+}
+
+}  // namespace
+
+Housekeeper::Housekeeper(Platform* platform)
+    : platform_(platform != nullptr ? *platform : NativePlatform()) {}
+
+Housekeeper::~Housekeeper() {
+  Stop();
+  for (int i = 0; i < count_; ++i) pools_[static_cast<size_t>(i)]->state_->SetHousekeeper(nullptr);
+}
+
+void Housekeeper::Add(Pool& pool) {
+  ROOST_CHECK(!started_, "Housekeeper::Add was called after Start");
+  ROOST_CHECK(count_ < kMaxPools, "Housekeeper: more pools than kMaxPools (8)");
+  pools_[static_cast<size_t>(count_++)] = &pool;
+  pool.state_->SetHousekeeper(this);
+}
+
+void Housekeeper::Start() {
+  ROOST_CHECK(!started_, "Housekeeper::Start was called twice");
+  started_ = true;
+  stopping_.store(false, std::memory_order_relaxed);
+  new (thread_) std::thread([this] { Run(); });
+}
+
+void Housekeeper::Stop() {
+  stopping_.store(true, std::memory_order_relaxed);
+  Wake();
+  if (!started_) return;
+  started_ = false;
+  ThreadIn(thread_).join();
+  std::destroy_at(&ThreadIn(thread_));
+}
+
+void Housekeeper::Run() {
+  for (;;) {
+    // Read before the look at the flag and the pools: a Wake after it ends the wait below. Acquire, so that
+    // a Stop whose Wake was seen is seen, too.
+    const uint32_t seen = calls_.load(std::memory_order_acquire);
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    TimePoint next = TimePoint::max();
+    for (int i = 0; i < count_; ++i) {
+      next = std::min(next, pools_[static_cast<size_t>(i)]->Tick(platform_.Now()));
+    }
+    platform_.Wait(calls_, seen, Deadline::At(next));
+  }
+}
+
+void Housekeeper::Wake() {
+  calls_.fetch_add(1, std::memory_order_release);
+  platform_.Wake(&calls_);
+}
+
+}  // namespace roost

@@ -1,0 +1,182 @@
+// housekeeping.cc - what is done beside callers: chores by Tick, filling, invalidating, pausing, closing.
+
+#include <algorithm>
+
+#include "pool/pool_state.h"
+
+namespace roost::internal {
+
+TimePoint PoolState::Tick(TimePoint now) {
+  if (Forked()) return TimePoint::max();
+  ReportLateTick(now);
+  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) DoChores(lane, now);
+  if (settings_.leak_after > Duration::zero()) ReportLeaks(now);
+
+  MutexLock lock(mu_);
+  TimePoint next = TimePoint::max();
+  if (!stats_.closed) {
+    next = std::min(lanes_[0].NextDue(), lanes_[1].NextDue());
+    // Whatever comes to rest after this moment falls due a whole period later at the earliest.
+    if (shortest_period_ > Duration::zero()) {
+      next = std::min(next, Deadline::After(now, shortest_period_).time());
+    }
+    next = std::max(next, now);
+  }
+  promised_tick_ = next;
+  return next;
+}
+
+// Each slot is due at most twice in one call (closed, opened anew); the bound ends a loop with a database
+// that fails at once.
+void PoolState::DoChores(size_t lane, TimePoint now) {
+  for (int i = 0; i <= 2 * settings_.capacity(); ++i) {
+    Wakes wakes;
+    core::Work work;
+    {
+      MutexLock lock(mu_);
+      work = lanes_[lane].NextChore(now);
+      Collect(lane, wakes);
+    }
+    Deliver(wakes);
+    if (!work) return;
+    PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+  }
+}
+
+void PoolState::ReportLateTick(TimePoint now) {
+  TimePoint promised;
+  {
+    MutexLock lock(mu_);
+    promised = promised_tick_;
+  }
+  if (observer_ == nullptr || promised == TimePoint::max()) return;
+  // Half a period and a second of grace: a loaded board is not an alarm.
+  const Duration grace = shortest_period_ / 2 + std::chrono::seconds(1);
+  if (now - promised <= grace) return;
+  Event event = MakeEvent(EventKind::kLateTick, -1, now);
+  event.span = now - promised;
+  Emit(event);
+}
+
+// One report for each lease, outside the lock; the scan starts anew after each.
+void PoolState::ReportLeaks(TimePoint now) {
+  for (int slot = 0; slot < settings_.capacity(); ++slot) {
+    Event event = MakeEvent(EventKind::kLeak, slot, now);
+    {
+      MutexLock lock(mu_);
+      core::Slot& s = lanes_[LaneOf(slot)].slots()[Local(slot)];
+      const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
+                         now - s.lent > settings_.leak_after;
+      if (!leaks) continue;
+      s.leak_reported = true;
+      ++stats_.leaks;
+      event.span = now - s.lent;
+      event.where = s.where;
+    }
+    if (observer_ != nullptr) Emit(event);
+  }
+}
+
+absl::Status PoolState::Fill(int connections, Deadline deadline) {
+  ROOST_CHECK(connections <= settings_.pool_size, "Pool::Fill: more connections than pool_size");
+  if (Forked()) return forked_;
+  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
+    for (;;) {
+      core::Work work;
+      {
+        MutexLock lock(mu_);
+        if (stats_.closed) return closed_;
+        const int kept = lanes_[lane].settings().kept;
+        const int target =
+            std::min(kept, connections - (lane == 0 ? 0 : lanes_[0].settings().kept));
+        if (deadline.HasPassed(platform_.Now())) return timeout_deadline_;
+        work = lanes_[lane].NextFill(target, platform_.Now());
+      }
+      if (!work) break;
+      const absl::Status error = PerformAll(lane, work, nullptr, deadline);
+      if (!error.ok()) return error;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void PoolState::InvalidateAll() {
+  if (Forked()) return;
+  {
+    MutexLock lock(mu_);
+    for (core::LaneCore& lane : lanes_) lane.EvictAll(CloseReason::kInvalidated);
+  }
+  if (observer_ != nullptr) {
+    Event event = MakeEvent(EventKind::kSoftInvalidate, -1, platform_.Now());
+    event.reason = CloseReason::kInvalidated;
+    Emit(event);
+  }
+  // Readers before the writer, which checkpoints the log when it is the last.
+  CloseEvicted(1);
+  CloseEvicted(0);
+}
+
+void PoolState::CloseEvicted(size_t lane) {
+  for (;;) {
+    core::Work work;
+    {
+      MutexLock lock(mu_);
+      work = lanes_[lane].NextEvicted();
+    }
+    if (!work) return;
+    PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+  }
+}
+
+void PoolState::Pause() {
+  if (Forked()) return;
+  MutexLock lock(mu_);
+  stats_.paused = true;
+  for (core::LaneCore& lane : lanes_) lane.Pause();
+}
+
+void PoolState::Resume() {
+  if (Forked()) return;
+  Wakes wakes;
+  {
+    MutexLock lock(mu_);
+    stats_.paused = false;
+    const TimePoint now = platform_.Now();
+    for (size_t lane = 0; lane < 2; ++lane) {
+      lanes_[lane].Resume(now);
+      Collect(lane, wakes);
+    }
+  }
+  Deliver(wakes);
+}
+
+bool PoolState::Drained() const { return lanes_[0].drained() && lanes_[1].drained(); }
+
+absl::Status PoolState::Close(Deadline deadline) {
+  if (Forked()) return forked_;
+  Wakes wakes;
+  {
+    MutexLock lock(mu_);
+    stats_.closed = true;
+    const TimePoint now = platform_.Now();
+    for (size_t lane = 0; lane < 2; ++lane) {
+      lanes_[lane].Close(now);
+      Collect(lane, wakes);
+    }
+  }
+  Deliver(wakes);
+  CloseEvicted(1);
+  CloseEvicted(0);
+  for (;;) {
+    // Read before the look: a slot emptied between the look and the wait changes it.
+    const uint32_t seen = drained_word_.load(std::memory_order_acquire);
+    {
+      MutexLock lock(mu_);
+      if (Drained()) return absl::OkStatus();
+    }
+    if (deadline.HasPassed(platform_.Now())) return still_out_;
+    platform_.Wait(drained_word_, seen, deadline);
+  }
+}
+
+}  // namespace roost::internal

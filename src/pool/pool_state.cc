@@ -1,0 +1,217 @@
+// pool_state.cc - how a pool is put together and taken apart.
+
+#include "pool/pool_state.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "pool/text.h"
+
+namespace roost::internal {
+namespace {
+
+core::LaneSettings LaneSettingsOf(const PoolSettings& s, int kept, int overflow) {
+  return core::LaneSettings{
+      .kept = kept,
+      .overflow = overflow,
+      .max_waiters = s.max_waiters,
+      .pre_ping = s.pre_ping,
+      .open_by = s.open_by,
+      .when_away = s.when_away,
+      .pool_recycle = s.pool_recycle,
+      .ping_after = s.ping_after,
+      .keep_alive = s.keep_alive,
+      .idle_limit = s.idle_limit,
+      .linger = s.linger,
+      .backoff_min = s.backoff_min,
+      .backoff_max = s.backoff_max,
+  };
+}
+
+// The shortest of the periods by which things at rest fall due; zero: none do.
+Duration ShortestPeriod(const PoolSettings& s) {
+  Duration shortest = Duration::max();
+  for (const Duration d :
+       {s.keep_alive, s.idle_limit, s.linger, s.leak_after, s.pool_recycle - s.pool_recycle / 10}) {
+    if (d > Duration::zero()) shortest = std::min(shortest, d);
+  }
+  return shortest == Duration::max() ? Duration::zero() : shortest;
+}
+
+std::string LimitReached(const PoolSettings& s) {
+  std::array<char, 96> buffer;
+  Text text(buffer);
+  text.Add("QueuePool limit of size %d overflow %d reached, ", s.pool_size, s.max_overflow);
+  return std::string(text.view());
+}
+
+std::string TimeoutSentence(const PoolSettings& s) {
+  std::array<char, 64> buffer;
+  Text text(buffer);
+  text.Add("connection timed out, timeout %.2f", Seconds(s.pool_timeout));
+  return LimitReached(s) + std::string(text.view());
+}
+
+// Slots and connection pointers share the slot storage.
+core::Slot* SlotsIn(const PoolMemoryView& memory) {
+  return reinterpret_cast<core::Slot*>(memory.slots);
+}
+SlotConnection* ConnectionsIn(const PoolMemoryView& memory) {
+  return reinterpret_cast<SlotConnection*>(memory.slots + sizeof(core::Slot) *
+                                                              static_cast<size_t>(memory.capacity));
+}
+
+static_assert(sizeof(core::Slot) + sizeof(SlotConnection) <= kSlotBytes,
+              "kSlotBytes in pool_memory.h is too small for a slot");
+static_assert(sizeof(PoolState) <= kPoolStateBytes,
+              "kPoolStateBytes in pool_memory.h is too small for PoolState");
+static_assert(sizeof(core::Slot) % alignof(SlotConnection) == 0);
+
+}  // namespace
+
+PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
+                     const PoolMemoryView& memory)
+    : backend_(backend),
+      platform_(options.platform != nullptr ? *options.platform : NativePlatform()),
+      settings_(settings),
+      name_(options.name),
+      echo_(options.observer),
+      observer_(settings.echo_pool ? &echo_ : options.observer),
+      fork_generation_(platform_.ForkGeneration()),
+      shortest_period_(ShortestPeriod(settings)),
+      connection_bytes_(memory.connection_bytes) {
+  ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= memory.connection_bytes,
+              "the backend needs more memory for a connection than a slot has "
+              "(kConnectionBytes in roost/internal/pool_memory.h)");
+  const std::string name = std::string("pool '") + name_ + "': ";
+  timeout_default_ = absl::DeadlineExceededError(TimeoutSentence(settings));
+  timeout_deadline_ = absl::DeadlineExceededError(LimitReached(settings) +
+                                                  "connection timed out at the caller's deadline");
+  nothing_free_ =
+      absl::DeadlineExceededError(LimitReached(settings) + "and TryAcquire does not wait");
+  full_ = absl::ResourceExhaustedError(name + std::to_string(settings.max_waiters) +
+                                       " callers stand in line already (kMaxWaiters); shed load");
+  closed_ = absl::FailedPreconditionError(name + "is closed");
+  forked_ = absl::FailedPreconditionError(
+      name +
+      "was made before fork() and cannot be used in the child; let the child exec, or fork "
+      "before the pool is made");
+  nested_ = absl::FailedPreconditionError(
+      name +
+      "this thread holds a lease, and every connection is held by threads that wait: one more "
+      "wait could only deadlock; return the lease first, or take a larger pool_size");
+  cancelled_ = absl::CancelledError(name + "the caller cancelled");
+  still_out_ = absl::DeadlineExceededError(
+      name + "leases are still out at the deadline of Close; they are closed when they return");
+
+  const auto capacity = static_cast<size_t>(memory.capacity);
+  core::Slot* const slots = SlotsIn(memory);
+  std::uninitialized_value_construct_n(slots, capacity);
+  connections_ = std::span(ConnectionsIn(memory), capacity);
+  std::uninitialized_value_construct_n(connections_.data(), capacity);
+  for (size_t i = 0; i < capacity; ++i) {
+    connections_[i].memory = memory.connections + i * memory.connection_bytes;
+  }
+
+  const core::LaneSplit split =
+      core::SplitLanes(backend.lanes(), settings.pool_size, settings.max_overflow);
+  lane_count_ = split.lanes;
+  role_ = {split.role[0], split.role[1]};
+  MutexLock lock(mu_);
+  for (size_t lane = 0; lane < 2; ++lane) {
+    const int count = split.kept[lane] + split.overflow[lane];
+    lanes_[lane].Init(LaneSettingsOf(settings, split.kept[lane], split.overflow[lane]),
+                      std::span(slots + lane_base_[lane], static_cast<size_t>(count)));
+    lane_base_[lane + 1] = lane_base_[lane] + count;
+  }
+  stats_.pool_size = settings.pool_size;
+  stats_.max_overflow = settings.max_overflow;
+  stats_.capacity = settings.capacity();
+}
+
+PoolState::~PoolState() {
+  if (Forked()) return;  // what the parent opened is the parent's to close
+  Close(Deadline::Past()).IgnoreError();
+  MutexLock lock(mu_);
+  if (Drained()) return;
+  std::array<char, 256> buffer;
+  Text text(buffer);
+  text.Add("pool '%s' was destroyed while a lease is out", name_);
+  for (const core::LaneCore& lane : lanes_) {
+    for (const core::Slot& s : lane.slots()) {
+      if (s.state != core::SlotState::kLeased) continue;
+      text.Add(" (taken at %s:%d)", s.where.file, s.where.line);
+    }
+  }
+  Misuse(buffer.data());
+}
+
+bool PoolState::LockIsFree() const {
+  if (!mu_.TryLock()) return false;
+  mu_.Unlock();
+  return true;
+}
+
+const char* PoolState::CheckInvariants() const {
+  MutexLock lock(mu_);
+  for (const core::LaneCore& lane : lanes_) {
+    if (const char* broken = lane.CheckInvariants()) return broken;
+  }
+  return nullptr;
+}
+
+}  // namespace roost::internal
+
+namespace roost {
+
+Pool::Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
+           const internal::PoolMemoryView& memory)
+    : state_(new (memory.state) internal::PoolState(backend, settings, options, memory)) {}
+
+Pool::~Pool() { state_->~PoolState(); }
+
+absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
+  return state_->Acquire({.intent = intent, .where = where}, /*own_deadline=*/false);
+}
+absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
+  return state_->Acquire(options, /*own_deadline=*/true);
+}
+absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
+  return state_->TryAcquire(intent, work_by, where);
+}
+void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
+Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
+absl::Status Pool::Fill(int connections, Deadline deadline) {
+  return state_->Fill(connections, deadline);
+}
+TimePoint Pool::Tick(TimePoint now) { return state_->Tick(now); }
+void Pool::InvalidateAll() { state_->InvalidateAll(); }
+void Pool::Pause() { state_->Pause(); }
+void Pool::Resume() { state_->Resume(); }
+absl::Status Pool::Close(Deadline deadline) { return state_->Close(deadline); }
+Stats Pool::stats() const { return state_->Snapshot(); }
+std::string_view Pool::Report(std::span<char> out) const { return state_->Report(out); }
+std::string_view Pool::Explain(const absl::Status& refusal, Duration asked,
+                               std::span<char> out) const {
+  return state_->Explain(refusal, asked, out);
+}
+const PoolSettings& Pool::settings() const { return state_->settings(); }
+std::string_view Pool::name() const { return state_->name(); }
+Backend& Pool::backend() const { return state_->backend(); }
+Platform& Pool::platform() const { return state_->platform(); }
+
+void Lease::DoReturn() { internal::PoolState::Of(*this)->Return(*this, /*discard=*/false); }
+void Lease::Discard() {
+  if (state_ != nullptr) state_->Return(*this, /*discard=*/true);
+}
+NativeHandle Lease::Detach() {
+  ROOST_CHECK(state_ != nullptr, "a lease was detached after it was returned or moved from");
+  return state_->Detach(*this);
+}
+void Lease::Untie() {
+  if (state_ != nullptr) state_->Untie(*this);
+}
+
+}  // namespace roost

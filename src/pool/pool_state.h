@@ -1,0 +1,228 @@
+// pool_state.h - the pool behind Pool: lanes, lock, counters, and the doing of what the core decides.
+//
+// One lock for all lanes. Under it only the core, counters and stores to waiters' words; opening, pinging,
+// resetting, closing, events and wakes happen with it free. The thread that got a Work from the core
+// performs it and reports back.
+#ifndef ROOST_POOL_POOL_STATE_H_
+#define ROOST_POOL_POOL_STATE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "absl/base/thread_annotations.h"
+#include "core/lane_core.h"
+#include "roost/housekeeper.h"
+#include "roost/internal/mutex.h"
+#include "roost/pool.h"
+
+namespace roost::internal {
+
+class Text;
+
+// What the pool keeps of a slot besides the core's part. `connection` belongs to whoever holds the slot.
+struct SlotConnection {
+  Connection* connection = nullptr;
+  std::byte* memory = nullptr;
+};
+
+// A caller in line: the core's node and the word its thread sleeps on.
+struct PoolWaiter : core::Waiter {
+  static constexpr uint32_t kNothing = 0;  // sleep on
+  static constexpr uint32_t kLook = 1;     // take the lock and ask the core again
+  static constexpr uint32_t kDecided =
+      2;  // the outcome stands; nobody else touches this node any more
+  // Set (release) under the lock, kDecided as the last access to the node; read (acquire) by its owner,
+  // which thereby sees what was decided without the lock.
+  std::atomic<uint32_t> word{kNothing};
+  // Its owner's alone:
+  bool slept = false;
+  absl::Status open_error;
+};
+
+class PoolState {
+ public:
+  PoolState(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
+            const PoolMemoryView& memory);
+  ~PoolState();
+  PoolState(const PoolState&) = delete;
+  PoolState& operator=(const PoolState&) = delete;
+
+  // ---- acquire.cc ----
+  absl::StatusOr<Lease> Acquire(const AcquireOptions& options, bool own_deadline);
+  absl::StatusOr<Lease> TryAcquire(Intent intent, Deadline work_by, SourceLine where);
+  void Cancel(CancelToken& token);
+
+  // ---- release.cc ----
+  void Return(Lease& lease, bool discard);
+  NativeHandle Detach(Lease& lease);
+  void Untie(const Lease& lease);
+
+  // ---- housekeeping.cc ----
+  absl::Status Fill(int connections, Deadline deadline);
+  TimePoint Tick(TimePoint now);
+  void InvalidateAll();
+  void Pause();
+  void Resume();
+  absl::Status Close(Deadline deadline);
+  void SetHousekeeper(Housekeeper* keeper) { keeper_.store(keeper, std::memory_order_release); }
+
+  // ---- report.cc ----
+  Stats Snapshot() const;
+  std::string_view Report(std::span<char> out) const;
+  std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
+
+  static PoolState* Of(const Lease& lease) { return lease.state_; }
+  static void Reset(Lease& lease) {
+    lease.state_ = nullptr;
+    lease.connection_ = nullptr;
+  }
+
+  const PoolSettings& settings() const { return settings_; }
+  const char* name() const { return name_; }
+  Backend& backend() const { return backend_; }
+  Platform& platform() const { return platform_; }
+
+  // For tests: the lock is free, and the lanes keep their invariants.
+  bool LockIsFree() const;
+  const char* CheckInvariants() const;
+
+ private:
+  // What a public call keeps in mind while it goes through the core.
+  struct Wakes {
+    static constexpr size_t kMany = 8;
+    std::array<const std::atomic<uint32_t>*, kMany> words;
+    size_t count = 0;
+    bool housekeeper = false;
+    bool drained = false;
+  };
+
+  bool Forked() const { return platform_.ForkGeneration() != fork_generation_; }
+  size_t LaneFor(Intent intent) const {
+    return lane_count_ == 2 && intent == Intent::kRead ? 1u : 0u;
+  }
+  size_t LaneOf(int slot) const { return slot < lane_base_[1] ? 0u : 1u; }
+  uint8_t Local(int slot) const { return static_cast<uint8_t>(slot - lane_base_[LaneOf(slot)]); }
+  int Global(size_t lane, uint8_t slot) const { return lane_base_[lane] + slot; }
+  SlotConnection& At(int slot) { return connections_[static_cast<size_t>(slot)]; }
+
+  Lease MakeLease(int slot, Deadline work_by) {
+    Connection* const connection = At(slot).connection;
+    connection->set_deadline(work_by);
+    return Lease(this, connection, slot);
+  }
+
+  // ---- acquire.cc ----
+  absl::StatusOr<Lease> AcquireSlowly(const AcquireOptions& options, bool own_deadline, size_t lane,
+                                      TimePoint since);
+  core::Outcome StandInLine(PoolWaiter& waiter, const AcquireOptions& options, size_t lane,
+                            absl::Status& refusal);
+  absl::Status RefuseNewcomer(const AcquireOptions& options, size_t lane, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Refused(core::Outcome outcome, bool own_deadline, const PoolWaiter& waiter,
+                       const AcquireOptions& options, size_t lane);
+  bool ProvesAlive(size_t lane, int slot, Deadline deadline);
+  void CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  int Waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return lanes_[0].line().length() + lanes_[1].line().length();
+  }
+  void EmitCheckout(int slot, Duration waited, SourceLine where, TimePoint now);
+  void EmitRefused(const absl::Status& refusal, SourceLine where, TimePoint now);
+
+  // ---- release.cc ----
+  // What is known of a lease at its end.
+  struct Holding {
+    Duration held{};
+    SourceLine where;
+    bool leak_reported = false;
+  };
+  void ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint now);
+  void ReturnDirty(size_t lane, int slot, TimePoint now);
+  void ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
+  void GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
+  Holding HoldingOf(int slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountReturn(int slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EmitInvalidate(int slot, CloseReason reason, TimePoint now);
+  void EmitCheckin(int slot, TimePoint now, const Holding& holding);
+
+  // ---- work.cc ----
+  // Performs `work` and what follows from it. The lock is free before and after. `driver`: this thread's
+  // node in line, if it has one. `returning`: a reset is the end of this lease. Returns the error of a
+  // failed open, else OK.
+  absl::Status PerformAll(size_t lane, core::Work work, core::Waiter* driver, Deadline deadline,
+                          const Holding* returning = nullptr);
+  absl::Status Perform(size_t lane, const core::Work& work, Deadline deadline, TimePoint began,
+                       core::WorkResult& result);
+  absl::Status Open(size_t lane, int slot, Deadline deadline);
+  void CloseConnection(int slot, CloseReason reason, TimePoint now);
+  void Count(size_t lane, const core::Work& work, const absl::Status& status, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EmitBefore(int slot, const core::Work& work, const absl::Status& status, TimePoint now);
+  // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free; those
+  // beyond Wakes::kMany, which only Close and Resume can cause, happen here.
+  void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Deliver(Wakes& wakes);
+  void NoteDrained(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  void Emit(const Event& event) { observer_->OnEvent(event); }
+  Event MakeEvent(EventKind kind, int slot, TimePoint now) const {
+    return Event{.kind = kind, .slot = slot, .pool = name_, .at = now};
+  }
+
+  // ---- housekeeping.cc ----
+  void DoChores(size_t lane, TimePoint now);
+  void ReportLeaks(TimePoint now);
+  void ReportLateTick(TimePoint now);
+  void CloseEvicted(size_t lane);
+  bool Drained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // ---- report.cc ----
+  void AddHolders(Text& text, TimePoint now, const char* before, const char* after) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AddAway(Text& text, size_t lane, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // ---- Constant after construction ----
+  Backend& backend_;
+  Platform& platform_;
+  const PoolSettings settings_;
+  const char* const name_;
+  EchoObserver echo_;
+  Observer* const observer_;  // null: nobody watches
+  const uint32_t fork_generation_;
+  int lane_count_ = 1;
+  std::array<int, 3> lane_base_{};
+  std::array<Role, 2> role_{};
+  Duration shortest_period_{};
+  size_t connection_bytes_ = 0;
+  std::span<SlotConnection> connections_;
+  // Refusals are made here and copied: a copy does not allocate.
+  absl::Status timeout_default_;
+  absl::Status timeout_deadline_;
+  absl::Status nothing_free_;
+  absl::Status full_;
+  absl::Status closed_;
+  absl::Status forked_;
+  absl::Status nested_;
+  absl::Status cancelled_;
+  absl::Status still_out_;
+
+  // ---- Own synchronisation ----
+  std::atomic<Housekeeper*> keeper_{nullptr};
+  std::atomic<uint32_t> drained_word_{0};  // grows when a slot is emptied while the pool is closed
+
+  // ---- Guarded ----
+  mutable Mutex mu_;
+  std::array<core::LaneCore, 2> lanes_ ABSL_GUARDED_BY(mu_);
+  Stats stats_ ABSL_GUARDED_BY(mu_);
+  std::array<absl::Status, 2> last_error_ ABSL_GUARDED_BY(mu_);  // of the last failed open, by lane
+  std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
+  TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
+  bool connected_before_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_POOL_POOL_STATE_H_

@@ -1,0 +1,164 @@
+// release.cc - the end of a lease: rest, hand-off, reset, close, detach.
+
+#include "pool/pool_state.h"
+
+namespace roost::internal {
+
+void PoolState::Return(Lease& lease, bool discard) {
+  const int slot = lease.slot_;
+  Connection& connection = *lease.connection_;
+  Reset(lease);
+  if (Forked()) {
+    connection.Abandon();
+    return;
+  }
+  const TimePoint now = platform_.Now();
+  const size_t lane = LaneOf(slot);
+  if (discard) {
+    EmitInvalidate(slot, CloseReason::kDiscarded, now);
+    return ReturnBroken(lane, slot, CloseReason::kDiscarded, connection.verdict(), now);
+  }
+  // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
+  if (connection.Untouched()) return ReturnClean(lane, slot, core::ReturnAs::kClean, now);
+
+  const Tidiness tidiness = connection.Inspect();
+  const Verdict verdict = connection.verdict();
+  if (tidiness == Tidiness::kBroken || verdict != Verdict::kUsable) {
+    EmitInvalidate(slot, CloseReason::kBroken, now);
+    return ReturnBroken(lane, slot, CloseReason::kBroken, verdict, now);
+  }
+  if (tidiness == Tidiness::kDirty) return ReturnDirty(lane, slot, now);
+  ReturnClean(lane, slot,
+              connection.WantsUpkeep() ? core::ReturnAs::kWantsUpkeep : core::ReturnAs::kClean,
+              now);
+}
+
+void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint now) {
+  if (observer_ != nullptr) {
+    // Before the slot is given back: then its record may be somebody else's.
+    Emit(MakeEvent(EventKind::kReset, slot, now));
+    mu_.Lock();
+    const Holding holding = HoldingOf(slot, now);
+    mu_.Unlock();
+    EmitCheckin(slot, now, holding);
+  }
+  Wakes wakes;
+  core::Work work;
+  {
+    MutexLock lock(mu_);
+    CountReturn(slot, now);
+    if (as == core::ReturnAs::kClean && lanes_[lane].TryRest(Local(slot), now)) return;
+    work = lanes_[lane].Return(Local(slot), as, CloseReason::kNone, now);
+    Collect(lane, wakes);
+  }
+  Deliver(wakes);
+  PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+}
+
+void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
+  Wakes wakes;
+  core::Work work;
+  Holding holding;
+  {
+    MutexLock lock(mu_);
+    holding = HoldingOf(slot, now);
+    CountReturn(slot, now);
+    work = lanes_[lane].Return(Local(slot), core::ReturnAs::kDirty, CloseReason::kNone, now);
+    Collect(lane, wakes);
+  }
+  Deliver(wakes);
+  PerformAll(lane, work, nullptr, Deadline::Never(), &holding).IgnoreError();
+}
+
+void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
+                             TimePoint now) {
+  Holding holding;
+  {
+    MutexLock lock(mu_);
+    holding = HoldingOf(slot, now);
+    CountReturn(slot, now);
+  }
+  GiveBackBroken(lane, slot, reason, verdict, now);
+  EmitCheckin(slot, now, holding);
+}
+
+// Closes a leased connection and tells the lanes what its death says about the others.
+void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
+                               TimePoint now) {
+  Wakes wakes;
+  core::Work work;
+  {
+    MutexLock lock(mu_);
+    ++stats_.invalidations;
+    work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
+    for (core::LaneCore& each : lanes_) {
+      if (verdict == Verdict::kDeadSuspectOlder) each.SuspectOlder(now);
+      if (verdict == Verdict::kDeadAndOlderToo) each.EvictOlder(now, CloseReason::kSuspect);
+    }
+    Collect(lane, wakes);
+  }
+  Deliver(wakes);
+  PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+}
+
+NativeHandle PoolState::Detach(Lease& lease) {
+  const int slot = lease.slot_;
+  Connection* const connection = lease.connection_;
+  Reset(lease);
+  if (Forked()) {
+    connection->Abandon();
+    return {};
+  }
+  const NativeHandle handle = connection->Detach();
+  connection->~Connection();
+  At(slot).connection = nullptr;
+  const TimePoint now = platform_.Now();
+  if (observer_ != nullptr) Emit(MakeEvent(EventKind::kDetach, slot, now));
+  const size_t lane = LaneOf(slot);
+  Wakes wakes;
+  {
+    MutexLock lock(mu_);
+    CountReturn(slot, now);
+    ++stats_.detaches;
+    lanes_[lane].Detach(Local(slot), now);
+    Collect(lane, wakes);
+    NoteDrained(wakes);
+  }
+  Deliver(wakes);
+  return handle;
+}
+
+void PoolState::Untie(const Lease& lease) {
+  if (Forked()) return;
+  MutexLock lock(mu_);
+  lanes_[LaneOf(lease.slot_)].slots()[Local(lease.slot_)].holder = 0;
+}
+
+PoolState::Holding PoolState::HoldingOf(int slot, TimePoint now) const {
+  const core::Slot& s = lanes_[LaneOf(slot)].slots()[Local(slot)];
+  return {now - s.lent, s.where, s.leak_reported};
+}
+
+void PoolState::CountReturn(int slot, TimePoint now) {
+  if (settings_.hold_times) stats_.hold.Add(HoldingOf(slot, now).held);
+}
+
+void PoolState::EmitInvalidate(int slot, CloseReason reason, TimePoint now) {
+  if (observer_ == nullptr) return;
+  Event event = MakeEvent(EventKind::kInvalidate, slot, now);
+  event.reason = reason;
+  Emit(event);
+}
+
+void PoolState::EmitCheckin(int slot, TimePoint now, const Holding& holding) {
+  if (observer_ == nullptr) return;
+  Event event = MakeEvent(EventKind::kCheckin, slot, now);
+  event.span = holding.held;
+  event.where = holding.where;
+  Emit(event);
+  if (!holding.leak_reported) return;
+  event.kind = EventKind::kLeakReturned;
+  Emit(event);
+}
+
+}  // namespace roost::internal

@@ -1,0 +1,104 @@
+// stats.cc - histograms, names, and SQLAlchemy's status line.
+
+#include "roost/stats.h"
+
+#include <algorithm>
+
+#include "pool/text.h"
+
+namespace roost {
+
+Duration Histogram::Percentile(double share) const {
+  if (total_ == 0) return Duration::zero();
+  const double wanted = share * static_cast<double>(total_);
+  uint64_t below = 0;
+  for (int bucket = 0; bucket < kBuckets; ++bucket) {
+    below += count(bucket);
+    if (static_cast<double>(below) >= wanted && below > 0) return std::min(Bound(bucket), max_);
+  }
+  return max_;
+}
+
+// The words and blanks of QueuePool.status() of SQLAlchemy 1.4 and 2.0; its overflow starts at -pool_size
+// and counts open connections.
+std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out) {
+  internal::Text text(out);
+  text.Add(
+      "Pool size: %d  Connections in pool: %d Current Overflow: %d Current Checked out "
+      "connections: "
+      "%d",
+      stats.pool_size, stats.idle, stats.open - stats.pool_size, stats.in_use);
+  return text.view();
+}
+
+std::string_view Name(EventKind kind) {
+  switch (kind) {
+    case EventKind::kFirstConnect:
+      return "first_connect";
+    case EventKind::kConnect:
+      return "connect";
+    case EventKind::kConnectFailed:
+      return "connect_failed";
+    case EventKind::kCheckout:
+      return "checkout";
+    case EventKind::kCheckin:
+      return "checkin";
+    case EventKind::kReset:
+      return "reset";
+    case EventKind::kInvalidate:
+      return "invalidate";
+    case EventKind::kSoftInvalidate:
+      return "soft_invalidate";
+    case EventKind::kRecycle:
+      return "recycle";
+    case EventKind::kDetach:
+      return "detach";
+    case EventKind::kClose:
+      return "close";
+    case EventKind::kTimeout:
+      return "timeout";
+    case EventKind::kRefused:
+      return "refused";
+    case EventKind::kLeak:
+      return "leak";
+    case EventKind::kLeakReturned:
+      return "leak_returned";
+    case EventKind::kLateTick:
+      return "late_tick";
+  }
+  return "?";
+}
+
+std::string_view Name(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::kNone:
+      return "none";
+    case CloseReason::kOverflow:
+      return "overflow";
+    case CloseReason::kLingered:
+      return "lingered";
+    case CloseReason::kRecycled:
+      return "recycled";
+    case CloseReason::kIdle:
+      return "idle";
+    case CloseReason::kInvalidated:
+      return "invalidated";
+    case CloseReason::kDiscarded:
+      return "discarded";
+    case CloseReason::kBroken:
+      return "broken";
+    case CloseReason::kPingFailed:
+      return "ping_failed";
+    case CloseReason::kResetFailed:
+      return "reset_failed";
+    case CloseReason::kUpkeepFailed:
+      return "upkeep_failed";
+    case CloseReason::kSuspect:
+      return "suspect";
+    case CloseReason::kPoolClosed:
+      return "pool_closed";
+  }
+  return "?";
+}
+
+}  // namespace roost
