@@ -1,0 +1,247 @@
+// What only a database that knows SQL can be asked.
+#include <string>
+
+#include "tests/contract/fixture.h"
+
+namespace roost::contract {
+namespace {
+
+using namespace std::chrono_literals;
+
+ROOST_CONTRACT_SUITE(SqlContract, kSql);
+ROOST_CONTRACT_SUITE(SnapshotContract, kSql | kSnapshots);
+ROOST_CONTRACT_SUITE(ReaderContract, kSql | kReadersCannotWrite);
+
+bool Mentions(const absl::Status& status, std::string_view text) {
+  return status.ToString().find(text) != std::string::npos;
+}
+
+TEST_P(SqlContract, ColumnsAreFoundByName) {
+  ASSERT_TRUE(writer().Run(kInsert, 1, 2, 3.5, "four", nullptr).ok());
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<std::string_view>("words"), "four");
+  EXPECT_EQ(rows.Get<double>("level"), 3.5);
+  EXPECT_EQ(rows.Get<std::optional<int>>("bytes"), std::nullopt);
+  Statement* const select = *writer().Prepare(kSelect);
+  EXPECT_EQ(select->column_name(0), "id");
+  EXPECT_EQ(select->column_name(4), "bytes");
+}
+
+TEST_P(SqlContract, AnUnknownColumnIsNamed) {
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>("colour"), 0);
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Mentions(rows.status(), "colour")) << rows.status();
+  EXPECT_TRUE(Mentions(rows.status(), "FROM kinds")) << rows.status();
+}
+
+TEST_P(SqlContract, WrongSqlIsNamedInTheMessage) {
+  EXPECT_TRUE(Mentions(writer().Prepare(dialect().nonsense).status(), "SELEC 1"));
+  const absl::Status missing = writer().Run(Sql("SELECT 1 FROM nowhere"));
+  EXPECT_EQ(missing.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Mentions(missing, "nowhere")) << missing;
+}
+
+TEST_P(SqlContract, TwoStatementsInOneSqlAreRefused) {
+  const Sql two("DELETE FROM kinds; DELETE FROM kinds");
+  EXPECT_EQ(writer().Prepare(two).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_P(SqlContract, PlaceholdersBindByTheirNumber) {
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  Statement* const swapped =
+      *writer().Prepare(Sql("UPDATE kinds SET amount = $2, words = $3, level = $2 WHERE id = $1"));
+  EXPECT_EQ(swapped->parameters(), 3);
+  ASSERT_TRUE(swapped->Run(1, 20, "three").ok());
+  EXPECT_EQ(swapped->changes(), 1);
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(1), 20);
+  EXPECT_EQ(rows.Get<double>(2), 20.0);
+  EXPECT_EQ(rows.Get<std::string_view>(3), "three");
+}
+
+TEST_P(SqlContract, PlaceholdersOutOfOrderBindByTheirNumber) {
+  Statement* const insert = *writer().Prepare(
+      Sql("INSERT INTO kinds(words, amount, id, level, bytes) VALUES ($3, $2, $1, NULL, NULL)"));
+  EXPECT_EQ(insert->parameters(), 3);
+  ASSERT_TRUE(insert->Run(5, 6, "seven").ok());
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(0), 5);
+  EXPECT_EQ(rows.Get<int>(1), 6);
+  EXPECT_EQ(rows.Get<std::string_view>(3), "seven");
+}
+
+TEST_P(SqlContract, AConstraintSaysAlreadyExistsAndTheConnectionGoesOn) {
+  const char* const secret = "correct horse battery staple";
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  const absl::Status refused = writer().Run(kInsert, 1, nullptr, nullptr, secret, nullptr);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_FALSE(Mentions(refused, secret)) << "what was bound does not belong in a log: " << refused;
+  EXPECT_EQ(writer().verdict(), Verdict::kUsable);
+  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_TRUE(Insert(writer(), 2).ok());
+  EXPECT_EQ(CountRows(), 2);
+}
+
+TEST_P(SqlContract, ATransactionWithAnErrorCanBeTakenBack) {
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(Insert(writer(), 2).ok());
+  EXPECT_EQ(Insert(writer(), 1).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(transaction->Rollback().ok());
+  EXPECT_EQ(CountRows(), 1);
+}
+
+TEST_P(SqlContract, AScriptRunsAllItsStatements) {
+  ASSERT_TRUE(writer()
+                  .RunScript("INSERT INTO kinds(id) VALUES (1); -- a comment; with a semicolon\n"
+                             "INSERT INTO kinds(id, words) VALUES (2, 'a;b');;\n")
+                  .ok());
+  EXPECT_EQ(CountRows(), 2);
+  EXPECT_TRUE(writer().RunScript("").ok());
+  EXPECT_TRUE(writer().RunScript("  -- nothing\n").ok());
+  EXPECT_EQ(writer().RunScript("INSERT INTO kinds(id) VALUES (1)").code(),
+            absl::StatusCode::kAlreadyExists);
+}
+
+TEST_P(SqlContract, ATransactionBegunByAScriptIsSeenAndTakenBack) {
+  ASSERT_TRUE(writer().RunScript(dialect().begin).ok());
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  EXPECT_FALSE(writer().Untouched());
+  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(CountRows(), 0);
+}
+
+TEST_P(SqlContract, ATransactionBegunByAStatementIsSeenAndTakenBack) {
+  ASSERT_TRUE(writer().Run(Sql(dialect().begin)).ok());
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  EXPECT_FALSE(writer().Untouched());
+  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_EQ(CountRows(), 0);
+}
+
+TEST_P(SqlContract, ATransactionBegunThroughTheRawHandleIsSeenAndTakenBack) {
+  subject().RunNative(writer().Raw(), std::string(dialect().begin));
+  subject().RunNative(writer().Raw(), "INSERT INTO kinds(id) VALUES (1)");
+  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(CountRows(), 0);
+}
+
+TEST_P(SqlContract, BeginAfterARawBeginIsRefused) {
+  ASSERT_TRUE(writer().RunScript(dialect().begin).ok());
+  EXPECT_EQ(writer().Begin().status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+}
+
+TEST_P(SqlContract, WhatOneCommitsTheOtherSees) {
+  const auto reader = OpenAnother(Role::kReader);
+  EXPECT_EQ(CountRows(**reader), 0);
+  {
+    absl::StatusOr<Transaction> transaction = writer().Begin();
+    ASSERT_TRUE(transaction.ok());
+    ASSERT_TRUE(Insert(writer(), 1).ok());
+    EXPECT_EQ(CountRows(**reader), 0) << "not before the commit";
+    ASSERT_TRUE(transaction->Commit().ok());
+  }
+  EXPECT_EQ(CountRows(**reader), 1);
+  ASSERT_TRUE(writer().Run(kDelete).ok());
+  EXPECT_EQ(CountRows(**reader), 0);
+}
+
+TEST_P(SqlContract, AStatementOutlivesAChangeOfTheSchemaByAnother) {
+  const auto reader = OpenAnother(Role::kReader);
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  EXPECT_EQ(CountRows(**reader), 1);
+  ASSERT_TRUE(writer().RunScript("ALTER TABLE kinds ADD COLUMN more INTEGER").ok());
+  EXPECT_EQ(CountRows(**reader), 1);
+}
+
+TEST_P(SqlContract, ABigBlobComesBack) {
+  std::string big(200'000, '\0');
+  for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 7);
+  ASSERT_TRUE(
+      writer().Run(kInsert, 1, nullptr, nullptr, nullptr, std::as_bytes(std::span(big))).ok());
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  const Blob blob = rows.Get<Blob>(4);
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(blob.data()), blob.size()), big);
+}
+
+TEST_P(SqlContract, AfterAStatementRanIntoItsDeadlineTheConnectionIsCleanOrCondemned) {
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  writer().set_deadline(Deadline::After(platform().Now(), 20ms));
+  EXPECT_EQ(writer().Run(dialect().endless).code(), absl::StatusCode::kDeadlineExceeded);
+  writer().set_deadline(Deadline::Never());
+  if (writer().verdict() != Verdict::kUsable) {
+    EXPECT_EQ(writer().Inspect(), Tidiness::kBroken);
+    return;
+  }
+  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(CountRows(), 1);
+}
+
+TEST_P(SqlContract, AQueryRunsIntoItsDeadlineWhileItIsRead) {
+  writer().set_deadline(Deadline::After(platform().Now(), 20ms));
+  Rows rows = (*writer().Prepare(dialect().endless))->Query();
+  EXPECT_FALSE(rows.Next());
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded) << rows.status();
+}
+
+TEST_P(SnapshotContract, ATransactionThatReadsKeepsItsSnapshot) {
+  const auto reader = OpenAnother(Role::kReader);
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  absl::StatusOr<Transaction> snapshot = (*reader)->Begin();
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_EQ(CountRows(**reader), 1);
+  ASSERT_TRUE(Insert(writer(), 2).ok());
+  EXPECT_EQ(CountRows(**reader), 1);
+  EXPECT_TRUE(snapshot->Commit().ok());
+  EXPECT_EQ(CountRows(**reader), 2);
+}
+
+TEST_P(SnapshotContract, RowsDroppedEarlyReleaseTheSnapshot) {
+  const auto reader = OpenAnother(Role::kReader);
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  {
+    Rows rows = (*(*reader)->Prepare(kSelect))->Query();
+    ASSERT_TRUE(rows.Next());
+    ASSERT_TRUE(Insert(writer(), 2).ok());
+  }
+  EXPECT_EQ(CountRows(**reader), 2);
+}
+
+TEST_P(SnapshotContract, ReadingGoesOnWhileTheWriterWorks) {
+  const auto reader = OpenAnother(Role::kReader);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Insert(writer(), i).ok());
+  Rows rows = (*(*reader)->Prepare(kSelect))->Query();
+  int count = 0;
+  while (rows.Next()) {
+    ++count;
+    ASSERT_TRUE(Insert(writer(), 1000 + count).ok());
+  }
+  EXPECT_TRUE(rows.status().ok()) << rows.status();
+  EXPECT_EQ(count, 100);
+}
+
+TEST_P(ReaderContract, AReaderCannotWrite) {
+  const auto reader = OpenAnother(Role::kReader);
+  EXPECT_FALSE(Insert(**reader, 1).ok());
+  EXPECT_FALSE((*reader)->RunScript("DROP TABLE kinds").ok());
+  EXPECT_EQ((*reader)->verdict(), Verdict::kUsable);
+  EXPECT_EQ(CountRows(**reader), 0);
+  EXPECT_TRUE(Insert(writer(), 1).ok());
+}
+
+}  // namespace
+}  // namespace roost::contract

@@ -1,0 +1,66 @@
+// tests/support/held_connection.h - one connection of a backend without a pool around it.
+#ifndef ROOST_TESTS_SUPPORT_HELD_CONNECTION_H_
+#define ROOST_TESTS_SUPPORT_HELD_CONNECTION_H_
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+#include "roost/platform.h"
+
+namespace roost::support {
+
+// Opens at once and closes at its end, in memory of exactly the size that the backend asked for.
+class HeldConnection {
+ public:
+  HeldConnection(Backend& backend, Platform& platform, Role role = Role::kAny, int statements = 8,
+                 Deadline deadline = Deadline::Never())
+      : memory_((backend.ConnectionBytes(statements) + sizeof(Unit) - 1) / sizeof(Unit)) {
+    absl::StatusOr<Connection*> opened =
+        backend.Open({.role = role,
+                      .memory = {reinterpret_cast<std::byte*>(memory_.data()),
+                                 backend.ConnectionBytes(statements), statements},
+                      .platform = &platform,
+                      .deadline = deadline});
+    status_ = opened.status();
+    if (opened.ok()) connection_ = *opened;
+  }
+  ~HeldConnection() { Close(); }
+  HeldConnection(const HeldConnection&) = delete;
+  HeldConnection& operator=(const HeldConnection&) = delete;
+
+  const absl::Status& status() const { return status_; }
+  bool ok() const { return status_.ok(); }
+  Connection* get() const { return connection_; }
+  Connection* operator->() const { return connection_; }
+  Connection& operator*() const { return *connection_; }
+
+  void Close() {
+    if (connection_ == nullptr) return;
+    connection_->Close();
+    std::exchange(connection_, nullptr)->~Connection();
+  }
+  void Abandon() {
+    connection_->Abandon();
+    std::exchange(connection_, nullptr)->~Connection();
+  }
+  NativeHandle Detach() {
+    const NativeHandle handle = connection_->Detach();
+    std::exchange(connection_, nullptr)->~Connection();
+    return handle;
+  }
+
+ private:
+  struct alignas(std::max_align_t) Unit {
+    std::byte bytes[alignof(std::max_align_t)];
+  };
+  std::vector<Unit> memory_;
+  absl::Status status_;
+  Connection* connection_ = nullptr;
+};
+
+}  // namespace roost::support
+
+#endif  // ROOST_TESTS_SUPPORT_HELD_CONNECTION_H_
