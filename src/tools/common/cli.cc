@@ -1,0 +1,103 @@
+#include "src/tools/common/cli.h"
+
+#include <algorithm>
+#include <iostream>
+#include <string_view>
+#include <vector>
+
+#include "src/tools/common/duration.h"
+
+namespace roost::tools {
+namespace {
+
+// Letters to insert, remove or replace to turn one word into the other (Levenshtein's distance).
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+// What could have been written in place of `word`: option names and subcommands of `app`.
+std::vector<std::string> Words(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  for (const CLI::App* command : app.get_subcommands(nullptr)) words.push_back(command->get_name());
+  return words;
+}
+
+const CLI::App& Chosen(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : *chosen.front();
+}
+
+// "unknown argument --evry; did you mean --every?"
+std::string Unknown(const CLI::App& app, const std::string& given) {
+  const std::string word = given.substr(0, given.find('='));
+  std::string closest;
+  size_t least = word.size() / 3 + 1;  // further away is another word
+  for (const std::string& candidate : Words(Chosen(app))) {
+    const size_t distance = Distance(word, candidate);
+    if (distance <= least && (closest.empty() || distance < least)) {
+      closest = candidate;
+      least = distance;
+    }
+  }
+  std::string message = "unknown argument " + word;
+  if (!closest.empty()) message += "; did you mean " + closest + "?";
+  return message;
+}
+
+// A word that nothing takes explains more than what is missing because of it.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const bool extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+                      dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  for (const CLI::App* level : {&Chosen(app), &app}) {
+    const std::vector<std::string> words = level->remaining(true);
+    if (extras && !words.empty()) return Unknown(app, words.front());
+  }
+  return error.what();
+}
+
+}  // namespace
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
+                         const std::string& what) {
+  const auto parse = [&span, name, least](const std::string& text) {
+    const absl::StatusOr<Duration> parsed = ParseDuration(text);
+    if (!parsed.ok()) throw CLI::ValidationError(name, std::string(parsed.status().message()));
+    if (*parsed < least) {
+      throw CLI::ValidationError(name, text + " is too short; at least " + FormatDuration(least));
+    }
+    span = *parsed;
+  };
+  return app.add_option_function<std::string>(name, parse, what)->type_name("TIME");
+}
+
+std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::Success& help_or_version) {
+    app.exit(help_or_version);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const std::string& program = app.get_name();
+    std::cerr << program << ": " << Explain(app, error) << "\n"
+              << "Try: " << program << (&Chosen(app) == &app ? "" : " " + Chosen(app).get_name())
+              << " --help\n";
+    return kExitUsage;
+  }
+}
+
+}  // namespace roost::tools

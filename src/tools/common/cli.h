@@ -1,0 +1,28 @@
+// src/tools/common/cli.h - what the programs' command lines have in common, on top of CLI11.
+//
+// Bad use ends with exit code 2 and two lines on standard error: what is wrong with which argument
+// and what would be right; and where help is.
+#ifndef SRC_TOOLS_COMMON_CLI_H_
+#define SRC_TOOLS_COMMON_CLI_H_
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "roost/deadline.h"
+
+namespace roost::tools {
+
+inline constexpr int kExitUsage = 2;
+
+// An option that takes a span of time, at least `least`, into `span`.
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
+                         const std::string& what);
+
+// Parses; nothing when the program should go on, else its exit code: 0 after --help or --version,
+// kExitUsage after a mistake.
+std::optional<int> Parse(CLI::App& app, int argc, char** argv);
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_COMMON_CLI_H_

@@ -1,0 +1,38 @@
+// src/tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line and
+// runs after it was parsed.
+#ifndef SRC_TOOLS_ROOSTCTL_COMMANDS_H_
+#define SRC_TOOLS_ROOSTCTL_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace roost::tools {
+
+// profiles [--json]: the compile-time profiles, with the size of a pool of each.
+class ProfilesCommand {
+ public:
+  void AddTo(CLI::App& app);
+
+ private:
+  bool json_ = false;
+};
+
+// size --requests N --query TIME --wait TIME: how many connections a load needs.
+class SizeCommand {
+ public:
+  void AddTo(CLI::App& app);
+
+ private:
+  void Run() const;
+
+  int64_t requests_ = 0;
+  std::chrono::nanoseconds query_{};
+  std::chrono::nanoseconds wait_{};
+  double rate_ = 0;              // 0: not given
+  int64_t max_connections_ = 0;  // 0: not given
+  bool json_ = false;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOSTCTL_COMMANDS_H_

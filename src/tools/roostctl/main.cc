@@ -1,0 +1,20 @@
+// roostctl - the operator's tool. `roostctl --help` lists what it can do.
+#include <CLI/CLI.hpp>
+
+#include "src/tools/common/cli.h"
+#include "src/tools/roostctl/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Answers questions about connection pools: how large, with which settings.",
+               "roostctl");
+  app.set_version_flag("--version", "roostctl " ROOST_VERSION, "Show the version and exit");
+  app.require_subcommand(1);
+  app.footer(
+      "Each command has a --help of its own.\n"
+      "Exit codes: 0 done, 2 the arguments are wrong.");
+  roost::tools::ProfilesCommand profiles;
+  roost::tools::SizeCommand size;
+  profiles.AddTo(app);
+  size.AddTo(app);
+  return roost::tools::Parse(app, argc, argv).value_or(0);
+}

@@ -1,0 +1,83 @@
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "roost/pool.h"
+#include "roost/profile.h"
+#include "roost/selected_profile.h"
+#include "src/tools/common/duration.h"
+#include "src/tools/roostctl/commands.h"
+
+namespace roost::tools {
+namespace {
+
+// One line of the guide's table.
+struct Line {
+  PoolSettings settings;
+  size_t bytes = 0;
+};
+
+template <class P>
+constexpr Line LineOf() {
+  return {SettingsOf<P>(), sizeof(PoolFor<P>)};
+}
+
+template <class Visit>
+void ForEachLine(Visit visit) {
+  profiles::ForEach([&]<class P>() { visit(LineOf<P>()); });
+}
+
+const char* PrePingText(PrePing ping) {
+  switch (ping) {
+    case PrePing::kNever:
+      return "no";
+    case PrePing::kAfterIdle:
+      return "after rest";
+    case PrePing::kAlways:
+      return "yes";
+  }
+  return "";
+}
+
+void PrintTable() {
+  std::printf("%-20s %5s %9s %9s %9s %-10s %-5s %9s %9s\n", "profile", "size", "overflow",
+              "timeout", "recycle", "pre-ping", "echo", "capacity", "bytes");
+  ForEachLine([](const Line& line) {
+    const PoolSettings& s = line.settings;
+    std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu\n", s.profile, s.pool_size,
+                s.max_overflow, Seconds(s.pool_timeout), Seconds(s.pool_recycle),
+                PrePingText(s.pre_ping), s.echo_pool ? "yes" : "no", s.capacity(), line.bytes);
+  });
+  std::printf(
+      "\nbytes: the pool object with its connections and statement caches, fixed when compiled.\n"
+      "This build's roost::SelectedProfile (CMake: ROOST_PROFILE) is %s.\n",
+      SelectedProfile::kName);
+}
+
+void PrintJson() {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  ForEachLine([&all](const Line& line) {
+    const PoolSettings& s = line.settings;
+    all.push_back({{"name", s.profile},
+                   {"pool_size", s.pool_size},
+                   {"max_overflow", s.max_overflow},
+                   {"pool_timeout_s", Seconds(s.pool_timeout)},
+                   {"pool_recycle_s", Seconds(s.pool_recycle)},
+                   {"pool_pre_ping", s.pre_ping != PrePing::kNever},
+                   {"echo_pool", s.echo_pool},
+                   {"capacity", s.capacity()},
+                   {"bytes", line.bytes}});
+  });
+  std::cout << all.dump(2) << "\n";
+}
+
+}  // namespace
+
+void ProfilesCommand::AddTo(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("profiles", "Show the profiles that a build can choose");
+  command->add_flag("--json", json_, "Print an array of objects, one for each profile");
+  command->callback([this] { json_ ? PrintJson() : PrintTable(); });
+}
+
+}  // namespace roost::tools

@@ -1,0 +1,73 @@
+#include "src/tools/roostctl/sizing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace roost::tools {
+namespace {
+
+double Seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
+
+}  // namespace
+
+int64_t FormulaSize(int64_t requests, Duration query, Duration wait) {
+  // In whole nanoseconds: 100 * 0.05 / 0.1 must not become 50.000000001 and then 51.
+  __extension__ using Wide = __int128;
+  const Wide work = Wide{requests} * query.count();
+  const Wide size = (work + wait.count() - 1) / wait.count();
+  constexpr Wide kMost = std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(std::clamp<Wide>(size, 1, kMost));
+}
+
+double ImpliedRate(int64_t requests, Duration query, Duration wait) {
+  return static_cast<double>(requests) / (Seconds(query) + Seconds(wait));
+}
+
+double OfferedLoad(double rate, Duration query) { return rate * Seconds(query); }
+
+// B(0) = 1; B(k) = load B(k-1) / (k + load B(k-1)); C = c B / (c - load (1 - B)).
+double WaitingProbability(int64_t servers, double load) {
+  const auto count = static_cast<double>(servers);
+  if (load >= count) return 1.0;
+  double blocked = 1.0;
+  for (int64_t k = 1; k <= servers; ++k) {
+    blocked = load * blocked / (static_cast<double>(k) + load * blocked);
+  }
+  return count * blocked / (count - load * (1.0 - blocked));
+}
+
+Prediction Predict(int64_t size, const Load& load) {
+  Prediction seen;
+  seen.load = OfferedLoad(load.rate, load.query);
+  seen.utilisation = seen.load / static_cast<double>(size);
+  seen.waiting = WaitingProbability(size, seen.load);
+  const double spare = static_cast<double>(size) - seen.load;
+  if (spare <= 0) {
+    seen.over = 1.0;
+    seen.mean_wait_s = std::numeric_limits<double>::infinity();
+    return seen;
+  }
+  // Whoever waits, waits for an exponential time with this mean.
+  const double mean_of_waiting = Seconds(load.query) / spare;
+  seen.mean_wait_s = seen.waiting * mean_of_waiting;
+  seen.over = seen.waiting * std::exp(-Seconds(load.wait) / mean_of_waiting);
+  return seen;
+}
+
+int64_t SmallestSize(const Load& load, double share) {
+  auto size = static_cast<int64_t>(OfferedLoad(load.rate, load.query)) + 1;
+  while (Predict(size, load).over > share) ++size;
+  return size;
+}
+
+Budget BudgetFor(int64_t size, int64_t max_connections) {
+  Budget budget;
+  budget.low = max_connections * 20 / 100;
+  budget.high = max_connections * 30 / 100;
+  budget.share = static_cast<double>(size) / static_cast<double>(max_connections);
+  budget.max_connections = (size * 100 + 29) / 30;
+  return budget;
+}
+
+}  // namespace roost::tools
