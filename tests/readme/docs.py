@@ -1,0 +1,104 @@
+"""Keeps the documents true: code in them is cut from compiled files, and what they point at exists.
+
+A code block of a README is preceded by a line that says where it was cut:
+
+    <!-- cut from tests/readme/fifteen_lines.cc [fifteen lines] -->
+
+The file has the same code between two comments `// [fifteen lines]`.
+
+Usage: docs.py ROOT    prints each difference; exit code 1 when there is one
+docs_test.py feeds it bad documents.
+"""
+
+import pathlib
+import re
+import sys
+import textwrap
+from typing import Iterator
+
+DOCUMENTS = ("README.md", "src/README.md", "platform/README.md", "tests/README.md", "deploy/README.md",
+             "toolchains/README.md", "CHANGELOG.md")
+EXAMPLES = "tests/readme/header_examples.cc"
+TOP = r"(?:src|include|platform|tests|deploy|toolchains|\.ci)/"
+
+
+def cut(root: pathlib.Path, file: str, name: str) -> str | None:
+    """The lines of `file` between its two comments `// [name]`, moved to the left."""
+    path = root / file
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    parts = re.split(rf"^ *// \[{re.escape(name)}\]\n", text, flags=re.M)
+    return textwrap.dedent(parts[1]) if len(parts) == 3 else None
+
+
+def check_blocks(root: pathlib.Path, document: str, text: str) -> Iterator[str]:
+    """Every C++ block is what its marker says."""
+    for block in re.finditer(r"(?:^<!-- cut from (\S+) \[([^\]]+)\] -->\n+)?^```(?:cpp|c\+\+)\n(.*?)^```$",
+                             text, flags=re.M | re.S):
+        line = text[:block.start(3)].count("\n")
+        file, name, code = block.groups()
+        if file is None:
+            yield f"{document}:{line}: a C++ block without a line \"<!-- cut from FILE [NAME] -->\""
+            continue
+        expected = cut(root, file, name)
+        if expected is None:
+            yield f"{document}:{line}: {file} has no code between two comments // [{name}]"
+        elif expected != code:
+            yield f"{document}:{line}: differs from [{name}] in {file}, which is compiled:\n{expected}"
+
+
+def check_links(root: pathlib.Path, document: str, text: str) -> Iterator[str]:
+    """Links and paths in back quotes lead to something."""
+    prose = re.sub(r"^```.*?^```$", lambda m: "\n" * m[0].count("\n"), text, flags=re.M | re.S)
+    folder = (root / document).parent
+    for number, line in enumerate(prose.splitlines(), 1):
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", line):
+            if not (folder / link).exists():
+                yield f"{document}:{number}: the link {link} leads nowhere"
+        for path in re.findall(rf"`(?:\./)?({TOP}[\w./-]+)`", line):
+            if "NAME" in path:  # stands for any name
+                continue
+            if not (root / path).exists() and not (folder / path).exists():
+                yield f"{document}:{number}: there is no {path}"
+
+
+def squeeze(code: str) -> str:
+    return " ".join(code.split())
+
+
+def check_header_examples(root: pathlib.Path) -> Iterator[str]:
+    """The example in the first comment of each public header is compiled, too."""
+    for header in sorted((root / "include/roost").glob("*.h")):
+        name = f"include/roost/{header.name}"
+        match = re.search(r"^// Example:(.*?)^#ifndef", header.read_text(encoding="utf-8"),
+                          flags=re.M | re.S)
+        if match is None:
+            continue
+        example = squeeze(re.sub(r"^//", "", match[1], flags=re.M))
+        compiled = cut(root, EXAMPLES, header.name)
+        if compiled is None:
+            yield f"{name}: its example is not in {EXAMPLES}"
+        elif squeeze(compiled) != example:
+            yield f"{name}: its example differs from [{header.name}] in {EXAMPLES}"
+
+
+def check(root: pathlib.Path) -> list[str]:
+    found = list(check_header_examples(root))
+    for document in DOCUMENTS:
+        path = root / document
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            found += check_blocks(root, document, text)
+            found += check_links(root, document, text)
+    return found
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "README.md").is_file():
+        sys.exit(__doc__)
+    found = check(pathlib.Path(sys.argv[1]))
+    print("\n".join(found + [f"{len(found)} differences"]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+// The examples in the first comments of the public headers: compiled, never linked. docs_test.py
+// compares each with its header, without regard to white space.
+#include <atomic>
+#include <chrono>
+#include <string_view>
+
+#include "roost/housekeeper.h"
+#include "roost/pool.h"
+#include "roost/selected_profile.h"
+#include "roost/sqlite.h"
+
+using namespace std::chrono_literals;
+
+namespace examples {
+
+roost::Deadline Deadlines(roost::Platform& platform) {
+  // [deadline.h]
+  roost::Deadline by = roost::Deadline::At(platform.Now() + 50ms);
+  // [deadline.h]
+  return by;
+}
+
+void Keep(roost::Pool& local, roost::Pool& remote) {
+  // clang-format off
+  // [housekeeper.h]
+  roost::Housekeeper keeper;
+  keeper.Add(local); keeper.Add(remote);
+  keeper.Start();
+  // [housekeeper.h]
+  // clang-format on
+}
+
+absl::Status Leases(roost::Pool& pool, std::string_view node, roost::Micros taken, double level) {
+  constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2, $3)"};
+  // [lease.h]
+  absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
+  if (!lease.ok()) return lease.status();
+  return lease->Run(kInsert, node, taken, level);
+  // [lease.h]
+}
+
+// [observer.h]
+struct Counter : roost::Observer {
+  void OnEvent(const roost::Event& event) override {
+    if (event.kind == roost::EventKind::kTimeout) ++timeouts;
+  }
+  std::atomic<int> timeouts = 0;
+};
+// [observer.h]
+
+void Pools() {
+  // [pool.h]
+  roost::SqliteBackend backend({.path = "/var/lib/node/readings.db"});
+  roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
+  absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
+  // [pool.h]
+}
+
+namespace profile {
+extern roost::Backend& backend;
+// [profile.h]
+struct Node : roost::profiles::RaspberryPi {
+  static constexpr const char* kName = "node";
+  static constexpr int kMaxOverflow = 2;
+};
+roost::PoolFor<Node> pool(backend);
+// [profile.h]
+}  // namespace profile
+
+void Selected(roost::Backend& backend) {
+  // [selected_profile.h]
+  roost::PoolFor<roost::SelectedProfile> pool(backend);
+  // [selected_profile.h]
+}
+
+void Sqlite() {
+  // clang-format off
+  // [sqlite.h]
+  roost::SqliteBackend backend({.path = "/var/lib/node/readings.db",
+                                .schema = "CREATE TABLE IF NOT EXISTS reading(...)"});
+  // [sqlite.h]
+  // clang-format on
+}
+
+void Show(std::string_view node, double level);
+
+absl::Status Statements(absl::StatusOr<roost::Lease>& lease) {
+  // [statement.h]
+  constexpr roost::Sql kLouder{"SELECT node, level FROM reading WHERE level > $1"};
+  absl::StatusOr<roost::Statement*> louder = lease->Prepare(kLouder);
+  if (!louder.ok()) return louder.status();
+  roost::Rows rows = (*louder)->Query(60.0);
+  while (rows.Next()) Show(rows.Get<std::string_view>(0), rows.Get<double>(1));
+  return rows.status();
+  // [statement.h]
+}
+
+}  // namespace examples
