@@ -24,7 +24,8 @@ STD = set(
 THREADS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch",
            "barrier", "stop_token"}
 DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "mysql/mysql.h", "mariadb/mysql.h")
-ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$)")
+# A Cord is what the payload of a Status is made of.
+ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$|strings/cord\.h$)")
 
 
 class Layer(NamedTuple):
@@ -134,7 +135,7 @@ GREPS = (
          ("include", "src", "tests"), (), "what differs between machines lives under platform/"),
     Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
          ("include",), (), "durations are typed, never bare integers"),
-    Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, (),
+    Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, ("src/tools",),
          "errors are values; the libraries build without exceptions and run-time types"),
 )
 
