@@ -17,17 +17,23 @@
 #ifndef ROOST_SQLITE_H_
 #define ROOST_SQLITE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "roost/backend.h"
-#include "roost/internal/mutex.h"
 
 struct sqlite3;
 
 namespace roost {
+
+namespace sqlite {
+class Handle;
+class Patience;
+class SqliteConnection;
+}  // namespace sqlite
 
 // What a plain commit promises about a power cut. Neither can corrupt the database.
 enum class SqliteDurability : uint8_t {
@@ -77,12 +83,26 @@ class SqliteBackend : public Backend {
   const SqliteOptions& options() const { return options_; }
 
  private:
-  absl::Status Bootstrap(const OpenRequest& request);
+  friend class sqlite::SqliteConnection;
+  enum Preparation : uint32_t { kNeeded, kRunning, kDone };
+
+  absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
+  absl::Status Bootstrap(sqlite::Patience& patience, const OpenRequest& request,
+                         sqlite::Handle& keeper);
+  absl::StatusOr<bool> PrepareDatabase(sqlite::Patience& patience, Platform& platform,
+                                       sqlite::Handle& keeper);
+  // The file is gone: the next Open prepares a new one.
+  void Forget();
+  // The file may be damaged: the next Open looks before it lends anything.
+  void Distrust();
 
   const SqliteOptions options_;
-  internal::Mutex bootstrap_mu_;
-  bool bootstrapped_ ABSL_GUARDED_BY(bootstrap_mu_) = false;
-  sqlite3* anchor_ ABSL_GUARDED_BY(bootstrap_mu_) = nullptr;  // keeps an in-memory database alive
+  // WAL mode and the schema are set by one caller, while the others wait on this word.
+  std::atomic<uint32_t> bootstrap_{kNeeded};
+  std::atomic<bool> distrusted_{false};
+  // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
+  std::string memory_name_;
+  sqlite3* anchor_ = nullptr;  // keeps an in-memory database alive
 };
 
 // The driver's handle of a connection of this backend; see Connection::Raw.

@@ -1,0 +1,158 @@
+// SqliteBackend: prepares the database once, then opens connections.
+#include <sqlite3.h>
+
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "backends/sqlite/connection.h"
+#include "backends/sqlite/handle.h"
+#include "backends/sqlite/options.h"
+#include "roost/internal/check.h"
+#include "roost/sqlite.h"
+#include "statements/text.h"
+
+namespace roost {
+
+using internal::Concat;
+using sqlite::Access;
+using sqlite::Handle;
+using sqlite::Patience;
+using sqlite::SqliteConnection;
+
+namespace {
+
+// The leading slash makes the database shared by all who name it in this process. The address is
+// unique among living backends; the random number tells this one from an earlier one at the same
+// address, whose database a detached handle may keep alive.
+std::string NameInMemory(const void* backend, uint32_t random) {
+  char name[64];
+  std::snprintf(name, sizeof(name), "file:/roost-%p-%08x?vfs=memdb", backend, random);
+  return name;
+}
+
+absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
+  if (options.schema.empty()) return absl::OkStatus();
+  absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
+  if (status.ok()) status = sqlite::Execute(db, options, options.schema);
+  if (status.ok()) status = sqlite::Execute(db, options, "COMMIT");
+  if (!status.ok() && sqlite3_get_autocommit(db) == 0) {
+    sqlite::Execute(db, options, "ROLLBACK").IgnoreError();
+  }
+  return status;
+}
+
+// After a sync that failed or damage that was met. A check that runs out of time is not an error and
+// not repeated: damage also shows where it is read.
+absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
+  const absl::StatusOr<std::string> found = sqlite::QueryText(db, options, "PRAGMA quick_check(1)");
+  if (!found.ok())
+    return absl::IsDeadlineExceeded(found.status()) ? absl::OkStatus() : found.status();
+  if (*found == "ok") return absl::OkStatus();
+  return absl::DataLossError(
+      Concat({options.path, " is damaged: ", *found,
+              "; move the file, its -wal and its -shm aside together, and start a new one"}));
+}
+
+}  // namespace
+
+SqliteBackend::SqliteBackend(SqliteOptions options) : options_(std::move(options)) {}
+
+SqliteBackend::~SqliteBackend() { sqlite3_close(anchor_); }
+
+size_t SqliteBackend::ConnectionBytes(int statements) const {
+  return SqliteConnection::BytesFor(statements);
+}
+
+void SqliteBackend::Forget() {
+  uint32_t done = kDone;
+  bootstrap_.compare_exchange_strong(done, kNeeded);
+}
+
+void SqliteBackend::Distrust() {
+  distrusted_ = true;
+  Forget();
+}
+
+absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
+  ROOST_CHECK(request.platform != nullptr, "SqliteBackend::Open was called without a platform");
+  ROOST_CHECK(request.memory.bytes >= ConnectionBytes(request.memory.statements),
+              "SqliteBackend::Open was given too little memory; see ConnectionBytes");
+  absl::Status valid = sqlite::Validate(options_);
+  if (!valid.ok()) return valid;
+  absl::StatusOr<Connection*> connection = OpenOnce(request);
+  // The file that was prepared may have been deleted since: then make it anew, once.
+  if (absl::IsNotFound(connection.status()) && bootstrap_ == kDone) {
+    Forget();
+    connection = OpenOnce(request);
+  }
+  return connection;
+}
+
+absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {
+  // Held until the connection is open, so that closing it is not the last close, which would delete
+  // the log for the connection to make again.
+  Patience patience(*request.platform);
+  patience.Until(request.deadline);
+  Handle keeper;
+  absl::Status status = Bootstrap(patience, request, keeper);
+  if (!status.ok()) return status;
+  const std::string& name = sqlite::IsMemory(options_) ? memory_name_ : options_.path;
+  auto* connection = new (request.memory.data) SqliteConnection(*this, request);
+  status = connection->Open(name, request.deadline);
+  if (status.ok()) return connection;
+  std::destroy_at(connection);
+  return status;
+}
+
+// One caller prepares the database; the others wait for it, up to their own deadlines.
+absl::Status SqliteBackend::Bootstrap(Patience& patience, const OpenRequest& request,
+                                      Handle& keeper) {
+  if (options_.read_only) return absl::OkStatus();
+  while (true) {
+    uint32_t seen = kNeeded;
+    if (bootstrap_.compare_exchange_strong(seen, kRunning)) break;
+    if (seen == kDone) return absl::OkStatus();
+    if (!request.platform->Wait(bootstrap_, kRunning, request.deadline)) {
+      return absl::DeadlineExceededError(
+          Concat({options_.path, ": another thread is still preparing the database"}));
+    }
+  }
+  absl::StatusOr<bool> prepared = PrepareDatabase(patience, *request.platform, keeper);
+  bootstrap_ = prepared.ok() && *prepared ? kDone : kNeeded;
+  request.platform->Wake(&bootstrap_);
+  return prepared.status();
+}
+
+// True when the database is ready for every role; false when the card takes no writes, so that what
+// is there can be read, and preparing it has to wait.
+absl::StatusOr<bool> SqliteBackend::PrepareDatabase(Patience& patience, Platform& platform,
+                                                    Handle& keeper) {
+  const bool memory = sqlite::IsMemory(options_);
+  if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
+  absl::StatusOr<Handle> handle = sqlite::OpenHandle(memory ? memory_name_ : options_.path,
+                                                     options_, Access::kCreate, patience);
+  if (!handle.ok()) return handle.status();
+  sqlite3* const db = handle->get();
+  if (sqlite3_db_readonly(db, "main") == 1) return false;
+  absl::Status status;
+  if (distrusted_.exchange(false)) status = CheckDatabase(db, options_);
+  if (!status.ok()) {
+    distrusted_ = true;
+    return status;
+  }
+  if (!memory) status = sqlite::SwitchToLog(db, options_, patience);
+  if (status.ok()) status = RunSchema(db, options_);
+  if (!status.ok()) return status;
+  Patience::Leave(db);  // `patience` ends with this call, the handle may not
+  if (memory && anchor_ == nullptr) {
+    anchor_ = handle->release();
+  } else {
+    keeper = *std::move(handle);
+  }
+  return true;
+}
+
+}  // namespace roost

@@ -1,0 +1,182 @@
+// One table of rows {code, status, verdict, advice}; the few codes whose meaning depends on what was
+// being done are decided by functions before the table is asked.
+#include "backends/sqlite/classify.h"
+
+#include <sqlite3.h>
+
+#include <cerrno>
+
+namespace roost::sqlite {
+namespace {
+
+using absl::StatusCode;
+
+struct Row {
+  int code;
+  StatusCode status;
+  Verdict verdict;
+  std::string_view advice;
+};
+
+constexpr std::string_view kCardRefuses =
+    "the card or the file does not take writes: remount it writable or replace it; reads go on";
+constexpr std::string_view kDamaged =
+    "the database is damaged: stop writing, move the file, its -wal and its -shm aside together, "
+    "and start a new one";
+constexpr std::string_view kNotSynced =
+    "the card did not confirm what was written: commits since the last seal may be lost";
+constexpr std::string_view kOwnReader =
+    "a statement of this connection is still being read: end its Rows first";
+constexpr std::string_view kFull =
+    "the card or the bound max_kib is full: delete rows or free space";
+constexpr std::string_view kRaceLost =
+    "another connection was faster: run the whole transaction again";
+constexpr std::string_view kWaited = "another process held the database until the deadline";
+constexpr std::string_view kFixProgram = "";
+
+// Extended codes first where they differ from their primary code. Sorted by primary code.
+constexpr Row kTable[] = {
+    {SQLITE_ERROR, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
+    {SQLITE_ERROR_SNAPSHOT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
+    {SQLITE_ERROR_RETRY, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
+    {SQLITE_INTERNAL, StatusCode::kInternal, Verdict::kDead, "a bug inside SQLite"},
+    {SQLITE_PERM, StatusCode::kPermissionDenied, Verdict::kDead, "look at the file's permissions"},
+    {SQLITE_ABORT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
+    {SQLITE_ABORT_ROLLBACK, StatusCode::kAborted, Verdict::kUsable,
+     "the transaction was rolled back while its rows were being read"},
+    {SQLITE_BUSY, StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited},
+    {SQLITE_BUSY_SNAPSHOT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
+    {SQLITE_BUSY_RECOVERY, StatusCode::kDeadlineExceeded, Verdict::kUsable,
+     "another process is recovering the log"},
+    {SQLITE_LOCKED, StatusCode::kFailedPrecondition, Verdict::kUsable, kOwnReader},
+    {SQLITE_LOCKED_SHAREDCACHE, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
+    {SQLITE_NOMEM, StatusCode::kResourceExhausted, Verdict::kUsable, "SQLite has no memory left"},
+    {SQLITE_READONLY, StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses},
+    {SQLITE_READONLY_DBMOVED, StatusCode::kUnavailable, Verdict::kDeadAndOlderToo,
+     "the file was moved or replaced"},
+    {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded, Verdict::kUsable,
+     "the statement ran into the deadline of its lease"},
+    {SQLITE_IOERR, StatusCode::kUnavailable, Verdict::kDead, "the card gave an error"},
+    {SQLITE_IOERR_WRITE, StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses},
+    {SQLITE_IOERR_FSYNC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
+    {SQLITE_IOERR_DIR_FSYNC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
+    {SQLITE_IOERR_COMMIT_ATOMIC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
+    {SQLITE_IOERR_NOMEM, StatusCode::kResourceExhausted, Verdict::kUsable,
+     "SQLite has no memory left"},
+    {SQLITE_IOERR_SHMSIZE, StatusCode::kResourceExhausted, Verdict::kDead, kFull},
+    {SQLITE_IOERR_DATA, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
+    {SQLITE_IOERR_CORRUPTFS, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
+    {SQLITE_CORRUPT, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
+    {SQLITE_NOTFOUND, StatusCode::kInternal, Verdict::kUsable, "the VFS does not know the request"},
+    {SQLITE_FULL, StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
+    {SQLITE_CANTOPEN, StatusCode::kUnavailable, Verdict::kDead, "the file could not be opened"},
+    {SQLITE_CANTOPEN_ISDIR, StatusCode::kInvalidArgument, Verdict::kDead,
+     "the path names a directory: name a file in it"},
+    {SQLITE_CANTOPEN_SYMLINK, StatusCode::kFailedPrecondition, Verdict::kDead,
+     "the path goes through a symbolic link, which is refused: give the path that it points to"},
+    {SQLITE_PROTOCOL, StatusCode::kUnavailable, Verdict::kUsable,
+     "too many processes raced for the log's lock"},
+    {SQLITE_SCHEMA, StatusCode::kAborted, Verdict::kUsable, "the schema was changed: run it again"},
+    {SQLITE_TOOBIG, StatusCode::kInvalidArgument, Verdict::kUsable,
+     "a value is longer than max_value_bytes, or the SQL is longer than 16 KiB"},
+    {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument, Verdict::kUsable,
+     "the schema refuses the row"},
+    {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
+    {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
+    {SQLITE_CONSTRAINT_ROWID, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
+    {SQLITE_MISMATCH, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
+    {SQLITE_MISUSE, StatusCode::kInternal, Verdict::kDead, "a bug: SQLite was called wrongly"},
+    {SQLITE_NOLFS, StatusCode::kResourceExhausted, Verdict::kUsable,
+     "the file system takes no larger file"},
+    {SQLITE_AUTH, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
+    {SQLITE_FORMAT, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
+    {SQLITE_RANGE, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
+    {SQLITE_NOTADB, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder,
+     "the file is not a SQLite database: is the path right?"},
+};
+
+const Row* Find(int code) {
+  for (const Row& row : kTable) {
+    if (row.code == code) return &row;
+  }
+  return nullptr;
+}
+
+// "Could not open" says little; the system's own error says what to do.
+Finding CannotOpen(int system_errno) {
+  switch (system_errno) {
+    case ENOENT:
+    case ENOTDIR:
+      return {StatusCode::kNotFound, Verdict::kDead, "the file or its directory is not there"};
+    case EACCES:
+    case EPERM:
+      return {StatusCode::kPermissionDenied, Verdict::kDead,
+              "the process may not open the file, or not create files in its directory"};
+    case EISDIR:
+      return {StatusCode::kInvalidArgument, Verdict::kDead,
+              "the path names a directory: name a file in it"};
+    case EROFS:
+      return {StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses};
+    case EMFILE:
+    case ENFILE:
+      return {StatusCode::kResourceExhausted, Verdict::kDead, "no file descriptor is left"};
+    case ENOSPC:
+    case EDQUOT:
+      return {StatusCode::kResourceExhausted, Verdict::kDead, kFull};
+    default:
+      return {StatusCode::kUnavailable, Verdict::kDead, "the file could not be opened"};
+  }
+}
+
+// 5 has four meanings, told apart by where it came and whether anybody waited.
+Finding Busy(const Evidence& evidence) {
+  switch (evidence.operation) {
+    case Operation::kOpen:
+      return {StatusCode::kUnavailable, Verdict::kUsable, kWaited};
+    case Operation::kCommit:
+      if (evidence.gave_up) return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+      return {StatusCode::kFailedPrecondition, Verdict::kUsable, kOwnReader};
+    case Operation::kStatement:
+      if (evidence.in_transaction && !evidence.gave_up) {
+        return {StatusCode::kAborted, Verdict::kUsable, kRaceLost};
+      }
+      return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+    case Operation::kBegin:
+    case Operation::kSync:
+      return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+  }
+  return {StatusCode::kInternal, Verdict::kDead, ""};
+}
+
+bool LacksSync(int code) {
+  return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+         code == SQLITE_IOERR_COMMIT_ATOMIC;
+}
+
+}  // namespace
+
+Finding Classify(const Evidence& evidence) {
+  const int code = evidence.code;
+  if (code == SQLITE_CANTOPEN) return CannotOpen(evidence.system_errno);
+  if (code == SQLITE_BUSY) return Busy(evidence);
+  if (code == SQLITE_ERROR && evidence.gave_up) {
+    // A connection that may not look whether its schema is fresh says "no such table" (memdb).
+    return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+  }
+  if ((code & 0xFF) == SQLITE_READONLY && !evidence.may_write &&
+      evidence.operation != Operation::kOpen && code != SQLITE_READONLY_DBMOVED) {
+    return {StatusCode::kFailedPrecondition, Verdict::kUsable,
+            "this connection only reads: acquire it with roost::kWrite"};
+  }
+  if (LacksSync(code) && evidence.operation == Operation::kCommit) {
+    // The log's pages were written: after a crash the commit may be there or not.
+    return {StatusCode::kUnknown, Verdict::kDeadAndOlderToo,
+            "the card did not confirm the commit: run it again only if it may be done twice"};
+  }
+  const Row* row = Find(code);
+  if (row == nullptr) row = Find(code & 0xFF);
+  if (row == nullptr) return {StatusCode::kInternal, Verdict::kDead, "a code unknown to roostpool"};
+  return {row->status, row->verdict, row->advice};
+}
+
+}  // namespace roost::sqlite

@@ -1,0 +1,43 @@
+// What each result code of SQLite means for the caller and for the connection. Pure.
+#ifndef ROOST_BACKENDS_SQLITE_CLASSIFY_H_
+#define ROOST_BACKENDS_SQLITE_CLASSIFY_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+
+namespace roost::sqlite {
+
+// What was being done when the code came.
+enum class Operation : uint8_t {
+  kOpen,
+  kStatement,
+  kBegin,
+  kCommit,  // COMMIT, or a writing statement that is a transaction of its own
+  kSync,    // seal and checkpoint
+};
+
+struct Evidence {
+  int code = 0;  // extended
+  int system_errno = 0;
+  Operation operation = Operation::kStatement;
+  bool in_transaction = false;  // before the operation
+  bool may_write = true;        // the connection was opened to write
+  bool gave_up = false;         // the busy handler waited until the deadline
+};
+
+struct Finding {
+  absl::StatusCode code = absl::StatusCode::kUnknown;
+  Verdict verdict = Verdict::kUsable;
+  std::string_view advice;  // what to do; may be empty
+};
+
+// A code that is in no table is judged by its primary code, and an unknown primary code is
+// kInternal with a dead connection. REQUIRES: evidence.code is an error.
+Finding Classify(const Evidence& evidence);
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_CLASSIFY_H_

@@ -1,0 +1,468 @@
+#include "backends/sqlite/connection.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <string>
+
+#include "backends/sqlite/errors.h"
+#include "backends/sqlite/options.h"
+#include "roost/internal/check.h"
+#include "roost/internal/pool_memory.h"
+#include "statements/text.h"
+
+namespace roost {
+namespace sqlite {
+namespace {
+
+using internal::Concat;
+using internal::Quoted;
+
+static_assert(sizeof(SqliteConnection) <= internal::kConnectionBytes,
+              "a SqliteConnection does not fit into internal::kConnectionBytes: raise it");
+static_assert(StatementCache<SqliteStatement>::EntryBytes() <= internal::kStatementBytes,
+              "a cached SqliteStatement does not fit into internal::kStatementBytes: raise it");
+static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
+              "the statement cache behind a SqliteConnection would not be aligned");
+
+constexpr std::string_view kNoLength = {};
+
+// What may follow a statement: blanks and semicolons.
+std::string_view SkipBlanks(std::string_view sql) {
+  const size_t start = sql.find_first_not_of(" \t\r\n;");
+  return start == std::string_view::npos ? kNoLength : sql.substr(start);
+}
+
+bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
+
+bool LacksSync(int code) {
+  return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+         code == SQLITE_IOERR_COMMIT_ATOMIC;
+}
+
+Access AccessFor(bool writes) { return writes ? Access::kWrite : Access::kRead; }
+
+}  // namespace
+
+size_t SqliteConnection::BytesFor(int statements) {
+  return sizeof(SqliteConnection) + StatementCache<SqliteStatement>::BytesFor(statements);
+}
+
+SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& request)
+    : backend_(backend),
+      platform_(*request.platform),
+      writes_(request.role != Role::kReader && !backend.options().read_only),
+      role_(request.role),
+      cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
+      patience_(platform_),
+      // What an earlier process left in the log is not known: the first upkeep looks.
+      log_pages_(backend.options().checkpoint_pages + 1),
+      upkeep_at_(4 * backend.options().checkpoint_pages) {}
+
+SqliteConnection::~SqliteConnection() { Close(); }
+
+// ---- opening -------------------------------------------------------------------------------------
+
+absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
+  patience_.Until(deadline);
+  absl::StatusOr<Handle> handle = OpenHandle(name, options(), AccessFor(writes_), patience_);
+  if (!handle.ok()) return handle.status();
+  db_ = handle->release();
+  absl::Status status = CheckMode();
+  if (status.ok()) status = PrepareOwn();
+  if (status.ok()) {
+    Hook();
+  } else {
+    Close();
+  }
+  return status;
+}
+
+absl::Status SqliteConnection::CheckMode() {
+  absl::StatusOr<std::string> mode = QueryText(db_, options(), "PRAGMA journal_mode");
+  if (!mode.ok()) return mode.status();
+  has_log_ = *mode == "wal";
+  if (!writes_) return absl::OkStatus();
+  // SQLite falls back to reading, without a word, where the card or the file refuses writes. A writer
+  // is no use then; a connection that does both can still read, and its writes will fail.
+  if (sqlite3_db_readonly(db_, "main") == 1) {
+    return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
+  }
+  if (has_log_ || IsMemory(options())) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      Concat({options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
+              "\" mode): its readers and writers would block each other"}));
+}
+
+// The statements of the connection itself; running the last loads the schema, so that a file that is
+// no database, or a damaged one, shows here and not at a borrower.
+absl::Status SqliteConnection::PrepareOwn() {
+  struct Own {
+    sqlite3_stmt** statement;
+    std::string_view sql;
+  };
+  const Own kOwn[] = {{&begin_, writes_ ? "BEGIN IMMEDIATE" : "BEGIN"},
+                      {&commit_, "COMMIT"},
+                      {&rollback_, "ROLLBACK"},
+                      {&ping_, "SELECT 1 FROM sqlite_schema LIMIT 1"}};
+  for (const Own& own : kOwn) {
+    const int code = sqlite3_prepare_v3(db_, own.sql.data(), static_cast<int>(own.sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, own.statement, nullptr);
+    if (code != SQLITE_OK) return OpenError(db_, code, options(), own.sql);
+  }
+  const int code = RunOwn(ping_);
+  return code == SQLITE_OK ? absl::OkStatus() : OpenError(db_, code, options(), "");
+}
+
+void SqliteConnection::Hook() {
+  patience_.Guard(db_);
+  sqlite3_set_authorizer(db_, &OnAuthorize, this);
+  if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
+}
+
+// ---- preparing -----------------------------------------------------------------------------------
+
+int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,
+                                  const char* /*database*/, const char* /*trigger*/) {
+  SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
+  if (connection.trusted_) return SQLITE_OK;
+  const Permit permit = Authorize(action, first, second);
+  if (!permit.allowed) {
+    connection.refusal_ = permit.reason;
+    return SQLITE_DENY;
+  }
+  if (permit.trace != Trace::kNothing) {
+    connection.trace_ = std::max(connection.trace_, permit.trace);
+    connection.Taint(permit.trace);
+  }
+  return SQLITE_OK;
+}
+
+void SqliteConnection::Taint(Trace trace) {
+  taint_ = std::max(taint_, trace);
+  Mark(kMarkTainted);
+}
+
+// The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
+absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql, unsigned flags,
+                                                           std::string_view* rest) {
+  trace_ = Trace::kNothing;
+  refusal_ = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  const char* tail = nullptr;
+  const int size = static_cast<int>(std::min<size_t>(sql.size(), INT32_MAX));
+  const int code = sqlite3_prepare_v3(db_, sql.data(), size, flags, &statement, &tail);
+  if (code != SQLITE_OK) return Fail(code, Operation::kStatement, InTransaction(), sql);
+  *rest = sql.substr(static_cast<size_t>(tail - sql.data()));
+  return statement;
+}
+
+absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
+  if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
+  if (!cache_.MakeRoom()) {
+    return absl::ResourceExhaustedError(
+        Concat({Quoted(sql.text()), " cannot be prepared: all ", std::to_string(cache_.capacity()),
+                " statements of this connection's cache are being read; end some Rows first"}));
+  }
+  if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
+  patience_.Until(deadline());
+  std::string_view rest;
+  absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
+  if (!prepared.ok()) return prepared.status();
+  const Trace trace = trace_;
+  absl::Status status;
+  ParameterMap map;
+  if (*prepared == nullptr) {
+    status = absl::InvalidArgumentError(
+        Concat({Quoted(sql.text()), " holds no statement, only blanks or comments"}));
+  } else {
+    status = CheckSingle(sql.text(), rest);
+    if (status.ok()) status = map.Read(*prepared);
+  }
+  if (status.ok()) return cache_.Add(sql, *this, *prepared, map, trace);
+  sqlite3_finalize(*prepared);
+  return status;
+}
+
+// Blanks, semicolons and comments may follow a statement, another statement may not.
+absl::Status SqliteConnection::CheckSingle(std::string_view sql, std::string_view rest) {
+  rest = SkipBlanks(rest);
+  if (rest.empty()) return absl::OkStatus();
+  sqlite3_stmt* second = nullptr;
+  const int code =
+      sqlite3_prepare_v3(db_, rest.data(), static_cast<int>(rest.size()), 0, &second, nullptr);
+  const bool only_comments = code == SQLITE_OK && second == nullptr;
+  sqlite3_finalize(second);
+  if (only_comments) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
+              "): prepare them one by one, or use RunScript"}));
+}
+
+absl::Status SqliteConnection::RunScript(std::string_view sql) {
+  for (std::string_view rest = SkipBlanks(sql); !rest.empty(); rest = SkipBlanks(rest)) {
+    absl::Status status = Ready();
+    if (!status.ok()) return status;
+    const std::string_view begin = rest;
+    // SQLite's bound on the length of SQL is for one statement, not for the script.
+    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest);
+    if (!prepared.ok()) return prepared.status();
+    status = RunOne(*prepared, begin.substr(0, begin.size() - rest.size()));
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view sql) {
+  if (statement == nullptr) return absl::OkStatus();
+  const bool in_transaction = InTransaction();
+  const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
+  int code = SQLITE_ROW;
+  while (code == SQLITE_ROW) code = sqlite3_step(statement);
+  absl::Status status;
+  if (code != SQLITE_DONE) {
+    status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
+  }
+  sqlite3_finalize(statement);
+  NoteTransaction();
+  return status;
+}
+
+// ---- running -------------------------------------------------------------------------------------
+
+absl::Status SqliteConnection::Ready() {
+  patience_.Until(deadline());
+  if (in_our_transaction_ && !InTransaction()) {
+    return absl::AbortedError(
+        "the transaction was rolled back by an earlier error: end it and run it again from the "
+        "start");
+  }
+  if (!deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow())) {
+    return absl::DeadlineExceededError(
+        "the deadline of the lease has passed: no statement is begun");
+  }
+  return absl::OkStatus();
+}
+
+bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
+
+void SqliteConnection::NoteTransaction() {
+  if (in_our_transaction_ || InTransaction()) {
+    Mark(kMarkTransaction);
+  } else {
+    Unmark(kMarkTransaction);
+  }
+}
+
+void SqliteConnection::Started() {
+  ++reading_;
+  Mark(kMarkReading);
+}
+
+void SqliteConnection::Finished() {
+  if (--reading_ == 0) Unmark(kMarkReading);
+}
+
+int64_t SqliteConnection::TotalChanges() const { return sqlite3_total_changes64(db_); }
+int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
+
+absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_transaction,
+                                    std::string_view sql) {
+  const Finding finding = Classify({.code = code,
+                                    .system_errno = SystemErrno(db_, code),
+                                    .operation = operation,
+                                    .in_transaction = in_transaction,
+                                    .may_write = writes_,
+                                    .gave_up = patience_.gave_up()});
+  const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
+  absl::Status status = MakeStatus(finding.code, code,
+                                   {.sql = sql,
+                                    .path = options().path,
+                                    .words = refused ? refusal_ : WordsFor(db_, code),
+                                    .advice = finding.advice});
+  Condemn(finding.verdict);
+  if (LacksSync(code)) {
+    // Closing must not try again what failed: a second sync may succeed without having written.
+    sync_failed_ = true;
+    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
+  if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
+  if (IsNoMemory(code)) {
+    if (in_our_transaction_ && InTransaction()) RunOwn(rollback_);
+    sqlite3_db_release_memory(db_);
+  }
+  NoteTransaction();
+  return status;
+}
+
+int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
+  int code = SQLITE_ROW;
+  while (code == SQLITE_ROW) code = sqlite3_step(statement);
+  // The step's own code: the reset repeats it, but a reset after success may hide nothing else.
+  sqlite3_reset(statement);
+  return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+// ---- transactions --------------------------------------------------------------------------------
+
+absl::Status SqliteConnection::BeginTransaction(Durability durability) {
+  absl::Status status = Ready();
+  if (!status.ok()) return status;
+  const int code = RunOwn(begin_);
+  if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(begin_));
+  in_our_transaction_ = true;
+  // With synchronous=FULL every commit is sealed by itself.
+  seal_commit_ = durability == Durability::kSealed && writes_ &&
+                 options().durability == SqliteDurability::kBatch;
+  NoteTransaction();
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::CommitTransaction() {
+  absl::Status status = Ready();
+  // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in memory,
+  // and what was done would be lost.
+  if (absl::IsAborted(status)) return status;
+  const Patience::Uncut uncut(patience_);
+  const int code = RunOwn(commit_);
+  if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
+  in_our_transaction_ = false;
+  NoteTransaction();
+  // Sealed by a sync of the log after the commit, not by synchronous=FULL around it: the same one
+  // sync, but the pragma would be compiled twice for each transaction, with some 60 allocations.
+  return seal_commit_ ? SyncLog(Operation::kCommit) : absl::OkStatus();
+}
+
+absl::Status SqliteConnection::RollbackTransaction() {
+  in_our_transaction_ = false;
+  if (db_ == nullptr) return absl::OkStatus();
+  absl::Status status;
+  if (InTransaction()) {
+    const Patience::Uncut uncut(patience_);
+    const int code = RunOwn(rollback_);
+    if (InTransaction()) {
+      status = Fail(code, Operation::kStatement, true, "ROLLBACK");
+      Condemn(Verdict::kDead);
+    }
+  }
+  NoteTransaction();
+  return status;
+}
+
+// ---- for the pool --------------------------------------------------------------------------------
+
+Tidiness SqliteConnection::Inspect() {
+  if (db_ == nullptr || verdict() != Verdict::kUsable) return Tidiness::kBroken;
+  const bool dirty = InTransaction() || in_our_transaction_ || reading_ > 0 ||
+                     IsMarked(kMarkTainted) || IsMarked(kMarkRaw);
+  return dirty ? Tidiness::kDirty : Tidiness::kClean;
+}
+
+absl::Status SqliteConnection::Reset(Deadline deadline) {
+  if (db_ == nullptr) return absl::FailedPreconditionError("the connection is closed");
+  patience_.Until(deadline);
+  EndStatements();
+  absl::Status status = RollbackTransaction();
+  if (!status.ok()) return status;
+  if (verdict() != Verdict::kUsable) return absl::UnavailableError("the connection met an error");
+  if (taint_ == Trace::kSession || sqlite3_db_name(db_, 2) != nullptr) {
+    return absl::FailedPreconditionError(
+        "a pragma changed the session: only a new connection undoes that");
+  }
+  if (IsMarked(kMarkRaw)) Hook();
+  if (taint_ == Trace::kTemporary) status = DropTemporary();
+  if (!status.ok()) return status;
+  taint_ = Trace::kNothing;
+  sqlite3_set_last_insert_rowid(db_, 0);
+  const bool wants_upkeep = WantsUpkeep();
+  ClearMarks();
+  if (wants_upkeep) Mark(kMarkUpkeep);
+  return absl::OkStatus();
+}
+
+// Before anything else: a statement left running pins a snapshot, refuses the rollback's end, and
+// holds pointers to values that are gone.
+void SqliteConnection::EndStatements() {
+  cache_.ForEach([](SqliteStatement& statement) { statement.Finish(); });
+  sqlite3_stmt* next = sqlite3_next_stmt(db_, nullptr);
+  while (next != nullptr) {
+    sqlite3_stmt* const statement = next;
+    next = sqlite3_next_stmt(db_, statement);
+    if (!IsOurs(statement)) sqlite3_finalize(statement);
+  }
+}
+
+bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
+  bool ours =
+      statement == begin_ || statement == commit_ || statement == rollback_ || statement == ping_;
+  cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
+  return ours;
+}
+
+// Changing where temporary tables live drops them all.
+absl::Status SqliteConnection::DropTemporary() {
+  trusted_ = true;
+  absl::Status status = Execute(db_, options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
+  trusted_ = false;
+  return status;
+}
+
+Liveness SqliteConnection::Probe() {
+  if (db_ == nullptr || verdict() != Verdict::kUsable) return Liveness::kDead;
+  int moved = 0;
+  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK || moved == 0) return Liveness::kAlive;
+  // What is written here lands in a file without a name. The next one has to be made anew.
+  backend_.Forget();
+  return Liveness::kDead;
+}
+
+absl::Status SqliteConnection::Ping(Deadline deadline) {
+  if (Probe() == Liveness::kDead) {
+    return absl::UnavailableError(
+        Concat({options().path, " was moved, replaced or deleted, or the connection is closed"}));
+  }
+  patience_.Until(deadline);
+  const int code = RunOwn(ping_);
+  if (code == SQLITE_OK) return absl::OkStatus();
+  return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(ping_));
+}
+
+void SqliteConnection::FinalizeAll() {
+  cache_.Clear();
+  for (sqlite3_stmt** own : {&begin_, &commit_, &rollback_, &ping_}) {
+    sqlite3_finalize(*own);
+    *own = nullptr;
+  }
+}
+
+void SqliteConnection::Close() {
+  if (db_ == nullptr) return;
+  FinalizeAll();
+  while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
+  // sqlite3_close refuses while a backup of the borrower's runs. Then the handle must live as long as
+  // that backup; a leak would keep the file and its locks for ever.
+  if (sqlite3_close(db_) != SQLITE_OK) sqlite3_close_v2(db_);
+  db_ = nullptr;
+}
+
+void SqliteConnection::Abandon() {
+  cache_.ForEach([](SqliteStatement& statement) { statement.Forget(); });
+  cache_.Clear();
+  begin_ = commit_ = rollback_ = ping_ = nullptr;
+  db_ = nullptr;
+}
+
+NativeHandle SqliteConnection::Detach() {
+  FinalizeAll();
+  Patience::Leave(db_);
+  sqlite3_set_authorizer(db_, nullptr, nullptr);
+  sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
+  return {std::exchange(db_, nullptr)};
+}
+
+}  // namespace sqlite
+
+sqlite3* SqliteHandle(Connection& connection) { return static_cast<sqlite3*>(connection.Raw()); }
+
+}  // namespace roost

@@ -1,0 +1,136 @@
+// SqliteConnection: one handle of SQLite in a slot of the pool.
+//
+// The marks that make Untouched() right are kept from the driver's own answers: after each statement
+// sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which SQLite asks
+// when it prepares, says what a statement leaves behind in the session.
+#ifndef ROOST_BACKENDS_SQLITE_CONNECTION_H_
+#define ROOST_BACKENDS_SQLITE_CONNECTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/sqlite/authorizer.h"
+#include "backends/sqlite/classify.h"
+#include "backends/sqlite/handle.h"
+#include "backends/sqlite/patience.h"
+#include "backends/sqlite/statement.h"
+#include "roost/backend.h"
+#include "roost/sqlite.h"
+#include "statements/statement_cache.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace roost::sqlite {
+
+// Aligned so that the statement cache can begin where the object ends.
+class alignas(std::max_align_t) SqliteConnection final : public Connection {
+ public:
+  // Bytes of memory for a connection with a cache of `statements`.
+  static size_t BytesFor(int statements);
+
+  // REQUIRES: request.memory holds BytesFor(request.memory.statements) bytes, and this is constructed
+  // at its beginning; the backend outlives this.
+  SqliteConnection(SqliteBackend& backend, const OpenRequest& request);
+  ~SqliteConnection() override;
+
+  // Opens `name` and makes it ready. On error the object holds nothing.
+  absl::Status Open(const std::string& name, Deadline deadline);
+
+  // ---- For the holder of a lease ----
+  absl::StatusOr<Statement*> Prepare(const Sql& sql) override;
+  absl::Status RunScript(std::string_view sql) override;
+  absl::Status Seal() override;
+
+  // ---- For the pool ----
+  Tidiness Inspect() override;
+  absl::Status Reset(Deadline deadline) override;
+  Liveness Probe() override;
+  absl::Status Ping(Deadline deadline) override;
+  absl::Status Upkeep(Deadline deadline) override;
+  bool WantsUpkeep() const override { return IsMarked(kMarkUpkeep); }
+  void Close() override;
+  void Abandon() override;
+  NativeHandle Detach() override;
+
+  // ---- For SqliteStatement ----
+  // Whether something may be started: the lease's deadline has not passed and the transaction that
+  // the caller believes in is still open.
+  absl::Status Ready();
+  // Before each step: the deadline may have been moved.
+  void Continue() { patience_.Until(deadline()); }
+  bool InTransaction() const;
+  // After anything that may begin or end a transaction.
+  void NoteTransaction();
+  void Started();
+  void Finished();
+  void Taint(Trace trace);
+  int64_t TotalChanges() const;
+  int64_t Changes() const;
+  // The status for `code`; draws its consequences for this connection.
+  absl::Status Fail(int code, Operation operation, bool in_transaction, std::string_view sql);
+
+ private:
+  absl::Status BeginTransaction(Durability durability) override;
+  absl::Status CommitTransaction() override;
+  absl::Status RollbackTransaction() override;
+  void* RawHandle() override { return db_; }
+
+  absl::Status PrepareOwn();
+  absl::Status CheckMode();
+  // Hooks that SQLite calls with `self`.
+  static int OnAuthorize(void* self, int action, const char* first, const char* second,
+                         const char* database, const char* trigger);
+  static int OnLog(void* self, sqlite3* db, const char* database, int pages);
+  void Hook();
+
+  // Runs one of the connection's own statements to its end; SQLite's code.
+  int RunOwn(sqlite3_stmt* statement);
+  absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
+                                           std::string_view* rest);
+  absl::Status CheckSingle(std::string_view sql, std::string_view rest);
+  absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
+  // Resets what was left running; finalizes statements that are not ours.
+  void EndStatements();
+  bool IsOurs(const sqlite3_stmt* statement);
+  absl::Status DropTemporary();
+  void FinalizeAll();
+
+  absl::Status Checkpoint(Deadline deadline);
+  absl::Status SyncLog(Operation operation);
+  const SqliteOptions& options() const { return backend_.options(); }
+
+  // Constant after Open.
+  SqliteBackend& backend_;
+  Platform& platform_;
+  const bool writes_;  // may write
+  const Role role_;
+  bool has_log_ = false;  // is in WAL mode
+
+  sqlite3* db_ = nullptr;
+  sqlite3_stmt* begin_ = nullptr;
+  sqlite3_stmt* commit_ = nullptr;
+  sqlite3_stmt* rollback_ = nullptr;
+  sqlite3_stmt* ping_ = nullptr;
+  StatementCache<SqliteStatement> cache_;
+  Patience patience_;
+
+  int reading_ = 0;                  // statements between Start and Finish
+  bool in_our_transaction_ = false;  // a Transaction lives, even if SQLite rolled it back
+  bool seal_commit_ = false;         // it asked for Durability::kSealed
+  bool sync_failed_ = false;  // never sync again: the next one may succeed without having written
+  bool unsealed_ = true;      // there may be commits that no sync has covered
+  bool trusted_ = false;      // SQL of our own: the authorizer lets everything pass
+  Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
+  Trace taint_ = Trace::kNothing;  // of the session
+  const char* refusal_ = nullptr;  // why the authorizer refused
+  int log_pages_;                  // in the log that may not be in the database file yet
+  int upkeep_at_;                  // log_pages_ from which on kMarkUpkeep is set
+};
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_CONNECTION_H_

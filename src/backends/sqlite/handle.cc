@@ -1,0 +1,176 @@
+#include "backends/sqlite/handle.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "backends/sqlite/classify.h"
+#include "backends/sqlite/errors.h"
+#include "backends/sqlite/options.h"
+#include "statements/text.h"
+
+namespace roost::sqlite {
+namespace {
+
+using internal::Concat;
+
+constexpr int kMaxSqlBytes = 16 * 1024;
+constexpr int64_t kPageBytes = 4096;
+
+int Flags(const SqliteOptions& options, Access access) {
+  // NOMUTEX: the pool lends a connection to one thread at a time.
+  const int common = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
+  // A reader in memory is held back by query_only alone: the VFS shares what the others write.
+  if (IsMemory(options)) {
+    return common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+  }
+  switch (access) {
+    case Access::kRead:
+      return common | SQLITE_OPEN_READONLY;
+    case Access::kWrite:
+      return common | SQLITE_OPEN_READWRITE;
+    case Access::kCreate:
+      return common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  }
+  return common;
+}
+
+void SetLimits(sqlite3* db, const SqliteOptions& options) {
+  sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+  sqlite3_limit(db, SQLITE_LIMIT_LENGTH, options.max_value_bytes);
+  sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
+  sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+}
+
+// Fails when this SQLite does not know a switch: it would be less safe than promised.
+absl::Status SetSwitches(sqlite3* db, const SqliteOptions& options) {
+  struct Switch {
+    int name;
+    int value;
+  };
+  constexpr Switch kSwitches[] = {
+      {SQLITE_DBCONFIG_DEFENSIVE, 1}, {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+      {SQLITE_DBCONFIG_DQS_DML, 0},   {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+      {SQLITE_DBCONFIG_DQS_DDL, 0},   {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+  };
+  for (const Switch& one : kSwitches) {
+    const int code = sqlite3_db_config(db, one.name, one.value, nullptr);
+    if (code != SQLITE_OK) return OpenError(db, code, options, "sqlite3_db_config");
+  }
+  return absl::OkStatus();
+}
+
+std::string Pragmas(const SqliteOptions& options, Access access) {
+  const bool writes = access != Access::kRead;
+  const bool full = options.durability == SqliteDurability::kCommit;
+  // A log that a pinned reader blew up shrinks to this at its next reset.
+  const int64_t log_bytes =
+      std::max<int64_t>(4 * options.checkpoint_pages * kPageBytes, int64_t{1} << 20);
+  std::string sql = Concat(
+      {"PRAGMA cache_size=-", std::to_string(options.cache_kib),
+       ";PRAGMA temp_store=FILE;PRAGMA mmap_size=0;PRAGMA synchronous=", full ? "FULL" : "NORMAL",
+       ";PRAGMA secure_delete=FAST", ";PRAGMA journal_size_limit=", std::to_string(log_bytes)});
+  sql += writes ? ";PRAGMA query_only=OFF" : ";PRAGMA query_only=ON";
+  return sql;
+}
+
+absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
+  if (options.max_kib == 0) return absl::OkStatus();
+  absl::StatusOr<std::string> text = QueryText(db, options, "PRAGMA page_size");
+  if (!text.ok()) return text.status();
+  int64_t page_bytes = kPageBytes;
+  std::from_chars(text->data(), text->data() + text->size(), page_bytes);
+  const int64_t pages =
+      std::clamp<int64_t>(options.max_kib * 1024 / page_bytes, 1, int64_t{4294967294});
+  return Execute(db, options, Concat({"PRAGMA max_page_count=", std::to_string(pages)}));
+}
+
+absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
+  absl::StatusOr<std::string> encoding = QueryText(db, options, "PRAGMA encoding");
+  if (!encoding.ok() || *encoding == "UTF-8") return encoding.status();
+  return absl::FailedPreconditionError(
+      Concat({options.path, " stores its text as ", *encoding,
+              "; only UTF-8 is read in place: copy it into a new database"}));
+}
+
+absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
+  SetLimits(db, options);
+  absl::Status status = SetSwitches(db, options);
+  if (status.ok()) status = Execute(db, options, Pragmas(options, access));
+  if (status.ok()) status = SetMaxPages(db, options);
+  if (status.ok()) status = CheckEncoding(db, options);
+  return status;
+}
+
+}  // namespace
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+  if (this != &other) {
+    sqlite3_close(db_);
+    db_ = std::exchange(other.db_, nullptr);
+  }
+  return *this;
+}
+
+Handle::~Handle() { sqlite3_close(db_); }
+
+absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql) {
+  const Finding finding = Classify(
+      {.code = code, .system_errno = SystemErrno(db, code), .operation = Operation::kOpen});
+  return MakeStatus(
+      finding.code, code,
+      {.sql = sql, .path = options.path, .words = WordsFor(db, code), .advice = finding.advice});
+}
+
+absl::Status Execute(sqlite3* db, const SqliteOptions& options, const std::string& sql) {
+  const int code = sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : OpenError(db, code, options, sql);
+}
+
+absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options, const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(db, sql, -1, &statement, nullptr);
+  if (code == SQLITE_OK) code = sqlite3_step(statement);
+  std::string text;
+  if (code == SQLITE_ROW) {
+    const unsigned char* found = sqlite3_column_text(statement, 0);
+    if (found != nullptr) text = reinterpret_cast<const char*>(found);
+  }
+  absl::Status status = code == SQLITE_ROW || code == SQLITE_DONE
+                            ? absl::OkStatus()
+                            : OpenError(db, code, options, sql);
+  sqlite3_finalize(statement);
+  if (!status.ok()) return status;
+  return text;
+}
+
+absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience) {
+  while (true) {
+    absl::StatusOr<std::string> mode = QueryText(db, options, "PRAGMA journal_mode=WAL");
+    // While somebody else writes, SQLite refuses at once, without asking the busy handler.
+    if (!mode.ok() && (SqliteCode(mode.status()) & 0xFF) == SQLITE_BUSY && patience.Pause())
+      continue;
+    if (!mode.ok() || *mode == "wal") return mode.status();
+    return absl::FailedPreconditionError(
+        Concat({options.path, " stays in journal mode \"", *mode,
+                "\": its file system has no shared memory for a write-ahead log"}));
+  }
+}
+
+absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
+                                  Access access, Patience& patience) {
+  sqlite3* db = nullptr;
+  const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
+  const int code = sqlite3_open_v2(name.c_str(), &db, Flags(options, access), vfs);
+  Handle handle(db);  // also a handle that could not be opened has to be closed
+  if (db == nullptr) return OpenError(nullptr, SQLITE_NOMEM, options, "");
+  sqlite3_extended_result_codes(db, 1);
+  if (code != SQLITE_OK) return OpenError(db, sqlite3_extended_errcode(db), options, "");
+  patience.Guard(db);
+  absl::Status status = Configure(db, options, access);
+  if (!status.ok()) return status;
+  return handle;
+}
+
+}  // namespace roost::sqlite

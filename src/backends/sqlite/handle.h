@@ -1,0 +1,56 @@
+// Opens a sqlite3* with every setting that a pooled connection needs, in the order that matters.
+#ifndef ROOST_BACKENDS_SQLITE_HANDLE_H_
+#define ROOST_BACKENDS_SQLITE_HANDLE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/sqlite/patience.h"
+#include "roost/sqlite.h"
+
+namespace roost::sqlite {
+
+// Owns a sqlite3* that has no statements.
+class Handle {
+ public:
+  Handle() = default;
+  explicit Handle(sqlite3* db) : db_(db) {}
+  Handle(Handle&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
+  Handle& operator=(Handle&& other) noexcept;
+  ~Handle();
+
+  sqlite3* get() const { return db_; }
+  sqlite3* release() { return std::exchange(db_, nullptr); }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+enum class Access : uint8_t {
+  kRead,
+  kWrite,
+  kCreate,  // writes, and makes the file if it is not there
+};
+
+// Opens `name`: a path, or the URI of a database in memory.
+absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
+                                  Access access, Patience& patience);
+
+// Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
+absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience);
+
+// Runs statements that return nothing of interest. A failure is an error of opening.
+absl::Status Execute(sqlite3* db, const SqliteOptions& options, const std::string& sql);
+
+// The first column of the first row.
+absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options, const char* sql);
+
+// An error of opening.
+absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql);
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_HANDLE_H_

@@ -1,0 +1,69 @@
+#include "backends/sqlite/options.h"
+
+#include <sqlite3.h>
+
+#include <string>
+
+#include "statements/text.h"
+
+namespace roost::sqlite {
+namespace {
+
+using internal::Concat;
+
+absl::Status Wrong(std::string_view sentence) {
+  return absl::InvalidArgumentError(Concat({"SqliteOptions: ", sentence}));
+}
+
+absl::Status CheckRange(std::string_view name, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return Wrong(Concat({name, " is ", std::to_string(value), ", may be ", std::to_string(low),
+                       " to ", std::to_string(high)}));
+}
+
+absl::Status CheckPath(const SqliteOptions& options) {
+  const std::string& path = options.path;
+  if (path.empty()) return Wrong("path is empty; name a file, or \":memory:\"");
+  if (path.find('\0') != std::string::npos) return Wrong("path contains a zero byte");
+  if (path.starts_with("file:")) {
+    return Wrong(Concat({"path is a URI: ", path, "; give the plain path of the file"}));
+  }
+  if (path.back() == '/') {
+    return Wrong(Concat({"path is a directory: ", path, "; name a file in it"}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTogether(const SqliteOptions& options) {
+  if (options.read_only && !options.schema.empty()) {
+    return Wrong("schema cannot be run with read_only; leave one of them out");
+  }
+  if (IsMemory(options) && options.read_only) {
+    return Wrong("read_only makes no sense with \":memory:\", which starts empty");
+  }
+  if (IsMemory(options) && !options.vfs.empty()) {
+    return Wrong("vfs makes no sense with \":memory:\", which has its own");
+  }
+  if (!options.vfs.empty() && sqlite3_vfs_find(options.vfs.c_str()) == nullptr) {
+    return Wrong(Concat({"no SQLite VFS is registered as \"", options.vfs, "\""}));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsMemory(const SqliteOptions& options) { return options.path == ":memory:"; }
+
+absl::Status Validate(const SqliteOptions& options) {
+  for (const absl::Status& status :
+       {CheckPath(options), CheckRange("cache_kib", options.cache_kib, 16, 65536),
+        CheckRange("checkpoint_pages", options.checkpoint_pages, 1, 65536),
+        CheckRange("max_kib", options.max_kib, 0, kMaxKib),
+        CheckRange("max_value_bytes", options.max_value_bytes, 1024, 1 << 30),
+        CheckTogether(options)}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace roost::sqlite

@@ -1,0 +1,19 @@
+// Checks SqliteOptions.
+#ifndef ROOST_BACKENDS_SQLITE_OPTIONS_H_
+#define ROOST_BACKENDS_SQLITE_OPTIONS_H_
+
+#include "absl/status/status.h"
+#include "roost/sqlite.h"
+
+namespace roost::sqlite {
+
+inline constexpr int64_t kMaxKib = int64_t{1} << 40;
+
+bool IsMemory(const SqliteOptions& options);
+
+// kInvalidArgument with a sentence that names the option, what it is and what it may be.
+absl::Status Validate(const SqliteOptions& options);
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_OPTIONS_H_

@@ -1,0 +1,71 @@
+// A prepared statement of SQLite in the connection's cache.
+#ifndef ROOST_BACKENDS_SQLITE_STATEMENT_H_
+#define ROOST_BACKENDS_SQLITE_STATEMENT_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/sqlite/authorizer.h"
+#include "roost/statement.h"
+
+struct sqlite3_stmt;
+
+namespace roost::sqlite {
+
+class SqliteConnection;
+
+// Which of SQLite's parameter numbers each placeholder has. SQLite numbers $-placeholders in the order
+// in which they appear, so that in "a=$2 AND b=$1" $2 has number 1.
+struct ParameterMap {
+  static constexpr int kMax = 63;
+  uint8_t count = 0;
+  std::array<uint8_t, kMax> number{};  // of $1, $2, ...
+
+  // kInvalidArgument: a placeholder that is not $1 to $63, or one left out.
+  absl::Status Read(sqlite3_stmt* statement);
+};
+
+class SqliteStatement final : public Statement {
+ public:
+  // Takes `statement` over.
+  SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, const ParameterMap& map,
+                  Trace trace);
+  ~SqliteStatement() override;
+
+  absl::Status Execute(std::span<const Value> values) override;
+  absl::Status Start(std::span<const Value> values) override;
+  absl::StatusOr<bool> Step() override;
+  void Finish() override;
+  int parameters() const override { return map_.count; }
+  int columns() const override;
+  std::string_view column_name(int column) const override;
+  Value column(int column) const override;
+  int64_t changes() const override { return changes_; }
+  std::string_view sql() const override;
+
+  bool reading() const { return reading_; }
+  const sqlite3_stmt* handle() const { return statement_; }
+  // Forgets the driver's statement without freeing it: after fork.
+  void Forget() { statement_ = nullptr; }
+
+ private:
+  absl::Status Bind(std::span<const Value> values);
+
+  SqliteConnection& connection_;
+  sqlite3_stmt* statement_;
+  int64_t changes_ = 0;
+  int64_t changes_before_ = 0;  // the connection's total when the run began
+  ParameterMap map_;
+  Trace trace_;
+  bool reading_ = false;
+  bool ended_ = false;           // of the run: a further sqlite3_step would begin it again
+  bool in_transaction_ = false;  // when the run began
+};
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_STATEMENT_H_
