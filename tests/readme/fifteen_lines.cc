@@ -1,4 +1,4 @@
-// The program of README.md, with what it takes for granted. readme_test.cc includes and runs it.
+// The program of README.md, with what it takes for granted. readme_test.py runs it.
 #include <chrono>
 #include <cstdint>
 #include <vector>
