@@ -54,6 +54,7 @@ std::string Unknown(const CLI::App& app, const std::string& given) {
     }
   }
   std::string message = "unknown argument " + word;
+  if (closest == word) return word + " is in the wrong place; write it after the command";
   if (!closest.empty()) message += "; did you mean " + closest + "?";
   return message;
 }

@@ -1,0 +1,170 @@
+#include "src/tools/roost-node/lines.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+namespace roost::tools {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r";
+constexpr std::string_view kForm = "; write NAME VALUE [UNIT], such as: temperature 21.5 C";
+
+// Takes the first word off `text`; empty at the end.
+std::string_view TakeWord(std::string_view& text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  const std::string_view word = text.substr(0, text.find_first_of(kBlanks));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+// A number in full, with an optional sign. Nothing when there is more than a number.
+std::optional<double> Number(std::string_view word) {
+  if (word.size() > 1 && word[0] == '+' && word[1] != '-') word.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+// How many bytes a character takes that begins with `lead`, by UTF-8 (RFC 3629); 0: none begins so.
+size_t BytesOfCharacter(unsigned char lead) {
+  if (lead < 0x80) return 1;
+  if (lead >= 0xc2 && lead <= 0xdf) return 2;
+  if (lead >= 0xe0 && lead <= 0xef) return 3;
+  return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+}
+
+// Text that every program can show: UTF-8 without control characters.
+bool IsPlainText(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t bytes = BytesOfCharacter(lead);
+    if (bytes == 0 || i + bytes > text.size() || lead < 0x20 || lead == 0x7f) return false;
+    for (size_t k = 1; k < bytes; ++k) {
+      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
+    }
+    i += bytes;
+  }
+  return true;
+}
+
+std::string Quoted(std::string_view word) { return "\"" + std::string(word) + "\""; }
+
+// Why `word` is not a value, with a guess at what was meant.
+std::string NotAValue(std::string_view name, std::string_view word) {
+  std::string point(word);
+  std::replace(point.begin(), point.end(), ',', '.');
+  if (point != word && Number(point).has_value()) {
+    return "the value " + Quoted(word) + " has a comma; write " + point;
+  }
+  if (Number(name).has_value() && !Number(word).has_value()) {
+    return "the value comes before the name; write " + std::string(word) + " " + std::string(name);
+  }
+  return "the value " + Quoted(word) + " is not a number" + std::string(kForm);
+}
+
+std::string TooLong(const char* what, size_t is, size_t most) {
+  return std::string("the ") + what + " has " + std::to_string(is) + " bytes; at most " +
+         std::to_string(most) + " are possible";
+}
+
+// What is wrong with the words of a line; empty: nothing, and `value` is set.
+std::string Check(std::string_view name, std::string_view word, std::string_view unit,
+                  std::string_view more, double& value) {
+  if (word.empty()) return "the value is missing after " + Quoted(name) + std::string(kForm);
+  const std::optional<double> number = Number(word);
+  if (!number.has_value()) return NotAValue(name, word);
+  if (!std::isfinite(*number)) return "the value " + Quoted(word) + " is not a finite number";
+  if (!more.empty()) {
+    return Quoted(more) + " is one word too many; a name or a unit has no blanks in it" +
+           std::string(kForm);
+  }
+  if (name.size() > decltype(Reading::name)::kMost) {
+    return TooLong("name", name.size(), decltype(Reading::name)::kMost);
+  }
+  if (unit.size() > decltype(Reading::unit)::kMost) {
+    return TooLong("unit", unit.size(), decltype(Reading::unit)::kMost);
+  }
+  value = *number;
+  return "";
+}
+
+}  // namespace
+
+ParsedLine ParseLine(std::string_view line) {
+  ParsedLine parsed;
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // some editors begin a file with it
+  if (line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
+  const std::string_view name = TakeWord(line);
+  if (name.empty() || name.front() == '#') return parsed;
+  const std::string_view word = TakeWord(line);
+  const std::string_view unit = TakeWord(line);
+  const std::string_view more = TakeWord(line);
+  parsed.kind = ParsedLine::Kind::kBad;
+  for (const std::string_view text : {name, word, unit, more}) {
+    if (IsPlainText(text)) continue;
+    parsed.wrong = "it is not text in UTF-8 without control characters" + std::string(kForm);
+    return parsed;
+  }
+  parsed.wrong = Check(name, word, unit, more, parsed.reading.value);
+  if (!parsed.wrong.empty()) return parsed;
+  parsed.kind = ParsedLine::Kind::kReading;
+  parsed.reading.name = decltype(Reading::name)(name);
+  parsed.reading.unit = decltype(Reading::unit)(unit);
+  return parsed;
+}
+
+void LineReader::Fill() {
+  std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
+  end_ -= begin_;
+  begin_ = 0;
+  const ssize_t got = read(fd_, bytes_.data() + end_, bytes_.size() - end_);
+  if (got > 0) {
+    end_ += static_cast<size_t>(got);
+  } else if (got == 0) {
+    ended_ = true;
+  } else if (errno != EINTR && errno != EAGAIN) {
+    error_ = errno;
+    ended_ = true;
+  }
+}
+
+std::optional<std::string_view> LineReader::Next() {
+  if (skipping_ && !SkipRest()) return std::nullopt;
+  const size_t size = Rest().find('\n');
+  if (size != std::string_view::npos) {
+    const std::string_view line = Give(size);
+    ++begin_;
+    return line;
+  }
+  if (Rest().size() > kMostBytes) {
+    skipping_ = true;
+    return Give(Rest().size());
+  }
+  if (ended_ && !Rest().empty()) return Give(Rest().size());
+  return std::nullopt;
+}
+
+// Hands out the next `size` bytes as a line.
+std::string_view LineReader::Give(size_t size) {
+  const std::string_view line = Rest().substr(0, size);
+  begin_ += size;
+  ++number_;
+  too_long_ = size > kMostBytes;
+  return line.substr(0, kMostBytes);
+}
+
+// True when the line that was too long is over.
+bool LineReader::SkipRest() {
+  const size_t size = Rest().find('\n');
+  skipping_ = size == std::string_view::npos;
+  begin_ = skipping_ ? end_ : begin_ + size + 1;
+  return !skipping_;
+}
+
+}  // namespace roost::tools

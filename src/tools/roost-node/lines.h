@@ -1,0 +1,69 @@
+// src/tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT].
+#ifndef SRC_TOOLS_ROOST_NODE_LINES_H_
+#define SRC_TOOLS_ROOST_NODE_LINES_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/tools/roost-node/reading.h"
+
+namespace roost::tools {
+
+struct ParsedLine {
+  enum class Kind : uint8_t { kNothing, kReading, kBad };
+  Kind kind = Kind::kNothing;
+  Reading reading;    // kReading: name, value and unit; the times are not set
+  std::string wrong;  // kBad: what is wrong and what would be right
+};
+
+// Fields are separated by blanks or tabs. An empty line and a line that begins with # are nothing.
+ParsedLine ParseLine(std::string_view line);
+
+// Cuts what a descriptor gives into lines. Memory: one buffer of kBufferBytes, inside.
+class LineReader {
+ public:
+  static constexpr size_t kMostBytes = 512;  // of one line
+  static constexpr size_t kBufferBytes = 16384;
+
+  explicit LineReader(int fd) : fd_(fd) {}
+
+  // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
+  // Blocks: until there is something; poll before.
+  void Fill();
+  // The next complete line, without its end; the last one may lack an end. Nothing: Fill() first, or
+  // AtEnd(). A line that is too long comes once, cut, with too_long() true.
+  std::optional<std::string_view> Next();
+
+  // Everything was read and given out.
+  bool AtEnd() const { return ended_ && begin_ == end_; }
+  // There is the beginning of a line whose end has not come. REQUIRES: Next() had no line left.
+  bool HasPartial() const { return begin_ != end_; }
+  // The error that ended it, as errno; 0: none.
+  int error() const { return error_; }
+  // Of the line that Next() gave last; the first is 1.
+  uint64_t number() const { return number_; }
+  bool too_long() const { return too_long_; }
+
+ private:
+  std::string_view Rest() const { return {bytes_.data() + begin_, end_ - begin_}; }
+  std::string_view Give(size_t size);
+  bool SkipRest();
+
+  const int fd_;
+  std::array<char, kBufferBytes> bytes_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  bool ended_ = false;
+  bool skipping_ = false;  // the rest of a line that was too long
+  bool too_long_ = false;
+  int error_ = 0;
+  uint64_t number_ = 0;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_LINES_H_

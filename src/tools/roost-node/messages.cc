@@ -1,0 +1,67 @@
+#include "src/tools/roost-node/messages.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace roost::tools {
+
+Messages::Messages(Platform& platform, bool quiet)
+    : platform_(platform), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void Messages::Say(const char* format, ...) {
+  char line[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  const int size = vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  if (size >= 0) fprintf(stderr, "roost-node: %s\n", line);
+}
+
+void Messages::Sealed(const Counts& counts, size_t count, size_t waiting, Duration took) {
+  const TimePoint now = platform_.Now();
+  if (quiet_ || (!terminal_ && now < next_progress_)) return;
+  next_progress_ = now + kProgressEvery;
+  Say("sealed %llu readings (+%zu in %.1f ms), %zu waiting",
+      static_cast<unsigned long long>(counts.stored), count,
+      std::chrono::duration<double, std::milli>(took).count(), waiting);
+}
+
+void Messages::BadLine(uint64_t number, std::string_view why) {
+  const TimePoint now = platform_.Now();
+  if (bad_lines_ >= kBadLinesInFull && now < next_bad_line_) {
+    ++bad_lines_not_said_;
+    return;
+  }
+  char between[64] = "";
+  if (bad_lines_not_said_ > 0) {
+    snprintf(between, sizeof between, " (and %llu bad lines before it)",
+             static_cast<unsigned long long>(bad_lines_not_said_));
+  }
+  Say("line %llu: %.*s%s", static_cast<unsigned long long>(number), static_cast<int>(why.size()),
+      why.data(), between);
+  bad_lines_not_said_ = 0;
+  next_bad_line_ = now + kBadLinesEvery;
+  bad_lines_ = std::min(bad_lines_ + 1, kBadLinesInFull);
+}
+
+void Messages::Refused(const absl::Status& status, std::string_view why, size_t kept,
+                       size_t capacity) {
+  const TimePoint now = platform_.Now();
+  if (status.code() == refused_with_ && now < next_refused_) return;
+  refused_with_ = status.code();
+  next_refused_ = now + kRefusedEvery;
+  Say("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
+      static_cast<int>(why.size()), why.data(), kept, capacity);
+}
+
+void Messages::Accepted(size_t kept) {
+  if (refused_with_ == absl::StatusCode::kOk) return;
+  refused_with_ = absl::StatusCode::kOk;
+  Say("stored again; %zu readings are still to be stored", kept);
+}
+
+}  // namespace roost::tools

@@ -1,0 +1,61 @@
+// src/tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a rate that
+// a journal can bear.
+#ifndef SRC_TOOLS_ROOST_NODE_MESSAGES_H_
+#define SRC_TOOLS_ROOST_NODE_MESSAGES_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "roost/platform.h"
+
+namespace roost::tools {
+
+// What happened to readings since the start.
+struct Counts {
+  uint64_t taken = 0;      // from the board or from lines
+  uint64_t stored = 0;     // committed; each commit is sealed
+  uint64_t dropped = 0;    // the oldest, when the buffer was full
+  uint64_t lost = 0;       // still not stored at the end
+  uint64_t bad_lines = 0;  // were not readings
+  uint64_t missed = 0;     // times at which the board was not read, because storing took too long
+  uint64_t batches = 0;    // transactions
+  uint64_t refused = 0;    // transactions that the database or the pool refused
+};
+
+class Messages {
+ public:
+  Messages(Platform& platform, bool quiet);
+
+  // A line about anything: printf without the program's name and the line end.
+  [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
+
+  // Each on a terminal; else one in kProgressEvery.
+  void Sealed(const Counts& counts, size_t count, size_t waiting, Duration took);
+  // The first kBadLinesInFull; then one in kBadLinesEvery, which counts those between.
+  void BadLine(uint64_t number, std::string_view why);
+  // When the reason changes; else one in kRefusedEvery.
+  void Refused(const absl::Status& status, std::string_view why, size_t kept, size_t capacity);
+  // Once after refusals.
+  void Accepted(size_t kept);
+
+ private:
+  static constexpr Duration kProgressEvery = std::chrono::seconds(10);
+  static constexpr Duration kBadLinesEvery = std::chrono::seconds(10);
+  static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
+  static constexpr int kBadLinesInFull = 5;
+
+  Platform& platform_;
+  const bool quiet_;
+  const bool terminal_;
+  TimePoint next_progress_ = TimePoint::min();
+  TimePoint next_bad_line_ = TimePoint::min();
+  TimePoint next_refused_ = TimePoint::min();
+  int bad_lines_ = 0;  // said in full
+  uint64_t bad_lines_not_said_ = 0;
+  absl::StatusCode refused_with_ = absl::StatusCode::kOk;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_MESSAGES_H_

@@ -1,0 +1,194 @@
+#include "src/tools/roost-node/node.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "src/tools/roost-node/sensors.h"
+
+namespace roost::tools {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Pause after a refusal; doubles with each that follows.
+constexpr Duration kRetryMin = 100ms;
+constexpr Duration kRetryMax = 10s;
+
+}  // namespace
+
+Node::Node(const Options& options, Pool& pool, const BoardHealth& board, Store& store,
+           Messages& messages, Wakeup& wakeup)
+    : options_(options),
+      pool_(pool),
+      platform_(pool.platform()),
+      board_(board),
+      store_(store),
+      messages_(messages),
+      wakeup_(wakeup),
+      lines_(STDIN_FILENO),
+      buffer_(static_cast<size_t>(options.buffer)) {}
+
+Node::Ending Node::Run() {
+  const TimePoint start = platform_.Now();
+  end_ = Deadline::After(start, options_.run_for).time();
+  if (!options_.from_stdin) next_sample_ = start;
+  for (TimePoint now = start; !IsOver(now); now = platform_.Now()) {
+    Take(now);
+    bool stored = false;
+    if (IsSealDue(now)) stored = TrySeal();
+    if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
+    // A batch made room: there may be lines that were read before and not taken.
+    Sleep(stored ? Deadline::Past() : NextWakeup());
+  }
+  Finish();
+  return ending_;
+}
+
+bool Node::IsOver(TimePoint now) {
+  if (signalled_) {
+    ending_ = Ending::kSignal;
+  } else if (now >= end_) {
+    ending_ = Ending::kTime;
+  } else if (options_.from_stdin && lines_.AtEnd()) {
+    ending_ = Ending::kEndOfInput;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Node::Take(TimePoint now) {
+  if (now >= next_sample_) TakeFromBoard(now);
+  if (options_.from_stdin) TakeLines(now, std::exchange(input_ready_, false));
+}
+
+void Node::TakeFromBoard(TimePoint now) {
+  ReadSensors(board_, platform_, [&](const Reading& reading) { Keep(now, reading); });
+  // The times stay on one grid; those that have passed meanwhile are not made up for.
+  const auto passed = (now - next_sample_) / options_.every;
+  counts_.missed += static_cast<uint64_t>(passed);
+  next_sample_ += (passed + 1) * options_.every;
+}
+
+// Takes lines while there is room for readings; reads once when `readable`.
+void Node::TakeLines(TimePoint now, bool readable) {
+  while (!buffer_.full()) {
+    if (const auto line = lines_.Next()) {
+      TakeLine(now, *line);
+    } else if (readable) {
+      readable = false;
+      lines_.Fill();
+    } else {
+      return;
+    }
+  }
+}
+
+void Node::TakeLine(TimePoint now, std::string_view line) {
+  ParsedLine parsed;
+  if (lines_.too_long()) {
+    parsed.kind = ParsedLine::Kind::kBad;
+    parsed.wrong = "it is longer than " + std::to_string(LineReader::kMostBytes) +
+                   " bytes; write one reading a line";
+  } else {
+    parsed = ParseLine(line);
+  }
+  if (parsed.kind == ParsedLine::Kind::kReading) {
+    Stamp(platform_, parsed.reading);
+    Keep(now, parsed.reading);
+  } else if (parsed.kind == ParsedLine::Kind::kBad) {
+    ++counts_.bad_lines;
+    messages_.BadLine(lines_.number(), parsed.wrong);
+  }
+}
+
+void Node::Keep(TimePoint now, const Reading& reading) {
+  if (buffer_.empty()) seal_due_ = Deadline::After(now, options_.seal_every).time();
+  counts_.dropped += buffer_.Push(reading);
+  ++counts_.taken;
+}
+
+bool Node::IsSealDue(TimePoint now) const {
+  if (buffer_.empty() || now < retry_at_) return false;
+  return seal_now_ || now >= seal_due_ || buffer_.size() >= static_cast<size_t>(options_.batch);
+}
+
+// One batch; false when it was refused.
+bool Node::TrySeal() {
+  const TimePoint start = platform_.Now();
+  const absl::StatusOr<size_t> stored = store_.Seal(buffer_, static_cast<size_t>(options_.batch),
+                                                    Deadline::After(start, kStoreWithin));
+  const TimePoint now = platform_.Now();
+  if (!stored.ok()) {
+    Refused(now, stored.status());
+    return false;
+  }
+  counts_.stored += *stored;
+  ++counts_.batches;
+  retry_pause_ = Duration::zero();
+  retry_at_ = TimePoint::min();
+  seal_due_ = Deadline::After(now, options_.seal_every).time();
+  seal_now_ = seal_now_ && !buffer_.empty();
+  messages_.Accepted(buffer_.size());
+  messages_.Sealed(counts_, *stored, buffer_.size(), now - start);
+  return true;
+}
+
+void Node::Refused(TimePoint now, const absl::Status& status) {
+  ++counts_.refused;
+  retry_pause_ = std::clamp(retry_pause_ * 2, kRetryMin, kRetryMax);
+  retry_at_ = now + retry_pause_;
+  std::array<char, 512> text;
+  messages_.Refused(status, pool_.Explain(status, kStoreWithin, text), buffer_.size(),
+                    buffer_.capacity());
+}
+
+Deadline Node::NextWakeup() const {
+  TimePoint next = std::min({end_, next_sample_, next_tick_});
+  if (!buffer_.empty()) {
+    const bool now = seal_now_ || buffer_.size() >= static_cast<size_t>(options_.batch);
+    next = std::min(next, std::max(now ? TimePoint::min() : seal_due_, retry_at_));
+  }
+  return Deadline::At(next);
+}
+
+void Node::Sleep(Deadline until) {
+  const Wakeup::Seen seen = wakeup_.Wait(until, WantsInput());
+  input_ready_ = seen.input;
+  if (seen.signal == SIGPWR) {
+    seal_now_ = true;
+  } else if (seen.signal != 0) {
+    signalled_ = true;
+  }
+}
+
+// Seals everything that was taken or read. A database that refuses is waited for, but not for ever, and
+// not after another signal.
+void Node::Finish() {
+  const Deadline by = Deadline::After(platform_.Now(), kFinishWithin);
+  signalled_ = false;
+  retry_pause_ = Duration::zero();
+  for (TimePoint now = platform_.Now(); !signalled_ && !by.HasPassed(now); now = platform_.Now()) {
+    TakeLines(now, false);
+    if (buffer_.empty()) break;
+    if (!TrySeal()) Sleep(std::min(Deadline::At(retry_at_), by));
+  }
+  counts_.lost = buffer_.size();
+  CountIncompleteLine();
+  if (counts_.lost > 0) {
+    messages_.Say("%llu readings are lost: the database refused them until the end",
+                  static_cast<unsigned long long>(counts_.lost));
+  }
+}
+
+void Node::CountIncompleteLine() {
+  if (!options_.from_stdin || !lines_.HasPartial()) return;
+  ++counts_.bad_lines;
+  messages_.BadLine(lines_.number() + 1, "it was not complete when the program was ended");
+}
+
+}  // namespace roost::tools

@@ -1,0 +1,40 @@
+// src/tools/roost-node/options.h - the command line of roost-node.
+#ifndef SRC_TOOLS_ROOST_NODE_OPTIONS_H_
+#define SRC_TOOLS_ROOST_NODE_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "roost/deadline.h"
+
+namespace roost::tools {
+
+// What the process says with its exit code.
+// (2 is kExitUsage of common/cli.h: the arguments are wrong, nothing was done)
+enum ExitCode : int {
+  kExitDone = 0,      // every reading that was taken is sealed in the database
+  kExitLost = 1,      // the database could not be used, or readings were lost
+  kExitBadLines = 3,  // as 0, but lines of the input were not readings
+};
+
+struct Options {
+  std::string db;                                 // a path, or ":memory:"
+  bool from_stdin = false;                        // lines instead of the board's sensors
+  Duration every = std::chrono::seconds(1);       // between two readings of the board
+  Duration run_for = Duration::max();             // max: until a signal, or the end of the input
+  int64_t batch = 500;                            // readings in one transaction, at most
+  Duration seal_every = std::chrono::seconds(5);  // the longest a reading waits for its transaction
+  int64_t buffer = 4096;                          // readings kept while the database refuses
+  std::string root;                               // before every path of the board's sensors
+  bool profile_info = false;
+  bool quiet = false;
+  bool json = false;
+};
+
+// The options, or the exit code of a program that has nothing more to do (after --help, after a mistake).
+std::variant<Options, int> ParseOptions(int argc, char** argv);
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_OPTIONS_H_

@@ -1,0 +1,148 @@
+#include "src/tools/roost-node/store.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace roost::tools {
+
+// seq orders the readings; (epoch, seq) names one for ever, also when a power cut takes the latest and
+// their numbers are given out again. The times are microseconds: since boot, and since 1970 UTC by a
+// wall clock that had been set if synced is 1.
+const char kSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS sensor(
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  unit TEXT NOT NULL,
+  UNIQUE(name, unit));
+CREATE TABLE IF NOT EXISTS reading(
+  seq INTEGER PRIMARY KEY,
+  epoch INTEGER NOT NULL,
+  t_boot INTEGER NOT NULL,
+  t_wall INTEGER NOT NULL,
+  synced INTEGER NOT NULL,
+  sensor INTEGER NOT NULL REFERENCES sensor(id),
+  value REAL NOT NULL);
+CREATE VIEW IF NOT EXISTS readings AS
+  SELECT r.seq, strftime('%Y-%m-%dT%H:%M:%fZ', r.t_wall / 1000000.0, 'unixepoch') AS time,
+         s.name, r.value, s.unit, r.synced, r.epoch
+  FROM reading r JOIN sensor s ON s.id = r.sensor;
+)sql";
+
+namespace {
+
+constexpr Sql kNextSeq{"SELECT coalesce(max(seq), 0) + 1 FROM reading"};
+// Finds the sensor by itself: no table of identifiers is kept that a rollback could make wrong.
+constexpr Sql kInsert{
+    "INSERT INTO reading(seq, epoch, t_boot, t_wall, synced, sensor, value) "
+    "SELECT $1, $2, $3, $4, $5, id, $6 FROM sensor WHERE name = $7 AND unit = $8"};
+constexpr Sql kInsertSensor{"INSERT INTO sensor(name, unit) VALUES ($1, $2)"};
+constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
+constexpr Sql kReadBack{
+    "SELECT s.name, s.unit, count(*), min(r.value), avg(r.value), max(r.value) "
+    "FROM reading r JOIN sensor s ON s.id = r.sensor WHERE r.seq >= $1 AND r.epoch = $2 "
+    "GROUP BY s.id ORDER BY s.id"};
+
+absl::StatusOr<int64_t> NextSeq(Lease& lease) {
+  const absl::StatusOr<Statement*> next = lease.Prepare(kNextSeq);
+  if (!next.ok()) return next.status();
+  Rows rows = (*next)->Query();
+  if (!rows.Next()) return rows.status();
+  return rows.Get<int64_t>(0);
+}
+
+}  // namespace
+
+absl::Status Store::Check(Deadline by) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+  if (!lease.ok()) return lease.status();
+  for (const Sql& sql : {kNextSeq, kInsert, kInsertSensor}) {
+    const absl::StatusOr<Statement*> prepared = lease->Prepare(sql);
+    if (!prepared.ok()) return prepared.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline by) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+  if (!lease.ok()) return lease.status();
+  if (uncertain_.first_seq != 0) {
+    const absl::StatusOr<bool> happened = Happened(*lease);
+    if (!happened.ok()) return happened.status();
+    const Uncertain attempt = std::exchange(uncertain_, {});
+    if (*happened) {
+      if (first_seq_ == 0) first_seq_ = attempt.first_seq;
+      return buffer.ForgetBefore(attempt.end);
+    }
+  }
+  const uint64_t end = std::min(buffer.begin() + most, buffer.end());
+  if (absl::Status status = Write(*lease, buffer, end); !status.ok()) return status;
+  return buffer.ForgetBefore(end);
+}
+
+// Whether the uncertain commit is in the database; if so, sealed.
+absl::StatusOr<bool> Store::Happened(Lease& lease) const {
+  const absl::StatusOr<Statement*> find = lease.Prepare(kFind);
+  if (!find.ok()) return find.status();
+  bool there = false;
+  {
+    Rows rows = (*find)->Query(uncertain_.first_seq, epoch_);
+    there = rows.Next();
+    if (!rows.status().ok()) return rows.status();
+  }
+  if (there) {
+    if (absl::Status status = lease.Seal(); !status.ok()) return status;
+  }
+  return there;
+}
+
+absl::Status Store::Write(Lease& lease, const ReadingBuffer& buffer, uint64_t end) {
+  absl::StatusOr<Transaction> transaction = lease.Begin(Durability::kSealed);
+  if (!transaction.ok()) return transaction.status();
+  const absl::StatusOr<int64_t> first = NextSeq(lease);
+  if (!first.ok()) return first.status();
+  for (uint64_t number = buffer.begin(); number < end; ++number) {
+    const int64_t seq = *first + static_cast<int64_t>(number - buffer.begin());
+    if (absl::Status status = Insert(lease, seq, buffer.at(number)); !status.ok()) return status;
+  }
+  absl::Status status = transaction->Commit();
+  if (!status.ok()) uncertain_ = {.first_seq = *first, .end = end};
+  if (status.ok() && first_seq_ == 0) first_seq_ = *first;
+  return status;
+}
+
+absl::Status Store::Insert(Lease& lease, int64_t seq, const Reading& reading) {
+  for (const bool sensor_is_known : {false, true}) {
+    const absl::StatusOr<Statement*> insert = lease.Prepare(kInsert);
+    if (!insert.ok()) return insert.status();
+    absl::Status status =
+        (*insert)->Run(seq, epoch_, reading.boot_us, Micros{reading.wall_us}, reading.synced,
+                       reading.value, reading.name.view(), reading.unit.view());
+    if (!status.ok() || (*insert)->changes() == 1) return status;
+    if (sensor_is_known) break;
+    status = lease.Run(kInsertSensor, reading.name.view(), reading.unit.view());
+    if (!status.ok()) return status;
+  }
+  return absl::InternalError("a sensor that was just inserted is not there");
+}
+
+absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline by) const {
+  std::vector<SensorSummary> all;
+  if (first_seq_ == 0) return all;
+  absl::StatusOr<Lease> lease = pool_.Acquire(kRead, by);
+  if (!lease.ok()) return lease.status();
+  const absl::StatusOr<Statement*> read = lease->Prepare(kReadBack);
+  if (!read.ok()) return read.status();
+  Rows rows = (*read)->Query(first_seq_, epoch_);
+  while (rows.Next()) {
+    all.push_back({.name = std::string(rows.Get<std::string_view>(0)),
+                   .unit = std::string(rows.Get<std::string_view>(1)),
+                   .count = rows.Get<int64_t>(2),
+                   .least = rows.Get<double>(3),
+                   .mean = rows.Get<double>(4),
+                   .most = rows.Get<double>(5)});
+  }
+  if (!rows.status().ok()) return rows.status();
+  return all;
+}
+
+}  // namespace roost::tools

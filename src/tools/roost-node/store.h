@@ -1,0 +1,64 @@
+// src/tools/roost-node/store.h - readings into the database and out again, through the pool.
+//
+// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit whose
+// outcome is not known is looked for before it is tried again, so that no reading is there twice.
+#ifndef SRC_TOOLS_ROOST_NODE_STORE_H_
+#define SRC_TOOLS_ROOST_NODE_STORE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "roost/pool.h"
+#include "src/tools/roost-node/reading.h"
+
+namespace roost::tools {
+
+// The tables and the view that people read. For SqliteOptions::schema.
+extern const char kSchema[];
+
+// What one sensor has in the database from this run.
+struct SensorSummary {
+  std::string name;
+  std::string unit;
+  int64_t count = 0;
+  double least = 0;
+  double mean = 0;
+  double most = 0;
+};
+
+class Store {
+ public:
+  // `epoch` tells this run's readings from every other's. REQUIRES: `pool` outlives this.
+  Store(Pool& pool, uint32_t epoch) : pool_(pool), epoch_(epoch) {}
+
+  // OK when the database can be opened and its tables are ours; or kUnavailable, kDeadlineExceeded and
+  // the like, when it may be later; or why it cannot be used.
+  absl::Status Check(Deadline by);
+  // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all stay in
+  // the buffer. REQUIRES: the buffer is not empty.
+  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline by);
+  // What this run has stored, read back with a read lease.
+  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline by) const;
+
+ private:
+  // A commit that failed in a way that leaves open whether it happened.
+  struct Uncertain {
+    int64_t first_seq = 0;  // 0: there is none
+    uint64_t end = 0;       // number of the reading after its last
+  };
+  absl::StatusOr<bool> Happened(Lease& lease) const;
+  absl::Status Write(Lease& lease, const ReadingBuffer& buffer, uint64_t end);
+  absl::Status Insert(Lease& lease, int64_t seq, const Reading& reading);
+
+  Pool& pool_;
+  const int64_t epoch_;
+  int64_t first_seq_ = 0;  // of this run; 0: nothing is stored
+  Uncertain uncertain_;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_STORE_H_

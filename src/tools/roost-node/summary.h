@@ -1,0 +1,43 @@
+// src/tools/roost-node/summary.h - what roost-node prints at its end, and about itself.
+#ifndef SRC_TOOLS_ROOST_NODE_SUMMARY_H_
+#define SRC_TOOLS_ROOST_NODE_SUMMARY_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "roost/profile.h"
+#include "roost/stats.h"
+#include "src/tools/roost-node/messages.h"
+#include "src/tools/roost-node/node.h"
+#include "src/tools/roost-node/store.h"
+
+namespace roost::tools {
+
+struct Summary {
+  std::string db;
+  std::string model;  // of the board; empty: not known
+  PoolSettings settings;
+  Duration ran{};
+  Node::Ending ending{};
+  Counts counts;
+  Stats stats;
+  std::optional<uint64_t> bytes_written;  // absent where the kernel does not tell
+  absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
+};
+void PrintText(const Summary& summary);
+void PrintJson(const Summary& summary);
+
+// The profile and the board that this program was compiled for.
+struct ProfileInfo {
+  PoolSettings settings;
+  size_t pool_bytes = 0;
+  size_t reading_bytes = 0;  // of one reading in the buffer
+};
+void PrintText(const ProfileInfo& info);
+void PrintJson(const ProfileInfo& info);
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_SUMMARY_H_

@@ -1,0 +1,42 @@
+// src/tools/roost-node/wakeup.h - the one place where roost-node sleeps: until a signal, input, or a
+// deadline.
+//
+// Threads:  one; made before any other thread starts, so that they inherit the blocked signals
+// Blocks:   Wait, up to its deadline
+#ifndef SRC_TOOLS_ROOST_NODE_WAKEUP_H_
+#define SRC_TOOLS_ROOST_NODE_WAKEUP_H_
+
+#include "roost/platform.h"
+
+namespace roost::tools {
+
+class Wakeup {
+ public:
+  // Blocks SIGTERM, SIGINT, SIGHUP and SIGPWR, to be seen by Wait; ignores SIGPIPE.
+  // `input`: a descriptor to watch, or -1.
+  Wakeup(Platform& platform, int input);
+  ~Wakeup();
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+
+  struct Seen {
+    int signal = 0;      // 0: none
+    bool input = false;  // there is something to read, or the end
+  };
+  // Sleeps until a signal, or input if that is wanted, or the deadline.
+  Seen Wait(Deadline deadline, bool want_input);
+
+ private:
+  void WatchInput(bool want);
+
+  Platform& platform_;
+  const int input_;
+  int signals_ = -1;
+  int either_ = -1;            // an epoll: readable when one of the two is
+  bool always_ready_ = false;  // a regular file: never has to be waited for
+  bool watching_ = false;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_WAKEUP_H_
