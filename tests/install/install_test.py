@@ -11,7 +11,8 @@ import sys
 import tempfile
 import unittest
 
-CMAKE, SOURCE, BUILD, COMPILER = sys.argv[1:5]
+CMAKE, COMPILER = sys.argv[1], sys.argv[4]
+SOURCE, BUILD = (pathlib.Path(folder).resolve() for folder in sys.argv[2:4])
 PROFILES = ("default, development, testing, staging, production, vps_lite, raspberry_pi, "
             "raspberry_pi_remote, high_traffic_web, background_jobs, microservice")
 
@@ -40,9 +41,11 @@ class InstallTest(unittest.TestCase):
 
     def use(self, name: str, *arguments: str) -> str:
         """Configures, builds and runs the consumer; what it printed."""
-        for result in (self.configure(name, *arguments),
-                       run(CMAKE, "--build", self.folder / name, "-j", str(os.cpu_count())),
-                       run(self.folder / name / "consumer", self.folder / f"{name}.db")):
+        result = self.configure(name, *arguments)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        for command in ((CMAKE, "--build", self.folder / name, "-j", str(os.cpu_count())),
+                        (self.folder / name / "consumer", self.folder / f"{name}.db")):
+            result = run(*command)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         return result.stdout
 

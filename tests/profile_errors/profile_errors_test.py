@@ -75,7 +75,10 @@ class ProfileErrorsTest(unittest.TestCase):
             self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_each_wrong_profile_stops_the_build_with_its_sentence(self):
-        cases = [(constants, words, use) for constants, words in WRONG for use in (SELECTS, MAKES)]
+        cases = [(constants, words, SELECTS) for constants, words in WRONG]
+        # The storage of a pool must not fail first with a sentence of the compiler's own.
+        cases += [(constants, words, MAKES) for constants, words in WRONG if "kPoolSize" in words
+                  or "kMaxOverflow" in words or "kStatements" in words]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
             results = list(executor.map(lambda case: compile_profile(case[0], case[2]), cases))
         for (constants, words, use), result in zip(cases, results):
