@@ -24,7 +24,7 @@ TEST_P(ConnectionContract, MemoryGrowsWithTheStatementCacheAndFitsIntoThePool) {
 TEST_P(ConnectionContract, OpensInTheSameMemoryAgainAfterClose) {
   for (int i = 0; i < 3; ++i) {
     const auto other = OpenAnother(subject().writer());
-    EXPECT_TRUE((*other)->Ping(Deadline::Never()).ok());
+    EXPECT_TRUE((*other)->Ping(InTime()).ok());
   }
 }
 
@@ -42,12 +42,12 @@ TEST_P(ConnectionContract, AFreshConnectionIsCleanAndAlive) {
   EXPECT_EQ((*fresh)->Inspect(), Tidiness::kClean);
   EXPECT_EQ((*fresh)->verdict(), Verdict::kUsable);
   EXPECT_NE((*fresh)->Probe(), Liveness::kDead);
-  EXPECT_TRUE((*fresh)->Ping(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_TRUE((*fresh)->Ping(InTime()).ok());
 }
 
 TEST_P(ConnectionContract, UpkeepKeepsWhatIsStored) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_TRUE(writer().Upkeep(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_TRUE(writer().Upkeep(InTime()).ok());
   EXPECT_FALSE(writer().WantsUpkeep());
   EXPECT_EQ(CountRows(), 1);
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <new>
 #include <string>
@@ -40,6 +41,7 @@ class ContractTest : public ::testing::TestWithParam<SubjectKind> {
                                                  subject_->writer())) {}
   void SetUp() override {
     ASSERT_TRUE(writer_->ok()) << writer_->status();
+    writer().set_deadline(InTime());
     ASSERT_TRUE(writer().RunScript(dialect().schema).ok());
   }
 
@@ -52,8 +54,12 @@ class ContractTest : public ::testing::TestWithParam<SubjectKind> {
   std::unique_ptr<HeldConnection> OpenAnother(Role role, int statements = 8) {
     auto held = std::make_unique<HeldConnection>(subject_->backend(), platform(), role, statements);
     EXPECT_TRUE(held->ok()) << held->status();
+    if (held->ok()) (*held)->set_deadline(InTime());
     return held;
   }
+
+  // Far away, so that nothing runs into it, and not never, so that nothing hangs.
+  Deadline InTime() { return Deadline::After(platform().Now(), std::chrono::seconds(20)); }
 
   // Inserts a row of this id, with NULLs.
   absl::Status Insert(Connection& connection, int64_t id) {

@@ -115,7 +115,7 @@ TEST_P(SqlContract, ATransactionBegunByAScriptIsSeenAndTakenBack) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   EXPECT_FALSE(writer().Untouched());
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
   EXPECT_EQ(CountRows(), 0);
 }
@@ -125,7 +125,7 @@ TEST_P(SqlContract, ATransactionBegunByAStatementIsSeenAndTakenBack) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   EXPECT_FALSE(writer().Untouched());
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(CountRows(), 0);
 }
 
@@ -133,7 +133,7 @@ TEST_P(SqlContract, ATransactionBegunThroughTheRawHandleIsSeenAndTakenBack) {
   subject().RunNative(writer().Raw(), std::string(dialect().begin));
   subject().RunNative(writer().Raw(), "INSERT INTO kinds(id) VALUES (1)");
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
   EXPECT_EQ(CountRows(), 0);
 }
@@ -141,19 +141,16 @@ TEST_P(SqlContract, ATransactionBegunThroughTheRawHandleIsSeenAndTakenBack) {
 TEST_P(SqlContract, BeginAfterARawBeginIsRefused) {
   ASSERT_TRUE(writer().RunScript(dialect().begin).ok());
   EXPECT_EQ(writer().Begin().status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_TRUE(writer().Reset(InTime()).ok());
 }
 
 TEST_P(SqlContract, WhatOneCommitsTheOtherSees) {
   const auto reader = OpenAnother(Role::kReader);
   EXPECT_EQ(CountRows(**reader), 0);
-  {
-    absl::StatusOr<Transaction> transaction = writer().Begin();
-    ASSERT_TRUE(transaction.ok());
-    ASSERT_TRUE(Insert(writer(), 1).ok());
-    EXPECT_EQ(CountRows(**reader), 0) << "not before the commit";
-    ASSERT_TRUE(transaction->Commit().ok());
-  }
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  ASSERT_TRUE(transaction->Commit().ok());
   EXPECT_EQ(CountRows(**reader), 1);
   ASSERT_TRUE(writer().Run(kDelete).ok());
   EXPECT_EQ(CountRows(**reader), 0);
@@ -182,7 +179,7 @@ TEST_P(SqlContract, AfterAStatementRanIntoItsDeadlineTheConnectionIsCleanOrConde
   ASSERT_TRUE(Insert(writer(), 1).ok());
   writer().set_deadline(Deadline::After(platform().Now(), 20ms));
   EXPECT_EQ(writer().Run(dialect().endless).code(), absl::StatusCode::kDeadlineExceeded);
-  writer().set_deadline(Deadline::Never());
+  writer().set_deadline(InTime());
   if (writer().verdict() != Verdict::kUsable) {
     EXPECT_EQ(writer().Inspect(), Tidiness::kBroken);
     return;
@@ -196,6 +193,17 @@ TEST_P(SqlContract, AQueryRunsIntoItsDeadlineWhileItIsRead) {
   Rows rows = (*writer().Prepare(dialect().endless))->Query();
   EXPECT_FALSE(rows.Next());
   EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded) << rows.status();
+}
+
+TEST_P(SnapshotContract, WhatIsNotCommittedNobodyElseSees) {
+  const auto reader = OpenAnother(Role::kReader);
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  EXPECT_EQ(CountRows(), 1);
+  EXPECT_EQ(CountRows(**reader), 0);
+  ASSERT_TRUE(transaction->Commit().ok());
+  EXPECT_EQ(CountRows(**reader), 1);
 }
 
 TEST_P(SnapshotContract, ATransactionThatReadsKeepsItsSnapshot) {

@@ -91,7 +91,7 @@ TEST_P(TransactionContract, WhatAForgottenTransactionWroteIsGoneAfterReset) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   EXPECT_FALSE(writer().Untouched());
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_TRUE(writer().Untouched());
   EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
   EXPECT_EQ(CountRows(), 0);
@@ -105,7 +105,7 @@ TEST_P(TransactionContract, AForgottenReadingIsDirtyAndResetEndsIt) {
   ASSERT_TRUE(rows->Next());
   EXPECT_FALSE(writer().Untouched());
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(Insert(writer(), 3).ok());
@@ -120,13 +120,13 @@ TEST_P(TransactionContract, AForgottenReadingInsideAForgottenTransactionIsResetT
   Forgotten<Rows> rows((*writer().Prepare(kSelect))->Query());
   ASSERT_TRUE(rows->Next());
   EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
-  ASSERT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(CountRows(), 1);
 }
 
 TEST_P(TransactionContract, ResetOfACleanConnectionDoesNothing) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_TRUE(writer().Reset(Deadline::After(platform().Now(), 10s)).ok());
+  EXPECT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(CountRows(), 1);
 }
 

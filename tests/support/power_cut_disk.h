@@ -86,9 +86,12 @@ class PowerCutDisk {
   void Delete(const std::string& name) { entries_[name].Change(nullptr); }
 
   void SyncNames() {
+    for (auto& [name, entry] : entries_) entry.Sync();
+  }
+  // Syncs the name of one file.
+  void SyncNameOf(const File& file) {
     for (auto& [name, entry] : entries_) {
-      entry.durable = entry.now;
-      entry.later.clear();
+      if (entry.now.get() == &file) entry.Sync();
     }
   }
 
@@ -117,6 +120,10 @@ class PowerCutDisk {
     void Change(FilePtr file) {
       now = file;
       later.push_back(std::move(file));
+    }
+    void Sync() {
+      durable = now;
+      later.clear();
     }
     FilePtr now;                 // null: there is none
     FilePtr durable;             // at the last sync of the directory

@@ -321,6 +321,7 @@ struct PowerCutVfsCalls {
     ++machine.CountsOf(handle.kind).syncs;
     if (machine.CountChange()) return SQLITE_IOERR_FSYNC;
     handle.node->Sync();
+    machine.disk.SyncNameOf(*handle.node);
     if (handle.sync_names) machine.disk.SyncNames();
     handle.sync_names = false;
     return SQLITE_OK;

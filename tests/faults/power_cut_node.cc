@@ -1,0 +1,243 @@
+#include "tests/faults/power_cut_node.h"
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <optional>
+
+#include "roost/platform.h"
+#include "roost/sqlite.h"
+#include "tests/support/held_connection.h"
+#include "tests/support/power_cut_disk.h"
+
+namespace roost::faults {
+namespace {
+
+using support::Chance;
+using support::HeldConnection;
+using support::PowerCutVfs;
+
+constexpr char kPath[] = "/node.db";
+constexpr char kSchema[] =
+    "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, last INTEGER, body BLOB)";
+constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2, randomblob(100))"};
+constexpr Sql kSelect{"SELECT id FROM reading"};
+
+// What the lives have in common: the rhythm of batches.
+class Node {
+ public:
+  virtual ~Node() = default;
+  virtual absl::Status Start() = 0;
+  // Stores rows first to first + count - 1 as one batch.
+  virtual absl::Status Store(int64_t first, int count, Durability durability) = 0;
+  virtual absl::Status Seal() = 0;
+  // What happens beside the batches.
+  virtual void Bystand(Chance& chance) = 0;
+  virtual void Stop() = 0;
+};
+
+class PooledNode : public Node {
+ public:
+  PooledNode(PowerCutVfs& card, SqliteDurability durability)
+      : backend_({.path = kPath,
+                  .schema = kSchema,
+                  .durability = durability,
+                  .checkpoint_pages = 12,
+                  .vfs = card.name()}) {}
+
+  absl::Status Start() override {
+    writer_.emplace(backend_, NativePlatform(), Role::kWriter);
+    if (!writer_->ok()) return writer_->status();
+    reader_.emplace(backend_, NativePlatform(), Role::kReader);
+    return reader_->status();
+  }
+
+  absl::Status Store(int64_t first, int count, Durability durability) override {
+    absl::StatusOr<Transaction> batch = (*writer_)->Begin(durability);
+    if (!batch.ok()) return batch.status();
+    for (int i = 0; i < count; ++i) {
+      const absl::Status status = (*writer_)->Run(kInsert, first + i, i == count - 1);
+      if (!status.ok()) return status;
+    }
+    return batch->Commit();
+  }
+
+  absl::Status Seal() override { return (*writer_)->Seal(); }
+
+  void Bystand(Chance& chance) override {
+    if (chance.Percent(20)) LookOrLookAway();
+    if ((*writer_)->WantsUpkeep() || chance.Percent(5)) (void)(*writer_)->Upkeep(Soon());
+    if (!chance.Percent(3)) return;
+    Stop();
+    (void)Start();
+  }
+
+  void Stop() override {
+    rows_.reset();
+    reader_.reset();
+    writer_.reset();
+  }
+
+ private:
+  static Deadline Soon() {
+    return Deadline::After(NativePlatform().Now(), std::chrono::milliseconds(1));
+  }
+  // A reader that holds its snapshot over some batches keeps checkpoints from getting far.
+  void LookOrLookAway() {
+    if (rows_.has_value()) {
+      rows_.reset();
+      return;
+    }
+    absl::StatusOr<Statement*> select = (*reader_)->Prepare(kSelect);
+    if (!select.ok()) return;
+    rows_.emplace((*select)->Query());
+    rows_->Next();
+  }
+
+  SqliteBackend backend_;
+  std::optional<HeldConnection> writer_;
+  std::optional<HeldConnection> reader_;
+  std::optional<Rows> rows_;
+};
+
+// The same without roostpool and without a single sync.
+class UnsyncedNode : public Node {
+ public:
+  explicit UnsyncedNode(PowerCutVfs& card) : card_(card) {}
+
+  absl::Status Start() override {
+    sqlite3_open_v2(kPath, &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, card_.name().c_str());
+    return Execute(std::string("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+                               " PRAGMA wal_autocheckpoint=12; ") +
+                   kSchema);
+  }
+  absl::Status Store(int64_t first, int count, Durability) override {
+    std::string sql = "BEGIN IMMEDIATE;";
+    for (int i = 0; i < count; ++i) {
+      sql += "INSERT INTO reading VALUES (" + std::to_string(first + i) + "," +
+             std::to_string(i == count - 1) + ", randomblob(100));";
+    }
+    return Execute(sql + "COMMIT");
+  }
+  absl::Status Seal() override { return absl::OkStatus(); }
+  void Bystand(Chance&) override {}
+  void Stop() override { sqlite3_close(std::exchange(db_, nullptr)); }
+
+ private:
+  absl::Status Execute(const std::string& sql) {
+    const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+    return code == SQLITE_OK ? absl::OkStatus() : absl::UnavailableError(sqlite3_errmsg(db_));
+  }
+  PowerCutVfs& card_;
+  sqlite3* db_ = nullptr;
+};
+
+std::unique_ptr<Node> MakeNode(Life life, PowerCutVfs& card) {
+  if (life == Life::kUnsynced) return std::make_unique<UnsyncedNode>(card);
+  return std::make_unique<PooledNode>(
+      card, life == Life::kCommit ? SqliteDurability::kCommit : SqliteDurability::kBatch);
+}
+
+void LiveUntilTheCut(Life life, Node& node, PowerCutVfs& card, Chance& chance, Outcome& outcome) {
+  while (!card.power_is_cut() && outcome.trouble.empty()) {
+    const int count = static_cast<int>(1 + chance.Below(5));
+    const bool seals = chance.Percent(15);
+    const bool in_commit = life == Life::kSealedTransactions && seals;
+    outcome.written += count;
+    absl::Status status = node.Store(outcome.acknowledged + 1, count,
+                                     in_commit ? Durability::kSealed : Durability::kDefault);
+    if (status.ok()) {
+      ++outcome.commits;
+      outcome.acknowledged += count;
+      if (in_commit || life == Life::kCommit) outcome.sealed = outcome.acknowledged;
+    }
+    if (status.ok() && life == Life::kSealed && seals) {
+      status = node.Seal();
+      if (status.ok()) outcome.sealed = outcome.acknowledged;
+    }
+    if (status.ok()) node.Bystand(chance);
+    if (!status.ok() && !card.power_is_cut()) outcome.trouble = status.ToString();
+  }
+}
+
+// The first column of the first row as text; what went wrong otherwise.
+std::string Ask(sqlite3* db, const char* sql) {
+  sqlite3_stmt* statement = nullptr;
+  std::string answer;
+  if (sqlite3_prepare_v2(db, sql, -1, &statement, nullptr) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW) {
+    answer = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+  } else {
+    answer = sqlite3_errmsg(db);
+  }
+  sqlite3_finalize(statement);
+  return answer;
+}
+
+void Examine(PowerCutVfs& card, Outcome& outcome) {
+  sqlite3* db = nullptr;
+  sqlite3_open_v2(kPath, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, card.name().c_str());
+  const std::string intact = Ask(db, "PRAGMA integrity_check");
+  if (intact != "ok") outcome.damage = intact;
+  if (outcome.damage.empty() && Ask(db, "SELECT count(*) FROM sqlite_schema") == "1") {
+    const std::string count = Ask(db, "SELECT count(*) FROM reading");
+    const std::string last = Ask(db, "SELECT coalesce(max(id), 0) FROM reading");
+    outcome.kept = std::strtoll(count.c_str(), nullptr, 10);
+    if (count != last) outcome.damage = "a hole: " + count + " rows, the last is " + last;
+    const std::string ends =
+        Ask(db, "SELECT coalesce((SELECT last FROM reading ORDER BY id DESC LIMIT 1), 1)");
+    if (ends != "1") outcome.damage = "half a batch at row " + last;
+  }
+  if (outcome.kept > outcome.written) outcome.damage = "rows that nobody wrote";
+  sqlite3_close(db);
+}
+
+// What was left must also be good to go on with, for a node that starts again.
+void GoOn(Life life, PowerCutVfs& card, uint64_t seed, Outcome& outcome) {
+  if (life == Life::kUnsynced || !outcome.damage.empty()) return;
+  std::unique_ptr<Node> node = MakeNode(life, card);
+  absl::Status status = node->Start();
+  if (status.ok()) status = node->Store(outcome.kept + 1, 3, Durability::kSealed);
+  card.CutPower(seed);
+  node->Stop();
+  card.Restart();
+  Outcome second;
+  second.written = outcome.kept + 3;
+  Examine(card, second);
+  if (!status.ok()) second.damage = status.ToString();
+  if (second.kept != outcome.kept + 3)
+    second.damage += " the sealed batch after the restart is lost";
+  if (!second.damage.empty()) outcome.damage = "second life: " + second.damage;
+}
+
+}  // namespace
+
+const char* Name(Life life) {
+  static constexpr const char* kNames[] = {"synchronous=OFF (control)", "batch, no seal",
+                                           "batch, sealed transactions", "batch, Seal()", "commit"};
+  return kNames[static_cast<size_t>(life)];
+}
+
+Outcome LiveAndDie(Life life, uint64_t seed) {
+  Outcome outcome;
+  PowerCutVfs card;
+  Chance chance(seed);
+  std::unique_ptr<Node> node = MakeNode(life, card);
+  // One cut in ten falls into the first start, where the database is made.
+  const bool early = chance.Percent(10);
+  if (early) card.CutPowerAtChange(static_cast<int64_t>(1 + chance.Below(40)), seed);
+  const absl::Status started = node->Start();
+  if (!started.ok() && !card.power_is_cut()) outcome.trouble = started.ToString();
+  if (!early) card.CutPowerAtChange(static_cast<int64_t>(1 + chance.Below(600)), seed);
+  const support::IoCounts before = card.counts();
+  if (started.ok()) LiveUntilTheCut(life, *node, card, chance, outcome);
+  outcome.io = card.counts() - before;
+  node->Stop();
+  card.Restart();
+  Examine(card, outcome);
+  GoOn(life, card, seed + 1, outcome);
+  if (card.open_files() != 0) outcome.trouble += " files were left open";
+  return outcome;
+}
+
+}  // namespace roost::faults
