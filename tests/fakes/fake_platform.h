@@ -31,6 +31,7 @@
 namespace roost::fakes {
 
 class Actor;
+class Gate;
 
 class FakePlatform : public Platform {
  public:
@@ -83,6 +84,7 @@ class FakePlatform : public Platform {
 
  private:
   friend class Actor;
+  friend class Gate;
   // One wait under way of a thread that is no actor; they nest when an action waits in its turn.
   struct Sleep {
     const std::atomic<uint32_t>* word;
@@ -110,6 +112,7 @@ class FakePlatform : public Platform {
   std::mutex mu_;  // guards what follows, and the state of every actor
   std::condition_variable turn_;
   std::vector<Actor*> actors_;
+  std::vector<Gate*> gates_;
   Sleep* sleep_ = nullptr;
   uint64_t wake_order_ = 0;
 };
@@ -147,7 +150,10 @@ class Actor {
 // A door that stays shut until the test opens it: lets an actor stop inside a backend's call.
 class Gate {
  public:
-  explicit Gate(FakePlatform& platform) : platform_(platform) {}
+  explicit Gate(FakePlatform& platform);
+  ~Gate();
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
   void Pass();
   void Open();
 

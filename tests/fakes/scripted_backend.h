@@ -91,7 +91,7 @@ class ScriptedBackend : public Backend {
   void StartServer();
   // The server ends all sessions, and is there at once: connections are dead, opens succeed.
   void RestartServer();
-  // What Probe says of a live and of a dead connection.
+  // What Probe says of a live and of a dead connection. At first: alive; a cut cable is not noticed.
   void set_probe(Liveness alive, Liveness dead);
   // What a statement on a dead connection makes of the others.
   void set_verdict_when_dead(Verdict verdict) { verdict_when_dead_ = verdict; }
@@ -157,8 +157,8 @@ class ScriptedBackend : public Backend {
   absl::Status fail_number_status_;
   absl::Status server_;  // OK: it is up
   int dead_up_to_ = 0;   // connections up to this serial are dead
-  Liveness probe_alive_ = Liveness::kUnknown;
-  Liveness probe_dead_ = Liveness::kUnknown;
+  Liveness probe_alive_ = Liveness::kAlive;
+  Liveness probe_dead_ = Liveness::kAlive;
   std::array<int, kCalls> counts_{};
   int fallible_ = 0;
   std::vector<CallInfo> log_;

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +44,7 @@ struct Plain : profiles::Default {
   static constexpr Duration kPoolRecycle = 0s;
   static constexpr PrePing kPrePing = PrePing::kNever;
   static constexpr Duration kLeakAfter = 0s;
+  static constexpr bool kNestedCheck = false;  // one thread plays many callers
   static constexpr int kStatements = 2;
 };
 
@@ -111,6 +114,11 @@ class Recorder : public Observer {
   std::vector<Seen> seen_;
 };
 
+// Times in messages as seconds.
+inline void PrintTo(TimePoint at, std::ostream* out) {
+  *out << std::chrono::duration<double>(at.time_since_epoch()).count() << " s";
+}
+
 struct Counts {
   int open = 0;
   int idle = 0;
@@ -143,12 +151,9 @@ inline std::string ReportText(const Pool& pool) {
   return std::string(pool.Report(buffer));
 }
 
-// A lease, which has to be had.
+// A lease, which has to be had: without it the test ends.
 inline Lease Must(absl::StatusOr<Lease> result) {
-  if (!result.ok()) {
-    ADD_FAILURE() << "no lease: " << result.status();
-    return {};
-  }
+  if (!result.ok()) throw std::runtime_error("no lease: " + result.status().ToString());
   return *std::move(result);
 }
 
@@ -175,10 +180,7 @@ class Caller {
   }
   // REQUIRES: served.
   Lease Take() {
-    if (!served()) {
-      ADD_FAILURE() << "not served: " << status();
-      return {};
-    }
+    if (!served()) throw std::runtime_error("not served: " + status().ToString());
     return *std::move(*result_);
   }
   void Return() { Take().Return(); }

@@ -252,8 +252,9 @@ TEST_F(WaitingTest, OverflowIsHandedToAWaiterInsteadOfBeingClosed) {
   EXPECT_EQ(backend.count(Call::kClose), 0);
 }
 
-// "Returned beats opening": the oldest waiter takes what comes first.
-TEST_F(WaitingTest, AReturnedConnectionServesTheCallerWhoseOpenIsStillUnderWay) {
+// "Returned beats opening": a connection that comes back goes to the oldest caller whose thread is free
+// to use it, not to one that is still opening its own.
+TEST_F(WaitingTest, AReturnedConnectionIsNotKeptForACallerWhoseThreadIsOpening) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease held = Take(pool);
   Gate server(platform);
@@ -262,15 +263,31 @@ TEST_F(WaitingTest, AReturnedConnectionServesTheCallerWhoseOpenIsStillUnderWay) 
   });
   Caller opening(platform, pool);
   Caller waiting(platform, pool);
-  EXPECT_EQ(pool.stats().busy, 1);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1, .busy = 1, .waiting = 2}));
   held.Return();
   platform.Run();
-  EXPECT_TRUE(waiting.served() || opening.waiting());
+  EXPECT_TRUE(waiting.served());
+  waiting.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1, .busy = 1, .waiting = 1}));
+  Take(pool).Return();
   server.Open();
   platform.Run();
   EXPECT_TRUE(opening.served());
-  EXPECT_TRUE(waiting.served());
   EXPECT_EQ(backend.peak_open(), 2);
+}
+
+TEST_F(WaitingTest, ASlowOpenDoesNotTakeTheConnectionOfAFastOne) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  Gate server(platform);
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call == Call::kOpen && backend.count(Call::kOpen) == 1) server.Pass();
+  });
+  Caller slow(platform, pool);
+  Caller fast(platform, pool);
+  EXPECT_TRUE(fast.served());
+  server.Open();
+  platform.Run();
+  EXPECT_TRUE(slow.served());
 }
 
 // T33: a full pool and a closed one refuse with different codes.

@@ -1,0 +1,132 @@
+// The housekeeper: its loop on a clock turned by hand, and its thread.
+#include "roost/housekeeper.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/pool/pool_test_support.h"
+
+namespace roost {
+namespace {
+
+using HousekeeperTest = PoolTest;
+
+struct Remote : Plain<2> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+  static constexpr Duration kKeepAlive = 60s;
+  static constexpr Duration kBackoffMin = 1s;
+  static constexpr Duration kBackoffMax = 8s;
+};
+
+struct Local : Plain<1, 1> {
+  static constexpr Duration kLinger = 10s;
+};
+
+TEST_F(HousekeeperTest, OpensAsSoonAsACallerNeedsAConnection) {
+  PoolFor<Remote> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  Actor thread(platform, [&] { keeper.Run(); });
+  EXPECT_TRUE(thread.waiting());
+  const TimePoint start = Now();
+  Lease lease = Must(pool.Acquire(kWrite, pool.In(1s)));
+  EXPECT_EQ(Now(), start) << "the pool woke it";
+  lease.Return();
+  keeper.Stop();
+  platform.Run();
+  EXPECT_TRUE(thread.ended());
+}
+
+TEST_F(HousekeeperTest, LooksAfterEachPoolWhenItIsDue) {
+  ScriptedBackend other(&platform);
+  PoolFor<Remote> remote(backend, Options());
+  PoolFor<Local> local(other, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(remote);
+  keeper.Add(local);
+  Actor thread(platform, [&] { keeper.Run(); });
+  Must(remote.Acquire(kWrite, remote.In(1s))).Return();
+  { Lease a = Take(local), b = Take(local); }
+  // A pool does not wake the housekeeper for what comes to rest: it is due a whole period later.
+  for (int i = 0; i < 30; ++i) {
+    platform.Advance(1s);
+    platform.Run();
+  }
+  EXPECT_EQ(other.open_now(), 1) << "the overflow connection has lingered long enough";
+  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  for (int i = 0; i < 60; ++i) {
+    platform.Advance(1s);
+    platform.Run();
+  }
+  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  keeper.Stop();
+  platform.Run();
+}
+
+TEST_F(HousekeeperTest, BringsThePoolBackAfterAnOutageWhileNobodyAsks) {
+  PoolFor<Remote> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  Actor thread(platform, [&] { keeper.Run(); });
+  backend.StopServer(Gone());
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+  for (int i = 0; i < 20; ++i) {
+    platform.Advance(1s);
+    platform.Run();
+  }
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+  const int tries = backend.count(Call::kOpen);
+  EXPECT_GE(tries, 3);
+  EXPECT_LE(tries, 10) << "with growing pauses";
+  backend.StartServer();
+  for (int i = 0; i < 9; ++i) {
+    platform.Advance(1s);
+    platform.Run();
+  }
+  Lease lease = Must(pool.Acquire(kWrite, Deadline::Past()));
+  lease.Return();
+  keeper.Stop();
+  platform.Run();
+}
+
+TEST_F(HousekeeperTest, SleepsWhileNothingIsDue) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  Actor thread(platform, [&] { keeper.Run(); });
+  const int waits = platform.waits();
+  for (int i = 0; i < 100; ++i) {
+    Take(pool).Return();
+    platform.Advance(1h);
+    platform.Run();
+  }
+  EXPECT_EQ(platform.waits(), waits) << "nothing falls due in this pool, ever";
+  keeper.Stop();
+  platform.Run();
+}
+
+TEST_F(HousekeeperTest, ItsThreadServesCallersAndStopsTwice) {
+  ScriptedBackend remote;  // on the real clock
+  PoolFor<Remote> pool(remote);
+  Housekeeper keeper;
+  keeper.Add(pool);
+  keeper.Start();
+  Must(pool.Acquire(kWrite, pool.In(30s))).Return();
+  keeper.Stop();
+  keeper.Stop();
+  EXPECT_EQ(remote.count(Call::kOpen), 1);
+}
+
+TEST_F(HousekeeperTest, APoolMayLiveOnAfterItsHousekeeper) {
+  PoolFor<Remote> pool(backend, Options());
+  {
+    Housekeeper keeper(&platform);
+    keeper.Add(pool);
+  }
+  Caller caller(platform, pool);
+  Tick(pool);
+  platform.Run();
+  EXPECT_TRUE(caller.served());
+}
+
+}  // namespace
+}  // namespace roost

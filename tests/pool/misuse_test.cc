@@ -1,0 +1,82 @@
+// Misuse stops at once, with a sentence.
+#include <gtest/gtest.h>
+
+#include "roost/housekeeper.h"
+#include "tests/pool/pool_test_support.h"
+
+namespace roost {
+namespace {
+
+class MisuseDeathTest : public PoolTest {
+ protected:
+  MisuseDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(MisuseDeathTest, UsingALeaseAfterItsReturn) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  lease.Return();
+  EXPECT_DEATH((void)lease->Untouched(), "roost: a lease was used after it was returned");
+}
+
+TEST_F(MisuseDeathTest, UsingALeaseThatWasMovedFrom) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Lease other = std::move(lease);
+  EXPECT_DEATH((void)*lease, "roost: a lease was used after it was returned or moved from");
+}
+
+TEST_F(MisuseDeathTest, UsingALeaseThatNeverHeldAnything) {
+  Lease lease;
+  EXPECT_DEATH((void)lease->verdict(), "roost: a lease was used");
+}
+
+TEST_F(MisuseDeathTest, DetachingNothing) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  lease.Return();
+  EXPECT_DEATH((void)lease.Detach(), "roost: ");
+}
+
+TEST_F(MisuseDeathTest, DestroyingAPoolWithALeaseOutNamesWhoTookIt) {
+  EXPECT_DEATH(
+      {
+        auto pool = std::make_unique<PoolFor<Plain<1>>>(backend, Options());
+        Lease lease = Take(*pool);
+        pool.reset();
+      },
+      "roost: .*pool_test_support.h:[0-9]+");
+}
+
+TEST_F(MisuseDeathTest, ABackendThatNeedsMoreMemoryThanASlotHas) {
+  backend.set_extra_bytes(4096);
+  EXPECT_DEATH({ PoolFor<Plain<1>> pool(backend, Options()); },
+               "roost: the backend needs more memory for a connection than a slot has");
+}
+
+TEST_F(MisuseDeathTest, FillingMoreThanIsKept) {
+  PoolFor<Plain<2, 1>> pool(backend, Options());
+  EXPECT_DEATH((void)pool.Fill(3, pool.In(1s)),
+               "roost: Pool::Fill: more connections than pool_size");
+}
+
+TEST_F(MisuseDeathTest, AHousekeeperOfTooManyPools) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  for (int i = 0; i < Housekeeper::kMaxPools; ++i) keeper.Add(pool);
+  EXPECT_DEATH(keeper.Add(pool), "roost: Housekeeper: more pools than kMaxPools");
+}
+
+TEST_F(MisuseDeathTest, AddingAPoolToAHousekeeperThatRuns) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  EXPECT_DEATH(
+      {
+        Housekeeper keeper;
+        keeper.Start();
+        keeper.Add(pool);
+      },
+      "roost: Housekeeper::Add was called after Start");
+}
+
+}  // namespace
+}  // namespace roost

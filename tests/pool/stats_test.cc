@@ -1,0 +1,228 @@
+// Stats, histograms, the texts for people.
+#include <gtest/gtest.h>
+
+#include "tests/pool/pool_test_support.h"
+
+namespace roost {
+namespace {
+
+using StatsTest = PoolTest;
+
+// T105
+TEST_F(StatsTest, TellsApartWhatIsOpeningLentAndIdle) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  Lease held = Take(pool);
+  Gate server(platform);
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call == Call::kOpen) server.Pass();
+  });
+  Caller opening(platform, pool);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1, .busy = 1, .waiting = 1}));
+  server.Open();
+  platform.Run();
+  opening.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
+}
+
+TEST_F(StatsTest, StartsWithItsShapeAndZeros) {
+  PoolFor<Plain<2, 1>> pool(backend, Options());
+  const Stats stats = pool.stats();
+  EXPECT_EQ(stats.pool_size, 2);
+  EXPECT_EQ(stats.max_overflow, 1);
+  EXPECT_EQ(stats.capacity, 3);
+  EXPECT_EQ(stats.checkouts + stats.opens + stats.timeouts + stats.wait.total(), 0u);
+  EXPECT_FALSE(stats.away || stats.paused || stats.closed);
+}
+
+TEST_F(StatsTest, CountsEveryKindOfRefusalByItself) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  (void)pool.Acquire(kWrite, pool.In(1ms));
+  CancelToken token;
+  pool.Cancel(token);
+  (void)pool.Acquire({.deadline = pool.In(1s), .cancel = &token});
+  held.Return();
+  (void)pool.Close(pool.In(1s));
+  (void)pool.Acquire();
+  const Stats stats = pool.stats();
+  EXPECT_EQ(stats.checkouts, 1u);
+  EXPECT_EQ(stats.timeouts, 1u);
+  EXPECT_EQ(stats.cancelled, 1u);
+  EXPECT_EQ(stats.refused_closed, 1u);
+  EXPECT_TRUE(stats.closed);
+}
+
+TEST_F(StatsTest, EveryCloseIsCountedUnderItsReason) {
+  PoolFor<Plain<1, 1>> pool(backend, Options());
+  { Lease a = Take(pool), b = Take(pool); }
+  pool.InvalidateAll();
+  Take(pool).Discard();
+  Lease broken = Take(pool);
+  Scripted(broken).MakeBroken();
+  broken.Return();
+  uint64_t closes = 0;
+  for (const uint64_t count : pool.stats().closes) closes += count;
+  EXPECT_EQ(closes, static_cast<uint64_t>(backend.count(Call::kClose)));
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kOverflow), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kInvalidated), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kDiscarded), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), 1u);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kNone), 0u);
+}
+
+TEST_F(StatsTest, TheWaitHistogramHoldsEveryLeaseAndTheHoldHistogramEveryReturn) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  platform.WhileWaiting([&] {
+    platform.Advance(5ms);
+    held.Return();
+  });
+  Lease next = Take(pool);
+  EXPECT_EQ(pool.stats().wait.total(), 2u);
+  EXPECT_EQ(pool.stats().wait.max(), 5ms);
+  EXPECT_EQ(pool.stats().wait.count(Histogram::BucketOf(5ms)), 1u);
+  EXPECT_EQ(pool.stats().hold.total(), 1u);
+  EXPECT_EQ(pool.stats().hold.sum(), 5ms);
+  platform.Advance(2s);
+  EXPECT_EQ(pool.stats().longest_hold, 2s);
+  next.Return();
+  EXPECT_EQ(pool.stats().longest_hold, 0s);
+  EXPECT_EQ(pool.stats().hold.max(), 2s);
+}
+
+struct NoHoldTimes : Plain<1> {
+  static constexpr bool kHoldTimes = false;
+};
+
+TEST_F(StatsTest, HoldTimesCanBeSwitchedOff) {
+  PoolFor<NoHoldTimes> pool(backend, Options());
+  Take(pool).Return();
+  EXPECT_EQ(pool.stats().hold.total(), 0u);
+  EXPECT_EQ(pool.stats().checkouts, 1u);
+}
+
+// ---- Histogram ----
+
+TEST(HistogramTest, BucketsDoubleFromOneMicrosecond) {
+  EXPECT_EQ(Histogram::BucketOf(-1s), 0);
+  EXPECT_EQ(Histogram::BucketOf(999ns), 0);
+  EXPECT_EQ(Histogram::BucketOf(1us), 1);
+  EXPECT_EQ(Histogram::BucketOf(1999ns), 1);
+  EXPECT_EQ(Histogram::BucketOf(2us), 2);
+  EXPECT_EQ(Histogram::BucketOf(1h), Histogram::kBuckets - 1);
+  for (int i = 0; i < Histogram::kBuckets - 1; ++i) {
+    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i) - 1ns), i);
+    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i)), i + 1);
+  }
+}
+
+TEST(HistogramTest, PercentileIsTheBoundBelowWhichTheShareLies) {
+  Histogram histogram;
+  EXPECT_EQ(histogram.Percentile(0.5), 0ns);
+  for (int i = 0; i < 99; ++i) histogram.Add(3us);
+  histogram.Add(100ms);
+  EXPECT_EQ(histogram.Percentile(0.5), 4us);
+  EXPECT_EQ(histogram.Percentile(0.99), 4us);
+  EXPECT_EQ(histogram.Percentile(1.0), 100ms) << "not above the longest one seen";
+  EXPECT_EQ(histogram.total(), 100u);
+  EXPECT_EQ(histogram.sum(), 99 * 3us + 100ms);
+}
+
+TEST(HistogramTest, PercentileOfASingleSpanIsThatSpan) {
+  Histogram histogram;
+  histogram.Add(1h);
+  EXPECT_EQ(histogram.Percentile(0.0), 1h);
+  EXPECT_EQ(histogram.Percentile(1.0), 1h);
+}
+
+// ---- Texts ----
+
+TEST_F(StatsTest, TheStatusTextIsSqlAlchemysAndIsCutToFit) {
+  PoolFor<Plain<2, 1>> pool(backend, Options());
+  EXPECT_EQ(StatusText(pool),
+            "Pool size: 2  Connections in pool: 0 Current Overflow: -2 "
+            "Current Checked out connections: 0");
+  std::array<char, 12> small;
+  EXPECT_EQ(WriteSqlAlchemyStatus(pool.stats(), small).substr(0, 10), "Pool size:");
+  EXPECT_EQ(WriteSqlAlchemyStatus(pool.stats(), {}), "");
+}
+
+TEST_F(StatsTest, TheReportTellsWhoHoldsWhoWaitsAndWhatWentWrong) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  backend.FailNext(Call::kOpen, Gone());
+  (void)pool.Acquire(kWrite, pool.In(1s));
+  const int line = __LINE__ + 1;
+  Lease held = Must(pool.Acquire(kWrite, pool.In(1s)));
+  platform.Advance(1200ms);
+  Caller waiter(platform, pool, pool.In(1s));
+  const std::string report = ReportText(pool);
+  EXPECT_THAT(report, HasSubstr("main"));
+  EXPECT_THAT(report, HasSubstr("stats_test.cc:" + std::to_string(line)));
+  EXPECT_THAT(report, HasSubstr("1.2 s"));
+  EXPECT_THAT(report, HasSubstr("connection refused"));
+  EXPECT_THAT(report, HasSubstr("wait"));
+  held.Return();
+  platform.Run();
+}
+
+TEST_F(StatsTest, AReportIsCutToFit) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  const std::string whole = ReportText(pool);
+  for (size_t size = 0; size < whole.size(); ++size) {
+    std::vector<char> room(size + 1, '#');
+    const std::string_view text = pool.Report(std::span(room).first(size));
+    EXPECT_LE(text.size(), size);
+    EXPECT_EQ(room[size], '#') << "nothing is written behind the buffer";
+  }
+}
+
+TEST_F(StatsTest, ExplainGivesTheGuidesSentenceWithTheTimeOutAskedForAndTheHolders) {
+  PoolFor<Plain<2, 1>> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool);
+  const int line = __LINE__ + 1;
+  Lease c = Must(pool.Acquire(kWrite, pool.In(9s)));
+  platform.Advance(1150ms);
+  const absl::Status refusal = pool.Acquire(kWrite, pool.In(50ms)).status();
+  std::array<char, 1024> buffer;
+  const std::string text(pool.Explain(refusal, 50ms, buffer));
+  EXPECT_THAT(text,
+              ::testing::StartsWith("QueuePool limit of size 2 overflow 1 reached, connection "
+                                    "timed out, timeout 0.05"));
+  EXPECT_THAT(text, HasSubstr("stats_test.cc:" + std::to_string(line) + " for 1.2 s"));
+  EXPECT_EQ(text.find('\n'), std::string::npos);
+}
+
+TEST_F(StatsTest, ExplainOfAnotherRefusalGivesItsOwnMessage) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  backend.FailNext(Call::kOpen, Gone());
+  const absl::Status refusal = pool.Acquire(kWrite, pool.In(1s)).status();
+  std::array<char, 1024> buffer;
+  EXPECT_THAT(std::string(pool.Explain(refusal, 1s, buffer)), HasSubstr("connection refused"));
+}
+
+TEST_F(StatsTest, ExplainIsCutToFit) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  const absl::Status refusal = pool.Acquire(kWrite, pool.In(1ms)).status();
+  std::array<char, 20> buffer;
+  EXPECT_EQ(pool.Explain(refusal, 1ms, buffer).substr(0, 15), "QueuePool limit");
+  EXPECT_EQ(pool.Explain(refusal, 1ms, {}), "");
+}
+
+TEST_F(StatsTest, TheReportKnowsPausedClosedAndAway) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  pool.Pause();
+  EXPECT_THAT(ReportText(pool), HasSubstr("paused"));
+  EXPECT_TRUE(pool.stats().paused);
+  pool.Resume();
+  EXPECT_THAT(ReportText(pool), Not(HasSubstr("paused")));
+  backend.StopServer(Gone());
+  (void)pool.Acquire();
+  (void)pool.Acquire();
+  EXPECT_THAT(ReportText(pool), HasSubstr("away"));
+  ASSERT_TRUE(pool.Close(pool.In(1s)).ok());
+  EXPECT_THAT(ReportText(pool), HasSubstr("closed"));
+}
+
+}  // namespace
+}  // namespace roost
