@@ -13,6 +13,14 @@ size_t Index(SlotState state) { return static_cast<size_t>(state); }
 
 TimePoint Later(TimePoint moment, Duration span) { return Deadline::After(moment, span).time(); }
 
+// The oldest caller in line whose thread is free to go on with a connection. One whose thread opens or
+// pings is not: what it was given would lie idle until that ends.
+Waiter* NextToServe(const Line& line) {
+  Waiter* waiter = line.front();
+  while (waiter != nullptr && waiter->driving) waiter = waiter->next;
+  return waiter;
+}
+
 }  // namespace
 
 std::string_view Name(SlotState state) {
@@ -197,7 +205,8 @@ Work LaneCore::WorkFor(Waiter& waiter, TimePoint now) {
 
 // Grants idle connections to the front of the line, until one has to be closed or pinged first.
 Work LaneCore::TakeIdle(Waiter& asker, TimePoint now) {
-  while (idle_top_ != kNoSlot && line_.front() != nullptr) {
+  Waiter* next = nullptr;
+  while (idle_top_ != kNoSlot && (next = NextToServe(line_)) != nullptr) {
     const uint8_t slot = idle_top_;
     const CloseReason stale = WhyStale(slots_[slot], now);
     if (stale != CloseReason::kNone) return CloseIdle(slot, stale);
@@ -206,9 +215,9 @@ Work LaneCore::TakeIdle(Waiter& asker, TimePoint now) {
       RemoveIdle(slot);
       return Begin(Act::kPing, slot, SlotState::kPinging);
     }
-    line_.front()->probe = NeedsProbe(slots_[slot], now);
+    next->probe = NeedsProbe(slots_[slot], now);
     RemoveIdle(slot);
-    Grant(*line_.front(), slot, now, /*handed_off=*/false);
+    Grant(*next, slot, now, /*handed_off=*/false);
   }
   return {};
 }
@@ -420,9 +429,10 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   if (stale != CloseReason::kNone) {
     return Begin(Act::kClose, slot, SlotState::kClosing, stale);
   }
-  if (line_.front() == nullptr || paused_) return Rest(slot, now);
+  Waiter* const next = NextToServe(line_);
+  if (next == nullptr || paused_) return Rest(slot, now);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
-  Grant(*line_.front(), slot, now, handed_off);
+  Grant(*next, slot, now, handed_off);
   return {};
 }
 
@@ -499,13 +509,14 @@ void LaneCore::EvictAll(CloseReason reason) {
 void LaneCore::Resume(TimePoint now) {
   paused_ = false;
   // Everybody in line that can be served at once is; the rest looks again.
-  while (line_.front() != nullptr && idle_top_ != kNoSlot) {
+  Waiter* next = nullptr;
+  while (idle_top_ != kNoSlot && (next = NextToServe(line_)) != nullptr) {
     const Slot& top = slots_[idle_top_];
     if (WhyStale(top, now) != CloseReason::kNone || NeedsPing(top, now)) break;
     const uint8_t slot = idle_top_;
-    line_.front()->probe = NeedsProbe(top, now);
+    next->probe = NeedsProbe(top, now);
     RemoveIdle(slot);
-    Grant(*line_.front(), slot, now, /*handed_off=*/false);
+    Grant(*next, slot, now, /*handed_off=*/false);
   }
   Prod(now);
 }
