@@ -145,6 +145,7 @@ class PoolState {
   void GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
   Holding HoldingOf(int slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountReturn(int slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static void Abandon(SlotConnection& slot);
   void EmitInvalidate(int slot, CloseReason reason, TimePoint now);
   void EmitCheckin(int slot, TimePoint now, const Holding& holding);
 

@@ -8,10 +8,7 @@ void PoolState::Return(Lease& lease, bool discard) {
   const int slot = lease.slot_;
   Connection& connection = *lease.connection_;
   Reset(lease);
-  if (Forked()) {
-    connection.Abandon();
-    return;
-  }
+  if (Forked()) return Abandon(At(slot));
   const TimePoint now = platform_.Now();
   const size_t lane = LaneOf(slot);
   if (discard) {
@@ -106,7 +103,7 @@ NativeHandle PoolState::Detach(Lease& lease) {
   Connection* const connection = lease.connection_;
   Reset(lease);
   if (Forked()) {
-    connection->Abandon();
+    Abandon(At(slot));
     return {};
   }
   const NativeHandle handle = connection->Detach();
@@ -126,6 +123,14 @@ NativeHandle PoolState::Detach(Lease& lease) {
   }
   Deliver(wakes);
   return handle;
+}
+
+// In the child of a fork: forgets the connection, which is still the parent's.
+void PoolState::Abandon(SlotConnection& slot) {
+  if (slot.connection == nullptr) return;
+  slot.connection->Abandon();
+  slot.connection->~Connection();
+  slot.connection = nullptr;
 }
 
 void PoolState::Untie(const Lease& lease) {
