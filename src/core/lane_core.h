@@ -74,8 +74,10 @@ class LaneCore {
   // `slots` has kept + overflow entries and outlives the lane.
   LaneCore() = default;
   void Init(const LaneSettings& settings, std::span<Slot> slots);
-  LaneCore(const LaneCore&) = delete;
-  LaneCore& operator=(const LaneCore&) = delete;
+  // Copied only by tests that save a whole world and put it back in the same place: the line and the
+  // slots are pointed to.
+  LaneCore(const LaneCore&) = default;
+  LaneCore& operator=(const LaneCore&) = default;
 
   // ---- The happy path: the seam behind which a lock-free lane may stand ----
 

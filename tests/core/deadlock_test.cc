@@ -1,0 +1,95 @@
+// CouldOnlyDeadlock: true when a wait cannot end, and only then.
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "core/lane_core.h"
+
+namespace roost::core {
+namespace {
+
+constexpr TimePoint kNow{std::chrono::seconds(100)};
+
+// A lane whose slots are all open and at rest.
+struct Lane {
+  explicit Lane(int kept) {
+    core.Init(LaneSettings{.kept = kept, .max_waiters = 8},
+              std::span(slots.data(), static_cast<size_t>(kept)));
+    for (int i = 0; i < kept; ++i) {
+      const Work work = core.NextFill(i + 1, kNow);
+      core.Done(work, {.ok = true, .began = kNow}, nullptr, kNow);
+    }
+  }
+  void Hold(uint64_t thread) {
+    uint8_t slot = 0;
+    bool probe = false;
+    ASSERT_TRUE(core.TryLend(kNow, thread, {}, slot, probe));
+  }
+  void Wait(uint64_t thread) {
+    Waiter& waiter = waiters[static_cast<size_t>(waiting++)];
+    waiter.thread = thread;
+    core.Join(waiter);
+  }
+  std::array<Slot, 4> slots{};
+  std::array<Waiter, 4> waiters{};
+  int waiting = 0;
+  LaneCore core;
+};
+
+bool Stuck(const Lane& lane, uint64_t thread) {
+  const std::array<const LaneCore*, 1> lanes{&lane.core};
+  return CouldOnlyDeadlock(lanes, 0, thread);
+}
+
+bool Stuck(const Lane& a, const Lane& b, size_t wants, uint64_t thread) {
+  const std::array<const LaneCore*, 2> lanes{&a.core, &b.core};
+  return CouldOnlyDeadlock(lanes, wants, thread);
+}
+
+TEST(CouldOnlyDeadlock, WhenTheCallerHoldsEverything) {
+  Lane lane(1);
+  lane.Hold(7);
+  EXPECT_TRUE(Stuck(lane, 7));
+}
+
+TEST(CouldOnlyDeadlock, NotForACallerThatHoldsNothing) {
+  Lane lane(1);
+  lane.Hold(7);
+  EXPECT_FALSE(Stuck(lane, 8));
+}
+
+TEST(CouldOnlyDeadlock, NotWhileAnotherHolderMoves) {
+  Lane lane(2);
+  lane.Hold(7);
+  lane.Hold(8);
+  EXPECT_FALSE(Stuck(lane, 7));
+  lane.Wait(8);
+  EXPECT_TRUE(Stuck(lane, 7)) << "the other holder waits as well";
+}
+
+TEST(CouldOnlyDeadlock, NotWhileASlotIsFree) {
+  Lane lane(2);
+  lane.Hold(7);
+  EXPECT_FALSE(Stuck(lane, 7));
+}
+
+TEST(CouldOnlyDeadlock, AcrossLanes) {
+  Lane writers(1);
+  Lane readers(1);
+  writers.Hold(7);
+  readers.Hold(8);
+  EXPECT_FALSE(Stuck(writers, readers, 1, 7)) << "the reader can return";
+  writers.Wait(8);
+  EXPECT_TRUE(Stuck(writers, readers, 1, 7)) << "each holds what the other wants";
+}
+
+TEST(CouldOnlyDeadlock, NotForALeaseNobodyStandsFor) {
+  Lane lane(2);
+  lane.Hold(7);
+  lane.Hold(0);
+  EXPECT_FALSE(Stuck(lane, 7));
+}
+
+}  // namespace
+}  // namespace roost::core

@@ -1,0 +1,161 @@
+// Visits every reachable state of a lane, checking the invariants in each. This test is the proof that the
+// state table in src/README.md is complete: every event is tried in every state.
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "tests/core/world.h"
+
+namespace roost::core {
+namespace {
+
+using std::chrono::hours;
+
+LaneSettings Settings(int kept, int overflow) {
+  return LaneSettings{.kept = kept,
+                      .overflow = overflow,
+                      .max_waiters = 4,
+                      .pre_ping = PrePing::kAfterIdle,
+                      .open_by = OpenBy::kCaller,
+                      .when_away = WhenAway::kRefuse,
+                      .pool_recycle = hours(100),
+                      .ping_after = hours(10),
+                      .keep_alive = hours(20),
+                      .idle_limit = Duration::zero(),
+                      .linger = hours(1),
+                      .backoff_min = Duration(1),
+                      .backoff_max = Duration(1)};
+}
+
+constexpr uint32_t Without(std::initializer_list<What> whats) {
+  uint32_t bits = 0;
+  for (const What what : whats) bits |= 1u << static_cast<int>(what);
+  return bits;
+}
+
+struct Visit {
+  size_t states = 0;
+  size_t steps = 0;
+  std::string wrong;  // empty: nothing
+};
+
+// Breadth first, so that the story of a fault is the shortest there is.
+Visit VisitAll(const WorldSettings& settings) {
+  struct Seen {
+    size_t from;
+    Step by;
+  };
+  Visit visit;
+  auto world = std::make_unique<World>(settings);
+  std::unordered_map<std::string, size_t> known;
+  std::vector<Seen> story;
+  std::deque<std::pair<size_t, World>> frontier;
+  const auto tell = [&](size_t state, const char* what) {
+    std::vector<Step> steps;
+    for (size_t i = state; i != 0; i = story[i].from) steps.push_back(story[i].by);
+    visit.wrong = what;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+      visit.wrong += std::string("\n  ") + Name(step->what) + " " + std::to_string(step->index);
+    }
+    visit.wrong += "\n  state: " + world->Key();
+  };
+  known.emplace(world->Key(), 0);
+  story.push_back({0, {}});
+  frontier.emplace_back(0, *world);
+  while (!frontier.empty()) {
+    const size_t from = frontier.front().first;
+    const World saved = frontier.front().second;
+    frontier.pop_front();
+    for (const Step& step : saved.Possible()) {
+      *world = saved;
+      world->Take(step);
+      ++visit.steps;
+      const auto [entry, fresh] = known.emplace(world->Key(), story.size());
+      if (!fresh) continue;
+      story.push_back({from, step});
+      if (const char* wrong = world->Wrong()) {
+        tell(entry->second, wrong);
+        visit.states = known.size();
+        return visit;
+      }
+      frontier.emplace_back(entry->second, *world);
+    }
+  }
+  visit.states = known.size();
+  return visit;
+}
+
+void ExpectAllRight(const char* name, const WorldSettings& settings) {
+  const Visit visit = VisitAll(settings);
+  std::printf("%-44s %8zu states, %9zu steps\n", name, visit.states, visit.steps);
+  EXPECT_EQ(visit.wrong, "") << name;
+  EXPECT_GT(visit.states, 100u) << "the visit ended too early to mean anything";
+}
+
+TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
+  ExpectAllRight("1+1, 2 waiters, every event", {.lane = Settings(1, 1), .waiters = 2});
+}
+
+// What only changes the facts about one connection is left out of the larger visits: the visit above has
+// tried it, and each such fact doubles the states.
+constexpr uint32_t kFactsOfOne = Without(
+    {What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
+     What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill});
+
+LaneSettings Plain(int kept, int overflow) {
+  LaneSettings lane = Settings(kept, overflow);
+  lane.max_waiters = 8;
+  lane.pre_ping = PrePing::kNever;
+  lane.linger = Duration::zero();
+  return lane;
+}
+
+TEST(LaneCoreExhaustive, TwoAndOneWithFourWaiters) {
+  ExpectAllRight("2+1, 4 waiters, all but facts of one",
+                 {.lane = Plain(2, 1), .waiters = 4, .without = kFactsOfOne});
+}
+
+TEST(LaneCoreExhaustive, FourAndTwoWithEviction) {
+  ExpectAllRight(
+      "4+2, 3 waiters, evict, fail, detach, close",
+      {.lane = Plain(4, 2),
+       .waiters = 3,
+       .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty})});
+}
+
+TEST(LaneCoreExhaustive, FourAndTwoWithFourWaiters) {
+  ExpectAllRight("4+2, 4 waiters, fail, break, detach, close",
+                 {.lane = Plain(4, 2),
+                  .waiters = 4,
+                  .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty,
+                                                    What::kEvictAll, What::kCloseEvicted})});
+}
+
+TEST(LaneCoreExhaustive, WaitingWhileTheDatabaseIsAway) {
+  LaneSettings lane = Plain(2, 1);
+  lane.when_away = WhenAway::kWait;
+  ExpectAllRight("2+1, 3 waiters, wait while away",
+                 {.lane = lane, .waiters = 3, .without = kFactsOfOne | Without({What::kPause})});
+}
+
+TEST(LaneCoreExhaustive, OpenedByTheHousekeeper) {
+  LaneSettings lane = Settings(1, 1);
+  lane.open_by = OpenBy::kHousekeeper;
+  ExpectAllRight("1+1, 2 waiters, opened by the housekeeper",
+                 {.lane = lane, .waiters = 2, .without = Without({What::kPause, What::kCancel})});
+  lane = Plain(2, 1);
+  lane.open_by = OpenBy::kHousekeeper;
+  lane.when_away = WhenAway::kWait;
+  ExpectAllRight("2+1, 3 waiters, the same, waiting while away",
+                 {.lane = lane,
+                  .waiters = 3,
+                  .without = (kFactsOfOne & ~Without({What::kChore})) | Without({What::kPause})});
+}
+
+}  // namespace
+}  // namespace roost::core

@@ -1,0 +1,314 @@
+#include "tests/core/world.h"
+
+#include <algorithm>
+
+#include "roost/internal/check.h"
+
+namespace roost::core {
+
+const char* Name(What what) {
+  constexpr const char* kNames[kWhats] = {
+      "arrive",       "arrive late",   "look",           "time out",     "done ok",
+      "done failed",  "done for good", "done cut short", "return clean", "return for upkeep",
+      "return dirty", "return broken", "detach",         "grow old",     "rest long",
+      "linger end",   "chore",         "fill",           "retry time",   "suspect",
+      "evict older",  "evict all",     "close evicted",  "pause",        "resume",
+      "cancel",       "close"};
+  return kNames[static_cast<int>(what)];
+}
+
+World::World(const WorldSettings& settings) : settings_(settings) {
+  core_.Init(settings.lane, std::span(slots_.data(), static_cast<size_t>(settings.lane.kept +
+                                                                         settings.lane.overflow)));
+}
+
+int World::FreeCaller() const {
+  for (int i = 0; i < settings_.waiters; ++i) {
+    if (callers_[static_cast<size_t>(i)].where == Where::kAbsent) return i;
+  }
+  return -1;
+}
+
+std::vector<Step> World::Possible() const {
+  std::vector<Step> steps;
+  const auto add = [&](What what, size_t index = 0) {
+    if (Happens(what)) steps.push_back({what, static_cast<uint8_t>(index)});
+  };
+  if (FreeCaller() >= 0) {
+    add(What::kArrive);
+    add(What::kArriveLate);
+  }
+  for (size_t i = 0; i < callers_.size(); ++i) {
+    const Caller& caller = callers_[i];
+    if (caller.where != Where::kInLine || caller.node.driving) continue;
+    add(What::kLook, i);  // also for no reason: a wait may end early
+    add(What::kTimeOut, i);
+  }
+  for (size_t i = 0; i < callers_.size(); ++i) {
+    if (callers_[i].where == Where::kInLine) add(What::kCancel, i);
+  }
+  const auto count = core_.slots().size();
+  for (size_t i = 0; i < count; ++i) {
+    const Slot& s = slots_[i];
+    if (jobs_[i].work) {
+      add(What::kDoneOk, i);
+      if (jobs_[i].work.act != Act::kClose) add(What::kDoneFailed, i);
+      if (jobs_[i].work.act == Act::kOpen) add(What::kDoneForGood, i);
+      if (jobs_[i].work.act == Act::kPing) add(What::kDoneCut, i);
+    }
+    if (s.state == SlotState::kLeased) {
+      for (const What what : {What::kReturnClean, What::kReturnUpkeep, What::kReturnDirty,
+                              What::kReturnBroken, What::kDetach}) {
+        add(what, i);
+      }
+    }
+    const bool rests = s.state == SlotState::kIdle;
+    if ((rests || s.state == SlotState::kLeased) && s.expires >= now_) add(What::kGrowOld, i);
+    if (rests && s.tended > TimePoint::min()) add(What::kRestLong, i);
+    if (rests && s.lingers && s.linger_until > now_) add(What::kLingerEnd, i);
+  }
+  add(What::kChore);
+  add(What::kFill);
+  if (core_.retry_at() > now_) add(What::kRetryTime);
+  if (core_.open() > 0) {
+    add(What::kSuspect);
+    add(What::kEvictOlder);
+    add(What::kEvictAll);
+    add(What::kCloseEvicted);
+  }
+  add(core_.paused() ? What::kResume : What::kPause);
+  if (!core_.closed()) add(What::kClose);
+  return steps;
+}
+
+void World::Take(const Step& step) {
+  const uint8_t i = step.index;
+  const WorkResult ok{.ok = true, .began = now_};
+  switch (step.what) {
+    case What::kArrive:
+    case What::kArriveLate:
+      Arrive(step.what == What::kArriveLate);
+      break;
+    case What::kLook:
+      core_.Woke(callers_[i].node);
+      Look(i);
+      break;
+    case What::kTimeOut: {
+      Waiter& node = callers_[i].node;
+      const Work work = core_.WorkFor(node, now_);
+      Start(work, i);
+      node.may_ping = false;
+      if (!work) SleepOrLeave(i);
+      break;
+    }
+    case What::kDoneOk:
+      Finish(i, ok);
+      break;
+    case What::kDoneFailed:
+      Finish(i, {.ok = false, .began = now_});
+      break;
+    case What::kDoneForGood:
+      Finish(i, {.ok = false, .permanent = true, .began = now_});
+      break;
+    case What::kDoneCut:
+      Finish(i, {.ok = false, .cut_short = true, .began = now_});
+      break;
+    case What::kReturnClean:
+      if (!core_.TryRest(i, now_)) Return(i, ReturnAs::kClean);
+      break;
+    case What::kReturnUpkeep:
+      Return(i, ReturnAs::kWantsUpkeep);
+      break;
+    case What::kReturnDirty:
+      Return(i, ReturnAs::kDirty);
+      break;
+    case What::kReturnBroken:
+      Return(i, ReturnAs::kBroken);
+      break;
+    case What::kDetach:
+      core_.Detach(i, now_);
+      break;
+    case What::kGrowOld:
+      slots_[i].expires = now_ - Duration(1);
+      break;
+    case What::kRestLong:
+      slots_[i].tended = TimePoint::min();
+      break;
+    case What::kLingerEnd:
+      slots_[i].linger_until = now_;
+      break;
+    case What::kChore:
+      Start(core_.NextChore(now_), -1);
+      break;
+    case What::kFill:
+      Start(core_.NextFill(settings_.lane.kept, now_), -1);
+      break;
+    case What::kRetryTime:
+      now_ = core_.retry_at();
+      break;
+    case What::kSuspect:
+      core_.SuspectOlder(now_);
+      break;
+    case What::kEvictOlder:
+      core_.EvictOlder(now_, CloseReason::kSuspect);
+      break;
+    case What::kEvictAll:
+      core_.EvictAll(CloseReason::kInvalidated);
+      break;
+    case What::kCloseEvicted:
+      Start(core_.NextEvicted(), -1);
+      break;
+    case What::kPause:
+      core_.Pause();
+      break;
+    case What::kResume:
+      core_.Resume(now_);
+      break;
+    case What::kCancel:
+      core_.Cancel(callers_[i].node.cancel, now_);
+      break;
+    case What::kClose:
+      core_.Close(now_);
+      break;
+  }
+  Settle();
+}
+
+void World::Arrive(bool late) {
+  uint8_t slot = 0;
+  bool probe = false;
+  if (core_.TryLend(now_, 1, {}, slot, probe)) return;
+  if (core_.Admit(now_) != Refusal::kNone) return;
+  const int i = FreeCaller();
+  Caller& caller = callers_[static_cast<size_t>(i)];
+  caller.node = Waiter{};
+  caller.node.cancel = &caller;
+  caller.node.may_ping = !late;
+  caller.where = Where::kInLine;
+  core_.Join(caller.node);
+  const Work work = core_.WorkFor(caller.node, now_);
+  Start(work, i);
+  if (!work) SleepOrLeave(i);
+}
+
+void World::Look(int i) {
+  const Work work = core_.WorkFor(callers_[static_cast<size_t>(i)].node, now_);
+  Start(work, i);
+  if (!work) SleepOrLeave(i);
+}
+
+// A caller without work: one whose deadline has passed does not sleep.
+void World::SleepOrLeave(int i) {
+  Caller& caller = callers_[static_cast<size_t>(i)];
+  if (caller.node.outcome != Outcome::kWaiting) return;
+  if (caller.node.may_ping) {
+    core_.Sleep(caller.node, TimePoint::max());
+    return;
+  }
+  Settle();
+  core_.Leave(caller.node, now_);
+  caller.where = Where::kAbsent;
+}
+
+// Delivers the core's notices, as the pool does before it frees the lock. A decided caller that is not at
+// work is gone.
+void World::Settle() {
+  while (core_.NextNotice() != nullptr) {
+  }
+  for (Caller& caller : callers_) {
+    if (caller.where == Where::kAbsent) continue;
+    if (caller.node.outcome == Outcome::kWaiting) continue;
+    caller.where = caller.node.driving ? Where::kDecided : Where::kAbsent;
+  }
+}
+
+void World::Start(const Work& work, int driver) {
+  if (work) jobs_[work.slot] = {work, driver};
+}
+
+void World::Finish(int slot, const WorkResult& result) {
+  const Job job = jobs_[static_cast<size_t>(slot)];
+  jobs_[static_cast<size_t>(slot)] = {};
+  Waiter* const driver = job.driver < 0 ? nullptr : &callers_[static_cast<size_t>(job.driver)].node;
+  const Work next = core_.Done(job.work, result, driver, now_);
+  Start(next, job.driver);
+}
+
+void World::Return(uint8_t slot, ReturnAs as) {
+  Start(core_.Return(slot, as, CloseReason::kBroken, now_), -1);
+}
+
+std::string World::SlotKey(uint8_t slot) const {
+  const Slot& s = slots_[slot];
+  const Job& job = jobs_[slot];
+  std::string key(1, static_cast<char>('a' + static_cast<int>(s.state)));
+  const bool exists = s.state != SlotState::kEmpty && s.state != SlotState::kBackingOff;
+  if (!exists) return key;
+  key += s.evict != CloseReason::kNone ? 'E' : '-';
+  key += s.suspect ? 'S' : '-';
+  // Freshness matters only where it saves a ping.
+  key += s.fresh && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
+  key += s.lingers ? (s.linger_until <= now_ ? 'L' : 'l') : '-';
+  key += s.expires < now_ ? 'O' : '-';
+  key += s.tended == TimePoint::min() ? 'R' : '-';
+  key += static_cast<char>('0' + static_cast<int>(job.work.act));
+  if (job.driver < 0) {
+    key += '.';
+  } else if (callers_[static_cast<size_t>(job.driver)].where == Where::kDecided) {
+    key += '!';
+  } else {
+    int place = 0;
+    for (const Waiter* w = core_.line().front();
+         w != &callers_[static_cast<size_t>(job.driver)].node; w = w->next) {
+      ++place;
+    }
+    key += static_cast<char>('A' + place);
+  }
+  return key;
+}
+
+std::string World::Key() const {
+  std::vector<std::string> parts;
+  const auto count = static_cast<uint8_t>(core_.slots().size());
+  uint8_t top = kNoSlot;
+  for (uint8_t i = 0; i < count; ++i) {
+    if (slots_[i].state != SlotState::kIdle) parts.push_back(SlotKey(i));
+    if (slots_[i].state == SlotState::kIdle && slots_[i].idle_above == kNoSlot) top = i;
+  }
+  std::sort(parts.begin(), parts.end());
+  std::string key;
+  for (const std::string& part : parts) key += part + ' ';
+  for (; top != kNoSlot; top = slots_[top].idle_below) key += SlotKey(top) + '>';
+  key += '|';
+  const bool retry = core_.retry_at() > now_;
+  for (const Waiter* w = core_.line().front(); w != nullptr; w = w->next) {
+    key += w->driving ? 'd' : w->awake ? 'w' : retry && w->wakes_at <= core_.retry_at() ? 't' : 's';
+    if (!w->may_ping) key += '\'';
+  }
+  key += core_.closed() ? 'C' : '-';
+  key += core_.paused() ? 'P' : '-';
+  key += core_.away() ? 'A' : '-';
+  key += retry ? 'R' : '-';
+  key += static_cast<char>('0' + std::min(core_.failures(), 2));
+  return key;
+}
+
+const char* World::Wrong() const {
+  if (const char* broken = core_.CheckInvariants()) return broken;
+  if (core_.line().front() == nullptr || core_.paused()) return nullptr;
+  if (core_.closed()) return "somebody waits in a closed lane";
+  // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter that
+  // is awake or will wake for the retry, or the housekeeper that was told when to come.
+  for (size_t i = 0; i < core_.slots().size(); ++i) {
+    if (jobs_[i].work || slots_[i].state == SlotState::kLeased) return nullptr;
+  }
+  for (const Waiter* w = core_.line().front(); w != nullptr; w = w->next) {
+    if (w->awake || w->wakes_at < TimePoint::max()) return nullptr;
+  }
+  if (settings_.lane.open_by == OpenBy::kHousekeeper && core_.NextDue() < TimePoint::max()) {
+    return nullptr;
+  }
+  return "a waiter is forgotten: nothing is under way that would end its wait";
+}
+
+}  // namespace roost::core

@@ -1,0 +1,110 @@
+// world.h - a lane, its callers and its workers as one value: for visiting every reachable state.
+//
+// A World does what src/pool does around the core, but one step at a time: each Event is one critical
+// section of one thread. Time does not run; what it would do to a connection (grow old, rest long) is an
+// event of its own, so that a state is a finite thing.
+#ifndef TESTS_CORE_WORLD_H_
+#define TESTS_CORE_WORLD_H_
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "core/lane_core.h"
+
+namespace roost::core {
+
+enum class What : uint8_t {
+  kArrive,       // a caller with time; takes an idle slot, is refused, or joins and looks for work
+  kArriveLate,   // a caller whose deadline has passed
+  kLook,         // a waiter that is awake, or wakes, looks for work and else sleeps
+  kTimeOut,      // a waiter that is not at work looks a last time and leaves
+  kDoneOk,       // a worker reports success
+  kDoneFailed,   // ... failure
+  kDoneForGood,  // an open failed with an error that needs a person
+  kDoneCut,      // a ping was cut short by its caller's deadline
+  kReturnClean,
+  kReturnUpkeep,
+  kReturnDirty,
+  kReturnBroken,
+  kDetach,
+  kGrowOld,    // an idle or leased connection passes its age
+  kRestLong,   // an idle connection has rested long
+  kLingerEnd,  // an idle connection's linger ends
+  kChore,      // the housekeeper asks
+  kFill,
+  kRetryTime,  // the back-off's time comes
+  kSuspect,
+  kEvictOlder,
+  kEvictAll,
+  kCloseEvicted,
+  kPause,
+  kResume,
+  kCancel,
+  kClose,
+};
+inline constexpr int kWhats = 27;
+const char* Name(What what);
+
+struct Step {
+  What what{};
+  uint8_t index = 0;  // of a waiter, a work, or a slot
+};
+
+struct WorldSettings {
+  LaneSettings lane;
+  int waiters = 4;
+  uint32_t without = 0;  // bit set of What that do not happen
+};
+
+// Saved by copying, put back by copying into the very object it was saved from.
+class World {
+ public:
+  explicit World(const WorldSettings& settings);
+  World(const World&) = default;
+  World& operator=(const World&) = default;
+
+  // Everything that can happen next.
+  std::vector<Step> Possible() const;
+  void Take(const Step& step);
+  // What of this world decides its future, the same for worlds that differ only in numbering.
+  std::string Key() const;
+  // Null, or what is wrong: an invariant, or a caller that everybody has forgotten.
+  const char* Wrong() const;
+  const LaneCore& core() const { return core_; }
+
+ private:
+  static constexpr int kMaxSlots = 6;
+  static constexpr int kMaxWaiters = 8;
+  enum class Where : uint8_t { kAbsent, kInLine, kDecided };
+  struct Caller {
+    Waiter node;
+    Where where = Where::kAbsent;
+  };
+  struct Job {
+    Work work;
+    int driver = -1;  // index of the caller whose thread performs it
+  };
+
+  bool Happens(What what) const { return (settings_.without >> static_cast<int>(what) & 1) == 0; }
+  int FreeCaller() const;
+  void Arrive(bool late);
+  void Look(int caller);
+  void SleepOrLeave(int caller);
+  void Settle();
+  void Start(const Work& work, int driver);
+  void Finish(int job, const WorkResult& result);
+  void Return(uint8_t slot, ReturnAs as);
+  std::string SlotKey(uint8_t slot) const;
+
+  WorldSettings settings_;
+  std::array<Slot, kMaxSlots> slots_{};
+  std::array<Caller, kMaxWaiters> callers_{};
+  std::array<Job, kMaxSlots> jobs_{};  // by slot
+  LaneCore core_;
+  TimePoint now_{std::chrono::seconds(1000000)};
+};
+
+}  // namespace roost::core
+
+#endif  // TESTS_CORE_WORLD_H_
