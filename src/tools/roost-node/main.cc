@@ -80,7 +80,10 @@ int Run(const Options& options) {
   Store store(pool, platform.Random());
   const absl::Status usable = store.Check(pool.In(Node::kStoreWithin));
   if (!usable.ok()) {
-    messages.Say("%s: %s", options.db.c_str(), usable.ToString().c_str());
+    messages.Say("%s: %s", options.db.c_str(), std::string(usable.message()).c_str());
+    if (absl::IsInvalidArgument(usable)) {
+      messages.Say("the tables in it are not those of roost-node; choose another file with --db");
+    }
     if (!MayPass(usable)) return kExitLost;
   }
   if (!options.quiet) {

@@ -76,11 +76,7 @@ void Declare(CLI::App& app, Options& options, std::string& dash) {
   AddDuration(app, "--every", options.every, 1ms, "Time between two readings of the board (1s)");
   AddDuration(app, "--for", options.run_for, 1ms, "Ends after this time (default: runs on)");
   app.add_flag("--stdin", options.from_stdin, "Reads lines from standard input");
-  app.add_option("input", dash, "- is the same as --stdin")
-      ->type_name("")
-      ->check([](const auto& word) {
-        return word == "-" ? std::string() : word + " is not -, and no other word is expected here";
-      });
+  app.add_option("input", dash, "- is the same as --stdin")->type_name("");
   app.add_option("--batch", options.batch, "Readings in one sealed transaction, at most (500)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}));
@@ -112,6 +108,7 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   app.footer(kFooter);
   Declare(app, options, dash);
   app.callback([&] {
+    if (!dash.empty() && dash != "-") throw CLI::ExtrasError({dash});
     options.from_stdin |= !dash.empty();
     options.db = options.db.empty() && app.count("--db") == 0 ? DefaultDb() : PathOf(options.db);
     if (!options.profile_info) CheckDb(options.db);

@@ -82,8 +82,8 @@ std::string Bytes(double bytes) {
 
 void PrintReadings(const Summary& summary) {
   const Counts& c = summary.counts;
-  std::printf("  readings  %llu taken, %llu stored, %llu sealed in %llu batches\n", Plain(c.taken),
-              Plain(c.stored), Plain(c.stored), Plain(c.batches));
+  std::printf("  readings  %llu taken, %llu stored, %llu sealed in %llu batch%s\n", Plain(c.taken),
+              Plain(c.stored), Plain(c.stored), Plain(c.batches), c.batches == 1 ? "" : "es");
   std::printf("  trouble   %llu batches refused, %llu readings dropped, %llu lost, %llu bad lines",
               Plain(c.refused), Plain(c.dropped), Plain(c.lost), Plain(c.bad_lines));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));

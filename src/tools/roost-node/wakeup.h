@@ -12,7 +12,7 @@ namespace roost::tools {
 
 class Wakeup {
  public:
-  // Blocks SIGTERM, SIGINT, SIGHUP and SIGPWR, to be seen by Wait; ignores SIGPIPE.
+  // Blocks SIGTERM, SIGINT, SIGHUP and SIGPWR, to be seen by Wait; ignores SIGPIPE and SIGXFSZ.
   // `input`: a descriptor to watch, or -1.
   Wakeup(Platform& platform, int input);
   ~Wakeup();

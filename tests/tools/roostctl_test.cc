@@ -1,0 +1,175 @@
+// roostctl as its users see it: the real program, its output and its exit codes.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "roost/pool.h"
+#include "tests/tools/program.h"
+
+namespace roost::testing {
+namespace {
+
+using nlohmann::json;
+
+Outcome Roostctl(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), ROOSTCTL);
+  return RunProgram(arguments);
+}
+
+bool Has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(RoostctlProfilesTest, JsonHasTheGuidesNumbers) {
+  const Outcome ran = Roostctl({"profiles", "--json"});
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  std::map<std::string, json> by_name;
+  for (const json& profile : json::parse(ran.output)) by_name[profile["name"]] = profile;
+  const struct {
+    const char* name;
+    int size, overflow;
+    double timeout, recycle;
+    bool ping, echo;
+  } guide[] = {
+      {"default", 10, 5, 30, 1800, true, false},
+      {"development", 5, 0, 30, 3600, false, true},
+      {"testing", 1, 0, 30, 3600, false, false},
+      {"staging", 15, 10, 30, 1800, true, false},
+      {"production", 50, 25, 60, 1800, true, false},
+      {"vps_lite", 20, 10, 30, 1800, true, false},
+      {"raspberry_pi", 2, 1, 30, 3600, false, false},
+      {"high_traffic_web", 100, 50, 10, 1800, true, false},
+      {"background_jobs", 20, 0, 300, 3600, true, false},
+      {"microservice", 10, 5, 5, 1800, true, false},
+  };
+  for (const auto& row : guide) {
+    SCOPED_TRACE(row.name);
+    ASSERT_EQ(by_name.count(row.name), 1u);
+    const json& profile = by_name[row.name];
+    EXPECT_EQ(profile["pool_size"], row.size);
+    EXPECT_EQ(profile["max_overflow"], row.overflow);
+    EXPECT_EQ(profile["capacity"], row.size + row.overflow);
+    EXPECT_EQ(profile["pool_timeout_s"], row.timeout);
+    EXPECT_EQ(profile["pool_recycle_s"], row.recycle);
+    EXPECT_EQ(profile["pool_pre_ping"], json(row.ping));
+    EXPECT_EQ(profile["echo_pool"], json(row.echo));
+  }
+  EXPECT_EQ(by_name.size(), std::size(guide) + 1);  // and raspberry_pi_remote
+  EXPECT_EQ(by_name["raspberry_pi_remote"]["capacity"], 2);
+}
+
+TEST(RoostctlProfilesTest, JsonHasTheseFieldsAndNoOthers) {
+  const std::set<std::string> expected = {"name",           "pool_size",      "max_overflow",
+                                          "pool_timeout_s", "pool_recycle_s", "pool_pre_ping",
+                                          "echo_pool",      "capacity",       "bytes"};
+  const json profiles = json::parse(Roostctl({"profiles", "--json"}).output);
+  ASSERT_TRUE(profiles.is_array());
+  for (const json& profile : profiles) {
+    std::set<std::string> fields;
+    for (const auto& field : profile.items()) fields.insert(field.key());
+    EXPECT_EQ(fields, expected);
+  }
+}
+
+TEST(RoostctlProfilesTest, BytesAreTheSizeOfThePool) {
+  const json profiles = json::parse(Roostctl({"profiles", "--json"}).output);
+  std::map<std::string, size_t> sizes;
+  profiles::ForEach([&]<class P>() { sizes[P::kName] = sizeof(PoolFor<P>); });
+  for (const json& profile : profiles) {
+    EXPECT_EQ(profile["bytes"], sizes[profile["name"]]) << profile["name"];
+  }
+}
+
+TEST(RoostctlProfilesTest, TableNamesEveryProfile) {
+  const Outcome ran = Roostctl({"profiles"});
+  ASSERT_EQ(ran.exit, 0);
+  profiles::ForEach([&]<class P>() { EXPECT_TRUE(Has(ran.output, P::kName)) << P::kName; });
+}
+
+TEST(RoostctlSizeTest, TheGuidesExampleGivesFifty) {
+  const Outcome ran =
+      Roostctl({"size", "--requests", "100", "--query", "50ms", "--wait", "100ms", "--json"});
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  const json answer = json::parse(ran.output);
+  EXPECT_EQ(answer["pool_size"], 50);
+  EXPECT_EQ(answer["max_overflow"], 25);
+  EXPECT_EQ(answer["memory_mb"]["min"], 50);
+  EXPECT_EQ(answer["memory_mb"]["max"], 250);
+  EXPECT_GT(answer["waiting_probability"], 0.0);
+  EXPECT_LT(answer["waiting_probability"], 0.01);
+  EXPECT_EQ(answer.count("max_connections"), 0u);
+}
+
+TEST(RoostctlSizeTest, TextBeginsWithTheAnswer) {
+  const Outcome ran = Roostctl({"size", "--requests", "100", "--query", "50ms", "--wait", "100ms"});
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_TRUE(ran.output.starts_with("pool_size           50 ")) << ran.output;
+  EXPECT_TRUE(Has(ran.output, "Erlang C")) << ran.output;
+  EXPECT_TRUE(Has(ran.output, "50 to 250 MB")) << ran.output;
+}
+
+TEST(RoostctlSizeTest, AdvisesAgainstTooLargeAShareOfTheServer) {
+  const Outcome ran = Roostctl({"size", "--requests", "100", "--query", "50ms", "--wait", "100ms",
+                                "--max-connections", "100", "--json"});
+  const json advice = json::parse(ran.output)["max_connections"];
+  EXPECT_EQ(advice["given"], 100);
+  EXPECT_EQ(advice["advised_min"], 20);
+  EXPECT_EQ(advice["advised_max"], 30);
+  EXPECT_EQ(advice["within_advice"], false);
+  EXPECT_EQ(advice["needed"], 167);
+}
+
+TEST(RoostctlSizeTest, AnOverloadHasNoMeanWait) {
+  const Outcome ran = Roostctl({"size", "--requests", "100", "--query", "50ms", "--wait", "100ms",
+                                "--rate", "1000", "--json"});
+  const json answer = json::parse(ran.output);
+  EXPECT_EQ(answer["waiting_probability"], 1.0);
+  EXPECT_TRUE(answer["mean_wait_s"].is_null());
+  EXPECT_GT(answer["enough"], 50);
+}
+
+TEST(RoostctlTest, BadUseSaysWhatAndWhereAndWhatIsRight) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* says;
+  } cases[] = {
+      {{}, "subcommand is required"},
+      {{"siez"}, "unknown argument siez; did you mean size?"},
+      {{"profiles", "--jsn"}, "unknown argument --jsn; did you mean --json?"},
+      {{"--json", "profiles"}, "--json is in the wrong place; write it after the command"},
+      {{"size", "--query", "1s", "--wait", "1s"}, "--requests is required"},
+      {{"size", "--requests", "0", "--query", "1s", "--wait", "1s"}, "--requests"},
+      {{"size", "--requests", "many", "--query", "1s", "--wait", "1s"}, "--requests"},
+      {{"size", "--requests", "5", "--query", "50", "--wait", "1s"},
+       "--query: \"50\" has no unit; write a number and a unit: 50ms"},
+      {{"size", "--requests", "5", "--query", "0s", "--wait", "1s"}, "--query: 0s is too short"},
+      {{"size", "--requests", "1000000", "--query", "1h", "--wait", "1us"}, "--wait"},
+      {{"size", "--requests", "5", "--query", "1h", "--wait", "1h", "--rate", "1e9"}, "--rate"},
+  };
+  for (const auto& [arguments, says] : cases) {
+    const Outcome ran = Roostctl(arguments);
+    EXPECT_EQ(ran.exit, 2) << says;
+    EXPECT_TRUE(ran.errors.starts_with("roostctl: ")) << ran.errors;
+    EXPECT_TRUE(Has(ran.errors, says)) << "expected: " << says << "\ngot: " << ran.errors;
+    EXPECT_TRUE(Has(ran.errors, "--help")) << ran.errors;
+    EXPECT_EQ(ran.output, "");
+  }
+}
+
+TEST(RoostctlTest, HelpOffersWhatExistsAndVersionIsOneLine) {
+  const Outcome help = Roostctl({"--help"});
+  EXPECT_EQ(help.exit, 0);
+  for (const char* command : {"profiles", "size"}) {
+    EXPECT_TRUE(Has(help.output, command));
+    EXPECT_EQ(Roostctl({command, "--help"}).exit, 0) << command;
+  }
+  const Outcome version = Roostctl({"--version"});
+  EXPECT_EQ(version.exit, 0);
+  EXPECT_TRUE(version.output.starts_with("roostctl "));
+}
+
+}  // namespace
+}  // namespace roost::testing
