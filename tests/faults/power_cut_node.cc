@@ -22,6 +22,7 @@ constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, last INTEGER, body BLOB)";
 constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2, randomblob(100))"};
 constexpr Sql kSelect{"SELECT id FROM reading"};
+constexpr Sql kCount{"SELECT count(*) FROM reading"};
 
 // What the lives have in common: the rhythm of batches.
 class Node {
@@ -31,6 +32,9 @@ class Node {
   // Stores rows first to first + count - 1 as one batch.
   virtual absl::Status Store(int64_t first, int count, Durability durability) = 0;
   virtual absl::Status Seal() = 0;
+  // What a pool does after an error: the writer is closed and opened anew, the reader, too, unless it
+  // is lent. Then tells how many rows there are.
+  virtual absl::StatusOr<int64_t> Recover() = 0;
   // What happens beside the batches.
   virtual void Bystand(Chance& chance) = 0;
   virtual void Stop() = 0;
@@ -63,6 +67,21 @@ class PooledNode : public Node {
   }
 
   absl::Status Seal() override { return (*writer_)->Seal(); }
+
+  absl::StatusOr<int64_t> Recover() override {
+    writer_.reset();
+    if (!rows_.has_value()) reader_.reset();
+    writer_.emplace(backend_, NativePlatform(), Role::kWriter);
+    if (!writer_->ok()) return writer_->status();
+    if (!reader_.has_value()) reader_.emplace(backend_, NativePlatform(), Role::kReader);
+    if (!reader_->ok()) return reader_->status();
+    absl::StatusOr<Statement*> count = (*writer_)->Prepare(kCount);
+    if (!count.ok()) return count.status();
+    Rows rows = (*count)->Query();
+    const int64_t there = rows.Next() ? rows.Get<int64_t>(0) : 0;
+    if (!rows.status().ok()) return rows.status();
+    return there;
+  }
 
   void Bystand(Chance& chance) override {
     if (chance.Percent(20)) LookOrLookAway();
@@ -120,6 +139,7 @@ class UnsyncedNode : public Node {
     return Execute(sql + "COMMIT");
   }
   absl::Status Seal() override { return absl::OkStatus(); }
+  absl::StatusOr<int64_t> Recover() override { return absl::UnimplementedError("control"); }
   void Bystand(Chance&) override {}
   void Stop() override { sqlite3_close(std::exchange(db_, nullptr)); }
 
@@ -132,10 +152,28 @@ class UnsyncedNode : public Node {
   sqlite3* db_ = nullptr;
 };
 
+bool SealsByCall(Life life) { return life == Life::kSealed || life == Life::kSealedFailingSync; }
+bool SealsEveryCommit(Life life) {
+  return life == Life::kCommit || life == Life::kCommitFailingSync;
+}
+bool HasFailingSync(Life life) {
+  return life == Life::kSealedFailingSync || life == Life::kCommitFailingSync;
+}
+
 std::unique_ptr<Node> MakeNode(Life life, PowerCutVfs& card) {
   if (life == Life::kUnsynced) return std::make_unique<UnsyncedNode>(card);
   return std::make_unique<PooledNode>(
-      card, life == Life::kCommit ? SqliteDurability::kCommit : SqliteDurability::kBatch);
+      card, SealsEveryCommit(life) ? SqliteDurability::kCommit : SqliteDurability::kBatch);
+}
+
+// Whether the batch that failed is there or not, its rows are not acknowledged.
+std::string GoOnAfterAnError(Node& node, const PowerCutVfs& card, Outcome& outcome) {
+  const absl::StatusOr<int64_t> there = node.Recover();
+  if (card.power_is_cut()) return "";
+  if (!there.ok()) return "after the error: " + there.status().ToString();
+  if (*there < outcome.sealed) return "after the error sealed rows are lost";
+  outcome.acknowledged = outcome.written = *there;
+  return "";
 }
 
 void LiveUntilTheCut(Life life, Node& node, PowerCutVfs& card, Chance& chance, Outcome& outcome) {
@@ -149,14 +187,16 @@ void LiveUntilTheCut(Life life, Node& node, PowerCutVfs& card, Chance& chance, O
     if (status.ok()) {
       ++outcome.commits;
       outcome.acknowledged += count;
-      if (in_commit || life == Life::kCommit) outcome.sealed = outcome.acknowledged;
+      if (in_commit || SealsEveryCommit(life)) outcome.sealed = outcome.acknowledged;
     }
-    if (status.ok() && life == Life::kSealed && seals) {
+    if (status.ok() && SealsByCall(life) && seals) {
       status = node.Seal();
       if (status.ok()) outcome.sealed = outcome.acknowledged;
     }
     if (status.ok()) node.Bystand(chance);
-    if (!status.ok() && !card.power_is_cut()) outcome.trouble = status.ToString();
+    if (status.ok() || card.power_is_cut()) continue;
+    outcome.trouble = status.ToString();
+    if (HasFailingSync(life)) outcome.trouble = GoOnAfterAnError(node, card, outcome);
   }
 }
 
@@ -213,8 +253,13 @@ void GoOn(Life life, PowerCutVfs& card, uint64_t seed, Outcome& outcome) {
 }  // namespace
 
 const char* Name(Life life) {
-  static constexpr const char* kNames[] = {"synchronous=OFF (control)", "batch, no seal",
-                                           "batch, sealed transactions", "batch, Seal()", "commit"};
+  static constexpr const char* kNames[] = {"synchronous=OFF (control)",
+                                           "batch, no seal",
+                                           "batch, sealed transactions",
+                                           "batch, Seal()",
+                                           "commit",
+                                           "batch, Seal(), failed sync",
+                                           "commit, failed sync"};
   return kNames[static_cast<size_t>(life)];
 }
 
@@ -229,10 +274,14 @@ Outcome LiveAndDie(Life life, uint64_t seed) {
   const absl::Status started = node->Start();
   if (!started.ok() && !card.power_is_cut()) outcome.trouble = started.ToString();
   if (!early) card.CutPowerAtChange(static_cast<int64_t>(1 + chance.Below(600)), seed);
+  if (HasFailingSync(life)) {
+    card.Inject({.call = support::IoCall::kSync, .nth = static_cast<int64_t>(1 + chance.Below(8))});
+  }
   const support::IoCounts before = card.counts();
   if (started.ok()) LiveUntilTheCut(life, *node, card, chance, outcome);
   outcome.io = card.counts() - before;
   node->Stop();
+  card.ClearFaults();
   card.Restart();
   Examine(card, outcome);
   GoOn(life, card, seed + 1, outcome);

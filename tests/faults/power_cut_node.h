@@ -19,6 +19,8 @@ enum class Life {
   kSealedTransactions,  // kBatch, some commits with Durability::kSealed
   kSealed,              // kBatch, Connection::Seal after some commits
   kCommit,              // SqliteDurability::kCommit
+  kSealedFailingSync,   // as kSealed, and one sync of the card fails
+  kCommitFailingSync,   // as kCommit, and one sync of the card fails
 };
 const char* Name(Life life);
 

@@ -96,6 +96,13 @@ TEST(PowerCut, WhatWasSealedIsNeverLost) {
   EXPECT_TRUE(RunsAlone() || tally.sealed > 0);
 }
 
+// Linux forgets what a failed sync did not write, and the next sync succeeds all the same. So a log
+// with such a hole must not be sealed again.
+TEST(PowerCut, WhatIsSealedAfterAFailedSyncIsNotLostEither) {
+  EXPECT_EQ(CutPower(Life::kSealedFailingSync, true).lost_sealed, 0);
+  EXPECT_EQ(CutPower(Life::kCommitFailingSync, true).lost_sealed, 0);
+}
+
 TEST(PowerCut, DurabilityOfCommitLosesNoAcknowledgedRow) {
   const Tally tally = CutPower(Life::kCommit, true);
   EXPECT_EQ(tally.lost, 0);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "tests/faults/sqlite_scenario.h"
@@ -95,6 +96,121 @@ TEST(SqliteIoFaults, WithoutAFaultTheScenarioGoesThrough) {
 TEST(SqliteIoFaults, EachCallFailsOnce) { Sweep(false); }
 
 TEST(SqliteIoFaults, EachCallFailsAndAllAfterIt) { Sweep(true); }
+
+// ---- a card with one writer and one reader -------------------------------------------------------
+
+constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
+constexpr Sql kCount{"SELECT count(*) FROM reading"};
+constexpr Sql kDelete{"DELETE FROM reading WHERE id <= $1"};
+
+class SqliteCard : public ::testing::Test {
+ protected:
+  SqliteCard() { Start({}); }
+
+  void Start(SqliteOptions options) {
+    reader_.reset();
+    writer_.reset();
+    options.path = "/node.db";
+    options.schema = "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, body BLOB)";
+    options.vfs = card_.name();
+    backend_.emplace(options);
+    OpenWriter();
+    reader_.emplace(*backend_, NativePlatform(), Role::kReader);
+    ASSERT_TRUE(reader_->ok()) << reader_->status();
+  }
+  void OpenWriter() {
+    writer_.reset();
+    writer_.emplace(*backend_, NativePlatform(), Role::kWriter);
+    ASSERT_TRUE(writer_->ok()) << writer_->status();
+  }
+  absl::Status Store(int64_t id, size_t bytes = 100) {
+    const std::string body(bytes, 'r');
+    return (*writer_)->Run(kInsert, id, std::as_bytes(std::span(body)));
+  }
+  int64_t Count(HeldConnection& held) {
+    Rows rows = (*held->Prepare(kCount))->Query();
+    return rows.Next() ? rows.Get<int64_t>(0) : -1;
+  }
+  // Stores until it is refused; the refusal.
+  absl::Status StoreUntilRefused(int64_t& id) {
+    absl::Status status;
+    while (status.ok() && id < 10'000) {
+      status = Store(id + 1, 1000);
+      if (status.ok()) ++id;
+    }
+    return status;
+  }
+
+  PowerCutVfs card_;
+  std::optional<SqliteBackend> backend_;
+  std::optional<HeldConnection> writer_;
+  std::optional<HeldConnection> reader_;
+};
+
+TEST_F(SqliteCard, ReadOnlyItRefusesWritesAtOnceAndReadsGoOn) {
+  ASSERT_TRUE(Store(1).ok());
+  card_.set_read_only(true);
+  EXPECT_EQ(Store(2).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*writer_)->Inspect(), Tidiness::kBroken) << "its next holder would fail, too";
+  EXPECT_EQ(Count(*reader_), 1);
+  EXPECT_EQ((*reader_)->Inspect(), Tidiness::kClean);
+
+  writer_.reset();
+  const HeldConnection refused(*backend_, NativePlatform(), Role::kWriter);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << refused.status();
+  EXPECT_EQ(Count(*reader_), 1);
+
+  card_.set_read_only(false);
+  OpenWriter();
+  EXPECT_TRUE(Store(2).ok());
+  EXPECT_EQ(Count(*reader_), 2);
+}
+
+TEST_F(SqliteCard, FullItRefusesWritesKeepsWhatIsThereAndRecovers) {
+  card_.set_capacity(card_.used_bytes() + 256 * 1024);
+  int64_t stored = 0;
+  EXPECT_EQ(StoreUntilRefused(stored).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_GT(stored, 10);
+  EXPECT_EQ((*writer_)->verdict(), Verdict::kUsable) << "a full card passes";
+  EXPECT_NE((*writer_)->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(Count(*reader_), stored);
+
+  card_.set_capacity(card_.used_bytes() + 512 * 1024);  // somebody deleted a file
+  EXPECT_TRUE((*writer_)->Run(kDelete, stored / 2).ok());
+  EXPECT_TRUE(Store(stored + 1).ok());
+  EXPECT_EQ(Count(*reader_), stored - stored / 2 + 1);
+}
+
+TEST_F(SqliteCard, AtTheBoundOfTheFileDeletesStillWork) {
+  Start({.max_kib = 64});
+  int64_t stored = 0;
+  EXPECT_EQ(StoreUntilRefused(stored).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_GT(stored, 10);
+  EXPECT_EQ((*writer_)->verdict(), Verdict::kUsable);
+  EXPECT_TRUE((*writer_)->Run(kDelete, stored / 2).ok());
+  EXPECT_TRUE(Store(stored + 1, 1000).ok());
+}
+
+TEST_F(SqliteCard, AFailedSealIsNotRepeatedOnTheSameConnection) {
+  ASSERT_TRUE(Store(1).ok());
+  card_.Inject({.call = IoCall::kSync, .file = FileKind::kWal});
+  EXPECT_EQ((*writer_)->Seal().code(), absl::StatusCode::kDataLoss);
+  card_.ClearFaults();
+  const support::IoCounts before = card_.counts(FileKind::kWal);
+  EXPECT_FALSE((*writer_)->Seal().ok()) << "the card said once that it did not keep it";
+  EXPECT_EQ((card_.counts(FileKind::kWal) - before).syncs, 0u);
+  EXPECT_EQ((*writer_)->verdict(), Verdict::kDeadAndOlderToo);
+  EXPECT_EQ((*writer_)->Inspect(), Tidiness::kBroken);
+}
+
+TEST_F(SqliteCard, ASealedCommitWhoseSyncFailsIsOfUnknownOutcome) {
+  card_.Inject({.call = IoCall::kSync, .file = FileKind::kWal});
+  absl::StatusOr<Transaction> batch = (*writer_)->Begin(Durability::kSealed);
+  ASSERT_TRUE(batch.ok());
+  ASSERT_TRUE(Store(1).ok());
+  EXPECT_EQ(batch->Commit().code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ((*writer_)->verdict(), Verdict::kDeadAndOlderToo);
+}
 
 }  // namespace
 }  // namespace roost::faults

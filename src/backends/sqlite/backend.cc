@@ -1,6 +1,7 @@
 // SqliteBackend: prepares the database once, then opens connections.
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -54,6 +55,37 @@ absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
   return absl::DataLossError(
       Concat({options.path, " is damaged: ", *found,
               "; move the file, its -wal and its -shm aside together, and start a new one"}));
+}
+
+// Writes every byte of the log that `db` has open once more. REQUIRES: holds the write lock.
+int WriteLogAgain(sqlite3* db) {
+  sqlite3_file* log = nullptr;
+  int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (code != SQLITE_OK || log == nullptr || log->pMethods == nullptr) return code;
+  sqlite3_int64 size = 0;
+  code = log->pMethods->xFileSize(log, &size);
+  constexpr sqlite3_int64 kStep = 4096;
+  char bytes[kStep];
+  for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += kStep) {
+    const int count = static_cast<int>(std::min(kStep, size - at));
+    code = log->pMethods->xRead(log, bytes, count, at);
+    if (code == SQLITE_OK) code = log->pMethods->xWrite(log, bytes, count, at);
+  }
+  if (code == SQLITE_OK) code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  return code;
+}
+
+// After a sync that failed, the system takes the pages it could not write for clean: the next sync
+// succeeds without them, and a power cut leaves a hole in the log, which ends everything after it. A
+// checkpoint would bring the pages into the database file, but readers can keep it from doing so;
+// writing the same bytes again they cannot.
+absl::Status CloseHoles(sqlite3* db, const SqliteOptions& options) {
+  absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
+  if (!status.ok()) return status;
+  const int code = WriteLogAgain(db);
+  if (code != SQLITE_OK) status = sqlite::OpenError(db, code, options, "");
+  sqlite::Execute(db, options, "ROLLBACK").IgnoreError();
+  return status;
 }
 
 }  // namespace
@@ -121,7 +153,7 @@ absl::Status SqliteBackend::Bootstrap(Patience& patience, const OpenRequest& req
     }
   }
   absl::StatusOr<bool> prepared = PrepareDatabase(patience, *request.platform, keeper);
-  bootstrap_ = prepared.ok() && *prepared ? kDone : kNeeded;
+  bootstrap_ = prepared.ok() && *prepared && !distrusted_ ? kDone : kNeeded;
   request.platform->Wake(&bootstrap_);
   return prepared.status();
 }
@@ -138,7 +170,10 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(Patience& patience, Platform
   sqlite3* const db = handle->get();
   if (sqlite3_db_readonly(db, "main") == 1) return false;
   absl::Status status;
-  if (distrusted_.exchange(false)) status = CheckDatabase(db, options_);
+  if (distrusted_.exchange(false)) {
+    status = CheckDatabase(db, options_);
+    if (status.ok() && !memory) status = CloseHoles(db, options_);
+  }
   if (!status.ok()) {
     distrusted_ = true;
     return status;

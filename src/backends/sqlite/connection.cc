@@ -239,6 +239,8 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
 
 absl::Status SqliteConnection::Ready() {
   patience_.Until(deadline());
+  // A commit would be synced without what the failed sync left out.
+  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
   if (in_our_transaction_ && !InTransaction()) {
     return absl::AbortedError(
         "the transaction was rolled back by an earlier error: end it and run it again from the "
@@ -329,7 +331,7 @@ absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
   // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in memory,
   // and what was done would be lost.
-  if (absl::IsAborted(status)) return status;
+  if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
   const Patience::Uncut uncut(patience_);
   const int code = RunOwn(commit_);
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
