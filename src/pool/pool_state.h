@@ -219,6 +219,7 @@ class PoolState {
   std::array<core::LaneCore, 2> lanes_ ABSL_GUARDED_BY(mu_);
   Stats stats_ ABSL_GUARDED_BY(mu_);
   std::array<absl::Status, 2> last_error_ ABSL_GUARDED_BY(mu_);  // of the last failed open, by lane
+  std::array<TimePoint, 2> failed_at_ ABSL_GUARDED_BY(mu_);
   std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
   TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
   bool connected_before_ ABSL_GUARDED_BY(mu_) = false;

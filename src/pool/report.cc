@@ -101,13 +101,21 @@ void PoolState::AddHolders(Text& text, TimePoint now, const char* before, const 
   }
 }
 
+// What went wrong last with opening, and when it is tried again.
 void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
+  if (last_error_[lane].ok()) return;
   const core::LaneCore& core = lanes_[lane];
-  if (core.failures() == 0) return;
+  const std::string_view message(last_error_[lane].message().data(),
+                                 last_error_[lane].message().size());
+  if (core.failures() == 0) {
+    text.Add("  last failed open of a %s ", RoleName(role_[lane]));
+    text.AddSpan(now - failed_at_[lane]);
+    text.Add(" ago: %.*s\n", static_cast<int>(message.size()), message.data());
+    return;
+  }
   text.Add("  %s away since ", RoleName(role_[lane]));
   text.AddSpan(now - away_since_[lane]);
-  text.Add(", last error: %.*s, next try in ", static_cast<int>(last_error_[lane].message().size()),
-           last_error_[lane].message().data());
+  text.Add(", last error: %.*s, next try in ", static_cast<int>(message.size()), message.data());
   text.AddSpan(std::max(core.retry_at() - now, Duration::zero()));
   text.Add("\n");
 }

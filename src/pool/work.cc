@@ -138,7 +138,9 @@ void PoolState::Count(size_t lane, const core::Work& work, const absl::Status& s
     case Act::kOpen:
       ++(ok ? stats_.opens : stats_.open_failures);
       if (!ok && lanes_[lane].failures() == 0) away_since_[lane] = now;
-      if (!ok) last_error_[lane] = status;
+      if (ok) break;
+      last_error_[lane] = status;
+      failed_at_[lane] = now;
       break;
     case Act::kPing:
       ++stats_.pings;
