@@ -158,7 +158,7 @@ TEST_F(StatsTest, TheReportTellsWhoHoldsWhoWaitsAndWhatWentWrong) {
   const std::string report = ReportText(pool);
   EXPECT_THAT(report, HasSubstr("main"));
   EXPECT_THAT(report, HasSubstr("stats_test.cc:" + std::to_string(line)));
-  EXPECT_THAT(report, HasSubstr("1.2 s"));
+  EXPECT_THAT(report, HasSubstr("for 1.20 s"));
   EXPECT_THAT(report, HasSubstr("connection refused"));
   EXPECT_THAT(report, HasSubstr("wait"));
   held.Return();
@@ -188,7 +188,7 @@ TEST_F(StatsTest, ExplainGivesTheGuidesSentenceWithTheTimeOutAskedForAndTheHolde
   EXPECT_THAT(text,
               ::testing::StartsWith("QueuePool limit of size 2 overflow 1 reached, connection "
                                     "timed out, timeout 0.05"));
-  EXPECT_THAT(text, HasSubstr("stats_test.cc:" + std::to_string(line) + " for 1.2 s"));
+  EXPECT_THAT(text, HasSubstr("stats_test.cc:" + std::to_string(line) + " for 1.20 s"));
   EXPECT_EQ(text.find('\n'), std::string::npos);
 }
 

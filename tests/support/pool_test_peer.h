@@ -1,0 +1,18 @@
+// tests/support/pool_test_peer.h - looks behind a pool: its numbered invariants.
+#ifndef ROOST_TESTS_SUPPORT_POOL_TEST_PEER_H_
+#define ROOST_TESTS_SUPPORT_POOL_TEST_PEER_H_
+
+#include "pool/pool_state.h"
+#include "roost/pool.h"
+
+namespace roost {
+
+class PoolTestPeer {
+ public:
+  // Null, or the sentence of the invariant that does not hold.
+  static const char* BrokenInvariant(const Pool& pool) { return pool.state_->CheckInvariants(); }
+};
+
+}  // namespace roost
+
+#endif  // ROOST_TESTS_SUPPORT_POOL_TEST_PEER_H_
