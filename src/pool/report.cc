@@ -36,9 +36,17 @@ const char* FileOf(const SourceLine& where) {
 }  // namespace
 
 Stats PoolState::Snapshot() const {
-  Stats stats;
+  if (Forked()) {
+    // In the child the lock may be held for ever by a thread that only the parent has.
+    Stats shape;
+    shape.pool_size = settings_.pool_size;
+    shape.max_overflow = settings_.max_overflow;
+    shape.capacity = settings_.capacity();
+    shape.closed = true;
+    return shape;
+  }
   MutexLock lock(mu_);
-  stats = stats_;
+  Stats stats = stats_;
   const TimePoint now = platform_.Now();
   for (const core::LaneCore& lane : lanes_) {
     stats.open += lane.open();
@@ -73,6 +81,7 @@ std::string_view PoolState::Report(std::span<char> out) const {
                                            stats.refused_nested + stats.refused_closed));
   text.AddSpan(stats.wait.Percentile(0.99));
   text.Add("\n");
+  if (Forked()) return text.view();
   MutexLock lock(mu_);
   const TimePoint now = platform_.Now();
   AddHolders(text, now, "  ", "\n");
@@ -123,6 +132,10 @@ void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
 std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
                                     std::span<char> out) const {
   Text text(out);
+  if (Forked()) {
+    text.Add(std::string_view(forked_.message().data(), forked_.message().size()));
+    return text.view();
+  }
   MutexLock lock(mu_);
   const TimePoint now = platform_.Now();
   const bool limit = refusal.code() == absl::StatusCode::kDeadlineExceeded;
