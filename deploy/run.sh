@@ -37,7 +37,7 @@ main() {
   step "2 of 3: build (the log is $LOG)"
   cd "$ROOT"
   # A newer compiler's new warning is no reason not to run.
-  build "$LOG" release -- -DROOST_PROFILE=raspberry_pi -DROOST_WERROR=OFF || { tail_of "$LOG"; die "the build failed"; }
+  build "$LOG" release roost-node -- -DROOST_PROFILE=raspberry_pi -DROOST_WERROR=OFF || { tail_of "$LOG"; die "the build failed"; }
   node=$(find build/release -name roost-node -type f -perm -u+x)
   say "built $node"
 
