@@ -38,7 +38,7 @@ class Housekeeper {
   // Starts the thread. The signal mask is inherited: block signals before, if another thread
   // handles them.
   void Start();
-  // Ends and joins it. May be called twice.
+  // Ends and joins it, and lets go of the pools, which may then be destroyed. May be called twice.
   void Stop();
 
   // What the thread does, for a program that has a thread to give: returns after Stop was called
@@ -48,6 +48,11 @@ class Housekeeper {
   void Wake();
 
  private:
+  friend class internal::PoolState;
+  // Notes a call and returns the word to wake. Apart, so that a pool can note under its lock and wake
+  // after it, by address alone.
+  const std::atomic<uint32_t>* NoteCall();
+
   Platform& platform_;
   std::array<Pool*, kMaxPools> pools_{};
   int count_ = 0;

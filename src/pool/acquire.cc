@@ -68,7 +68,7 @@ absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bo
   }
   MutexLock lock(mu_);
   ++stats_.refused_away;
-  return nothing_free_;
+  return dying_;
 }
 
 // Joins the line and stays in it until its fate is decided, doing the lane's work on the way. `refusal` is

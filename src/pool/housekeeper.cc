@@ -22,10 +22,7 @@ std::thread& ThreadIn(std::byte* memory) {
 Housekeeper::Housekeeper(Platform* platform)
     : platform_(platform != nullptr ? *platform : NativePlatform()) {}
 
-Housekeeper::~Housekeeper() {
-  Stop();
-  for (int i = 0; i < count_; ++i) pools_[static_cast<size_t>(i)]->state_->SetHousekeeper(nullptr);
-}
+Housekeeper::~Housekeeper() { Stop(); }
 
 void Housekeeper::Add(Pool& pool) {
   ROOST_CHECK(!started_, "Housekeeper::Add was called after Start");
@@ -44,10 +41,13 @@ void Housekeeper::Start() {
 void Housekeeper::Stop() {
   stopping_.store(true, std::memory_order_relaxed);
   Wake();
-  if (!started_) return;
-  started_ = false;
-  ThreadIn(thread_).join();
-  std::destroy_at(&ThreadIn(thread_));
+  if (started_) {
+    started_ = false;
+    ThreadIn(thread_).join();
+    std::destroy_at(&ThreadIn(thread_));
+  }
+  for (int i = 0; i < count_; ++i) pools_[static_cast<size_t>(i)]->state_->SetHousekeeper(nullptr);
+  count_ = 0;
 }
 
 void Housekeeper::Run() {
@@ -64,9 +64,11 @@ void Housekeeper::Run() {
   }
 }
 
-void Housekeeper::Wake() {
+void Housekeeper::Wake() { platform_.Wake(NoteCall()); }
+
+const std::atomic<uint32_t>* Housekeeper::NoteCall() {
   calls_.fetch_add(1, std::memory_order_release);
-  platform_.Wake(&calls_);
+  return &calls_;
 }
 
 }  // namespace roost

@@ -91,6 +91,8 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
                                                   "connection timed out at the caller's deadline");
   nothing_free_ =
       absl::DeadlineExceededError(LimitReached(settings) + "and TryAcquire does not wait");
+  dying_ = absl::UnavailableError(
+      name + "connection after connection was dead when it was looked at; retry later");
   full_ = absl::ResourceExhaustedError(name + std::to_string(settings.max_waiters) +
                                        " callers stand in line already (kMaxWaiters); shed load");
   closed_ = absl::FailedPreconditionError(name + "is closed");

@@ -67,7 +67,11 @@ class PoolState {
   void Pause();
   void Resume();
   absl::Status Close(Deadline deadline);
-  void SetHousekeeper(Housekeeper* keeper) { keeper_.store(keeper, std::memory_order_release); }
+  // Null: none. Whoever was set before is not touched by this pool after the call.
+  void SetHousekeeper(Housekeeper* keeper) {
+    MutexLock lock(mu_);
+    keeper_ = keeper;
+  }
 
   // ---- report.cc ----
   Stats Snapshot() const;
@@ -95,8 +99,6 @@ class PoolState {
     static constexpr size_t kMany = 8;
     std::array<const std::atomic<uint32_t>*, kMany> words;
     size_t count = 0;
-    bool housekeeper = false;
-    bool drained = false;
   };
 
   bool Forked() const { return platform_.ForkGeneration() != fork_generation_; }
@@ -165,6 +167,7 @@ class PoolState {
   // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free; those
   // beyond Wakes::kMany, which only Close and Resume can cause, happen here.
   void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AddWake(Wakes& wakes, const std::atomic<uint32_t>* word);
   void Deliver(Wakes& wakes);
   void NoteDrained(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -203,6 +206,7 @@ class PoolState {
   absl::Status timeout_default_;
   absl::Status timeout_deadline_;
   absl::Status nothing_free_;
+  absl::Status dying_;
   absl::Status full_;
   absl::Status closed_;
   absl::Status forked_;
@@ -211,7 +215,6 @@ class PoolState {
   absl::Status still_out_;
 
   // ---- Own synchronisation ----
-  std::atomic<Housekeeper*> keeper_{nullptr};
   std::atomic<uint32_t> drained_word_{0};  // grows when a slot is emptied while the pool is closed
 
   // ---- Guarded ----
@@ -223,6 +226,7 @@ class PoolState {
   std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
   TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
   bool connected_before_ ABSL_GUARDED_BY(mu_) = false;
+  Housekeeper* keeper_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 }  // namespace roost::internal

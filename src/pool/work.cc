@@ -197,32 +197,30 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
     // Release: the owner reads the outcome without the lock. The last access to a decided node.
     waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kLook,
                        std::memory_order_release);
-    if (wakes.count < Wakes::kMany) {
-      wakes.words[wakes.count++] = word;
-    } else {
-      platform_.Wake(word);
-    }
+    AddWake(wakes, word);
   }
-  wakes.housekeeper = lanes_[lane].TakeHousekeeperWanted() || wakes.housekeeper;
+  if (lanes_[lane].TakeHousekeeperWanted() && keeper_ != nullptr) {
+    AddWake(wakes, keeper_->NoteCall());
+  }
+}
+
+void PoolState::AddWake(Wakes& wakes, const std::atomic<uint32_t>* word) {
+  if (wakes.count < Wakes::kMany) {
+    wakes.words[wakes.count++] = word;
+  } else {
+    platform_.Wake(word);
+  }
 }
 
 void PoolState::NoteDrained(Wakes& wakes) {
-  if (stats_.closed && Drained()) wakes.drained = true;
+  if (!stats_.closed || !Drained()) return;
+  drained_word_.fetch_add(1, std::memory_order_release);
+  AddWake(wakes, &drained_word_);
 }
 
 void PoolState::Deliver(Wakes& wakes) {
   for (size_t i = 0; i < wakes.count; ++i) platform_.Wake(wakes.words[i]);
   wakes.count = 0;
-  if (wakes.housekeeper) {
-    Housekeeper* const keeper = keeper_.load(std::memory_order_acquire);
-    if (keeper != nullptr) keeper->Wake();
-    wakes.housekeeper = false;
-  }
-  if (wakes.drained) {
-    drained_word_.fetch_add(1, std::memory_order_release);
-    platform_.Wake(&drained_word_);
-    wakes.drained = false;
-  }
 }
 
 }  // namespace roost::internal
