@@ -68,8 +68,9 @@ absl::Status SqliteConnection::SyncLog(Operation operation) {
 }
 
 absl::Status SqliteConnection::Upkeep(Deadline deadline) {
-  absl::Status status;
   Unmark(kMarkUpkeep);
+  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "upkeep");
+  absl::Status status;
   if (writes_ && has_log_ && log_pages_ > options().checkpoint_pages) {
     status = Checkpoint(deadline);
   }
@@ -78,7 +79,6 @@ absl::Status SqliteConnection::Upkeep(Deadline deadline) {
 }
 
 absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
-  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "checkpoint");
   const bool cut_back = log_pages_ > 2 * options().checkpoint_pages;
   const int mode = cut_back ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   patience_.Until(std::min(deadline, Deadline::After(platform_.Now(), kCheckpointPatience)));

@@ -1,0 +1,273 @@
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tests/sqlite/sqlite_test_support.h"
+
+namespace roost::sqlite {
+namespace {
+
+class SqliteStatementTest : public SqliteTest {
+ protected:
+  absl::Status PrepareStatus(std::string_view sql) { return writer_->Prepare(Sql(sql)).status(); }
+  std::string Message(std::string_view sql) {
+    const absl::Status status = PrepareStatus(sql);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << sql;
+    return std::string(status.message());
+  }
+  sqlite3* db() { return SqliteHandle(*writer_); }
+
+  SqliteBackend backend_{Options()};
+  HeldConnection writer_{backend_, platform_, Role::kWriter, 4};
+};
+
+TEST_F(SqliteStatementTest, EveryTypeComesBackAsItWent) {
+  const std::vector<std::byte> bytes{std::byte{0}, std::byte{255}};
+  constexpr Sql kSelect{"SELECT $1, $2, $3, $4, $5, $6, $7, $8"};
+  absl::StatusOr<Statement*> select = writer_->Prepare(kSelect);
+  ASSERT_OK(select.status());
+  Rows rows = (*select)->Query(std::numeric_limits<int64_t>::min(), 0.1, "text", Blob(bytes), true,
+                               Micros{1'700'000'000'000'000}, nullptr, std::optional<int>(3));
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int64_t>(0), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(rows.Get<double>(1), 0.1);
+  EXPECT_EQ(rows.Get<std::string_view>(2), "text");
+  const Blob blob = rows.Get<Blob>(3);
+  EXPECT_EQ(std::vector<std::byte>(blob.begin(), blob.end()), bytes);
+  EXPECT_TRUE(rows.Get<bool>(4));
+  EXPECT_EQ(rows.Get<Micros>(5), (Micros{1'700'000'000'000'000}));
+  EXPECT_EQ(rows.Get<std::optional<double>>(6), std::nullopt);
+  EXPECT_EQ(rows.Get<std::optional<int>>(7), 3);
+  EXPECT_OK(rows.status());
+}
+
+TEST_F(SqliteStatementTest, EmptyTextAndEmptyBlobsAreNotNull) {
+  constexpr Sql kTypes{"SELECT typeof($1), typeof($2), typeof($3), $1, $2"};
+  Rows rows = (*writer_->Prepare(kTypes))->Query(std::string_view(), Blob(), nullptr);
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<std::string_view>(0), "text");
+  EXPECT_EQ(rows.Get<std::string_view>(1), "blob");
+  EXPECT_EQ(rows.Get<std::string_view>(2), "null");
+  EXPECT_EQ(rows.Get<std::string_view>(3), "");
+  EXPECT_EQ(rows.Get<Blob>(4).size(), 0u);
+  EXPECT_OK(rows.status());
+}
+
+TEST_F(SqliteStatementTest, TextKeepsItsZeroBytes) {
+  const std::string text("a\0b", 3);
+  Rows rows = (*writer_->Prepare(Sql("SELECT $1")))->Query(std::string_view(text));
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<std::string_view>(0), text);
+}
+
+TEST_F(SqliteStatementTest, PlaceholdersAreBoundByNameInAnyOrderAndMoreThanOnce) {
+  Rows rows = (*writer_->Prepare(Sql("SELECT $3, $1, $2, $1")))->Query(1, 2, 3);
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(0), 3);
+  EXPECT_EQ(rows.Get<int>(1), 1);
+  EXPECT_EQ(rows.Get<int>(2), 2);
+  EXPECT_EQ(rows.Get<int>(3), 1);
+}
+
+TEST_F(SqliteStatementTest, SixtyThreePlaceholdersFitAndNoMore) {
+  const auto sum = [](int count) {
+    std::string sql = "SELECT 0";
+    for (int i = count; i >= 1; --i) sql += "+$" + std::to_string(i) + "*" + std::to_string(i);
+    return sql;
+  };
+  const std::string most = sum(63);
+  absl::StatusOr<Statement*> statement = writer_->Prepare(Sql(most));
+  ASSERT_OK(statement.status());
+  const std::vector<Value> ones(63, Value(1));
+  ASSERT_OK((*statement)->Start(ones));
+  ASSERT_TRUE(*(*statement)->Step());
+  EXPECT_EQ((*statement)->column(0).int64(), 63 * 64 / 2);
+  (*statement)->Finish();
+  EXPECT_THAT(Message(sum(64)), AllOf(HasSubstr("64 placeholders"), HasSubstr("$63")));
+}
+
+TEST_F(SqliteStatementTest, OtherPlaceholdersAreRefused) {
+  EXPECT_THAT(Message("SELECT :name"), HasSubstr("\":name\" has no meaning; placeholders are $1"));
+  EXPECT_THAT(Message("SELECT @a"), HasSubstr("\"@a\""));
+  EXPECT_THAT(Message("SELECT ?"), HasSubstr("\"?\""));
+  EXPECT_THAT(Message("SELECT ?1"), HasSubstr("\"?1\""));
+  EXPECT_THAT(Message("SELECT $one"), HasSubstr("\"$one\""));
+  EXPECT_THAT(Message("SELECT $01"), HasSubstr("\"$01\""));
+  EXPECT_THAT(Message("SELECT $0"), HasSubstr("\"$0\""));
+  EXPECT_THAT(Message("SELECT $1, $3"), HasSubstr("has $3 but only 2 placeholders"));
+}
+
+TEST_F(SqliteStatementTest, AWrongCountNamesSqlExpectedAndGiven) {
+  const absl::Status status = writer_->Run(kInsert, 1);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "\"INSERT INTO t(a, b) VALUES ($1, $2)\" takes 2 values, 1 was given");
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteStatementTest, SqlMustHoldExactlyOneStatement) {
+  EXPECT_THAT(Message(""), HasSubstr("empty"));
+  EXPECT_THAT(Message("  ; "), HasSubstr("no statement"));
+  EXPECT_THAT(Message("-- nothing"), HasSubstr("no statement"));
+  EXPECT_THAT(
+      Message("SELECT 1; DELETE FROM t"),
+      AllOf(HasSubstr("more than one"), HasSubstr("\"DELETE FROM t\""), HasSubstr("RunScript")));
+  EXPECT_THAT(Message("SELECT 1; this is no SQL"), HasSubstr("more than one"));
+  EXPECT_OK(PrepareStatus("SELECT 1; -- a comment\n ;"));
+}
+
+TEST_F(SqliteStatementTest, WrongSqlIsNamedWithItsPathAndItsCode) {
+  const absl::Status status = PrepareStatus("SELECT * FROM missing");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(SqliteCode(status), SQLITE_ERROR);
+  EXPECT_EQ(status.message(),
+            "\"SELECT * FROM missing\" on " + path() + ": no such table: missing (SQLite 1)");
+}
+
+TEST_F(SqliteStatementTest, ConstraintsAreToldApart) {
+  ASSERT_OK(
+      writer_->RunScript("CREATE TABLE c(id INTEGER PRIMARY KEY, u UNIQUE, n NOT NULL,"
+                         " k CHECK(k > 0), p REFERENCES c(id))"));
+  constexpr Sql kRow{"INSERT INTO c VALUES ($1, $2, $3, $4, $5)"};
+  ASSERT_OK(writer_->Run(kRow, 1, 1, 1, 1, nullptr));
+  const auto code = [&](const auto&... values) {
+    const absl::Status status = writer_->Run(kRow, values...);
+    return std::pair(status.code(), SqliteCode(status));
+  };
+  using absl::StatusCode;
+  EXPECT_EQ(code(1, 2, 1, 1, nullptr),
+            std::pair(StatusCode::kAlreadyExists, SQLITE_CONSTRAINT_PRIMARYKEY));
+  EXPECT_EQ(code(2, 1, 1, 1, nullptr),
+            std::pair(StatusCode::kAlreadyExists, SQLITE_CONSTRAINT_UNIQUE));
+  EXPECT_EQ(code(2, 2, nullptr, 1, nullptr),
+            std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_NOTNULL));
+  EXPECT_EQ(code(2, 2, 1, 0, nullptr),
+            std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_CHECK));
+  EXPECT_EQ(code(2, 2, 1, 1, 9),
+            std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_FOREIGNKEY));
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteStatementTest, AValueThatIsTooLongIsRefusedAndNamed) {
+  const std::string long_text((1 << 20) + 1, 'x');
+  const absl::Status status = writer_->Run(kInsert, 1, std::string_view(long_text));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(SqliteCode(status), SQLITE_TOOBIG);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("$2 of"), HasSubstr("max_value_bytes")));
+  EXPECT_OK(writer_->Run(kInsert, 1, "short"));
+}
+
+TEST_F(SqliteStatementTest, SqlThatIsTooLongIsRefused) {
+  const std::string sql = "SELECT '" + std::string(17 * 1024, 'x') + "'";
+  EXPECT_EQ(SqliteCode(PrepareStatus(sql)), SQLITE_TOOBIG);
+}
+
+TEST_F(SqliteStatementTest, ChangesAreThoseOfTheLastRun) {
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  ASSERT_OK(writer_->Run(kInsert, 2, 1));
+  Statement* update = *writer_->Prepare(Sql("UPDATE t SET b = 2 WHERE a >= $1"));
+  ASSERT_OK(update->Run(1));
+  EXPECT_EQ(update->changes(), 2);
+  ASSERT_OK(update->Run(100));
+  EXPECT_EQ(update->changes(), 0);
+  Statement* create = *writer_->Prepare(Sql("CREATE TABLE other(x)"));
+  ASSERT_OK(create->Run());
+  EXPECT_EQ(create->changes(), 0) << "not those of an earlier statement";
+}
+
+TEST_F(SqliteStatementTest, ASecondReadingOfTheSameStatementIsRefused) {
+  Statement* select = *writer_->Prepare(Sql("SELECT 1 UNION SELECT 2"));
+  Rows first = select->Query();
+  ASSERT_TRUE(first.Next());
+  {
+    Rows second = select->Query();
+    EXPECT_FALSE(second.Next());
+    EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_EQ(select->Run().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(first.Next()) << "the first goes on: " << first.status();
+}
+
+TEST_F(SqliteStatementTest, BoundPointersAreForgottenAtTheEnd) {
+  Statement* select = *writer_->Prepare(Sql("SELECT typeof($1)"));
+  ASSERT_OK(select->Run("text"));
+  sqlite3_stmt* driver = nullptr;
+  while ((driver = sqlite3_next_stmt(db(), driver)) != nullptr) {
+    if (std::string_view(sqlite3_sql(driver)) != select->sql()) continue;
+    ASSERT_EQ(sqlite3_step(driver), SQLITE_ROW);
+    EXPECT_STREQ(reinterpret_cast<const char*>(sqlite3_column_text(driver, 0)), "null");
+    sqlite3_reset(driver);
+  }
+}
+
+TEST_F(SqliteStatementTest, ACachedStatementSurvivesAChangeOfTheSchema) {
+  Statement* select = *writer_->Prepare(Sql("SELECT * FROM t"));
+  EXPECT_EQ(select->columns(), 2);
+  { Foreign(path()).Run("ALTER TABLE t ADD COLUMN c DEFAULT 7; INSERT INTO t VALUES (1, 2, 3)"); }
+  Rows rows = select->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<int>("c"), 3);
+  EXPECT_EQ(select->columns(), 3);
+  EXPECT_EQ(*writer_->Prepare(Sql("SELECT * FROM t")), select);
+}
+
+TEST_F(SqliteStatementTest, TheCacheHoldsAsManyStatementsAsItWasGiven) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 5; ++i) texts.push_back("SELECT " + std::to_string(i));
+  std::vector<Statement*> statements;
+  for (int i = 0; i < 4; ++i) statements.push_back(*writer_->Prepare(Sql(texts[i])));
+  EXPECT_EQ(*writer_->Prepare(Sql(texts[0])), statements[0]);
+  EXPECT_EQ(*writer_->Prepare(Sql(texts[4])), statements[1]) << "the least recently used went";
+
+  std::vector<Rows> reading;
+  for (const int i : {0, 2, 3, 4}) {
+    reading.push_back((*writer_->Prepare(Sql(texts[i])))->Query());
+    ASSERT_TRUE(reading.back().Next());
+  }
+  const absl::Status status = PrepareStatus(texts[1]);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("all 4 statements"));
+  reading.pop_back();
+  EXPECT_OK(PrepareStatus(texts[1]));
+}
+
+TEST_F(SqliteStatementTest, AScriptStopsAtItsFirstErrorAndNamesTheStatement) {
+  const absl::Status status = writer_->RunScript(
+      "INSERT INTO t VALUES (1, 1);\n INSERT INTO missing VALUES (1);\n"
+      "INSERT INTO t VALUES (2, 2)");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("\"INSERT INTO missing"));
+  EXPECT_EQ(AskInt(*writer_, kCount), 1);
+  EXPECT_OK(writer_->RunScript("-- nothing\n ; ;"));
+  EXPECT_OK(writer_->RunScript(""));
+}
+
+TEST_F(SqliteStatementTest, AStatementIsCutAtTheDeadlineAndTheConnectionGoesOn) {
+  TickingPlatform ticking;
+  HeldConnection reader(backend_, ticking, Role::kReader);
+  reader->set_deadline(Deadline::At(ticking.Now() + 50ms));
+  const absl::Status status = reader->Run(kEndless);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(SqliteCode(status), SQLITE_INTERRUPT);
+  EXPECT_EQ(reader->Run(kCount).code(), absl::StatusCode::kDeadlineExceeded)
+      << "nothing is begun after the deadline";
+  reader->set_deadline(Deadline::Never());
+  EXPECT_TRUE(reader->Untouched());
+  EXPECT_EQ(AskInt(*reader, kCount), 0);
+}
+
+TEST_F(SqliteStatementTest, ADeadlineThatIsMovedHoldsForRowsUnderWay) {
+  TickingPlatform ticking;
+  HeldConnection reader(backend_, ticking, Role::kReader);
+  Rows rows = (*reader->Prepare(kEndless))->Query();
+  reader->set_deadline(Deadline::At(ticking.Now() + 20ms));
+  EXPECT_FALSE(rows.Next());
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+}  // namespace
+}  // namespace roost::sqlite

@@ -1,0 +1,189 @@
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/sqlite/sqlite_test_support.h"
+
+namespace roost::sqlite {
+namespace {
+
+class SqliteTransactionTest : public SqliteTest {
+ protected:
+  int64_t Count() { return AskInt(*reader_, kCount); }
+
+  SqliteBackend backend_{Options()};
+  HeldConnection writer_{backend_, platform_, Role::kWriter};
+  HeldConnection reader_{backend_, platform_, Role::kReader};
+};
+
+TEST_F(SqliteTransactionTest, CommittedItIsSeenByOthers) {
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(transaction.status());
+  EXPECT_FALSE(writer_->Untouched());
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  EXPECT_EQ(Count(), 0);
+  ASSERT_OK(transaction->Commit());
+  EXPECT_EQ(Count(), 1);
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteTransactionTest, DroppedItIsRolledBack) {
+  {
+    absl::StatusOr<Transaction> transaction = writer_->Begin();
+    ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  }
+  EXPECT_EQ(Count(), 0);
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteTransactionTest, TheWritersTakesTheLockAtItsBegin) {
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(transaction.status());
+  EXPECT_EQ(Foreign(path()).Try("BEGIN IMMEDIATE"), SQLITE_BUSY);
+}
+
+TEST_F(SqliteTransactionTest, TheReadersIsASnapshot) {
+  absl::StatusOr<Transaction> snapshot = reader_->Begin();
+  ASSERT_OK(snapshot.status());
+  EXPECT_EQ(Count(), 0);
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  EXPECT_EQ(Count(), 0);
+  ASSERT_OK(snapshot->Commit());
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(SqliteTransactionTest, OneInsideAnotherIsRefused) {
+  absl::StatusOr<Transaction> outer = writer_->Begin();
+  ASSERT_OK(outer.status());
+  EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_OK(outer->Commit());
+}
+
+TEST_F(SqliteTransactionTest, OneThatSqliteRolledBackTakesNoMoreStatements) {
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(transaction.status());
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  EXPECT_EQ(writer_->Run(Sql("INSERT OR ROLLBACK INTO t VALUES (1, 2)")).code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(writer_->Run(kInsert, 2, 2).code(), absl::StatusCode::kAborted)
+      << "it would have committed by itself";
+  EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Count(), 0);
+  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_OK(writer_->Run(kInsert, 2, 2));
+}
+
+TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn) {
+  TickingPlatform ticking;
+  writer_.Close();
+  HeldConnection writer(backend_, ticking, Role::kWriter);
+  {
+    absl::StatusOr<Transaction> transaction = writer->Begin();
+    ASSERT_OK(writer->Run(kInsert, 1, 1));
+    writer->set_deadline(Deadline::At(ticking.Now() + 20ms));
+    const absl::Status status = writer->Run(
+        Sql("INSERT INTO t(b) WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c)"
+            " SELECT n FROM c"));
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  }
+  writer->set_deadline(Deadline::Never());
+  EXPECT_TRUE(writer->Untouched());
+  EXPECT_EQ(Count(), 0);
+  EXPECT_OK(writer->Run(kInsert, 1, 1));
+}
+
+TEST_F(SqliteTransactionTest, ACommitIsNotRefusedByADeadlineThatPassed) {
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  writer_->set_deadline(Deadline::Past());
+  EXPECT_OK(transaction->Commit());
+  EXPECT_EQ(Count(), 1);
+}
+
+// SQLite looks at the clock again every 1000 operations of a statement, over all its runs.
+TEST_F(SqliteTransactionTest, NoCommitIsCutHoweverOftenItRan) {
+  for (int i = 0; i < 1500; ++i) {
+    writer_->set_deadline(Deadline::Never());
+    absl::StatusOr<Transaction> transaction = writer_->Begin();
+    ASSERT_OK(transaction.status());
+    ASSERT_OK(writer_->Run(kInsert, i, 1));
+    writer_->set_deadline(Deadline::Past());
+    ASSERT_OK(transaction->Commit());
+  }
+  EXPECT_EQ(Count(), 1500);
+}
+
+TEST_F(SqliteTransactionTest, ACommitWhileRowsAreBeingReadSucceeds) {
+  for (int i = 0; i < 3; ++i) ASSERT_OK(writer_->Run(kInsert, i, i));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->Run(kInsert, 3, 3));
+  Rows rows = (*writer_->Prepare(Sql("SELECT a FROM t")))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_OK(transaction->Commit());
+  EXPECT_TRUE(rows.Next()) << rows.status();
+}
+
+TEST_F(SqliteTransactionTest, RowsOfATransactionThatRolledBackEndWithAborted) {
+  for (int i = 0; i < 3; ++i) ASSERT_OK(writer_->Run(kInsert, i, i));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->RunScript("CREATE TABLE other(x)"));
+  Rows rows = (*writer_->Prepare(Sql("SELECT a FROM t")))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_OK(transaction->Rollback());
+  EXPECT_FALSE(rows.Next());
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kAborted) << rows.status();
+}
+
+TEST_F(SqliteTransactionTest, TransactionsWrittenAsSqlAreSeen) {
+  ASSERT_OK(writer_->Run(Sql("BEGIN IMMEDIATE")));
+  EXPECT_FALSE(writer_->Untouched());
+  EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_OK(writer_->Run(Sql("COMMIT")));
+  EXPECT_TRUE(writer_->Untouched());
+  ASSERT_OK(writer_->RunScript("SAVEPOINT a"));
+  EXPECT_FALSE(writer_->Untouched());
+  ASSERT_OK(writer_->RunScript("RELEASE a"));
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteTransactionTest, ACardThatIsFullRefusesInsertsButNotDeletes) {
+  SqliteBackend backend({.path = dir_.File("small.db"), .schema = kSchema, .max_kib = 64});
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  const std::string kilobyte(1024, 'x');
+  absl::Status status;
+  int stored = 0;
+  for (; status.ok() && stored < 1000; ++stored) {
+    status = writer->Run(kInsert, stored, std::string_view(kilobyte));
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(SqliteCode(status), SQLITE_FULL);
+  EXPECT_LT(stored, 64);
+  EXPECT_EQ(writer->verdict(), Verdict::kUsable);
+  EXPECT_OK(writer->Run(Sql("DELETE FROM t WHERE a < 20")));
+  EXPECT_OK(writer->Run(kInsert, 1, std::string_view(kilobyte)));
+}
+
+TEST_F(SqliteTransactionTest, AFullCardInsideATransactionAbortsItAsAWhole) {
+  SqliteBackend backend({.path = dir_.File("small.db"), .schema = kSchema, .max_kib = 64});
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  const std::string kilobyte(1024, 'x');
+  {
+    absl::StatusOr<Transaction> transaction = writer->Begin();
+    absl::Status status;
+    for (int i = 0; status.ok(); ++i) status = writer->Run(kInsert, i, std::string_view(kilobyte));
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  }
+  EXPECT_EQ(writer->Inspect(), Tidiness::kClean);
+  EXPECT_EQ(AskInt(*writer, kCount), 0);
+}
+
+TEST_F(SqliteTransactionTest, UsingOneAfterItsEndAborts) {
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(transaction->Commit());
+  EXPECT_DEATH(transaction->Commit().IgnoreError(), "committed after it was over");
+  EXPECT_DEATH(transaction->Rollback().IgnoreError(), "rolled back after it was over");
+}
+
+}  // namespace
+}  // namespace roost::sqlite

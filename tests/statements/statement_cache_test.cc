@@ -1,0 +1,156 @@
+#include "statements/statement_cache.h"
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace roost {
+namespace {
+
+// Keeps no blanks at its end, like a driver; is counted while it lives.
+class FakeStatement {
+ public:
+  FakeStatement(std::string_view sql, std::multiset<std::string>& living)
+      : sql_(sql.substr(0, sql.find_last_not_of(" ;") + 1)), living_(living) {
+    living_.insert(sql_);
+  }
+  ~FakeStatement() { living_.erase(living_.find(sql_)); }
+  std::string_view sql() const { return sql_; }
+  bool reading() const { return reading_; }
+  void set_reading(bool reading) { reading_ = reading; }
+
+ private:
+  std::string sql_;
+  std::multiset<std::string>& living_;
+  bool reading_ = false;
+};
+
+using Cache = StatementCache<FakeStatement>;
+
+class StatementCacheTest : public ::testing::Test {
+ protected:
+  static constexpr int kCapacity = 3;
+
+  FakeStatement* Use(Cache& cache, const Sql& sql) {
+    if (FakeStatement* found = cache.Find(sql)) return found;
+    return cache.MakeRoom() ? cache.Add(sql, sql.text(), living_) : nullptr;
+  }
+  using Living = std::multiset<std::string>;
+
+  alignas(std::max_align_t) std::byte storage_[Cache::BytesFor(kCapacity)];
+  Living living_;
+  const Sql a_{"A"}, b_{"B"}, c_{"C"}, d_{"D"};
+};
+
+TEST_F(StatementCacheTest, FindsWhatWasAdded) {
+  Cache cache(storage_, kCapacity);
+  EXPECT_EQ(cache.Find(a_), nullptr);
+  FakeStatement* a = Use(cache, a_);
+  ASSERT_NE(a, nullptr);
+  EXPECT_EQ(cache.Find(a_), a);
+  EXPECT_EQ(cache.Find(b_), nullptr);
+  EXPECT_EQ(cache.size(), 1);
+}
+
+TEST_F(StatementCacheTest, FindsTheSameTextAtAnotherAddress) {
+  Cache cache(storage_, kCapacity);
+  FakeStatement* a = Use(cache, a_);
+  const std::string copy = "A";
+  EXPECT_EQ(cache.Find(Sql(copy)), a);
+}
+
+TEST_F(StatementCacheTest, FindsAStatementOfWhichTheDriverCutTheEnd) {
+  Cache cache(storage_, kCapacity);
+  const Sql with_end("SELECT 1 ; ");
+  FakeStatement* found = Use(cache, with_end);
+  EXPECT_EQ(found->sql(), "SELECT 1");
+  EXPECT_EQ(cache.Find(with_end), found);
+  EXPECT_EQ(cache.Find(Sql("SELECT 1")), nullptr);
+}
+
+TEST_F(StatementCacheTest, EvictsTheLeastRecentlyUsed) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_, &a_}) Use(cache, *sql);
+  ASSERT_NE(Use(cache, d_), nullptr);
+  EXPECT_EQ(living_, (Living{"A", "C", "D"}));
+  Use(cache, b_);
+  EXPECT_EQ(living_, (Living{"A", "B", "D"}));
+}
+
+TEST_F(StatementCacheTest, DoesNotMoveTheOthersWhenOneIsEvicted) {
+  Cache cache(storage_, kCapacity);
+  Use(cache, a_);
+  FakeStatement* b = Use(cache, b_);
+  FakeStatement* c = Use(cache, c_);
+  Use(cache, d_);
+  EXPECT_EQ(cache.Find(b_), b);
+  EXPECT_EQ(cache.Find(c_), c);
+}
+
+TEST_F(StatementCacheTest, SparesWhatIsBeingRead) {
+  Cache cache(storage_, kCapacity);
+  Use(cache, a_)->set_reading(true);
+  Use(cache, b_);
+  Use(cache, c_);
+  Use(cache, d_);
+  EXPECT_EQ(living_, (Living{"A", "C", "D"}));
+}
+
+TEST_F(StatementCacheTest, MakesNoRoomWhileAllAreBeingRead) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
+  EXPECT_FALSE(cache.MakeRoom());
+  EXPECT_EQ(Use(cache, d_), nullptr);
+  cache.Find(b_)->set_reading(false);
+  EXPECT_TRUE(cache.MakeRoom());
+  EXPECT_EQ(living_, (Living{"A", "C"}));
+}
+
+TEST_F(StatementCacheTest, MakingRoomTwiceEvictsOnce) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql);
+  EXPECT_TRUE(cache.MakeRoom());
+  EXPECT_TRUE(cache.MakeRoom());
+  EXPECT_EQ(cache.size(), kCapacity - 1);
+}
+
+TEST_F(StatementCacheTest, ClearDestroysAllAndTheCacheGoesOn) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
+  cache.Clear();
+  EXPECT_TRUE(living_.empty());
+  EXPECT_EQ(cache.size(), 0);
+  EXPECT_NE(Use(cache, a_), nullptr);
+}
+
+TEST_F(StatementCacheTest, ItsEndDestroysAll) {
+  {
+    Cache cache(storage_, kCapacity);
+    Use(cache, a_);
+    Use(cache, b_);
+  }
+  EXPECT_TRUE(living_.empty());
+}
+
+TEST_F(StatementCacheTest, ACapacityOfOneServesOneAfterTheOther) {
+  Cache cache(storage_, 1);
+  for (const Sql* sql : {&a_, &b_, &a_}) {
+    ASSERT_NE(Use(cache, *sql), nullptr);
+    EXPECT_EQ(living_, Living{std::string(sql->text())});
+  }
+}
+
+TEST_F(StatementCacheTest, EachIsVisitedOnce) {
+  Cache cache(storage_, kCapacity);
+  Use(cache, a_);
+  Use(cache, b_);
+  Living seen;
+  cache.ForEach([&](FakeStatement& statement) { seen.emplace(statement.sql()); });
+  EXPECT_EQ(seen, living_);
+}
+
+}  // namespace
+}  // namespace roost
