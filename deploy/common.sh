@@ -9,7 +9,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Packages of Debian 12, by what they are for.
 PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev)
 PACKAGES_RUN=(sqlite3)
-PACKAGES_TEST=(libgtest-dev libbenchmark-dev python3 sqlite3)
+PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3)
 PACKAGES_CLANG=(clang)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu qemu-user-static)

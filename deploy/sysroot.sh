@@ -12,7 +12,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SYSROOT_PACKAGES=libc6-dev,libstdc++-12-dev,libabsl-dev,libsqlite3-dev,libcli11-dev,nlohmann-json3-dev
-SYSROOT_PACKAGES+=,libgtest-dev,libbenchmark-dev
+SYSROOT_PACKAGES+=,libgtest-dev,libgmock-dev
 
 # unpack DIR LOG ARCH OPTION... - the packages and what they depend on, unpacked, nothing run.
 unpack() {

@@ -6,12 +6,14 @@ A code block of a README is preceded by a line that says where it was cut:
 
 The file has the same code between two comments `// [fifteen lines]`.
 
-Usage: docs.py ROOT    prints each difference; exit code 1 when there is one
+Usage: docs.py ROOT ROOSTCTL    prints each difference; exit code 1 when there is one
 docs_test.py feeds it bad documents.
 """
 
+import json
 import pathlib
 import re
+import subprocess
 import sys
 import textwrap
 from typing import Iterator
@@ -81,6 +83,24 @@ def check_header_examples(root: pathlib.Path) -> Iterator[str]:
             yield f"{name}: its example differs from [{header.name}] in {EXAMPLES}"
 
 
+def table_row(profile: dict) -> str:
+    """A profile of `roostctl profiles --json` as README writes it."""
+    yes = lambda value: "yes" if value else "no"
+    cells = (f"`{profile['name']}`", profile["pool_size"], profile["max_overflow"],
+             f"{profile['pool_timeout_s']:g} s", f"{profile['pool_recycle_s']:g} s",
+             yes(profile["pool_pre_ping"]), yes(profile["echo_pool"]))
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def check_profiles(root: pathlib.Path, profiles: list[dict]) -> Iterator[str]:
+    """README's table of profiles has the numbers of the program."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    table = text.partition("| profile |")[2].partition("\n\n")[0].splitlines()[2:]
+    expected = [table_row(profile) for profile in profiles]
+    if table != expected:
+        yield "README.md: the table of profiles is not that of roostctl:\n" + "\n".join(expected)
+
+
 def check(root: pathlib.Path) -> list[str]:
     found = list(check_header_examples(root))
     for document in DOCUMENTS:
@@ -93,9 +113,11 @@ def check(root: pathlib.Path) -> list[str]:
 
 
 def main() -> int:
-    if len(sys.argv) != 2 or not (pathlib.Path(sys.argv[1]) / "README.md").is_file():
+    if len(sys.argv) != 3 or not (pathlib.Path(sys.argv[1]) / "README.md").is_file():
         sys.exit(__doc__)
-    found = check(pathlib.Path(sys.argv[1]))
+    root, roostctl = pathlib.Path(sys.argv[1]), sys.argv[2]
+    profiles = subprocess.run([roostctl, "profiles", "--json"], stdout=subprocess.PIPE, check=True)
+    found = check(root) + list(check_profiles(root, json.loads(profiles.stdout)))
     print("\n".join(found + [f"{len(found)} differences"]))
     return 1 if found else 0
 

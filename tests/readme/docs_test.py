@@ -50,6 +50,19 @@ class DocsTest(unittest.TestCase):
                 self.assertEqual(len(found), 1, found)
                 self.assertIn(expected, found[0])
 
+    def test_a_table_of_profiles_with_other_numbers_is_found(self):
+        profile = {"name": "tiny", "pool_size": 2, "max_overflow": 1, "pool_timeout_s": 30.0,
+                   "pool_recycle_s": 0.5, "pool_pre_ping": False, "echo_pool": True}
+        table = ("| profile | pool_size |\n|---|---|\n"
+                 "| `tiny` | 2 | 1 | 30 s | 0.5 s | no | yes |\n\nMore.\n")
+        with tempfile.TemporaryDirectory() as folder:
+            readme = pathlib.Path(folder, "README.md")
+            readme.write_text(table, encoding="utf-8")
+            self.assertEqual(list(docs.check_profiles(readme.parent, [profile])), [])
+            found = list(docs.check_profiles(readme.parent, [profile | {"pool_size": 3}]))
+            self.assertEqual(len(found), 1)
+            self.assertIn("| `tiny` | 3 | 1 |", found[0])
+
 
 if __name__ == "__main__":
     unittest.main()
