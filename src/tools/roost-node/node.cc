@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 // Pause after a refusal; doubles with each that follows.
 constexpr Duration kRetryMin = 100ms;
 constexpr Duration kRetryMax = 10s;
+// What a pipe holds, by pipe(7).
+constexpr size_t kPipeBytes = 65536;
 
 }  // namespace
 
@@ -166,27 +168,41 @@ void Node::Sleep(Deadline until) {
   }
 }
 
-// Seals everything that was taken or read. A database that refuses is waited for, but not for ever, and
-// not after another signal.
+// Seals everything that was taken or is in the pipe. A database that refuses is waited for, but not for
+// ever, and not after another signal.
 void Node::Finish() {
   const Deadline by = Deadline::After(platform_.Now(), kFinishWithin);
   signalled_ = false;
   retry_pause_ = Duration::zero();
+  // A pipe holds so much; a producer that goes on writing does not hold up the end.
+  size_t reads_left = kPipeBytes / LineReader::kBufferBytes;
   for (TimePoint now = platform_.Now(); !signalled_ && !by.HasPassed(now); now = platform_.Now()) {
-    TakeLines(now, false);
-    if (buffer_.empty()) break;
-    if (!TrySeal()) Sleep(std::min(Deadline::At(retry_at_), by));
+    TakeLines(now, std::exchange(input_ready_, false));
+    if (!buffer_.empty() && !TrySeal()) {
+      Sleep(std::min(Deadline::At(retry_at_), by));
+    } else if (buffer_.empty()) {
+      if (!options_.from_stdin || lines_.AtEnd() || reads_left-- == 0) break;
+      Sleep(Deadline::Past());
+      if (!input_ready_) break;
+    }
   }
-  counts_.lost = buffer_.size();
-  CountIncompleteLine();
+  CountWhatIsLeft();
   if (counts_.lost > 0) {
     messages_.Say("%llu readings are lost: the database refused them until the end",
                   static_cast<unsigned long long>(counts_.lost));
   }
 }
 
-void Node::CountIncompleteLine() {
-  if (!options_.from_stdin || !lines_.HasPartial()) return;
+// Readings that were not stored, also those in lines that were read and found no room.
+void Node::CountWhatIsLeft() {
+  counts_.lost = buffer_.size();
+  if (!options_.from_stdin) return;
+  while (const auto line = lines_.Next()) {
+    if (ParseLine(*line).kind != ParsedLine::Kind::kReading) continue;
+    ++counts_.taken;
+    ++counts_.lost;
+  }
+  if (!lines_.HasPartial()) return;
   ++counts_.bad_lines;
   messages_.BadLine(lines_.number() + 1, "it was not complete when the program was ended");
 }

@@ -56,7 +56,7 @@ class Node {
   Deadline NextWakeup() const;
   void Sleep(Deadline until);
   void Finish();
-  void CountIncompleteLine();
+  void CountWhatIsLeft();
 
   const Options& options_;
   Pool& pool_;

@@ -1,0 +1,399 @@
+// roost-node as its users see it: the real program, its database, its messages, its exit codes.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+#include <variant>
+
+#include "src/tools/roost-node/options.h"
+#include "tests/tools/database.h"
+#include "tests/tools/made_up_board.h"
+#include "tests/tools/program.h"
+
+namespace roost::testing {
+namespace {
+
+using nlohmann::json;
+
+bool Has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t CountOf(std::string_view part, const std::string& text) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+class RoostNodeTest : public ::testing::Test {
+ protected:
+  // The command line with a database and `more`.
+  std::vector<std::string> Node(std::vector<std::string> more) const {
+    std::vector<std::string> all = {ROOST_NODE, "--db", db};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  int64_t Rows() const { return Database(db).Number("SELECT count(*) FROM reading"); }
+
+  TemporaryFolder folder;
+  const std::string db = folder / "node.db";
+};
+
+TEST_F(RoostNodeTest, StoresWhatTheBoardHasAndEndsByItself) {
+  MakeUpBoard(folder / "board");
+  const Outcome ran = RunProgram(Node({"--root", folder / "board", "--for", "200ms", "--every",
+                                       "20ms", "--seal-every", "50ms", "--json"}));
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  const json summary = json::parse(ran.output);
+  EXPECT_EQ(summary["ended_by"], "time");
+  EXPECT_EQ(summary["board"], "Raspberry Pi 3 Model B Rev 1.2");
+  EXPECT_GT(summary["taken"], 0);
+  EXPECT_EQ(summary["taken"], summary["stored"]);
+  EXPECT_EQ(summary["sealed"], summary["stored"]);
+  EXPECT_EQ(summary["stored"], Rows());
+  EXPECT_GE(summary["batches"], 1);
+  EXPECT_GE(summary["pool"]["checkouts"], summary["batches"]);
+  std::map<std::string, json> sensors;
+  for (const json& sensor : summary["sensors"]) sensors[sensor["name"]] = sensor;
+  EXPECT_EQ(sensors.at("cpu_temperature")["max"], 81.312);
+  EXPECT_EQ(sensors.at("cpu_temperature")["unit"], "C");
+  EXPECT_EQ(sensors.at("cpu_frequency")["min"], 600.0);
+  EXPECT_EQ(sensors.at("load_1m")["mean"], 3.25);
+  EXPECT_EQ(sensors.at("memory_available")["min"], 512.0);
+  EXPECT_EQ(sensors.at("under_voltage")["max"], 1.0);
+  EXPECT_EQ(sensors.at("throttled")["max"], 0x50005);
+}
+
+TEST_F(RoostNodeTest, ReadsThisMachineAndSaysWhatItDid) {
+  const Outcome ran = RunProgram(Node({"--for", "50ms", "--every", "10ms"}));
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  for (const char* part : {"roost-node ran", db.c_str(), "readings ", "taken", "stored", "sealed",
+                           "refused", "checkouts", "p99", "load_1m"}) {
+    EXPECT_TRUE(Has(ran.output, part)) << part << " is not in:\n" << ran.output;
+  }
+  EXPECT_GT(Rows(), 0);
+}
+
+TEST_F(RoostNodeTest, StoresLinesExactly) {
+  const Outcome ran =
+      RunProgram(Node({"--stdin"}),
+                 "temperature 21.5 C\n\n# a comment\nhumidity\t40 %\nlast 0.1\ntemperature -3 C");
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  Database database(db);
+  EXPECT_EQ(
+      database.Text("SELECT group_concat(seq || ' ' || name || ' ' || value || ' ' || unit, '; ') "
+                    "FROM readings ORDER BY seq"),
+      "1 temperature 21.5 C; 2 humidity 40.0 %; 3 last 0.1 ; 4 temperature -3.0 C");
+  EXPECT_EQ(database.Number("SELECT count(*) FROM sensor"), 3);
+  EXPECT_EQ(database.Number("SELECT count(DISTINCT epoch) FROM reading"), 1);
+  const std::string time = database.Text("SELECT time FROM readings");
+  EXPECT_TRUE(std::regex_match(time, std::regex(R"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")))
+      << time;
+  EXPECT_TRUE(Has(ran.output, "until the end of the input")) << ran.output;
+}
+
+TEST_F(RoostNodeTest, ADashMeansStandardInput) {
+  EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, RunsAddToOneDatabaseEachWithAnEpochOfItsOwn) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(RunProgram(Node({"-"}), "a 1\nb 2\n").exit, 0);
+  Database database(db);
+  EXPECT_EQ(database.Number("SELECT count(*) FROM reading"), 6);
+  EXPECT_EQ(database.Number("SELECT max(seq) FROM reading"), 6);
+  EXPECT_EQ(database.Number("SELECT count(DISTINCT epoch) FROM reading"), 3);
+  EXPECT_EQ(database.Number("SELECT count(*) FROM sensor"), 2);
+}
+
+TEST_F(RoostNodeTest, BadLinesAreSaidCountedAndDoNotStopTheOthers) {
+  std::string input = "good 1\n";
+  for (int i = 0; i < 20; ++i) input += "bad line here\n";
+  input += "good 2\n";
+  const Outcome ran = RunProgram(Node({"--stdin", "--json"}), input);
+  EXPECT_EQ(ran.exit, 3);
+  const json summary = json::parse(ran.output);
+  EXPECT_EQ(summary["bad_lines"], 20);
+  EXPECT_EQ(summary["stored"], 2);
+  EXPECT_EQ(Rows(), 2);
+  EXPECT_TRUE(Has(ran.errors, "roost-node: line 2: the value \"line\" is not a number"))
+      << ran.errors;
+  EXPECT_TRUE(Has(ran.errors, "write NAME VALUE [UNIT]")) << ran.errors;
+  EXPECT_EQ(CountOf(": line ", ran.errors), 5u) << ran.errors;
+}
+
+TEST_F(RoostNodeTest, ALineThatIsTooLongIsBadAndTheNextIsNot) {
+  const Outcome ran = RunProgram(Node({"-"}), "x " + std::string(20000, '1') + "\ngood 1\n");
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_TRUE(Has(ran.errors, "line 1: it is longer than 512 bytes")) << ran.errors;
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, TakesFarMoreLinesThanItsBufferHolds) {
+  std::string input;
+  for (int i = 0; i < 20000; ++i) input += "n " + std::to_string(i) + "\n";
+  const Outcome ran = RunProgram(Node({"-", "--batch", "100", "--buffer", "150", "--json"}), input);
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  const json summary = json::parse(ran.output);
+  EXPECT_EQ(summary["stored"], 20000);
+  EXPECT_EQ(summary["dropped"], 0);
+  EXPECT_EQ(Database(db).Number("SELECT count(DISTINCT value) FROM reading"), 20000);
+}
+
+TEST_F(RoostNodeTest, ATerminatingSignalSealsWhatIsThere) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    Program node(Node({"--stdin", "--seal-every", "1h", "--json"}));
+    node.WaitForError("lines into");
+    node.Write("a 1\nb 2\nc 3\n");
+    node.Signal(number);
+    ASSERT_EQ(node.Wait(), 0) << node.errors();
+    const json summary = json::parse(node.output());
+    EXPECT_EQ(summary["ended_by"], "signal");
+    EXPECT_EQ(summary["sealed"], 3) << node.errors();
+  }
+  EXPECT_EQ(Rows(), 9);
+}
+
+TEST_F(RoostNodeTest, ALineThatWasNotCompleteAtTheEndIsCounted) {
+  Program node(Node({"--stdin", "--json"}));
+  node.WaitForError("lines into");
+  node.Write("a 1\nb 2");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 3);
+  EXPECT_TRUE(Has(node.errors(), "line 2: it was not complete")) << node.errors();
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, TheSignalOfAFailingSupplySealsAtOnce) {
+  Program node(Node({"--stdin", "--seal-every", "1h"}));
+  node.WaitForError("lines into");
+  node.Write("a 1\nb 2\n");
+  node.Signal(SIGPWR);
+  EXPECT_TRUE(Has(node.WaitForError("sealed"), "sealed 2 readings"));
+  node.Write("c 3\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0);
+  EXPECT_EQ(Rows(), 3);
+}
+
+TEST_F(RoostNodeTest, ForEndsItAlsoWhileTheInputIsSilent) {
+  Program node(Node({"--stdin", "--for", "50ms", "--json"}));
+  node.Write("a 1\n");
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "time");
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, AnotherProcessCanReadWhileItRuns) {
+  Program node(Node({"--stdin", "--batch", "10"}), {.terminal = true});
+  std::string ten;
+  for (int i = 0; i < 10; ++i) ten += "n " + std::to_string(i) + "\n";
+  for (int round = 1; round <= 5; ++round) {
+    node.Write(ten);
+    node.WaitForError("sealed " + std::to_string(round * 10));
+    Database reader(db, SQLITE_OPEN_READONLY);
+    EXPECT_EQ(reader.Number("SELECT count(*) FROM readings"), round * 10);
+  }
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0);
+}
+
+TEST_F(RoostNodeTest, AReaderWithAnOpenSnapshotDoesNotStopIt) {
+  EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
+  Database reader(db, SQLITE_OPEN_READONLY);
+  reader.Run("BEGIN");
+  EXPECT_EQ(reader.Number("SELECT count(*) FROM reading"), 1);
+  EXPECT_EQ(RunProgram(Node({"-"}), "b 2\n").exit, 0);
+  EXPECT_EQ(reader.Number("SELECT count(*) FROM reading"), 1);
+  reader.Run("COMMIT");
+  EXPECT_EQ(reader.Number("SELECT count(*) FROM reading"), 2);
+}
+
+TEST_F(RoostNodeTest, KeepsReadingsWhileAnotherProcessHoldsTheDatabase) {
+  Program node(Node({"--stdin", "--batch", "1", "--json"}));
+  node.Write("a 1\n");
+  node.WaitForError("sealed 1");
+  {
+    Database other(db);
+    other.Run("BEGIN IMMEDIATE");
+    node.Write("b 2\n");
+    node.WaitForError("not stored, will be tried again");
+    node.Write("c 3\n");
+    other.Run("COMMIT");
+  }
+  node.WaitForError("stored again");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  const json summary = json::parse(node.output());
+  EXPECT_GE(summary["refused_batches"], 1);
+  EXPECT_EQ(summary["stored"], 3);
+  EXPECT_EQ(Rows(), 3);
+}
+
+TEST_F(RoostNodeTest, WhatDoesNotFitInMemoryIsDroppedAndCounted) {
+  MakeUpBoard(folder / "board");
+  EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
+  Database other(db);
+  other.Run("BEGIN IMMEDIATE");
+  Program node(Node({"--root", folder / "board", "--every", "1ms", "--seal-every", "1ms", "--batch",
+                     "8", "--buffer", "8", "--json"}));
+  node.WaitForError("8 of at most 8 readings are kept");
+  node.Signal(SIGTERM);  // the end waits for the database,
+  node.Signal(SIGINT);   // but not after another signal
+  EXPECT_EQ(node.Wait(), 1);
+  other.Run("COMMIT");
+  const json summary = json::parse(node.output());
+  EXPECT_GT(summary["dropped"], 0);
+  EXPECT_EQ(summary["lost"], 8);
+  EXPECT_EQ(summary["stored"], 0);
+  EXPECT_EQ(summary["taken"], summary["dropped"].get<int>() + 8);
+  EXPECT_TRUE(Has(node.errors(), "8 readings are lost")) << node.errors();
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, AFileThatMayNotGrowLosesNothingThatWasSealed) {
+  Program node(Node({"--stdin", "--batch", "100", "--json"}));
+  node.WaitForError("lines into");
+  const rlimit limit = {128 * 1024, 128 * 1024};
+  ASSERT_EQ(prlimit(node.pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+  std::string lines;
+  for (int i = 0; i < 6000; ++i) lines += "n " + std::to_string(i) + "\n";
+  node.Write(lines);
+  node.WaitForError("not stored, will be tried again");
+  node.Signal(SIGTERM);
+  node.Signal(SIGINT);
+  EXPECT_EQ(node.Wait(), 1) << node.errors();
+  const json summary = json::parse(node.output());
+  EXPECT_GT(summary["sealed"], 0);
+  EXPECT_GT(summary["lost"], 0);
+  EXPECT_EQ(summary["taken"], summary["stored"].get<int>() + summary["lost"].get<int>());
+  EXPECT_EQ(Rows(), summary["stored"]);
+  EXPECT_EQ(Database(db).Text("PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(RoostNodeTest, SaysEverySealOnATerminalAndOneInAWhileElsewhere) {
+  for (const bool terminal : {true, false}) {
+    Program node(Node({"--stdin", "--batch", "1"}), {.terminal = terminal});
+    node.Write("a 1\nb 2\nc 3\nd 4\n");
+    node.CloseInput();
+    EXPECT_EQ(node.Wait(), 0);
+    EXPECT_EQ(CountOf("sealed", node.errors()), terminal ? 4u : 1u) << node.errors();
+  }
+}
+
+TEST_F(RoostNodeTest, QuietIsSilentButForTrouble) {
+  const Outcome ran = RunProgram(Node({"-", "--quiet"}), "a 1\n");
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(ran.errors, "");
+  EXPECT_TRUE(Has(RunProgram(Node({"-", "--quiet"}), "a\n").errors, "line 1:"));
+}
+
+TEST_F(RoostNodeTest, MemoryDatabasesWork) {
+  const Outcome ran = RunProgram({ROOST_NODE, "--db", ":memory:", "-", "--json"}, "a 1\nb 2\n");
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  EXPECT_EQ(json::parse(ran.output)["sensors"].size(), 2u);
+}
+
+TEST_F(RoostNodeTest, AConnectionStringNamesTheSameFile) {
+  EXPECT_EQ(RunProgram({ROOST_NODE, "--db", "sqlite://" + db, "-"}, "a 1\n").exit, 0);
+  EXPECT_EQ(Rows(), 1);
+}
+
+TEST_F(RoostNodeTest, AFileThatIsNotItsDatabaseIsRefusedAndNotTouched) {
+  std::ofstream(db) << "a text that somebody wants to keep, longer than the header of a database";
+  const auto size = std::filesystem::file_size(db);
+  const Outcome text = RunProgram(Node({"-"}), "a 1\n");
+  EXPECT_EQ(text.exit, 1);
+  EXPECT_TRUE(Has(text.errors, db) && Has(text.errors, "not a database")) << text.errors;
+  EXPECT_EQ(std::filesystem::file_size(db), size);
+
+  std::filesystem::remove(db);
+  Database(db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE).Run("CREATE TABLE reading(other)");
+  const Outcome other = RunProgram(Node({"-"}), "a 1\n");
+  EXPECT_EQ(other.exit, 1);
+  EXPECT_TRUE(Has(other.errors, "choose another file with --db")) << other.errors;
+}
+
+TEST_F(RoostNodeTest, InputThatCannotBeReadIsAnError) {
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" --stdin < /", ROOST_NODE, db});
+  EXPECT_EQ(node.Wait(), 1);
+  EXPECT_TRUE(Has(node.errors(), "standard input: Is a directory")) << node.errors();
+}
+
+TEST_F(RoostNodeTest, AnInputFileIsReadToItsEnd) {
+  {
+    std::ofstream input(folder / "lines");
+    for (int i = 0; i < 5000; ++i) input << "n " << i << "\n";
+  }
+  Program node(
+      {"/bin/sh", "-c", "exec \"$0\" --db \"$1\" - < \"$2\"", ROOST_NODE, db, folder / "lines"});
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Rows(), 5000);
+}
+
+TEST_F(RoostNodeTest, BadUseSaysWhatAndWhereAndWhatIsRight) {
+  const struct {
+    std::vector<std::string> arguments;
+    std::string says;
+  } cases[] = {
+      {{"--evry", "1s"}, "unknown argument --evry; did you mean --every?"},
+      {{"--every", "5"}, "--every: \"5\" has no unit; write a number and a unit: 50ms, 2s, 5m, 1h"},
+      {{"--every", "0s"}, "--every: 0s is too short; at least 1 ms"},
+      {{"--for", "-1s"}, "--for"},
+      {{"--batch", "0"}, "--batch"},
+      {{"--batch", "many"}, "--batch"},
+      {{"file.txt"}, "file.txt"},
+      {{"--root", folder / "nowhere"}, "nowhere"},
+      {{"--db", folder / "no/such/node.db"}, "/no/such does not exist; make it, or choose another"},
+      {{"--db", folder.path()}, "is a folder; write a file in it"},
+      {{"--db", ""}, "--db"},
+      {{"--db", "postgresql://somewhere/db"}, "postgresql is not a local database; write a path"},
+  };
+  for (const auto& [arguments, says] : cases) {
+    std::vector<std::string> all = {ROOST_NODE};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const Outcome ran = RunProgram(all);
+    EXPECT_EQ(ran.exit, 2) << says;
+    EXPECT_TRUE(Has(ran.errors, says)) << "expected: " << says << "\ngot: " << ran.errors;
+    EXPECT_TRUE(Has(ran.errors, "--help")) << ran.errors;
+    EXPECT_EQ(ran.output, "");
+  }
+}
+
+TEST_F(RoostNodeTest, ShowsItsProfileAndBoard) {
+  const Outcome text = RunProgram({ROOST_NODE, "--profile-info"});
+  EXPECT_EQ(text.exit, 0);
+  for (const char* part : {"pool_size", "max_overflow", "pool object", "board"}) {
+    EXPECT_TRUE(Has(text.output, part)) << part;
+  }
+  const json info = json::parse(RunProgram({ROOST_NODE, "--profile-info", "--json"}).output);
+  EXPECT_EQ(info["capacity"], info["pool_size"].get<int>() + info["max_overflow"].get<int>());
+  EXPECT_GT(info["bytes"], 0);
+  EXPECT_EQ(info["board"]["watchdog_limit_s"], 15.0);
+}
+
+TEST_F(RoostNodeTest, HelpExplainsAndVersionIsOneLine) {
+  const Outcome help = RunProgram({ROOST_NODE, "--help"});
+  EXPECT_EQ(help.exit, 0);
+  for (const char* part : {"--db", "--every", "--for", "--stdin", "--batch", "--seal-every",
+                           "NAME VALUE [UNIT]", "Exit codes", "Examples"}) {
+    EXPECT_TRUE(Has(help.output, part)) << part;
+  }
+  EXPECT_TRUE(RunProgram({ROOST_NODE, "--version"}).output.starts_with("roost-node "));
+}
+
+TEST(RoostNodeOptionsTest, TheDefaultDatabaseIsTheSystemsWhereItCanBeWritten) {
+  char name[] = "roost-node";
+  char* arguments[] = {name, nullptr};
+  const auto parsed = tools::ParseOptions(1, arguments);
+  const bool system = access("/var/lib/roost", W_OK) == 0;
+  EXPECT_EQ(std::get<tools::Options>(parsed).db,
+            system ? "/var/lib/roost/node.db" : "roost-node.db");
+}
+
+}  // namespace
+}  // namespace roost::testing

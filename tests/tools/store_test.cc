@@ -1,0 +1,191 @@
+// Store over a pool on SQLite in memory, with a backend that fails commits in both possible ways.
+#include "src/tools/roost-node/store.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <string>
+
+#include "roost/pool.h"
+#include "roost/sqlite.h"
+
+namespace roost::tools {
+namespace {
+
+enum class Commits : uint8_t {
+  kWork,
+  kHappenAndSayUnknown,  // the answer was lost
+  kFailAndSayUnknown,    // the request was lost
+};
+
+// A connection that passes everything on but commits.
+class ForgetfulConnection : public Connection {
+ public:
+  ForgetfulConnection(Connection* real, const Commits* commits) : real_(real), commits_(commits) {}
+  ~ForgetfulConnection() override { real_->~Connection(); }
+
+  absl::StatusOr<Statement*> Prepare(const Sql& sql) override { return real_->Prepare(sql); }
+  absl::Status RunScript(std::string_view sql) override { return real_->RunScript(sql); }
+  absl::Status Seal() override { return real_->Seal(); }
+  Tidiness Inspect() override { return real_->Inspect(); }
+  absl::Status Reset(Deadline deadline) override { return real_->Reset(deadline); }
+  Liveness Probe() override { return real_->Probe(); }
+  absl::Status Ping(Deadline deadline) override { return real_->Ping(deadline); }
+  absl::Status Upkeep(Deadline deadline) override { return real_->Upkeep(deadline); }
+  void Close() override { real_->Close(); }
+  void Abandon() override { real_->Abandon(); }
+  NativeHandle Detach() override { return real_->Detach(); }
+
+ private:
+  absl::Status BeginTransaction(Durability durability) override {
+    absl::StatusOr<Transaction> begun = real_->Begin(durability);
+    if (!begun.ok()) return begun.status();
+    transaction_.emplace(*std::move(begun));
+    return absl::OkStatus();
+  }
+  absl::Status CommitTransaction() override {
+    if (*commits_ == Commits::kFailAndSayUnknown) {
+      EXPECT_TRUE(transaction_->Rollback().ok());
+    } else {
+      EXPECT_TRUE(transaction_->Commit().ok());
+    }
+    transaction_.reset();
+    return *commits_ == Commits::kWork ? absl::OkStatus() : absl::UnknownError("no answer");
+  }
+  absl::Status RollbackTransaction() override {
+    transaction_.reset();
+    return absl::OkStatus();
+  }
+  void* RawHandle() override { return real_->Raw(); }
+
+  Connection* const real_;
+  const Commits* const commits_;
+  std::optional<Transaction> transaction_;
+};
+
+class ForgetfulBackend : public Backend {
+ public:
+  Commits commits = Commits::kWork;
+
+  std::string_view kind() const override { return "forgetful"; }
+  std::string_view target() const override { return real_.target(); }
+  LanePlan lanes() const override { return real_.lanes(); }
+  size_t ConnectionBytes(int statements) const override {
+    return real_.ConnectionBytes(statements);
+  }
+  absl::StatusOr<Connection*> Open(const OpenRequest& request) override {
+    absl::StatusOr<Connection*> real = real_.Open(request);
+    if (!real.ok()) return real.status();
+    // The pool runs the destructor; the memory stays here.
+    memory_.emplace_back();
+    return new (memory_.back().bytes) ForgetfulConnection(*real, &commits);
+  }
+
+ private:
+  struct Memory {
+    alignas(ForgetfulConnection) std::byte bytes[sizeof(ForgetfulConnection)];
+  };
+  SqliteBackend real_{{.path = ":memory:", .schema = kSchema}};
+  std::deque<Memory> memory_;
+};
+
+class StoreTest : public ::testing::Test {
+ protected:
+  void Take(int count) {
+    for (int i = 0; i < count; ++i) {
+      Reading reading;
+      reading.name = decltype(reading.name)("n");
+      reading.value = static_cast<double>(taken_++);
+      buffer.Push(reading);
+    }
+  }
+  Deadline Soon() { return pool.In(std::chrono::seconds(10)); }
+  int64_t Rows(const char* what) {
+    absl::StatusOr<Lease> lease = pool.Acquire(kRead, Soon());
+    const std::string sql = std::string("SELECT ") + what + " FROM reading";
+    absl::StatusOr<Statement*> statement = (*lease)->Prepare(Sql(sql));
+    EXPECT_TRUE(statement.ok()) << statement.status();
+    Rows_ rows = (*statement)->Query();
+    EXPECT_TRUE(rows.Next());
+    return rows.Get<int64_t>(0);
+  }
+  using Rows_ = roost::Rows;
+
+  ForgetfulBackend backend;
+  PoolFor<profiles::RaspberryPi> pool{backend};
+  Store store{pool, 7};
+  ReadingBuffer buffer{100};
+
+ private:
+  int taken_ = 0;
+};
+
+TEST_F(StoreTest, SealsTheOldestFirstAndForgetsThem) {
+  Take(10);
+  EXPECT_EQ(store.Seal(buffer, 4, Soon()).value(), 4u);
+  EXPECT_EQ(buffer.size(), 6u);
+  EXPECT_EQ(Rows("max(seq)"), 4);
+  EXPECT_EQ(store.Seal(buffer, 100, Soon()).value(), 6u);
+  EXPECT_TRUE(buffer.empty());
+  EXPECT_EQ(Rows("count(*)"), 10);
+}
+
+TEST_F(StoreTest, ACommitThatHappenedUnknownIsNotRepeated) {
+  Take(5);
+  backend.commits = Commits::kHappenAndSayUnknown;
+  EXPECT_EQ(store.Seal(buffer, 3, Soon()).status().code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(buffer.size(), 5u);
+  backend.commits = Commits::kWork;
+  EXPECT_EQ(store.Seal(buffer, 5, Soon()).value(), 3u);  // those that were there
+  EXPECT_EQ(store.Seal(buffer, 5, Soon()).value(), 2u);
+  EXPECT_EQ(Rows("count(*)"), 5);
+  EXPECT_EQ(Rows("count(DISTINCT value)"), 5);
+  EXPECT_EQ(store.ReadBack(Soon())->at(0).count, 5);
+}
+
+TEST_F(StoreTest, ACommitThatFailedUnknownIsRepeated) {
+  Take(5);
+  backend.commits = Commits::kFailAndSayUnknown;
+  EXPECT_FALSE(store.Seal(buffer, 5, Soon()).ok());
+  EXPECT_FALSE(store.Seal(buffer, 5, Soon()).ok());
+  backend.commits = Commits::kWork;
+  EXPECT_EQ(store.Seal(buffer, 5, Soon()).value(), 5u);
+  EXPECT_EQ(Rows("count(*)"), 5);
+}
+
+TEST_F(StoreTest, AnotherWriterWithTheSameNumbersIsNotTakenForThisOne) {
+  Take(2);
+  backend.commits = Commits::kFailAndSayUnknown;
+  EXPECT_FALSE(store.Seal(buffer, 2, Soon()).ok());
+  backend.commits = Commits::kWork;
+  Store other(pool, 8);
+  ReadingBuffer others(10);
+  others.Push(buffer.at(0));
+  EXPECT_EQ(other.Seal(others, 1, Soon()).value(), 1u);  // takes seq 1
+  EXPECT_EQ(store.Seal(buffer, 2, Soon()).value(), 2u);
+  EXPECT_EQ(Rows("count(*)"), 3);
+  EXPECT_EQ(store.ReadBack(Soon())->at(0).count, 2);
+}
+
+TEST_F(StoreTest, WhatWasDroppedMeanwhileIsNotForgottenTwice) {
+  ReadingBuffer small(3);
+  for (int i = 0; i < 3; ++i) small.Push({});
+  backend.commits = Commits::kHappenAndSayUnknown;
+  EXPECT_FALSE(store.Seal(small, 3, Soon()).ok());
+  backend.commits = Commits::kWork;
+  small.Push({});  // drops the first of those that are stored
+  EXPECT_EQ(store.Seal(small, 3, Soon()).value(), 2u);
+  EXPECT_EQ(small.size(), 1u);
+  EXPECT_EQ(store.Seal(small, 3, Soon()).value(), 1u);
+  EXPECT_EQ(Rows("count(*)"), 4);
+}
+
+TEST_F(StoreTest, CheckRefusesTablesOfAnotherShape) {
+  EXPECT_TRUE(store.Check(Soon()).ok());
+  SqliteBackend other({.path = ":memory:", .schema = "CREATE TABLE reading(other)"});
+  PoolFor<profiles::Testing> other_pool(other);
+  EXPECT_EQ(Store(other_pool, 1).Check(Soon()).code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace roost::tools
