@@ -81,23 +81,33 @@ absl::Status PoolState::Fill(int connections, Deadline deadline) {
   ROOST_CHECK(connections <= settings_.pool_size, "Pool::Fill: more connections than pool_size");
   if (Forked()) return forked_;
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
-    for (;;) {
-      core::Work work;
-      {
-        MutexLock lock(mu_);
-        if (stats_.closed) return closed_;
-        const int kept = lanes_[lane].settings().kept;
-        const int target =
-            std::min(kept, connections - (lane == 0 ? 0 : lanes_[0].settings().kept));
-        if (deadline.HasPassed(platform_.Now())) return timeout_deadline_;
-        work = lanes_[lane].NextFill(target, platform_.Now());
-      }
-      if (!work) break;
-      const absl::Status error = PerformAll(lane, work, nullptr, deadline);
-      if (!error.ok()) return error;
-    }
+    const absl::Status status = FillLane(lane, connections, deadline);
+    if (!status.ok()) return status;
+    MutexLock lock(mu_);
+    connections -= std::min(connections, lanes_[lane].settings().kept);
   }
   return absl::OkStatus();
+}
+
+absl::Status PoolState::FillLane(size_t lane, int connections, Deadline deadline) {
+  for (;;) {
+    core::Work work;
+    {
+      MutexLock lock(mu_);
+      core::LaneCore& core = lanes_[lane];
+      const TimePoint now = platform_.Now();
+      const int target = std::min(core.settings().kept, connections);
+      if (stats_.closed) return closed_;
+      const int usable = core.open() - core.count(core::SlotState::kClosing);
+      if (usable + core.count(core::SlotState::kOpening) >= target) return absl::OkStatus();
+      if (deadline.HasPassed(now)) return fill_late_;
+      work = core.NextFill(target, now);
+      // Nothing may be opened at this moment: it failed a moment ago, or the pool is paused.
+      if (!work) return core.failures() > 0 ? last_error_[lane] : fill_late_;
+    }
+    const absl::Status error = PerformAll(lane, work, nullptr, deadline);
+    if (!error.ok()) return error;
+  }
 }
 
 void PoolState::InvalidateAll() {

@@ -93,6 +93,10 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
       absl::DeadlineExceededError(LimitReached(settings) + "and TryAcquire does not wait");
   dying_ = absl::UnavailableError(
       name + "connection after connection was dead when it was looked at; retry later");
+  fill_late_ = absl::DeadlineExceededError(
+      name +
+      "Fill ended before as many connections were open: its deadline passed, or the pool is "
+      "paused");
   full_ = absl::ResourceExhaustedError(name + std::to_string(settings.max_waiters) +
                                        " callers stand in line already (kMaxWaiters); shed load");
   closed_ = absl::FailedPreconditionError(name + "is closed");

@@ -177,6 +177,7 @@ class PoolState {
   }
 
   // ---- housekeeping.cc ----
+  absl::Status FillLane(size_t lane, int connections, Deadline deadline);
   void DoChores(size_t lane, TimePoint now);
   void ReportLeaks(TimePoint now);
   void ReportLateTick(TimePoint now);
@@ -207,6 +208,7 @@ class PoolState {
   absl::Status timeout_deadline_;
   absl::Status nothing_free_;
   absl::Status dying_;
+  absl::Status fill_late_;
   absl::Status full_;
   absl::Status closed_;
   absl::Status forked_;
