@@ -17,8 +17,9 @@
 //   kUnknown             the outcome of a commit is unknown             retry if it is idempotent
 //   kFailedPrecondition  pool closed, child after fork, read-only       stop asking, read the
 //                        card, a wait that could only deadlock          message
-//   kInvalidArgument     the caller's SQL or binding                    fix the program
-//   kAlreadyExists       a constraint of the schema said no             it is there, or it is wrong
+//   kInvalidArgument     the caller's SQL or binding, or a row that     fix the program
+//                        a constraint of the schema refuses
+//   kAlreadyExists       a unique or primary key is taken               the row is there: go on
 //   kCancelled           the caller cancelled                           nothing
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)

@@ -54,8 +54,17 @@ class StatementCache {
     return nullptr;
   }
 
+  // Whether MakeRoom would say true. Ask before preparing, make room after: SQL that turns out to be
+  // wrong costs nobody his place.
+  bool HasRoom() const {
+    for (int i = 0; i < capacity_; ++i) {
+      if (entries_[i].used == 0 || !entries_[i].statement()->reading()) return true;
+    }
+    return false;
+  }
+
   // Makes room for one more, destroying the least recently used statement that is not being read.
-  // False: all are being read. Call before preparing, so that nothing is prepared in vain.
+  // False: all are being read.
   bool MakeRoom() {
     Entry* oldest = nullptr;
     for (int i = 0; i < capacity_; ++i) {
@@ -110,7 +119,9 @@ class StatementCache {
     size_t size = 0;    // of the Sql's text
     uint64_t used = 0;  // when, by clock_; 0: free
     alignas(S) std::byte place[sizeof(S)];
-    S* statement() { return std::launder(reinterpret_cast<S*>(place)); }
+    S* statement() const {
+      return std::launder(reinterpret_cast<S*>(const_cast<std::byte*>(place)));
+    }
   };
 
   // Same hash, same length, and the text as far as the driver kept it: what it cut from the end had

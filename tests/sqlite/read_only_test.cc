@@ -40,6 +40,17 @@ TEST_F(ReadOnlyTest, ByOptionNobodyWritesAndNothingIsMade) {
   }
 }
 
+TEST_F(ReadOnlyTest, ADatabaseThatWasClosedCleanlyIsRead) {
+  {
+    SqliteBackend backend(Options());
+    ASSERT_OK(HeldConnection(backend, platform_, Role::kWriter)->Run(kInsert, 1, 1));
+  }
+  SqliteBackend read_only({.path = path(), .read_only = true});
+  HeldConnection reader(read_only, platform_, Role::kReader);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ(AskInt(*reader, kCount), 1);
+}
+
 TEST_F(ReadOnlyTest, AWriterIsNotOpenedOnACardThatRefusesWrites) {
   SqliteBackend backend(Spied());
   HeldConnection keeps_the_log(backend, platform_, Role::kReader);

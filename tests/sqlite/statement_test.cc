@@ -235,6 +235,19 @@ TEST_F(SqliteStatementTest, TheCacheHoldsAsManyStatementsAsItWasGiven) {
   EXPECT_OK(PrepareStatus(texts[1]));
 }
 
+TEST_F(SqliteStatementTest, WrongSqlCostsNoStatementItsPlace) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 4; ++i) texts.push_back("SELECT " + std::to_string(i));
+  std::vector<Statement*> statements;
+  for (const std::string& text : texts) statements.push_back(*writer_->Prepare(Sql(text)));
+  for (const char* wrong : {"no SQL", "SELECT 1; SELECT 2", "SELECT ?", ""}) {
+    EXPECT_FALSE(PrepareStatus(wrong).ok());
+  }
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(*writer_->Prepare(Sql(texts[i])), statements[i]);
+  }
+}
+
 TEST_F(SqliteStatementTest, AScriptStopsAtItsFirstErrorAndNamesTheStatement) {
   const absl::Status status = writer_->RunScript(
       "INSERT INTO t VALUES (1, 1);\n INSERT INTO missing VALUES (1);\n"

@@ -102,9 +102,12 @@ TEST_F(StatementCacheTest, SparesWhatIsBeingRead) {
 TEST_F(StatementCacheTest, MakesNoRoomWhileAllAreBeingRead) {
   Cache cache(storage_, kCapacity);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
+  EXPECT_FALSE(cache.HasRoom());
   EXPECT_FALSE(cache.MakeRoom());
   EXPECT_EQ(Use(cache, d_), nullptr);
   cache.Find(b_)->set_reading(false);
+  EXPECT_TRUE(cache.HasRoom());
+  EXPECT_EQ(living_, (Living{"A", "B", "C"})) << "asking takes nothing";
   EXPECT_TRUE(cache.MakeRoom());
   EXPECT_EQ(living_, (Living{"A", "C"}));
 }

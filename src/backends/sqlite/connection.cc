@@ -166,7 +166,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql,
 
 absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
   if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
-  if (!cache_.MakeRoom()) {
+  if (!cache_.HasRoom()) {
     return absl::ResourceExhaustedError(
         Concat({Quoted(sql.text()), " cannot be prepared: all ", std::to_string(cache_.capacity()),
                 " statements of this connection's cache are being read; end some Rows first"}));
@@ -186,7 +186,10 @@ absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
     status = CheckSingle(sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
-  if (status.ok()) return cache_.Add(sql, *this, *prepared, map, trace);
+  if (status.ok()) {
+    cache_.MakeRoom();
+    return cache_.Add(sql, *this, *prepared, map, trace);
+  }
   sqlite3_finalize(*prepared);
   return status;
 }
@@ -307,7 +310,6 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
 int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
   int code = SQLITE_ROW;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  // The step's own code: the reset repeats it, but a reset after success may hide nothing else.
   sqlite3_reset(statement);
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
