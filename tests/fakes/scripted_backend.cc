@@ -230,12 +230,11 @@ int ScriptedBackend::Register(const OpenRequest& request) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.data) % alignof(std::max_align_t), 0u);
   EXPECT_NE(request.platform, nullptr);
   std::lock_guard lock(mu_);
-  for (size_t i = 0; i < records_.size(); ++i) {
-    const Record& other = records_[i];
-    const bool apart =
-        memory.data + memory.bytes <= other.memory || other.memory + other.bytes <= memory.data;
-    EXPECT_TRUE(other.life == Life::kDestroyed || apart)
-        << "the memory of connection " << i + 1 << " is used again while it lives";
+  for (const int serial : living_) {
+    const Record& other = records_[static_cast<size_t>(serial - 1)];
+    EXPECT_TRUE(memory.data + memory.bytes <= other.memory ||
+                other.memory + other.bytes <= memory.data)
+        << "the memory of connection " << serial << " is used again while it lives";
   }
   records_.push_back({Life::kAlive, 0, memory.data, memory.bytes});
   living_.push_back(static_cast<int>(records_.size()));

@@ -1,4 +1,4 @@
-// Pause, resume, invalidate, close; and what a fork leaves behind.
+// Pause, resume, invalidate, close.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -253,49 +253,6 @@ TEST_F(ControlTest, TheDestructorClosesWhatIsOpen) {
   }
   EXPECT_EQ(backend.count(Call::kClose), 2);
   EXPECT_EQ(events.closes(CloseReason::kPoolClosed), 2);
-}
-
-// ---- Fork ----
-
-TEST_F(ControlTest, InAForkedChildThePoolRefusesAndTouchesNoServer) {
-  PoolFor<Plain<2>> pool(backend, Options());
-  Lease held = Take(pool);
-  Take(pool).Return();
-  platform.Fork();
-  backend.ClearLog();
-  EXPECT_EQ(pool.Acquire().status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(pool.TryAcquire().status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(pool.Fill(1, pool.In(1s)).code(), absl::StatusCode::kFailedPrecondition);
-  Scripted(held).MakeDirty();
-  held.Return();
-  Tick(pool);
-  for (const CallInfo& info : backend.log()) {
-    EXPECT_TRUE(info.call == Call::kAbandon || info.call == Call::kInspect)
-        << "the parent's session was touched by " << Name(info.call);
-  }
-}
-
-TEST_F(ControlTest, InAForkedChildTheDestructorAbandonsWhatIsOpen) {
-  {
-    PoolFor<Plain<2>> pool(backend, Options());
-    { Lease a = Take(pool), b = Take(pool); }
-    platform.Fork();
-  }
-  EXPECT_EQ(backend.count(Call::kAbandon), 2);
-  EXPECT_EQ(backend.count(Call::kClose), 0);
-}
-
-TEST_F(ControlTest, AForkedChildSaysWhatToDo) {
-  PoolFor<Plain<2>> pool(backend, Options());
-  platform.Fork();
-  EXPECT_THAT(std::string(pool.Acquire().status().message()), HasSubstr("fork"));
-}
-
-TEST_F(ControlTest, APoolMadeInTheChildWorks) {
-  platform.Fork();
-  PoolFor<Plain<2>> pool(backend, Options());
-  Take(pool).Return();
-  EXPECT_EQ(backend.count(Call::kOpen), 1);
 }
 
 }  // namespace
