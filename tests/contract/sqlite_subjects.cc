@@ -1,28 +1,12 @@
 // SQLite on a file and in memory.
 #include <sqlite3.h>
-#include <stdlib.h>
-
-#include <filesystem>
 
 #include "roost/sqlite.h"
 #include "tests/contract/subject.h"
+#include "tests/support/temp_dir.h"
 
 namespace roost::contract {
 namespace {
-
-// A folder that is gone at its end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "roost-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  std::string File(const char* name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 class SqliteSubject : public Subject {
  public:
@@ -45,7 +29,7 @@ class SqliteSubject : public Subject {
   }
 
  private:
-  const ScratchFolder folder_;
+  const support::TempDir folder_;
   SqliteBackend backend_;
   SqliteBackend unreachable_{{.path = folder_.File("no-such-folder/contract.db")}};
   const Dialect dialect_{

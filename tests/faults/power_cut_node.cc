@@ -1,12 +1,15 @@
 #include "tests/faults/power_cut_node.h"
 
+#include <gtest/gtest.h>
 #include <sqlite3.h>
 
 #include <memory>
 #include <optional>
 
 #include "roost/platform.h"
+#include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "tests/fakes/fake_platform.h"
 #include "tests/support/held_connection.h"
 #include "tests/support/power_cut_disk.h"
 
@@ -40,14 +43,28 @@ class Node {
   virtual void Stop() = 0;
 };
 
-class PooledNode : public Node {
+SqliteOptions OptionsFor(const PowerCutVfs& card, SqliteDurability durability) {
+  return {.path = kPath,
+          .schema = kSchema,
+          .durability = durability,
+          .checkpoint_pages = 12,
+          .vfs = card.name()};
+}
+
+absl::Status StoreThrough(Connection& writer, int64_t first, int count, Durability durability) {
+  absl::StatusOr<Transaction> batch = writer.Begin(durability);
+  if (!batch.ok()) return batch.status();
+  for (int i = 0; i < count; ++i) {
+    const absl::Status status = writer.Run(kInsert, first + i, i == count - 1);
+    if (!status.ok()) return status;
+  }
+  return batch->Commit();
+}
+
+class BackendNode : public Node {
  public:
-  PooledNode(PowerCutVfs& card, SqliteDurability durability)
-      : backend_({.path = kPath,
-                  .schema = kSchema,
-                  .durability = durability,
-                  .checkpoint_pages = 12,
-                  .vfs = card.name()}) {}
+  BackendNode(PowerCutVfs& card, SqliteDurability durability)
+      : backend_(OptionsFor(card, durability)) {}
 
   absl::Status Start() override {
     writer_.emplace(backend_, NativePlatform(), Role::kWriter);
@@ -57,13 +74,7 @@ class PooledNode : public Node {
   }
 
   absl::Status Store(int64_t first, int count, Durability durability) override {
-    absl::StatusOr<Transaction> batch = (*writer_)->Begin(durability);
-    if (!batch.ok()) return batch.status();
-    for (int i = 0; i < count; ++i) {
-      const absl::Status status = (*writer_)->Run(kInsert, first + i, i == count - 1);
-      if (!status.ok()) return status;
-    }
-    return batch->Commit();
+    return StoreThrough(**writer_, first, count, durability);
   }
 
   absl::Status Seal() override { return (*writer_)->Seal(); }
@@ -119,6 +130,66 @@ class PooledNode : public Node {
   std::optional<Rows> rows_;
 };
 
+// The same through a pool, whose clock runs only when nothing else does.
+class PoolNode : public Node {
+ public:
+  explicit PoolNode(PowerCutVfs& card) : backend_(OptionsFor(card, SqliteDurability::kBatch)) {}
+
+  absl::Status Start() override {
+    pool_.emplace(backend_, PoolOptions{.platform = &platform_});
+    return pool_->Fill(2, pool_->In(kSoon));
+  }
+  absl::Status Store(int64_t first, int count, Durability durability) override {
+    absl::StatusOr<Lease> lease = pool_->Acquire(kWrite, pool_->In(kSoon));
+    return lease.ok() ? StoreThrough(**lease, first, count, durability) : lease.status();
+  }
+  absl::Status Seal() override {
+    absl::StatusOr<Lease> lease = pool_->Acquire(kWrite, pool_->In(kSoon));
+    return lease.ok() ? (*lease)->Seal() : lease.status();
+  }
+  absl::StatusOr<int64_t> Recover() override { return absl::UnimplementedError("not asked"); }
+
+  void Bystand(Chance& chance) override {
+    if (chance.Percent(20)) LookOrLookAway();
+    if (chance.Percent(10)) {
+      platform_.Advance(std::chrono::minutes(1));  // time for upkeep
+      pool_->Tick(platform_.Now());
+    }
+    if (!chance.Percent(3)) return;
+    Stop();
+    (void)Start();
+  }
+  void Stop() override {
+    rows_.reset();
+    reader_.Return();
+    EXPECT_TRUE(pool_->Close(pool_->In(kSoon)).ok());
+    pool_.reset();
+  }
+
+ private:
+  static constexpr Duration kSoon = std::chrono::seconds(1);
+  void LookOrLookAway() {
+    if (reader_) {
+      rows_.reset();
+      reader_.Return();
+      return;
+    }
+    absl::StatusOr<Lease> lease = pool_->Acquire(kRead, pool_->In(kSoon));
+    if (!lease.ok()) return;
+    reader_ = *std::move(lease);
+    absl::StatusOr<Statement*> select = reader_->Prepare(kSelect);
+    if (!select.ok()) return;
+    rows_.emplace((*select)->Query());
+    rows_->Next();
+  }
+
+  fakes::FakePlatform platform_;
+  SqliteBackend backend_;
+  std::optional<PoolFor<profiles::RaspberryPi>> pool_;
+  Lease reader_;
+  std::optional<Rows> rows_;
+};
+
 // The same without roostpool and without a single sync.
 class UnsyncedNode : public Node {
  public:
@@ -152,7 +223,9 @@ class UnsyncedNode : public Node {
   sqlite3* db_ = nullptr;
 };
 
-bool SealsByCall(Life life) { return life == Life::kSealed || life == Life::kSealedFailingSync; }
+bool SealsByCall(Life life) {
+  return life == Life::kSealed || life == Life::kPool || life == Life::kSealedFailingSync;
+}
 bool SealsEveryCommit(Life life) {
   return life == Life::kCommit || life == Life::kCommitFailingSync;
 }
@@ -162,7 +235,8 @@ bool HasFailingSync(Life life) {
 
 std::unique_ptr<Node> MakeNode(Life life, PowerCutVfs& card) {
   if (life == Life::kUnsynced) return std::make_unique<UnsyncedNode>(card);
-  return std::make_unique<PooledNode>(
+  if (life == Life::kPool) return std::make_unique<PoolNode>(card);
+  return std::make_unique<BackendNode>(
       card, SealsEveryCommit(life) ? SqliteDurability::kCommit : SqliteDurability::kBatch);
 }
 
@@ -180,7 +254,8 @@ void LiveUntilTheCut(Life life, Node& node, PowerCutVfs& card, Chance& chance, O
   while (!card.power_is_cut() && outcome.trouble.empty()) {
     const int count = static_cast<int>(1 + chance.Below(5));
     const bool seals = chance.Percent(15);
-    const bool in_commit = life == Life::kSealedTransactions && seals;
+    const bool in_commit =
+        seals && (life == Life::kSealedTransactions || (life == Life::kPool && chance.Percent(50)));
     outcome.written += count;
     absl::Status status = node.Store(outcome.acknowledged + 1, count,
                                      in_commit ? Durability::kSealed : Durability::kDefault);
@@ -189,7 +264,7 @@ void LiveUntilTheCut(Life life, Node& node, PowerCutVfs& card, Chance& chance, O
       outcome.acknowledged += count;
       if (in_commit || SealsEveryCommit(life)) outcome.sealed = outcome.acknowledged;
     }
-    if (status.ok() && SealsByCall(life) && seals) {
+    if (status.ok() && SealsByCall(life) && seals && !in_commit) {
       status = node.Seal();
       if (status.ok()) outcome.sealed = outcome.acknowledged;
     }
@@ -258,8 +333,9 @@ const char* Name(Life life) {
                                            "batch, sealed transactions",
                                            "batch, Seal()",
                                            "commit",
-                                           "batch, Seal(), failed sync",
-                                           "commit, failed sync"};
+                                           "batch, sealed, through a pool",
+                                           "batch, Seal(), a sync failed",
+                                           "commit, a sync failed"};
   return kNames[static_cast<size_t>(life)];
 }
 
