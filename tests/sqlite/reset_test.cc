@@ -150,6 +150,16 @@ TEST_F(ResetTest, HooksThatWereReplacedComeBack) {
   EXPECT_EQ(platform_.Now() - start, 10ms);
 }
 
+TEST_F(ResetTest, LimitsAndSwitchesThatWereChangedComeBack) {
+  sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, 5);
+  sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, 100);
+  sqlite3_db_config(db(), SQLITE_DBCONFIG_ENABLE_FKEY, 0, nullptr);
+  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, -1), 0);
+  EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, -1), 1 << 20);
+  EXPECT_EQ(Ask(db(), "PRAGMA foreign_keys"), "1");
+}
+
 TEST_F(ResetTest, TheLastRowidIsForgotten) {
   ASSERT_OK(writer_->RunScript("BEGIN; INSERT INTO t VALUES (77, 1)"));
   EXPECT_EQ(sqlite3_last_insert_rowid(db()), 77);

@@ -177,6 +177,12 @@ TEST_F(SqliteStatementTest, ChangesAreThoseOfTheLastRun) {
   Statement* create = *writer_->Prepare(Sql("CREATE TABLE other(x)"));
   ASSERT_OK(create->Run());
   EXPECT_EQ(create->changes(), 0) << "not those of an earlier statement";
+  Statement* returning = *writer_->Prepare(Sql("INSERT INTO t(b) VALUES (1), (2) RETURNING a"));
+  {
+    Rows rows = returning->Query();
+    ASSERT_TRUE(rows.Next());
+  }
+  EXPECT_EQ(returning->changes(), 2) << "also those of rows that nobody read";
 }
 
 TEST_F(SqliteStatementTest, ASecondReadingOfTheSameStatementIsRefused) {

@@ -380,7 +380,11 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
-  if (IsMarked(kMarkRaw)) Hook();
+  if (IsMarked(kMarkRaw)) {
+    Hook();
+    status = Harden(db_, options());
+    if (!status.ok()) return status;
+  }
   if (taint_ == Trace::kTemporary) status = DropTemporary();
   if (!status.ok()) return status;
   taint_ = Trace::kNothing;

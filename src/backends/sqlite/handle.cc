@@ -95,8 +95,7 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
 }
 
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
-  SetLimits(db, options);
-  absl::Status status = SetSwitches(db, options);
+  absl::Status status = Harden(db, options);
   if (status.ok()) status = Execute(db, options, Pragmas(options, access));
   if (status.ok()) status = SetMaxPages(db, options);
   if (status.ok()) status = CheckEncoding(db, options);
@@ -104,6 +103,11 @@ absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access)
 }
 
 }  // namespace
+
+absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
+  SetLimits(db, options);
+  return SetSwitches(db, options);
+}
 
 Handle& Handle::operator=(Handle&& other) noexcept {
   if (this != &other) {

@@ -39,6 +39,9 @@ enum class Access : uint8_t {
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
                                   Access access, Patience& patience);
 
+// Sets the limits and switches of the session, which a borrower of the raw handle may have changed.
+absl::Status Harden(sqlite3* db, const SqliteOptions& options);
+
 // Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience);
 

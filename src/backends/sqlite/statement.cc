@@ -136,13 +136,17 @@ absl::StatusOr<bool> SqliteStatement::Step() {
   ended_ = true;
   connection_.NoteTransaction();
   if (code == SQLITE_DONE) {
-    // sqlite3_changes keeps the count of an earlier statement when this one changes no rows.
-    if (connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
+    CountChanges();
     return false;
   }
   const bool commits = !in_transaction_ && sqlite3_stmt_readonly(statement_) == 0;
   return connection_.Fail(code, commits ? Operation::kCommit : Operation::kStatement,
                           in_transaction_, sql());
+}
+
+// sqlite3_changes keeps the count of an earlier statement when this one changes no rows.
+void SqliteStatement::CountChanges() {
+  if (connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
 }
 
 absl::Status SqliteStatement::Execute(std::span<const Value> values) {
@@ -162,6 +166,7 @@ void SqliteStatement::Finish() {
   if (code != SQLITE_OK && !ended_) {
     connection_.Fail(code, Operation::kCommit, in_transaction_, sql()).IgnoreError();
   }
+  if (!ended_) CountChanges();
   reading_ = false;
   connection_.Finished();
 }

@@ -54,6 +54,7 @@ class SqliteStatement final : public Statement {
 
  private:
   absl::Status Bind(std::span<const Value> values);
+  void CountChanges();
 
   SqliteConnection& connection_;
   sqlite3_stmt* statement_;
