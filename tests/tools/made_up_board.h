@@ -1,4 +1,5 @@
-// tests/tools/made_up_board.h - a folder that plays the root of a Raspberry Pi, for roost-node --root.
+// tests/tools/made_up_board.h - a folder that plays the root of a Raspberry Pi, for roost-node
+// --root.
 #ifndef ROOST_TESTS_TOOLS_MADE_UP_BOARD_H_
 #define ROOST_TESTS_TOOLS_MADE_UP_BOARD_H_
 

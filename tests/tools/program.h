@@ -1,7 +1,8 @@
-// tests/tools/program.h - runs a real program for a test: feeds it, waits for what it prints, ends it.
+// tests/tools/program.h - runs a real program for a test: feeds it, waits for what it prints, ends
+// it.
 //
 // Threads:  one
-// Blocks:   every wait ends after kPatience at the latest, with a test failure that shows the output
+// Blocks:   every wait ends after kPatience at the latest, with a failure that shows the output
 #ifndef ROOST_TESTS_TOOLS_PROGRAM_H_
 #define ROOST_TESTS_TOOLS_PROGRAM_H_
 
@@ -34,8 +35,8 @@ class Program {
   void CloseInput();
   void Signal(int number) const;
 
-  // Waits until standard error has `text` after the end of what was waited for before; returns the line
-  // it is in, without its end. Empty: it never came.
+  // Waits until standard error has `text` after the end of what was waited for before; returns the
+  // line it is in, without its end. Empty: it never came.
   std::string WaitForError(std::string_view text);
   // Waits for its end. The exit code, or -SIGNAL.
   int Wait();

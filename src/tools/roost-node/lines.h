@@ -34,8 +34,8 @@ class LineReader {
   // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
   // Blocks: until there is something; poll before.
   void Fill();
-  // The next complete line, without its end; the last one may lack an end. Nothing: Fill() first, or
-  // AtEnd(). A line that is too long comes once, cut, with too_long() true.
+  // The next complete line, without its end; the last one may lack an end. Nothing: Fill() first,
+  // or AtEnd(). A line that is too long comes once, cut, with too_long() true.
   std::optional<std::string_view> Next();
 
   // Everything was read and given out.

@@ -1,5 +1,5 @@
-// roost-node - reference firmware: readings into a local SQLite pool. `roost-node --help` tells how to
-// use it; read Node::Run (node.cc) to see how a firmware with a loop of its own uses a pool.
+// roost-node - reference firmware: readings into a local SQLite pool. `roost-node --help` tells how
+// to use it; read Node::Run (node.cc) to see how a firmware with a loop of its own uses a pool.
 #include <unistd.h>
 
 #include <cstdio>

@@ -1,5 +1,5 @@
-// src/tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a rate that
-// a journal can bear.
+// src/tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a
+// rate that a journal can bear.
 #ifndef SRC_TOOLS_ROOST_NODE_MESSAGES_H_
 #define SRC_TOOLS_ROOST_NODE_MESSAGES_H_
 

@@ -168,8 +168,8 @@ void Node::Sleep(Deadline until) {
   }
 }
 
-// Seals everything that was taken or is in the pipe. A database that refuses is waited for, but not for
-// ever, and not after another signal.
+// Seals everything that was taken or is in the pipe. A database that refuses is waited for, but not
+// for ever, and not after another signal.
 void Node::Finish() {
   const Deadline by = Deadline::After(platform_.Now(), kFinishWithin);
   signalled_ = false;

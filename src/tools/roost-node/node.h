@@ -1,5 +1,5 @@
-// src/tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep the
-// pool's house, sleep.
+// src/tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep
+// the pool's house, sleep.
 //
 // Threads:  one, which does everything; a firmware with a loop of its own looks like this
 // Blocks:   a turn for at most kStoreWithin, besides what the card itself stalls

@@ -32,7 +32,8 @@ struct Options {
   bool json = false;
 };
 
-// The options, or the exit code of a program that has nothing more to do (after --help, after a mistake).
+// The options, or the exit code of a program that has nothing more to do (after --help, after a
+// mistake).
 std::variant<Options, int> ParseOptions(int argc, char** argv);
 
 }  // namespace roost::tools

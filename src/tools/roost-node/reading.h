@@ -1,4 +1,5 @@
-// src/tools/roost-node/reading.h - one reading, and the bounded buffer of those that are not stored yet.
+// src/tools/roost-node/reading.h - one reading, and the bounded buffer of those that are not stored
+// yet.
 #ifndef SRC_TOOLS_ROOST_NODE_READING_H_
 #define SRC_TOOLS_ROOST_NODE_READING_H_
 
@@ -38,8 +39,8 @@ struct Reading {
   bool synced = false;  // the wall clock had been set by a time service
 };
 
-// The readings that are not sealed yet, oldest first. Each has a number that never changes, so that it
-// is known which were dropped meanwhile. Memory is taken once.
+// The readings that are not sealed yet, oldest first. Each has a number that never changes, so that
+// it is known which were dropped meanwhile. Memory is taken once.
 class ReadingBuffer {
  public:
   // REQUIRES: capacity >= 1

@@ -5,9 +5,9 @@
 
 namespace roost::tools {
 
-// seq orders the readings; (epoch, seq) names one for ever, also when a power cut takes the latest and
-// their numbers are given out again. The times are microseconds: since boot, and since 1970 UTC by a
-// wall clock that had been set if synced is 1.
+// seq orders the readings; (epoch, seq) names one for ever, also when a power cut takes the latest
+// and their numbers are given out again. The times are microseconds: since boot, and since 1970 UTC
+// by a wall clock that had been set if synced is 1.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,

@@ -1,7 +1,8 @@
 // src/tools/roost-node/store.h - readings into the database and out again, through the pool.
 //
-// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit whose
-// outcome is not known is looked for before it is tried again, so that no reading is there twice.
+// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit
+// whose outcome is not known is looked for before it is tried again, so that no reading is there
+// twice.
 #ifndef SRC_TOOLS_ROOST_NODE_STORE_H_
 #define SRC_TOOLS_ROOST_NODE_STORE_H_
 
@@ -34,11 +35,11 @@ class Store {
   // `epoch` tells this run's readings from every other's. REQUIRES: `pool` outlives this.
   Store(Pool& pool, uint32_t epoch) : pool_(pool), epoch_(epoch) {}
 
-  // OK when the database can be opened and its tables are ours; or kUnavailable, kDeadlineExceeded and
-  // the like, when it may be later; or why it cannot be used.
+  // OK when the database can be opened and its tables are ours; or kUnavailable, kDeadlineExceeded
+  // and the like, when it may be later; or why it cannot be used.
   absl::Status Check(Deadline by);
-  // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all stay in
-  // the buffer. REQUIRES: the buffer is not empty.
+  // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all
+  // stay in the buffer. REQUIRES: the buffer is not empty.
   absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline by);
   // What this run has stored, read back with a read lease.
   absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline by) const;

@@ -23,8 +23,8 @@ Wakeup::Wakeup(Platform& platform, int input) : platform_(platform), input_(inpu
   sigemptyset(&mask);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPWR}) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
-  // A reader of our output that goes away, and a file that may not grow further, are errors of a write
-  // and no reason to lose readings.
+  // A reader of our output that goes away, and a file that may not grow further, are errors of a
+  // write and no reason to lose readings.
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   signals_ = Checked(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");

@@ -1,5 +1,5 @@
-// src/tools/roost-node/wakeup.h - the one place where roost-node sleeps: until a signal, input, or a
-// deadline.
+// src/tools/roost-node/wakeup.h - the one place where roost-node sleeps: until a signal, input, or
+// a deadline.
 //
 // Threads:  one; made before any other thread starts, so that they inherit the blocked signals
 // Blocks:   Wait, up to its deadline

@@ -1,5 +1,5 @@
-// src/tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line and
-// runs after it was parsed.
+// src/tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line
+// and runs after it was parsed.
 #ifndef SRC_TOOLS_ROOSTCTL_COMMANDS_H_
 #define SRC_TOOLS_ROOSTCTL_COMMANDS_H_
 

@@ -1,9 +1,9 @@
 // src/tools/roostctl/sizing.h - how many connections a load needs: the guide's formula, and what
 // queueing theory says about its answer. Pure arithmetic.
 //
-// The formula says how many connections drain a burst of requests within the acceptable wait. Erlang's
-// C formula (A. K. Erlang, 1917; any text on M/M/c queues) says how requests fare that come at random:
-// with what probability one has to wait, and for how long.
+// The formula says how many connections drain a burst of requests within the acceptable wait.
+// Erlang's C formula (A. K. Erlang, 1917; any text on M/M/c queues) says how requests fare that
+// come at random: with what probability one has to wait, and for how long.
 #ifndef SRC_TOOLS_ROOSTCTL_SIZING_H_
 #define SRC_TOOLS_ROOSTCTL_SIZING_H_
 
@@ -25,15 +25,16 @@ inline constexpr int64_t kMaxRequests = 1'000'000;
 // requests * query / wait, rounded up, at least 1.
 int64_t FormulaSize(int64_t requests, Duration query, Duration wait);
 
-// Requests per second behind `requests` at the same time, by Little's law: each is in the system for its
-// query and at most the acceptable wait, so at least requests / (query + wait) arrive in a second.
+// Requests per second behind `requests` at the same time, by Little's law: each is in the system
+// for its query and at most the acceptable wait, so at least requests / (query + wait) arrive in a
+// second.
 double ImpliedRate(int64_t requests, Duration query, Duration wait);
 
 // Connections that `rate` keeps busy on average, in erlangs.
 double OfferedLoad(double rate, Duration query);
 
-// Erlang's C formula: the probability that a request finds all `servers` busy and has to wait; 1 when
-// they cannot keep up (load >= servers). Stable for any size: by the recursion of Erlang's B.
+// Erlang's C formula: the probability that a request finds all `servers` busy and has to wait; 1
+// when they cannot keep up (load >= servers). Stable for any size: by the recursion of Erlang's B.
 // Cost: proportional to `servers`.
 double WaitingProbability(int64_t servers, double load);
 
