@@ -151,6 +151,9 @@ Side RunPool(const Options& options, const std::string& path) {
   Side side{"pool (raspberry_pi)"};
   roost::SqliteBackend backend({.path = path, .schema = kSchema});
   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
+  // The other side opens its connections before the clock runs, too.
+  const absl::Status filled = pool.Fill(2, pool.In(10s));
+  if (!filled.ok()) side.writers[0].Note(filled);
   RunThreads(
       options, side,
       [&](int node, Seen& seen) { seen.Note(WriteThrough(pool, options, node, seen)); },
