@@ -2,6 +2,7 @@
 //
 // ROOST_IO_FAILS=write:17 runs the sweep for the 17th write alone.
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -32,11 +33,11 @@ struct Result {
   std::string wrong;
 };
 
-Result LiveWith(IoCall call, int64_t nth, bool from_then_on) {
+Result LiveWith(const IoFault& fault) {
   Result result;
   PowerCutVfs card;
   SqliteScenario scenario(card);
-  card.Inject({.call = call, .nth = nth, .from_then_on = from_then_on});
+  card.Inject(fault);
   scenario.Live();
   result.calls = card.matched_calls();
   result.failed = card.failed_calls();
@@ -64,14 +65,14 @@ void Sweep(bool from_then_on) {
   const char* const wish = std::getenv("ROOST_IO_FAILS");
   const std::string alone = wish == nullptr ? "" : wish;
   for (const IoCall call : kCalls) {
-    const int64_t calls = LiveWith(call, 0, false).calls;
+    const int64_t calls = LiveWith({.call = call, .nth = 0}).calls;
     EXPECT_GT(calls, 0) << Name(call) << " is never called";
     std::map<std::string, int> codes;
     for (int64_t nth = 1; nth <= calls; ++nth) {
       const std::string label = std::string(Name(call)) + ":" + std::to_string(nth);
       if (!alone.empty() && alone != label) continue;
       SCOPED_TRACE("this call alone: ROOST_IO_FAILS='" + label + "'");
-      const Result result = LiveWith(call, nth, from_then_on);
+      const Result result = LiveWith({.call = call, .nth = nth, .from_then_on = from_then_on});
       EXPECT_GT(result.failed, 0);
       EXPECT_EQ(result.wrong, "");
       for (const SqliteScenario::Failure& failure : result.failures) {
@@ -87,7 +88,7 @@ void Sweep(bool from_then_on) {
 }
 
 TEST(SqliteIoFaults, WithoutAFaultTheScenarioGoesThrough) {
-  const Result result = LiveWith(IoCall::kAny, 0, false);
+  const Result result = LiveWith({.nth = 0});
   EXPECT_GT(result.calls, 100);
   EXPECT_TRUE(result.failures.empty()) << result.failures.front().status;
   EXPECT_EQ(result.wrong, "");
@@ -96,6 +97,22 @@ TEST(SqliteIoFaults, WithoutAFaultTheScenarioGoesThrough) {
 TEST(SqliteIoFaults, EachCallFailsOnce) { Sweep(false); }
 
 TEST(SqliteIoFaults, EachCallFailsAndAllAfterIt) { Sweep(true); }
+
+TEST(SqliteIoFaults, EachWriteFindsTheCardFull) {
+  const int64_t writes = LiveWith({.call = IoCall::kWrite, .nth = 0}).calls;
+  for (int64_t nth = 1; nth <= writes; ++nth) {
+    for (const bool from_then_on : {false, true}) {
+      SCOPED_TRACE("write " + std::to_string(nth));
+      const Result result = LiveWith(
+          {.call = IoCall::kWrite, .nth = nth, .from_then_on = from_then_on, .code = SQLITE_FULL});
+      EXPECT_EQ(result.wrong, "");
+      for (const SqliteScenario::Failure& failure : result.failures) {
+        EXPECT_EQ(failure.status.code(), absl::StatusCode::kResourceExhausted)
+            << failure.step << ": " << failure.status;
+      }
+    }
+  }
+}
 
 // ---- a card with one writer and one reader -------------------------------------------------------
 

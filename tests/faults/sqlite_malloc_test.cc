@@ -94,6 +94,8 @@ class SqliteMalloc : public ::testing::Test {
     const char* const alone = std::getenv("ROOST_MALLOC_FAILS");
     const int64_t allocations = Run(0, false).allocations;
     int64_t points = 0;
+    int64_t leaked = 0;
+    int64_t wrong = 0;
     std::map<std::string, int> codes;
     for (int64_t k = alone ? std::strtoll(alone, nullptr, 10) : 1; k <= allocations; ++k) {
       SCOPED_TRACE("this allocation alone: ROOST_MALLOC_FAILS=" + std::to_string(k));
@@ -107,12 +109,15 @@ class SqliteMalloc : public ::testing::Test {
         ++codes[absl::StatusCodeToString(failure.status.code())];
       }
       ++points;
+      leaked += result.leaked;
+      wrong += !result.wrong.empty();
       if (HasFailure() || alone != nullptr) break;
     }
     std::printf("%lld allocations failed in turn, %s:", static_cast<long long>(points),
                 sticky ? "and all after" : "one at a time");
     for (const auto& [code, count] : codes) std::printf(" %d x %s", count, code.c_str());
-    std::printf(", 0 leaks, 0 rows wrong\n");
+    std::printf(", %lld blocks leaked, %lld times something wrong with the rows\n",
+                static_cast<long long>(leaked), static_cast<long long>(wrong));
   }
 };
 

@@ -89,16 +89,11 @@ absl::Status SqliteConnection::CheckMode() {
     return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
   }
   if (has_log_ || IsMemory(options())) return absl::OkStatus();
-  // Also after an error of the card in the middle of the switch: then SQLite answered "wal", and the
-  // file stayed as it was.
   backend_.Forget();
   return absl::FailedPreconditionError(
-      Concat({options().path,
-              " is not in WAL mode (somebody took it out, or the card gave an error: "
-              "it is in \"",
-              *mode,
-              "\" mode), so readers and writers would block each other; the next "
-              "open switches it back"}));
+      Concat({options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
+              "\" mode): its readers and writers would block each other; the next open switches it "
+              "back"}));
 }
 
 // The statements of the connection itself; running the last loads the schema, so that a file that is

@@ -141,9 +141,9 @@ absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options,
     const unsigned char* found = sqlite3_column_text(statement, 0);
     if (found != nullptr) text = reinterpret_cast<const char*>(found);
   }
-  absl::Status status = code == SQLITE_ROW || code == SQLITE_DONE
-                            ? absl::OkStatus()
-                            : OpenError(db, code, options, sql);
+  // To the end: a pragma that writes commits only there.
+  while (code == SQLITE_ROW) code = sqlite3_step(statement);
+  absl::Status status = code == SQLITE_DONE ? absl::OkStatus() : OpenError(db, code, options, sql);
   sqlite3_finalize(statement);
   if (!status.ok()) return status;
   return text;
