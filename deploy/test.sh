@@ -123,6 +123,7 @@ stage_lint() {
   mapfile -t sources < <(git ls-files '*.cc' '*.h')
   mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
   mapfile -t units < <(git ls-files 'src/*.cc' 'platform/linux/*.cc' ':!src/tools/')
+  [ ${#sources[@]} -gt 0 ] || return  # not a clone
   check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
   check "shellcheck" "$1" shellcheck --external-sources "${scripts[@]}"
   logged "$1" cmake --preset thread-safety
