@@ -126,6 +126,13 @@ class Connection {
 
   // ---- For the pool ----
 
+  // A new lease begins: its statements end by `work_by`, and what an earlier lease left alive
+  // (a Transaction) is recognised as not its own.
+  void StartLease(Deadline work_by) {
+    deadline_ = work_by;
+    ++leases_;
+  }
+  void EndLease() { ++leases_; }
   // Nothing was done that could leave anything behind: the next holder can have it. No call, no
   // I/O.
   bool Untouched() const { return marks_ == 0; }
@@ -190,6 +197,7 @@ class Connection {
   uint8_t marks_ = 0;
   Verdict verdict_ = Verdict::kUsable;
   Deadline deadline_ = Deadline::Never();
+  uint32_t leases_ = 0;  // beginnings and ends of leases of this connection
 };
 
 class Backend {

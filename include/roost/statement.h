@@ -217,7 +217,8 @@ enum class Durability : uint8_t {
   kSealed,
 };
 
-// An open transaction. Dropped without Commit, it rolls back.
+// An open transaction. Dropped without Commit, it rolls back. REQUIRES: ends before its lease does;
+// one that ends later stops the program with a sentence, because it would end the next user's.
 class [[nodiscard]] Transaction {
  public:
   Transaction(Transaction&& other) noexcept;
@@ -231,8 +232,12 @@ class [[nodiscard]] Transaction {
 
  private:
   friend class Connection;
-  explicit Transaction(Connection* connection) : connection_(connection) {}
+  Transaction(Connection* connection, uint32_t lease) : connection_(connection), lease_(lease) {}
+  // The connection, which this then no longer has. Checks that it is still lent to the same lease.
+  Connection* TakeConnection();
+
   Connection* connection_;  // nullptr: over
+  uint32_t lease_;          // which lease of the connection began it
 };
 
 // ---- details

@@ -13,20 +13,26 @@ absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
   }
   absl::Status begun = BeginTransaction(durability);
   if (!begun.ok()) return begun;
-  return Transaction(this);
+  return Transaction(this, leases_);
 }
 
 Transaction::Transaction(Transaction&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)) {}
+    : connection_(std::exchange(other.connection_, nullptr)), lease_(other.lease_) {}
 
 // A rollback that fails condemns the connection; there is nobody here to tell.
 Transaction::~Transaction() {
-  if (connection_ != nullptr) connection_->RollbackTransaction().IgnoreError();
+  if (connection_ != nullptr) TakeConnection()->RollbackTransaction().IgnoreError();
+}
+
+Connection* Transaction::TakeConnection() {
+  ROOST_CHECK(connection_->leases_ == lease_,
+              "a transaction outlived its lease: declare it after the lease, so that it ends before");
+  return std::exchange(connection_, nullptr);
 }
 
 absl::Status Transaction::Commit() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was committed after it was over");
-  Connection* const connection = std::exchange(connection_, nullptr);
+  Connection* const connection = TakeConnection();
   absl::Status committed = connection->CommitTransaction();
   if (!committed.ok()) connection->RollbackTransaction().IgnoreError();
   return committed;
@@ -34,7 +40,7 @@ absl::Status Transaction::Commit() {
 
 absl::Status Transaction::Rollback() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was rolled back after it was over");
-  return std::exchange(connection_, nullptr)->RollbackTransaction();
+  return TakeConnection()->RollbackTransaction();
 }
 
 }  // namespace roost

@@ -60,6 +60,18 @@ TEST_F(MisuseDeathTest, FillingMoreThanIsKept) {
                "roost: Pool::Fill: more connections than pool_size");
 }
 
+TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLease) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  EXPECT_DEATH(
+      {
+        Lease lease = Take(pool);
+        absl::StatusOr<Transaction> transaction = (*lease).Begin();
+        lease.Return();
+        transaction->Commit().IgnoreError();
+      },
+      "roost: a transaction outlived its lease");
+}
+
 TEST_F(MisuseDeathTest, AHousekeeperOfTooManyPools) {
   PoolFor<Plain<1>> pool(backend, Options());
   Housekeeper keeper(&platform);
