@@ -48,14 +48,13 @@ void Messages::BadLine(uint64_t number, std::string_view why) {
   bad_lines_ = std::min(bad_lines_ + 1, kBadLinesInFull);
 }
 
-void Messages::Refused(const absl::Status& status, std::string_view why, size_t kept,
-                       size_t capacity) {
+void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity) {
   const TimePoint now = platform_.Now();
   if (status.code() == refused_with_ && now < next_refused_) return;
   refused_with_ = status.code();
   next_refused_ = now + kRefusedEvery;
   Say("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
-      static_cast<int>(why.size()), why.data(), kept, capacity);
+      static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
 }
 
 void Messages::Accepted(size_t kept) {

@@ -35,7 +35,7 @@ class Messages {
   // The first kBadLinesInFull; then one in kBadLinesEvery, which counts those between.
   void BadLine(uint64_t number, std::string_view why);
   // When the reason changes; else one in kRefusedEvery.
-  void Refused(const absl::Status& status, std::string_view why, size_t kept, size_t capacity);
+  void Refused(const absl::Status& status, size_t kept, size_t capacity);
   // Once after refusals.
   void Accepted(size_t kept);
 

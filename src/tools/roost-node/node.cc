@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "src/tools/roost-node/sensors.h"
@@ -44,7 +43,7 @@ Node::Ending Node::Run() {
     if (IsSealDue(now)) stored = TrySeal();
     if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
     // A batch made room: there may be lines that were read before and not taken.
-    Sleep(stored ? Deadline::Past() : NextWakeup());
+    Sleep(stored ? Deadline::Past() : NextWakeup(), WantsInput());
   }
   Finish();
   return ending_;
@@ -144,9 +143,7 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
   ++counts_.refused;
   retry_pause_ = std::clamp(retry_pause_ * 2, kRetryMin, kRetryMax);
   retry_at_ = now + retry_pause_;
-  std::array<char, 512> text;
-  messages_.Refused(status, pool_.Explain(status, kStoreWithin, text), buffer_.size(),
-                    buffer_.capacity());
+  messages_.Refused(status, buffer_.size(), buffer_.capacity());
 }
 
 Deadline Node::NextWakeup() const {
@@ -158,8 +155,8 @@ Deadline Node::NextWakeup() const {
   return Deadline::At(next);
 }
 
-void Node::Sleep(Deadline until) {
-  const Wakeup::Seen seen = wakeup_.Wait(until, WantsInput());
+void Node::Sleep(Deadline until, bool want_input) {
+  const Wakeup::Seen seen = wakeup_.Wait(until, want_input);
   input_ready_ = seen.input;
   if (seen.signal == SIGPWR) {
     seal_now_ = true;
@@ -179,10 +176,10 @@ void Node::Finish() {
   for (TimePoint now = platform_.Now(); !signalled_ && !by.HasPassed(now); now = platform_.Now()) {
     TakeLines(now, std::exchange(input_ready_, false));
     if (!buffer_.empty() && !TrySeal()) {
-      Sleep(std::min(Deadline::At(retry_at_), by));
+      Sleep(std::min(Deadline::At(retry_at_), by), false);
     } else if (buffer_.empty()) {
       if (!options_.from_stdin || lines_.AtEnd() || reads_left-- == 0) break;
-      Sleep(Deadline::Past());
+      Sleep(Deadline::Past(), true);
       if (!input_ready_) break;
     }
   }

@@ -54,7 +54,7 @@ class Node {
   void Refused(TimePoint now, const absl::Status& status);
   bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
   Deadline NextWakeup() const;
-  void Sleep(Deadline until);
+  void Sleep(Deadline until, bool want_input);
   void Finish();
   void CountWhatIsLeft();
 
