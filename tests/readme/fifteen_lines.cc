@@ -44,7 +44,7 @@ int main() {
   roost::SqliteBackend backend({.path = "readings.db", .schema = kSchema});
   roost::PoolFor<Node> pool(backend);
   const Reading r = ReadSensor();
-  if (!Store(pool, r, pool.In(50ms)).ok()) spool.Keep(r);
+  if (!Store(pool, r, pool.In(2s)).ok()) spool.Keep(r);
 }
 // [fifteen lines]
 // clang-format on
