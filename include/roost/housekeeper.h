@@ -3,7 +3,7 @@
 // A firmware with a loop of its own calls Pool::Tick there and needs none of this.
 //
 // Threads:  Add, Start, Stop from one thread; the housekeeper's own thread calls Tick
-// Blocks:   Stop, until the Tick that is under way has ended
+// Blocks:   Stop, until the Tick that is under way has ended and the thread, or Run, has left
 // Memory:   fixed; Start makes one thread
 // Errors:   aborts with a sentence when more than kMaxPools are added
 // Example:
@@ -38,10 +38,11 @@ class Housekeeper {
   // Starts the thread. The signal mask is inherited: block signals before, if another thread
   // handles them.
   void Start();
-  // Ends and joins it, and lets go of the pools, which may then be destroyed. May be called twice.
+  // Ends and joins it, waits until Run has returned, and lets go of the pools, which may then be
+  // destroyed. May be called twice. In a child of fork it only forgets: the thread is the parent's.
   void Stop();
 
-  // What the thread does, for a program that has a thread to give: returns after Stop was called
+  // What the thread does, for a program that has a thread to give: returns when Stop is called
   // from another thread.
   void Run();
   // Has the thread look at once. Pools call it when there is work. Never blocks.
@@ -52,12 +53,15 @@ class Housekeeper {
   // Notes a call and returns the word to wake. Apart, so that a pool can note under its lock and wake
   // after it, by address alone.
   const std::atomic<uint32_t>* NoteCall();
+  void TakeTurns();
 
   Platform& platform_;
   std::array<Pool*, kMaxPools> pools_{};
   int count_ = 0;
-  std::atomic<uint32_t> calls_{0};  // grows with every Wake; what the thread sleeps on
+  std::atomic<uint32_t> calls_{0};    // grows with every Wake; what the thread sleeps on
+  std::atomic<uint32_t> running_{0};  // threads inside Run; what Stop waits on
   std::atomic<bool> stopping_{false};
+  uint32_t fork_generation_ = 0;  // of the process that the thread and the pools belong to
   alignas(void*) std::byte thread_[sizeof(void*)];  // std::thread, when started
   bool started_ = false;
 };

@@ -20,7 +20,8 @@ std::thread& ThreadIn(std::byte* memory) {
 }  // namespace
 
 Housekeeper::Housekeeper(Platform* platform)
-    : platform_(platform != nullptr ? *platform : NativePlatform()) {}
+    : platform_(platform != nullptr ? *platform : NativePlatform()),
+      fork_generation_(platform_.ForkGeneration()) {}
 
 Housekeeper::~Housekeeper() { Stop(); }
 
@@ -34,28 +35,48 @@ void Housekeeper::Add(Pool& pool) {
 void Housekeeper::Start() {
   ROOST_CHECK(!started_, "Housekeeper::Start was called twice");
   started_ = true;
-  stopping_.store(false, std::memory_order_relaxed);
+  fork_generation_ = platform_.ForkGeneration();
+  stopping_.store(false);
   new (thread_) std::thread([this] { Run(); });
 }
 
 void Housekeeper::Stop() {
-  stopping_.store(true, std::memory_order_relaxed);
+  if (platform_.ForkGeneration() != fork_generation_) {
+    // The thread does not exist here, and a pool's lock may be held by one that does not either.
+    started_ = false;
+    count_ = 0;
+    return;
+  }
+  stopping_.store(true);
   Wake();
   if (started_) {
     started_ = false;
     ThreadIn(thread_).join();
     std::destroy_at(&ThreadIn(thread_));
   }
+  // A thread of the program's own that is inside Run still looks at the pools.
+  for (uint32_t inside = running_.load(); inside != 0; inside = running_.load()) {
+    platform_.Wait(running_, inside, Deadline::Never());
+  }
   for (int i = 0; i < count_; ++i) pools_[static_cast<size_t>(i)]->state_->SetHousekeeper(nullptr);
   count_ = 0;
 }
 
 void Housekeeper::Run() {
+  // Either this sees that Stop was called, or Stop sees this: all four accesses are in one order.
+  running_.fetch_add(1);
+  Platform& platform = platform_;
+  TakeTurns();
+  // From here on Stop may return and this be gone.
+  running_.fetch_sub(1);
+  platform.Wake(&running_);
+}
+
+void Housekeeper::TakeTurns() {
   for (;;) {
-    // Read before the look at the flag and the pools: a Wake after it ends the wait below. Acquire, so that
-    // a Stop whose Wake was seen is seen, too.
+    // Read before the look at the flag and the pools: a Wake after it ends the wait below.
     const uint32_t seen = calls_.load(std::memory_order_acquire);
-    if (stopping_.load(std::memory_order_relaxed)) return;
+    if (stopping_.load()) return;
     TimePoint next = TimePoint::max();
     for (int i = 0; i < count_; ++i) {
       next = std::min(next, pools_[static_cast<size_t>(i)]->Tick(platform_.Now()));
