@@ -112,7 +112,7 @@ class PoolState {
 
   Lease MakeLease(int slot, Deadline work_by) {
     Connection* const connection = At(slot).connection;
-    connection->set_deadline(work_by);
+    connection->StartLease(work_by);
     return Lease(this, connection, slot);
   }
 
@@ -144,7 +144,8 @@ class PoolState {
   void ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint now);
   void ReturnDirty(size_t lane, int slot, TimePoint now);
   void ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
-  void GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
+  void GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now,
+                      const Holding* returning = nullptr);
   Holding HoldingOf(int slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountReturn(int slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static void Abandon(SlotConnection& slot);
@@ -152,9 +153,9 @@ class PoolState {
   void EmitCheckin(int slot, TimePoint now, const Holding& holding);
 
   // ---- work.cc ----
-  // Performs `work` and what follows from it. The lock is free before and after. `driver`: this thread's
-  // node in line, if it has one. `returning`: a reset is the end of this lease. Returns the error of a
-  // failed open, else OK.
+  // Performs `work` and what follows from it. The lock is free before and after. `driver`: this
+  // thread's node in line, if it has one. `returning`: a reset or a close is the end of this lease.
+  // Returns the error of a failed open, else OK.
   absl::Status PerformAll(size_t lane, core::Work work, core::Waiter* driver, Deadline deadline,
                           const Holding* returning = nullptr);
   absl::Status Perform(size_t lane, const core::Work& work, Deadline deadline, TimePoint began,
@@ -165,7 +166,8 @@ class PoolState {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EmitBefore(int slot, const core::Work& work, const absl::Status& status, TimePoint now);
   // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free; those
-  // beyond Wakes::kMany, which only Close and Resume can cause, happen here.
+  // beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume, Cancel, a
+  // database going away), happen here.
   void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddWake(Wakes& wakes, const std::atomic<uint32_t>* word);
   void Deliver(Wakes& wakes);

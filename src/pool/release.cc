@@ -8,6 +8,7 @@ void PoolState::Return(Lease& lease, bool discard) {
   const int slot = lease.slot_;
   Connection& connection = *lease.connection_;
   Reset(lease);
+  connection.EndLease();
   if (Forked()) return Abandon(At(slot));
   const TimePoint now = platform_.Now();
   const size_t lane = LaneOf(slot);
@@ -75,13 +76,12 @@ void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict 
     holding = HoldingOf(slot, now);
     CountReturn(slot, now);
   }
-  GiveBackBroken(lane, slot, reason, verdict, now);
-  EmitCheckin(slot, now, holding);
+  GiveBackBroken(lane, slot, reason, verdict, now, &holding);
 }
 
 // Closes a leased connection and tells the lanes what its death says about the others.
 void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
-                               TimePoint now) {
+                               TimePoint now, const Holding* returning) {
   Wakes wakes;
   core::Work work;
   {
@@ -95,7 +95,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
     Collect(lane, wakes);
   }
   Deliver(wakes);
-  PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+  PerformAll(lane, work, nullptr, Deadline::Never(), returning).IgnoreError();
 }
 
 NativeHandle PoolState::Detach(Lease& lease) {

@@ -37,31 +37,31 @@ absl::Status PoolState::PerformAll(size_t lane, core::Work work, core::Waiter* d
     absl::Status status = Perform(lane, work, deadline, began, result);
     const TimePoint now = platform_.Now();
     if (observer_ != nullptr) EmitBefore(slot, work, status, now);
-    if (returning != nullptr && work.act == Act::kReset && status.ok()) {
+    // The end of the lease, told while the slot is nobody else's.
+    if (returning != nullptr && (work.act == Act::kClose || status.ok())) {
       EmitCheckin(slot, now, *returning);
       returning = nullptr;
     }
     Wakes wakes;
     core::Work next;
-    Duration pause{};
+    TimePoint retry_at{};
     {
       MutexLock lock(mu_);
       Count(lane, work, status, now);
       next = lanes_[lane].Done(work, result, driver, now);
-      pause = lanes_[lane].retry_at() - now;
+      retry_at = lanes_[lane].retry_at();
       Collect(lane, wakes);
       NoteDrained(wakes);
     }
     if (observer_ != nullptr && work.act == Act::kOpen && !status.ok()) {
       Event event = MakeEvent(EventKind::kConnectFailed, slot, now);
       event.status = &status;
-      event.span = std::max(pause, Duration::zero());
+      event.span = Deadline::At(retry_at).Left(now);
       Emit(event);
     }
     Deliver(wakes);
     if (work.act == Act::kOpen && !status.ok()) open_error = std::move(status);
     work = next;
-    if (returning != nullptr && !work) EmitCheckin(slot, now, *returning);
   }
   return open_error;
 }
