@@ -399,20 +399,28 @@ Work LaneCore::Opened(uint8_t slot, const WorkResult& result, TimePoint now) {
 }
 
 void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver, TimePoint now) {
+  Empty(slot);
+  if (!result.cut_short) NoteFailure(slot, result, now);
+  if (settings_.when_away == WhenAway::kWait) return;
+  if (driver != nullptr && driver->outcome == Outcome::kWaiting) {
+    Decide(*driver, Outcome::kOpenError);
+  }
+  // Another open under way may serve them yet; if it fails, it sends them away.
+  const bool nothing = Live() == 0 && count(SlotState::kOpening) == 0;
+  while (away_ && nothing && line_.front() != nullptr) {
+    Decide(*line_.front(), Outcome::kAway);
+  }
+}
+
+void LaneCore::NoteFailure(uint8_t slot, const WorkResult& result, TimePoint now) {
   ++failures_;
   const Duration pause = BackoffPause(failures_, result.permanent, settings_.backoff_min,
                                       settings_.backoff_max, result.random);
   retry_at_ = Later(now, pause);
   away_ = failures_ >= 2 || result.permanent;
-  Empty(slot);
   if (pause > Duration::zero() && !closed_) SetState(slot, SlotState::kBackingOff);
-  if (settings_.when_away == WhenAway::kWait) return;
-  if (driver != nullptr && driver->outcome == Outcome::kWaiting) {
-    Decide(*driver, Outcome::kOpenError);
-  }
-  while (away_ && Live() == 0 && line_.front() != nullptr) {
-    Decide(*line_.front(), Outcome::kAway);
-  }
+  // It has to learn of the pause, even if somebody else found the database away.
+  if (settings_.open_by == OpenBy::kHousekeeper) housekeeper_wanted_ = true;
 }
 
 void LaneCore::EndBackoff(TimePoint now) {
@@ -430,19 +438,20 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
     return Begin(Act::kClose, slot, SlotState::kClosing, stale);
   }
   Waiter* const next = NextToServe(line_);
-  if (next == nullptr || paused_) return Rest(slot, now);
+  if (next == nullptr || paused_) return Rest(slot);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
   Grant(*next, slot, now, handed_off);
   return {};
 }
 
-Work LaneCore::Rest(uint8_t slot, TimePoint now) {
+Work LaneCore::Rest(uint8_t slot) {
   if (count(SlotState::kIdle) - lingering_ >= settings_.kept) {
     if (settings_.linger == Duration::zero()) {
       return Begin(Act::kClose, slot, SlotState::kClosing, CloseReason::kOverflow);
     }
     slots_[slot].lingers = true;
-    slots_[slot].linger_until = Later(now, settings_.linger);
+    // From its return: upkeep in between does not prolong it.
+    slots_[slot].linger_until = Later(slots_[slot].rested, settings_.linger);
     ++lingering_;
   }
   PushIdle(slot);

@@ -42,9 +42,10 @@ struct Work {
 struct WorkResult {
   bool ok = false;
   bool permanent = false;  // kOpen: the error needs a person
-  bool cut_short = false;  // kPing: the caller's deadline ended it; says nothing about the siblings
-  TimePoint began;         // kOpen: when the open began
-  uint32_t random = 0;     // kOpen: for the age limit or the pause
+  // kOpen, kPing: the caller's own deadline ended it; it says nothing about the database.
+  bool cut_short = false;
+  TimePoint began;      // kOpen: when the open began
+  uint32_t random = 0;  // kOpen: for the age limit or the pause
 };
 
 // Why a newcomer may not stand in line.
@@ -177,7 +178,7 @@ class LaneCore {
   Work Begin(Act act, int slot, SlotState state, CloseReason reason = CloseReason::kNone);
   Work StartOpen();
   Work Offer(uint8_t slot, TimePoint now, bool handed_off);
-  Work Rest(uint8_t slot, TimePoint now);
+  Work Rest(uint8_t slot);
   Work TakeIdle(Waiter& asker, TimePoint now);
   Work CloseIdle(uint8_t slot, CloseReason reason);
   bool NeedsProbe(const Slot& slot, TimePoint now) const;
@@ -191,6 +192,7 @@ class LaneCore {
   void Empty(uint8_t slot);
   Work Opened(uint8_t slot, const WorkResult& result, TimePoint now);
   void OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver, TimePoint now);
+  void NoteFailure(uint8_t slot, const WorkResult& result, TimePoint now);
   void EndBackoff(TimePoint now);
   void Prod(TimePoint now);
   Work ChoreOf(uint8_t slot, TimePoint now);

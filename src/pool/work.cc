@@ -75,9 +75,12 @@ absl::Status PoolState::Perform(size_t lane, const core::Work& work, Deadline de
   switch (work.act) {
     case Act::kNone:
       break;
-    case Act::kOpen:
-      status = Open(lane, slot, std::min(deadline, Deadline::After(began, settings_.open_timeout)));
+    case Act::kOpen: {
+      const Deadline full = Deadline::After(began, settings_.open_timeout);
+      status = Open(lane, slot, std::min(deadline, full));
+      result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
       break;
+    }
     case Act::kPing: {
       const Deadline full = Deadline::After(began, settings_.ping_timeout);
       status = connection->Ping(std::min(deadline, full));
