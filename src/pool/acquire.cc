@@ -14,8 +14,10 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own
   AcquireOptions asked = options;
   if (!own_deadline) asked.deadline = Deadline::After(now, settings_.pool_timeout);
   if (asked.cancel != nullptr && asked.cancel->cancelled()) {
-    MutexLock lock(mu_);
+    mu_.Lock();
     ++stats_.cancelled;
+    mu_.Unlock();
+    EmitRefused(cancelled_, asked.where, now);
     return cancelled_;
   }
 
@@ -30,14 +32,16 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own
   }
   if (!lent) return AcquireSlowly(asked, own_deadline, lane, now);
   const int slot = Global(lane, local);
+  TimePoint lent_at = now;
   if (probe) {
     if (!ProvesAlive(lane, slot, asked.deadline)) {
       return AcquireSlowly(asked, own_deadline, lane, now);
     }
+    lent_at = platform_.Now();
     MutexLock lock(mu_);
-    CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+    CountCheckout(now, lent_at, /*waited=*/false, /*handed_off=*/false);
   }
-  if (observer_ != nullptr) EmitCheckout(slot, Duration::zero(), asked.where, now);
+  if (observer_ != nullptr) EmitCheckout(slot, lent_at - now, asked.where, lent_at);
   return MakeLease(slot, asked.deadline);
 }
 
@@ -66,8 +70,10 @@ absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bo
     if (observer_ != nullptr) EmitCheckout(slot, now - since, options.where, now);
     return MakeLease(slot, options.deadline);
   }
-  MutexLock lock(mu_);
+  mu_.Lock();
   ++stats_.refused_away;
+  mu_.Unlock();
+  EmitRefused(dying_, options.where, platform_.Now());
   return dying_;
 }
 
@@ -204,16 +210,20 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
   for (;;) {
     uint8_t local = 0;
     bool probe = false;
+    absl::Status refusal;
     {
       MutexLock lock(mu_);
       if (lanes_[lane].closed()) {
         ++stats_.refused_closed;
-        return closed_;
-      }
-      if (!lanes_[lane].TryLend(now, platform_.ThreadId(), where, local, probe)) {
+        refusal = closed_;
+      } else if (!lanes_[lane].TryLend(now, platform_.ThreadId(), where, local, probe)) {
         ++stats_.timeouts;
-        return nothing_free_;
+        refusal = nothing_free_;
       }
+    }
+    if (!refusal.ok()) {
+      EmitRefused(refusal, where, now);
+      return refusal;
     }
     const int slot = Global(lane, local);
     if (probe && !ProvesAlive(lane, slot, Deadline::Past())) continue;
@@ -247,19 +257,25 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
   const Liveness liveness = connection.Probe();
   if (liveness == Liveness::kAlive) return true;
   TimePoint now = platform_.Now();
-  // Without time for a round trip the benefit of the doubt is the caller's: its statement will tell.
-  if (liveness == Liveness::kUnknown && deadline.HasPassed(now)) return true;
+  Verdict verdict = Verdict::kDeadSuspectOlder;
   if (liveness == Liveness::kUnknown) {
-    const Deadline by = std::min(deadline, Deadline::After(now, settings_.ping_timeout));
-    const absl::Status answer = connection.Ping(by);
+    // Without time for a round trip, or where none is wanted, the benefit of the doubt is the
+    // caller's: its statement will tell.
+    if (deadline.HasPassed(now) || settings_.pre_ping == PrePing::kNever) return true;
+    const Deadline full = Deadline::After(now, settings_.ping_timeout);
+    const absl::Status answer = connection.Ping(std::min(deadline, full));
     now = platform_.Now();
+    // Ended by the caller's own deadline: says nothing about the others.
+    if (deadline < full && answer.code() == absl::StatusCode::kDeadlineExceeded) {
+      verdict = Verdict::kDead;
+    }
     MutexLock lock(mu_);
     ++stats_.pings;
     if (answer.ok()) return true;
     ++stats_.ping_failures;
   }
   EmitInvalidate(slot, CloseReason::kPingFailed, now);
-  const Verdict verdict = std::max(connection.verdict(), Verdict::kDeadSuspectOlder);
+  verdict = std::max(verdict, connection.verdict());
   GiveBackBroken(lane, slot, CloseReason::kPingFailed, verdict, now);
   return false;
 }

@@ -138,8 +138,7 @@ std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
   }
   MutexLock lock(mu_);
   const TimePoint now = platform_.Now();
-  const bool limit = refusal.code() == absl::StatusCode::kDeadlineExceeded;
-  if (limit) {
+  if (refusal == timeout_default_ || refusal == timeout_deadline_) {
     text.Add("QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f",
              settings_.pool_size, settings_.max_overflow, Seconds(asked));
   } else {
@@ -147,12 +146,13 @@ std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
   }
   AddHolders(text, now, "; ", "");
   text.Add("; %d waiting", Waiting());
+  if (stats_.paused) text.Add("; paused");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     const core::LaneCore& core = lanes_[lane];
     if (core.failures() == 0) continue;
     text.Add("; %s away since ", RoleName(role_[lane]));
     text.AddSpan(now - away_since_[lane]);
-    if (limit) {
+    if (refusal != last_error_[lane]) {
       text.Add(", last error: %.*s", static_cast<int>(last_error_[lane].message().size()),
                last_error_[lane].message().data());
     }
