@@ -7,7 +7,7 @@
 //
 // Threads:  every function may be called from every thread, unless it says otherwise
 // Blocks:   Acquire, Close and Fill up to their deadline; Tick while it pings, opens, or closes;
-//           the others only for a lock that is never held across I/O
+//           InvalidateAll while it closes; the others only for a lock that is never held across I/O
 // Memory:   sizeof(PoolFor<P>), fixed; a waiting caller's node is on its own stack
 // Errors:   the table in lease.h
 // Time:     Acquire and return of an idle connection: two short critical sections, no system call
@@ -50,6 +50,7 @@ class CancelToken {
 
 struct AcquireOptions {
   Intent intent = kWrite;
+  // Left out: has passed, and the lease's statements are late, too, until set_deadline.
   Deadline deadline{};
   // Who asks: shown in leak reports and in Pool::Report. Filled in by the compiler.
   SourceLine where = SourceLine::Here();
@@ -99,7 +100,9 @@ class Pool {
   // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports
   // leaks. Returns when it wants to be called again. `now` comes from the platform's Now(). A
   // firmware calls it from its own loop; else see housekeeper.h. May be called by several threads;
-  // they share the work.
+  // they share the work. With OpenBy::kHousekeeper nothing but this opens for callers, and only a
+  // Housekeeper is told when one comes: a loop of one's own has to call it as often as callers
+  // should be served, whatever moment it returned.
   TimePoint Tick(TimePoint now);
 
   // Replaces every connection: idle ones are closed now, lent ones when they come back.
@@ -132,7 +135,8 @@ class Pool {
  protected:
   Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
        const internal::PoolMemoryView& memory);
-  // REQUIRES: no lease is out and nobody is inside a call. Closes what is open.
+  // REQUIRES: no lease is out and nobody is inside a call. Closes what is open. The end of a lease is
+  // a call: join the thread whose lease was the last, even after Close was OK.
   ~Pool();
 
  private:
