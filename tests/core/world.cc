@@ -54,7 +54,8 @@ std::vector<Step> World::Possible() const {
       add(What::kDoneOk, i);
       if (jobs_[i].work.act != Act::kClose) add(What::kDoneFailed, i);
       if (jobs_[i].work.act == Act::kOpen) add(What::kDoneForGood, i);
-      if (jobs_[i].work.act == Act::kPing) add(What::kDoneCut, i);
+      if (jobs_[i].work.act == Act::kPing || jobs_[i].work.act == Act::kOpen)
+        add(What::kDoneCut, i);
     }
     if (s.state == SlotState::kLeased) {
       for (const What what : {What::kReturnClean, What::kReturnUpkeep, What::kReturnDirty,

@@ -22,7 +22,7 @@ enum class What : uint8_t {
   kDoneOk,       // a worker reports success
   kDoneFailed,   // ... failure
   kDoneForGood,  // an open failed with an error that needs a person
-  kDoneCut,      // a ping was cut short by its caller's deadline
+  kDoneCut,      // an open or a ping was cut short by its caller's deadline
   kReturnClean,
   kReturnUpkeep,
   kReturnDirty,
