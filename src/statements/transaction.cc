@@ -25,8 +25,9 @@ Transaction::~Transaction() {
 }
 
 Connection* Transaction::TakeConnection() {
-  ROOST_CHECK(connection_->leases_ == lease_,
-              "a transaction outlived its lease: declare it after the lease, so that it ends before");
+  ROOST_CHECK(
+      connection_->leases_ == lease_,
+      "a transaction outlived its lease: declare it after the lease, so that it ends before");
   return std::exchange(connection_, nullptr);
 }
 
