@@ -216,9 +216,10 @@ class Backend {
   virtual size_t ConnectionBytes(int statements) const = 0;
 
   // Opens a connection that is ready for use, constructed in `request.memory`; on error the memory
-  // is free again. kUnavailable and other codes that pass by themselves make the pool retry with
-  // growing pauses; kInvalidArgument, kNotFound, kPermissionDenied, kUnauthenticated,
-  // kFailedPrecondition and kDataLoss need a person: the pool retries at its longest pause.
+  // is free again. A connect that took too long is kUnavailable. That and other codes that pass by
+  // themselves make the pool retry with growing pauses; kInvalidArgument, kNotFound,
+  // kPermissionDenied, kUnauthenticated, kFailedPrecondition and kDataLoss need a person: the pool
+  // retries at its longest pause.
   virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
 };
 

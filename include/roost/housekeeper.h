@@ -50,8 +50,8 @@ class Housekeeper {
 
  private:
   friend class internal::PoolState;
-  // Notes a call and returns the word to wake. Apart, so that a pool can note under its lock and wake
-  // after it, by address alone.
+  // Notes a call and returns the word to wake. Apart, so that a pool can note under its lock and
+  // wake after it, by address alone.
   const std::atomic<uint32_t>* NoteCall();
   void TakeTurns();
 

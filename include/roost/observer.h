@@ -90,7 +90,7 @@ class Observer {
 // Writes each event as one line to standard error, with the journal's priority prefix
 // (sd-daemon(3)): echo_pool. Pools of a profile with kEchoPool = true have one already. No
 // allocation: a line is cut at 512 bytes.
-class EchoObserver : public Observer {
+class EchoObserver final : public Observer {
  public:
   // `next`, if given, sees every event after it was written. REQUIRES: it outlives this.
   explicit EchoObserver(Observer* next = nullptr) : next_(next) {}

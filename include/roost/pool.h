@@ -82,8 +82,9 @@ class Pool {
   // The same with the profile's pool_timeout.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
-  // What is free now, never waiting and never opening: an idle connection that needs no round trip,
-  // else kDeadlineExceeded. Its statements are bounded by `work_by`.
+  // What is free now, never waiting and never opening: the idle connection used last, if it needs
+  // neither a round trip nor to be replaced (with PrePing::kAlways only a fresh one does not), else
+  // kDeadlineExceeded. Its statements are bounded by `work_by`.
   absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline work_by = Deadline::Never(),
                                    SourceLine where = SourceLine::Here());
   // Ends every Acquire that was given this token, now and later, with kCancelled.
@@ -135,8 +136,8 @@ class Pool {
  protected:
   Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
        const internal::PoolMemoryView& memory);
-  // REQUIRES: no lease is out and nobody is inside a call. Closes what is open. The end of a lease is
-  // a call: join the thread whose lease was the last, even after Close was OK.
+  // REQUIRES: no lease is out and nobody is inside a call. Closes what is open. The end of a lease
+  // is a call: join the thread whose lease was the last, even after Close was OK.
   ~Pool();
 
  private:

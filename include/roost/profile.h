@@ -69,7 +69,8 @@ struct Default {
   static constexpr bool kEchoPool = false;
 
   // -- Waiting --
-  // Callers that may stand in line; one more is refused with kResourceExhausted. 1 to 65535.
+  // Callers that may stand in line, in each lane (a SQLite pool has two); one more is refused with
+  // kResourceExhausted. Those whose connection is being opened or pinged do not count. 1 to 65535.
   static constexpr int kMaxWaiters = 256;
   static constexpr WhenAway kWhenAway = WhenAway::kRefuse;
 
@@ -84,13 +85,14 @@ struct Default {
   static constexpr Duration kBackoffMax = 30s;
 
   // -- Resting --
-  // For PrePing::kAfterIdle: the rest after which a round trip is made.
+  // The rest after which a round trip is made (PrePing::kAfterIdle; 0: before every use), or a
+  // local file is looked at (PrePing::kNever; 0: before every use).
   static constexpr Duration kPingAfter = 30s;
   // Longest time a ping, and a reset, may take. Above 0.
   static constexpr Duration kPingTimeout = 2s;
   static constexpr Duration kResetTimeout = 2s;
-  // Upkeep of a connection that has rested this long (checkpoint; a sign of life on the link), by
-  // Tick. 0: never.
+  // Upkeep of a connection that has rested this long, less up to a tenth drawn at random
+  // (checkpoint; a sign of life on the link), by Tick. 0: never.
   static constexpr Duration kKeepAlive = 0s;
   // Closes a connection that has rested this long, by Tick. 0: never.
   static constexpr Duration kIdleLimit = 0s;
@@ -101,7 +103,7 @@ struct Default {
   // -- Watching --
   // Reports a lease held longer than this, by Tick. 0: never.
   static constexpr Duration kLeakAfter = 60s;
-  // Fills Stats::hold. Costs one exact clock read at checkout and one at return.
+  // Fills Stats::hold. Costs a few ns at return.
   static constexpr bool kHoldTimes = true;
   // Refuses an Acquire that could only deadlock (a holder waits for a second lease and everything
   // is held by callers that wait). Costs a scan of the slots before a holder joins the line.

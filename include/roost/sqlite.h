@@ -6,12 +6,14 @@
 // caller.
 //
 // A card that takes no writes is a state: the writer is not opened until it does again
-// (kFailedPrecondition), reads go on. So is a full one: inserts fail with kResourceExhausted, deletes
-// work below max_kib. After a sync that failed nothing is trusted: all connections are opened anew.
+// (kFailedPrecondition), reads go on. So is a full one: inserts fail with kResourceExhausted,
+// deletes work below max_kib. After a sync that failed nothing is trusted: all connections are
+// opened anew.
 //
 // SQL may not change what the pool relies on: ATTACH, VACUUM and pragmas such as busy_timeout,
 // journal_mode or synchronous with a value are refused (kInvalidArgument); a pragma that changes
-// another setting costs a new connection at return. Placeholders are $1 to $63; SQL is at most 16 KiB.
+// another setting costs a new connection at return. Placeholders are $1 to $63; SQL is at most 16
+// KiB.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long
@@ -52,9 +54,9 @@ enum class SqliteDurability : uint8_t {
 };
 
 struct SqliteOptions {
-  // The database file, or ":memory:" for a database that lives as long as this backend and is shared
-  // by its connections. REQUIRES: an absolute path, or relative to a working directory that does not
-  // change. A symbolic link anywhere in it is refused.
+  // The database file, or ":memory:" for a database that lives as long as this backend and is
+  // shared by its connections. REQUIRES: an absolute path, or relative to a working directory that
+  // does not change. A symbolic link anywhere in it is refused.
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
@@ -76,7 +78,7 @@ struct SqliteOptions {
   std::string vfs{};
 };
 
-class SqliteBackend : public Backend {
+class SqliteBackend final : public Backend {
  public:
   // Wrong options show at the first Open, as kInvalidArgument with a sentence.
   explicit SqliteBackend(SqliteOptions options);

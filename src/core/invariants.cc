@@ -1,4 +1,5 @@
-// invariants.cc - the numbered invariants of lane_core.h as code, and the test for certain deadlock.
+// invariants.cc - the numbered invariants of lane_core.h as code, and the test for certain
+// deadlock.
 
 #include <array>
 
@@ -45,7 +46,7 @@ const char* LaneCore::CheckInvariants() const {
   if (short_of && count(SlotState::kIdle) > 0 && !paused_ && !SomebodyAwake(line_)) {
     return "(3) somebody waits beside an idle slot and nobody looks";
   }
-  if (line_.length() > settings_.max_waiters) return "(4) the line is longer than allowed";
+  if (line_.length() > settings_.max_waiters + full) return "(4) the line is longer than allowed";
   if (line_.length() > 0 && count(SlotState::kEmpty) == full && !paused_ && !SomebodyAwake(line_) &&
       settings_.open_by == OpenBy::kCaller) {
     return "(5) somebody waits and nothing is under way";

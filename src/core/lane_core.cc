@@ -13,8 +13,8 @@ size_t Index(SlotState state) { return static_cast<size_t>(state); }
 
 TimePoint Later(TimePoint moment, Duration span) { return Deadline::After(moment, span).time(); }
 
-// The oldest caller in line whose thread is free to go on with a connection. One whose thread opens or
-// pings is not: what it was given would lie idle until that ends.
+// The oldest caller in line whose thread is free to go on with a connection. One whose thread opens
+// or pings is not: what it was given would lie idle until that ends.
 Waiter* NextToServe(const Line& line) {
   Waiter* waiter = line.front();
   while (waiter != nullptr && waiter->driving) waiter = waiter->next;
@@ -51,7 +51,8 @@ void LaneCore::Init(const LaneSettings& settings, std::span<Slot> slots) {
   counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
 }
 
-// ---- One writer of a slot's state, and what follows from it ----------------------------------------
+// ---- One writer of a slot's state, and what follows from it
+// ----------------------------------------
 
 void LaneCore::SetState(uint8_t slot, SlotState state) {
   Slot& s = slots_[slot];
@@ -60,7 +61,8 @@ void LaneCore::SetState(uint8_t slot, SlotState state) {
   ++counts_[Index(state)];
 }
 
-// The idle list is ordered by `rested`, the latest on top, so that upkeep does not change who is lent next.
+// The idle list is ordered by `rested`, the latest on top, so that upkeep does not change who is
+// lent next.
 void LaneCore::PushIdle(uint8_t slot) {
   SetState(slot, SlotState::kIdle);
   uint8_t above = kNoSlot;
@@ -103,7 +105,8 @@ void LaneCore::Empty(uint8_t slot) {
   s.holder = 0;
 }
 
-// ---- What is known of a connection ------------------------------------------------------------------
+// ---- What is known of a connection
+// ------------------------------------------------------------------
 
 int LaneCore::Live() const {
   return count(SlotState::kIdle) + count(SlotState::kPinging) + count(SlotState::kLeased) +
@@ -136,14 +139,15 @@ bool LaneCore::NeedsPing(const Slot& slot, TimePoint now) const {
   return false;
 }
 
-// A look that costs no round trip. Where pings are off (a local file) only after a rest; a connection that
-// comes straight from another user is not looked at.
+// A look that costs no round trip. Where pings are off (a local file) only after a rest; a
+// connection that comes straight from another user is not looked at.
 bool LaneCore::NeedsProbe(const Slot& slot, TimePoint now) const {
   if (slot.fresh) return false;
   return settings_.pre_ping != PrePing::kNever || now - slot.tended >= settings_.ping_after;
 }
 
-// ---- The happy path ---------------------------------------------------------------------------------
+// ---- The happy path
+// ---------------------------------------------------------------------------------
 
 bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
                        bool& probe) {
@@ -171,11 +175,14 @@ bool LaneCore::TryRest(uint8_t slot, TimePoint now) {
   return true;
 }
 
-// ---- Callers in line --------------------------------------------------------------------------------
+// ---- Callers in line
+// --------------------------------------------------------------------------------
 
 Refusal LaneCore::Admit(TimePoint now) const {
   if (closed_) return Refusal::kClosed;
-  if (line_.length() >= settings_.max_waiters) return Refusal::kFull;
+  // Callers that are being served, by an open or a ping of their own, do not stand in anybody's
+  // way.
+  if (Shortage(line_.length(), Coming()) >= settings_.max_waiters) return Refusal::kFull;
   const bool nothing = Live() == 0 && count(SlotState::kOpening) == 0;
   if (away_ && nothing && now < retry_at_ && settings_.when_away == WhenAway::kRefuse) {
     return Refusal::kAway;
@@ -280,8 +287,8 @@ Waiter* LaneCore::NextNotice() {
   return waiter;
 }
 
-// Somebody is short of a connection, something could be done about it, and nobody awake will look: wakes
-// the first waiter that sleeps. Called after every event that may have left things so.
+// Somebody is short of a connection, something could be done about it, and nobody awake will look:
+// wakes the first waiter that sleeps. Called after every event that may have left things so.
 void LaneCore::Prod(TimePoint now) {
   if (paused_ || closed_ || Shortage(line_.length(), Coming()) == 0) return;
   if (count(SlotState::kIdle) == 0) {
@@ -310,7 +317,8 @@ bool LaneCore::SomebodySeesToIt(TimePoint now) const {
   return false;
 }
 
-// ---- Work -------------------------------------------------------------------------------------------
+// ---- Work
+// -------------------------------------------------------------------------------------------
 
 Work LaneCore::Begin(Act act, int slot, SlotState state, CloseReason reason) {
   SetState(static_cast<uint8_t>(slot), state);
@@ -358,7 +366,8 @@ Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, 
         s.tended = now;
         next = Offer(work.slot, now, /*handed_off=*/false);
       } else {
-        // What killed this one has probably killed its siblings: they are replaced without asking them.
+        // What killed this one has probably killed its siblings: they are replaced without asking
+        // them.
         if (!result.cut_short) EvictOlder(now, CloseReason::kSuspect);
         next = Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kPingFailed);
       }
@@ -391,6 +400,7 @@ Work LaneCore::Opened(uint8_t slot, const WorkResult& result, TimePoint now) {
   s.suspect = s.lingers = false;
   s.fresh = true;
   s.born = result.began;
+  s.draw = result.random;
   s.expires = settings_.pool_recycle == Duration::zero()
                   ? TimePoint::max()
                   : Later(result.began, RecycleAge(settings_.pool_recycle, result.random));
@@ -430,7 +440,8 @@ void LaneCore::EndBackoff(TimePoint now) {
   }
 }
 
-// A connection is free: to the oldest waiter, else to its rest. Returns what has to be done to it first.
+// A connection is free: to the oldest waiter, else to its rest. Returns what has to be done to it
+// first.
 Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   Slot& s = slots_[slot];
   const CloseReason stale = WhyStale(s, now);
@@ -458,7 +469,8 @@ Work LaneCore::Rest(uint8_t slot) {
   return {};
 }
 
-// ---- Leases -----------------------------------------------------------------------------------------
+// ---- Leases
+// -----------------------------------------------------------------------------------------
 
 Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint now) {
   Slot& s = slots_[slot];
@@ -490,7 +502,8 @@ void LaneCore::Detach(uint8_t slot, TimePoint now) {
   Prod(now);
 }
 
-// ---- The state of the world -------------------------------------------------------------------------
+// ---- The state of the world
+// -------------------------------------------------------------------------
 
 void LaneCore::SuspectOlder(TimePoint moment) {
   for (Slot& s : slots_) {
@@ -537,7 +550,8 @@ void LaneCore::Close(TimePoint now) {
   while (line_.front() != nullptr) Decide(*line_.front(), Outcome::kClosed);
 }
 
-// ---- Housekeeping -----------------------------------------------------------------------------------
+// ---- Housekeeping
+// -----------------------------------------------------------------------------------
 
 Work LaneCore::NextChore(TimePoint now) {
   EndBackoff(now);
@@ -545,12 +559,17 @@ Work LaneCore::NextChore(TimePoint now) {
     const Work work = ChoreOf(slot, now);
     if (work) return work;
   }
-  // While the database is away the housekeeper asks for it even if nobody waits, so that the next caller
-  // finds it back.
+  // While the database is away the housekeeper asks for it even if nobody waits, so that the next
+  // caller finds it back.
   const bool wanted = Shortage(line_.length(), Coming()) > 0 || away_;
   if (settings_.open_by == OpenBy::kHousekeeper && wanted && MayOpen(now)) return StartOpen();
   Prod(now);
   return {};
+}
+
+// Up to a tenth is taken off, so that connections opened together do not speak together.
+Duration LaneCore::KeepAliveAge(const Slot& slot) const {
+  return settings_.keep_alive - TenthOf(settings_.keep_alive, slot.draw);
 }
 
 Work LaneCore::ChoreOf(uint8_t slot, TimePoint now) {
@@ -568,7 +587,7 @@ Work LaneCore::ChoreOf(uint8_t slot, TimePoint now) {
   if (settings_.idle_limit > Duration::zero() && now - s.rested >= settings_.idle_limit) {
     return CloseIdle(slot, CloseReason::kIdle);
   }
-  if (settings_.keep_alive > Duration::zero() && now - s.tended >= settings_.keep_alive) {
+  if (settings_.keep_alive > Duration::zero() && now - s.tended >= KeepAliveAge(s)) {
     RemoveIdle(slot);
     return Begin(Act::kUpkeep, slot, SlotState::kPinging);
   }
@@ -586,7 +605,7 @@ TimePoint LaneCore::NextDue() const {
       due = std::min(due, Later(s.rested, settings_.idle_limit));
     }
     if (settings_.keep_alive > Duration::zero()) {
-      due = std::min(due, Later(s.tended, settings_.keep_alive));
+      due = std::min(due, Later(s.tended, KeepAliveAge(s)));
     }
   }
   const bool wanted = Shortage(line_.length(), Coming()) > 0 || away_;

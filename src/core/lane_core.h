@@ -1,17 +1,18 @@
 // lane_core.h - what a lane decides: who gets which connection, what is to be done next.
 //
-// Pure: it is told the time, calls nobody, and holds no lock. An event goes in, a Work comes out; whoever
-// got the Work performs it with the pool's lock free and reports it with Done. Waiters whose fate is
-// decided, and waiters that should look again, are collected as notices for the pool to deliver.
+// Pure: it is told the time, calls nobody, and holds no lock. An event goes in, a Work comes out;
+// whoever got the Work performs it with the pool's lock free and reports it with Done. Waiters
+// whose fate is decided, and waiters that should look again, are collected as notices for the pool
+// to deliver.
 //
 // Invariants, checked by CheckInvariants(); numbered as in src/README.md:
 //  (1) slots that are not empty are at most kept + overflow.
 //  (2) idle slots that do not linger are at most `kept`.
-//  (3) nobody waits beside an idle slot, unless the lane is paused, or enough connections are on their
-//      way, or some waiter is awake and about to take it.
-//  (4) waiters are at most max_waiters.
-//  (5) while somebody waits, some slot is not empty, or a waiter is awake, or the housekeeper is wanted,
-//      or the lane is paused.
+//  (3) nobody waits beside an idle slot, unless the lane is paused, or enough connections are on
+//      their way, or some waiter is awake and about to take it.
+//  (4) waiters are at most max_waiters, besides those for whom connections are on their way.
+//  (5) while somebody waits, some slot is not empty, or a waiter is awake, or the housekeeper is
+//      wanted, or the lane is paused.
 //  (6) a leased slot was granted to exactly one lease: granted - returned = leased.
 //  (7) every count equals a recount.
 #ifndef ROOST_CORE_LANE_CORE_H_
@@ -75,15 +76,15 @@ class LaneCore {
   // `slots` has kept + overflow entries and outlives the lane.
   LaneCore() = default;
   void Init(const LaneSettings& settings, std::span<Slot> slots);
-  // Copied only by tests that save a whole world and put it back in the same place: the line and the
-  // slots are pointed to.
+  // Copied only by tests that save a whole world and put it back in the same place: the line and
+  // the slots are pointed to.
   LaneCore(const LaneCore&) = default;
   LaneCore& operator=(const LaneCore&) = default;
 
   // ---- The happy path: the seam behind which a lock-free lane may stand ----
 
-  // Lends the idle slot used last, if nobody waits and it needs neither ping nor replacement. False: take
-  // the long way. `probe`: it has rested, look at its socket or file before use.
+  // Lends the idle slot used last, if nobody waits and it needs neither ping nor replacement.
+  // False: take the long way. `probe`: it has rested, look at its socket or file before use.
   bool TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot, bool& probe);
   // Rests a clean slot, if nobody waits and it may rest. False: take the long way (Return).
   bool TryRest(uint8_t slot, TimePoint now);
@@ -106,8 +107,8 @@ class LaneCore {
 
   // ---- Work ----
 
-  // Reports a Work. `driver`: the waiter whose thread performed it, if it is one. Returns what the same
-  // thread has to do next.
+  // Reports a Work. `driver`: the waiter whose thread performed it, if it is one. Returns what the
+  // same thread has to do next.
   Work Done(const Work& work, const WorkResult& result, Waiter* driver, TimePoint now);
 
   // ---- Leases ----
@@ -196,6 +197,7 @@ class LaneCore {
   void EndBackoff(TimePoint now);
   void Prod(TimePoint now);
   Work ChoreOf(uint8_t slot, TimePoint now);
+  Duration KeepAliveAge(const Slot& slot) const;
 
   LaneSettings settings_;
   std::span<Slot> slots_;
@@ -215,9 +217,10 @@ class LaneCore {
   uint64_t ended_ = 0;
 };
 
-// True when `thread`, which holds a lease, could only deadlock by waiting in `lanes[lane]`: every slot that
-// could serve it is leased by threads that wait as well. Waiters that the pool cannot tie to a thread (id
-// 0) are taken to move on. Cost: slots * waiters, once for each caller that has to wait while holding.
+// True when `thread`, which holds a lease, could only deadlock by waiting in `lanes[lane]`: every
+// slot that could serve it is leased by threads that wait as well. Waiters that the pool cannot tie
+// to a thread (id 0) are taken to move on. Cost: slots * waiters, once for each caller that has to
+// wait while holding.
 bool CouldOnlyDeadlock(std::span<const LaneCore* const> lanes, size_t lane, uint64_t thread);
 
 }  // namespace roost::core

@@ -1,4 +1,5 @@
-// sizing.h - the pool's arithmetic as free functions of numbers. No state, no clock, no chance of its own.
+// sizing.h - the pool's arithmetic as free functions of numbers. No state, no clock, no chance of
+// its own.
 #ifndef ROOST_CORE_SIZING_H_
 #define ROOST_CORE_SIZING_H_
 
@@ -18,8 +19,8 @@ struct LaneSplit {
   Role role[2] = {Role::kAny, Role::kReader};
 };
 
-// One lane for a backend whose connections are alike, and for a pool of a single slot; else one writer,
-// pool_size - 1 kept readers and max_overflow overflow readers.
+// One lane for a backend whose connections are alike, and for a pool of a single slot; else one
+// writer, pool_size - 1 kept readers and max_overflow overflow readers.
 constexpr LaneSplit SplitLanes(LanePlan plan, int pool_size, int max_overflow) {
   LaneSplit split;
   if (plan == LanePlan::kOne || pool_size + max_overflow == 1) {
@@ -37,7 +38,8 @@ constexpr LaneSplit SplitLanes(LanePlan plan, int pool_size, int max_overflow) {
 
 // A tenth of `span` at most, in proportion to `random` (0: nothing, 2^32-1: the tenth).
 constexpr Duration TenthOf(Duration span, uint32_t random) {
-  // Divided first and without a sign, so that no product overflows for any span. REQUIRES: span >= 0.
+  // Divided first and without a sign, so that no product overflows for any span. REQUIRES: span >=
+  // 0.
   constexpr uint64_t kAll = 4294967295;
   const auto tenth = static_cast<uint64_t>(span.count()) / 10;
   return Duration(static_cast<int64_t>(tenth / kAll * random + tenth % kAll * random / kAll));
@@ -49,9 +51,10 @@ constexpr Duration RecycleAge(Duration recycle, uint32_t random) {
   return recycle - TenthOf(recycle, random);
 }
 
-// How long nothing is opened after the `failures`-th failed open in a row: nothing after the first, then
-// `min`, doubling up to `max`; of which between half and all, in proportion to `random` (0: all of it),
-// so that nodes do not come back in step. An error that needs a person waits the longest at once.
+// How long nothing is opened after the `failures`-th failed open in a row: nothing after the first,
+// then `min`, doubling up to `max`; of which between half and all, in proportion to `random` (0:
+// all of it), so that nodes do not come back in step. An error that needs a person waits the
+// longest at once.
 constexpr Duration BackoffPause(int failures, bool permanent, Duration min, Duration max,
                                 uint32_t random) {
   if (failures < 2 && !permanent) return Duration::zero();

@@ -43,6 +43,7 @@ struct Slot {
   TimePoint tended;   // its last upkeep, or `rested`
   TimePoint linger_until;
   TimePoint lent;       // since when it is lent
+  uint32_t draw = 0;    // drawn at its open, for the jitter of its keep-alive
   uint64_t holder = 0;  // thread that acquired it; 0: nobody stands for it
   SourceLine where;     // who acquired it
 };

@@ -19,8 +19,8 @@ enum class Outcome : uint8_t {
   kCancelled,
 };
 
-// Lives on the caller's stack. Written under the pool's lock; once an outcome other than kWaiting was
-// made known to the caller, nobody but the caller touches it.
+// Lives on the caller's stack. Written under the pool's lock; once an outcome other than kWaiting
+// was made known to the caller, nobody but the caller touches it.
 struct Waiter {
   Waiter* prev = nullptr;
   Waiter* next = nullptr;

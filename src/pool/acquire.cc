@@ -47,8 +47,8 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own
 
 absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bool own_deadline,
                                                size_t lane, TimePoint since) {
-  // A connection that turns out dead when it is looked at sends its caller round again, with the same
-  // deadline; the bound keeps that from going on with a database that dies again and again.
+  // A connection that turns out dead when it is looked at sends its caller round again, with the
+  // same deadline; the bound keeps that from going on with a database that dies again and again.
   for (int attempt = 0; attempt <= settings_.capacity(); ++attempt) {
     PoolWaiter waiter;
     waiter.since = since;
@@ -77,8 +77,8 @@ absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bo
   return dying_;
 }
 
-// Joins the line and stays in it until its fate is decided, doing the lane's work on the way. `refusal` is
-// set when the caller was not let in. kWaiting: its deadline passed.
+// Joins the line and stays in it until its fate is decided, doing the lane's work on the way.
+// `refusal` is set when the caller was not let in. kWaiting: its deadline passed.
 Outcome PoolState::StandInLine(PoolWaiter& waiter, const AcquireOptions& options, size_t lane,
                                absl::Status& refusal) {
   core::LaneCore* core = nullptr;
@@ -131,8 +131,8 @@ Outcome PoolState::StandInLine(PoolWaiter& waiter, const AcquireOptions& options
 
 // OK: it may join.
 absl::Status PoolState::RefuseNewcomer(const AcquireOptions& options, size_t lane, TimePoint now) {
-  // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or Cancel
-  // sees this waiter in line.
+  // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or
+  // Cancel sees this waiter in line.
   if (options.cancel != nullptr && options.cancel->cancelled()) {
     ++stats_.cancelled;
     return cancelled_;
@@ -170,7 +170,8 @@ absl::Status PoolState::Refused(Outcome outcome, bool own_deadline, const PoolWa
         ++stats_.timeouts;
         kind = EventKind::kTimeout;
         status = own_deadline ? timeout_deadline_ : timeout_default_;
-        // While nothing exists to be waited for, why opening fails is what the caller needs to know.
+        // While nothing exists to be waited for, why opening fails is what the caller needs to
+        // know.
         if (lanes_[lane].away() && lanes_[lane].open() == 0) status = last_error_[lane];
         break;
       case Outcome::kOpenError:
@@ -251,7 +252,8 @@ void PoolState::Cancel(CancelToken& token) {
   Deliver(wakes);
 }
 
-// Looks at a leased connection that has rested. False: it was dead, and the slot has been given back.
+// Looks at a leased connection that has rested. False: it was dead, and the slot has been given
+// back.
 bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
   Connection& connection = *At(slot).connection;
   const Liveness liveness = connection.Probe();

@@ -58,6 +58,10 @@ void EchoObserver::OnEvent(const Event& event) {
     text.Add("\"");
   }
   const size_t length = text.view().size();
+  // One event is one line, whatever a driver put into its message.
+  for (size_t i = 0; i < length; ++i) {
+    if (static_cast<unsigned char>(buffer[i]) < ' ') buffer[i] = ' ';
+  }
   buffer[length] = '\n';
   // One call, so that lines of several threads do not mix.
   std::fwrite(buffer.data(), 1, length + 1, stderr);

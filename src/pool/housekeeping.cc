@@ -1,4 +1,5 @@
-// housekeeping.cc - what is done beside callers: chores by Tick, filling, invalidating, pausing, closing.
+// housekeeping.cc - what is done beside callers: chores by Tick, filling, invalidating, pausing,
+// closing.
 
 #include <algorithm>
 
@@ -26,8 +27,8 @@ TimePoint PoolState::Tick(TimePoint now) {
   return next;
 }
 
-// Each slot is due at most twice in one call (closed, opened anew); the bound ends a loop with a database
-// that fails at once.
+// Each slot is due at most twice in one call (closed, opened anew); the bound ends a loop with a
+// database that fails at once.
 void PoolState::DoChores(size_t lane, TimePoint now) {
   for (int i = 0; i <= 2 * settings_.capacity(); ++i) {
     Wakes wakes;

@@ -139,8 +139,8 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
 
 PoolState::~PoolState() {
   if (Forked()) {
-    // What the parent opened is the parent's to close. The lock may be held by a thread that does not exist
-    // here; nobody else does either.
+    // What the parent opened is the parent's to close. The lock may be held by a thread that does
+    // not exist here; nobody else does either.
     for (SlotConnection& slot : connections_) Abandon(slot);
     return;
   }

@@ -1,8 +1,9 @@
-// pool_state.h - the pool behind Pool: lanes, lock, counters, and the doing of what the core decides.
+// pool_state.h - the pool behind Pool: lanes, lock, counters, and the doing of what the core
+// decides.
 //
-// One lock for all lanes. Under it only the core, counters and stores to waiters' words; opening, pinging,
-// resetting, closing, events and wakes happen with it free. The thread that got a Work from the core
-// performs it and reports back.
+// One lock for all lanes. Under it only the core, counters and stores to waiters' words; opening,
+// pinging, resetting, closing, events and wakes happen with it free. The thread that got a Work
+// from the core performs it and reports back.
 #ifndef ROOST_POOL_POOL_STATE_H_
 #define ROOST_POOL_POOL_STATE_H_
 
@@ -22,7 +23,8 @@ namespace roost::internal {
 
 class Text;
 
-// What the pool keeps of a slot besides the core's part. `connection` belongs to whoever holds the slot.
+// What the pool keeps of a slot besides the core's part. `connection` belongs to whoever holds the
+// slot.
 struct SlotConnection {
   Connection* connection = nullptr;
   std::byte* memory = nullptr;
@@ -34,8 +36,8 @@ struct PoolWaiter : core::Waiter {
   static constexpr uint32_t kLook = 1;     // take the lock and ask the core again
   static constexpr uint32_t kDecided =
       2;  // the outcome stands; nobody else touches this node any more
-  // Set (release) under the lock, kDecided as the last access to the node; read (acquire) by its owner,
-  // which thereby sees what was decided without the lock.
+  // Set (release) under the lock, kDecided as the last access to the node; read (acquire) by its
+  // owner, which thereby sees what was decided without the lock.
   std::atomic<uint32_t> word{kNothing};
   // Its owner's alone:
   bool slept = false;
@@ -165,9 +167,9 @@ class PoolState {
   void Count(size_t lane, const core::Work& work, const absl::Status& status, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EmitBefore(int slot, const core::Work& work, const absl::Status& status, TimePoint now);
-  // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free; those
-  // beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume, Cancel, a
-  // database going away), happen here.
+  // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free;
+  // those beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume,
+  // Cancel, a database going away), happen here.
   void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddWake(Wakes& wakes, const std::atomic<uint32_t>* word);
   void Deliver(Wakes& wakes);

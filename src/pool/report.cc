@@ -24,6 +24,19 @@ const char* RoleName(Role role) {
   return "connection";
 }
 
+// What cannot be opened.
+const char* AwayName(Role role) {
+  switch (role) {
+    case Role::kAny:
+      return "database";
+    case Role::kWriter:
+      return "database (writer)";
+    case Role::kReader:
+      return "database (reader)";
+  }
+  return "database";
+}
+
 // The last part of a path is enough to find a line by.
 const char* FileOf(const SourceLine& where) {
   const char* file = where.file;
@@ -69,10 +82,10 @@ Stats PoolState::Snapshot() const {
 std::string_view PoolState::Report(std::span<char> out) const {
   Text text(out);
   const Stats stats = Snapshot();
-  text.Add("pool '%s' (%s, profile %s): %d of %d in use, %d idle, %d busy, %d waiting%s%s\n", name_,
-           backend_.kind().data(), settings_.profile, stats.in_use, stats.capacity, stats.idle,
-           stats.busy, stats.waiting, stats.paused ? ", paused" : "",
-           stats.closed ? ", closed" : "");
+  text.Add("pool '%s' (%.*s, profile %s): %d of %d in use, %d idle, %d busy, %d waiting%s%s\n",
+           name_, static_cast<int>(backend_.kind().size()), backend_.kind().data(),
+           settings_.profile, stats.in_use, stats.capacity, stats.idle, stats.busy, stats.waiting,
+           stats.paused ? ", paused" : "", stats.closed ? ", closed" : "");
   text.Add("  %llu checkouts, %llu waited, %llu timeouts, %llu refused; wait p99 ",
            static_cast<unsigned long long>(stats.checkouts),
            static_cast<unsigned long long>(stats.waited),
@@ -122,7 +135,7 @@ void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
     text.Add(" ago: %.*s\n", static_cast<int>(message.size()), message.data());
     return;
   }
-  text.Add("  %s away since ", RoleName(role_[lane]));
+  text.Add("  %s away since ", AwayName(role_[lane]));
   text.AddSpan(now - away_since_[lane]);
   text.Add(", last error: %.*s, next try in ", static_cast<int>(message.size()), message.data());
   text.AddSpan(std::max(core.retry_at() - now, Duration::zero()));
@@ -150,7 +163,7 @@ std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     const core::LaneCore& core = lanes_[lane];
     if (core.failures() == 0) continue;
-    text.Add("; %s away since ", RoleName(role_[lane]));
+    text.Add("; %s away since ", AwayName(role_[lane]));
     text.AddSpan(now - away_since_[lane]);
     if (refusal != last_error_[lane]) {
       text.Add(", last error: %.*s", static_cast<int>(last_error_[lane].message().size()),

@@ -54,8 +54,8 @@ class StatementCache {
     return nullptr;
   }
 
-  // Whether MakeRoom would say true. Ask before preparing, make room after: SQL that turns out to be
-  // wrong costs nobody his place.
+  // Whether MakeRoom would say true. Ask before preparing, make room after: SQL that turns out to
+  // be wrong costs nobody his place.
   bool HasRoom() const {
     for (int i = 0; i < capacity_; ++i) {
       if (entries_[i].used == 0 || !entries_[i].statement()->reading()) return true;

@@ -1,6 +1,7 @@
 // How often SQLite asks for memory in each operation of the backend, in steady state.
 //
-// Usage: sqlite_mallocs      prints a table; exit code 1 when a prepared INSERT costs more than it may
+// Usage: sqlite_mallocs      prints a table; exit code 1 when a prepared INSERT costs more than it
+// may
 //
 // Counted by a wrapper around SQLite's own allocator, so that nothing of this program is in it.
 #include <sqlite3.h>

@@ -1,9 +1,9 @@
 // writer_gate - how long writers wait: in the pool's line, and on sqlite3_busy_timeout.
 //
 // Three threads write transactions of five rows and three read, first through a pool of the profile
-// raspberry_pi, then with a connection each and sqlite3_busy_timeout, as is common. Both hold the write
-// lock for the same time. Ends with 1 when a BUSY, an aborted transaction or a missed deadline ever
-// reached a caller of the pool.
+// raspberry_pi, then with a connection each and sqlite3_busy_timeout, as is common. Both hold the
+// write lock for the same time. Ends with 1 when a BUSY, an aborted transaction or a missed
+// deadline ever reached a caller of the pool.
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -120,7 +120,8 @@ void RunThreads(const Options& options, Side& side, const std::function<void(int
   for (std::thread& thread : threads) thread.join();
 }
 
-// ---- through the pool ----------------------------------------------------------------------------
+// ---- through the pool
+// ----------------------------------------------------------------------------
 
 absl::Status WriteThrough(roost::Pool& pool, const Options& options, int node, Seen& seen) {
   const TimePoint asked = Now();
@@ -163,7 +164,8 @@ Side RunPool(const Options& options, const std::string& path) {
   return side;
 }
 
-// ---- with sqlite3_busy_timeout -------------------------------------------------------------------
+// ---- with sqlite3_busy_timeout
+// -------------------------------------------------------------------
 
 class Raw {
  public:
@@ -256,7 +258,8 @@ Side RunBusyTimeout(const Options& options, const std::string& path) {
   return side;
 }
 
-// ---- what was seen -------------------------------------------------------------------------------
+// ---- what was seen
+// -------------------------------------------------------------------------------
 
 double WorstWait(const Side& side) { return Percentile(side.SortedWaits(), 1); }
 

@@ -1,5 +1,5 @@
-// Visits every reachable state of a lane, checking the invariants in each. This test is the proof that the
-// state table in src/README.md is complete: every event is tried in every state.
+// Visits every reachable state of a lane, checking the invariants in each. This test is the proof
+// that the state table in src/README.md is complete: every event is tried in every state.
 
 #include <gtest/gtest.h>
 
@@ -101,8 +101,8 @@ TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
   ExpectAllRight("1+1, 2 waiters, every event", {.lane = Settings(1, 1), .waiters = 2});
 }
 
-// What only changes the facts about one connection is left out of the larger visits: the visit above has
-// tried it, and each such fact doubles the states.
+// What only changes the facts about one connection is left out of the larger visits: the visit
+// above has tried it, and each such fact doubles the states.
 constexpr uint32_t kFactsOfOne = Without(
     {What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
      What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill});

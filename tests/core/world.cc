@@ -211,8 +211,8 @@ void World::SleepOrLeave(int i) {
   caller.where = Where::kAbsent;
 }
 
-// Delivers the core's notices, as the pool does before it frees the lock. A decided caller that is not at
-// work is gone.
+// Delivers the core's notices, as the pool does before it frees the lock. A decided caller that is
+// not at work is gone.
 void World::Settle() {
   while (core_.NextNotice() != nullptr) {
   }
@@ -298,8 +298,8 @@ const char* World::Wrong() const {
   if (const char* broken = core_.CheckInvariants()) return broken;
   if (core_.line().front() == nullptr || core_.paused()) return nullptr;
   if (core_.closed()) return "somebody waits in a closed lane";
-  // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter that
-  // is awake or will wake for the retry, or the housekeeper that was told when to come.
+  // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter
+  // that is awake or will wake for the retry, or the housekeeper that was told when to come.
   for (size_t i = 0; i < core_.slots().size(); ++i) {
     if (jobs_[i].work || slots_[i].state == SlotState::kLeased) return nullptr;
   }

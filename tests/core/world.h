@@ -1,8 +1,8 @@
 // world.h - a lane, its callers and its workers as one value: for visiting every reachable state.
 //
-// A World does what src/pool does around the core, but one step at a time: each Event is one critical
-// section of one thread. Time does not run; what it would do to a connection (grow old, rest long) is an
-// event of its own, so that a state is a finite thing.
+// A World does what src/pool does around the core, but one step at a time: each Event is one
+// critical section of one thread. Time does not run; what it would do to a connection (grow old,
+// rest long) is an event of its own, so that a state is a finite thing.
 #ifndef TESTS_CORE_WORLD_H_
 #define TESTS_CORE_WORLD_H_
 

@@ -197,8 +197,8 @@ Actor::~Actor() {
   std::erase(platform_.actors_, this);
 }
 
-// A test that failed half-way: opens its gates and lets the deadlines of its actors pass, so that the other
-// tests are run.
+// A test that failed half-way: opens its gates and lets the deadlines of its actors pass, so that
+// the other tests are run.
 void Actor::RunOut() {
   for (Gate* gate : platform_.gates_) gate->Open();
   for (int i = 0; waiting() && i < 100; ++i) {

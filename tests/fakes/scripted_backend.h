@@ -91,7 +91,8 @@ class ScriptedBackend : public Backend {
   void StartServer();
   // The server ends all sessions, and is there at once: connections are dead, opens succeed.
   void RestartServer();
-  // What Probe says of a live and of a dead connection. At first: alive; a cut cable is not noticed.
+  // What Probe says of a live and of a dead connection. At first: alive; a cut cable is not
+  // noticed.
   void set_probe(Liveness alive, Liveness dead);
   // What a statement on a dead connection makes of the others.
   void set_verdict_when_dead(Verdict verdict) { verdict_when_dead_ = verdict; }

@@ -1,8 +1,8 @@
-// The wall clock jumps by hours while the pool waits, ages and locks. Nothing may notice: every deadline
-// and age is on the monotonic clock.
+// The wall clock jumps by hours while the pool waits, ages and locks. Nothing may notice: every
+// deadline and age is on the monotonic clock.
 //
-// This program defines the functions that tell the wall clock, so that the pool, the standard library and
-// SQLite all see the jump; the monotonic clock is the system's own.
+// This program defines the functions that tell the wall clock, so that the pool, the standard
+// library and SQLite all see the jump; the monotonic clock is the system's own.
 
 #include <gtest/gtest.h>
 #include <sys/syscall.h>

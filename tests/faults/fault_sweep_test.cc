@@ -1,6 +1,6 @@
-// Fails each call of the backend in turn: a long life of a pool is run once to count the calls, then again
-// and again, failing the first, the second, ... the last. Each time the invariants hold, nobody is
-// forgotten, nothing leaks, and afterwards the pool serves its whole capacity.
+// Fails each call of the backend in turn: a long life of a pool is run once to count the calls,
+// then again and again, failing the first, the second, ... the last. Each time the invariants hold,
+// nobody is forgotten, nothing leaks, and afterwards the pool serves its whole capacity.
 //
 // A failure names its index. To run that one alone:
 //   ROOST_FAIL_AT=17 fault_sweep_test --gtest_filter='...'

@@ -35,8 +35,8 @@ class Node {
   // Stores rows first to first + count - 1 as one batch.
   virtual absl::Status Store(int64_t first, int count, Durability durability) = 0;
   virtual absl::Status Seal() = 0;
-  // What a pool does after an error: the writer is closed and opened anew, the reader, too, unless it
-  // is lent. Then tells how many rows there are.
+  // What a pool does after an error: the writer is closed and opened anew, the reader, too, unless
+  // it is lent. Then tells how many rows there are.
   virtual absl::StatusOr<int64_t> Recover() = 0;
   // What happens beside the batches.
   virtual void Bystand(Chance& chance) = 0;

@@ -1,8 +1,9 @@
-// tests/faults/power_cut_node.h - a node that stores batches until its power is cut, and what is left.
+// tests/faults/power_cut_node.h - a node that stores batches until its power is cut, and what is
+// left.
 //
-// Everything follows from the seed: the batches, when they are sealed, who reads meanwhile, when the
-// log is checkpointed, when everything is closed and opened anew, and in the middle of which change of
-// the card the power goes.
+// Everything follows from the seed: the batches, when they are sealed, who reads meanwhile, when
+// the log is checkpointed, when everything is closed and opened anew, and in the middle of which
+// change of the card the power goes.
 #ifndef ROOST_TESTS_FAULTS_POWER_CUT_NODE_H_
 #define ROOST_TESTS_FAULTS_POWER_CUT_NODE_H_
 

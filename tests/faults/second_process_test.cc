@@ -1,5 +1,5 @@
-// Another process may read while the pool writes, and may write: then our writer waits for it, in the
-// database, until its own deadline and not longer.
+// Another process may read while the pool writes, and may write: then our writer waits for it, in
+// the database, until its own deadline and not longer.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <spawn.h>

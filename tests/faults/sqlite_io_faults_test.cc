@@ -1,4 +1,5 @@
-// Every call to the card fails in turn; a card that turns read-only; a full card; a sync that fails.
+// Every call to the card fails in turn; a card that turns read-only; a full card; a sync that
+// fails.
 //
 // ROOST_IO_FAILS=write:17 runs the sweep for the 17th write alone.
 #include <gtest/gtest.h>
@@ -114,7 +115,8 @@ TEST(SqliteIoFaults, EachWriteFindsTheCardFull) {
   }
 }
 
-// ---- a card with one writer and one reader -------------------------------------------------------
+// ---- a card with one writer and one reader
+// -------------------------------------------------------
 
 constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
 constexpr Sql kCount{"SELECT count(*) FROM reading"};

@@ -35,8 +35,8 @@ struct ByHousekeeper : Everything {
   static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
 };
 
-// Each test does what it names while allocations are counted. What the test itself needs, such as the
-// threads of its actors, it makes before.
+// Each test does what it names while allocations are counted. What the test itself needs, such as
+// the threads of its actors, it makes before.
 class AllocationTest : public PoolTest {
  protected:
   // A lease without the framework's own allocations.

@@ -424,7 +424,8 @@ TEST_F(RestTest, TickAsksToBeCalledWhenAConnectionHasGrownTooOld) {
   EXPECT_EQ(Now(), opened + 30s + 1ns);
 }
 
-// Steps of the wall clock change nothing: SQLAlchemy recycles a connection of 0 s after a step of +2 h.
+// Steps of the wall clock change nothing: SQLAlchemy recycles a connection of 0 s after a step of
+// +2 h.
 TEST_F(RestTest, AStepOfTheWallClockRecyclesNothing) {
   PoolFor<Recycled<3600>> pool(backend, Options());
   Take(pool).Return();

@@ -252,8 +252,8 @@ TEST_F(WaitingTest, OverflowIsHandedToAWaiterInsteadOfBeingClosed) {
   EXPECT_EQ(backend.count(Call::kClose), 0);
 }
 
-// "Returned beats opening": a connection that comes back goes to the oldest caller whose thread is free
-// to use it, not to one that is still opening its own.
+// "Returned beats opening": a connection that comes back goes to the oldest caller whose thread is
+// free to use it, not to one that is still opening its own.
 TEST_F(WaitingTest, AReturnedConnectionIsNotKeptForACallerWhoseThreadIsOpening) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease held = Take(pool);

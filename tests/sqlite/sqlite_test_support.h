@@ -1,4 +1,5 @@
-// tests/sqlite/sqlite_test_support.h - a backend over a file of its own, and a foreign handle beside.
+// tests/sqlite/sqlite_test_support.h - a backend over a file of its own, and a foreign handle
+// beside.
 #ifndef ROOST_TESTS_SQLITE_SQLITE_TEST_SUPPORT_H_
 #define ROOST_TESTS_SQLITE_SQLITE_TEST_SUPPORT_H_
 

@@ -1,5 +1,5 @@
-// More threads than slots, in every shape of pool: callers that try, that have little time, that have for
-// ever; connections that come back clean, dirty, or not at all; and a close in mid-run.
+// More threads than slots, in every shape of pool: callers that try, that have little time, that
+// have for ever; connections that come back clean, dirty, or not at all; and a close in mid-run.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -1,4 +1,5 @@
-// tests/stress/stress_support.h - what the stress tests share: how long to run, who owns what, threads.
+// tests/stress/stress_support.h - what the stress tests share: how long to run, who owns what,
+// threads.
 #ifndef ROOST_TESTS_STRESS_STRESS_SUPPORT_H_
 #define ROOST_TESTS_STRESS_STRESS_SUPPORT_H_
 
@@ -39,8 +40,8 @@ struct Shape : profiles::Default {
   static constexpr int kStatements = 1;
 };
 
-// Proves that a slot has one holder at a time, twice over: by an exchange, and by a plain number that the
-// thread sanitizer watches.
+// Proves that a slot has one holder at a time, twice over: by an exchange, and by a plain number
+// that the thread sanitizer watches.
 class Owners {
  public:
   void Take(int slot) {

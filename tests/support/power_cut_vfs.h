@@ -42,8 +42,8 @@ enum class IoCall : uint8_t {
 };
 const char* Name(IoCall call);
 
-// Fails the nth call of a kind (1 is the next), once or from then on. A write that fails has written
-// its first half, as a real one may have.
+// Fails the nth call of a kind (1 is the next), once or from then on. A write that fails has
+// written its first half, as a real one may have.
 struct IoFault {
   IoCall call = IoCall::kAny;
   FileKind file = FileKind::kAny;

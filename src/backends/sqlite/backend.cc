@@ -45,8 +45,8 @@ absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
   return status;
 }
 
-// After a sync that failed or damage that was met. A check that runs out of time is not an error and
-// not repeated: damage also shows where it is read.
+// After a sync that failed or damage that was met. A check that runs out of time is not an error
+// and not repeated: damage also shows where it is read.
 absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
   const absl::StatusOr<std::string> found = sqlite::QueryText(db, options, "PRAGMA quick_check(1)");
   if (!found.ok())
@@ -76,8 +76,8 @@ int WriteLogAgain(sqlite3* db) {
 }
 
 // After a sync that failed, the system takes the pages it could not write for clean: the next sync
-// succeeds without them, and a power cut leaves a hole in the log, which ends everything after it. A
-// checkpoint would bring the pages into the database file, but readers can keep it from doing so;
+// succeeds without them, and a power cut leaves a hole in the log, which ends everything after it.
+// A checkpoint would bring the pages into the database file, but readers can keep it from doing so;
 // writing the same bytes again they cannot.
 absl::Status CloseHoles(sqlite3* db, const SqliteOptions& options) {
   absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");

@@ -1,5 +1,5 @@
-// One table of rows {code, status, verdict, advice}; the few codes whose meaning depends on what was
-// being done are decided by functions before the table is asked.
+// One table of rows {code, status, verdict, advice}; the few codes whose meaning depends on what
+// was being done are decided by functions before the table is asked.
 #include "backends/sqlite/classify.h"
 
 #include <sqlite3.h>

@@ -61,7 +61,8 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
 
 SqliteConnection::~SqliteConnection() { Close(); }
 
-// ---- opening -------------------------------------------------------------------------------------
+// ---- opening
+// -------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
   patience_.Until(deadline);
@@ -83,8 +84,8 @@ absl::Status SqliteConnection::CheckMode() {
   if (!mode.ok()) return mode.status();
   has_log_ = *mode == "wal";
   if (!writes_) return absl::OkStatus();
-  // SQLite falls back to reading, without a word, where the card or the file refuses writes. A writer
-  // is no use then; a connection that does both can still read, and its writes will fail.
+  // SQLite falls back to reading, without a word, where the card or the file refuses writes. A
+  // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
     return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
   }
@@ -96,8 +97,8 @@ absl::Status SqliteConnection::CheckMode() {
               "back"}));
 }
 
-// The statements of the connection itself; running the last loads the schema, so that a file that is
-// no database, or a damaged one, shows here and not at a borrower.
+// The statements of the connection itself; running the last loads the schema, so that a file that
+// is no database, or a damaged one, shows here and not at a borrower.
 absl::Status SqliteConnection::PrepareOwn() {
   struct Own {
     sqlite3_stmt** statement;
@@ -122,7 +123,8 @@ void SqliteConnection::Hook() {
   if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
 }
 
-// ---- preparing -----------------------------------------------------------------------------------
+// ---- preparing
+// -----------------------------------------------------------------------------------
 
 int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,
                                   const char* /*database*/, const char* /*trigger*/) {
@@ -233,7 +235,8 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
   return status;
 }
 
-// ---- running -------------------------------------------------------------------------------------
+// ---- running
+// -------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Ready() {
   patience_.Until(deadline());
@@ -309,7 +312,8 @@ int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-// ---- transactions --------------------------------------------------------------------------------
+// ---- transactions
+// --------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
@@ -326,8 +330,8 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
 
 absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
-  // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in memory,
-  // and what was done would be lost.
+  // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in
+  // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
   const Patience::Uncut uncut(patience_);
   const int code = RunOwn(commit_);
@@ -355,7 +359,8 @@ absl::Status SqliteConnection::RollbackTransaction() {
   return status;
 }
 
-// ---- for the pool --------------------------------------------------------------------------------
+// ---- for the pool
+// --------------------------------------------------------------------------------
 
 Tidiness SqliteConnection::Inspect() {
   if (db_ == nullptr || verdict() != Verdict::kUsable) return Tidiness::kBroken;
@@ -450,8 +455,8 @@ void SqliteConnection::Close() {
   if (db_ == nullptr) return;
   FinalizeAll();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
-  // sqlite3_close refuses while a backup of the borrower's runs. Then the handle must live as long as
-  // that backup; a leak would keep the file and its locks for ever.
+  // sqlite3_close refuses while a backup of the borrower's runs. Then the handle must live as long
+  // as that backup; a leak would keep the file and its locks for ever.
   if (sqlite3_close(db_) != SQLITE_OK) sqlite3_close_v2(db_);
   db_ = nullptr;
 }

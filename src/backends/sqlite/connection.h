@@ -1,8 +1,8 @@
 // SqliteConnection: one handle of SQLite in a slot of the pool.
 //
-// The marks that make Untouched() right are kept from the driver's own answers: after each statement
-// sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which SQLite asks
-// when it prepares, says what a statement leaves behind in the session.
+// The marks that make Untouched() right are kept from the driver's own answers: after each
+// statement sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which
+// SQLite asks when it prepares, says what a statement leaves behind in the session.
 #ifndef ROOST_BACKENDS_SQLITE_CONNECTION_H_
 #define ROOST_BACKENDS_SQLITE_CONNECTION_H_
 
@@ -32,8 +32,8 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // Bytes of memory for a connection with a cache of `statements`.
   static size_t BytesFor(int statements);
 
-  // REQUIRES: request.memory holds BytesFor(request.memory.statements) bytes, and this is constructed
-  // at its beginning; the backend outlives this.
+  // REQUIRES: request.memory holds BytesFor(request.memory.statements) bytes, and this is
+  // constructed at its beginning; the backend outlives this.
   SqliteConnection(SqliteBackend& backend, const OpenRequest& request);
   ~SqliteConnection() override;
 

@@ -1,7 +1,7 @@
 // Patience: how long SQLite may wait for another process, and how long a statement may run.
 //
-// Never sqlite3_busy_timeout: its pauses grow to 100 ms and starve, and a borrower's pragma replaces
-// it. Never sqlite3_interrupt from another thread: it may hit the next lease.
+// Never sqlite3_busy_timeout: its pauses grow to 100 ms and starve, and a borrower's pragma
+// replaces it. Never sqlite3_interrupt from another thread: it may hit the next lease.
 #ifndef ROOST_BACKENDS_SQLITE_PATIENCE_H_
 #define ROOST_BACKENDS_SQLITE_PATIENCE_H_
 

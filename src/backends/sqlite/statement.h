@@ -18,8 +18,8 @@ namespace roost::sqlite {
 
 class SqliteConnection;
 
-// Which of SQLite's parameter numbers each placeholder has. SQLite numbers $-placeholders in the order
-// in which they appear, so that in "a=$2 AND b=$1" $2 has number 1.
+// Which of SQLite's parameter numbers each placeholder has. SQLite numbers $-placeholders in the
+// order in which they appear, so that in "a=$2 AND b=$1" $2 has number 1.
 struct ParameterMap {
   static constexpr int kMax = 63;
   uint8_t count = 0;
