@@ -412,7 +412,9 @@ void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver
   Empty(slot);
   if (!result.cut_short) NoteFailure(slot, result, now);
   if (settings_.when_away == WhenAway::kWait) return;
-  if (driver != nullptr && driver->outcome == Outcome::kWaiting) {
+  // Unless another connection came back meanwhile: then its driver takes that.
+  const bool idle = count(SlotState::kIdle) > 0 && !paused_;
+  if (driver != nullptr && driver->outcome == Outcome::kWaiting && !idle) {
     Decide(*driver, Outcome::kOpenError);
   }
   // Another open under way may serve them yet; if it fails, it sends them away.

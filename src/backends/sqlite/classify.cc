@@ -148,12 +148,12 @@ Finding Busy(const Evidence& evidence) {
   return {StatusCode::kInternal, Verdict::kDead, ""};
 }
 
+}  // namespace
+
 bool LacksSync(int code) {
   return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
          code == SQLITE_IOERR_COMMIT_ATOMIC;
 }
-
-}  // namespace
 
 Finding Classify(const Evidence& evidence) {
   const int code = evidence.code;

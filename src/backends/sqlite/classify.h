@@ -38,6 +38,10 @@ struct Finding {
 // kInternal with a dead connection. REQUIRES: evidence.code is an error.
 Finding Classify(const Evidence& evidence);
 
+// The card did not confirm a sync: what was written before may be lost, and a second sync may
+// succeed without it.
+bool LacksSync(int code);
+
 }  // namespace roost::sqlite
 
 #endif  // ROOST_BACKENDS_SQLITE_CLASSIFY_H_

@@ -35,11 +35,6 @@ std::string_view SkipBlanks(std::string_view sql) {
 
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
 
-bool LacksSync(int code) {
-  return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
-         code == SQLITE_IOERR_COMMIT_ATOMIC;
-}
-
 Access AccessFor(bool writes) { return writes ? Access::kWrite : Access::kRead; }
 
 }  // namespace

@@ -1,0 +1,98 @@
+// Single decisions of a lane, step by step; every state is visited by exhaustive_test.cc.
+
+#include "core/lane_core.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace roost::core {
+namespace {
+
+constexpr TimePoint kNow{std::chrono::seconds(100)};
+
+class LaneCoreTest : public ::testing::Test {
+ protected:
+  explicit LaneCoreTest(int kept = 2, int overflow = 0) {
+    core.Init(LaneSettings{.kept = kept,
+                           .overflow = overflow,
+                           .max_waiters = 4,
+                           .backoff_min = std::chrono::seconds(1),
+                           .backoff_max = std::chrono::seconds(8)},
+              std::span(slots.data(), static_cast<size_t>(kept + overflow)));
+  }
+  ~LaneCoreTest() override { EXPECT_EQ(core.CheckInvariants(), nullptr); }
+
+  Work JoinAndLook(Waiter& waiter) {
+    core.Join(waiter);
+    return core.WorkFor(waiter, kNow);
+  }
+  // Opens a connection for `waiter`, which gets it.
+  uint8_t Open(Waiter& waiter) {
+    const Work work = JoinAndLook(waiter);
+    EXPECT_EQ(work.act, Act::kOpen);
+    core.Done(work, {.ok = true, .began = kNow}, &waiter, kNow);
+    while (core.NextNotice() != nullptr) {
+    }
+    EXPECT_EQ(waiter.outcome, Outcome::kGranted);
+    return waiter.slot;
+  }
+
+  std::array<Slot, 3> slots{};
+  LaneCore core;
+};
+
+TEST_F(LaneCoreTest, LendsTheConnectionUsedLast) {
+  Waiter a;
+  Waiter b;
+  const uint8_t first = Open(a);
+  const uint8_t second = Open(b);
+  ASSERT_TRUE(core.TryRest(second, kNow));
+  ASSERT_TRUE(core.TryRest(first, kNow + Duration(1)));
+  uint8_t lent = kNoSlot;
+  bool probe = false;
+  ASSERT_TRUE(core.TryLend(kNow, 1, {}, lent, probe));
+  EXPECT_EQ(lent, first);
+}
+
+TEST_F(LaneCoreTest, ACallerWhoseOpenFailsTakesWhatCameBackMeanwhile) {
+  Waiter holder;
+  const uint8_t held = Open(holder);
+  Waiter caller;
+  const Work open = JoinAndLook(caller);
+  ASSERT_EQ(open.act, Act::kOpen);
+  EXPECT_FALSE(core.Return(held, ReturnAs::kClean, CloseReason::kNone, kNow))
+      << "it rests: the only caller is at work";
+  EXPECT_FALSE(core.Done(open, {.ok = false, .began = kNow}, &caller, kNow));
+  EXPECT_EQ(caller.outcome, Outcome::kWaiting) << "no error while a connection is idle";
+  EXPECT_FALSE(core.WorkFor(caller, kNow));
+  EXPECT_EQ(caller.outcome, Outcome::kGranted);
+  EXPECT_EQ(caller.slot, held);
+  while (core.NextNotice() != nullptr) {
+  }
+}
+
+TEST_F(LaneCoreTest, ACallerWhoseOpenFailsIsToldWhenThereIsNothingElse) {
+  Waiter caller;
+  const Work open = JoinAndLook(caller);
+  core.Done(open, {.ok = false, .began = kNow}, &caller, kNow);
+  EXPECT_EQ(caller.outcome, Outcome::kOpenError);
+  EXPECT_EQ(core.NextNotice(), &caller);
+}
+
+TEST_F(LaneCoreTest, CallersThatAreServedDoNotFillTheLine) {
+  Waiter a;
+  Waiter b;
+  ASSERT_TRUE(JoinAndLook(a));
+  ASSERT_TRUE(JoinAndLook(b));
+  std::array<Waiter, 4> more;
+  for (Waiter& waiter : more) {
+    EXPECT_EQ(core.Admit(kNow), Refusal::kNone);
+    EXPECT_FALSE(JoinAndLook(waiter));
+    core.Sleep(waiter, TimePoint::max());
+  }
+  EXPECT_EQ(core.Admit(kNow), Refusal::kFull);
+}
+
+}  // namespace
+}  // namespace roost::core
