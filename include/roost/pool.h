@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -50,8 +51,8 @@ class CancelToken {
 
 struct AcquireOptions {
   Intent intent = kWrite;
-  // Left out: has passed, and the lease's statements are late, too, until set_deadline.
-  Deadline deadline{};
+  // Bounds the wait and the lease's statements. Left out: the profile's pool_timeout from now.
+  std::optional<Deadline> deadline{};
   // Who asks: shown in leak reports and in Pool::Report. Filled in by the compiler.
   SourceLine where = SourceLine::Here();
   // Optional. REQUIRES: outlives the call.

@@ -240,8 +240,7 @@ class [[nodiscard]] Transaction {
   uint32_t lease_;          // which lease of the connection began it
 };
 
-// ---- details
-// -------------------------------------------------------------------------------------
+// ---- details ------------------------------------------------------------------------------------
 
 namespace internal {
 template <class T>

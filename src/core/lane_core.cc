@@ -51,8 +51,7 @@ void LaneCore::Init(const LaneSettings& settings, std::span<Slot> slots) {
   counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
 }
 
-// ---- One writer of a slot's state, and what follows from it
-// ----------------------------------------
+// ---- One writer of a slot's state, and what follows from it -------------------------------------
 
 void LaneCore::SetState(uint8_t slot, SlotState state) {
   Slot& s = slots_[slot];
@@ -105,8 +104,7 @@ void LaneCore::Empty(uint8_t slot) {
   s.holder = 0;
 }
 
-// ---- What is known of a connection
-// ------------------------------------------------------------------
+// ---- What is known of a connection --------------------------------------------------------------
 
 int LaneCore::Live() const {
   return count(SlotState::kIdle) + count(SlotState::kPinging) + count(SlotState::kLeased) +
@@ -146,8 +144,7 @@ bool LaneCore::NeedsProbe(const Slot& slot, TimePoint now) const {
   return settings_.pre_ping != PrePing::kNever || now - slot.tended >= settings_.ping_after;
 }
 
-// ---- The happy path
-// ---------------------------------------------------------------------------------
+// ---- The happy path -----------------------------------------------------------------------------
 
 bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
                        bool& probe) {
@@ -175,8 +172,7 @@ bool LaneCore::TryRest(uint8_t slot, TimePoint now) {
   return true;
 }
 
-// ---- Callers in line
-// --------------------------------------------------------------------------------
+// ---- Callers in line ----------------------------------------------------------------------------
 
 Refusal LaneCore::Admit(TimePoint now) const {
   if (closed_) return Refusal::kClosed;
@@ -214,17 +210,13 @@ Work LaneCore::WorkFor(Waiter& waiter, TimePoint now) {
 Work LaneCore::TakeIdle(Waiter& asker, TimePoint now) {
   Waiter* next = nullptr;
   while (idle_top_ != kNoSlot && (next = NextToServe(line_)) != nullptr) {
+    if (TakeTop(*next, now)) continue;
     const uint8_t slot = idle_top_;
     const CloseReason stale = WhyStale(slots_[slot], now);
     if (stale != CloseReason::kNone) return CloseIdle(slot, stale);
-    if (NeedsPing(slots_[slot], now)) {
-      if (!asker.may_ping || Shortage(line_.length(), Coming()) == 0) return {};
-      RemoveIdle(slot);
-      return Begin(Act::kPing, slot, SlotState::kPinging);
-    }
-    next->probe = NeedsProbe(slots_[slot], now);
+    if (!asker.may_ping || Shortage(line_.length(), Coming()) == 0) return {};
     RemoveIdle(slot);
-    Grant(*next, slot, now, /*handed_off=*/false);
+    return Begin(Act::kPing, slot, SlotState::kPinging);
   }
   return {};
 }
@@ -317,8 +309,7 @@ bool LaneCore::SomebodySeesToIt(TimePoint now) const {
   return false;
 }
 
-// ---- Work
-// -------------------------------------------------------------------------------------------
+// ---- Work ---------------------------------------------------------------------------------------
 
 Work LaneCore::Begin(Act act, int slot, SlotState state, CloseReason reason) {
   SetState(static_cast<uint8_t>(slot), state);
@@ -412,9 +403,7 @@ void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver
   Empty(slot);
   if (!result.cut_short) NoteFailure(slot, result, now);
   if (settings_.when_away == WhenAway::kWait) return;
-  // Unless another connection came back meanwhile: then its driver takes that.
-  const bool idle = count(SlotState::kIdle) > 0 && !paused_;
-  if (driver != nullptr && driver->outcome == Outcome::kWaiting && !idle) {
+  if (driver != nullptr && driver->outcome == Outcome::kWaiting && !TakeTop(*driver, now)) {
     Decide(*driver, Outcome::kOpenError);
   }
   // Another open under way may serve them yet; if it fails, it sends them away.
@@ -422,6 +411,19 @@ void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver
   while (away_ && nothing && line_.front() != nullptr) {
     Decide(*line_.front(), Outcome::kAway);
   }
+}
+
+// Grants `waiter` the idle connection used last, if that can be lent as it is.
+bool LaneCore::TakeTop(Waiter& waiter, TimePoint now) {
+  if (idle_top_ == kNoSlot || paused_) return false;
+  const uint8_t slot = idle_top_;
+  if (WhyStale(slots_[slot], now) != CloseReason::kNone || NeedsPing(slots_[slot], now)) {
+    return false;
+  }
+  waiter.probe = NeedsProbe(slots_[slot], now);
+  RemoveIdle(slot);
+  Grant(waiter, slot, now, /*handed_off=*/false);
+  return true;
 }
 
 void LaneCore::NoteFailure(uint8_t slot, const WorkResult& result, TimePoint now) {
@@ -471,8 +473,7 @@ Work LaneCore::Rest(uint8_t slot) {
   return {};
 }
 
-// ---- Leases
-// -----------------------------------------------------------------------------------------
+// ---- Leases -------------------------------------------------------------------------------------
 
 Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint now) {
   Slot& s = slots_[slot];
@@ -504,8 +505,7 @@ void LaneCore::Detach(uint8_t slot, TimePoint now) {
   Prod(now);
 }
 
-// ---- The state of the world
-// -------------------------------------------------------------------------
+// ---- The state of the world ---------------------------------------------------------------------
 
 void LaneCore::SuspectOlder(TimePoint moment) {
   for (Slot& s : slots_) {
@@ -534,13 +534,7 @@ void LaneCore::Resume(TimePoint now) {
   paused_ = false;
   // Everybody in line that can be served at once is; the rest looks again.
   Waiter* next = nullptr;
-  while (idle_top_ != kNoSlot && (next = NextToServe(line_)) != nullptr) {
-    const Slot& top = slots_[idle_top_];
-    if (WhyStale(top, now) != CloseReason::kNone || NeedsPing(top, now)) break;
-    const uint8_t slot = idle_top_;
-    next->probe = NeedsProbe(top, now);
-    RemoveIdle(slot);
-    Grant(*next, slot, now, /*handed_off=*/false);
+  while ((next = NextToServe(line_)) != nullptr && TakeTop(*next, now)) {
   }
   Prod(now);
 }
@@ -552,8 +546,7 @@ void LaneCore::Close(TimePoint now) {
   while (line_.front() != nullptr) Decide(*line_.front(), Outcome::kClosed);
 }
 
-// ---- Housekeeping
-// -----------------------------------------------------------------------------------
+// ---- Housekeeping -------------------------------------------------------------------------------
 
 Work LaneCore::NextChore(TimePoint now) {
   EndBackoff(now);

@@ -181,6 +181,7 @@ class LaneCore {
   Work Offer(uint8_t slot, TimePoint now, bool handed_off);
   Work Rest(uint8_t slot);
   Work TakeIdle(Waiter& asker, TimePoint now);
+  bool TakeTop(Waiter& waiter, TimePoint now);
   Work CloseIdle(uint8_t slot, CloseReason reason);
   bool NeedsProbe(const Slot& slot, TimePoint now) const;
   int Live() const;

@@ -8,11 +8,15 @@ namespace roost::internal {
 
 using core::Outcome;
 
-absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own_deadline) {
+absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
   if (Forked()) return forked_;
   const TimePoint now = platform_.Now();
-  AcquireOptions asked = options;
-  if (!own_deadline) asked.deadline = Deadline::After(now, settings_.pool_timeout);
+  const Request asked{
+      .intent = options.intent,
+      .deadline = options.deadline.value_or(Deadline::After(now, settings_.pool_timeout)),
+      .own_deadline = options.deadline.has_value(),
+      .where = options.where,
+      .cancel = options.cancel};
   if (asked.cancel != nullptr && asked.cancel->cancelled()) {
     mu_.Lock();
     ++stats_.cancelled;
@@ -30,12 +34,12 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own
     lent = lanes_[lane].TryLend(now, platform_.ThreadId(), asked.where, local, probe);
     if (lent && !probe) CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
   }
-  if (!lent) return AcquireSlowly(asked, own_deadline, lane, now);
+  if (!lent) return AcquireSlowly(asked, lane, now);
   const int slot = Global(lane, local);
   TimePoint lent_at = now;
   if (probe) {
     if (!ProvesAlive(lane, slot, asked.deadline)) {
-      return AcquireSlowly(asked, own_deadline, lane, now);
+      return AcquireSlowly(asked, lane, now);
     }
     lent_at = platform_.Now();
     MutexLock lock(mu_);
@@ -45,75 +49,74 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options, bool own
   return MakeLease(slot, asked.deadline);
 }
 
-absl::StatusOr<Lease> PoolState::AcquireSlowly(const AcquireOptions& options, bool own_deadline,
-                                               size_t lane, TimePoint since) {
+absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, size_t lane, TimePoint since) {
   // A connection that turns out dead when it is looked at sends its caller round again, with the
   // same deadline; the bound keeps that from going on with a database that dies again and again.
   for (int attempt = 0; attempt <= settings_.capacity(); ++attempt) {
     PoolWaiter waiter;
     waiter.since = since;
     waiter.thread = platform_.ThreadId();
-    waiter.where = options.where;
-    waiter.cancel = options.cancel;
+    waiter.where = asked.where;
+    waiter.cancel = asked.cancel;
     absl::Status refusal;
-    const Outcome outcome = StandInLine(waiter, options, lane, refusal);
+    const Outcome outcome = StandInLine(waiter, asked, lane, refusal);
     if (outcome != Outcome::kGranted) {
-      return refusal.ok() ? Refused(outcome, own_deadline, waiter, options, lane) : refusal;
+      return refusal.ok() ? Refused(outcome, waiter, asked, lane) : refusal;
     }
     const int slot = Global(lane, waiter.slot);
-    if (waiter.probe && !ProvesAlive(lane, slot, options.deadline)) continue;
+    if (waiter.probe && !ProvesAlive(lane, slot, asked.deadline)) continue;
     const TimePoint now = platform_.Now();
     {
       MutexLock lock(mu_);
       CountCheckout(since, now, waiter.slept, waiter.handed_off);
     }
-    if (observer_ != nullptr) EmitCheckout(slot, now - since, options.where, now);
-    return MakeLease(slot, options.deadline);
+    if (observer_ != nullptr) EmitCheckout(slot, now - since, asked.where, now);
+    return MakeLease(slot, asked.deadline);
   }
   mu_.Lock();
   ++stats_.refused_away;
   mu_.Unlock();
-  EmitRefused(dying_, options.where, platform_.Now());
+  EmitRefused(dying_, asked.where, platform_.Now());
   return dying_;
 }
 
 // Joins the line and stays in it until its fate is decided, doing the lane's work on the way.
 // `refusal` is set when the caller was not let in. kWaiting: its deadline passed.
-Outcome PoolState::StandInLine(PoolWaiter& waiter, const AcquireOptions& options, size_t lane,
+Outcome PoolState::StandInLine(PoolWaiter& waiter, const Request& asked, size_t lane,
                                absl::Status& refusal) {
   core::LaneCore* core = nullptr;
   Wakes wakes;
   mu_.Lock();
   core = &lanes_[lane];
   TimePoint now = platform_.Now();
-  refusal = RefuseNewcomer(options, lane, now);
+  refusal = RefuseNewcomer(asked, lane, now);
   if (!refusal.ok()) {
     mu_.Unlock();
-    EmitRefused(refusal, options.where, now);
+    EmitRefused(refusal, asked.where, now);
     return Outcome::kWaiting;
   }
   core->Join(waiter);
   stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
   for (;;) {
-    waiter.may_ping = !options.deadline.HasPassed(now);
+    waiter.may_ping = !asked.deadline.HasPassed(now);
     const core::Work work = core->WorkFor(waiter, now);
     Collect(lane, wakes);
     if (work) {
       mu_.Unlock();
       Deliver(wakes);
-      absl::Status error = PerformAll(lane, work, &waiter, options.deadline);
+      absl::Status error = PerformAll(lane, work, &waiter, asked.deadline);
       if (!error.ok()) waiter.open_error = std::move(error);
       mu_.Lock();
       now = platform_.Now();
       continue;
     }
     if (waiter.outcome != Outcome::kWaiting) break;
-    if (options.deadline.HasPassed(now)) {
+    if (asked.deadline.HasPassed(now)) {
       core->Leave(waiter, now);
       Collect(lane, wakes);
       break;
     }
-    const TimePoint wakes_at = core->Sleep(waiter, options.deadline.time());
+    const TimePoint wakes_at = core->Sleep(waiter, asked.deadline.time());
     waiter.slept = true;
     waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
     mu_.Unlock();
@@ -130,10 +133,10 @@ Outcome PoolState::StandInLine(PoolWaiter& waiter, const AcquireOptions& options
 }
 
 // OK: it may join.
-absl::Status PoolState::RefuseNewcomer(const AcquireOptions& options, size_t lane, TimePoint now) {
+absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, TimePoint now) {
   // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or
   // Cancel sees this waiter in line.
-  if (options.cancel != nullptr && options.cancel->cancelled()) {
+  if (asked.cancel != nullptr && asked.cancel->cancelled()) {
     ++stats_.cancelled;
     return cancelled_;
   }
@@ -150,7 +153,7 @@ absl::Status PoolState::RefuseNewcomer(const AcquireOptions& options, size_t lan
       ++stats_.refused_away;
       return last_error_[lane];
   }
-  if (!settings_.nested_check || options.deadline.HasPassed(now)) return absl::OkStatus();
+  if (!settings_.nested_check || asked.deadline.HasPassed(now)) return absl::OkStatus();
   const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
   const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
   if (!core::CouldOnlyDeadlock(used, lane, platform_.ThreadId())) return absl::OkStatus();
@@ -159,8 +162,8 @@ absl::Status PoolState::RefuseNewcomer(const AcquireOptions& options, size_t lan
 }
 
 // The status for a caller that left the line without a connection.
-absl::Status PoolState::Refused(Outcome outcome, bool own_deadline, const PoolWaiter& waiter,
-                                const AcquireOptions& options, size_t lane) {
+absl::Status PoolState::Refused(Outcome outcome, const PoolWaiter& waiter, const Request& asked,
+                                size_t lane) {
   absl::Status status;
   EventKind kind = EventKind::kRefused;
   {
@@ -169,7 +172,7 @@ absl::Status PoolState::Refused(Outcome outcome, bool own_deadline, const PoolWa
       case Outcome::kWaiting:
         ++stats_.timeouts;
         kind = EventKind::kTimeout;
-        status = own_deadline ? timeout_deadline_ : timeout_default_;
+        status = asked.own_deadline ? timeout_deadline_ : timeout_default_;
         // While nothing exists to be waited for, why opening fails is what the caller needs to
         // know.
         if (lanes_[lane].away() && lanes_[lane].open() == 0) status = last_error_[lane];
@@ -198,7 +201,7 @@ absl::Status PoolState::Refused(Outcome outcome, bool own_deadline, const PoolWa
   const TimePoint now = platform_.Now();
   Event event = MakeEvent(kind, -1, now);
   event.span = now - waiter.since;
-  event.where = options.where;
+  event.where = asked.where;
   event.status = &status;
   Emit(event);
   return status;

@@ -184,10 +184,10 @@ Pool::Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& op
 Pool::~Pool() { state_->~PoolState(); }
 
 absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
-  return state_->Acquire({.intent = intent, .where = where}, /*own_deadline=*/false);
+  return state_->Acquire({.intent = intent, .where = where});
 }
 absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
-  return state_->Acquire(options, /*own_deadline=*/true);
+  return state_->Acquire(options);
 }
 absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
   return state_->TryAcquire(intent, work_by, where);

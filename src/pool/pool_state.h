@@ -53,7 +53,7 @@ class PoolState {
   PoolState& operator=(const PoolState&) = delete;
 
   // ---- acquire.cc ----
-  absl::StatusOr<Lease> Acquire(const AcquireOptions& options, bool own_deadline);
+  absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   absl::StatusOr<Lease> TryAcquire(Intent intent, Deadline work_by, SourceLine where);
   void Cancel(CancelToken& token);
 
@@ -96,6 +96,15 @@ class PoolState {
   const char* CheckInvariants() const;
 
  private:
+  // AcquireOptions with the deadline filled in.
+  struct Request {
+    Intent intent;
+    Deadline deadline;
+    bool own_deadline;  // the caller's, not the profile's pool_timeout
+    SourceLine where;
+    CancelToken* cancel;
+  };
+
   // What a public call keeps in mind while it goes through the core.
   struct Wakes {
     static constexpr size_t kMany = 8;
@@ -119,14 +128,13 @@ class PoolState {
   }
 
   // ---- acquire.cc ----
-  absl::StatusOr<Lease> AcquireSlowly(const AcquireOptions& options, bool own_deadline, size_t lane,
-                                      TimePoint since);
-  core::Outcome StandInLine(PoolWaiter& waiter, const AcquireOptions& options, size_t lane,
+  absl::StatusOr<Lease> AcquireSlowly(const Request& asked, size_t lane, TimePoint since);
+  core::Outcome StandInLine(PoolWaiter& waiter, const Request& asked, size_t lane,
                             absl::Status& refusal);
-  absl::Status RefuseNewcomer(const AcquireOptions& options, size_t lane, TimePoint now)
+  absl::Status RefuseNewcomer(const Request& asked, size_t lane, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Refused(core::Outcome outcome, bool own_deadline, const PoolWaiter& waiter,
-                       const AcquireOptions& options, size_t lane);
+  absl::Status Refused(core::Outcome outcome, const PoolWaiter& waiter, const Request& asked,
+                       size_t lane);
   bool ProvesAlive(size_t lane, int slot, Deadline deadline);
   void CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -190,8 +190,7 @@ void PoolState::EmitBefore(int slot, const core::Work& work, const absl::Status&
   Emit(event);
 }
 
-// ---- Telling waiters
-// --------------------------------------------------------------------------------
+// ---- Telling waiters ----------------------------------------------------------------------------
 
 void PoolState::Collect(size_t lane, Wakes& wakes) {
   while (core::Waiter* const node = lanes_[lane].NextNotice()) {

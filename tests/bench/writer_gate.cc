@@ -120,8 +120,7 @@ void RunThreads(const Options& options, Side& side, const std::function<void(int
   for (std::thread& thread : threads) thread.join();
 }
 
-// ---- through the pool
-// ----------------------------------------------------------------------------
+// ---- through the pool ---------------------------------------------------------------------------
 
 absl::Status WriteThrough(roost::Pool& pool, const Options& options, int node, Seen& seen) {
   const TimePoint asked = Now();
@@ -164,8 +163,7 @@ Side RunPool(const Options& options, const std::string& path) {
   return side;
 }
 
-// ---- with sqlite3_busy_timeout
-// -------------------------------------------------------------------
+// ---- with sqlite3_busy_timeout ------------------------------------------------------------------
 
 class Raw {
  public:
@@ -258,8 +256,7 @@ Side RunBusyTimeout(const Options& options, const std::string& path) {
   return side;
 }
 
-// ---- what was seen
-// -------------------------------------------------------------------------------
+// ---- what was seen ------------------------------------------------------------------------------
 
 double WorstWait(const Side& side) { return Percentile(side.SortedWaits(), 1); }
 

@@ -61,8 +61,7 @@ std::string_view Name(Call call) {
   return "?";
 }
 
-// ---- ScriptedBackend
-// -----------------------------------------------------------------------------
+// ---- ScriptedBackend ----------------------------------------------------------------------------
 
 ScriptedBackend::ScriptedBackend(FakePlatform* platform, LanePlan lanes)
     : platform_(platform), lanes_(lanes) {
@@ -266,8 +265,7 @@ bool ScriptedBackend::IsDead(int serial) const {
   return serial <= dead_up_to_;
 }
 
-// ---- ScriptedConnection
-// --------------------------------------------------------------------------
+// ---- ScriptedConnection -------------------------------------------------------------------------
 
 ScriptedConnection::ScriptedConnection(ScriptedBackend& backend, int serial,
                                        const OpenRequest& request)
@@ -431,8 +429,7 @@ void ScriptedConnection::FinishAll() {
   for (int i = 0; i < statement_count_; ++i) statements_[i].Finish();
 }
 
-// ---- ScriptedStatement
-// ---------------------------------------------------------------------------
+// ---- ScriptedStatement --------------------------------------------------------------------------
 
 absl::Status ScriptedStatement::CheckCount(std::span<const Value> values) const {
   if (static_cast<int>(values.size()) == parameters_) return absl::OkStatus();

@@ -115,8 +115,7 @@ TEST(SqliteIoFaults, EachWriteFindsTheCardFull) {
   }
 }
 
-// ---- a card with one writer and one reader
-// -------------------------------------------------------
+// ---- a card with one writer and one reader ------------------------------------------------------
 
 constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
 constexpr Sql kCount{"SELECT count(*) FROM reading"};

@@ -1,4 +1,4 @@
-// Mistakes that were in the pool once, each with the smallest scenario that shows it.
+// Scenarios that are easy to get wrong, each the smallest that shows it.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +14,19 @@ namespace roost {
 namespace {
 
 using RegressionTest = PoolTest;
+
+// ---- Deadlines ----
+
+TEST_F(RegressionTest, OptionsWithoutADeadlineWaitForThePoolsTimeOut) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  const TimePoint start = platform.Now();
+  Lease held = Must(pool.Acquire(AcquireOptions{.intent = kRead}));
+  EXPECT_EQ(held->deadline(), Deadline::After(start, pool.settings().pool_timeout));
+  const absl::Status refused = pool.Acquire(AcquireOptions{.intent = kRead}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(platform.Now() - start, pool.settings().pool_timeout);
+  EXPECT_NE(refused.message().find("connection timed out, timeout"), absl::string_view::npos);
+}
 
 // ---- Opening ----
 

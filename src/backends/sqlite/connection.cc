@@ -56,8 +56,7 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
 
 SqliteConnection::~SqliteConnection() { Close(); }
 
-// ---- opening
-// -------------------------------------------------------------------------------------
+// ---- opening ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
   patience_.Until(deadline);
@@ -118,8 +117,7 @@ void SqliteConnection::Hook() {
   if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
 }
 
-// ---- preparing
-// -----------------------------------------------------------------------------------
+// ---- preparing ----------------------------------------------------------------------------------
 
 int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,
                                   const char* /*database*/, const char* /*trigger*/) {
@@ -230,8 +228,7 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
   return status;
 }
 
-// ---- running
-// -------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Ready() {
   patience_.Until(deadline());
@@ -307,8 +304,7 @@ int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-// ---- transactions
-// --------------------------------------------------------------------------------
+// ---- transactions -------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
@@ -354,8 +350,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
   return status;
 }
 
-// ---- for the pool
-// --------------------------------------------------------------------------------
+// ---- for the pool -------------------------------------------------------------------------------
 
 Tidiness SqliteConnection::Inspect() {
   if (db_ == nullptr || verdict() != Verdict::kUsable) return Tidiness::kBroken;
