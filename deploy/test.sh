@@ -136,7 +136,7 @@ stage_rpi-64() {
   check "the sysroot" "$1" "$ROOT/deploy/sysroot.sh" --arch arm64 || return
   build_or_fail "$1" rpi-64 || return
   # Under emulation time is no measure.
-  run_tests "$1" rpi-64 --label-exclude 'host|bench|stress|exhaustive'
+  run_tests "$1" rpi-64 --label-exclude 'host|bench|stress|exhaustive|exec'
 }
 
 run_stage() {

@@ -439,7 +439,7 @@ void LaneCore::NoteFailure(uint8_t slot, const WorkResult& result, TimePoint now
 
 void LaneCore::EndBackoff(TimePoint now) {
   if (count(SlotState::kBackingOff) == 0 || now < retry_at_) return;
-  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+  for (uint8_t slot = 0; slot < Size(); ++slot) {
     if (slots_[slot].state == SlotState::kBackingOff) Empty(slot);
   }
 }
@@ -550,7 +550,7 @@ void LaneCore::Close(TimePoint now) {
 
 Work LaneCore::NextChore(TimePoint now) {
   EndBackoff(now);
-  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+  for (uint8_t slot = 0; slot < Size(); ++slot) {
     const Work work = ChoreOf(slot, now);
     if (work) return work;
   }
@@ -619,7 +619,7 @@ Work LaneCore::NextFill(int target, TimePoint now) {
 }
 
 Work LaneCore::NextEvicted() {
-  for (uint8_t slot = 0; slot < slots_.size(); ++slot) {
+  for (uint8_t slot = 0; slot < Size(); ++slot) {
     const Slot& s = slots_[slot];
     if (s.state != SlotState::kIdle) continue;
     if (closed_) return CloseIdle(slot, CloseReason::kPoolClosed);

@@ -169,6 +169,8 @@ class LaneCore {
   const char* CheckInvariants() const;
 
  private:
+  // At most 254; see CheckProfile.
+  uint8_t Size() const { return static_cast<uint8_t>(slots_.size()); }
   void SetState(uint8_t slot, SlotState state);
   void PushIdle(uint8_t slot);
   void RemoveIdle(uint8_t slot);

@@ -13,7 +13,7 @@ namespace roost {
 namespace {
 
 std::thread& ThreadIn(std::byte* memory) {
-  static_assert(sizeof(std::thread) <= sizeof(void*) && alignof(std::thread) <= alignof(void*));
+  static_assert(sizeof(std::thread) <= sizeof(void*));
   return *std::launder(reinterpret_cast<std::thread*>(memory));
 }
 

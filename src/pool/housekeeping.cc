@@ -82,7 +82,7 @@ absl::Status PoolState::Fill(int connections, Deadline deadline) {
   ROOST_CHECK(connections <= settings_.pool_size, "Pool::Fill: more connections than pool_size");
   if (Forked()) return forked_;
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
-    const absl::Status status = FillLane(lane, connections, deadline);
+    absl::Status status = FillLane(lane, connections, deadline);
     if (!status.ok()) return status;
     MutexLock lock(mu_);
     connections -= std::min(connections, lanes_[lane].settings().kept);
@@ -106,7 +106,7 @@ absl::Status PoolState::FillLane(size_t lane, int connections, Deadline deadline
       // Nothing may be opened at this moment: it failed a moment ago, or the pool is paused.
       if (!work) return core.failures() > 0 ? last_error_[lane] : fill_late_;
     }
-    const absl::Status error = PerformAll(lane, work, nullptr, deadline);
+    absl::Status error = PerformAll(lane, work, nullptr, deadline);
     if (!error.ok()) return error;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cinttypes>
 
 #include "pool/pool_state.h"
 #include "pool/text.h"
@@ -86,12 +87,11 @@ std::string_view PoolState::Report(std::span<char> out) const {
            name_, static_cast<int>(backend_.kind().size()), backend_.kind().data(),
            settings_.profile, stats.in_use, stats.capacity, stats.idle, stats.busy, stats.waiting,
            stats.paused ? ", paused" : "", stats.closed ? ", closed" : "");
-  text.Add("  %llu checkouts, %llu waited, %llu timeouts, %llu refused; wait p99 ",
-           static_cast<unsigned long long>(stats.checkouts),
-           static_cast<unsigned long long>(stats.waited),
-           static_cast<unsigned long long>(stats.timeouts),
-           static_cast<unsigned long long>(stats.refused_full + stats.refused_away +
-                                           stats.refused_nested + stats.refused_closed));
+  const uint64_t refused =
+      stats.refused_full + stats.refused_away + stats.refused_nested + stats.refused_closed;
+  text.Add("  %" PRIu64 " checkouts, %" PRIu64 " waited, %" PRIu64 " timeouts, %" PRIu64
+           " refused; wait p99 ",
+           stats.checkouts, stats.waited, stats.timeouts, refused);
   text.AddSpan(stats.wait.Percentile(0.99));
   text.Add("\n");
   if (Forked()) return text.view();
