@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <span>
 
 namespace roost::core {
 namespace {
@@ -38,6 +39,8 @@ class LaneCoreTest : public ::testing::Test {
     return waiter.slot;
   }
 
+  // Of the test, not of its body: the destructor looks at who still stands in line.
+  std::array<Waiter, 6> waiters;
   std::array<Slot, 3> slots{};
   LaneCore core;
 };
@@ -79,12 +82,9 @@ TEST_F(LaneCoreTest, ACallerWhoseOpenFailsIsToldWhenThereIsNothingElse) {
 }
 
 TEST_F(LaneCoreTest, CallersThatAreServedDoNotFillTheLine) {
-  Waiter a;
-  Waiter b;
-  ASSERT_TRUE(JoinAndLook(a));
-  ASSERT_TRUE(JoinAndLook(b));
-  std::array<Waiter, 4> more;
-  for (Waiter& waiter : more) {
+  ASSERT_TRUE(JoinAndLook(waiters[0]));
+  ASSERT_TRUE(JoinAndLook(waiters[1]));
+  for (Waiter& waiter : std::span(waiters).subspan(2)) {
     EXPECT_EQ(core.Admit(kNow), Refusal::kNone);
     EXPECT_FALSE(JoinAndLook(waiter));
     core.Sleep(waiter, TimePoint::max());
