@@ -65,6 +65,11 @@ constexpr Duration BackoffPause(int failures, bool permanent, Duration min, Dura
   return pause - 5 * TenthOf(pause, random);
 }
 
+// `span` after `moment`; the end of time where it would overflow.
+constexpr TimePoint Later(TimePoint moment, Duration span) {
+  return Deadline::After(moment, span).time();
+}
+
 // How many more connections callers need than are on their way to them.
 constexpr int Shortage(int waiting, int coming) { return std::max(0, waiting - coming); }
 

@@ -57,6 +57,13 @@ class Line {
     --length_;
   }
   Waiter* front() const { return first_; }
+  // The oldest caller whose thread is free to go on with a connection. One whose thread opens or
+  // pings is not: what it was given would lie idle until that ends.
+  Waiter* NextToServe() const {
+    Waiter* waiter = first_;
+    while (waiter != nullptr && waiter->driving) waiter = waiter->next;
+    return waiter;
+  }
   int length() const { return length_; }
 
  private:
