@@ -3,11 +3,12 @@
 #include "platform/rpi/board_health.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tests/support/temp_dir.h"
 
 namespace roost {
 namespace {
@@ -17,12 +18,6 @@ namespace fs = std::filesystem;
 // A folder that plays the root of a machine.
 class BoardHealthTest : public testing::Test {
  protected:
-  BoardHealthTest() {
-    std::string name = (fs::temp_directory_path() / "board_health_XXXXXX").string();
-    root = mkdtemp(name.data());
-  }
-  ~BoardHealthTest() override { fs::remove_all(root); }
-
   void Put(const std::string& path, std::string_view text) {
     const fs::path file = root + path;
     fs::create_directories(file.parent_path());
@@ -30,7 +25,8 @@ class BoardHealthTest : public testing::Test {
   }
   BoardHealth Board() { return BoardHealth({.root = root, .storage = "/"}); }
 
-  std::string root;
+  support::TempDir folder;
+  const std::string& root = folder.path();
 };
 
 TEST_F(BoardHealthTest, AMachineWithoutSensorsHasNoValuesAndNoErrors) {

@@ -7,11 +7,9 @@
 #include <pty.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <sstream>
 
 extern char** environ;
@@ -175,13 +173,5 @@ Outcome RunProgram(const std::vector<std::string>& arguments, std::string_view i
   outcome.errors = program.errors();
   return outcome;
 }
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "roost_tools_XXXXXX").string();
-  EXPECT_NE(mkdtemp(name.data()), nullptr);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path_); }
 
 }  // namespace roost::testing

@@ -68,20 +68,6 @@ struct Outcome {
 };
 Outcome RunProgram(const std::vector<std::string>& arguments, std::string_view input = {});
 
-// A folder that is removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 }  // namespace roost::testing
 
 #endif  // ROOST_TESTS_TOOLS_PROGRAM_H_

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
 #include "tests/tools/made_up_board.h"
 #include "tests/tools/program.h"
@@ -18,13 +19,13 @@ int64_t LastSealed(const std::string& text) {
 }
 
 TEST(RoostNodeKillTest, LosesNothingThatWasSealed) {
-  TemporaryFolder folder;
-  MakeUpBoard(folder / "board");
-  const std::string db = folder / "node.db";
+  support::TempDir folder;
+  MakeUpBoard(folder.File("board"));
+  const std::string db = folder.File("node.db");
   int64_t before = 0;
   for (int round = 1; round <= 12; ++round) {
     SCOPED_TRACE(round);
-    Program node({ROOST_NODE, "--db", db, "--root", folder / "board", "--every", "1ms",
+    Program node({ROOST_NODE, "--db", db, "--root", folder.File("board"), "--every", "1ms",
                   "--seal-every", "3ms"},
                  {.terminal = true});
     for (int seal = 0; seal < round * 2; ++seal) node.WaitForError("sealed");
@@ -43,8 +44,8 @@ TEST(RoostNodeKillTest, LosesNothingThatWasSealed) {
 }
 
 TEST(RoostNodeKillTest, TheNextRunGoesOnInTheSameDatabase) {
-  TemporaryFolder folder;
-  const std::string db = folder / "node.db";
+  support::TempDir folder;
+  const std::string db = folder.File("node.db");
   {
     Program node({ROOST_NODE, "--db", db, "--stdin", "--batch", "1"});
     node.Write("a 1\n");

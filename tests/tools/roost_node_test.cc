@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "src/tools/roost-node/options.h"
+#include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
 #include "tests/tools/made_up_board.h"
 #include "tests/tools/program.h"
@@ -39,13 +40,13 @@ class RoostNodeTest : public ::testing::Test {
   }
   int64_t Rows() const { return Database(db).Number("SELECT count(*) FROM reading"); }
 
-  TemporaryFolder folder;
-  const std::string db = folder / "node.db";
+  support::TempDir folder;
+  const std::string db = folder.File("node.db");
 };
 
 TEST_F(RoostNodeTest, StoresWhatTheBoardHasAndEndsByItself) {
-  MakeUpBoard(folder / "board");
-  const Outcome ran = RunProgram(Node({"--root", folder / "board", "--for", "200ms", "--every",
+  MakeUpBoard(folder.File("board"));
+  const Outcome ran = RunProgram(Node({"--root", folder.File("board"), "--for", "200ms", "--every",
                                        "20ms", "--seal-every", "50ms", "--json"}));
   ASSERT_EQ(ran.exit, 0) << ran.errors;
   const json summary = json::parse(ran.output);
@@ -235,12 +236,12 @@ TEST_F(RoostNodeTest, KeepsReadingsWhileAnotherProcessHoldsTheDatabase) {
 }
 
 TEST_F(RoostNodeTest, WhatDoesNotFitInMemoryIsDroppedAndCounted) {
-  MakeUpBoard(folder / "board");
+  MakeUpBoard(folder.File("board"));
   EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
   Database other(db);
   other.Run("BEGIN IMMEDIATE");
-  Program node(Node({"--root", folder / "board", "--every", "1ms", "--seal-every", "1ms", "--batch",
-                     "8", "--buffer", "8", "--json"}));
+  Program node(Node({"--root", folder.File("board"), "--every", "1ms", "--seal-every", "1ms",
+                     "--batch", "8", "--buffer", "8", "--json"}));
   node.WaitForError("8 of at most 8 readings are kept");
   node.Signal(SIGTERM);  // the end waits for the database,
   node.Signal(SIGINT);   // but not after another signal
@@ -327,11 +328,11 @@ TEST_F(RoostNodeTest, InputThatCannotBeReadIsAnError) {
 
 TEST_F(RoostNodeTest, AnInputFileIsReadToItsEnd) {
   {
-    std::ofstream input(folder / "lines");
+    std::ofstream input(folder.File("lines"));
     for (int i = 0; i < 5000; ++i) input << "n " << i << "\n";
   }
-  Program node(
-      {"/bin/sh", "-c", "exec \"$0\" --db \"$1\" - < \"$2\"", ROOST_NODE, db, folder / "lines"});
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" - < \"$2\"", ROOST_NODE, db,
+                folder.File("lines")});
   EXPECT_EQ(node.Wait(), 0) << node.errors();
   EXPECT_EQ(Rows(), 5000);
 }
@@ -348,8 +349,9 @@ TEST_F(RoostNodeTest, BadUseSaysWhatAndWhereAndWhatIsRight) {
       {{"--batch", "0"}, "--batch"},
       {{"--batch", "many"}, "--batch"},
       {{"file.txt"}, "file.txt"},
-      {{"--root", folder / "nowhere"}, "nowhere"},
-      {{"--db", folder / "no/such/node.db"}, "/no/such does not exist; make it, or choose another"},
+      {{"--root", folder.File("nowhere")}, "nowhere"},
+      {{"--db", folder.File("no/such/node.db")},
+       "/no/such does not exist; make it, or choose another"},
       {{"--db", folder.path()}, "is a folder; write a file in it"},
       {{"--db", ""}, "--db"},
       {{"--db", "postgresql://somewhere/db"}, "postgresql is not a local database; write a path"},
