@@ -6,7 +6,8 @@
 //
 // Threads:  a Backend may be asked to open from several threads at once; a Connection belongs to
 //           one thread at a time: the holder of its slot
-// Blocks:   Open, Ping, Reset, Upkeep, and statements, up to their deadline; the others never
+// Blocks:   Open of a local database, Ping, Reset, Upkeep, and statements, up to their deadline;
+//           the others never
 // Memory:   a Connection is constructed in memory that the pool owns (ConnectionMemory), with its
 //           statement cache; what the driver takes for itself is the driver's
 // Errors:   the table of codes in lease.h
@@ -22,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "roost/deadline.h"
 #include "roost/platform.h"
+#include "roost/profile.h"
 #include "roost/statement.h"
 
 namespace roost {
@@ -77,7 +79,16 @@ struct OpenRequest {
   Role role = Role::kAny;
   ConnectionMemory memory{};
   Platform* platform = nullptr;
-  Deadline deadline{};
+  Deadline deadline{};     // for the whole open
+  TcpTimers tcp_timers{};  // of the profile
+};
+
+// How far an open has come.
+struct OpenStep {
+  bool done = false;
+  // Else: go on when this descriptor is ready, or at `at` if nothing happens before.
+  DescriptorWait wait{};
+  Deadline at{};
 };
 
 // The driver's own handle after Lease::Detach, now the caller's to close.
@@ -126,6 +137,13 @@ class Connection {
 
   // ---- For the pool ----
 
+  // Goes on with an open that Backend::Open has only begun, as far as it can without waiting. An
+  // error ends the open, past its deadline kDeadlineExceeded; verdict() then tells what it means
+  // for the connections that exist, and the pool calls Close and the destructor.
+  virtual absl::StatusOr<OpenStep> Advance(TimePoint now) {
+    static_cast<void>(now);
+    return OpenStep{.done = true};
+  }
   // A new lease begins: its statements end by `work_by`, and what an earlier lease left alive
   // (a Transaction) is recognised as not its own.
   void StartLease(Deadline work_by) {
@@ -215,11 +233,12 @@ class Backend {
   // Bytes of memory a connection needs with a cache of `statements`. Constant.
   virtual size_t ConnectionBytes(int statements) const = 0;
 
-  // Opens a connection that is ready for use, constructed in `request.memory`; on error the memory
-  // is free again. A connect that took too long is kUnavailable. That and other codes that pass by
-  // themselves make the pool retry with growing pauses; kInvalidArgument, kNotFound,
-  // kPermissionDenied, kUnauthenticated, kFailedPrecondition and kDataLoss need a person: the pool
-  // retries at its longest pause.
+  // Opens a connection, constructed in `request.memory`; on error the memory is free again. What
+  // takes round trips is only begun here, and Connection::Advance goes on with it. Codes that pass
+  // by themselves (kUnavailable, kDeadlineExceeded, kResourceExhausted: the server has no room) make
+  // the pool retry with growing pauses; kInvalidArgument, kNotFound, kPermissionDenied,
+  // kUnauthenticated, kFailedPrecondition and kDataLoss need a person: the pool retries at its
+  // longest pause.
   virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
 };
 

@@ -5,7 +5,7 @@
 // application that runs on Linux never names it: pools use NativePlatform() unless told otherwise.
 //
 // Threads:  every function may be called from every thread at once
-// Blocks:   Wait and WaitForDescriptor, up to their deadline; the others never
+// Blocks:   Wait and WaitForDescriptors, up to their deadline; the others never
 // Memory:   none
 // Errors:   none of the functions fails; see each
 #ifndef ROOST_PLATFORM_H_
@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "roost/deadline.h"
 
@@ -24,6 +25,13 @@ struct IoEvents {
   bool writable = false;
   bool hung_up = false;  // peer closed, or error; always watched, never has to be asked for
   constexpr bool any() const { return readable || writable || hung_up; }
+};
+
+// One descriptor to wait for. fd -1: none; it is passed over.
+struct DescriptorWait {
+  int fd = -1;
+  IoEvents wanted{};
+  IoEvents seen{};  // filled in by the wait
 };
 
 class Platform {
@@ -48,9 +56,22 @@ class Platform {
   // by now (a node on a stack that has been left).
   virtual void Wake(const std::atomic<uint32_t>* word) = 0;
 
-  // Waits until `fd` is ready for one of `wanted`, is hung up, or the deadline passes (then nothing
-  // is set). A deadline that has passed asks without waiting.
-  virtual IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) = 0;
+  // Waits until one of the descriptors is ready for what it is wanted for, or hung up, or the
+  // deadline passes (then nothing is seen). A deadline that has passed asks without waiting.
+  virtual void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) = 0;
+  IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) {
+    DescriptorWait wait{.fd = fd, .wanted = wanted};
+    WaitForDescriptors({&wait, 1}, deadline);
+    return wait.seen;
+  }
+
+  // A bell is a descriptor that becomes readable when it is rung, for a thread that waits for
+  // descriptors and for other threads at once. Ringing never blocks; a bell rung twice is as good
+  // as rung once. -1: no more descriptors, or a platform without them.
+  virtual int OpenBell() = 0;
+  virtual void RingBell(int bell) = 0;
+  virtual void QuietBell(int bell) = 0;  // no longer readable, until it is rung again
+  virtual void CloseBell(int bell) = 0;
 
   // 32 random bits; good enough to spread load, not to make keys.
   virtual uint32_t Random() = 0;

@@ -44,6 +44,15 @@ enum class WhenAway : uint8_t {
   kWait,    // stand in line until their deadline; tries go on
 };
 
+// How the kernel finds out that a TCP link is dead. Both kinds are needed: without the first a
+// query sent into a cut waits for minutes, without the others one that waits for its answer does.
+struct TcpTimers {
+  Duration user_timeout{};        // TCP_USER_TIMEOUT: how long sent data may stay unacknowledged
+  Duration keepalive_idle{};      // TCP_KEEPIDLE: silence before the first probe
+  Duration keepalive_interval{};  // TCP_KEEPINTVL: between probes
+  int keepalive_count = 0;        // TCP_KEEPCNT: unanswered probes until the link is dead
+};
+
 namespace profiles {
 using namespace std::chrono_literals;
 
@@ -99,6 +108,13 @@ struct Default {
   // How long an overflow connection stays open after its return, in case the burst goes on. 0: it
   // is closed at once (the guide's rule).
   static constexpr Duration kLinger = 0s;
+
+  // -- The link to a remote database --
+  // Shorter finds a cut sooner; longer survives a flap without a reconnect. The idle time should be
+  // below that after which a carrier forgets a silent connection. Each in whole seconds, 1 s to 2 h
+  // (user_timeout in ms); count 1 to 100.
+  static constexpr TcpTimers kTcpTimers{
+      .user_timeout = 5s, .keepalive_idle = 5s, .keepalive_interval = 2s, .keepalive_count = 3};
 
   // -- Watching --
   // Reports a lease held longer than this, by Tick. 0: never.
@@ -178,6 +194,8 @@ struct RaspberryPiRemote : RaspberryPi {
   static constexpr Duration kBackoffMax = 300s;
   static constexpr Duration kKeepAlive = 60s;
   static constexpr Duration kLinger = 60s;
+  static constexpr TcpTimers kTcpTimers{
+      .user_timeout = 15s, .keepalive_idle = 10s, .keepalive_interval = 5s, .keepalive_count = 3};
 };
 
 struct HighTrafficWeb : Default {
@@ -242,6 +260,7 @@ struct PoolSettings {
   Duration keep_alive{};
   Duration idle_limit{};
   Duration linger{};
+  TcpTimers tcp_timers{};
   Duration leak_after{};
   bool hold_times = false;
   bool nested_check = false;
@@ -298,6 +317,15 @@ constexpr bool CheckProfile() {
       P::kPoolRecycle == Duration::zero() || P::kIdleLimit <= P::kPoolRecycle,
       "roost profile: kIdleLimit must not be above kPoolRecycle; recycling would always come "
       "first");
+  static_assert(P::kTcpTimers.user_timeout >= std::chrono::seconds(1) &&
+                    P::kTcpTimers.keepalive_idle >= std::chrono::seconds(1) &&
+                    P::kTcpTimers.keepalive_interval >= std::chrono::seconds(1) &&
+                    P::kTcpTimers.user_timeout <= std::chrono::hours(2) &&
+                    P::kTcpTimers.keepalive_idle <= std::chrono::hours(2) &&
+                    P::kTcpTimers.keepalive_interval <= std::chrono::hours(2) &&
+                    P::kTcpTimers.keepalive_count >= 1 && P::kTcpTimers.keepalive_count <= 100,
+                "roost profile: each time of kTcpTimers must be 1 s to 2 h, and keepalive_count 1 "
+                "to 100; with one of the timers off, a cut link is not noticed for minutes");
   static_assert(P::kStatements >= 1 && P::kStatements <= 256,
                 "roost profile: kStatements must be 1 to 256; each takes memory in every slot");
   return true;
@@ -326,6 +354,7 @@ constexpr PoolSettings SettingsOf() {
       .keep_alive = P::kKeepAlive,
       .idle_limit = P::kIdleLimit,
       .linger = P::kLinger,
+      .tcp_timers = P::kTcpTimers,
       .leak_after = P::kLeakAfter,
       .hold_times = P::kHoldTimes,
       .nested_check = P::kNestedCheck,

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -122,21 +123,45 @@ void LinuxPlatform::Wake(const std::atomic<uint32_t>* word) {
   syscall(SYS_futex, Address(word), kWake, INT_MAX, nullptr, nullptr, 0);
 }
 
-IoEvents LinuxPlatform::WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) {
-  pollfd watched{};
-  watched.fd = fd;
-  watched.events = static_cast<short>(POLLRDHUP | (wanted.readable ? POLLIN : 0) |
-                                      (wanted.writable ? POLLOUT : 0));
+void LinuxPlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) {
+  constexpr size_t kMost = 32;
+  ROOST_CHECK(waits.size() <= kMost, "WaitForDescriptors: more than 32 descriptors");
+  pollfd watched[kMost];
+  for (size_t i = 0; i < waits.size(); ++i) {
+    waits[i].seen = {};
+    watched[i].fd = waits[i].fd;  // poll passes over a negative one
+    watched[i].events = static_cast<short>(POLLRDHUP | (waits[i].wanted.readable ? POLLIN : 0) |
+                                           (waits[i].wanted.writable ? POLLOUT : 0));
+    watched[i].revents = 0;
+  }
   while (true) {
     const Duration left = deadline.Left(Now());
     const timespec span = PollSpan(left);
-    if (ppoll(&watched, 1, &span, nullptr) > 0) break;
-    if (left == Duration::zero()) return {};  // asked once more, after the deadline: nothing
+    if (ppoll(watched, waits.size(), &span, nullptr) > 0) break;
+    if (left == Duration::zero()) return;  // asked once more, after the deadline: nothing
   }
-  return {.readable = wanted.readable && (watched.revents & POLLIN) != 0,
-          .writable = wanted.writable && (watched.revents & POLLOUT) != 0,
-          .hung_up = (watched.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0};
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const short seen = watched[i].revents;
+    waits[i].seen = {.readable = waits[i].wanted.readable && (seen & POLLIN) != 0,
+                     .writable = waits[i].wanted.writable && (seen & POLLOUT) != 0,
+                     .hung_up = (seen & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0};
+  }
 }
+
+int LinuxPlatform::OpenBell() { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void LinuxPlatform::RingBell(int bell) {
+  const uint64_t once = 1;
+  // Fails only when it has been rung 2^64 - 2 times and nobody looked: then it is readable.
+  [[maybe_unused]] const ssize_t written = write(bell, &once, sizeof once);
+}
+
+void LinuxPlatform::QuietBell(int bell) {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t taken = read(bell, &count, sizeof count);
+}
+
+void LinuxPlatform::CloseBell(int bell) { close(bell); }
 
 // No generator is kept: a child of fork would go on with its parent's numbers. It is called when a
 // connection is opened or recycled, so one system call is cheap enough.

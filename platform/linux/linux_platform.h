@@ -5,7 +5,7 @@
 // the platform (a test that turns the clock) may derive from this class.
 //
 // Threads:  every function may be called from every thread at once
-// Blocks:   Wait and WaitForDescriptor, up to their deadline
+// Blocks:   Wait and WaitForDescriptors, up to their deadline
 // Memory:   none
 // Errors:   none; what the kernel refuses shows as an early return, see platform.h
 #ifndef PLATFORM_LINUX_LINUX_PLATFORM_H_
@@ -25,7 +25,11 @@ class LinuxPlatform : public Platform {
   int64_t UnixMicros() override;
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
-  IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) override;
+  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
+  int OpenBell() override;
+  void RingBell(int bell) override;
+  void QuietBell(int bell) override;
+  void CloseBell(int bell) override;
   uint32_t Random() override;
   uint64_t ThreadId() override;
   uint32_t ForkGeneration() override;

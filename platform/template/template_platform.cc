@@ -1,11 +1,17 @@
 #include "platform/template/template_platform.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <new>
 #include <random>
+
+#include "roost/internal/check.h"
 
 namespace roost {
 
@@ -60,35 +66,71 @@ void TemplatePlatform::Wake(const std::atomic<uint32_t>* word) {
   bucket.woken.notify_all();
 }
 
-// WaitForDescriptor: sleep until `fd` can be read or written, is hung up, or the deadline passes.
+// WaitForDescriptors: sleep until one can be read or written, is hung up, or the deadline passes.
 //   must       report a closed peer and a broken descriptor as hung_up without being asked; ask
-//   once,
-//              without waiting, when the deadline has passed; not set what was not wanted
-//   may        be left returning {} at once where there are no descriptors: only backends that talk
-//   to a
-//              server call it
-IoEvents TemplatePlatform::WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) {
-  pollfd watched{};
-  watched.fd = fd;
-  watched.events =
-      static_cast<short>((wanted.readable ? POLLIN : 0) | (wanted.writable ? POLLOUT : 0));
-#ifdef POLLRDHUP
-  watched.events = static_cast<short>(watched.events | POLLRDHUP);
-#else
+//              once, without waiting, when the deadline has passed; not set what was not wanted;
+//              pass over a descriptor of -1
+//   may        be left returning at once where there are no descriptors: only backends that talk
+//              to a server, and a housekeeper that opens their connections, call it
+void TemplatePlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) {
+  constexpr size_t kMost = 32;
+  ROOST_CHECK(waits.size() <= kMost, "WaitForDescriptors: more than 32 descriptors");
+#ifndef POLLRDHUP
   constexpr short POLLRDHUP = 0;
 #endif
+  pollfd watched[kMost];
+  for (size_t i = 0; i < waits.size(); ++i) {
+    waits[i].seen = {};
+    watched[i].fd = waits[i].fd;
+    watched[i].events = static_cast<short>(POLLRDHUP | (waits[i].wanted.readable ? POLLIN : 0) |
+                                           (waits[i].wanted.writable ? POLLOUT : 0));
+    watched[i].revents = 0;
+  }
   while (true) {
     const Duration left = deadline.Left(Now());
     const Duration slice = std::min<Duration>(left, std::chrono::hours(1));
     // Rounded up: a wait that ends before its deadline would turn into a busy loop.
     const auto span = std::chrono::ceil<std::chrono::milliseconds>(slice);
-    if (poll(&watched, 1, static_cast<int>(span.count())) > 0) break;
-    if (left == Duration::zero()) return {};
+    if (poll(watched, static_cast<nfds_t>(waits.size()), static_cast<int>(span.count())) > 0) break;
+    if (left == Duration::zero()) return;
   }
-  return {.readable = wanted.readable && (watched.revents & POLLIN) != 0,
-          .writable = wanted.writable && (watched.revents & POLLOUT) != 0,
-          .hung_up = (watched.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0};
+  for (size_t i = 0; i < waits.size(); ++i) {
+    const short seen = watched[i].revents;
+    waits[i].seen = {.readable = waits[i].wanted.readable && (seen & POLLIN) != 0,
+                     .writable = waits[i].wanted.writable && (seen & POLLOUT) != 0,
+                     .hung_up = (seen & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0};
+  }
 }
+
+// OpenBell, RingBell, QuietBell, CloseBell: a descriptor that another thread makes readable.
+//   must       never block in RingBell
+//   may        be left returning -1 where there are no descriptors
+// A datagram socket that is connected to itself serves wherever there are sockets.
+int TemplatePlatform::OpenBell() {
+  const int bell = socket(AF_INET, SOCK_DGRAM, 0);
+  if (bell == -1) return -1;
+  sockaddr_in here{};
+  here.sin_family = AF_INET;
+  here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof here;
+  auto* const address = reinterpret_cast<sockaddr*>(&here);
+  if (bind(bell, address, size) == 0 && getsockname(bell, address, &size) == 0 &&
+      connect(bell, address, size) == 0) {
+    return bell;
+  }
+  close(bell);
+  return -1;
+}
+
+void TemplatePlatform::RingBell(int bell) { send(bell, "", 1, MSG_DONTWAIT); }
+
+void TemplatePlatform::QuietBell(int bell) {
+  char byte = 0;
+  while (recv(bell, &byte, 1, MSG_DONTWAIT) > 0) {
+  }
+}
+
+void TemplatePlatform::CloseBell(int bell) { close(bell); }
 
 // Random: 32 bits.
 //   must       differ between nodes that were switched on in the same second, and after fork()

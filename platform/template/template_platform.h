@@ -5,7 +5,7 @@
 // does best. Each function's specification is in template_platform.cc, with what may be simplified.
 //
 // Threads:  every function may be called from every thread at once
-// Blocks:   Wait and WaitForDescriptor, up to their deadline
+// Blocks:   Wait and WaitForDescriptors, up to their deadline
 // Memory:   kBuckets locks and condition variables; a port with a futex or an event flag needs none
 // Errors:   none
 #ifndef PLATFORM_TEMPLATE_TEMPLATE_PLATFORM_H_
@@ -27,7 +27,11 @@ class TemplatePlatform : public Platform {
   int64_t UnixMicros() override;
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
-  IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) override;
+  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
+  int OpenBell() override;
+  void RingBell(int bell) override;
+  void QuietBell(int bell) override;
+  void CloseBell(int bell) override;
   uint32_t Random() override;
   uint64_t ThreadId() override;
   uint32_t ForkGeneration() override;

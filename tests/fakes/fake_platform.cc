@@ -141,12 +141,38 @@ void FakePlatform::Resume(Actor& actor) {
   }
 }
 
-IoEvents FakePlatform::WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) {
-  if (descriptor_) return descriptor_(fd, wanted, deadline);
+void FakePlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) {
+  bool rung = false;
+  for (DescriptorWait& wait : waits) {
+    wait.seen = {};
+    if (wait.fd < kFirstBell) continue;
+    wait.seen.readable = wait.wanted.readable && rung_[wait.fd - kFirstBell].load();
+    rung = rung || wait.seen.readable;
+  }
+  const Deadline until = rung ? Deadline::Past() : deadline;
+  bool answered = false;
+  for (DescriptorWait& wait : waits) {
+    if (wait.fd < 0 || wait.fd >= kFirstBell || !descriptor_) continue;
+    wait.seen = descriptor_(wait.fd, wait.wanted, until);
+    answered = true;
+  }
+  if (rung || answered) return;
   if (deadline.IsNever()) Stop("a wait for a descriptor without a deadline, and no answer is set");
   AdvanceTo(deadline.time());
-  return {};
 }
+
+int FakePlatform::OpenBell() {
+  const int bell = bells_made_.fetch_add(1);
+  if (bell >= kBells) Stop("more bells than FakePlatform::kBells");
+  ++open_bells_;
+  return kFirstBell + bell;
+}
+
+void FakePlatform::RingBell(int bell) { rung_[bell - kFirstBell].store(true); }
+
+void FakePlatform::QuietBell(int bell) { rung_[bell - kFirstBell].store(false); }
+
+void FakePlatform::CloseBell(int) { --open_bells_; }
 
 uint32_t FakePlatform::Random() {
   if (randoms_.empty()) return random_;

@@ -58,7 +58,8 @@ class FakePlatform : public Platform {
   void Run();
   int waits() const { return waits_.load(); }
   int wakes() const { return wakes_.load(); }
-  // Answers WaitForDescriptor. Without it: nothing happens until the deadline.
+  // Answers for each descriptor of a WaitForDescriptors that is no bell. Without it: nothing happens
+  // until the deadline.
   void set_descriptor(std::function<IoEvents(int fd, IoEvents wanted, Deadline deadline)> answer) {
     descriptor_ = std::move(answer);
   }
@@ -77,7 +78,14 @@ class FakePlatform : public Platform {
   int64_t UnixMicros() override { return unix_micros_; }
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
-  IoEvents WaitForDescriptor(int fd, IoEvents wanted, Deadline deadline) override;
+  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
+  // Bells are numbers from kFirstBell on; a rung one ends a wait for it at once.
+  static constexpr int kFirstBell = 1'000'000;
+  int OpenBell() override;
+  void RingBell(int bell) override;
+  void QuietBell(int bell) override;
+  void CloseBell(int bell) override;
+  int open_bells() const { return open_bells_.load(); }
   uint32_t Random() override;
   uint64_t ThreadId() override;
   uint32_t ForkGeneration() override { return fork_generation_; }
@@ -108,6 +116,10 @@ class FakePlatform : public Platform {
   std::atomic<uint32_t> fork_generation_{0};
   std::atomic<int> waits_{0};
   std::atomic<int> wakes_{0};
+  static constexpr int kBells = 16;
+  std::atomic<bool> rung_[kBells] = {};
+  std::atomic<int> bells_made_{0};
+  std::atomic<int> open_bells_{0};
 
   std::mutex mu_;  // guards what follows, and the state of every actor
   std::condition_variable turn_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <ctime>
 #include <set>
@@ -182,6 +183,38 @@ TEST_F(PlatformContractTest, ADescriptorThatIsNotOpenIsHungUp) {
   ASSERT_GE(fd, 0);
   close(fd);
   EXPECT_TRUE(platform.WaitForDescriptor(fd, {.readable = true}, In(kLong)).hung_up);
+}
+
+TEST_F(PlatformContractTest, OneOfSeveralDescriptorsEndsTheWait) {
+  SocketPair quiet;
+  SocketPair loud;
+  ASSERT_EQ(write(loud.end[1], "x", 1), 1);
+  std::array<DescriptorWait, 3> waits{
+      DescriptorWait{.fd = quiet.end[0], .wanted = {.readable = true}}, DescriptorWait{},
+      DescriptorWait{.fd = loud.end[0], .wanted = {.readable = true}}};
+  waits[0].seen.hung_up = true;  // what an earlier wait saw is forgotten
+  platform.WaitForDescriptors(waits, In(kLong));
+  EXPECT_FALSE(waits[0].seen.any());
+  EXPECT_FALSE(waits[1].seen.any());
+  EXPECT_TRUE(waits[2].seen.readable);
+}
+
+TEST_F(PlatformContractTest, ABellIsReadableFromItsRingingUntilItIsQuieted) {
+  const int bell = platform.OpenBell();
+  ASSERT_GE(bell, 0);
+  const auto is_rung = [&] {
+    return platform.WaitForDescriptor(bell, {.readable = true}, Deadline::Past()).readable;
+  };
+  EXPECT_FALSE(is_rung());
+  platform.RingBell(bell);
+  platform.RingBell(bell);
+  EXPECT_TRUE(is_rung());
+  platform.QuietBell(bell);
+  EXPECT_FALSE(is_rung());
+  std::thread ringer([&] { platform.RingBell(bell); });
+  EXPECT_TRUE(platform.WaitForDescriptor(bell, {.readable = true}, In(kLong)).readable);
+  ringer.join();
+  platform.CloseBell(bell);
 }
 
 TEST_F(PlatformContractTest, RandomNumbersDiffer) {

@@ -1,0 +1,90 @@
+// include/roost/postgres.h - PostgreSQL as a backend, over libpq, for a link that cannot be trusted.
+//
+// Every connection is like the other: one lane, and the intent of Acquire is ignored. Nothing here
+// waits longer than the deadline it was given, whatever the server, the link or the name service
+// do; a connection that ran into a deadline in the middle of an exchange is closed, because nobody
+// knows what the server will still send.
+//
+// libpq is loaded when the first connection is opened, not when the program starts: a node that has
+// no remote never pays for it. Without the library an open fails with kFailedPrecondition and says
+// what to install.
+//
+// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
+//           While the name of a host is looked up, one thread of the backend waits for the system's
+//           resolver, which cannot be interrupted; a host given as an address needs none
+// Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance)
+// Memory:   connections in the pool; libpq takes some 37 KB for each, 104 KB with TLS, and the rows
+//           of one result at a time
+// Errors:   lease.h; the server's SQLSTATE is in the message and in PostgresSqlState(status)
+// Example:
+//   roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});
+//   roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);
+#ifndef ROOST_POSTGRES_H_
+#define ROOST_POSTGRES_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "roost/backend.h"
+
+struct pg_conn;
+
+namespace roost {
+
+namespace postgres {
+class Endpoints;
+}  // namespace postgres
+
+struct PostgresOptions {
+  // Everything libpq takes: "postgresql://user@host:5432/db?sslmode=...", several hosts, or
+  // "host=... dbname=...". ~/.pgpass, the PG* variables and service files count as they do for
+  // psql. Empty: those alone. `pooler=transaction` in it is the same as `pooler` below.
+  std::string uri{};
+  // What pg_stat_activity shows, unless the uri says otherwise.
+  std::string application_name = "roostpool";
+  // Run on each new connection before it is lent first, in one round trip: SET, or
+  // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. Empty: nothing.
+  std::string on_connect{};
+  // Between here and the server stands a pooler that gives each transaction another session
+  // (PgBouncer's pool_mode=transaction): statements are not kept prepared, no session state.
+  bool transaction_pooler = false;
+  // Keeps the last good address of a host name here, so that a name service that is down after a
+  // restart does not keep the node from its server. A file that may be lost. Empty: only in memory.
+  std::string address_file{};
+};
+
+class PostgresBackend final : public Backend {
+ public:
+  // Wrong options show at the first Open, as kInvalidArgument with a sentence.
+  explicit PostgresBackend(PostgresOptions options);
+  ~PostgresBackend() override;
+
+  std::string_view kind() const override { return "postgresql"; }
+  // "host:port/database", without user and password. Several hosts: separated by commas.
+  std::string_view target() const override;
+  LanePlan lanes() const override { return LanePlan::kOne; }
+  size_t ConnectionBytes(int statements) const override;
+  absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
+
+  const PostgresOptions& options() const { return options_; }
+
+ private:
+  const PostgresOptions options_;
+  const std::unique_ptr<postgres::Endpoints> endpoints_;
+};
+
+// The driver's handle (PGconn*) of a connection of this backend; see Connection::Raw. Waits for
+// answers that are still owed. REQUIRES: `connection` was opened by a PostgresBackend.
+pg_conn* PostgresHandle(Connection& connection);
+
+// The five characters of the SQLSTATE behind a status of this backend; empty when there is none.
+// Valid as long as the status.
+std::string_view PostgresSqlState(const absl::Status& status);
+
+}  // namespace roost
+
+#endif  // ROOST_POSTGRES_H_

@@ -1,0 +1,42 @@
+// ConnectAttempt: one try to connect to one host, in steps that never wait.
+//
+// Look up the name, if it is one; PQconnectStart with hostaddr; PQconnectPoll; check the server's
+// role; run on_connect. The deadline is the caller's (OpenRequest), absolute and monotonic.
+#ifndef ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
+#define ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "roost/backend.h"
+
+struct pg_conn;
+
+namespace roost::postgres {
+
+class Endpoints;
+
+class ConnectAttempt {
+ public:
+  // REQUIRES: endpoints outlives this.
+  ConnectAttempt(Endpoints& endpoints, const OpenRequest& request);
+  ~ConnectAttempt();  // gives up what is under way, without waiting
+  ConnectAttempt(const ConnectAttempt&) = delete;
+  ConnectAttempt& operator=(const ConnectAttempt&) = delete;
+
+  absl::Status Start();
+  // As Connection::Advance.
+  absl::StatusOr<OpenStep> Advance(TimePoint now);
+  // After an error: what it means for the connections that exist.
+  Verdict verdict() const { return verdict_; }
+  // The connection, non-blocking and ready, and which endpoint it reached. REQUIRES: done.
+  pg_conn* Release();
+  int endpoint() const { return endpoint_; }
+
+ private:
+  Verdict verdict_ = Verdict::kUsable;
+  int endpoint_ = -1;
+};
+
+}  // namespace roost::postgres
+
+#endif  // ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
