@@ -83,8 +83,8 @@ struct OpenRequest {
   TcpTimers tcp_timers{};  // of the profile
 };
 
-// How far an open has come.
-struct OpenStep {
+// How far a work has come that goes on in steps.
+struct Step {
   bool done = false;
   // Else: go on when this descriptor is ready, or at `at` if nothing happens before.
   DescriptorWait wait{};
@@ -137,12 +137,13 @@ class Connection {
 
   // ---- For the pool ----
 
-  // Goes on with an open that Backend::Open has only begun, as far as it can without waiting. An
-  // error ends the open, past its deadline kDeadlineExceeded; verdict() then tells what it means
-  // for the connections that exist, and the pool calls Close and the destructor.
-  virtual absl::StatusOr<OpenStep> Advance(TimePoint now) {
+  // Goes on with what Backend::Open or BeginPing has begun, as far as it can without waiting. May
+  // be called at any time, also when nothing has happened. An error, past the deadline
+  // kDeadlineExceeded, ends it. An open that failed: verdict() tells what it means for the
+  // connections that exist; the pool calls Close and the destructor.
+  virtual absl::StatusOr<Step> Advance(TimePoint now) {
     static_cast<void>(now);
-    return OpenStep{.done = true};
+    return Step{.done = true};
   }
   // A new lease begins: its statements end by `work_by`, and what an earlier lease left alive
   // (a Transaction) is recognised as not its own.
@@ -162,6 +163,13 @@ class Connection {
   virtual Liveness Probe() = 0;
   // One round trip that proves the connection. An error: close it.
   virtual absl::Status Ping(Deadline deadline) = 0;
+  // The same for a caller that must not wait: sends the question, and Advance takes the answer.
+  // Left alone it is a whole Ping.
+  virtual absl::StatusOr<Step> BeginPing(Deadline deadline) {
+    absl::Status answer = Ping(deadline);
+    if (!answer.ok()) return answer;
+    return Step{.done = true};
+  }
   // Work for a quiet moment while the connection is idle: checkpoint, give memory back, keep the
   // link alive. An error: close it.
   virtual absl::Status Upkeep(Deadline deadline) = 0;

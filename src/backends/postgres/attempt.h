@@ -25,7 +25,7 @@ class ConnectAttempt {
 
   absl::Status Start();
   // As Connection::Advance.
-  absl::StatusOr<OpenStep> Advance(TimePoint now);
+  absl::StatusOr<Step> Advance(TimePoint now);
   // After an error: what it means for the connections that exist.
   Verdict verdict() const { return verdict_; }
   // The connection, non-blocking and ready, and which endpoint it reached. REQUIRES: done.
