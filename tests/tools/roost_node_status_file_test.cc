@@ -1,0 +1,173 @@
+// The status file: what is written can be read, as a whole, by everyone, at any moment.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "src/tools/common/status_file.h"
+#include "tests/support/temp_dir.h"
+
+namespace roost::tools {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::ordered_json;
+
+constexpr int64_t kNow = 500'000'000;  // microseconds since boot
+
+// A node that nothing is wrong with.
+NodeStatus Healthy() {
+  NodeStatus status;
+  status.name = "node7";
+  status.pid = 4711;
+  status.written_boot_us = kNow - 1'000'000;
+  status.started_boot_us = kNow - 60'000'000;
+  status.every = 10s;
+  status.state = "running";
+  status.text = "12 readings sealed";
+  status.ready = true;
+  status.readings.sealed = 12;
+  status.last_seal = SealStatus{.boot_us = kNow - 2'000'000, .count = 6, .took = 1500us};
+  status.watchdog = {.period = 30s, .feeds = 9, .fed_boot_us = kNow - 1'500'000};
+  status.local.name = "local";
+  status.local.stats.checkouts = 77;
+  status.local.stats.longest_hold = 250ms;
+  status.local.stats.closes[static_cast<size_t>(CloseReason::kLingered)] = 3;
+  return status;
+}
+
+TEST(StatusFileTest, GivesBackWhatWasWritten) {
+  support::TempDir folder;
+  NodeStatus status = Healthy();
+  RemoteStatus& remote = status.remote.emplace();
+  remote.state = "away";
+  remote.last_error = "connection refused";
+  remote.pool.target = "db.example.org:5432/farm";
+  remote.pool.stats.away = true;
+  remote.pool.wait = {.count = 5, .p50 = 1ms, .p99 = 20ms, .max = 21ms};
+  ASSERT_TRUE(WriteStatusFile(folder.File("status.json"), status).ok());
+
+  const absl::StatusOr<NodeStatus> read = ReadStatusFile(folder.File("status.json"));
+  ASSERT_TRUE(read.ok()) << read.status();
+  // Member for member: a struct that is listed with a name twice, or not at all, shows here.
+  EXPECT_EQ(ToJson(*read), ToJson(status));
+  EXPECT_EQ(read->pid, 4711);
+  EXPECT_EQ(read->last_seal->took, 1500us);
+  EXPECT_EQ(read->local.stats.checkouts, 77u);
+  EXPECT_EQ(read->local.stats.closes[static_cast<size_t>(CloseReason::kLingered)], 3u);
+  EXPECT_EQ(read->remote->pool.wait.p99, 20ms);
+  EXPECT_TRUE(read->remote->pool.stats.away);
+}
+
+TEST(StatusFileTest, WhatIsAbsentStaysAbsent) {
+  NodeStatus status = Healthy();
+  status.last_seal.reset();
+  const ordered_json json = ToJson(status);
+  EXPECT_FALSE(json.contains("last_seal"));
+  EXPECT_FALSE(json.contains("remote"));
+  EXPECT_FALSE(FromJson(json)->last_seal.has_value());
+}
+
+TEST(StatusFileTest, IsReadableByEveryoneWhateverTheUmask) {
+  support::TempDir folder;
+  const mode_t before = umask(0077);
+  ASSERT_TRUE(WriteStatusFile(folder.File("status.json"), Healthy()).ok());
+  umask(before);
+  struct stat seen {};
+  ASSERT_EQ(stat(folder.File("status.json").c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 0777, 0644u);
+  EXPECT_NE(access(folder.File("status.json.new").c_str(), F_OK), 0);
+}
+
+TEST(StatusFileTest, AReaderNeverSeesHalfOfOne) {
+  support::TempDir folder;
+  const std::string path = folder.File("status.json");
+  NodeStatus status = Healthy();
+  ASSERT_TRUE(WriteStatusFile(path, status).ok());
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (size_t i = 0; i < 500; ++i) {
+      status.text = std::string(i % 40 * 100, 'x');  // short and long ones in turn
+      EXPECT_TRUE(WriteStatusFile(path, status).ok());
+    }
+    done = true;
+  });
+  while (!done) {
+    const absl::StatusOr<NodeStatus> read = ReadStatusFile(path);
+    EXPECT_TRUE(read.ok()) << read.status();
+  }
+  writer.join();
+}
+
+TEST(StatusFileTest, AWriteThatFailsLeavesTheOldOne) {
+  support::TempDir folder;
+  const std::string path = folder.File("status.json");
+  ASSERT_TRUE(WriteStatusFile(path, Healthy()).ok());
+  std::filesystem::create_directory(path + ".new");
+  NodeStatus other = Healthy();
+  other.pid = 1;
+  const absl::Status failed = WriteStatusFile(path, other);
+  EXPECT_TRUE(absl::IsUnavailable(failed)) << failed;
+  EXPECT_EQ(ReadStatusFile(path)->pid, 4711);
+  EXPECT_TRUE(absl::IsNotFound(WriteStatusFile(folder.File("no/status.json"), other)));
+}
+
+TEST(StatusFileTest, ReadingSaysWhatIsWrong) {
+  support::TempDir folder;
+  const std::string path = folder.File("status.json");
+  EXPECT_TRUE(absl::IsNotFound(ReadStatusFile(path).status()));
+  for (const char* text :
+       {"", "{", "[]", "{\"pid\": 1}", "{\"format\":1,\"readings\":7}",
+        "{\"format\":1,\"readings\":{\"sealed\":\"many\"}}", "{\"format\":99,\"readings\":{}}"}) {
+    std::ofstream(path, std::ios::trunc) << text;
+    EXPECT_TRUE(absl::IsInvalidArgument(ReadStatusFile(path).status())) << text;
+  }
+}
+
+TEST(StatusFileTest, UnknownMembersAreSkipped) {
+  ordered_json json = ToJson(Healthy());
+  json["of_a_later_version"] = {{"x", 1}};
+  EXPECT_TRUE(FromJson(json).ok());
+}
+
+TEST(StatusFileTest, TextThatIsNoUtf8IsShownAllTheSame) {
+  support::TempDir folder;
+  NodeStatus status = Healthy();
+  status.name = "node\xff";
+  ASSERT_TRUE(WriteStatusFile(folder.File("s"), status).ok());
+  EXPECT_TRUE(ReadStatusFile(folder.File("s")).ok());
+}
+
+TEST(StatusFileTest, ScriptsReadTheVerdict) {
+  NodeStatus status = Healthy();
+  EXPECT_EQ(ToJson(status)["healthy"], true);
+  status.readings.sealed = 0;
+  EXPECT_EQ(ToJson(status)["healthy"], false);
+  EXPECT_EQ(ToJson(status)["trouble"], "no reading has been sealed yet");
+}
+
+TEST(TroubleTest, IsWhatAnOperatorHasToLookAt) {
+  EXPECT_EQ(Trouble(Healthy(), kNow), "");
+  const auto trouble = [](auto change) {
+    NodeStatus status = Healthy();
+    change(status);
+    return Trouble(status, kNow);
+  };
+  EXPECT_NE(trouble([](NodeStatus& s) { s.written_boot_us -= 30'000'000; }).find("old"),
+            std::string::npos);
+  EXPECT_NE(trouble([](NodeStatus& s) { s.ready = false; }).find("not ready"), std::string::npos);
+  EXPECT_NE(trouble([](NodeStatus& s) { s.refused = "disk full"; }).find("disk full"),
+            std::string::npos);
+  EXPECT_NE(trouble([](NodeStatus& s) { s.watchdog.feeds = 0; }).find("not been fed"),
+            std::string::npos);
+  EXPECT_NE(trouble([](NodeStatus& s) { s.watchdog.fed_boot_us -= 40'000'000; }).find("fed"),
+            std::string::npos);
+  EXPECT_EQ(trouble([](NodeStatus& s) { s.watchdog = {}; }), "") << "nobody watches: no trouble";
+  // The node keeps what it takes; the server is not its business.
+  EXPECT_EQ(trouble([](NodeStatus& s) { s.remote.emplace().state = "away"; }), "");
+}
+
+}  // namespace
+}  // namespace roost::tools
