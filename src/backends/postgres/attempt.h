@@ -1,7 +1,8 @@
 // ConnectAttempt: one try to connect to one host, in steps that never wait.
 //
 // Look up the name, if it is one; PQconnectStart with hostaddr; PQconnectPoll; check the server's
-// role; run on_connect. The deadline is the caller's (OpenRequest), absolute and monotonic.
+// role; run on_connect. A host with several addresses has them tried in turn. The deadline is the
+// caller's (OpenRequest), absolute and monotonic.
 #ifndef ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
 #define ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
 
@@ -23,13 +24,16 @@ class ConnectAttempt {
   ConnectAttempt(const ConnectAttempt&) = delete;
   ConnectAttempt& operator=(const ConnectAttempt&) = delete;
 
+  // Reads the options, and loads libpq when nobody has yet.
   absl::Status Start();
-  // As Connection::Advance.
+  // As Connection::Advance. REQUIRES: Start succeeded.
   absl::StatusOr<Step> Advance(TimePoint now);
   // After an error: what it means for the connections that exist.
   Verdict verdict() const { return verdict_; }
-  // The connection, non-blocking and ready, and which endpoint it reached. REQUIRES: done.
+  // The connection, non-blocking and ready, with a notice receiver that drops everything and the
+  // default verbosity; the caller's to finish. REQUIRES: done.
   pg_conn* Release();
+  // Which of the endpoints it reached, for Endpoints::LostRole. REQUIRES: done.
   int endpoint() const { return endpoint_; }
 
  private:
