@@ -1,87 +1,23 @@
 #include "platform/rpi/board_health.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <string_view>
-#include <vector>
+
+#include "platform/rpi/kernel_files.h"
 
 namespace roost {
 namespace {
 
 constexpr double kMib = 1024.0 * 1024.0;
 
-// The beginning of a small file, without the white space around it. Empty when it cannot be read.
-class SmallFile {
- public:
-  explicit SmallFile(const std::string& path) {
-    if (path.empty()) return;
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    while (size_ < bytes_.size()) {
-      const ssize_t got = read(fd, bytes_.data() + size_, bytes_.size() - size_);
-      if (got <= 0) break;
-      size_ += static_cast<size_t>(got);
-    }
-    close(fd);
-  }
-  std::string_view text() const {
-    constexpr std::string_view kSpace(" \t\n\0", 4);  // the device tree ends its strings with NUL
-    std::string_view text(bytes_.data(), size_);
-    text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-    return text.substr(0, text.find_last_not_of(kSpace) + 1);
-  }
-
- private:
-  std::array<char, 4096> bytes_;
-  size_t size_ = 0;
-};
-
-template <class T, class... Base>
-std::optional<T> Parse(std::string_view text, Base... base) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base...);
-  if (error != std::errc() || end == text.data()) return std::nullopt;
-  return value;
-}
-
-// The number after "Name:" at the beginning of a line.
-std::optional<uint64_t> Field(std::string_view text, std::string_view name) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    if (line.starts_with(name)) {
-      std::string_view rest = line.substr(name.size());
-      rest.remove_prefix(std::min(rest.find_first_not_of(": \t"), rest.size()));
-      return Parse<uint64_t>(rest);
-    }
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-  }
-  return std::nullopt;
-}
-
-std::string IfReadable(std::string path) {
-  return access(path.c_str(), R_OK) == 0 ? path : std::string();
-}
-
-// Names in a folder that begin with `prefix`, in order.
-std::vector<std::string> Names(const std::string& folder, std::string_view prefix) {
-  std::vector<std::string> names;
-  DIR* directory = opendir(folder.c_str());
-  if (directory == nullptr) return names;
-  while (const dirent* entry = readdir(directory)) {
-    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
-  }
-  closedir(directory);
-  std::sort(names.begin(), names.end());
-  return names;
-}
+using kernel::Field;
+using kernel::IfReadable;
+using kernel::Names;
+using kernel::Parse;
+using kernel::SmallFile;
 
 // The zone of the CPU: cpu-thermal on a Pi, x86_pkg_temp on a PC; else the first one.
 std::string FindCpuTemperature(const std::string& root) {
@@ -157,11 +93,14 @@ std::optional<uint64_t> BoardHealth::BytesWritten() const {
   return Field(SmallFile(process_io_).text(), "write_bytes");
 }
 
-bool WallClockIsSynchronised() {
+std::optional<bool> AskWallClock() {
   timex state{};
   const int result = adjtimex(&state);
-  return result >= 0 && result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+  if (result < 0) return std::nullopt;
+  return result != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
 }
+
+bool WallClockIsSynchronised() { return AskWallClock().value_or(false); }
 
 int64_t BootMicros() {
   timespec t{};

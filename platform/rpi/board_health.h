@@ -71,7 +71,11 @@ class BoardHealth {
   const std::string process_io_;
 };
 
-// Whether the wall clock has been set by a time service. False on a board that has just started.
+// Whether the wall clock has been set by a time service. Nothing where the kernel may not be asked:
+// under ProtectClock= of systemd.
+std::optional<bool> AskWallClock();
+
+// The same. False on a board that has just started, and where it is not known.
 bool WallClockIsSynchronised();
 
 // Microseconds since boot, suspend included (CLOCK_BOOTTIME).

@@ -135,6 +135,10 @@ TEST(BoardHealthOfThisMachineTest, ReadsWhatEveryLinuxHas) {
   EXPECT_GT(reading.storage_free_mib.value_or(-1), -1.0);
 }
 
+TEST(BoardHealthOfThisMachineTest, WhatIsNotKnownOfTheWallClockIsNotSynchronised) {
+  EXPECT_EQ(WallClockIsSynchronised(), AskWallClock().value_or(false));
+}
+
 TEST(BoardHealthOfThisMachineTest, TimeSinceBootGrows) {
   const int64_t first = BootMicros();
   EXPECT_GT(first, 0);
