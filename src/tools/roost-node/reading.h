@@ -54,13 +54,13 @@ class ReadingBuffer {
   uint64_t begin() const { return begin_; }
   uint64_t end() const { return end_; }
   // REQUIRES: begin() <= number < end()
-  const Reading& at(uint64_t number) const { return ring_[number % ring_.size()]; }
+  const Reading& at(uint64_t number) const { return ring_[PlaceOf(number)]; }
 
   // Adds one; when full the oldest is dropped: returns how many (0 or 1) were.
   size_t Push(const Reading& reading) {
     const size_t dropped = full() ? 1 : 0;
     begin_ += dropped;
-    ring_[end_++ % ring_.size()] = reading;
+    ring_[PlaceOf(end_++)] = reading;
     return dropped;
   }
   // Forgets every reading before `number`. Returns how many.
@@ -72,6 +72,8 @@ class ReadingBuffer {
   }
 
  private:
+  size_t PlaceOf(uint64_t number) const { return static_cast<size_t>(number % ring_.size()); }
+
   std::vector<Reading> ring_;
   uint64_t begin_ = 0;
   uint64_t end_ = 0;
