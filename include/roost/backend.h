@@ -88,7 +88,7 @@ struct Step {
   bool done = false;
   // Else: go on when this descriptor is ready, or at `at` if nothing happens before.
   DescriptorWait wait{};
-  Deadline at{};
+  Deadline at = Deadline::Never();
 };
 
 // The driver's own handle after Lease::Detach, now the caller's to close.

@@ -4,7 +4,8 @@
 //
 // Threads:  Add, Start, Stop from one thread; the housekeeper's own thread calls Tick
 // Blocks:   Stop, until the Tick that is under way has ended and the thread, or Run, has left
-// Memory:   fixed; Start makes one thread
+// Memory:   fixed; Start makes one thread; one descriptor from the first Add of a pool whose
+//           connections the housekeeper opens
 // Errors:   aborts with a sentence when more than kMaxPools are added
 // Example:
 //   roost::Housekeeper keeper;
@@ -49,16 +50,19 @@ class Housekeeper {
   void Wake();
 
  private:
-  friend class internal::PoolState;
-  // Notes a call and returns the word to wake. Apart, so that a pool can note under its lock and
-  // wake after it, by address alone.
-  const std::atomic<uint32_t>* NoteCall();
+  // More are looked at again after kGlance.
+  static constexpr int kMaxDescriptors = 31;
+  static constexpr Duration kGlance = std::chrono::milliseconds(10);
+
   void TakeTurns();
+  void Sleep(uint32_t seen, TimePoint until);
 
   Platform& platform_;
   std::array<Pool*, kMaxPools> pools_{};
   int count_ = 0;
   std::atomic<uint32_t> calls_{0};    // grows with every Wake; what the thread sleeps on
+  std::atomic<bool> listens_{false};  // a thread waits for descriptors: ring the bell, too
+  int bell_ = -1;                     // constant from Start, or Run, to Stop
   std::atomic<uint32_t> running_{0};  // threads inside Run; what Stop waits on
   std::atomic<bool> stopping_{false};
   uint32_t fork_generation_ = 0;  // of the process that the thread and the pools belong to

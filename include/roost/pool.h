@@ -6,8 +6,8 @@
 // the first acquire to close the pool allocates nothing.
 //
 // Threads:  every function may be called from every thread, unless it says otherwise
-// Blocks:   Acquire, Close and Fill up to their deadline; Tick while it pings, opens, or closes;
-//           InvalidateAll while it closes; the others only for a lock that is never held across I/O
+// Blocks:   Acquire, Close and Fill up to their deadline; Tick while it tends or closes, and opens
+//           a local database; InvalidateAll while it closes; the others only for a lock that is never held across I/O
 // Memory:   sizeof(PoolFor<P>), fixed; a waiting caller's node is on its own stack
 // Errors:   the table in lease.h
 // Time:     Acquire and return of an idle connection: two short critical sections, no system call
@@ -59,6 +59,13 @@ struct AcquireOptions {
   CancelToken* cancel = nullptr;
 };
 
+// How a pool, or an AcquireQueue, has its owner's loop look: write to an eventfd, notify a
+// condition. Called from any thread. REQUIRES: does not block and does not call the pool.
+struct WakeCall {
+  void (*function)(void* context) = nullptr;  // null: nobody is called
+  void* context = nullptr;
+};
+
 struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
@@ -66,6 +73,10 @@ struct PoolOptions {
   Observer* observer = nullptr;
   // REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
+  // For a program that calls Tick in a loop of its own: called when Tick has something to do before
+  // the moment that it returned last, because a caller came (OpenBy::kHousekeeper). A Housekeeper
+  // takes its place while it has the pool.
+  WakeCall on_work{};
 };
 
 class Pool {
@@ -102,10 +113,14 @@ class Pool {
   // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports
   // leaks. Returns when it wants to be called again. `now` comes from the platform's Now(). A
   // firmware calls it from its own loop; else see housekeeper.h. May be called by several threads;
-  // they share the work. With OpenBy::kHousekeeper nothing but this opens for callers, and only a
-  // Housekeeper is told when one comes: a loop of one's own has to call it as often as callers
-  // should be served, whatever moment it returned.
+  // they share the work. With OpenBy::kHousekeeper nothing but this opens for callers, in steps
+  // that do not wait for the server: the loop calls it again when one of Descriptors() is ready,
+  // when PoolOptions::on_work was called, and at the moment it returned.
   TimePoint Tick(TimePoint now);
+  // What Tick waits for at this moment, into `out`: the sockets of connections that are being
+  // opened or asked. Returns how many there are, at most capacity; those beyond out.size() are left
+  // out. Changes with every Tick.
+  int Descriptors(std::span<DescriptorWait> out) const;
 
   // Replaces every connection: idle ones are closed now, lent ones when they come back.
   void InvalidateAll();
@@ -143,6 +158,7 @@ class Pool {
 
  private:
   friend class Housekeeper;
+  friend class PendingAcquire;
   friend class PoolTestPeer;
   internal::PoolState* const state_;
 };

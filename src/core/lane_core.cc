@@ -392,7 +392,10 @@ Work LaneCore::Opened(uint8_t slot, const WorkResult& result, TimePoint now) {
 void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver, TimePoint now) {
   Empty(slot);
   if (!result.cut_short) NoteFailure(slot, result, now);
+  if (result.crowded) GiveRoom();
   if (settings_.when_away == WhenAway::kWait) return;
+  // What the server has given us will come back: its callers keep their places.
+  if (result.crowded && Live() > 0) return;
   if (driver != nullptr && driver->outcome == Outcome::kWaiting && !TakeTop(*driver, now)) {
     Decide(*driver, Outcome::kOpenError);
   }
@@ -400,6 +403,15 @@ void LaneCore::OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver
   const bool nothing = Live() == 0 && count(SlotState::kOpening) == 0;
   while (away_ && nothing && line_.front() != nullptr) {
     Decide(*line_.front(), Outcome::kAway);
+  }
+}
+
+// The server has no place left: what is open above the kept number goes at its next rest.
+void LaneCore::GiveRoom() {
+  for (Slot& s : slots_) {
+    if (s.state == SlotState::kIdle && s.lingers && s.evict == CloseReason::kNone) {
+      s.evict = CloseReason::kOverflow;
+    }
   }
 }
 

@@ -43,10 +43,13 @@ struct Work {
 struct WorkResult {
   bool ok = false;
   bool permanent = false;  // kOpen: the error needs a person
+  bool crowded = false;    // kOpen: the server has no room for one more
   // kOpen, kPing: the caller's own deadline ended it; it says nothing about the database.
   bool cut_short = false;
   TimePoint began;      // kOpen: when the open began
   uint32_t random = 0;  // kOpen: for the age limit or the pause
+  // kOpen that failed: what that says about the connections that exist. For the pool.
+  Verdict verdict = Verdict::kUsable;
 };
 
 // Why a newcomer may not stand in line.
@@ -196,6 +199,7 @@ class LaneCore {
   void Empty(uint8_t slot);
   Work Opened(uint8_t slot, const WorkResult& result, TimePoint now);
   void OpenFailed(uint8_t slot, const WorkResult& result, Waiter* driver, TimePoint now);
+  void GiveRoom();
   void NoteFailure(uint8_t slot, const WorkResult& result, TimePoint now);
   void EndBackoff(TimePoint now);
   void Prod(TimePoint now);

@@ -11,12 +11,22 @@ using core::Outcome;
 absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
   if (Forked()) return forked_;
   const TimePoint now = platform_.Now();
-  const Request asked{
-      .intent = options.intent,
-      .deadline = options.deadline.value_or(Deadline::After(now, settings_.pool_timeout)),
-      .own_deadline = options.deadline.has_value(),
-      .where = options.where,
-      .cancel = options.cancel};
+  const Request asked = RequestFor(options, now);
+  std::optional<absl::StatusOr<Lease>> at_once = AcquireAtOnce(asked, now);
+  if (at_once.has_value()) return *std::move(at_once);
+  return AcquireSlowly(asked, now);
+}
+
+PoolState::Request PoolState::RequestFor(const AcquireOptions& options, TimePoint now) const {
+  return {.intent = options.intent,
+          .deadline = options.deadline.value_or(Deadline::After(now, settings_.pool_timeout)),
+          .own_deadline = options.deadline.has_value(),
+          .where = options.where,
+          .cancel = options.cancel,
+          .may_wait = true};
+}
+
+std::optional<absl::StatusOr<Lease>> PoolState::AcquireAtOnce(const Request& asked, TimePoint now) {
   if (asked.cancel != nullptr && asked.cancel->cancelled()) {
     mu_.Lock();
     ++stats_.cancelled;
@@ -24,23 +34,18 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
     EmitRefused(cancelled_, asked.where, now);
     return cancelled_;
   }
-
   const size_t lane = LaneFor(asked.intent);
   uint8_t local = 0;
   bool probe = false;
-  bool lent = false;
   {
     MutexLock lock(mu_);
-    lent = lanes_[lane].TryLend(now, platform_.ThreadId(), asked.where, local, probe);
-    if (lent && !probe) CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+    if (!lanes_[lane].TryLend(now, ThreadOf(asked), asked.where, local, probe)) return {};
+    if (!probe) CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
   }
-  if (!lent) return AcquireSlowly(asked, lane, now);
   const int slot = Global(lane, local);
   TimePoint lent_at = now;
   if (probe) {
-    if (!ProvesAlive(lane, slot, asked.deadline)) {
-      return AcquireSlowly(asked, lane, now);
-    }
+    if (!ProvesAlive(lane, slot, PingDeadline(asked))) return {};
     lent_at = platform_.Now();
     MutexLock lock(mu_);
     CountCheckout(now, lent_at, /*waited=*/false, /*handed_off=*/false);
@@ -49,30 +54,24 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
   return MakeLease(slot, asked.deadline);
 }
 
-absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, size_t lane, TimePoint since) {
+absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, TimePoint since) {
   // A connection that turns out dead when it is looked at sends its caller round again, with the
   // same deadline; the bound keeps that from going on with a database that dies again and again.
-  for (int attempt = 0; attempt <= settings_.capacity(); ++attempt) {
+  for (int attempt = 0; attempt < attempts(); ++attempt) {
     PoolWaiter waiter;
-    waiter.since = since;
-    waiter.thread = platform_.ThreadId();
-    waiter.where = asked.where;
-    waiter.cancel = asked.cancel;
-    absl::Status refusal;
-    const Outcome outcome = StandInLine(waiter, asked, lane, refusal);
-    if (outcome != Outcome::kGranted) {
-      return refusal.ok() ? Refused(outcome, waiter, asked, lane) : refusal;
+    if (absl::Status refusal = Join(waiter, asked, since); !refusal.ok()) return refusal;
+    while (!GoOn(waiter, asked)) {
+      platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(waiter.wakes_at));
+      // Pairs with the release in Collect, the last access of anybody else to this node.
+      if (waiter.word.load(std::memory_order_acquire) == PoolWaiter::kDecided) break;
     }
-    const int slot = Global(lane, waiter.slot);
-    if (waiter.probe && !ProvesAlive(lane, slot, asked.deadline)) continue;
-    const TimePoint now = platform_.Now();
-    {
-      MutexLock lock(mu_);
-      CountCheckout(since, now, waiter.slept, waiter.handed_off);
-    }
-    if (observer_ != nullptr) EmitCheckout(slot, now - since, asked.where, now);
-    return MakeLease(slot, asked.deadline);
+    std::optional<absl::StatusOr<Lease>> result = Settle(waiter, asked);
+    if (result.has_value()) return *std::move(result);
   }
+  return RefuseDying(asked);
+}
+
+absl::Status PoolState::RefuseDying(const Request& asked) {
   mu_.Lock();
   ++stats_.refused_away;
   mu_.Unlock();
@@ -80,56 +79,97 @@ absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, size_t lane
   return dying_;
 }
 
-// Joins the line and stays in it until its fate is decided, doing the lane's work on the way.
-// `refusal` is set when the caller was not let in. kWaiting: its deadline passed.
-Outcome PoolState::StandInLine(PoolWaiter& waiter, const Request& asked, size_t lane,
-                               absl::Status& refusal) {
-  core::LaneCore* core = nullptr;
-  Wakes wakes;
-  mu_.Lock();
-  core = &lanes_[lane];
-  TimePoint now = platform_.Now();
-  refusal = RefuseNewcomer(asked, lane, now);
-  if (!refusal.ok()) {
-    mu_.Unlock();
-    EmitRefused(refusal, asked.where, now);
-    return Outcome::kWaiting;
-  }
-  core->Join(waiter);
-  stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
-  for (;;) {
-    waiter.may_ping = !asked.deadline.HasPassed(now);
-    const core::Work work = core->WorkFor(waiter, now);
-    Collect(lane, wakes);
-    if (work) {
-      mu_.Unlock();
-      Deliver(wakes);
-      absl::Status error = PerformAll(lane, work, &waiter, asked.deadline);
-      if (!error.ok()) waiter.open_error = std::move(error);
-      mu_.Lock();
-      now = platform_.Now();
-      continue;
+absl::Status PoolState::Join(PoolWaiter& waiter, const Request& asked, TimePoint since) {
+  waiter.since = since;
+  waiter.thread = ThreadOf(asked);
+  waiter.where = asked.where;
+  waiter.cancel = asked.cancel;
+  const size_t lane = LaneFor(asked.intent);
+  absl::Status refusal;
+  TimePoint now;
+  {
+    MutexLock lock(mu_);
+    now = platform_.Now();
+    refusal = RefuseNewcomer(asked, lane, now);
+    if (refusal.ok()) {
+      lanes_[lane].Join(waiter);
+      stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
     }
-    if (waiter.outcome != Outcome::kWaiting) break;
-    if (asked.deadline.HasPassed(now)) {
-      core->Leave(waiter, now);
-      Collect(lane, wakes);
+  }
+  if (!refusal.ok()) EmitRefused(refusal, asked.where, now);
+  return refusal;
+}
+
+bool PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
+  const size_t lane = LaneFor(asked.intent);
+  Wakes wakes;
+  bool over = false;
+  mu_.Lock();
+  for (;;) {
+    core::LaneCore& core = lanes_[lane];
+    const TimePoint now = platform_.Now();
+    waiter.may_ping = !asked.deadline.HasPassed(now);
+    const core::Work work = core.WorkFor(waiter, now);
+    Doer doer{.driver = &waiter, .deadline = asked.deadline, .may_wait = asked.may_wait};
+    if (work && GoesInSteps(work, doer)) {
+      // Tick ends it; meanwhile this waiter can be served like any other.
+      waiter.driving = false;
+      doer.driver = nullptr;
+    }
+    Collect(lane, wakes);
+    if (!work) {
+      over = waiter.outcome != Outcome::kWaiting;
+      if (over) break;
+      if (asked.deadline.HasPassed(now)) {
+        core.Leave(waiter, now);
+        Collect(lane, wakes);
+        over = true;
+      } else {
+        core.Sleep(waiter, asked.deadline.time());
+        waiter.slept = true;
+        waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+      }
       break;
     }
-    const TimePoint wakes_at = core->Sleep(waiter, asked.deadline.time());
-    waiter.slept = true;
-    waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
     mu_.Unlock();
     Deliver(wakes);
-    platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(wakes_at));
-    // Pairs with the release in Collect, the last access of anybody else to this node.
-    if (waiter.word.load(std::memory_order_acquire) == PoolWaiter::kDecided) return waiter.outcome;
+    absl::Status error = PerformAll(lane, work, doer);
+    if (!error.ok()) waiter.open_error = std::move(error);
     mu_.Lock();
-    now = platform_.Now();
   }
   mu_.Unlock();
   Deliver(wakes);
-  return waiter.outcome;
+  return over;
+}
+
+std::optional<absl::StatusOr<Lease>> PoolState::Settle(PoolWaiter& waiter, const Request& asked) {
+  const size_t lane = LaneFor(asked.intent);
+  if (waiter.outcome != Outcome::kGranted) return Refused(waiter, asked, lane);
+  const int slot = Global(lane, waiter.slot);
+  if (waiter.probe && !ProvesAlive(lane, slot, PingDeadline(asked))) return {};
+  const TimePoint now = platform_.Now();
+  {
+    MutexLock lock(mu_);
+    CountCheckout(waiter.since, now, waiter.slept, waiter.handed_off);
+  }
+  if (observer_ != nullptr) EmitCheckout(slot, now - waiter.since, asked.where, now);
+  return MakeLease(slot, asked.deadline);
+}
+
+void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
+  const size_t lane = LaneFor(asked.intent);
+  Wakes wakes;
+  {
+    MutexLock lock(mu_);
+    if (waiter.outcome == Outcome::kWaiting) {
+      lanes_[lane].Leave(waiter, platform_.Now());
+      ++stats_.cancelled;
+    }
+    Collect(lane, wakes);
+  }
+  Deliver(wakes);
+  if (waiter.outcome != Outcome::kGranted) return;
+  MakeLease(Global(lane, waiter.slot), asked.deadline).Return();
 }
 
 // OK: it may join.
@@ -153,7 +193,10 @@ absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, TimePo
       ++stats_.refused_away;
       return last_error_[lane];
   }
-  if (!settings_.nested_check || asked.deadline.HasPassed(now)) return absl::OkStatus();
+  // A caller that goes on with its loop while it waits may return what it holds.
+  if (!settings_.nested_check || !asked.may_wait || asked.deadline.HasPassed(now)) {
+    return absl::OkStatus();
+  }
   const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
   const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
   if (!core::CouldOnlyDeadlock(used, lane, platform_.ThreadId())) return absl::OkStatus();
@@ -162,13 +205,12 @@ absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, TimePo
 }
 
 // The status for a caller that left the line without a connection.
-absl::Status PoolState::Refused(Outcome outcome, const PoolWaiter& waiter, const Request& asked,
-                                size_t lane) {
+absl::Status PoolState::Refused(const PoolWaiter& waiter, const Request& asked, size_t lane) {
   absl::Status status;
   EventKind kind = EventKind::kRefused;
   {
     MutexLock lock(mu_);
-    switch (outcome) {
+    switch (waiter.outcome) {
       case Outcome::kWaiting:
         ++stats_.timeouts;
         kind = EventKind::kTimeout;
@@ -243,16 +285,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
 void PoolState::Cancel(CancelToken& token) {
   token.cancelled_.store(true, std::memory_order_relaxed);
   if (Forked()) return;
-  Wakes wakes;
-  {
-    MutexLock lock(mu_);
-    const TimePoint now = platform_.Now();
-    for (size_t lane = 0; lane < 2; ++lane) {
-      lanes_[lane].Cancel(&token, now);
-      Collect(lane, wakes);
-    }
-  }
-  Deliver(wakes);
+  TellLanes([&token](core::LaneCore& lane, TimePoint now) { lane.Cancel(&token, now); });
 }
 
 // Looks at a leased connection that has rested. False: it was dead, and the slot has been given

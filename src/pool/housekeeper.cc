@@ -3,6 +3,7 @@
 #include "roost/housekeeper.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <new>
 #include <thread>
@@ -29,7 +30,10 @@ void Housekeeper::Add(Pool& pool) {
   ROOST_CHECK(!started_, "Housekeeper::Add was called after Start");
   ROOST_CHECK(count_ < kMaxPools, "Housekeeper: more pools than kMaxPools (8)");
   pools_[static_cast<size_t>(count_++)] = &pool;
-  pool.state_->SetHousekeeper(this);
+  if (bell_ == -1 && pool.settings().open_by == OpenBy::kHousekeeper) bell_ = platform_.OpenBell();
+  pool.state_->SetWorkCall(
+      {.function = [](void* keeper) { static_cast<Housekeeper*>(keeper)->Wake(); },
+       .context = this});
 }
 
 void Housekeeper::Start() {
@@ -58,8 +62,13 @@ void Housekeeper::Stop() {
   for (uint32_t inside = running_.load(); inside != 0; inside = running_.load()) {
     platform_.Wait(running_, inside, Deadline::Never());
   }
-  for (int i = 0; i < count_; ++i) pools_[static_cast<size_t>(i)]->state_->SetHousekeeper(nullptr);
+  for (int i = 0; i < count_; ++i) {
+    internal::PoolState& state = *pools_[static_cast<size_t>(i)]->state_;
+    state.SetWorkCall(state.work_call());
+  }
   count_ = 0;
+  if (bell_ != -1) platform_.CloseBell(bell_);
+  bell_ = -1;
 }
 
 void Housekeeper::Run() {
@@ -81,15 +90,43 @@ void Housekeeper::TakeTurns() {
     for (int i = 0; i < count_; ++i) {
       next = std::min(next, pools_[static_cast<size_t>(i)]->Tick(platform_.Now()));
     }
-    platform_.Wait(calls_, seen, Deadline::At(next));
+    Sleep(seen, next);
   }
 }
 
-void Housekeeper::Wake() { platform_.Wake(NoteCall()); }
+// Until somebody calls, a descriptor of a pool is ready, or `until`.
+void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
+  std::array<DescriptorWait, 1 + kMaxDescriptors> waits;
+  size_t count = 1;
+  for (int i = 0; i < count_; ++i) {
+    const std::span<DescriptorWait> left = std::span(waits).subspan(count);
+    const int wanted = pools_[static_cast<size_t>(i)]->Descriptors(left);
+    count += std::min(static_cast<size_t>(wanted), left.size());
+    if (static_cast<size_t>(wanted) > left.size()) {
+      until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
+    }
+  }
+  // A second thread in Run leaves the descriptors to the first.
+  if (count == 1 || bell_ == -1 || listens_.exchange(true)) {
+    if (count > 1 && bell_ == -1) {  // no descriptor was left for a bell
+      until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
+    }
+    platform_.Wait(calls_, seen, Deadline::At(until));
+    return;
+  }
+  waits[0] = {.fd = bell_, .wanted = {.readable = true}};
+  // Either this sees the call, or Wake sees that somebody listens: one order for all four accesses.
+  if (calls_.load() == seen) {
+    platform_.WaitForDescriptors(std::span(waits).first(count), Deadline::At(until));
+  }
+  listens_.store(false);
+  platform_.QuietBell(bell_);
+}
 
-const std::atomic<uint32_t>* Housekeeper::NoteCall() {
-  calls_.fetch_add(1, std::memory_order_release);
-  return &calls_;
+void Housekeeper::Wake() {
+  calls_.fetch_add(1);
+  if (listens_.load()) platform_.RingBell(bell_);
+  platform_.Wake(&calls_);
 }
 
 }  // namespace roost

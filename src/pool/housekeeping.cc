@@ -10,6 +10,7 @@ namespace roost::internal {
 TimePoint PoolState::Tick(TimePoint now) {
   if (Forked()) return TimePoint::max();
   ReportLateTick(now);
+  GoOnWithSteps(now);
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) DoChores(lane, now);
   if (settings_.leak_after > Duration::zero()) ReportLeaks(now);
 
@@ -21,7 +22,7 @@ TimePoint PoolState::Tick(TimePoint now) {
     if (shortest_period_ > Duration::zero()) {
       next = std::min(next, Deadline::After(now, shortest_period_).time());
     }
-    next = std::max(next, now);
+    next = std::max(std::min(next, NextStep()), now);
   }
   promised_tick_ = next;
   return next;
@@ -40,7 +41,7 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
     }
     Deliver(wakes);
     if (!work) return;
-    PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+    PerformAll(lane, work, {.is_tick = true}).IgnoreError();
   }
 }
 
@@ -106,7 +107,7 @@ absl::Status PoolState::FillLane(size_t lane, int connections, Deadline deadline
       // Nothing may be opened at this moment: it failed a moment ago, or the pool is paused.
       if (!work) return core.failures() > 0 ? last_error_[lane] : fill_late_;
     }
-    absl::Status error = PerformAll(lane, work, nullptr, deadline);
+    absl::Status error = PerformAll(lane, work, {.deadline = deadline, .may_wait = true});
     if (!error.ok()) return error;
   }
 }
@@ -135,7 +136,7 @@ void PoolState::CloseEvicted(size_t lane) {
       work = lanes_[lane].NextEvicted();
     }
     if (!work) return;
-    PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+    PerformAll(lane, work, {}).IgnoreError();
   }
 }
 
@@ -148,34 +149,21 @@ void PoolState::Pause() {
 
 void PoolState::Resume() {
   if (Forked()) return;
-  Wakes wakes;
-  {
-    MutexLock lock(mu_);
-    stats_.paused = false;
-    const TimePoint now = platform_.Now();
-    for (size_t lane = 0; lane < 2; ++lane) {
-      lanes_[lane].Resume(now);
-      Collect(lane, wakes);
-    }
-  }
-  Deliver(wakes);
+  mu_.Lock();
+  stats_.paused = false;
+  mu_.Unlock();
+  TellLanes([](core::LaneCore& lane, TimePoint now) { lane.Resume(now); });
 }
 
 bool PoolState::Drained() const { return lanes_[0].drained() && lanes_[1].drained(); }
 
 absl::Status PoolState::Close(Deadline deadline) {
   if (Forked()) return forked_;
-  Wakes wakes;
-  {
-    MutexLock lock(mu_);
-    stats_.closed = true;
-    const TimePoint now = platform_.Now();
-    for (size_t lane = 0; lane < 2; ++lane) {
-      lanes_[lane].Close(now);
-      Collect(lane, wakes);
-    }
-  }
-  Deliver(wakes);
+  mu_.Lock();
+  stats_.closed = true;
+  mu_.Unlock();
+  TellLanes([](core::LaneCore& lane, TimePoint now) { lane.Close(now); });
+  AbortSteps();
   CloseEvicted(1);
   CloseEvicted(0);
   for (;;) {

@@ -79,9 +79,11 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
       name_(options.name),
       echo_(options.observer),
       observer_(settings.echo_pool ? &echo_ : options.observer),
+      on_work_(options.on_work),
       fork_generation_(platform_.ForkGeneration()),
       shortest_period_(ShortestPeriod(settings)),
-      connection_bytes_(memory.connection_bytes) {
+      connection_bytes_(memory.connection_bytes),
+      work_ringer_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= memory.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
               "(kConnectionBytes in roost/internal/pool_memory.h)");
@@ -198,6 +200,7 @@ absl::Status Pool::Fill(int connections, Deadline deadline) {
   return state_->Fill(connections, deadline);
 }
 TimePoint Pool::Tick(TimePoint now) { return state_->Tick(now); }
+int Pool::Descriptors(std::span<DescriptorWait> out) const { return state_->Descriptors(out); }
 void Pool::InvalidateAll() { state_->InvalidateAll(); }
 void Pool::Pause() { state_->Pause(); }
 void Pool::Resume() { state_->Resume(); }

@@ -15,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "core/lane_core.h"
+#include "pool/ringer.h"
 #include "roost/housekeeper.h"
 #include "roost/internal/mutex.h"
 #include "roost/pool.h"
@@ -23,11 +24,22 @@ namespace roost::internal {
 
 class Text;
 
+// A work that needs round trips and goes on in steps, by whoever calls Tick. Guarded by the pool's
+// lock; while `busy`, one thread is inside Connection::Advance and alone may end it.
+struct SteppedWork {
+  core::Work work;  // kNone: nothing goes on in this slot
+  bool busy = false;
+  TimePoint began;
+  Deadline deadline;
+  Step step;  // how far it has come
+};
+
 // What the pool keeps of a slot besides the core's part. `connection` belongs to whoever holds the
-// slot.
+// slot, or to its stepped work.
 struct SlotConnection {
   Connection* connection = nullptr;
   std::byte* memory = nullptr;
+  SteppedWork stepped;
 };
 
 // A caller in line: the core's node and the word its thread sleeps on.
@@ -39,6 +51,8 @@ struct PoolWaiter : core::Waiter {
   // Set (release) under the lock, kDecided as the last access to the node; read (acquire) by its
   // owner, which thereby sees what was decided without the lock.
   std::atomic<uint32_t> word{kNothing};
+  // Who is called when the word is set; null: a thread sleeps on the word. Constant while in line.
+  Ringer* ringer = nullptr;
   // Its owner's alone:
   bool slept = false;
   absl::Status open_error;
@@ -65,15 +79,14 @@ class PoolState {
   // ---- housekeeping.cc ----
   absl::Status Fill(int connections, Deadline deadline);
   TimePoint Tick(TimePoint now);
+  int Descriptors(std::span<DescriptorWait> out) const;
   void InvalidateAll();
   void Pause();
   void Resume();
   absl::Status Close(Deadline deadline);
-  // Null: none. Whoever was set before is not touched by this pool after the call.
-  void SetHousekeeper(Housekeeper* keeper) {
-    MutexLock lock(mu_);
-    keeper_ = keeper;
-  }
+  // Whoever was called before is not called by this pool after this returns.
+  void SetWorkCall(WakeCall call);
+  WakeCall work_call() const { return on_work_; }
 
   // ---- report.cc ----
   Stats Snapshot() const;
@@ -95,7 +108,8 @@ class PoolState {
   bool LockIsFree() const;
   const char* CheckInvariants() const;
 
- private:
+  // ---- For callers in line: AcquireSlowly's thread, and PendingAcquire ----
+
   // AcquireOptions with the deadline filled in.
   struct Request {
     Intent intent;
@@ -103,13 +117,46 @@ class PoolState {
     bool own_deadline;  // the caller's, not the profile's pool_timeout
     SourceLine where;
     CancelToken* cancel;
+    bool may_wait;  // its thread has nothing else to do; false: a loop's
+  };
+  Request RequestFor(const AcquireOptions& options, TimePoint now) const;
+  // What can be had without standing in line. Empty: nothing.
+  std::optional<absl::StatusOr<Lease>> AcquireAtOnce(const Request& asked, TimePoint now);
+  // Puts `waiter` in line. An error: it was not let in.
+  absl::Status Join(PoolWaiter& waiter, const Request& asked, TimePoint since);
+  // Goes on until the waiter's fate is decided or its deadline has passed (true), or until it has
+  // to sleep (false): no later than waiter.wakes_at. Performs the lane's works on the way.
+  bool GoOn(PoolWaiter& waiter, const Request& asked);
+  // The lease, or why there is none, of a waiter for which GoOn said true, or whose word says
+  // kDecided. Empty: the connection was dead; join again.
+  std::optional<absl::StatusOr<Lease>> Settle(PoolWaiter& waiter, const Request& asked);
+  // Takes back what a waiter has not fetched, and takes it out of line.
+  void GiveUp(PoolWaiter& waiter, const Request& asked);
+  absl::Status RefuseDying(const Request& asked);
+  int attempts() const { return settings_.capacity() + 1; }
+
+ private:
+  // What a public call keeps in mind while it goes through the core: whom to wake with the lock
+  // free. A sleeping thread by the address of its word, a loop by its announced call.
+  struct Wakes {
+    struct One {
+      const std::atomic<uint32_t>* word;
+      Ringer* ringer;
+      WakeCall call;
+    };
+    static constexpr size_t kMany = 8;
+    std::array<One, kMany> ones;
+    size_t count = 0;
   };
 
-  // What a public call keeps in mind while it goes through the core.
-  struct Wakes {
-    static constexpr size_t kMany = 8;
-    std::array<const std::atomic<uint32_t>*, kMany> words;
-    size_t count = 0;
+  // Who performs works, and under which conditions.
+  struct Holding;
+  struct Doer {
+    core::Waiter* driver = nullptr;  // this thread's node in line, if it has one
+    Deadline deadline = Deadline::Never();
+    const Holding* returning = nullptr;  // a reset or a close is the end of this lease
+    bool may_wait = false;               // for a server's round trips
+    bool is_tick = false;                // the housekeeping loop: need not be told what it began
   };
 
   bool Forked() const { return platform_.ForkGeneration() != fork_generation_; }
@@ -128,13 +175,18 @@ class PoolState {
   }
 
   // ---- acquire.cc ----
-  absl::StatusOr<Lease> AcquireSlowly(const Request& asked, size_t lane, TimePoint since);
-  core::Outcome StandInLine(PoolWaiter& waiter, const Request& asked, size_t lane,
-                            absl::Status& refusal);
+  absl::StatusOr<Lease> AcquireSlowly(const Request& asked, TimePoint since);
+  // Who answers for a lease of this caller; 0: no thread.
+  uint64_t ThreadOf(const Request& asked) const {
+    return asked.may_wait ? platform_.ThreadId() : 0;
+  }
+  // Until when a round trip may be waited for before the connection is lent.
+  static Deadline PingDeadline(const Request& asked) {
+    return asked.may_wait ? asked.deadline : Deadline::Past();
+  }
   absl::Status RefuseNewcomer(const Request& asked, size_t lane, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Refused(core::Outcome outcome, const PoolWaiter& waiter, const Request& asked,
-                       size_t lane);
+  absl::Status Refused(const PoolWaiter& waiter, const Request& asked, size_t lane);
   bool ProvesAlive(size_t lane, int slot, Deadline deadline);
   void CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -163,14 +215,39 @@ class PoolState {
   void EmitCheckin(int slot, TimePoint now, const Holding& holding);
 
   // ---- work.cc ----
-  // Performs `work` and what follows from it. The lock is free before and after. `driver`: this
-  // thread's node in line, if it has one. `returning`: a reset or a close is the end of this lease.
-  // Returns the error of a failed open, else OK.
-  absl::Status PerformAll(size_t lane, core::Work work, core::Waiter* driver, Deadline deadline,
-                          const Holding* returning = nullptr);
-  absl::Status Perform(size_t lane, const core::Work& work, Deadline deadline, TimePoint began,
+  // Performs `work` and what follows from it. The lock is free before and after. Returns the error
+  // of a failed open, else OK.
+  absl::Status PerformAll(size_t lane, core::Work work, Doer doer);
+  absl::Status Perform(size_t lane, const core::Work& work, const Doer& doer, TimePoint began,
                        core::WorkResult& result);
-  absl::Status Open(size_t lane, int slot, Deadline deadline);
+  // Tells everybody how `work` ended. Returns what has to be done next.
+  core::Work Complete(size_t lane, const core::Work& work, const absl::Status& status,
+                      core::WorkResult& result, Doer& doer);
+
+  // ---- steps.cc ----
+  // True: `work` needs a server's answer and whoever has it must not wait: Tick goes on with it.
+  bool GoesInSteps(const core::Work& work, const Doer& doer) const;
+  // Begins an open or a ping. The first step of it, or its error.
+  absl::StatusOr<Step> BeginStepped(size_t lane, const core::Work& work, Deadline deadline,
+                                    TimePoint now);
+  // Goes on with it to its end, waiting.
+  absl::Status WaitOut(int slot, absl::StatusOr<Step> step, Deadline deadline);
+  // Begins it and leaves the rest to Tick. Ended already: returns what has to be done next.
+  core::Work StartStepped(size_t lane, const core::Work& work, Doer& doer);
+  core::Work NoteStep(size_t lane, int slot, absl::StatusOr<Step> step, Doer& doer);
+  core::Work EndStepped(size_t lane, const SteppedWork& stepped, absl::Status status, Doer& doer);
+  void GoOnWithSteps(TimePoint now);
+  bool TakeStep(int slot, TimePoint now);
+  void AbortSteps();
+  TimePoint NextStep() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Deadline FullDeadline(const core::Work& work, TimePoint began) const;
+  // A deadline of the pool's own that has passed: the database is away.
+  static absl::Status Judged(const core::Work& work, absl::Status status);
+  // Ends what an open that failed has left. What its failure says about the other connections.
+  Verdict Drop(int slot);
+  // What `verdict` says about the connections that exist.
+  void Spread(Verdict verdict, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   void CloseConnection(int slot, CloseReason reason, TimePoint now);
   void Count(size_t lane, const core::Work& work, const absl::Status& status, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -179,7 +256,9 @@ class PoolState {
   // those beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume,
   // Cancel, a database going away), happen here.
   void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void AddWake(Wakes& wakes, const std::atomic<uint32_t>* word);
+  void CallHousekeeper(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AddWake(Wakes& wakes, const Wakes::One& one);
+  void Wake(const Wakes::One& one);
   void Deliver(Wakes& wakes);
   void NoteDrained(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -190,6 +269,20 @@ class PoolState {
 
   // ---- housekeeping.cc ----
   absl::Status FillLane(size_t lane, int connections, Deadline deadline);
+  // The same event for both lanes, and those it wakes.
+  template <class Event>
+  void TellLanes(Event event) {
+    Wakes wakes;
+    {
+      MutexLock lock(mu_);
+      const TimePoint now = platform_.Now();
+      for (size_t lane = 0; lane < 2; ++lane) {
+        event(lanes_[lane], now);
+        Collect(lane, wakes);
+      }
+    }
+    Deliver(wakes);
+  }
   void DoChores(size_t lane, TimePoint now);
   void ReportLeaks(TimePoint now);
   void ReportLateTick(TimePoint now);
@@ -208,6 +301,7 @@ class PoolState {
   const char* const name_;
   EchoObserver echo_;
   Observer* const observer_;  // null: nobody watches
+  const WakeCall on_work_;    // of the options
   const uint32_t fork_generation_;
   int lane_count_ = 1;
   std::array<int, 3> lane_base_{};
@@ -231,6 +325,8 @@ class PoolState {
   // ---- Own synchronisation ----
   std::atomic<uint32_t> drained_word_{0};  // grows when a slot is emptied while the pool is closed
 
+  Ringer work_ringer_;  // calls the housekeeper; set and announced under mu_
+
   // ---- Guarded ----
   mutable Mutex mu_;
   std::array<core::LaneCore, 2> lanes_ ABSL_GUARDED_BY(mu_);
@@ -240,7 +336,7 @@ class PoolState {
   std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
   TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
   bool connected_before_ ABSL_GUARDED_BY(mu_) = false;
-  Housekeeper* keeper_ ABSL_GUARDED_BY(mu_) = nullptr;
+  int stepping_ ABSL_GUARDED_BY(mu_) = 0;  // works that go on in steps
 };
 
 }  // namespace roost::internal

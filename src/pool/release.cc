@@ -50,7 +50,7 @@ void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint 
     Collect(lane, wakes);
   }
   Deliver(wakes);
-  PerformAll(lane, work, nullptr, Deadline::Never()).IgnoreError();
+  PerformAll(lane, work, {}).IgnoreError();
 }
 
 void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
@@ -65,7 +65,7 @@ void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
     Collect(lane, wakes);
   }
   Deliver(wakes);
-  PerformAll(lane, work, nullptr, Deadline::Never(), &holding).IgnoreError();
+  PerformAll(lane, work, {.returning = &holding}).IgnoreError();
 }
 
 void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
@@ -88,14 +88,11 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
     MutexLock lock(mu_);
     ++stats_.invalidations;
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
-    for (core::LaneCore& each : lanes_) {
-      if (verdict == Verdict::kDeadSuspectOlder) each.SuspectOlder(now);
-      if (verdict == Verdict::kDeadAndOlderToo) each.EvictOlder(now, CloseReason::kSuspect);
-    }
+    Spread(verdict, now);
     Collect(lane, wakes);
   }
   Deliver(wakes);
-  PerformAll(lane, work, nullptr, Deadline::Never(), returning).IgnoreError();
+  PerformAll(lane, work, {.returning = returning}).IgnoreError();
 }
 
 NativeHandle PoolState::Detach(Lease& lease) {

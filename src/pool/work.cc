@@ -27,94 +27,89 @@ bool NeedsPerson(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status PoolState::PerformAll(size_t lane, core::Work work, core::Waiter* driver,
-                                   Deadline deadline, const Holding* returning) {
+absl::Status PoolState::PerformAll(size_t lane, core::Work work, Doer doer) {
   absl::Status open_error;
   while (work) {
-    const int slot = Global(lane, work.slot);
+    if (GoesInSteps(work, doer)) {
+      work = StartStepped(lane, work, doer);
+      continue;
+    }
     core::WorkResult result;
-    const TimePoint began = platform_.Now();
-    absl::Status status = Perform(lane, work, deadline, began, result);
-    const TimePoint now = platform_.Now();
-    if (observer_ != nullptr) EmitBefore(slot, work, status, now);
-    // The end of the lease, told while the slot is nobody else's.
-    if (returning != nullptr && (work.act == Act::kClose || status.ok())) {
-      EmitCheckin(slot, now, *returning);
-      returning = nullptr;
-    }
-    Wakes wakes;
-    core::Work next;
-    TimePoint retry_at{};
-    {
-      MutexLock lock(mu_);
-      Count(lane, work, status, now);
-      next = lanes_[lane].Done(work, result, driver, now);
-      retry_at = lanes_[lane].retry_at();
-      Collect(lane, wakes);
-      NoteDrained(wakes);
-    }
-    if (observer_ != nullptr && work.act == Act::kOpen && !status.ok()) {
-      Event event = MakeEvent(EventKind::kConnectFailed, slot, now);
-      event.status = &status;
-      event.span = Deadline::At(retry_at).Left(now);
-      Emit(event);
-    }
-    Deliver(wakes);
+    absl::Status status = Perform(lane, work, doer, platform_.Now(), result);
+    const core::Work next = Complete(lane, work, status, result, doer);
     if (work.act == Act::kOpen && !status.ok()) open_error = std::move(status);
     work = next;
   }
   return open_error;
 }
 
+core::Work PoolState::Complete(size_t lane, const core::Work& work, const absl::Status& status,
+                               core::WorkResult& result, Doer& doer) {
+  const int slot = Global(lane, work.slot);
+  const TimePoint now = platform_.Now();
+  result.ok = status.ok();
+  if (work.act == Act::kOpen) {
+    result.permanent = NeedsPerson(status);
+    result.crowded = absl::IsResourceExhausted(status);
+    result.random = platform_.Random();
+  }
+  if (observer_ != nullptr) EmitBefore(slot, work, status, now);
+  // The end of the lease, told while the slot is nobody else's.
+  if (doer.returning != nullptr && (work.act == Act::kClose || status.ok())) {
+    EmitCheckin(slot, now, *doer.returning);
+    doer.returning = nullptr;
+  }
+  Wakes wakes;
+  core::Work next;
+  TimePoint retry_at{};
+  {
+    MutexLock lock(mu_);
+    Count(lane, work, status, now);
+    Spread(result.verdict, now);
+    next = lanes_[lane].Done(work, result, doer.driver, now);
+    retry_at = lanes_[lane].retry_at();
+    Collect(lane, wakes);
+    NoteDrained(wakes);
+  }
+  if (observer_ != nullptr && work.act == Act::kOpen && !status.ok()) {
+    Event event = MakeEvent(EventKind::kConnectFailed, slot, now);
+    event.status = &status;
+    event.span = Deadline::At(retry_at).Left(now);
+    Emit(event);
+  }
+  Deliver(wakes);
+  return next;
+}
+
 // One Work, with the lock free. Fills what the core wants to know of it.
-absl::Status PoolState::Perform(size_t lane, const core::Work& work, Deadline deadline,
+absl::Status PoolState::Perform(size_t lane, const core::Work& work, const Doer& doer,
                                 TimePoint began, core::WorkResult& result) {
   const int slot = Global(lane, work.slot);
   Connection* const connection = At(slot).connection;
-  absl::Status status;
+  result.began = began;
   switch (work.act) {
     case Act::kNone:
       break;
-    case Act::kOpen: {
-      const Deadline full = Deadline::After(began, settings_.open_timeout);
-      status = Open(lane, slot, std::min(deadline, full));
-      result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
-      break;
-    }
+    case Act::kOpen:
     case Act::kPing: {
-      const Deadline full = Deadline::After(began, settings_.ping_timeout);
-      status = connection->Ping(std::min(deadline, full));
+      const Deadline full = FullDeadline(work, began);
+      const Deadline deadline = std::min(doer.deadline, full);
+      absl::Status status =
+          work.act == Act::kPing
+              ? connection->Ping(deadline)
+              : WaitOut(slot, BeginStepped(lane, work, deadline, began), deadline);
+      if (work.act == Act::kOpen && !status.ok()) result.verdict = Drop(slot);
       result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
-      break;
+      return result.cut_short ? status : Judged(work, std::move(status));
     }
     case Act::kUpkeep:
-      status = connection->Upkeep(Deadline::After(began, settings_.ping_timeout));
-      break;
+      return connection->Upkeep(Deadline::After(began, settings_.ping_timeout));
     case Act::kReset:
-      status = connection->Reset(Deadline::After(began, settings_.reset_timeout));
-      break;
+      return connection->Reset(Deadline::After(began, settings_.reset_timeout));
     case Act::kClose:
       CloseConnection(slot, work.reason, began);
       break;
   }
-  result.ok = status.ok();
-  result.began = began;
-  if (work.act == Act::kOpen) {
-    result.permanent = NeedsPerson(status);
-    result.random = platform_.Random();
-  }
-  return status;
-}
-
-absl::Status PoolState::Open(size_t lane, int slot, Deadline deadline) {
-  OpenRequest request;
-  request.role = role_[lane];
-  request.memory = {At(slot).memory, connection_bytes_, settings_.statements};
-  request.platform = &platform_;
-  request.deadline = deadline;
-  absl::StatusOr<Connection*> connection = backend_.Open(request);
-  if (!connection.ok()) return connection.status();
-  At(slot).connection = *connection;
   return absl::OkStatus();
 }
 
@@ -196,33 +191,45 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
   while (core::Waiter* const node = lanes_[lane].NextNotice()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
     const bool decided = waiter->outcome != core::Outcome::kWaiting;
-    const std::atomic<uint32_t>* const word = &waiter->word;
+    Wakes::One one{.word = &waiter->word, .ringer = waiter->ringer, .call = {}};
+    const bool rings = one.ringer != nullptr && one.ringer->Announce(one.call);
     // Release: the owner reads the outcome without the lock. The last access to a decided node.
     waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kLook,
                        std::memory_order_release);
-    AddWake(wakes, word);
+    if (rings || one.ringer == nullptr) AddWake(wakes, one);
   }
-  if (lanes_[lane].TakeHousekeeperWanted() && keeper_ != nullptr) {
-    AddWake(wakes, keeper_->NoteCall());
+  if (lanes_[lane].TakeHousekeeperWanted()) CallHousekeeper(wakes);
+}
+
+void PoolState::CallHousekeeper(Wakes& wakes) {
+  Wakes::One one{.word = nullptr, .ringer = &work_ringer_, .call = {}};
+  if (work_ringer_.Announce(one.call)) AddWake(wakes, one);
+}
+
+void PoolState::AddWake(Wakes& wakes, const Wakes::One& one) {
+  if (wakes.count < Wakes::kMany) {
+    wakes.ones[wakes.count++] = one;
+  } else {
+    Wake(one);
   }
 }
 
-void PoolState::AddWake(Wakes& wakes, const std::atomic<uint32_t>* word) {
-  if (wakes.count < Wakes::kMany) {
-    wakes.words[wakes.count++] = word;
+void PoolState::Wake(const Wakes::One& one) {
+  if (one.ringer != nullptr) {
+    one.ringer->Ring(one.call, platform_);
   } else {
-    platform_.Wake(word);
+    platform_.Wake(one.word);
   }
 }
 
 void PoolState::NoteDrained(Wakes& wakes) {
   if (!stats_.closed || !Drained()) return;
   drained_word_.fetch_add(1, std::memory_order_release);
-  AddWake(wakes, &drained_word_);
+  AddWake(wakes, {.word = &drained_word_, .ringer = nullptr, .call = {}});
 }
 
 void PoolState::Deliver(Wakes& wakes) {
-  for (size_t i = 0; i < wakes.count; ++i) platform_.Wake(wakes.words[i]);
+  for (size_t i = 0; i < wakes.count; ++i) Wake(wakes.ones[i]);
   wakes.count = 0;
 }
 
