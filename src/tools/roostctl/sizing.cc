@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/numeric/int128.h"
+
 namespace roost::tools {
 namespace {
 
@@ -13,11 +15,11 @@ double Seconds(Duration span) { return std::chrono::duration<double>(span).count
 
 int64_t FormulaSize(int64_t requests, Duration query, Duration wait) {
   // In whole nanoseconds: 100 * 0.05 / 0.1 must not become 50.000000001 and then 51.
-  __extension__ using Wide = __int128;
-  const Wide work = Wide{requests} * query.count();
-  const Wide size = (work + wait.count() - 1) / wait.count();
-  constexpr Wide kMost = std::numeric_limits<int64_t>::max();
-  return static_cast<int64_t>(std::clamp<Wide>(size, 1, kMost));
+  // 128 bits hold the product; the compiler has none of its own for a 32-bit board.
+  const absl::int128 work = absl::int128(requests) * query.count();
+  const absl::int128 size = (work + wait.count() - 1) / wait.count();
+  constexpr absl::int128 kMost = std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(std::clamp<absl::int128>(size, 1, kMost));
 }
 
 double ImpliedRate(int64_t requests, Duration query, Duration wait) {
