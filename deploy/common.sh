@@ -12,7 +12,7 @@ PACKAGES_RUN=(sqlite3)
 PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3)
 PACKAGES_CLANG=(clang)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
-PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu qemu-user-static)
+PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }

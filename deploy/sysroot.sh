@@ -2,25 +2,41 @@
 # sysroot.sh - unpack a board's headers and libraries, to cross-compile against.
 #
 # A folder, not an installation: libpq-dev and others cannot be installed for two architectures at
-# once. Installs mmdebstrap when it is missing; needs no root otherwise.
+# once. Made once; made anew when the list of packages has changed. mmdebstrap, which unpacks, is
+# installed when it is missing; needs root or sudo.
 #
-# Usage: ./deploy/sysroot.sh [--arch arm64] [--out DIR] [--force]
+# Usage: ./deploy/sysroot.sh [--arch arm64|armhf] [--out DIR] [--force]
 #   --arch ARCH   Debian's name of the architecture (default: arm64)
 #   --out DIR     where (default: build/sysroot-ARCH, where toolchains/ look)
 #   --force       make it anew when it is there
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-SYSROOT_PACKAGES=libc6-dev,libstdc++-12-dev,libabsl-dev,libsqlite3-dev,libcli11-dev,nlohmann-json3-dev
-SYSROOT_PACKAGES+=,libgtest-dev,libgmock-dev
+SYSROOT_PACKAGES=libc6-dev,libstdc++-12-dev,libabsl-dev,libsqlite3-dev,libpq-dev
+SYSROOT_PACKAGES+=,libcli11-dev,nlohmann-json3-dev,libgtest-dev,libgmock-dev
 
-# unpack DIR LOG ARCH OPTION... - the packages and what they depend on, unpacked, nothing run.
+# unpack DIR LOG ARCH OPTION... - the packages and what they depend on, unpacked, nothing run. The
+# package files stay, for keep_control.
 unpack() {
   local dir=$1 log=$2 arch=$3
   shift 3
-  rm -rf "$dir"
-  logged "$log" mmdebstrap --architectures="$arch" --variant=extract --include="$SYSROOT_PACKAGES" \
-    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr "$@" bookworm "$dir"
+  as_root rm -rf "$dir"
+  logged "$log" as_root mmdebstrap --mode=root --architectures="$arch" --variant=extract \
+    --include="$SYSROOT_PACKAGES" --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+    --skip=essential/unlink,download/unlink,cleanup/apt/cache "$@" bookworm "$dir"
+}
+
+# keep_control DIR - from each package file what dpkg-shlibdeps asks for (deploy/shlibdeps.sh): its
+# control files and the list of its files. Then the package files go.
+keep_control() {
+  local deb name
+  for deb in "$1"/var/cache/apt/archives/*.deb; do
+    name=$(dpkg-deb --field "$deb" Package)
+    mkdir -p "$1/.packages/$name"
+    dpkg-deb --control "$deb" "$1/.packages/$name"
+    dpkg-deb --fsys-tarfile "$deb" | tar --list >"$1/.packages/$name/list"
+  done
+  rm -rf "$1/var/cache/apt"
 }
 
 # Absolute links would lead to this machine's libraries.
@@ -32,7 +48,7 @@ relative_links() {
 }
 
 main() {
-  local arch=arm64 out='' force='' log
+  local arch=arm64 out='' force='' log new
   while [ $# -gt 0 ]; do
     case $1 in
       --arch) arch=${2:?--arch needs a name} && shift ;;
@@ -43,24 +59,29 @@ main() {
     esac
     shift
   done
-  out=${out:-$ROOT/build/sysroot-$arch}
-  if [ -e "$out/.complete" ] && [ -z "$force" ]; then
+  [[ $arch =~ ^(arm64|armhf)$ ]] || die "--arch $arch: it is arm64 or armhf"
+  out=$(realpath -m "${out:-$ROOT/build/sysroot-$arch}")
+  if [ -z "$force" ] && [ "$(cat "$out/.complete" 2>/dev/null)" = "$SYSROOT_PACKAGES" ]; then
     say "the sysroot is in $out"
     return
   fi
   mkdir -p "$(dirname "$out")"
-  log=$(realpath "$out").log
+  log=$out.log new=$out.new
   : >"$log"
   need_packages "$log" mmdebstrap || exit 1
   # A mirror's index of security updates may not match its signature for a while. Headers and
   # libraries to link against can do without them.
   # shellcheck disable=SC2016
-  unpack "$out" "$log" "$arch" ||
-    unpack "$out" "$log" "$arch" --setup-hook='sed -i /security/d "$1/etc/apt/sources.list"' ||
+  unpack "$new" "$log" "$arch" ||
+    unpack "$new" "$log" "$arch" --setup-hook='sed -i /security/d "$1/etc/apt/sources.list"' ||
     { tail_of "$log"; die "could not make the sysroot"; }
-  relative_links "$out"
-  rm -rf "$out"/usr/share/{doc,man,locale}
-  touch "$out/.complete"
+  as_root chown -R "$(id -u):$(id -g)" "$new"
+  keep_control "$new"
+  relative_links "$new"
+  rm -rf "$new"/usr/share/{doc,man,locale}
+  printf '%s\n' "$SYSROOT_PACKAGES" >"$new/.complete"
+  as_root rm -rf "$out"
+  mv -T "$new" "$out"
   say "the sysroot is in $out ($(du -sh "$out" | cut -f1))"
 }
 main "$@"

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# cross.sh - build roostpool for a Raspberry Pi on this machine.
+#
+# Installs what is missing (Debian packages, as root or through sudo), makes the sysroot once, builds
+# the release, and runs its tests through QEMU.
+#
+# Usage: ./deploy/cross.sh rpi-64|rpi-32 [--board BOARD] [--clang] [--no-tests]
+#   rpi-64         64-bit system: Zero 2 W, 3, 4, 5
+#   rpi-32         32-bit system (ARMv7): 2, Zero 2 W, 3, 4
+#   --board BOARD  build for one board of platform/boards alone, such as rpi_4 (default: for all)
+#   --clang        build with clang++
+#   --no-tests     neither build the tests nor run them
+#
+# Ends in build/TARGET/release/, what goes onto the board:
+#   bin/roost-node bin/roostctl   stripped
+#   systemd/                      unit, configuration, system user
+#   VERSION                       version, commit, architecture, board, compiler
+# With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like.
+
+# shellcheck source=SCRIPTDIR/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+TARGET='' BOARD='' COMPILER=gnu TESTS=ON
+
+parse() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      rpi-64 | rpi-32) TARGET=$1 ;;
+      --board) BOARD=${2:?--board needs a name, such as rpi_4} && shift ;;
+      --clang) COMPILER=clang ;;
+      --no-tests) TESTS=OFF ;;
+      -h | --help) usage && exit ;;
+      *) die "unknown argument: $1 (see --help)" ;;
+    esac
+    shift
+  done
+  [ -n "$TARGET" ] || die "for which target: rpi-64 or rpi-32? (see --help)"
+}
+
+# release BUILD ARCH TRIPLET - what goes onto the board, in BUILD/release.
+release() {
+  local build=$1 arch=$2 triplet=$3 new=$1/release.new program
+  rm -rf "$new"
+  mkdir -p "$new/bin"
+  for program in roost-node roostctl; do
+    "$triplet-strip" -o "$new/bin/$program" "$(find "$build/src/tools" -name "$program" -type f)"
+  done
+  [ ! -d deploy/systemd ] || cp -r deploy/systemd "$new/systemd"
+  {
+    printf 'version %s\n' "$(sed -n 's/^CMAKE_PROJECT_VERSION:.*=//p' "$build/CMakeCache.txt")"
+    printf 'commit %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)"
+    printf 'architecture %s\nboard %s\ncompiler %s\n' "$arch" "${BOARD:-all}" "$COMPILER"
+  } >"$new/VERSION"
+  rm -rf "$build/release"
+  mv -T "$new" "$build/release"
+  find "$build/release" -type f -printf '%p  %s bytes\n'
+}
+
+main() {
+  local log arch triplet compiler name build options=()
+  parse "$@"
+  case $TARGET in
+    rpi-64) arch=arm64 triplet=aarch64-linux-gnu compiler=g++-aarch64-linux-gnu ;;
+    rpi-32) arch=armhf triplet=arm-linux-gnueabihf compiler=g++-arm-linux-gnueabihf ;;
+  esac
+  name=$TARGET${BOARD:+-$BOARD}
+  [ "$COMPILER" = gnu ] || name+=-clang
+  build=$ROOT/build/$name log=$ROOT/build/cross-$name.log
+  mkdir -p "$ROOT/build"
+  : >"$log"
+  cd "$ROOT"
+
+  step "packages"
+  need_packages "$log" "${PACKAGES_BUILD[@]}" mmdebstrap qemu-user-static "$compiler" || exit 1
+  [ "$COMPILER" = gnu ] || need_packages "$log" "${PACKAGES_CLANG[@]}" || exit 1
+
+  step "sysroot"
+  ./deploy/sysroot.sh --arch "$arch"
+
+  step "build (the log is $log)"
+  options=(-B "$build" -DROOST_COMPILER="$COMPILER" -DROOST_BUILD_TESTS="$TESTS")
+  [ -z "$BOARD" ] || options+=(-DROOST_BOARD="$BOARD")
+  if ! logged "$log" cmake --preset "$TARGET" "${options[@]}" ||
+    ! with_progress "$log" cmake --build "$build" -j "$(jobs_here)"; then
+    tail_of "$log"
+    die "the build failed"
+  fi
+
+  if [ "$TESTS" = ON ]; then
+    step "tests, through QEMU"
+    ctest --test-dir "$build" -j "$(nproc)" --output-on-failure \
+      --label-exclude 'host|bench|stress|exhaustive|exec' </dev/null
+  fi
+
+  step "release"
+  release "$build" "$arch" "$triplet"
+}
+main "$@"
