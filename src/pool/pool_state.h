@@ -120,6 +120,8 @@ class PoolState {
     bool may_wait;  // its thread has nothing else to do; false: a loop's
   };
   Request RequestFor(const AcquireOptions& options, TimePoint now) const;
+  // An error in a child of fork().
+  absl::Status CheckFork() const { return Forked() ? forked_ : absl::OkStatus(); }
   // What can be had without standing in line. Empty: nothing.
   std::optional<absl::StatusOr<Lease>> AcquireAtOnce(const Request& asked, TimePoint now);
   // Puts `waiter` in line. An error: it was not let in.
