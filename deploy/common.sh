@@ -9,7 +9,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Packages of Debian 12, by what they are for.
 PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev)
 PACKAGES_RUN=(sqlite3)
-PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3)
+PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3 libpq-dev postgresql-15 pgbouncer openssl
+  iproute2 nftables)
 PACKAGES_CLANG=(clang)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
@@ -55,8 +56,7 @@ need_packages() {
   say "installing: ${missing[*]}"
   # An update may fail where a mirror is away and the packages are in the cache: the install tells.
   logged "$log" as_root apt-get update -q || say "apt-get update failed; trying with the old lists"
-  logged "$log" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-    --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" ||
+  logged "$log" as_root "$ROOT/deploy/install.sh" "${missing[@]}" ||
     { tail_of "$log"; say "could not install: ${missing[*]}"; return 1; }
 }
 
