@@ -23,6 +23,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/status/statusor.h"
 #include "roost/lease.h"
@@ -97,7 +98,7 @@ class PendingAcquire {
   static constexpr size_t kCallerBytes = 320;
 
   State state_ = State::kNone;
-  alignas(void*) std::byte caller_[kCallerBytes];  // internal::AsyncCaller, when not kNone
+  alignas(int64_t) std::byte caller_[kCallerBytes];  // internal::AsyncCaller, when not kNone
 };
 
 // For co_await: absl::StatusOr<Lease> lease = co_await roost::AcquireOn(queue, pool, options);

@@ -146,7 +146,7 @@ TimePoint AcquireQueue::Run(TimePoint now) {
 bool PendingAcquire::Start(AcquireQueue& queue, Pool& pool, const AcquireOptions& options,
                            Done done, void* context) {
   static_assert(sizeof(AsyncCaller) <= kCallerBytes);
-  static_assert(alignof(AsyncCaller) <= alignof(void*));
+  static_assert(alignof(AsyncCaller) <= alignof(int64_t));
   ROOST_CHECK(state_ == State::kNone,
               "PendingAcquire::Start: it is pending, or its result was not taken");
   auto* const caller =
