@@ -5,15 +5,15 @@
 
 namespace roost::support {
 
-size_t PowerCutFile::Read(uint64_t offset, void* out, size_t bytes) const {
+size_t PowerCutFile::Read(size_t offset, void* out, size_t bytes) const {
   if (offset >= now_.size()) return 0;
-  const size_t there = std::min<size_t>(bytes, now_.size() - offset);
+  const size_t there = std::min(bytes, now_.size() - offset);
   std::memcpy(out, now_.data() + offset, there);
   return there;
 }
 
-void PowerCutFile::Write(uint64_t offset, std::string_view bytes) {
-  const uint64_t end = offset + bytes.size();
+void PowerCutFile::Write(size_t offset, std::string_view bytes) {
+  const size_t end = offset + bytes.size();
   if (end > now_.size()) {
     now_.resize(end, '\0');
     sizes_.push_back(end);
@@ -22,8 +22,8 @@ void PowerCutFile::Write(uint64_t offset, std::string_view bytes) {
   Remember(offset, end);
 }
 
-void PowerCutFile::Truncate(uint64_t size) {
-  const uint64_t before = now_.size();
+void PowerCutFile::Truncate(size_t size) {
+  const size_t before = now_.size();
   if (size == before) return;
   now_.resize(size, '\0');
   sizes_.push_back(size);
@@ -34,7 +34,7 @@ void PowerCutFile::Truncate(uint64_t size) {
 void PowerCutFile::Sync() {
   durable_.resize(now_.size(), '\0');
   for (const auto& [index, versions] : later_) {
-    const uint64_t begin = index * kSector;
+    const size_t begin = index * kSector;
     if (begin >= durable_.size()) continue;
     const Sector& last = versions.back();
     std::memcpy(durable_.data() + begin, last.data(), std::min(kSector, durable_.size() - begin));
@@ -51,17 +51,17 @@ void PowerCutFile::FailSync() {
 std::string PowerCutFile::AfterCut(Chance& chance) const {
   // Half of all cuts lose about half of the sectors, the others nearly none or nearly all: the
   // holes that hurt are single ones.
-  static constexpr uint64_t kShares[] = {50, 50, 50, 97, 3, 100};
-  const uint64_t share = kShares[chance.Below(std::size(kShares))];
+  static constexpr size_t kShares[] = {50, 50, 50, 97, 3, 100};
+  const size_t share = kShares[chance.Below(std::size(kShares))];
   std::string left = durable_;
   for (const auto& [index, versions] : later_) {
     if (!chance.Percent(share)) continue;
-    const uint64_t back = chance.Percent(share) ? 0 : chance.Below(versions.size());
+    const size_t back = chance.Percent(share) ? 0 : chance.Below(versions.size());
     const Sector& kept = versions[versions.size() - 1 - back];
     if (left.size() < (index + 1) * kSector) left.resize((index + 1) * kSector, '\0');
     std::memcpy(left.data() + index * kSector, kept.data(), kSector);
   }
-  uint64_t size = durable_.size();
+  size_t size = durable_.size();
   if (!sizes_.empty() && chance.Percent(share)) {
     size = chance.Percent(share) ? sizes_.back() : sizes_[chance.Below(sizes_.size())];
   }
@@ -69,13 +69,13 @@ std::string PowerCutFile::AfterCut(Chance& chance) const {
   return left;
 }
 
-void PowerCutFile::Remember(uint64_t begin, uint64_t end) {
-  for (uint64_t index = begin / kSector; index * kSector < end; ++index) {
+void PowerCutFile::Remember(size_t begin, size_t end) {
+  for (size_t index = begin / kSector; index * kSector < end; ++index) {
     later_[index].push_back(SectorNow(index));
   }
 }
 
-PowerCutFile::Sector PowerCutFile::SectorNow(uint64_t index) const {
+PowerCutFile::Sector PowerCutFile::SectorNow(size_t index) const {
   Sector sector{};
   Read(index * kSector, sector.data(), kSector);
   return sector;

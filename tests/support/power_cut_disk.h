@@ -27,8 +27,8 @@ class Chance {
  public:
   explicit Chance(uint64_t seed) : engine_(seed) {}
   // 0 to `count` - 1. REQUIRES: count > 0.
-  uint64_t Below(uint64_t count) { return engine_() % count; }
-  bool Percent(uint64_t share) { return Below(100) < share; }
+  size_t Below(size_t count) { return static_cast<size_t>(engine_() % count); }
+  bool Percent(size_t share) { return Below(100) < share; }
 
  private:
   std::mt19937_64 engine_;
@@ -43,10 +43,10 @@ class PowerCutFile {
   explicit PowerCutFile(std::string content) : now_(content), durable_(std::move(content)) {}
 
   // Copies what there is at `offset` and returns how many bytes that was.
-  size_t Read(uint64_t offset, void* out, size_t bytes) const;
-  void Write(uint64_t offset, std::string_view bytes);
-  void Truncate(uint64_t size);
-  uint64_t size() const { return now_.size(); }
+  size_t Read(size_t offset, void* out, size_t bytes) const;
+  void Write(size_t offset, std::string_view bytes);
+  void Truncate(size_t size);
+  size_t size() const { return now_.size(); }
 
   void Sync();
   void FailSync();
@@ -58,13 +58,13 @@ class PowerCutFile {
   using Sector = std::array<char, kSector>;
 
   // Remembers the sectors of [begin, end) as they are now.
-  void Remember(uint64_t begin, uint64_t end);
-  Sector SectorNow(uint64_t index) const;
+  void Remember(size_t begin, size_t end);
+  Sector SectorNow(size_t index) const;
 
-  std::string now_;                                // what readers see
-  std::string durable_;                            // what was there at the last sync
-  std::map<uint64_t, std::vector<Sector>> later_;  // versions since, oldest first
-  std::vector<uint64_t> sizes_;                    // sizes since, oldest first
+  std::string now_;                              // what readers see
+  std::string durable_;                          // what was there at the last sync
+  std::map<size_t, std::vector<Sector>> later_;  // versions since, oldest first
+  std::vector<size_t> sizes_;                    // sizes since, oldest first
 };
 
 // A directory of files. `File` is PowerCutFile or derives from it and can be made from a content.
@@ -96,8 +96,8 @@ class PowerCutDisk {
   }
 
   // Bytes of all files.
-  uint64_t bytes() const {
-    uint64_t sum = 0;
+  size_t bytes() const {
+    size_t sum = 0;
     for (const auto& [name, entry] : entries_) sum += entry.now ? entry.now->size() : 0;
     return sum;
   }
@@ -106,7 +106,7 @@ class PowerCutDisk {
   PowerCutDisk AfterCut(Chance& chance) const {
     PowerCutDisk disk;
     for (const auto& [name, entry] : entries_) {
-      const uint64_t version = chance.Below(entry.later.size() + 1);
+      const size_t version = chance.Below(entry.later.size() + 1);
       const FilePtr& kept = version == 0 ? entry.durable : entry.later[version - 1];
       if (kept == nullptr) continue;
       Entry& left = disk.entries_[name];

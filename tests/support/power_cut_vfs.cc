@@ -268,7 +268,7 @@ struct PowerCutVfsCalls {
     const Lock lock(machine.mu);
     if (const int rc = machine.FailureOf(IoCall::kRead, handle)) return rc;
     const auto wanted = static_cast<size_t>(bytes);
-    const size_t got = handle.node->Read(static_cast<uint64_t>(offset), out, wanted);
+    const size_t got = handle.node->Read(static_cast<size_t>(offset), out, wanted);
     if (got == wanted) return SQLITE_OK;
     std::memset(static_cast<char*>(out) + got, 0, wanted - got);
     return SQLITE_IOERR_SHORT_READ;
@@ -279,14 +279,14 @@ struct PowerCutVfsCalls {
     Machine& machine = MachineOf(handle);
     const Lock lock(machine.mu);
     const std::string_view all(static_cast<const char*>(data), static_cast<size_t>(bytes));
-    const auto at = static_cast<uint64_t>(offset);
+    const auto at = static_cast<size_t>(offset);
     if (handle.boot != machine.boot || machine.cut) return SQLITE_IOERR_WRITE;
     if (const int rc = machine.FailureOf(IoCall::kWrite, handle)) {
       handle.node->Write(at, all.substr(0, all.size() / 2));
       return rc;
     }
     if (machine.read_only || handle.read_only) return SQLITE_IOERR_WRITE;
-    const uint64_t grows = std::max(at + all.size(), handle.node->size()) - handle.node->size();
+    const size_t grows = std::max(at + all.size(), handle.node->size()) - handle.node->size();
     if (machine.capacity != 0 && grows > 0 && machine.disk.bytes() + grows > machine.capacity) {
       return SQLITE_FULL;
     }
@@ -303,7 +303,7 @@ struct PowerCutVfsCalls {
     const Lock lock(machine.mu);
     if (const int rc = machine.FailureOf(IoCall::kTruncate, handle)) return rc;
     if (machine.read_only || handle.read_only) return SQLITE_IOERR_TRUNCATE;
-    handle.node->Truncate(static_cast<uint64_t>(size));
+    handle.node->Truncate(static_cast<size_t>(size));
     ++machine.CountsOf(handle.kind).truncates;
     return machine.CountChange() ? SQLITE_IOERR_TRUNCATE : SQLITE_OK;
   }
