@@ -111,7 +111,7 @@ class Connection {
   // Prepare, bind, run; rows, if any, are thrown away.
   template <class... Args>
   absl::Status Run(const Sql& sql, const Args&... args) {
-    absl::StatusOr<Statement*> statement = Prepare(sql);
+    absl::StatusOr<Statement*> statement = PrepareToRun(sql);
     if (!statement.ok()) return statement.status();
     return (*statement)->Run(args...);
   }
@@ -217,6 +217,9 @@ class Connection {
   friend class Transaction;
   virtual absl::Status BeginTransaction(Durability durability) = 0;
   virtual absl::Status CommitTransaction() = 0;
+  // Prepare for a statement that is run at once: where preparing takes a round trip, it may go
+  // along with the run, which then finds wrong SQL.
+  virtual absl::StatusOr<Statement*> PrepareToRun(const Sql& sql) { return Prepare(sql); }
   virtual absl::Status RollbackTransaction() = 0;
   virtual void* RawHandle() = 0;
 

@@ -89,7 +89,7 @@ class Value {
   Value(Blob blob)  // NOLINT(google-explicit-constructor)
       : type_(Type::kBlob), size_(static_cast<uint32_t>(blob.size())), bytes_(blob.data()) {}
   constexpr Value(Micros time)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kInt64), int64_(time.count) {}
+      : type_(Type::kInt64), moment_(true), int64_(time.count) {}
   template <class T>
   constexpr Value(const std::optional<T>& value)  // NOLINT(google-explicit-constructor)
       : Value(value.has_value() ? Value(*value) : Value()) {}
@@ -98,6 +98,8 @@ class Value {
   constexpr bool is_null() const { return type_ == Type::kNull; }
   // True for a value made from a bool, for backends that have such a type.
   constexpr bool is_boolean() const { return boolean_; }
+  // The same for one made from Micros.
+  constexpr bool is_moment() const { return moment_; }
   // REQUIRES: the type fits.
   constexpr int64_t int64() const { return int64_; }
   constexpr double real() const { return double_; }
@@ -107,6 +109,7 @@ class Value {
  private:
   Type type_ = Type::kNull;
   bool boolean_ = false;
+  bool moment_ = false;
   uint32_t size_ = 0;
   union {
     int64_t int64_ = 0;
