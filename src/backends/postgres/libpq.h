@@ -69,6 +69,8 @@
   F(PQnotifies)                  \
   F(PQfreemem)                   \
   F(PQclear)                     \
+  F(PQmakeEmptyPGresult)         \
+  F(PQresultAlloc)               \
   F(PQresultStatus)              \
   F(PQresStatus)                 \
   F(PQresultErrorMessage)        \
