@@ -105,6 +105,7 @@ bool PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
   Wakes wakes;
   bool over = false;
   mu_.Lock();
+  waiter.asleep = false;
   for (;;) {
     core::LaneCore& core = lanes_[lane];
     const TimePoint now = platform_.Now();
@@ -126,7 +127,7 @@ bool PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
         over = true;
       } else {
         core.Sleep(waiter, asked.deadline.time());
-        waiter.slept = true;
+        waiter.slept = waiter.asleep = true;
         waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
       }
       break;

@@ -53,6 +53,7 @@ struct PoolWaiter : core::Waiter {
   std::atomic<uint32_t> word{kNothing};
   // Who is called when the word is set; null: a thread sleeps on the word. Constant while in line.
   Ringer* ringer = nullptr;
+  bool asleep = false;  // its owner has left it to be told; under the lock
   // Its owner's alone:
   bool slept = false;
   absl::Status open_error;

@@ -192,11 +192,13 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
     const bool decided = waiter->outcome != core::Outcome::kWaiting;
     Wakes::One one{.word = &waiter->word, .ringer = waiter->ringer, .call = {}};
-    const bool rings = one.ringer != nullptr && one.ringer->Announce(one.call);
+    // Whoever is not asleep takes the lock before it sleeps, and sees.
+    const bool wake = waiter->asleep && (one.ringer == nullptr || one.ringer->Announce(one.call));
+    waiter->asleep = false;
     // Release: the owner reads the outcome without the lock. The last access to a decided node.
     waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kLook,
                        std::memory_order_release);
-    if (rings || one.ringer == nullptr) AddWake(wakes, one);
+    if (wake) AddWake(wakes, one);
   }
   if (lanes_[lane].TakeHousekeeperWanted()) CallHousekeeper(wakes);
 }

@@ -176,7 +176,49 @@ size_t ScriptedBackend::ConnectionBytes(int statements) const {
          extra_bytes_;
 }
 
+void ScriptedBackend::GoInSteps(int steps) {
+  std::lock_guard lock(mu_);
+  steps_ = steps;
+}
+
+void ScriptedBackend::Answer(int answers) {
+  std::lock_guard lock(mu_);
+  answers_ += answers;
+}
+
+bool ScriptedBackend::TakeAnswer() {
+  std::lock_guard lock(mu_);
+  if (answers_ == 0) return false;
+  --answers_;
+  return true;
+}
+
+IoEvents ScriptedBackend::Ready(int fd) const {
+  EXPECT_GT(fd, kStepFd);
+  std::lock_guard lock(mu_);
+  EXPECT_LE(static_cast<size_t>(fd - kStepFd), records_.size());
+  return {.readable = answers_ > 0};
+}
+
+int ScriptedBackend::opens_begun() const {
+  std::lock_guard lock(mu_);
+  return opens_begun_;
+}
+
 absl::StatusOr<Connection*> ScriptedBackend::Open(const OpenRequest& request) {
+  int steps = 0;
+  {
+    std::lock_guard lock(mu_);
+    ++opens_begun_;
+    steps = steps_;
+  }
+  if (steps > 0) {
+    auto* const connection =
+        new (request.memory.data) ScriptedConnection(*this, Register(request), request);
+    connection->steps_left_ = steps;
+    connection->step_deadline_ = request.deadline;
+    return connection;
+  }
   const absl::Status outcome = Perform(Call::kOpen, 0, request.role, request.deadline);
   if (!outcome.ok()) return outcome;
   const int serial = Register(request);
@@ -286,6 +328,33 @@ ScriptedConnection::ScriptedConnection(ScriptedBackend& backend, int serial,
 ScriptedConnection::~ScriptedConnection() {
   std::destroy_n(statements_, statement_count_);
   backend_.Destroyed(serial_);
+}
+
+absl::StatusOr<Step> ScriptedConnection::Advance(TimePoint now) {
+  if (steps_left_ == 0) return Step{.done = true};
+  if (step_deadline_.HasPassed(now)) return backend_.took_too_long_;
+  while (backend_.TakeAnswer()) {
+    if (--steps_left_ > 0) continue;
+    absl::Status outcome = stepping_ == Call::kOpen
+                               ? backend_.Perform(Call::kOpen, serial_, role_, step_deadline_)
+                               : Ping(step_deadline_);
+    if (outcome.ok()) return Step{.done = true};
+    if (stepping_ == Call::kOpen) Condemn(backend_.verdict_of_failed_open_);
+    return outcome;
+  }
+  return Step{.wait = {.fd = ScriptedBackend::kStepFd + serial_, .wanted = {.readable = true}},
+              .at = step_deadline_};
+}
+
+absl::StatusOr<Step> ScriptedConnection::BeginPing(Deadline deadline) {
+  {
+    std::lock_guard lock(backend_.mu_);
+    steps_left_ = backend_.steps_;
+  }
+  if (steps_left_ == 0) return Connection::BeginPing(deadline);
+  stepping_ = Call::kPing;
+  step_deadline_ = deadline;
+  return Advance(TimePoint::min());
 }
 
 absl::Status ScriptedConnection::Use(Call call) {

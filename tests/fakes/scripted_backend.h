@@ -84,6 +84,16 @@ class ScriptedBackend : public Backend {
   // Every call of this kind takes `span` on the fake clock. One with a shorter deadline fails at
   // that deadline, with kDeadlineExceeded.
   void Takes(Call call, Duration span);
+  // From now on an open, and a ping that is begun, takes `steps` answers of the server. Each
+  // Answer() is one; while there is none, the descriptor kStepFd + serial is not ready.
+  static constexpr int kStepFd = 5000;
+  void GoInSteps(int steps);
+  void Answer(int answers = 1);
+  // For FakePlatform::set_descriptor.
+  IoEvents Ready(int fd) const;
+  int opens_begun() const;
+  // What an open that failed in steps says about the other connections.
+  void set_verdict_of_failed_open(Verdict verdict) { verdict_of_failed_open_ = verdict; }
   // Runs inside every call, before its outcome is decided, on the thread that makes it.
   void set_hook(std::function<void(const CallInfo&)> hook) { hook_ = std::move(hook); }
   // All connections are dead, and opens fail with `status` until StartServer.
@@ -133,6 +143,7 @@ class ScriptedBackend : public Backend {
   using Cell = std::array<std::string, 2>;  // type name, bytes
 
   absl::Status Perform(Call call, int serial, Role role, Deadline deadline);
+  bool TakeAnswer();
   absl::Status Outcome(Call call);
   absl::Status TakeTime(Call call, Deadline deadline);
   int Register(const OpenRequest& request);
@@ -144,6 +155,7 @@ class ScriptedBackend : public Backend {
   const LanePlan lanes_;
   std::function<void(const CallInfo&)> hook_;
   Verdict verdict_when_dead_ = Verdict::kDeadSuspectOlder;
+  Verdict verdict_of_failed_open_ = Verdict::kUsable;
   size_t extra_bytes_ = 0;
   bool logging_ = true;
   const absl::Status took_too_long_{absl::StatusCode::kDeadlineExceeded, "scripted: took too long"};
@@ -162,6 +174,9 @@ class ScriptedBackend : public Backend {
   Liveness probe_dead_ = Liveness::kAlive;
   std::array<int, kCalls> counts_{};
   int fallible_ = 0;
+  int steps_ = 0;
+  int answers_ = 0;
+  int opens_begun_ = 0;
   std::vector<CallInfo> log_;
   std::vector<Record> records_;  // by serial - 1
   std::vector<int> living_;      // serials not destroyed
@@ -229,6 +244,8 @@ class ScriptedConnection : public Connection {
   absl::StatusOr<Statement*> Prepare(const Sql& sql) override;
   absl::Status RunScript(std::string_view sql) override;
   absl::Status Seal() override;
+  absl::StatusOr<Step> Advance(TimePoint now) override;
+  absl::StatusOr<Step> BeginPing(Deadline deadline) override;
   Tidiness Inspect() override;
   absl::Status Reset(Deadline deadline) override;
   Liveness Probe() override;
@@ -240,6 +257,7 @@ class ScriptedConnection : public Connection {
   NativeHandle Detach() override;
 
  private:
+  friend class ScriptedBackend;
   friend class ScriptedStatement;
   absl::Status BeginTransaction(Durability durability) override;
   absl::Status CommitTransaction() override;
@@ -264,6 +282,9 @@ class ScriptedConnection : public Connection {
   int reading_ = 0;
   uint64_t uses_ = 0;
   size_t rows_at_begin_ = 0;
+  Deadline step_deadline_;
+  int steps_left_ = 0;
+  Call stepping_ = Call::kOpen;
   const Role role_;
   bool broken_ = false;
   bool dead_ = false;
