@@ -65,7 +65,7 @@ class PostgresBackend final : public Backend {
 
   std::string_view kind() const override { return "postgresql"; }
   // "host:port/database", without user and password. Several hosts: separated by commas.
-  std::string_view target() const override;
+  std::string_view target() const override { return target_; }
   LanePlan lanes() const override { return LanePlan::kOne; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
@@ -74,6 +74,7 @@ class PostgresBackend final : public Backend {
 
  private:
   const PostgresOptions options_;
+  const std::string target_;
   const std::unique_ptr<postgres::Endpoints> endpoints_;
 };
 

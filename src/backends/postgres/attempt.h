@@ -6,11 +6,18 @@
 #ifndef ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
 #define ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
 
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/postgres/address_queue.h"
+#include "backends/postgres/exchange.h"
+#include "backends/postgres/settings.h"
+#include "backends/postgres/startup_error.h"
 #include "roost/backend.h"
-
-struct pg_conn;
 
 namespace roost::postgres {
 
@@ -26,19 +33,66 @@ class ConnectAttempt {
 
   // Reads the options, and loads libpq when nobody has yet.
   absl::Status Start();
-  // As Connection::Advance. REQUIRES: Start succeeded.
+  // As Connection::Advance. REQUIRES: Start succeeded, and no error was returned since.
   absl::StatusOr<Step> Advance(TimePoint now);
   // After an error: what it means for the connections that exist.
   Verdict verdict() const { return verdict_; }
   // The connection, non-blocking and ready, with a notice receiver that drops everything and the
   // default verbosity; the caller's to finish. REQUIRES: done.
-  pg_conn* Release();
-  // Which of the endpoints it reached, for Endpoints::LostRole. REQUIRES: done.
-  int endpoint() const { return endpoint_; }
+  PGconn* Release();
+  // Which of the endpoints it is for, for Endpoints::LostRole; and its "host:port/database".
+  // REQUIRES: Start succeeded.
+  int endpoint() const { return index_; }
+  const std::string& where() const { return target().where; }
+  // Forgets the driver's handle without touching the server: after fork, in the child.
+  void Abandon() { conn_ = nullptr; }
 
  private:
+  // Whether to go on at once, or to wait for wait_ until wait_until_.
+  enum class Next : bool { kWait, kGoOn };
+
+  const Endpoint& target() const { return settings_->endpoints[static_cast<size_t>(index_)]; }
+  const Libpq& pq() const;
+  absl::StatusOr<Next> Go(TimePoint now);
+  absl::StatusOr<Next> TakeAddress(TimePoint now);
+  absl::StatusOr<Next> StartConnecting();
+  absl::StatusOr<Next> StartFailed();
+  absl::StatusOr<Next> Connect(TimePoint now);
+  absl::StatusOr<Next> CheckRole();
+  absl::StatusOr<Next> JudgeRole(bool standby, bool read_only);
+  absl::StatusOr<Next> Ask(Phase phase, const std::string& sql);
+  absl::StatusOr<Next> AdvanceExchange();
+  absl::StatusOr<Next> RunOnConnect();
+  absl::StatusOr<Next> Finish();
+  absl::StatusOr<Next> ConnectFailed(bool hung_up);
+  // Ends the try of this address; another one may still do better.
+  absl::StatusOr<Next> Fail(const StartupFinding& finding, std::string_view sqlstate,
+                            std::string_view words);
+  absl::Status GiveUp(absl::Status status);
+  absl::Status OutOfTime() const;
+  void Drop();
+  std::string WhereNow() const;
+
+  Endpoints& endpoints_;
+  Platform& platform_;
+  const Deadline deadline_;
+  const TcpTimers timers_;
+  std::shared_ptr<const Settings> settings_;
+  int index_ = -1;
+
+  Phase phase_ = Phase::kLookUp;
+  std::optional<AddressQueue> addresses_;
+  std::string address_;        // being tried
+  Deadline address_deadline_;  // by when it has to be connected
+  PGconn* conn_ = nullptr;
+  IoEvents wanted_;  // by PQconnectPoll
+  std::optional<Exchange> exchange_;
+  bool second_best_ = false;
+
+  DescriptorWait wait_;
+  Deadline wait_until_;
+  absl::Status failure_;  // of the last address
   Verdict verdict_ = Verdict::kUsable;
-  int endpoint_ = -1;
 };
 
 }  // namespace roost::postgres

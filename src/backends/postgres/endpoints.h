@@ -1,30 +1,72 @@
-// What all connections of one PostgresBackend share: the options as libpq understands them, the
-// hosts in the order in which to try them, their last good addresses, and libpq itself.
+// What all connections of one PostgresBackend share: libpq itself, the options as libpq understands
+// them, which host to try next, and the last good addresses of their names.
 //
 // Threads: any.
 #ifndef ROOST_BACKENDS_POSTGRES_ENDPOINTS_H_
 #define ROOST_BACKENDS_POSTGRES_ENDPOINTS_H_
 
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "backends/postgres/address_book.h"
 #include "backends/postgres/libpq.h"
+#include "backends/postgres/resolver.h"
+#include "backends/postgres/settings.h"
+#include "roost/internal/mutex.h"
 #include "roost/postgres.h"
 
 namespace roost::postgres {
 
 class Endpoints {
  public:
-  explicit Endpoints(const PostgresOptions& options);
+  explicit Endpoints(const PostgresOptions& options, LookUpFunction look_up = SystemLookUp);
   ~Endpoints();
   Endpoints(const Endpoints&) = delete;
   Endpoints& operator=(const Endpoints&) = delete;
 
+  const PostgresOptions& options() const { return options_; }
   // REQUIRES: a ConnectAttempt was started.
-  const Libpq& pq() const;
+  const Libpq& pq() const { return *libpq_.load(); }
   // The pooler hands each transaction another session: by the options, or `pooler=transaction`.
   // REQUIRES: a ConnectAttempt was started.
-  bool transaction_pooler() const;
+  bool transaction_pooler() const { return transaction_pooler_.load(); }
   // The server behind `endpoint` (ConnectAttempt::endpoint) no longer is what the options want
   // (25006): the next attempt begins elsewhere.
   void LostRole(int endpoint);
+
+  // ---- For ConnectAttempt ----
+
+  // Loads libpq if nobody has, and reads the settings anew: a service file that was corrected
+  // counts at the next attempt.
+  absl::StatusOr<std::shared_ptr<const Settings>> Read();
+  // Where the next attempt goes: to the last good one, after a failure to the one after it.
+  int Choose();
+  void Failed(int endpoint);
+  void Succeeded(int endpoint, bool second_best);
+  // A server that is not what would be preferred will do: all have been tried since the last one
+  // that was.
+  bool TakesSecondBest();
+
+  Resolver& resolver() { return resolver_; }
+  AddressBook& addresses() { return addresses_; }
+
+ private:
+  absl::Status Load();
+  void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const PostgresOptions& options_;
+  std::atomic<const Libpq*> libpq_ = nullptr;
+  std::atomic<bool> transaction_pooler_ = false;
+  Resolver resolver_;
+  AddressBook addresses_;
+
+  internal::Mutex mu_;
+  int count_ ABSL_GUARDED_BY(mu_) = 1;
+  int first_ ABSL_GUARDED_BY(mu_) = 0;
+  int failures_ ABSL_GUARDED_BY(mu_) = 0;  // in a row
 };
 
 }  // namespace roost::postgres

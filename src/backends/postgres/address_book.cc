@@ -1,0 +1,61 @@
+#include "backends/postgres/address_book.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "backends/postgres/resolver.h"
+
+namespace roost::postgres {
+
+using internal::MutexLock;
+
+void AddressBook::Load() {
+  {
+    MutexLock lock(mu_);
+    if (loaded_) return;
+    loaded_ = true;
+  }
+  if (file_.empty()) return;
+  std::map<std::string, std::string> found;
+  std::ifstream file(file_);
+  std::string name;
+  std::string address;
+  while (file >> name >> address) {
+    if (IsAddress(address)) found[name] = address;
+  }
+  MutexLock lock(mu_);
+  addresses_.merge(found);  // what was learned meanwhile is newer
+}
+
+std::string AddressBook::Find(const std::string& name) {
+  MutexLock lock(mu_);
+  const auto found = addresses_.find(name);
+  return found != addresses_.end() ? found->second : "";
+}
+
+void AddressBook::Remember(const std::string& name, const std::string& address) {
+  std::string text;
+  {
+    MutexLock lock(mu_);
+    std::string& known = addresses_[name];
+    if (known == address) return;
+    known = address;
+    for (const auto& [host, good] : addresses_) text += host + " " + good + "\n";
+  }
+  if (!file_.empty()) Write(text);
+}
+
+void AddressBook::Write(const std::string& text) const {
+  std::string fresh = file_ + ".XXXXXX";
+  const int fd = mkostemp(fresh.data(), O_CLOEXEC);
+  if (fd < 0) return;
+  const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  close(fd);
+  if (!written || std::rename(fresh.c_str(), file_.c_str()) != 0) unlink(fresh.c_str());
+}
+
+}  // namespace roost::postgres

@@ -1,0 +1,79 @@
+#include "backends/postgres/address_queue.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace roost::postgres {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long the name service is waited for where an address of the host is known from before: at
+// most this, and at most this part of what is left.
+constexpr Duration kPatience = 1s;
+constexpr int kPatiencePart = 4;
+// How often to look for an answer where the platform has no bell.
+constexpr Duration kBetweenLooks = 50ms;
+
+}  // namespace
+
+AddressQueue::AddressQueue(const Endpoint& endpoint, Resolver& resolver, AddressBook& book,
+                           Platform& platform, Deadline deadline)
+    : endpoint_(endpoint) {
+  if (endpoint_.socket || !endpoint_.address.empty()) {
+    queue_.push_back(endpoint_.address);
+    return;
+  }
+  remembered_ = book.Find(endpoint_.host);
+  if (!remembered_.empty()) {
+    const TimePoint now = platform.Now();
+    patience_ =
+        Deadline::After(now, std::min<Duration>(kPatience, deadline.Left(now) / kPatiencePart));
+  }
+  lookup_ = resolver.Start(endpoint_.host, platform);
+}
+
+AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
+  if (queue_.empty() && lookup_ != nullptr) {
+    if (const Addresses* const answer = lookup_->answer(); answer != nullptr) {
+      Take(*answer);
+      lookup_.reset();
+    } else if (tried_.empty() && patience_.HasPassed(now)) {
+      tried_ = remembered_;
+      queue_.push_back(remembered_);
+    }
+  }
+  if (!queue_.empty()) {
+    address = std::move(queue_.front());
+    queue_.pop_front();
+    return State::kReady;
+  }
+  if (lookup_ == nullptr) return State::kNone;
+  wait_until_ = tried_.empty() ? patience_ : Deadline::Never();
+  if (lookup_->bell() < 0) {
+    wait_until_ = std::min(wait_until_, Deadline::After(now, kBetweenLooks));
+  }
+  return State::kPending;
+}
+
+void AddressQueue::Take(const Addresses& answer) {
+  error_ = answer.error;
+  words_ = answer.words;
+  queue_.assign(answer.list.begin(), answer.list.end());
+  if (queue_.empty() && !remembered_.empty()) queue_.push_back(remembered_);
+  const auto good = std::find(queue_.begin(), queue_.end(), remembered_);
+  if (good != queue_.end()) std::rotate(queue_.begin(), good, good + 1);
+  if (!tried_.empty()) std::erase(queue_, tried_);
+}
+
+DescriptorWait AddressQueue::wait() const {
+  return {.fd = lookup_ != nullptr ? lookup_->bell() : -1, .wanted = {.readable = true}};
+}
+
+Duration AddressQueue::ShareOf(Duration left) const {
+  const auto others = static_cast<Duration::rep>(queue_.size()) + (lookup_ != nullptr ? 1 : 0);
+  return left / (others + 1);
+}
+
+}  // namespace roost::postgres

@@ -1,0 +1,59 @@
+// The addresses of one host in the order in which to try them, for one attempt to connect.
+//
+// The name service is asked first and believed: after a failover a name leads elsewhere. The last
+// good address takes its place when it fails or is slow, and comes first among several.
+#ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
+#define ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "backends/postgres/address_book.h"
+#include "backends/postgres/resolver.h"
+#include "backends/postgres/settings.h"
+#include "roost/deadline.h"
+#include "roost/platform.h"
+
+namespace roost::postgres {
+
+class AddressQueue {
+ public:
+  // Begins to look the name up, if it is one. REQUIRES: endpoint outlives this.
+  AddressQueue(const Endpoint& endpoint, Resolver& resolver, AddressBook& book, Platform& platform,
+               Deadline deadline);
+
+  enum class State {
+    kReady,    // `address` is to be tried (empty: a socket)
+    kPending,  // wait for wait(), or until wait_until()
+    kNone,     // no more
+  };
+  State Next(TimePoint now, std::string& address);
+
+  DescriptorWait wait() const;
+  Deadline wait_until() const { return wait_until_; }
+  // Another address may come after the one that was taken.
+  bool HasMore() const { return !queue_.empty() || lookup_ != nullptr; }
+  // The part of `left` for the one that was taken: the others want theirs.
+  Duration ShareOf(Duration left) const;
+  // The number of getaddrinfo and its words; 0: the name was found, or is none.
+  int error() const { return error_; }
+  const std::string& words() const { return words_; }
+
+ private:
+  void Take(const Addresses& answer);
+
+  const Endpoint& endpoint_;
+  std::deque<std::string> queue_;
+  std::unique_ptr<Lookup> lookup_;  // while its answer is wanted
+  std::string remembered_;          // the last good one
+  std::string tried_;               // it, while the answer was awaited
+  Deadline patience_ = Deadline::Never();
+  Deadline wait_until_ = Deadline::Never();
+  int error_ = 0;
+  std::string words_;
+};
+
+}  // namespace roost::postgres
+
+#endif  // ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_

@@ -1,0 +1,322 @@
+#include "backends/postgres/attempt.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "backends/postgres/endpoints.h"
+#include "backends/postgres/errors.h"
+#include "statements/text.h"
+
+namespace roost::postgres {
+namespace {
+
+using internal::Concat;
+
+// A wall clock before this has not been set since the machine started.
+constexpr int64_t kBuiltUnixMicros = int64_t{ROOST_BUILT_UNIX_SECONDS} * 1'000'000;
+
+// An answer to the start-up packet that lacks these makes a role a question of its own.
+constexpr int kReportsStandby = 140000;
+
+void DropNotice(void*, const PGresult*) {}
+
+PGconn* StartWith(const Libpq& pq, const std::vector<Option>& parameters) {
+  std::vector<const char*> keys;
+  std::vector<const char*> values;
+  for (const Option& parameter : parameters) {
+    keys.push_back(parameter.key.c_str());
+    values.push_back(parameter.value.c_str());
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  return pq.PQconnectStartParams(keys.data(), values.data(), 0);
+}
+
+Phase PhaseOf(ConnStatusType status) {
+  switch (status) {
+    case CONNECTION_STARTED:
+    case CONNECTION_NEEDED:
+      return Phase::kConnect;
+    case CONNECTION_SSL_STARTUP:
+    case CONNECTION_GSS_STARTUP:
+      return Phase::kEncrypt;
+    default:
+      return Phase::kSignIn;
+  }
+}
+
+std::string_view RoleName(bool standby, bool read_only) {
+  if (standby) return "it is a standby";
+  return read_only ? "it is a primary whose sessions are read-only"
+                   : "it is a primary that takes writes";
+}
+
+bool Fits(WantedRole wanted, bool standby, bool read_only) {
+  switch (wanted) {
+    case WantedRole::kAny:
+      return true;
+    case WantedRole::kReadWrite:
+      return !standby && !read_only;
+    case WantedRole::kReadOnly:
+      return standby || read_only;
+    case WantedRole::kPrimary:
+      return !standby;
+    case WantedRole::kStandby:
+    case WantedRole::kPreferStandby:
+      return standby;
+  }
+  return false;
+}
+
+}  // namespace
+
+ConnectAttempt::ConnectAttempt(Endpoints& endpoints, const OpenRequest& request)
+    : endpoints_(endpoints),
+      platform_(*request.platform),
+      deadline_(request.deadline),
+      timers_(request.tcp_timers) {}
+
+ConnectAttempt::~ConnectAttempt() { Drop(); }
+
+const Libpq& ConnectAttempt::pq() const { return endpoints_.pq(); }
+
+void ConnectAttempt::Drop() {
+  exchange_.reset();
+  // Sends at most a good-bye, into a socket that does not block.
+  if (conn_ != nullptr) pq().PQfinish(std::exchange(conn_, nullptr));
+}
+
+absl::Status ConnectAttempt::Start() {
+  absl::StatusOr<std::shared_ptr<const Settings>> settings = endpoints_.Read();
+  if (!settings.ok()) return settings.status();
+  settings_ = *std::move(settings);
+  index_ = std::min(endpoints_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
+  addresses_.emplace(target(), endpoints_.resolver(), endpoints_.addresses(), platform_, deadline_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
+  while (phase_ != Phase::kDone) {
+    wait_until_ = deadline_;
+    absl::StatusOr<Next> next = Go(now);
+    if (!next.ok()) return GiveUp(next.status());
+    if (*next == Next::kGoOn) continue;
+    if (deadline_.HasPassed(now)) return GiveUp(OutOfTime());
+    return Step{.wait = wait_, .at = std::min(wait_until_, deadline_)};
+  }
+  return Step{.done = true};
+}
+
+absl::Status ConnectAttempt::GiveUp(absl::Status status) {
+  Drop();
+  addresses_.reset();
+  endpoints_.Failed(index_);
+  return status;
+}
+
+// Each part does one thing and says whether the next can be done at once.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Go(TimePoint now) {
+  switch (phase_) {
+    case Phase::kLookUp:
+      return TakeAddress(now);
+    case Phase::kConnect:
+    case Phase::kEncrypt:
+    case Phase::kSignIn:
+      return Connect(now);
+    case Phase::kAskRole:
+    case Phase::kOnConnect:
+      return AdvanceExchange();
+    case Phase::kDone:
+      break;
+  }
+  return Next::kGoOn;
+}
+
+// ---- The address ----
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) {
+  switch (addresses_->Next(now, address_)) {
+    case AddressQueue::State::kReady:
+      address_deadline_ = Deadline::After(now, addresses_->ShareOf(deadline_.Left(now)));
+      return StartConnecting();
+    case AddressQueue::State::kPending:
+      wait_ = addresses_->wait();
+      wait_until_ = addresses_->wait_until();
+      return Next::kWait;
+    case AddressQueue::State::kNone:
+      break;
+  }
+  if (!failure_.ok()) return failure_;
+  const StartupFinding finding = ClassifyLookup(addresses_->error());
+  return MakeStatus(finding.code, "",
+                    {.where = WhereNow(),
+                     .words = Concat({"looking up ", target().host, ": ", addresses_->words()}),
+                     .advice = finding.advice});
+}
+
+// ---- libpq's part ----
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartConnecting() {
+  conn_ = StartWith(pq(), ParametersFor(*settings_, target(), address_, timers_));
+  if (conn_ == nullptr) return absl::ResourceExhaustedError("libpq is out of memory");
+  // So that the message of a refusal has the SQLSTATE, which libpq gives in no other way.
+  pq().PQsetErrorVerbosity(conn_, PQERRORS_VERBOSE);
+  pq().PQsetNoticeReceiver(conn_, DropNotice, nullptr);
+  phase_ = Phase::kConnect;
+  if (pq().PQstatus(conn_) == CONNECTION_BAD) return StartFailed();
+  wanted_ = {.writable = true};
+  return Next::kGoOn;
+}
+
+// The system refused at once (no such socket, no route), or libpq refuses the options. Only a
+// sentence about the first names host and port, in every language.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartFailed() {
+  const std::string_view message = pq().PQerrorMessage(conn_);
+  const auto has = [message](std::string_view part) {
+    return message.find(part) != std::string_view::npos;
+  };
+  if (has(target().port) && has(target().host)) return ConnectFailed(true);
+  return MakeStatus(absl::StatusCode::kInvalidArgument, "",
+                    {.where = WhereNow(), .words = message});
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
+  const int fd = pq().PQsocket(conn_);  // libpq may have taken another one since
+  const IoEvents seen = platform_.WaitForDescriptor(fd, wanted_, Deadline::Past());
+  if (!seen.any()) {
+    if (phase_ == Phase::kConnect && addresses_->HasMore() && address_deadline_.HasPassed(now)) {
+      return Fail({.code = absl::StatusCode::kUnavailable, .other_address = true}, "",
+                  "no answer to the attempt to connect");
+    }
+    wait_ = {.fd = fd, .wanted = wanted_};
+    if (phase_ == Phase::kConnect && addresses_->HasMore()) wait_until_ = address_deadline_;
+    return Next::kWait;
+  }
+  const PostgresPollingStatusType polled = pq().PQconnectPoll(conn_);
+  if (polled == PGRES_POLLING_FAILED) return ConnectFailed(seen.hung_up);
+  if (polled == PGRES_POLLING_OK) return CheckRole();
+  wanted_ = {.readable = polled == PGRES_POLLING_READING,
+             .writable = polled == PGRES_POLLING_WRITING};
+  phase_ = PhaseOf(pq().PQstatus(conn_));
+  return Next::kGoOn;
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up) {
+  const StartupMessage message = ReadStartupMessage(pq().PQerrorMessage(conn_));
+  const StartupEvidence evidence{
+      .phase = phase_,
+      .sqlstate = message.sqlstate,
+      .words = message.words,
+      .hung_up = hung_up,
+      .needs_password = pq().PQconnectionNeedsPassword(conn_) == 1,
+      .clock_unset = platform_.UnixMicros() < kBuiltUnixMicros,
+  };
+  return Fail(ClassifyStartup(evidence), message.sqlstate, message.words);
+}
+
+// ---- The server's role ----
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
+  pq().PQsetnonblocking(conn_, 1);
+  if (settings_->role == WantedRole::kAny) return RunOnConnect();
+  const char* const standby = pq().PQparameterStatus(conn_, "in_hot_standby");
+  const char* const read_only = pq().PQparameterStatus(conn_, "default_transaction_read_only");
+  if (pq().PQserverVersion(conn_) >= kReportsStandby && standby != nullptr &&
+      read_only != nullptr) {
+    return JudgeRole(standby == std::string_view("on"), read_only == std::string_view("on"));
+  }
+  // An older server, or a pooler between: one round trip tells both.
+  return Ask(Phase::kAskRole,
+             "SELECT pg_catalog.pg_is_in_recovery()::text || "
+             "pg_catalog.current_setting('default_transaction_read_only')");
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, bool read_only) {
+  if (Fits(settings_->role, standby, read_only)) return RunOnConnect();
+  if (settings_->role == WantedRole::kPreferStandby && endpoints_.TakesSecondBest()) {
+    second_best_ = true;
+    return RunOnConnect();
+  }
+  phase_ = Phase::kAskRole;
+  return Fail({.code = absl::StatusCode::kUnavailable,
+               .advice = "target_session_attrs wants another one: is there one among the hosts?",
+               .other_address = true},
+              "", RoleName(standby, read_only));
+}
+
+// ---- Queries ----
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Ask(Phase phase, const std::string& sql) {
+  phase_ = phase;
+  exchange_.emplace(pq(), conn_);
+  if (!exchange_->Send(sql)) return ConnectFailed(true);
+  return Next::kGoOn;
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceExchange() {
+  switch (exchange_->Advance()) {
+    case Exchange::State::kUnderWay:
+      wait_ = {.fd = pq().PQsocket(conn_), .wanted = exchange_->wanted()};
+      return Next::kWait;
+    case Exchange::State::kBroken:
+      return ConnectFailed(true);
+    case Exchange::State::kAnswered:
+      break;
+  }
+  if (!exchange_->error().empty()) {
+    const std::string error = exchange_->error();
+    const std::string sqlstate = exchange_->sqlstate();
+    return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .words = error}), sqlstate,
+                Concat({Name(phase_), " it: ", error}));
+  }
+  if (phase_ == Phase::kOnConnect) return Finish();
+  const std::string answer = exchange_->value();
+  return JudgeRole(answer.starts_with("t"), answer.ends_with("on"));
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunOnConnect() {
+  if (endpoints_.options().on_connect.empty()) return Finish();
+  return Ask(Phase::kOnConnect, endpoints_.options().on_connect);
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
+  exchange_.reset();
+  addresses_.reset();
+  pq().PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
+  endpoints_.Succeeded(index_, second_best_);
+  if (!target().socket && target().address.empty()) {
+    endpoints_.addresses().Remember(target().host, address_);
+  }
+  phase_ = Phase::kDone;
+  return Next::kGoOn;
+}
+
+PGconn* ConnectAttempt::Release() { return std::exchange(conn_, nullptr); }
+
+// ---- Failures ----
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& finding,
+                                                          std::string_view sqlstate,
+                                                          std::string_view words) {
+  verdict_ = std::max(verdict_, finding.verdict);
+  failure_ = MakeStatus(finding.code, sqlstate,
+                        {.where = WhereNow(), .words = words, .advice = finding.advice});
+  if (!finding.other_address || !addresses_->HasMore()) return failure_;
+  Drop();
+  phase_ = Phase::kLookUp;
+  return Next::kGoOn;
+}
+
+absl::Status ConnectAttempt::OutOfTime() const {
+  const std::string_view what = phase_ == Phase::kLookUp ? target().host : WhereNow();
+  return absl::DeadlineExceededError(
+      Concat({target().where, ": out of time while ", Name(phase_), " ", what}));
+}
+
+std::string ConnectAttempt::WhereNow() const {
+  const bool looked_up = !address_.empty() && address_ != target().host;
+  return looked_up ? Concat({target().where, " (", address_, ")"}) : target().where;
+}
+
+}  // namespace roost::postgres

@@ -1,0 +1,296 @@
+#include "backends/postgres/settings.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+
+#include "backends/postgres/conninfo.h"
+#include "backends/postgres/resolver.h"
+#include "statements/text.h"
+
+namespace roost::postgres {
+namespace {
+
+using internal::Concat;
+
+constexpr char kSystemCertificates[] = "/etc/ssl/certs/ca-certificates.crt";
+
+struct FreeOptions {
+  const Libpq* pq;
+  void operator()(PQconninfoOption* options) const { pq->PQconninfoFree(options); }
+};
+using LibpqOptions = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+struct Finish {
+  const Libpq* pq;
+  void operator()(PGconn* conn) const { pq->PQfinish(conn); }
+};
+using Probe = std::unique_ptr<PGconn, Finish>;
+
+absl::StatusOr<std::vector<Option>> Parse(const Libpq& pq, const std::string& conninfo) {
+  char* error = nullptr;
+  const LibpqOptions parsed(pq.PQconninfoParse(conninfo.c_str(), &error), FreeOptions{&pq});
+  if (parsed == nullptr) {
+    const std::string words = error != nullptr ? error : "out of memory";
+    pq.PQfreemem(error);
+    return absl::InvalidArgumentError(
+        Concat({"the connection string is wrong: ", WithoutSecrets(words, conninfo)}));
+  }
+  std::vector<Option> given;
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr && *option->val != '\0')
+      given.push_back({option->keyword, option->val});
+  }
+  return given;
+}
+
+// libpq merges the connection string with the PG* variables and the service file only on the way to
+// connecting. So it is asked to connect with a value that it refuses after merging and before the
+// first step. The password keeps it from reading ~/.pgpass for that.
+Probe StartAndFail(const Libpq& pq, const std::vector<Option>& given) {
+  std::vector<const char*> keys;
+  std::vector<const char*> values;
+  for (const Option& option : given) {
+    keys.push_back(option.key.c_str());
+    values.push_back(option.value.c_str());
+  }
+  for (const auto& [key, value] : {std::pair{"password", "-"}, {"channel_binding", "-"}}) {
+    keys.push_back(key);
+    values.push_back(value);
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  return Probe(pq.PQconnectStartParams(keys.data(), values.data(), 0), Finish{&pq});
+}
+
+// The options after merging.
+class Merged {
+ public:
+  Merged(LibpqOptions options, const std::vector<Option>& given)
+      : options_(std::move(options)), given_(given) {}
+
+  std::string Value(std::string_view key) const {
+    const PQconninfoOption* const option = Find(key);
+    return option != nullptr && option->val != nullptr ? option->val : "";
+  }
+
+  // Somebody said it, even if it is what libpq would take anyway. (A service file that says that
+  // cannot be told from one that is silent.)
+  bool IsSaid(std::string_view key) const {
+    const auto is_key = [key](const Option& option) { return option.key == key; };
+    if (std::any_of(given_.begin(), given_.end(), is_key)) return true;
+    const PQconninfoOption* const option = Find(key);
+    if (option == nullptr) return false;
+    const char* const variable = option->envvar != nullptr ? std::getenv(option->envvar) : nullptr;
+    if (variable != nullptr && *variable != '\0') return true;
+    return Value(key) != (option->compiled != nullptr ? option->compiled : "");
+  }
+
+ private:
+  const PQconninfoOption* Find(std::string_view key) const {
+    for (const PQconninfoOption* o = options_.get(); o != nullptr && o->keyword != nullptr; ++o) {
+      if (o->keyword == key) return o;
+    }
+    return nullptr;
+  }
+
+  LibpqOptions options_;
+  const std::vector<Option>& given_;
+};
+
+// The folder of the server's socket that this libpq was built for.
+std::string DefaultHost(const Libpq& pq) {
+  const Probe probe = StartAndFail(pq, {{"host", ","}, {"hostaddr", ","}, {"port", "5432"}});
+  const char* const host = probe != nullptr ? pq.PQhost(probe.get()) : nullptr;
+  return host != nullptr && *host != '\0' ? host : "localhost";
+}
+
+bool IsPort(const std::string& port) {
+  if (port.empty() || port.size() > 5) return false;
+  if (port.find_first_not_of("0123456789") != std::string::npos) return false;
+  const int number = std::atoi(port.c_str());
+  return number >= 1 && number <= 65535;
+}
+
+bool IsSocket(const std::string& host) { return host.starts_with('/') || host.starts_with('@'); }
+
+Endpoint MakeEndpoint(const std::string& host, const std::string& address, const std::string& port,
+                      const std::string& database) {
+  Endpoint endpoint{.host = host, .address = address, .port = port};
+  // With a host, certificates and ~/.pgpass work for an address, too.
+  if (endpoint.host.empty()) endpoint.host = address;
+  endpoint.socket = address.empty() && IsSocket(endpoint.host);
+  if (address.empty() && IsAddress(endpoint.host)) endpoint.address = endpoint.host;
+  endpoint.local = endpoint.socket || IsLoopback(endpoint.address) ||
+                   (endpoint.address.empty() && endpoint.host == "localhost");
+  const bool bracket = endpoint.host.find(':') != std::string::npos;
+  endpoint.where = Concat({bracket ? "[" : "", endpoint.host, bracket ? "]:" : ":", port,
+                           database.empty() ? "" : "/", database});
+  return endpoint;
+}
+
+std::string Count(size_t count, std::string_view what) {
+  return Concat({std::to_string(count), " ", what, count == 1 ? "" : "s"});
+}
+
+absl::StatusOr<std::vector<Endpoint>> MakeEndpoints(const Libpq& pq, const Merged& merged) {
+  std::vector<std::string> hosts = SplitList(merged.Value("host"));
+  std::vector<std::string> addresses = SplitList(merged.Value("hostaddr"));
+  std::vector<std::string> ports = SplitList(merged.Value("port"));
+  const bool has_hosts = !merged.Value("host").empty();
+  const bool has_addresses = !merged.Value("hostaddr").empty();
+  if (has_hosts && has_addresses && hosts.size() != addresses.size()) {
+    return absl::InvalidArgumentError(
+        Concat({"the connection string has ", Count(hosts.size(), "host"), " and ",
+                Count(addresses.size(), "hostaddr"), "; it needs as many of both"}));
+  }
+  const size_t count = has_addresses ? addresses.size() : hosts.size();
+  hosts.resize(count);
+  addresses.resize(count);
+  if (ports.size() != 1 && ports.size() != count) {
+    return absl::InvalidArgumentError(
+        Concat({"the connection string has ", Count(count, "host"), " and ",
+                Count(ports.size(), "port"), "; it needs one port, or one for each host"}));
+  }
+  std::vector<Endpoint> endpoints;
+  for (size_t i = 0; i < count; ++i) {
+    std::string port = ports[ports.size() == 1 ? 0 : i];
+    if (port.empty()) port = "5432";
+    if (!IsPort(port)) {
+      return absl::InvalidArgumentError(
+          Concat({"the connection string has the port \"", port, "\"; may be 1 to 65535"}));
+    }
+    if (hosts[i].empty() && addresses[i].empty()) hosts[i] = DefaultHost(pq);
+    endpoints.push_back(MakeEndpoint(hosts[i], addresses[i], port, merged.Value("dbname")));
+  }
+  return endpoints;
+}
+
+absl::StatusOr<WantedRole> ParseRole(const std::string& role) {
+  static constexpr std::pair<std::string_view, WantedRole> kRoles[] = {
+      {"", WantedRole::kAny},
+      {"any", WantedRole::kAny},
+      {"read-write", WantedRole::kReadWrite},
+      {"read-only", WantedRole::kReadOnly},
+      {"primary", WantedRole::kPrimary},
+      {"standby", WantedRole::kStandby},
+      {"prefer-standby", WantedRole::kPreferStandby},
+  };
+  for (const auto& [name, wanted] : kRoles) {
+    if (role == name) return wanted;
+  }
+  return absl::InvalidArgumentError(
+      Concat({"the connection string says target_session_attrs=", role,
+              "; may be any, read-write, read-only, primary, standby or prefer-standby"}));
+}
+
+std::string HomeDirectory() {
+  const char* const home = std::getenv("HOME");
+  if (home != nullptr && *home != '\0') return home;
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[1024];
+  getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found);
+  return found != nullptr ? found->pw_dir : "";
+}
+
+// libpq looks at one file of the user's; the system's is the next best.
+std::string RootCertificates(const Merged& merged) {
+  if (merged.IsSaid("sslrootcert")) return "";
+  const std::string own = HomeDirectory() + "/.postgresql/root.crt";
+  if (access(own.c_str(), R_OK) == 0) return "";
+  return access(kSystemCertificates, R_OK) == 0 ? kSystemCertificates : "";
+}
+
+int64_t RoundedUp(Duration span, Duration unit) {
+  return std::max<int64_t>((span + unit - Duration(1)) / unit, 1);
+}
+
+void AddTimers(const Settings& settings, const TcpTimers& timers, std::vector<Option>& parameters) {
+  const auto add = [&parameters](const char* key, Duration span, Duration unit) {
+    if (span > Duration::zero()) parameters.push_back({key, std::to_string(RoundedUp(span, unit))});
+  };
+  if (settings.sets_user_timeout) {
+    add("tcp_user_timeout", timers.user_timeout, std::chrono::milliseconds(1));
+  }
+  if (!settings.sets_keepalives) return;
+  add("keepalives_idle", timers.keepalive_idle, std::chrono::seconds(1));
+  add("keepalives_interval", timers.keepalive_interval, std::chrono::seconds(1));
+  if (timers.keepalive_count > 0) {
+    parameters.push_back({"keepalives_count", std::to_string(timers.keepalive_count)});
+  }
+}
+
+void AddEncryption(const Settings& settings, const Endpoint& endpoint,
+                   std::vector<Option>& parameters) {
+  const bool ours = settings.verify_remote && !endpoint.local;
+  if (ours) parameters.push_back({"sslmode", "verify-full"});
+  if ((ours || settings.says_verify_full) && !settings.root_certificates.empty()) {
+    parameters.push_back({"sslrootcert", settings.root_certificates});
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& options) {
+  absl::StatusOr<OwnOptions> own = TakeOwnOptions(options.uri);
+  if (!own.ok()) return own.status();
+  absl::StatusOr<std::vector<Option>> given = Parse(pq, own->conninfo);
+  if (!given.ok()) return given.status();
+  const Probe probe = StartAndFail(pq, *given);
+  if (probe == nullptr) return absl::ResourceExhaustedError("libpq is out of memory");
+  const Merged merged(LibpqOptions(pq.PQconninfo(probe.get()), FreeOptions{&pq}), *given);
+  if (merged.Value("sslmode").empty()) {  // has a default, so merging itself has failed
+    return absl::InvalidArgumentError(
+        Concat({"the connection options are wrong: ", pq.PQerrorMessage(probe.get())}));
+  }
+  Settings settings{.given = *given};
+  absl::StatusOr<WantedRole> role = ParseRole(merged.Value("target_session_attrs"));
+  if (!role.ok()) return role.status();
+  settings.role = *role;
+  absl::StatusOr<std::vector<Endpoint>> endpoints = MakeEndpoints(pq, merged);
+  if (!endpoints.ok()) return endpoints.status();
+  settings.endpoints = *std::move(endpoints);
+  settings.transaction_pooler = options.transaction_pooler || own->transaction_pooler;
+  settings.verify_remote = !merged.IsSaid("sslmode");
+  settings.says_verify_full = merged.Value("sslmode") == "verify-full";
+  settings.root_certificates = RootCertificates(merged);
+  settings.sets_gssencmode = !merged.IsSaid("gssencmode");
+  settings.sets_user_timeout = !merged.IsSaid("tcp_user_timeout");
+  settings.sets_keepalives = !merged.IsSaid("keepalives") && !merged.IsSaid("keepalives_idle") &&
+                             !merged.IsSaid("keepalives_interval") &&
+                             !merged.IsSaid("keepalives_count");
+  settings.application_name = options.application_name;
+  return settings;
+}
+
+std::vector<Option> ParametersFor(const Settings& settings, const Endpoint& endpoint,
+                                  std::string_view address, const TcpTimers& timers) {
+  std::vector<Option> parameters = settings.given;
+  const auto without = [&parameters](std::string_view key) {
+    std::erase_if(parameters, [key](const Option& option) { return option.key == key; });
+  };
+  // One host of the list at a time; its role is checked here; its time is the caller's deadline.
+  for (const std::string_view key : {"host", "hostaddr", "port"}) without(key);
+  parameters.push_back({"host", endpoint.host});
+  if (!address.empty()) parameters.push_back({"hostaddr", std::string(address)});
+  parameters.push_back({"port", endpoint.port});
+  parameters.push_back({"target_session_attrs", "any"});
+  parameters.push_back({"connect_timeout", "0"});
+  parameters.push_back({"client_encoding", "UTF8"});
+  if (!settings.application_name.empty()) {
+    parameters.push_back({"fallback_application_name", settings.application_name});
+  }
+  // libpq would ask a Kerberos server, and wait for it, wherever it finds a ticket.
+  if (settings.sets_gssencmode) parameters.push_back({"gssencmode", "disable"});
+  AddEncryption(settings, endpoint, parameters);
+  if (!endpoint.socket) AddTimers(settings, timers, parameters);
+  return parameters;
+}
+
+}  // namespace roost::postgres

@@ -1,0 +1,230 @@
+#include "backends/postgres/startup_error.h"
+
+#include <netdb.h>
+
+#include <optional>
+
+namespace roost::postgres {
+namespace {
+
+using enum absl::StatusCode;
+
+// A row with two characters stands for a class. The first that fits counts.
+struct Row {
+  std::string_view sqlstate;
+  absl::StatusCode code;
+  Verdict verdict;
+  std::string_view advice;
+};
+
+constexpr std::string_view kFreeSessions =
+    "close other sessions, or raise max_connections or the role's CONNECTION LIMIT";
+
+constexpr Row kRows[] = {
+    // The server is on its way down or up: what it had before is gone.
+    {"57P03", kUnavailable, Verdict::kDeadAndOlderToo, "it is starting, stopping or recovering"},
+    {"57P02", kUnavailable, Verdict::kDeadAndOlderToo, ""},
+    {"57P01", kUnavailable, Verdict::kDeadSuspectOlder, ""},
+    {"53300", kResourceExhausted, Verdict::kUsable, kFreeSessions},
+    {"53", kResourceExhausted, Verdict::kUsable, ""},
+    {"28P01", kUnauthenticated, Verdict::kUsable,
+     "give the right password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"},
+    {"28", kPermissionDenied, Verdict::kUsable,
+     "the server's pg_hba.conf and the role's LOGIN decide who may connect from where"},
+    {"3D000", kNotFound, Verdict::kUsable, "create the database, or correct dbname"},
+    {"42501", kPermissionDenied, Verdict::kUsable, "the role lacks a privilege: GRANT it"},
+    {"55000", kFailedPrecondition, Verdict::kUsable, ""},
+    {"08P01", kInvalidArgument, Verdict::kUsable,
+     "behind PgBouncer: leave `options` out, or add it to its ignore_startup_parameters"},
+    {"0A000", kFailedPrecondition, Verdict::kUsable, ""},
+    {"08", kUnavailable, Verdict::kDeadSuspectOlder, ""},
+    {"57", kUnavailable, Verdict::kUsable, ""},
+    {"58", kUnavailable, Verdict::kUsable, ""},
+    {"XX", kUnavailable, Verdict::kUsable, ""},
+    // on_connect: another connection was at the same statement.
+    {"40", kUnavailable, Verdict::kUsable, ""},
+    {"55P03", kUnavailable, Verdict::kUsable, ""},
+    {"23505", kUnavailable, Verdict::kUsable, ""},
+    {"42P07", kUnavailable, Verdict::kUsable, ""},
+    {"25006", kUnavailable, Verdict::kUsable,
+     "on_connect writes and this server is read-only: say target_session_attrs=read-write"},
+    {"22", kInvalidArgument, Verdict::kUsable, ""},
+    {"23", kInvalidArgument, Verdict::kUsable, ""},
+    {"42", kInvalidArgument, Verdict::kUsable, ""},
+};
+
+bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// PgBouncer gives all its own refusals one SQLSTATE and speaks English only.
+bool IsPassingTrouble(std::string_view words) {
+  constexpr std::string_view kSigns[] = {
+      "no more connections",
+      "connect",
+      "timeout",
+      "crash",
+      "failed",
+      "paused",
+      "suspend",
+      "shut",
+      "idle",
+      "lifetime",
+      "conn",
+      "memory",
+  };
+  if (Has(words, "startup parameter") || Has(words, "authentication failed")) return false;
+  for (const std::string_view sign : kSigns) {
+    if (Has(words, sign)) return true;
+  }
+  return false;
+}
+
+StartupFinding FromServer(const StartupEvidence& evidence) {
+  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.words)) {
+    return {.code = kUnavailable};
+  }
+  for (const Row& row : kRows) {
+    if (!evidence.sqlstate.starts_with(row.sqlstate)) continue;
+    return {.code = row.code, .verdict = row.verdict, .advice = row.advice};
+  }
+  return {.code = kUnavailable};
+}
+
+constexpr std::string_view kTlsAdvice =
+    "to a host that is not local the certificate is checked: give sslrootcert=FILE with the "
+    "server's CA and the name in the certificate as host, or choose sslmode=require (unchecked) or "
+    "sslmode=disable (unencrypted) knowingly";
+
+// OpenSSL's reasons are in English everywhere, libpq's own sentences may be translated.
+bool IsAboutCertificates(std::string_view words) {
+  return Has(words, "certificate") || Has(words, " alert ") || Has(words, "unsupported protocol");
+}
+
+bool IsLostLink(const StartupEvidence& evidence) {
+  return evidence.hung_up || Has(evidence.words, "SYSCALL") ||
+         Has(evidence.words, "closed the connection");
+}
+
+StartupFinding LostLink() {
+  return {.code = kUnavailable, .verdict = Verdict::kDeadSuspectOlder, .other_address = true};
+}
+
+StartupFinding FromTls(const StartupEvidence& evidence) {
+  if (!evidence.clock_unset) return {.code = kFailedPrecondition, .advice = kTlsAdvice};
+  return {.code = kUnavailable,
+          .advice =
+              "this machine's clock is not set yet: certificates cannot be checked until it "
+              "is"};
+}
+
+StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
+  switch (evidence.phase) {
+    case Phase::kLookUp:
+    case Phase::kConnect:
+      return LostLink();
+    case Phase::kEncrypt:
+      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      return IsLostLink(evidence) ? LostLink() : FromTls(evidence);
+    case Phase::kSignIn:
+      if (evidence.needs_password) {
+        return {.code = kUnauthenticated,
+                .advice = "give a password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"};
+      }
+      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      if (IsLostLink(evidence)) return LostLink();
+      return {.code = kFailedPrecondition, .advice = "is there a PostgreSQL server at this port?"};
+    case Phase::kAskRole:
+    case Phase::kOnConnect:
+    case Phase::kDone:
+      break;
+  }
+  return {.code = kUnavailable, .verdict = Verdict::kDeadSuspectOlder};
+}
+
+bool IsSqlState(std::string_view text) {
+  for (const char c : text) {
+    if ((c < '0' || c > '9') && (c < 'A' || c > 'Z')) return false;
+  }
+  return text.size() == 5;
+}
+
+// Where ":  57P03: " begins: two spaces after a severity, then the state. No language changes that.
+std::optional<size_t> FindSqlState(std::string_view message) {
+  constexpr size_t kLength = 10;
+  for (size_t at = message.find(":  "); at != std::string_view::npos;
+       at = message.find(":  ", at + 1)) {
+    if (at + kLength > message.size()) break;
+    if (message.substr(at + 8, 2) == ": " && IsSqlState(message.substr(at + 3, 5))) return at;
+  }
+  return std::nullopt;
+}
+
+// "ORT:  InitPostgres, postinit.c:573": for the server's authors.
+bool IsLocation(std::string_view line) {
+  const size_t dot = line.rfind(".c:");
+  return dot != std::string_view::npos &&
+         line.find_first_not_of("0123456789", dot + 3) == std::string_view::npos;
+}
+
+std::string OnOneLine(std::string_view text) {
+  std::string words;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    while (!line.empty() && (line.front() == '\t' || line.front() == ' ')) line.remove_prefix(1);
+    if (line.empty() || IsLocation(line)) continue;
+    if (!words.empty()) words.push_back(' ');
+    words.append(line);
+  }
+  return words;
+}
+
+}  // namespace
+
+std::string_view Name(Phase phase) {
+  switch (phase) {
+    case Phase::kLookUp:
+      return "looking up";
+    case Phase::kConnect:
+      return "connecting to";
+    case Phase::kEncrypt:
+      return "agreeing on encryption with";
+    case Phase::kSignIn:
+      return "waiting for the answer to the start-up packet of";
+    case Phase::kAskRole:
+      return "asking for the role of";
+    case Phase::kOnConnect:
+      return "running on_connect at";
+    case Phase::kDone:
+      break;
+  }
+  return "being connected to";
+}
+
+StartupFinding ClassifyStartup(const StartupEvidence& evidence) {
+  return evidence.sqlstate.empty() ? WithoutSqlState(evidence) : FromServer(evidence);
+}
+
+StartupFinding ClassifyLookup(int error) {
+  switch (error) {
+    case EAI_NONAME:
+    case EAI_NODATA:
+      return {.code = kNotFound, .advice = "correct the host, or add it to the name service"};
+    case EAI_MEMORY:
+      return {.code = kResourceExhausted};
+    default:
+      return {.code = kUnavailable,
+              .advice = "give hostaddr=ADDRESS beside host to do without the name service"};
+  }
+}
+
+StartupMessage ReadStartupMessage(std::string_view message) {
+  const std::optional<size_t> at = FindSqlState(message);
+  if (!at.has_value()) return {.words = OnOneLine(message)};
+  return {.sqlstate = std::string(message.substr(*at + 3, 5)),
+          .words = OnOneLine(message.substr(*at + 10))};
+}
+
+}  // namespace roost::postgres
