@@ -103,9 +103,10 @@ TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
 
 // What only changes the facts about one connection is left out of the larger visits: the visit
 // above has tried it, and each such fact doubles the states.
-constexpr uint32_t kFactsOfOne = Without(
-    {What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
-     What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill});
+constexpr uint32_t kFactsOfOne =
+    Without({What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
+             What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill,
+             What::kDoneCrowded});
 
 LaneSettings Plain(int kept, int overflow) {
   LaneSettings lane = Settings(kept, overflow);
@@ -148,6 +149,11 @@ TEST(LaneCoreExhaustive, OpenedByTheHousekeeper) {
   lane.open_by = OpenBy::kHousekeeper;
   ExpectAllRight("1+1, 2 waiters, opened by the housekeeper",
                  {.lane = lane, .waiters = 2, .without = Without({What::kPause, What::kCancel})});
+  ExpectAllRight("1+1, 2 waiters, the same, callers with loops",
+                 {.lane = lane,
+                  .waiters = 2,
+                  .without = Without({What::kPause, What::kCancel, What::kArriveLate}),
+                  .in_steps = true});
   lane = Plain(2, 1);
   lane.open_by = OpenBy::kHousekeeper;
   lane.when_away = WhenAway::kWait;

@@ -7,13 +7,34 @@
 namespace roost::core {
 
 const char* Name(What what) {
-  constexpr const char* kNames[kWhats] = {
-      "arrive",       "arrive late",   "look",           "time out",     "done ok",
-      "done failed",  "done for good", "done cut short", "return clean", "return for upkeep",
-      "return dirty", "return broken", "detach",         "grow old",     "rest long",
-      "linger end",   "chore",         "fill",           "retry time",   "suspect",
-      "evict older",  "evict all",     "close evicted",  "pause",        "resume",
-      "cancel",       "close"};
+  constexpr const char* kNames[kWhats] = {"arrive",
+                                          "arrive late",
+                                          "look",
+                                          "time out",
+                                          "done ok",
+                                          "done failed",
+                                          "done for good",
+                                          "done cut short",
+                                          "done crowded",
+                                          "return clean",
+                                          "return for upkeep",
+                                          "return dirty",
+                                          "return broken",
+                                          "detach",
+                                          "grow old",
+                                          "rest long",
+                                          "linger end",
+                                          "chore",
+                                          "fill",
+                                          "retry time",
+                                          "suspect",
+                                          "evict older",
+                                          "evict all",
+                                          "close evicted",
+                                          "pause",
+                                          "resume",
+                                          "cancel",
+                                          "close"};
   return kNames[static_cast<int>(what)];
 }
 
@@ -54,6 +75,7 @@ std::vector<Step> World::Possible() const {
       add(What::kDoneOk, i);
       if (jobs_[i].work.act != Act::kClose) add(What::kDoneFailed, i);
       if (jobs_[i].work.act == Act::kOpen) add(What::kDoneForGood, i);
+      if (jobs_[i].work.act == Act::kOpen) add(What::kDoneCrowded, i);
       if (jobs_[i].work.act == Act::kPing || jobs_[i].work.act == Act::kOpen)
         add(What::kDoneCut, i);
     }
@@ -113,6 +135,9 @@ void World::Take(const Step& step) {
       break;
     case What::kDoneCut:
       Finish(i, {.ok = false, .cut_short = true, .began = now_});
+      break;
+    case What::kDoneCrowded:
+      Finish(i, {.ok = false, .crowded = true, .began = now_});
       break;
     case What::kReturnClean:
       if (!core_.TryRest(i, now_)) Return(i, ReturnAs::kClean);
@@ -224,6 +249,10 @@ void World::Settle() {
 }
 
 void World::Start(const Work& work, int driver) {
+  if (settings_.in_steps && work.act == Act::kPing && driver >= 0) {
+    callers_[static_cast<size_t>(driver)].node.driving = false;
+    driver = -1;
+  }
   if (work) jobs_[work.slot] = {work, driver};
 }
 

@@ -23,6 +23,7 @@ enum class What : uint8_t {
   kDoneFailed,   // ... failure
   kDoneForGood,  // an open failed with an error that needs a person
   kDoneCut,      // an open or a ping was cut short by its caller's deadline
+  kDoneCrowded,  // an open failed because the server has no room
   kReturnClean,
   kReturnUpkeep,
   kReturnDirty,
@@ -43,7 +44,7 @@ enum class What : uint8_t {
   kCancel,
   kClose,
 };
-inline constexpr int kWhats = 27;
+inline constexpr int kWhats = 28;
 const char* Name(What what);
 
 struct Step {
@@ -55,6 +56,8 @@ struct WorldSettings {
   LaneSettings lane;
   int waiters = 4;
   uint32_t without = 0;  // bit set of What that do not happen
+  // Callers have loops: a ping is gone on with in steps, by nobody's thread.
+  bool in_steps = false;
 };
 
 // Saved by copying, put back by copying into the very object it was saved from.
