@@ -17,7 +17,7 @@
 //   roost::AcquireQueue queue({.function = RingTheLoop, .context = &loop});
 //   roost::PendingAcquire pending;
 //   if (pending.Start(queue, pool, {.deadline = pool.In(100ms)}, OnDone, this)) OnDone(this);
-//   ...in the loop, when rung or due:  next = queue.Run(platform.Now());
+//   next = queue.Run(platform.Now());  // in the loop, when rung or due
 #ifndef ROOST_ASYNC_H_
 #define ROOST_ASYNC_H_
 

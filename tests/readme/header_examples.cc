@@ -4,8 +4,10 @@
 #include <chrono>
 #include <string_view>
 
+#include "roost/async.h"
 #include "roost/housekeeper.h"
 #include "roost/pool.h"
+#include "roost/postgres.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
 
@@ -19,6 +21,25 @@ roost::Deadline Deadlines(roost::Platform& platform) {
   // [deadline.h]
   return by;
 }
+
+struct Loop {};
+void RingTheLoop(void* loop);
+void OnDone(void* self);
+
+struct Sensor {
+  void Ask(Loop& loop, roost::Pool& pool, roost::Platform& platform) {
+    roost::TimePoint next;
+    // clang-format off
+    // [async.h]
+    roost::AcquireQueue queue({.function = RingTheLoop, .context = &loop});
+    roost::PendingAcquire pending;
+    if (pending.Start(queue, pool, {.deadline = pool.In(100ms)}, OnDone, this)) OnDone(this);
+    next = queue.Run(platform.Now());  // in the loop, when rung or due
+    // [async.h]
+    // clang-format on
+    static_cast<void>(next);
+  }
+};
 
 void Keep(roost::Pool& local, roost::Pool& remote) {
   // clang-format off
@@ -54,6 +75,13 @@ void Pools() {
   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
   // [pool.h]
+}
+
+void Postgres() {
+  // [postgres.h]
+  roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});
+  roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);
+  // [postgres.h]
 }
 
 namespace profile {
