@@ -1,6 +1,7 @@
 // From the first acquire to close the pool allocates nothing, on every path.
 #include <gtest/gtest.h>
 
+#include "roost/async.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/counting_allocator.h"
 
@@ -33,6 +34,11 @@ struct Unpinged : Everything {
 
 struct ByHousekeeper : Everything {
   static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+};
+
+struct OneByHousekeeper : ByHousekeeper {
+  static constexpr int kPoolSize = 1;
+  static constexpr int kMaxOverflow = 0;
 };
 
 // Each test does what it names while allocations are counted. What the test itself needs, such as
@@ -312,6 +318,38 @@ TEST_F(AllocationTest, InAForkedChild) {
   held.Return();
   (void)pool.Tick(platform.Now());
   EXPECT_EQ(count.total(), 0u);
+}
+
+TEST_F(AllocationTest, ALoopOpensInStepsAndIsServed) {
+  PoolFor<OneByHousekeeper> pool(backend, Options());
+  backend.GoInSteps(2);
+  platform.set_descriptor([this](int fd, IoEvents, Deadline) { return backend.Ready(fd); });
+  int rings = 0;
+  AcquireQueue queue(
+      {.function = [](void* count) { ++*static_cast<int*>(count); }, .context = &rings}, &platform);
+  PendingAcquire first, second;
+  int served = 0;
+  const auto count_it = [](void* of) { ++*static_cast<int*>(of); };
+  const AllocationCount count;
+  for (int i = 0; i < 10; ++i) {
+    const AcquireOptions options{.deadline = pool.In(1s)};
+    if (first.Start(queue, pool, options, count_it, &served)) std::abort();
+    if (second.Start(queue, pool, options, count_it, &served)) std::abort();
+    for (int turn = 0; turn < 4; ++turn) {
+      backend.Answer();
+      Tick(pool);
+      queue.Run(Now());
+    }
+    if (served != 1) std::abort();
+    if (!first.Take().ok()) std::abort();  // and returned: handed to the second
+    queue.Run(Now());
+    if (served != 2) std::abort();
+    second.Cancel();
+    served = 0;
+    pool.InvalidateAll();
+  }
+  EXPECT_EQ(count.total(), 0u);
+  EXPECT_GT(rings, 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "roost/async.h"
 #include "roost/housekeeper.h"
 #include "tests/stress/stress_support.h"
 #include "tests/support/pool_test_peer.h"
@@ -279,6 +280,52 @@ TEST(RacesTest, PoolsAreClosedWhileTheyAreUsed) {
     closer.join();
     EXPECT_EQ(backend.open_now(), 0);
   }
+}
+
+// Threads, a loop, and a housekeeper that opens in steps share one line of callers.
+struct RemoteShape : Shape<2, 1> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+  static constexpr PrePing kPrePing = PrePing::kAlways;
+  static constexpr Duration kLinger = 1ms;
+};
+TEST(RacesTest, ALoopAndThreadsAreServedWhileConnectionsOpenInSteps) {
+  ScriptedBackend backend;
+  backend.set_logging(false);
+  backend.GoInSteps(1);
+  backend.Answer(1 << 30);  // the server is quick: what is raced is the hand-over of steps
+  PoolFor<RemoteShape> pool(backend);
+  Housekeeper keeper;
+  keeper.Add(pool);
+  keeper.Start();
+  constexpr int kEach = 200;
+  OnThreads(4, [&](int thread) {
+    if (thread > 0) {
+      for (int i = 0; i < kEach; ++i) EXPECT_TRUE(pool.Acquire(kWrite, pool.In(60s)).ok());
+      return;
+    }
+    std::atomic<uint32_t> rung{0};
+    AcquireQueue queue({.function =
+                            [](void* word) {
+                              static_cast<std::atomic<uint32_t>*>(word)->store(1);
+                              NativePlatform().Wake(static_cast<std::atomic<uint32_t>*>(word));
+                            },
+                        .context = &rung});
+    for (int i = 0; i < kEach; ++i) {
+      PendingAcquire pending;
+      bool done = pending.Start(
+          queue, pool, {.deadline = pool.In(60s)}, [](void* d) { *static_cast<bool*>(d) = true; },
+          &done);
+      while (!done) {
+        NativePlatform().Wait(rung, 0, pool.In(60s));
+        rung.store(0);
+        queue.Run(pool.platform().Now());
+      }
+      EXPECT_TRUE(pending.Take().ok());
+    }
+  });
+  keeper.Stop();
+  EXPECT_TRUE(pool.Close(pool.In(60s)).ok());
+  ExpectDrained(pool, backend, 4 * kEach);
 }
 
 }  // namespace
