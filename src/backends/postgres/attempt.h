@@ -23,6 +23,12 @@ namespace roost::postgres {
 
 class Endpoints;
 
+// Answered "false off" by a primary that takes writes: is it a standby, are sessions read-only. For
+// servers that do not say so by themselves.
+inline constexpr char kRoleQuestion[] =
+    "SELECT pg_catalog.pg_is_in_recovery()::text || ' ' || "
+    "pg_catalog.current_setting('default_transaction_read_only')";
+
 class ConnectAttempt {
  public:
   // REQUIRES: endpoints outlives this.
@@ -44,6 +50,10 @@ class ConnectAttempt {
   // REQUIRES: Start succeeded.
   int endpoint() const { return index_; }
   const std::string& where() const { return target().where; }
+  // target_session_attrs asks for a server that takes writes. REQUIRES: Start succeeded.
+  bool wants_primary() const {
+    return settings_->role == WantedRole::kPrimary || settings_->role == WantedRole::kReadWrite;
+  }
   // Forgets the driver's handle without touching the server: after fork, in the child.
   void Abandon() { conn_ = nullptr; }
 

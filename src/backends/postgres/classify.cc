@@ -36,7 +36,7 @@ constexpr Row kTable[] = {
     {"23505", StatusCode::kAlreadyExists, Verdict::kUsable, ""},
     {"25001", StatusCode::kFailedPrecondition, Verdict::kUsable, "a transaction is open already"},
     {"25006", StatusCode::kFailedPrecondition, Verdict::kUsable,
-     "the transaction or the server only reads"},
+     "the transaction or the server only reads (target_session_attrs=primary looks for another)"},
     {"25P01", StatusCode::kFailedPrecondition, Verdict::kUsable, "no transaction is open"},
     {"25P02", StatusCode::kAborted, Verdict::kUsable,
      "an earlier statement of this transaction failed: roll it back and run it again"},
@@ -165,9 +165,8 @@ bool WantsPreparing(std::string_view sqlstate) {
   return sqlstate == "26000" || sqlstate == "42P05" || sqlstate == "0A000";
 }
 
-bool MayQuoteValues(std::string_view sqlstate) {
-  const std::string_view group = sqlstate.substr(0, 2);
-  return group == "22" || group == "23" || group == "P0";
-}
+// "invalid input syntax for type integer: "..."". Class 23 names constraints; its values are in the
+// detail, which is never shown.
+bool MayQuoteValues(std::string_view sqlstate) { return sqlstate.substr(0, 2) == "22"; }
 
 }  // namespace roost::postgres

@@ -1,0 +1,113 @@
+// A prepared statement of PostgreSQL in the connection's cache.
+//
+// The session may not have it (yet, or any more): then preparing travels with the next run. Rows are
+// read one by one (libpq's single-row mode), so that a result of any length needs the memory of one.
+#ifndef ROOST_BACKENDS_POSTGRES_STATEMENT_H_
+#define ROOST_BACKENDS_POSTGRES_STATEMENT_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/postgres/libpq.h"
+#include "backends/postgres/result.h"
+#include "backends/postgres/sql_traits.h"
+#include "backends/postgres/wire.h"
+#include "roost/statement.h"
+
+namespace roost::postgres {
+
+class Parameters;
+class PostgresConnection;
+
+// What the server calls a statement: the Sql's hash, and a number that no other statement of the
+// session has had, so that neither a collision nor a name that was left over can meet it.
+struct StatementName {
+  uint64_t hash = 0;
+  uint32_t serial = 0;  // 0: none
+
+  // "roost_<hash>_<serial>", in hexadecimal.
+  static constexpr size_t kSize = 32;
+  void Write(std::array<char, kSize>& out) const;
+};
+
+// The text of a Sql with a zero at its end, in memory of libpq's.
+class StatementText {
+ public:
+  // Empty when libpq has no memory.
+  StatementText(const Libpq& pq, std::string_view text);
+  StatementText(StatementText&& other) noexcept = default;
+
+  bool ok() const { return text_ != nullptr; }
+  const char* c_str() const { return text_; }
+  std::string_view view() const { return {text_, size_}; }
+
+ private:
+  PGresult* Take(const Libpq& pq, std::string_view text);
+
+  const char* text_ = nullptr;
+  size_t size_;
+  Result memory_;
+};
+
+class PostgresStatement final : public Statement {
+ public:
+  PostgresStatement(PostgresConnection& connection, StatementText text, const Sql& sql,
+                    SqlTraits traits);
+  ~PostgresStatement() override;
+
+  absl::Status Execute(std::span<const Value> values) override;
+  absl::Status Start(std::span<const Value> values) override;
+  absl::StatusOr<bool> Step() override;
+  void Finish() override;
+  int parameters() const override;
+  int columns() const override;
+  std::string_view column_name(int column) const override;
+  Value column(int column) const override;
+  int64_t changes() const override { return changes_; }
+  std::string_view sql() const override { return text_.view(); }
+
+  bool reading() const { return reading_; }
+  bool described() const { return static_cast<bool>(description_); }
+  // One round trip: finds wrong SQL, and learns the parameters and columns.
+  absl::Status Describe();
+  // The session no longer has it.
+  void Forget() { prepared_ = false; }
+  StatementName name() const { return prepared_ ? name_ : StatementName{}; }
+  // The connection is gone, or somebody's else to end.
+  void Drop();
+
+ private:
+  absl::Status CheckValues(std::span<const Value> values) const;
+  absl::Status CheckCount(size_t count) const;
+  absl::Status RunOnce(std::span<const Value> values);
+  bool SendPreparing();
+  bool SendRun(const Parameters& parameters);
+  absl::Status TakePreparing();
+  // The row, or the end, in `reply`.
+  absl::StatusOr<bool> Take(Reply reply);
+  absl::Status TakeEnd(const Result& result);
+  absl::Status DecodeBytes();
+  // The error of a command of ours: takes what follows it, too.
+  absl::Status Broke(absl::Status status);
+
+  PostgresConnection& connection_;
+  StatementText text_;
+  Result description_;  // the server's answer to Describe
+  Result row_;          // the current one
+  StatementName name_;
+  int64_t changes_ = 0;
+  const SqlTraits traits_;
+  bool prepared_ = false;     // the session has it under name_
+  bool reading_ = false;      // between Start and Finish
+  bool ended_ = false;        // of the run: the server has nothing more to say
+  bool waiting_row_ = false;  // row_ was taken by Start and not yet given by Step
+  bool commits_ = false;      // the run that goes on could commit
+};
+
+}  // namespace roost::postgres
+
+#endif  // ROOST_BACKENDS_POSTGRES_STATEMENT_H_

@@ -1,0 +1,127 @@
+#include "backends/postgres/wire.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "backends/postgres/classify.h"
+
+namespace roost::postgres {
+namespace {
+
+void IgnoreNotice(void* /*self*/, const PGresult* /*result*/) {}
+
+}  // namespace
+
+void Wire::Adopt(const Libpq& pq, PGconn* handle) {
+  pq_ = &pq;
+  handle_ = handle;
+  Listen();
+}
+
+void Wire::Listen() {
+  pq_->PQsetnonblocking(handle_, 1);
+  pq_->PQsetErrorVerbosity(handle_, PQERRORS_DEFAULT);
+  pq_->PQsetNoticeReceiver(handle_, &OnNotice, this);
+}
+
+PGconn* Wire::Release() {
+  pq_->PQsetNoticeReceiver(handle_, &IgnoreNotice, nullptr);
+  return std::exchange(handle_, nullptr);
+}
+
+void Wire::Close() {
+  if (handle_ == nullptr) return;
+  // A handle that blocks would wait until the socket took its farewell.
+  pq_->PQsetnonblocking(handle_, 1);
+  pq_->PQfinish(std::exchange(handle_, nullptr));
+}
+
+void Wire::Abandon() {
+  if (handle_ == nullptr) return;
+  const int descriptor = pq_->PQsocket(std::exchange(handle_, nullptr));
+  if (descriptor >= 0) ::close(descriptor);
+}
+
+// What the server says while nobody asks: the only place where an idle connection learns why it
+// ends. 57P02 comes to every session of a server that lost one to a crash.
+void Wire::OnNotice(void* self, const PGresult* result) {
+  Wire& wire = *static_cast<Wire*>(self);
+  const char* const sqlstate = wire.pq_->PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* const severity = wire.pq_->PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (sqlstate == nullptr || std::strlen(sqlstate) != 5) return;
+  const bool ends = std::strcmp(sqlstate, "57P02") == 0 ||
+                    (severity != nullptr && std::strcmp(severity, "FATAL") == 0);
+  if (!ends) return;
+  const Finding finding = Classify({.sqlstate = sqlstate, .operation = Operation::kIdle});
+  if (finding.verdict < wire.notice_) return;
+  wire.notice_ = std::max(finding.verdict, Verdict::kDead);
+  std::memcpy(wire.notice_sqlstate_, sqlstate, sizeof(wire.notice_sqlstate_));
+}
+
+bool Wire::Enter() {
+  return pq_->PQpipelineStatus(handle_) != PQ_PIPELINE_OFF ||
+         pq_->PQenterPipelineMode(handle_) == 1;
+}
+
+bool Wire::Command(const char* sql) {
+  return pq_->PQsendQueryParams(handle_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+}
+
+bool Wire::Sync() {
+  if (pq_->PQpipelineSync(handle_) != 1) return false;
+  if (owed_++ == 0) owed_since_ = platform_.CoarseNow();
+  return true;
+}
+
+Reply Wire::Receive(Deadline deadline) {
+  for (;;) {
+    const bool unsent = pq_->PQflush(handle_) == 1;
+    if (pq_->PQisBusy(handle_) == 0) break;
+    const int descriptor = pq_->PQsocket(handle_);
+    if (descriptor < 0) break;
+    const IoEvents seen =
+        platform_.WaitForDescriptor(descriptor, {.readable = true, .writable = unsent}, deadline);
+    if (!seen.any()) {
+      if (deadline.HasPassed(platform_.Now())) return {.kind = Reply::Kind::kLate};
+      continue;
+    }
+    if ((seen.readable || seen.hung_up) && pq_->PQconsumeInput(handle_) == 0) break;
+  }
+  PGresult* const result = pq_->PQgetResult(handle_);
+  if (result == nullptr) {
+    const bool lost = pq_->PQstatus(handle_) == CONNECTION_BAD;
+    return {.kind = lost ? Reply::Kind::kLost : Reply::Kind::kEnd};
+  }
+  if (pq_->PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
+    return {.kind = Reply::Kind::kResult, .result = Result(*pq_, result)};
+  }
+  pq_->PQclear(result);
+  if (--owed_ == 0) pq_->PQexitPipelineMode(handle_);
+  return {.kind = Reply::Kind::kSync};
+}
+
+Liveness Wire::Look() {
+  // Each turn reads what has come; only a server that never stops talking needs more than two.
+  for (int turn = 0; turn < 4; ++turn) {
+    const int descriptor = pq_->PQsocket(handle_);
+    if (descriptor < 0 || pq_->PQstatus(handle_) == CONNECTION_BAD) return Liveness::kDead;
+    const IoEvents seen =
+        platform_.WaitForDescriptor(descriptor, {.readable = true}, Deadline::Past());
+    if (!seen.any()) return notice_ == Verdict::kUsable ? Liveness::kAlive : Liveness::kDead;
+    const bool read = pq_->PQconsumeInput(handle_) == 1;
+    // Parses: outside of an answer the server's words go to the notice receiver.
+    pq_->PQisBusy(handle_);
+    if (!read || seen.hung_up || notice_ != Verdict::kUsable) return Liveness::kDead;
+    DropNotifications();
+  }
+  return Liveness::kUnknown;
+}
+
+void Wire::DropNotifications() {
+  while (PGnotify* const notification = pq_->PQnotifies(handle_)) pq_->PQfreemem(notification);
+}
+
+}  // namespace roost::postgres
