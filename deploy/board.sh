@@ -24,6 +24,7 @@ etc=$root/etc/roost
 unit_file=$root/etc/systemd/system/roost-node.service
 status_file=$root/run/roost/status.json
 unit=roost-node.service
+stale_after=20  # seconds; the node writes its status every few
 
 # run FUNCTION ARGUMENT... - and tell how it went.
 run() {
@@ -51,19 +52,10 @@ probe() {
   fact free_kib "$(df -Pk "$root/opt" 2>/dev/null | awk 'NR == 2 { print $4 }')"
   fact current "$(link_target current)"
   fact previous "$(link_target previous)"
-  fact package "$(dpkg-query -W -f '${db:Status-Status} ${Version}' roost-node 2>/dev/null |
+  fact package "$(dpkg-query -W -f '${db:Status-Status} ${Version}' roostpool-node 2>/dev/null |
     sed -n 's/^installed //p')"
   fact trouble "$(trouble)"
   fact model "$(tr -d '\000' <"$root/proc/device-tree/model" 2>/dev/null)"
-}
-
-# missing_packages NAME... - those that dpkg does not know as installed.
-missing_packages() {
-  command -v dpkg-query >/dev/null || return 0
-  for name in "$@"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
-      fact missing "$name"
-  done
 }
 
 # trouble - what is wrong with the service now, in one sentence; nothing when it is healthy: active,
@@ -75,10 +67,15 @@ trouble() {
     echo "the service is ${state:-not there} ($(property Result))"
   elif [ "$(member pid)" != "$pid" ]; then
     echo "process $pid has not written its status ($status_file) yet"
+  elif [ "$(status_age)" -gt "$stale_after" ]; then
+    echo "process $pid has not written its status for $(status_age) s"
   elif [ "$(member healthy)" != true ]; then
     echo "the node says: $(member trouble)"
   fi
 }
+
+# status_age - in whole seconds; both ends count from the start of the kernel.
+status_age() { echo $(($(cut -d. -f1 /proc/uptime) - $(member written_boot_us) / 1000000)); }
 
 # ---- one lock for all that follows ------------------------------------------------------------------
 
@@ -110,7 +107,7 @@ unpack() {
   for program in roost-node roostctl; do
     "$new/bin/$program" --version || {
       rm -rf "$new"
-      echo "$program does not run on this board"
+      echo "$program does not run on this board; if a library is missing, install its Debian package"
       return 1
     }
   done
@@ -181,20 +178,14 @@ place_conf() {
   fi
 }
 
-# ensure_user - the account that the unit names.
-ensure_user() {
-  user=$(sed -n 's/^User=//p' "$unit_file")
-  { [ -z "$user" ] || grep -q '^DynamicUser=yes' "$unit_file"; } && return
-  getent passwd "$user" >/dev/null && return
-  useradd --system --user-group --no-create-home --home-dir /nonexistent \
-    --shell /usr/sbin/nologin "$user" && echo "made the account $user"
-}
+# ensure_account ID - the account that its unit names; nothing happens to one that is there.
+ensure_account() { systemd-sysusers "$opt/releases/$1/roost.sysusers"; }
 
 # make_live FROM TO - switch and restart. With Type=notify a restart that succeeds was ready once.
 make_live() {
   place_conf "$1" "$2"
   place_unit "$2"
-  ensure_user
+  ensure_account "$2" || return 1
   point current "$2"
   for program in roost-node roostctl; do
     link=$root/usr/local/bin/$program
@@ -278,7 +269,6 @@ go_back() {
 # purge.
 uninstall() {
   systemctl disable --quiet --now "$unit" 2>/dev/null
-  user=$(sed -n 's/^User=//p' "$unit_file" 2>/dev/null)
   state=$(sed -n 's/^StateDirectory=//p' "$unit_file" 2>/dev/null)
   rm -rf "$unit_file" "${opt:?}"
   systemctl daemon-reload
@@ -292,9 +282,9 @@ uninstall() {
     echo "kept $etc and the readings in /var/lib/${state:-roost}"
     return 0
   fi
+  # The account stays: files in a backup may belong to it.
   rm -rf "${etc:?}" "$root/var/lib/${state:-roost}"
-  [ -z "$user" ] || userdel "$user" 2>/dev/null
-  echo "removed $etc, the readings in /var/lib/${state:-roost} and the account ${user:-}"
+  echo "removed $etc and the readings in /var/lib/${state:-roost}"
 }
 
 echo "@ready"

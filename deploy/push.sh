@@ -4,8 +4,8 @@
 # Usage: ./deploy/push.sh [OPTION...] USER@HOST     install the version that cross.sh has built
 #        ./deploy/push.sh [OPTION...] --hosts FILE  the same, board after board
 #   -p PORT, -i KEY, -F FILE, -o OPTION   as for ssh
-#   --from PATH     a package (.deb), or a folder with what is in one
-#                   (default: the youngest in build/packages for the board's architecture)
+#   --from FOLDER   what to install, as cross.sh leaves it: bin/, systemd/, VERSION
+#                   (default: build/rpi-64/release or build/rpi-32/release, as the board needs)
 #   --arch ARCH     the board has to be one of these (arm64, armhf)
 #   --keep N        versions to keep on the board besides the running and the previous one (3)
 #   --wait S        how long the new version may take to get healthy (60)
@@ -112,26 +112,21 @@ health() { say "${FACT[trouble]:-healthy}"; }
 
 # ---- what is pushed ---------------------------------------------------------------------------------
 
-# find_package ARCH - the youngest package that has the node.
-find_package() {
-  local newest
-  # shellcheck disable=SC2012  # names of ours
-  newest=$(ls -t "$ROOT"/build/packages/roost-node_*_"$1".deb 2>/dev/null | head -n 1)
-  [ -n "$newest" ] || fail 1 "no package for $1 in build/packages: run ./deploy/cross.sh first"
-  say "$newest"
+# find_release ARCH - where cross.sh leaves it.
+find_release() {
+  local target release
+  case $1 in
+    arm64) target=rpi-64 ;;
+    armhf) target=rpi-32 ;;
+    *) fail 1 "cross.sh does not build for $1; give a folder with --from" ;;
+  esac
+  release=$ROOT/build/$target/release
+  [ -d "$release" ] || fail 1 "there is no $release: run ./deploy/cross.sh $target first"
+  say "$release"
 }
 
-# unpack_source - the files to push, from wherever they are, in SCRATCH/tree as a package has them.
-unpack_source() {
-  local tree=$SCRATCH/tree
-  rm -rf "$tree"
-  if [ -d "$FROM" ]; then
-    cp -a "$FROM" "$tree"
-  else
-    mkdir "$tree"
-    dpkg-deb -x "$FROM" "$tree" && dpkg-deb -e "$FROM" "$tree/DEBIAN"
-  fi
-}
+# version_of NAME - a line of VERSION.
+version_of() { sed -n "s/^$1 //p" "$FROM/VERSION" 2>/dev/null || true; }
 
 # elf_arch FILE - Debian's name for what a program was built for.
 elf_arch() {
@@ -146,60 +141,44 @@ elf_arch() {
 # glibc_of FILE... - the youngest glibc that the programs ask for.
 glibc_of() { grep -aoh 'GLIBC_2\.[0-9]*' "$@" | sed 's/GLIBC_//' | sort -uV | tail -n 1; }
 
-# unit_of TREE - with the programs where push.sh puts them: a package has them in /usr/bin.
-unit_of() {
-  sed 's|/usr/bin/roost|/opt/roost/current/bin/roost|g' \
-    "$1"/lib/systemd/system/roost-node.service
-}
-
 # make_bundle - SCRATCH/bundle.tgz and its name: version, revision, hash of the content. The same
 # content gives the same bytes, so that a cut upload can go on.
 make_bundle() {
-  local tree=$SCRATCH/tree release=$SCRATCH/release version revision
+  local release=$SCRATCH/release commit
   rm -rf "$release"
   mkdir -p "$release/bin"
-  install -m 755 "$tree"/usr/bin/roost-node "$tree"/usr/bin/roostctl "$release/bin/"
-  unit_of "$tree" >"$release/roost-node.service"
-  install -m 644 "$tree"/etc/roost/roost-node.conf "$release/"
-  (cd "$release" && sha256sum bin/* roost-node.*) >"$SCRATCH/sums"
+  install -m 755 "$FROM"/bin/roost-node "$FROM"/bin/roostctl "$release/bin/"
+  install -m 644 "$FROM"/systemd/roost-node.conf "$FROM"/systemd/roost.sysusers "$release/"
+  # A package has the programs in /usr/bin.
+  sed 's|/usr/bin/roost|/opt/roost/current/bin/roost|g' "$FROM"/systemd/roost-node.service \
+    >"$release/roost-node.service"
+  (cd "$release" && sha256sum bin/* roost*) >"$SCRATCH/sums"
   mv "$SCRATCH/sums" "$release/SHA256SUMS"
   tar -C "$release" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -c . |
     gzip -n >"$SCRATCH/bundle.tgz"
   CONTENT=$(sha256sum <"$release/SHA256SUMS" | cut -c1-12)
   BUNDLE_SHA=$(sha256sum <"$SCRATCH/bundle.tgz" | cut -d' ' -f1)
-  version=$(sed -n 's/^Version: //p' "$tree/DEBIAN/control" 2>/dev/null || true)
-  revision=$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null || true)
-  ID=${version:-0}${revision:+-g$revision}-$CONTENT
-}
-
-# depends_of TREE - the packages that the board must have, without versions; of alternatives the first.
-depends_of() {
-  sed -n 's/^Depends: //p' "$1/DEBIAN/control" 2>/dev/null | tr ',' '\n' |
-    sed 's/|.*//; s/(.*//; s/ //g' | grep -vx 'roost.*' | tr '\n' ' ' || true
+  commit=$(version_of commit)
+  ID=$(version_of version)${commit:+-g$commit}-$CONTENT
 }
 
 # check_fit - will it run there? Asked before anything is sent.
 check_fit() {
-  local need_glibc arch size missing
-  arch=$(elf_arch "$SCRATCH/tree/usr/bin/roost-node")
+  local need_glibc arch size
+  arch=$(elf_arch "$SCRATCH/release/bin/roost-node")
   [ "$arch" = "${FACT[arch]}" ] ||
     fail 1 "this build is for $arch, the board is ${FACT[arch]}: nothing was changed"
-  need_glibc=$(glibc_of "$SCRATCH"/tree/usr/bin/roost*)
+  need_glibc=$(glibc_of "$SCRATCH"/release/bin/*)
   [ "$(printf '%s\n' "$need_glibc" "${FACT[glibc]}" | sort -V | tail -n 1)" = "${FACT[glibc]}" ] ||
     fail 1 "this build needs glibc $need_glibc, the board has ${FACT[glibc]}: nothing was changed"
-  size=$(du -sk "$SCRATCH/tree" | cut -f1)
+  size=$(du -sk "$SCRATCH/release" | cut -f1)
   [ "${FACT[free_kib]}" -gt $((size * 3 + 4096)) ] ||
     fail 1 "too little room: ${FACT[free_kib]} KiB free, $((size * 3 + 4096)) needed; nothing was changed"
-  # shellcheck disable=SC2046  # names of packages
-  board missing_packages $(depends_of "$SCRATCH/tree")
-  missing=${FACT[missing]-}
-  [ -z "$missing" ] ||
-    fail 1 "first: ssh $TARGET sudo apt-get install -y $missing (nothing was changed)"
 }
 
 check_no_package() {
   [ -z "${FACT[package]}" ] ||
-    fail 1 "the package roost-node ${FACT[package]} is installed there: update it by apt, or remove it first"
+    fail 1 "the package roostpool-node ${FACT[package]} is installed there: update it by apt, or remove it first"
 }
 
 # ---- the steps --------------------------------------------------------------------------------------
@@ -235,8 +214,7 @@ push() {
   check_no_package
   [ -z "$ARCH" ] || [ "$ARCH" = "${FACT[arch]}" ] ||
     fail 1 "the board is ${FACT[arch]}, not $ARCH: nothing was changed"
-  [ -n "$FROM" ] || FROM=$(find_package "${FACT[arch]}")
-  unpack_source
+  [ -n "$FROM" ] || FROM=$(find_release "${FACT[arch]}")
   make_bundle
   say "   to push: $ID ($FROM)"
   if [ "${FACT[current]##*-}" = "$CONTENT" ] && [ -z "${FACT[trouble]}" ]; then
