@@ -10,9 +10,10 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev)
 PACKAGES_RUN=(sqlite3)
 PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3 libpq-dev postgresql-15 pgbouncer openssl
-  iproute2 nftables)
+  iproute2 nftables openssh-client python3-asyncssh)
 PACKAGES_CLANG=(clang)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
+PACKAGES_PACKAGE=(dpkg-dev lintian python3)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
 
 say() { printf '%s\n' "$*"; }
