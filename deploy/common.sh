@@ -15,6 +15,8 @@ PACKAGES_CLANG=(clang)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
 PACKAGES_PACKAGE=(dpkg-dev lintian python3)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
+PACKAGES_BOARD=(mmdebstrap qemu-user-static arch-test kmod cpio e2fsprogs openssh-client
+  qemu-system-arm qemu-utils python3)
 
 say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
