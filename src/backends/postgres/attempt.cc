@@ -227,9 +227,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
     return JudgeRole(standby == std::string_view("on"), read_only == std::string_view("on"));
   }
   // An older server, or a pooler between: one round trip tells both.
-  return Ask(Phase::kAskRole,
-             "SELECT pg_catalog.pg_is_in_recovery()::text || "
-             "pg_catalog.current_setting('default_transaction_read_only')");
+  return Ask(Phase::kAskRole, kRoleQuestion);
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, bool read_only) {
@@ -272,7 +270,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceExchange() {
   }
   if (phase_ == Phase::kOnConnect) return Finish();
   const std::string answer = exchange_->value();
-  return JudgeRole(answer.starts_with("t"), answer.ends_with("on"));
+  return JudgeRole(answer.starts_with("true"), answer.ends_with(" on"));
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunOnConnect() {
@@ -309,7 +307,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& 
 }
 
 absl::Status ConnectAttempt::OutOfTime() const {
-  const std::string_view what = phase_ == Phase::kLookUp ? target().host : WhereNow();
+  const std::string what = phase_ == Phase::kLookUp ? target().host : WhereNow();
   return absl::DeadlineExceededError(
       Concat({target().where, ": out of time while ", Name(phase_), " ", what}));
 }
