@@ -126,8 +126,7 @@ std::vector<WatchdogDevice> WatchdogDevices(const std::string& root) {
   std::vector<WatchdogDevice> devices;
   const std::string folder = root + "/sys/class/watchdog/";
   for (const std::string& name : Names(folder, "watchdog")) {
-    WatchdogDevice device{
-        .name = name, .identity = Text(folder + name + "/identity"), .timeout = {}, .active = {}};
+    WatchdogDevice device{.name = name, .identity = Text(folder + name + "/identity")};
     if (const auto seconds = Number<int>(folder + name + "/timeout")) {
       device.timeout = std::chrono::seconds(*seconds);
     }

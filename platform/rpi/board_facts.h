@@ -34,19 +34,19 @@ std::string HardwareGenerator(const std::string& root);
 std::string CpuGovernor(const std::string& root);
 
 struct WatchdogDevice {
-  std::string name;                 // "watchdog0"
-  std::string identity;             // of the driver
-  std::optional<Duration> timeout;  // until it bites
-  std::optional<bool> active;       // somebody has armed it
+  std::string name{};                 // "watchdog0"
+  std::string identity{};             // of the driver
+  std::optional<Duration> timeout{};  // until it bites
+  std::optional<bool> active{};       // somebody has armed it
 };
 std::vector<WatchdogDevice> WatchdogDevices(const std::string& root);
 
 // The file system that a folder is in.
 struct Mount {
-  std::string point;    // where it is mounted
-  std::string type;     // "ext4"
-  std::string device;   // "179:2": major and minor number
-  std::string options;  // "rw,noatime", those of the mount and those of the file system
+  std::string point{};    // where it is mounted
+  std::string type{};     // "ext4"
+  std::string device{};   // "179:2": major and minor number
+  std::string options{};  // "rw,noatime", those of the mount and those of the file system
   // An option as a whole word: "ro", "data=writeback".
   bool Has(std::string_view option) const;
 };
@@ -55,11 +55,11 @@ std::optional<Mount> MountOf(const std::string& root, std::string_view folder);
 
 // A disk or card. Life is told by eMMC only; SD cards keep it to themselves.
 struct BlockDevice {
-  std::string name;                       // "mmcblk0"; empty: none (memory, network)
-  std::optional<bool> read_only;          // locked, or given up by its driver
-  std::optional<uint64_t> bytes_written;  // since boot
-  std::optional<int> life_used_percent;   // the upper end of the step that it tells, 10 to 110
-  std::optional<int> spare_state;         // pre_eol_info: 1 normal, 2 80 % used, 3 urgent
+  std::string name{};                       // "mmcblk0"; empty: none (memory, network)
+  std::optional<bool> read_only{};          // locked, or given up by its driver
+  std::optional<uint64_t> bytes_written{};  // since boot
+  std::optional<int> life_used_percent{};   // the upper end of the step that it tells, 10 to 110
+  std::optional<int> spare_state{};         // pre_eol_info: 1 normal, 2 80 % used, 3 urgent
 };
 BlockDevice BlockDeviceOf(const std::string& root, const std::string& device);
 
@@ -68,10 +68,10 @@ std::optional<uint64_t> FileSystemErrors(const std::string& root, const std::str
 
 // Limits of a control group (version 2), such as "/system.slice/roost-node.service".
 struct MemoryGroup {
-  std::string path;                   // empty: there is no memory controller
-  std::optional<uint64_t> limit;      // memory.max in bytes; nothing: none
-  std::optional<uint64_t> current;    // in use now
-  std::optional<uint64_t> oom_kills;  // processes that were killed at the limit
+  std::string path{};                   // empty: there is no memory controller
+  std::optional<uint64_t> limit{};      // memory.max in bytes; nothing: none
+  std::optional<uint64_t> current{};    // in use now
+  std::optional<uint64_t> oom_kills{};  // processes that were killed at the limit
 };
 MemoryGroup MemoryGroupOf(const std::string& root, const std::string& group);
 // The group that this process is in. Empty: none, or version 1.

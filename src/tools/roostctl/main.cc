@@ -3,18 +3,22 @@
 
 #include "src/tools/common/cli.h"
 #include "src/tools/roostctl/commands.h"
+#include "src/tools/roostctl/selftest_command.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Answers questions about connection pools: how large, with which settings.",
-               "roostctl");
+  CLI::App app(
+      "Answers questions about connection pools: how large, with which settings, on which board.",
+      "roostctl");
   app.set_version_flag("--version", "roostctl " ROOST_VERSION, "Show the version and exit");
   app.require_subcommand(1);
   app.footer(
       "Each command has a --help of its own.\n"
-      "Exit codes: 0 done, 2 the arguments are wrong.");
+      "Exit codes: 0 done, 1 a check of selftest failed, 2 the arguments are wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
+  roost::tools::SelftestCommand selftest;
   profiles.AddTo(app);
   size.AddTo(app);
-  return roost::tools::Parse(app, argc, argv).value_or(0);
+  selftest.AddTo(app);
+  return roost::tools::Parse(app, argc, argv).value_or(selftest.exit_code());
 }

@@ -1,0 +1,77 @@
+#include "src/tools/roostctl/selftest_scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+namespace roost::tools::selftest {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = ".roostctl-selftest-";
+
+// A descriptor of the folder with the lock on it; -1: another has it.
+int Lock(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+// Of runs that were killed.
+void RemoveLeftOvers(const std::string& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    if (!entry.path().filename().string().starts_with(kPrefix)) continue;
+    const int lock = Lock(entry.path().string());
+    if (lock < 0) continue;
+    fs::remove_all(entry.path(), error);
+    close(lock);
+  }
+}
+
+absl::Status Refusal(const std::string& folder, int error) {
+  const std::string message = folder + ": " + std::strerror(error);
+  if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(message);
+  return absl::FailedPreconditionError(message);
+}
+
+}  // namespace
+
+absl::Status Scratch::Make() {
+  if (folder_.empty()) {
+    return absl::FailedPreconditionError(
+        "the folder of the data does not exist; name it with --db");
+  }
+  RemoveLeftOvers(folder_);
+  std::string pattern = folder_ + "/" + std::string(kPrefix) + "XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr) return Refusal(folder_, errno);
+  path_ = pattern;
+  lock_ = Lock(path_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Scratch::File(std::string_view name) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (path_.empty()) {
+    if (const absl::Status made = Make(); !made.ok()) return made;
+  }
+  return path_ + "/" + std::string(name);
+}
+
+void Scratch::Remove() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  std::error_code ignored;
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+  if (lock_ >= 0) close(lock_);
+  path_.clear();
+  lock_ = -1;
+}
+
+}  // namespace roost::tools::selftest
