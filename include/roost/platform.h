@@ -45,6 +45,9 @@ class Platform {
   virtual TimePoint Now() = 0;
   // The same clock, at most one scheduler tick (10 ms) behind Now(). Cost on Linux: 5 to 10 ns.
   virtual TimePoint CoarseNow() = 0;
+  // How long the machine has been suspended since its start, in all; Now() stood still meanwhile,
+  // and servers may have given up on us. Zero where it cannot be told.
+  virtual Duration Suspended() { return Duration::zero(); }
   // Microseconds since 1970 UTC by the wall clock, which may jump. Only for stamping readings.
   virtual int64_t UnixMicros() = 0;
 

@@ -22,6 +22,7 @@ class LinuxPlatform : public Platform {
 
   TimePoint Now() override;
   TimePoint CoarseNow() override;
+  Duration Suspended() override;
   int64_t UnixMicros() override;
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;

@@ -10,6 +10,7 @@ namespace roost::internal {
 TimePoint PoolState::Tick(TimePoint now) {
   if (Forked()) return TimePoint::max();
   ReportLateTick(now);
+  NoticeSuspend(now);
   GoOnWithSteps(now);
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) DoChores(lane, now);
   if (settings_.leak_after > Duration::zero()) ReportLeaks(now);
@@ -43,6 +44,19 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
     if (!work) return;
     PerformAll(lane, work, {.is_tick = true}).IgnoreError();
   }
+}
+
+// A server, or a carrier between, may have forgotten connections while the machine slept, and the
+// clock by which they rest has stood still.
+void PoolState::NoticeSuspend(TimePoint now) {
+  if (settings_.pre_ping == PrePing::kNever) return;
+  const Duration suspended = platform_.Suspended();
+  MutexLock lock(mu_);
+  // The two clocks behind the figure are steered apart by a little.
+  if (suspended - suspended_ > std::chrono::seconds(1)) {
+    for (core::LaneCore& lane : lanes_) lane.SuspectOlder(now);
+  }
+  suspended_ = suspended;
 }
 
 void PoolState::ReportLateTick(TimePoint now) {

@@ -128,6 +128,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
   lane_count_ = split.lanes;
   role_ = {split.role[0], split.role[1]};
   MutexLock lock(mu_);
+  suspended_ = platform_.Suspended();
   for (size_t lane = 0; lane < 2; ++lane) {
     const int count = split.kept[lane] + split.overflow[lane];
     lanes_[lane].Init(LaneSettingsOf(settings, split.kept[lane], split.overflow[lane]),

@@ -289,6 +289,7 @@ class PoolState {
   void DoChores(size_t lane, TimePoint now);
   void ReportLeaks(TimePoint now);
   void ReportLateTick(TimePoint now);
+  void NoticeSuspend(TimePoint now);
   void CloseEvicted(size_t lane);
   bool Drained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -337,6 +338,7 @@ class PoolState {
   std::array<absl::Status, 2> last_error_ ABSL_GUARDED_BY(mu_);  // of the last failed open, by lane
   std::array<TimePoint, 2> failed_at_ ABSL_GUARDED_BY(mu_);
   std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
+  Duration suspended_ ABSL_GUARDED_BY(mu_){};  // at the last look
   TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
   bool connected_before_ ABSL_GUARDED_BY(mu_) = false;
   int stepping_ ABSL_GUARDED_BY(mu_) = 0;  // works that go on in steps

@@ -46,6 +46,8 @@ class FakePlatform : public Platform {
   void AdvanceTo(TimePoint at);
   // How far CoarseNow() is behind Now().
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
+  // The machine sleeps for `span`: the monotonic clock stands still.
+  void Suspend(Duration span) { suspended_ += span; }
   void set_unix_micros(int64_t micros) { unix_micros_ = micros; }
 
   // ---- Waiting ----
@@ -75,6 +77,7 @@ class FakePlatform : public Platform {
   // ---- Platform ----
   TimePoint Now() override { return TimePoint(Duration(now_.load())); }
   TimePoint CoarseNow() override { return Now() - coarse_lag_; }
+  Duration Suspended() override { return suspended_; }
   int64_t UnixMicros() override { return unix_micros_; }
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
@@ -107,6 +110,7 @@ class FakePlatform : public Platform {
 
   std::atomic<int64_t> now_{kStart.time_since_epoch().count()};
   Duration coarse_lag_{};
+  Duration suspended_{};
   int64_t unix_micros_ = 1'700'000'000'000'000;
   std::deque<std::function<void()>> script_;
   std::function<IoEvents(int, IoEvents, Deadline)> descriptor_;

@@ -185,6 +185,16 @@ TEST_F(PlatformContractTest, ADescriptorThatIsNotOpenIsHungUp) {
   EXPECT_TRUE(platform.WaitForDescriptor(fd, {.readable = true}, In(kLong)).hung_up);
 }
 
+TEST_F(PlatformContractTest, TimeInSuspendNeverShrinks) {
+  Duration last = platform.Suspended();
+  EXPECT_GE(last, Duration::zero());
+  for (int i = 0; i < 100; ++i) {
+    const Duration next = platform.Suspended();
+    EXPECT_GE(next + 1s, last) << "the two clocks are not read at the same moment";
+    last = next;
+  }
+}
+
 TEST_F(PlatformContractTest, OneOfSeveralDescriptorsEndsTheWait) {
   SocketPair quiet;
   SocketPair loud;

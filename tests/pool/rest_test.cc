@@ -566,5 +566,32 @@ TEST_F(RestTest, ACoarseClockThatLagsChangesNoPromise) {
   EXPECT_EQ(SerialOf(lease), 2);
 }
 
+// ---- The machine slept ----
+
+TEST_F(RestTest, AfterASuspendConnectionsProveThemselvesBeforeUse) {
+  PoolFor<Rested> pool(backend, Options());
+  OpenThree(pool);
+  Take(pool).Return();
+  Tick(pool);
+  EXPECT_EQ(backend.count(Call::kPing), 0) << "they have just been used";
+  platform.Suspend(8h);
+  Tick(pool);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 1);
+  Take(pool).Return();
+  Tick(pool);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 1) << "once";
+}
+
+TEST_F(RestTest, ALocalFileNeedsNoProofAfterASuspend) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Take(pool).Return();
+  platform.Suspend(8h);
+  Tick(pool);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
 }  // namespace
 }  // namespace roost
