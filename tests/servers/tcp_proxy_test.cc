@@ -153,6 +153,21 @@ TEST_F(TcpProxyTest, ACutHoldsEverythingBackUntilItHeals) {
   EXPECT_EQ(during.Receive(), 2);
 }
 
+TEST_F(TcpProxyTest, AClientThatLeavesInACutIsNoLongerCounted) {
+  proxy.Cut();
+  {
+    Client first(proxy.port());
+    EXPECT_TRUE(WaitUntil([&] { return proxy.counts().open == 1; }));
+  }
+  EXPECT_TRUE(WaitUntil([&] { return proxy.counts().open == 0; }));
+  Client second(proxy.port());
+  EXPECT_TRUE(WaitUntil([&] { return proxy.counts().attempts == 2; }));
+  EXPECT_EQ(proxy.counts().most_open, 1);
+  proxy.Heal();
+  EXPECT_EQ(second.Ask(), "ok");
+  EXPECT_EQ(proxy.counts().open, 1);
+}
+
 TEST_F(TcpProxyTest, AResetTearsWhatIsOpenAndWhatComes) {
   Client before(proxy.port());
   EXPECT_EQ(before.Ask(), "ok");

@@ -25,7 +25,10 @@ class HeldConnection {
                       .platform = &platform,
                       .deadline = deadline});
     status_ = opened.status();
-    if (opened.ok()) connection_ = *opened;
+    if (!opened.ok()) return;
+    connection_ = *opened;
+    while (connection_ != nullptr && GoOn(platform)) {
+    }
   }
   ~HeldConnection() { Close(); }
   HeldConnection(const HeldConnection&) = delete;
@@ -56,6 +59,16 @@ class HeldConnection {
   struct alignas(std::max_align_t) Unit {
     std::byte bytes[alignof(std::max_align_t)];
   };
+
+  // One step of an open that goes on in steps, and the wait for the next. False: open, or failed.
+  bool GoOn(Platform& platform) {
+    absl::StatusOr<Step> step = connection_->Advance(platform.Now());
+    status_ = step.status();
+    if (!step.ok()) Close();
+    if (!step.ok() || step->done) return false;
+    platform.WaitForDescriptors({&step->wait, 1}, step->at);
+    return true;
+  }
   std::vector<Unit> memory_;
   absl::Status status_;
   Connection* connection_ = nullptr;

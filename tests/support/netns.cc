@@ -108,6 +108,14 @@ void OtherHost::Reject() {
       "}\n");
 }
 
+void OtherHost::DropNames() {
+  Filter(
+      "table inet fault {\n"
+      "  chain out { type filter hook output priority 0;\n"
+      "    oifname link0 udp dport 53 drop; }\n"
+      "}\n");
+}
+
 void OtherHost::Heal() { Filter(""); }
 
 void OtherHost::LinkDown() { Ip("", {"link", "set", kDevice, "down"}); }
@@ -121,7 +129,8 @@ void OtherHost::MoveTo(std::string_view ours) {
 
 NameService::NameService(std::string_view server) {
   std::filesystem::permissions(dir_.path(), std::filesystem::perms(0755));
-  WriteFile(dir_.File("resolv.conf"), "nameserver " + std::string(server) + "\n");
+  WriteFile(dir_.File("resolv.conf"),
+            "nameserver " + std::string(server) + "\noptions timeout:2 attempts:1\n");
   SetHosts("");
   Bind(dir_.File("resolv.conf"), "/etc/resolv.conf");
   Bind(dir_.File("hosts"), "/etc/hosts");

@@ -48,7 +48,9 @@ class OtherHost {
   // Whatever we send over TCP is answered with RST by a firewall, which tells the other host
   // nothing.
   void Reject();
-  // Takes back Drop and Reject.
+  // Questions to a name server there vanish.
+  void DropNames();
+  // Takes back Drop, Reject and DropNames: each replaces what there was.
   void Heal();
   // The device is switched off; and on again.
   void LinkDown();
@@ -68,7 +70,7 @@ class OtherHost {
 // REQUIRES: EnterOwnNetwork was called.
 class NameService {
  public:
-  // Asks the name server at `server`, which may not be there.
+  // Asks the name server at `server`, which may not be there; for 2 s.
   explicit NameService(std::string_view server);
   ~NameService();
   NameService(const NameService&) = delete;

@@ -150,11 +150,16 @@ void PostgresServer::StartAndGo() {
                          .dies_with_us = false});
 }
 
-// The postmaster itself says in the last line of this file whether it takes sessions.
-bool PostgresServer::IsReady() const {
+// The postmaster itself says in the last line of this file whether it takes sessions: "ready", or
+// "standby" when it only recovers.
+std::string PostgresServer::StatusLine() const {
   const std::vector<std::string> lines = Lines(ReadFile(Data() + "/postmaster.pid"));
-  return lines.size() >= 8 && lines[0] == std::to_string(postmaster()) &&
-         (lines[7].starts_with("ready") || lines[7].starts_with("standby"));
+  const bool ours = lines.size() >= 8 && lines[0] == std::to_string(postmaster());
+  return ours ? lines[7] : "";
+}
+
+bool PostgresServer::IsReady() const {
+  return StatusLine().starts_with("ready") || StatusLine().starts_with("standby");
 }
 
 void PostgresServer::WaitUntilReady() {
@@ -251,8 +256,21 @@ std::unique_ptr<PostgresServer> PostgresServer::StandbyOf(PostgresServer& primar
   return standby;
 }
 
+void PostgresServer::StartAsRecovering() {
+  if (running()) Stop();
+  WriteFile(Data() + "/standby.signal", "");
+  WriteFile(Data() + "/postgresql.conf",
+            ReadFile(Data() + "/postgresql.conf") + "hot_standby = off\n");
+  Start();
+}
+
 void PostgresServer::Promote() {
-  if (Sql("SELECT pg_promote(true, 60)") != "t") Fail("not promoted:\n" + Log());
+  WriteFile(Data() + "/promote", "");
+  Signal(SIGUSR1);
+  const bool promoted = WaitUntil([this] {
+    return StatusLine().starts_with("ready") && Sql("SELECT pg_is_in_recovery()") == "f";
+  });
+  if (!promoted) Fail("not promoted:\n" + Log());
 }
 
 bool PostgresServer::HasCaughtUpWith(PostgresServer& primary) {

@@ -82,6 +82,9 @@ class PostgresServer {
   // Only starts it: what a client sees while a server comes up.
   void StartAndGo();
   void WaitUntilReady();
+  // Stops it, and starts it as a server that is still recovering: it refuses sessions with 57P03
+  // until Promote.
+  void StartAsRecovering();
   void Stop(Shutdown how = Shutdown::kFast);
   void Restart(Shutdown how = Shutdown::kFast);
   // SIGKILL for the postmaster. Its sessions notice and end by themselves.
@@ -114,6 +117,7 @@ class PostgresServer {
   void MakeCluster();
   void Configure();
   bool IsReady() const;
+  std::string StatusLine() const;
   std::string Data() const { return dir_.File("data"); }
 
   const Options options_;

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/support/loopback_port.h"
@@ -52,7 +53,8 @@ struct Link {
   int server;
   Way up;
   Way down;
-  bool answered = true;  // since the client sent something last
+  bool answered = true;   // since the client sent something last
+  bool given_up = false;  // the client has left in a cut; nobody is told
 };
 
 sockaddr_in Loopback(int port) {
@@ -141,6 +143,7 @@ class TcpProxy::Relay {
   bool Serve(Link& link, const pollfd& client, const pollfd& server);
   bool Read(Link& link, Way& way);
   bool Write(Link& link, Way& way);
+  void GiveUp(Link& link);
   void Drop(Link& link);
   void DropAll();
 
@@ -220,8 +223,9 @@ void TcpProxy::Relay::Watch(std::vector<pollfd>& watched) const {
     return static_cast<short>((read ? POLLIN : 0) | (out.blocked ? POLLOUT : 0));
   };
   for (const Link& link : links_) {
-    const bool cut = mode_ == Mode::kCut;  // not even an error is seen then
-    watched.push_back({cut ? -1 : link.client, events(link.up, link.down), 0});
+    const bool cut = mode_ == Mode::kCut;
+    watched.push_back({cut && link.given_up ? -1 : link.client,
+                       cut ? short{POLLRDHUP} : events(link.up, link.down), 0});
     watched.push_back({cut ? -1 : link.server, events(link.down, link.up), 0});
   }
 }
@@ -262,7 +266,10 @@ void TcpProxy::Relay::Accept() {
 
 // False: the link has ended.
 bool TcpProxy::Relay::Serve(Link& link, const pollfd& client, const pollfd& server) {
-  if (mode_ == Mode::kCut) return true;
+  if (mode_ == Mode::kCut) {
+    if (client.revents != 0) GiveUp(link);
+    return true;
+  }
   if ((client.revents | server.revents) & POLLERR) return false;
   if ((client.revents & (POLLIN | POLLHUP)) && !link.up.ended && !Read(link, link.up)) return false;
   if ((server.revents & (POLLIN | POLLHUP)) && !link.down.ended && !Read(link, link.down)) {
@@ -314,12 +321,18 @@ bool TcpProxy::Relay::Write(Link& link, Way& way) {
   return true;
 }
 
+// Only counts: what the client left behind passes once the cut has healed.
+void TcpProxy::Relay::GiveUp(Link& link) {
+  if (std::exchange(link.given_up, true)) return;
+  const std::lock_guard lock(mutex_);
+  --counts_.open;
+}
+
 void TcpProxy::Relay::Drop(Link& link) {
   // Both ends said that they were done: then nothing has to be torn.
   const bool in_order = link.up.passed && link.down.passed;
   for (const int fd : {link.client, link.server}) in_order ? void(close(fd)) : CloseWithReset(fd);
-  const std::lock_guard lock(mutex_);
-  --counts_.open;
+  GiveUp(link);
 }
 
 void TcpProxy::Relay::DropAll() {

@@ -27,7 +27,7 @@ class TcpProxy {
  public:
   struct Counts {
     int attempts = 0;     // connections that were accepted, whatever became of them
-    int open = 0;         // of these, how many there are now
+    int open = 0;         // of these, how many there are now; a client that has left is none
     int most_open = 0;    // and how many there ever were at once
     int64_t up = 0;       // bytes from clients
     int64_t down = 0;     // bytes to clients
