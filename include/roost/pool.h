@@ -105,9 +105,9 @@ class Pool {
   // `span` from now on the pool's clock.
   Deadline In(Duration span) const;
 
-  // Opens connections until `connections` are open or the deadline passes. Optional: a pool opens
-  // them when they are needed. OK, or why one could not be opened. REQUIRES: connections <=
-  // pool_size.
+  // Opens connections until `connections` are open or the deadline passes; one that somebody else
+  // is opening counts. Optional: a pool opens them when they are needed. OK, or why one could not
+  // be opened. REQUIRES: connections <= pool_size.
   absl::Status Fill(int connections, Deadline deadline);
 
   // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports
