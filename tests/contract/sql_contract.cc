@@ -52,11 +52,10 @@ TEST_P(SqlContract, TwoStatementsInOneSqlAreRefused) {
 
 TEST_P(SqlContract, PlaceholdersBindByTheirNumber) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  Statement* const swapped =
-      *writer().Prepare(Sql("UPDATE kinds SET amount = $2, words = $3, level = $2 WHERE id = $1"));
-  EXPECT_EQ(swapped->parameters(), 3);
-  ASSERT_TRUE(swapped->Run(1, 20, "three").ok());
-  EXPECT_EQ(swapped->changes(), 1);
+  Statement* const update = *writer().Prepare(dialect().update);
+  EXPECT_EQ(update->parameters(), 3);
+  ASSERT_TRUE(update->Run(1, 20, "three").ok());
+  EXPECT_EQ(update->changes(), 1);
   Rows rows = (*writer().Prepare(kSelect))->Query();
   ASSERT_TRUE(rows.Next());
   EXPECT_EQ(rows.Get<int>(1), 20);

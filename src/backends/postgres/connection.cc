@@ -173,22 +173,15 @@ absl::Status PostgresConnection::CommitTransaction() {
   }
   absl::Status status = Ready();
   if (!status.ok()) return status;
-  if (!BeginExchange(/*with_begin=*/false) || !wire_.Command("COMMIT") || !SendExchange()) {
-    return Lost(doing);
-  }
   our_transaction_ = false;
-  status = TakePutOff(doing);
-  absl::StatusOr<Result> answer = status;
-  if (status.ok()) answer = TakeCommand(doing);
-  const absl::Status ended = EndExchange(doing, /*judge=*/answer.ok());
+  const absl::StatusOr<Result> answer = Ask(doing.sql.data(), doing);
   if (!answer.ok()) return answer.status();
   // The server's answer to the COMMIT of a transaction that has failed is no error.
-  if (ended.ok() && answer->command() == "ROLLBACK") {
-    return absl::AbortedError(
-        "the transaction was rolled back, because a statement in it had failed: run it again from "
-        "the start");
-  }
-  return ended;
+  if (answer->command() != "ROLLBACK") return absl::OkStatus();
+  return absl::AbortedError(
+      "the transaction was rolled back, because a statement in it had failed: run it again from "
+      "the "
+      "start");
 }
 
 absl::Status PostgresConnection::RollbackTransaction() {
@@ -210,13 +203,7 @@ absl::Status PostgresConnection::Seal() {
   if (InTransaction()) {
     return absl::FailedPreconditionError("a transaction is open: commit it before Seal");
   }
-  if (!BeginExchange(/*with_begin=*/false) || !wire_.Command(kSealSql) || !SendExchange()) {
-    return Lost(doing);
-  }
-  status = TakePutOff(doing);
-  if (status.ok()) status = TakeCommand(doing).status();
-  const absl::Status ended = EndExchange(doing, /*judge=*/status.ok());
-  return status.ok() ? ended : status;
+  return Ask(kSealSql, doing).status();
 }
 
 // ---- for the pool -------------------------------------------------------------------------------

@@ -126,7 +126,9 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   // the connection's sake. False: not all had come by the deadline.
   absl::StatusOr<bool> TakeOwed(int left, Deadline deadline);
   absl::Status JudgeOwed(const Result& result);
-  // An exchange of one command whose answer is owed.
+  // An exchange of one command, answered. REQUIRES: Ready() said OK.
+  absl::StatusOr<Result> Ask(const char* sql, const Doing& doing);
+  // The same, with the answer owed.
   absl::Status SendAlone(const char* sql);
   // Nothing is owed or put off any more, so that the handle is an ordinary one.
   absl::Status Settle(const Doing& doing);

@@ -214,6 +214,23 @@ bool PostgresConnection::BeginExchange(bool with_begin) {
 
 bool PostgresConnection::SendExchange() { return wire_.Sync(); }
 
+absl::StatusOr<Result> PostgresConnection::Ask(const char* sql, const Doing& doing) {
+  if (!BeginExchange(/*with_begin=*/false) || !wire_.Command(sql) || !SendExchange()) {
+    return Lost(doing);
+  }
+  absl::Status status = TakePutOff(doing);
+  Result answer;
+  if (status.ok()) {
+    absl::StatusOr<Result> taken = TakeCommand(doing);
+    status = taken.status();
+    if (taken.ok()) answer = *std::move(taken);
+  }
+  const absl::Status ended = EndExchange(doing, /*judge=*/status.ok());
+  if (!status.ok()) return status;
+  if (!ended.ok()) return ended;
+  return answer;
+}
+
 absl::Status PostgresConnection::SendAlone(const char* sql) {
   if (wire_.Enter() && wire_.Command(sql) && wire_.Sync()) return absl::OkStatus();
   return Lost({.sql = sql});

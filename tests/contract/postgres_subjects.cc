@@ -1,0 +1,53 @@
+// PostgreSQL, with statements kept prepared and without (as behind a transaction pooler).
+#include <libpq-fe.h>
+
+#include "roost/postgres.h"
+#include "tests/contract/subject.h"
+#include "tests/support/postgres_server.h"
+
+namespace roost::contract {
+namespace {
+
+// One server for all cases of the program; each case makes its table anew.
+support::PostgresServer& Server() {
+  static support::PostgresServer server({.script = "GRANT ALL ON SCHEMA public TO node"});
+  return server;
+}
+
+class PostgresSubject : public Subject {
+ public:
+  explicit PostgresSubject(bool pooler)
+      : backend_({.uri = Server().Uri(), .transaction_pooler = pooler}) {}
+  Backend& backend() override { return backend_; }
+  Platform& platform() override { return NativePlatform(); }
+  const Dialect& dialect() const override { return dialect_; }
+  Backend& Unreachable() override { return unreachable_; }
+  void CloseNative(NativeHandle handle) override { PQfinish(static_cast<PGconn*>(handle.handle)); }
+  void RunNative(void* raw, const std::string& sql) override {
+    PQclear(PQexec(static_cast<PGconn*>(raw), sql.c_str()));
+  }
+
+ private:
+  PostgresBackend backend_;
+  PostgresBackend unreachable_{{.uri = "postgresql://nobody@127.0.0.1:1/nothing"}};
+  const Dialect dialect_{
+      .schema =
+          "DROP TABLE IF EXISTS kinds; CREATE TABLE kinds(id bigint PRIMARY KEY, amount bigint,"
+          " level float8, words text, bytes bytea)",
+      .endless = Sql("SELECT pg_sleep(600)"),
+      .update = Sql("UPDATE kinds SET amount = $2, words = $3, level = $2::bigint WHERE id = $1"),
+  };
+};
+
+SubjectKind PostgresKind(const char* name, bool pooler) {
+  // Every connection may write, so that there is no reader that could not.
+  return {name, kSql | kSnapshots, [pooler] { return std::make_unique<PostgresSubject>(pooler); }};
+}
+
+}  // namespace
+
+std::vector<SubjectKind> AllSubjects() {
+  return {PostgresKind("postgres", false), PostgresKind("postgres_unnamed", true)};
+}
+
+}  // namespace roost::contract
