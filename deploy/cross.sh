@@ -2,7 +2,7 @@
 # cross.sh - build roostpool for a Raspberry Pi on this machine.
 #
 # Installs what is missing (Debian packages, as root or through sudo), makes the sysroot once, builds
-# the release, and runs its tests through QEMU.
+# the release, runs its tests through QEMU, packs it, and compares its sizes with the budget.
 #
 # Usage: ./deploy/cross.sh rpi-64|rpi-32 [--board BOARD] [--clang] [--no-tests]
 #   rpi-64         64-bit system: Zero 2 W, 3, 4, 5
@@ -11,11 +11,13 @@
 #   --clang        build with clang++
 #   --no-tests     neither build the tests nor run them
 #
-# Ends in build/TARGET/release/, what goes onto the board:
+# Leaves, for deploy/push.sh, in build/TARGET/release/:
 #   bin/roost-node bin/roostctl   stripped
 #   systemd/                      unit, configuration, system user
 #   VERSION                       version, commit, architecture, board, compiler
-# With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like.
+# and for apt, in build/packages/: libroostpool-dev, roostpool-node, and SHA256SUMS.
+# With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like; sizes are compared for a
+# build with neither.
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -56,6 +58,22 @@ release() {
   find "$build/release" -type f -printf '%p  %s bytes\n'
 }
 
+# packages BUILD LOG - the packages of BUILD, into build/packages.
+packages() {
+  local build=$1 log=$2 out=$ROOT/build/packages package
+  rm -rf "$build/cpack"
+  (umask 022 && cd "$build" && logged "$log" cpack --config CPackConfig.cmake -B "$build/cpack") ||
+    { tail_of "$log"; die "the packages were not built"; }
+  mkdir -p "$out"
+  for package in "$build"/cpack/*.deb; do
+    mv "$package" "$out/"
+    package=$out/$(basename "$package")
+    say "$package  $(stat -c %s "$package") bytes"
+    say "   Depends: $(dpkg-deb --field "$package" Depends)"
+  done
+  (cd "$out" && sha256sum -- *.deb >SHA256SUMS)
+}
+
 main() {
   local log arch triplet compiler name build options=()
   parse "$@"
@@ -65,14 +83,17 @@ main() {
   esac
   name=$TARGET${BOARD:+-$BOARD}
   [ "$COMPILER" = gnu ] || name+=-clang
-  build=$ROOT/build/$name log=$ROOT/build/cross-$name.log
+  build=$ROOT/build/$name
+  log=$ROOT/build/cross-$name.log
   mkdir -p "$ROOT/build"
   : >"$log"
   cd "$ROOT"
 
-  step "packages"
-  need_packages "$log" "${PACKAGES_BUILD[@]}" mmdebstrap qemu-user-static "$compiler" || exit 1
+  step "what this machine needs"
+  need_packages "$log" "${PACKAGES_BUILD[@]}" dpkg-dev mmdebstrap qemu-user-static \
+    "$compiler" || exit 1
   [ "$COMPILER" = gnu ] || need_packages "$log" "${PACKAGES_CLANG[@]}" || exit 1
+  [ "$TESTS" = OFF ] || need_packages "$log" python3 lintian || exit 1
 
   step "sysroot"
   ./deploy/sysroot.sh --arch "$arch"
@@ -80,6 +101,7 @@ main() {
   step "build (the log is $log)"
   options=(-B "$build" -DROOST_COMPILER="$COMPILER" -DROOST_BUILD_TESTS="$TESTS")
   [ -z "$BOARD" ] || options+=(-DROOST_BOARD="$BOARD")
+  ! command -v ccache >/dev/null || export CMAKE_CXX_COMPILER_LAUNCHER=ccache
   if ! logged "$log" cmake --preset "$TARGET" "${options[@]}" ||
     ! with_progress "$log" cmake --build "$build" -j "$(jobs_here)"; then
     tail_of "$log"
@@ -94,5 +116,12 @@ main() {
 
   step "release"
   release "$build" "$arch" "$triplet"
+
+  step "packages"
+  packages "$build" "$log"
+
+  [ "$name" = "$TARGET" ] || return 0
+  step "sizes"
+  ./deploy/size.sh "$TARGET"
 }
 main "$@"

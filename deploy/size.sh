@@ -1,44 +1,159 @@
 #!/usr/bin/env bash
-# size.sh - how many bytes a node pays: code, data, and the pool of each profile.
+# size.sh - how many bytes a node pays, and whether that is within the budget.
 #
-# Builds the preset size (-Os, unused code dropped) and prints the sections of each library, the size
-# of each program with and without its symbols, and the bytes of PoolFor<P> for every profile.
+# Prints the sections of each library and program (code and constants: text; data; zeroed data: bss),
+# the size of each program's file without symbols, the depth that its stack reached, and the bytes of
+# PoolFor<P> for every profile. Compares with deploy/size-budget.txt; a figure over its limit fails.
 #
-# Usage: ./deploy/size.sh
+# The stack's figure is measured (deploy/stack_water.c), through QEMU for a board: the high-water mark
+# of the main thread while roost-node stores the readings of 3 s and while roostctl answers `size`. It
+# holds for these runs and is no bound.
+#
+# Usage: ./deploy/size.sh [host|rpi-64|rpi-32] [--update]
+#   host      this machine, built for the least flash (-Os, unused code dropped): the default
+#   rpi-64, rpi-32   what ./deploy/cross.sh has built
+#   --update  write the limits anew: what was measured and 5 % (for a pool: exactly that)
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+BUDGET=$ROOT/deploy/size-budget.txt
+TOOLS=(roost-node roostctl)
+
+# cached BUILD NAME - a variable of BUILD's CMake cache.
+cached() { sed -n "s/^$2:[A-Z]*=//p" "$1/CMakeCache.txt"; }
+
+# sections SIZE FILE NAME - "NAME.text N" and so on.
+sections() {
+  "$1" --totals "$2" | awk -v name="$3" \
+    '/TOTALS/ { printf "%s.text %d\n%s.data %d\n%s.bss %d\n", name, $1, name, $2, name, $3 }'
+}
+
+# prepare BUILD - RUN: how to run a program of BUILD here; PRELOAD: the same, looking at its stack.
+prepare() {
+  local build=$1 emulator water
+  emulator=$(cached "$build" ROOST_EMULATOR)
+  water=$build/deploy/libstack_water.so
+  RUN=(env) PRELOAD=(env LD_PRELOAD="$water" STACK_WATER="$SCRATCH/water")
+  if [ -n "$emulator" ]; then
+    RUN=("$emulator" -L "$(cached "$build" ROOST_SYSROOT)")
+    PRELOAD=("${RUN[@]}" -E LD_PRELOAD="$water" -E STACK_WATER="$SCRATCH/water")
+  fi
+}
+
+# stack NAME PROGRAM ARGUMENT... - "NAME.stack N".
+stack() {
+  local name=$1
+  shift
+  "${PRELOAD[@]}" "$@" >/dev/null 2>"$SCRATCH/errors" </dev/null ||
+    { cat "$SCRATCH/errors" >&2; die "$name did not run"; }
+  awk -v name="$name" '$1 == "main" { print name ".stack " $2 }' "$SCRATCH/water"
+}
+
+# figures BUILD - every figure, one a line: NAME BYTES.
+figures() {
+  local build=$1 strip size library program path
+  strip=$(cached "$build" CMAKE_STRIP)
+  size=${strip%strip}size
+  for library in "$build"/src/*/libroost_*.a "$build"/src/backends/*/libroost_*.a \
+    "$build"/platform/libroost_platform.a; do
+    # Parts of the tools are in the figures of the tools.
+    [ ! -e "$library" ] || [[ $library == */src/tools/* ]] || sections "$size" "$library" "$(basename "$library" .a)"
+  done
+  for program in "${TOOLS[@]}"; do
+    path=$build/src/tools/$program/$program
+    "$strip" -o "$SCRATCH/program" "$path"
+    sections "$size" "$path" "$program"
+    printf '%s.file %d\n' "$program" "$(stat -c %s "$SCRATCH/program")"
+  done
+  stack roost-node "$build/src/tools/roost-node/roost-node" --db "$SCRATCH/node.db" --for 3s --every 100ms
+  stack roostctl "$build/src/tools/roostctl/roostctl" size --requests 100 --query 50ms --wait 100ms
+  "${RUN[@]}" "$build/src/tools/roostctl/roostctl" profiles |
+    awk 'NR > 1 && NF == 0 { exit } NR > 1 { print "PoolFor<" $1 ">.bytes " $NF }'
+}
+
+# table - the figures on standard input as rows of what they belong to.
+table() {
+  awk '
+    { dot = match($1, /\.[a-z]*$/); name = substr($1, 1, dot - 1); figure[name, substr($1, dot + 1)] = $2 }
+    !(name in seen) { seen[name] = 1; names[++count] = name }
+    function cell(name, kind) { return (name, kind) in figure ? figure[name, kind] : "-" }
+    END {
+      form = "%-30s %8s %8s %8s %8s %8s %8s\n"
+      printf form, "bytes", "text", "data", "bss", "file", "stack", "object"
+      for (i = 1; i <= count; ++i) {
+        name = names[i]
+        printf form, name, cell(name, "text"), cell(name, "data"), cell(name, "bss"),
+          cell(name, "file"), cell(name, "stack"), cell(name, "bytes")
+      }
+    }'
+}
+
+# limits TARGET - lines of the budget for the figures on standard input.
+limits() {
+  awk -v target="$1" '
+    { limit = $1 ~ /\.bytes$/ ? $2 : int(($2 * 1.05 + 1023) / 1024) * 1024
+      printf "%-7s %-42s %8d\n", target, $1, limit }'
+}
+
+# compare TARGET - each figure on standard input against its limit; fails when one is over, has none,
+# or when a limit has no figure.
+compare() {
+  awk -v target="$1" '
+    NR == FNR { if ($1 == target) limit[$2] = $3; next }
+    !($1 in limit) { printf "NO LIMIT  %s is %d\n", $1, $2; bad = 1; next }
+    $2 > limit[$1] { printf "OVER      %s is %d, the limit is %d (%.1f %% over)\n",
+                     $1, $2, limit[$1], 100 * ($2 - limit[$1]) / limit[$1]; bad = 1 }
+    { delete limit[$1] }
+    END { for (name in limit) { printf "NO FIGURE %s has a limit and was not measured\n", name; bad = 1 }
+          exit bad }' "$BUDGET" -
+}
+
+update() {
+  { grep -v "^$1 " "$BUDGET"; limits "$1"; } >"$SCRATCH/budget"
+  cat "$SCRATCH/budget" >"$BUDGET"
+  say "wrote the limits of $1 into $BUDGET"
+}
+
 main() {
-  local log=$ROOT/build/size.log programs libraries program library scratch
-  case ${1-} in
-    '') ;;
-    -h | --help) usage && exit ;;
-    *) die "unknown argument: $1 (see --help)" ;;
-  esac
+  local log target=host build update=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      host | rpi-64 | rpi-32) target=$1 ;;
+      --update) update=1 ;;
+      -h | --help) usage && exit ;;
+      *) die "unknown argument: $1 (see --help)" ;;
+    esac
+    shift
+  done
+  log=$ROOT/build/size-$target.log build=$ROOT/build/$target
   mkdir -p "$ROOT/build"
   : >"$log"
   cd "$ROOT"
-  need_packages "$log" "${PACKAGES_BUILD[@]}" || exit 1
-  build "$log" size || { tail_of "$log"; die "the build failed"; }
-  mapfile -t libraries < <(find build/size -name 'libroost_*.a' | sort)
-  mapfile -t programs < <(find build/size/src/tools -type f \( -name roostctl -o -name roost-node \))
-  scratch=$(mktemp -d)
-  # shellcheck disable=SC2064  # the folder is known here, not when the trap runs
-  trap "rm -rf '$scratch'" EXIT
+  if [ "$target" = host ]; then
+    build=$ROOT/build/size
+    need_packages "$log" "${PACKAGES_BUILD[@]}" || exit 1
+    build "$log" size all stack_water || { tail_of "$log"; die "the build failed"; }
+  else
+    [ -e "$build/CMakeCache.txt" ] || die "nothing is built in $build: run ./deploy/cross.sh $target first"
+    with_progress "$log" cmake --build "$build" --target "${TOOLS[@]}" stack_water ||
+      { tail_of "$log"; die "the build failed"; }
+  fi
+  SCRATCH=$(mktemp -d)
+  trap 'rm -rf "$SCRATCH"' EXIT
+  prepare "$build"
+  figures "$build" >"$SCRATCH/figures"
 
-  say "-- libraries: bytes of code and constants (text), data, zeroed data (bss)"
-  printf '%-26s %8s %8s %8s\n' library text data bss
-  for library in "${libraries[@]}"; do
-    size --totals "$library" |
-      awk -v name="$(basename "$library")" '/TOTALS/ { printf "%-26s %8d %8d %8d\n", name, $1, $2, $3 }'
-  done
-  say "-- programs: bytes of the file, stripped"
-  for program in "${programs[@]}"; do
-    strip -o "$scratch/program" "$program"
-    printf '%-26s %8d\n' "$(basename "$program")" "$(stat -c %s "$scratch/program")"
-  done
-  say "-- profiles: see the column bytes"
-  "$(find build/size -name roostctl -type f)" profiles
+  say "-- sizes of $target, in bytes"
+  table <"$SCRATCH/figures"
+  if [ -n "$update" ]; then
+    update "$target" <"$SCRATCH/figures"
+  elif ! compare "$target" <"$SCRATCH/figures"; then
+    say "Make it smaller. Where the growth is meant: ./deploy/size.sh $target --update, and say in the"
+    say "commit what the bytes are for."
+    die "sizes of $target are not within $BUDGET"
+  else
+    say "all within deploy/size-budget.txt"
+  fi
 }
 main "$@"

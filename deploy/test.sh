@@ -13,7 +13,8 @@
 #   thread-safety  clang's check of the lock annotations
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck
-#   rpi-64         cross-build for a 64-bit Raspberry Pi; the tests under emulation
+#   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
+#   rpi-32         the same for a 32-bit one (ARMv7)
 #
 # A stage that fails does not stop the others. Logs: build/test-STAGE.log. The last line is
 # "N passed, N failed"; the exit code is 0 when nothing failed.
@@ -21,7 +22,7 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan tsan clang thread-safety size lint rpi-64)
+ALL_STAGES=(functional asan tsan clang thread-safety size lint rpi-64 rpi-32)
 PASSED=0
 FAILED=0
 SUMMARY=()
@@ -121,7 +122,7 @@ stage_lint() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}" "${PACKAGES_LINT[@]}" || return
   local sources scripts units
   mapfile -t sources < <(git ls-files '*.cc' '*.h')
-  mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run 'deploy/debian/p*')
   mapfile -t units < <(git ls-files 'src/*.cc' 'platform/linux/*.cc' ':!src/tools/')
   [ ${#sources[@]} -gt 0 ] || return  # not a clone
   check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
@@ -131,13 +132,22 @@ stage_lint() {
     xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
 }
 
-stage_rpi-64() {
-  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" || return
-  check "the sysroot" "$1" "$ROOT/deploy/sysroot.sh" --arch arm64 || return
-  build_or_fail "$1" rpi-64 || return
+# board_stage LOG PRESET ARCH - build for a board, test through QEMU, pack, compare the sizes.
+board_stage() {
+  local log=$1 preset=$2 arch=$3
+  need_packages "$log" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" "${PACKAGES_PACKAGE[@]}" || return
+  check "the sysroot" "$log" "$ROOT/deploy/sysroot.sh" --arch "$arch" || return
+  build_or_fail "$log" "$preset" || return
   # Under emulation time is no measure.
-  run_tests "$1" rpi-64 --label-exclude 'host|bench|stress|exhaustive|exec'
+  run_tests "$log" "$preset" --label-exclude 'host|bench|stress|exhaustive|exec'
+  # The tests are built and have run.
+  check "deploy/cross.sh: release, packages, sizes" "$log" \
+    "$ROOT/deploy/cross.sh" "$preset" --no-tests || return
+  sed -n '/^== packages/,$p' "$log"
 }
+
+stage_rpi-64() { board_stage "$1" rpi-64 arm64; }
+stage_rpi-32() { board_stage "$1" rpi-32 armhf; }
 
 run_stage() {
   local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS

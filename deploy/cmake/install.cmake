@@ -3,12 +3,12 @@ include(CMakePackageConfigHelpers)
 set(ROOST_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/roostpool)
 
 install(TARGETS roost_headers EXPORT roostpool
-        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
 install(EXPORT roostpool NAMESPACE roost:: FILE roostpoolTargets.cmake
-        DESTINATION ${ROOST_CMAKE_DIR})
+        DESTINATION ${ROOST_CMAKE_DIR} COMPONENT dev)
 foreach(tool roost-node roostctl)
   if(TARGET ${tool})
-    install(TARGETS ${tool} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS ${tool} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT node)
   endif()
 endforeach()
 
@@ -27,4 +27,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/roostpoolConfigVersion.cm
 install(FILES ${PROJECT_BINARY_DIR}/roostpoolConfig.cmake
               ${PROJECT_BINARY_DIR}/roostpoolConfigVersion.cmake
               ${CMAKE_CURRENT_LIST_DIR}/profile.cmake
-        DESTINATION ${ROOST_CMAKE_DIR})
+              ${CMAKE_CURRENT_LIST_DIR}/static_absl.cmake
+        DESTINATION ${ROOST_CMAKE_DIR} COMPONENT dev)
