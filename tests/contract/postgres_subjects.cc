@@ -1,8 +1,9 @@
-// PostgreSQL, with statements kept prepared and without (as behind a transaction pooler).
+// PostgreSQL, directly and behind PgBouncer in transaction mode.
 #include <libpq-fe.h>
 
 #include "roost/postgres.h"
 #include "tests/contract/subject.h"
+#include "tests/support/pgbouncer.h"
 #include "tests/support/postgres_server.h"
 
 namespace roost::contract {
@@ -14,10 +15,20 @@ support::PostgresServer& Server() {
   return server;
 }
 
+// More sessions than a case has connections.
+support::PgBouncer& Pooler() {
+  static support::PgBouncer pooler(Server(), 10);
+  return pooler;
+}
+
+PostgresOptions OptionsFor(bool pooler) {
+  if (!pooler) return {.uri = Server().Uri()};
+  return {.uri = Server().UriThrough(Pooler().port()), .transaction_pooler = true};
+}
+
 class PostgresSubject : public Subject {
  public:
-  explicit PostgresSubject(bool pooler)
-      : backend_({.uri = Server().Uri(), .transaction_pooler = pooler}) {}
+  explicit PostgresSubject(bool pooler) : backend_(OptionsFor(pooler)) {}
   Backend& backend() override { return backend_; }
   Platform& platform() override { return NativePlatform(); }
   const Dialect& dialect() const override { return dialect_; }
@@ -47,7 +58,7 @@ SubjectKind PostgresKind(const char* name, bool pooler) {
 }  // namespace
 
 std::vector<SubjectKind> AllSubjects() {
-  return {PostgresKind("postgres", false), PostgresKind("postgres_unnamed", true)};
+  return {PostgresKind("postgres", false), PostgresKind("postgres_pooler", true)};
 }
 
 }  // namespace roost::contract
