@@ -24,7 +24,7 @@ etc=$root/etc/roost
 unit_file=$root/etc/systemd/system/roost-node.service
 status_file=$root/run/roost/status.json
 unit=roost-node.service
-stale_after=20  # seconds; the node writes its status every few
+stale_after=30  # seconds; the node writes its status every 10
 
 # run FUNCTION ARGUMENT... - and tell how it went.
 run() {

@@ -112,19 +112,6 @@ health() { say "${FACT[trouble]:-healthy}"; }
 
 # ---- what is pushed ---------------------------------------------------------------------------------
 
-# find_release ARCH - where cross.sh leaves it.
-find_release() {
-  local target release
-  case $1 in
-    arm64) target=rpi-64 ;;
-    armhf) target=rpi-32 ;;
-    *) fail 1 "cross.sh does not build for $1; give a folder with --from" ;;
-  esac
-  release=$ROOT/build/$target/release
-  [ -d "$release" ] || fail 1 "there is no $release: run ./deploy/cross.sh $target first"
-  say "$release"
-}
-
 # version_of NAME - a line of VERSION.
 version_of() { sed -n "s/^$1 //p" "$FROM/VERSION" 2>/dev/null || true; }
 

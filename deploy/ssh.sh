@@ -40,3 +40,16 @@ why_unreachable() {
     say "   this needs root there: log in as root, or let sudo run without a password"
   fi
 }
+
+# find_release ARCH - where cross.sh leaves it.
+find_release() {
+  local target release
+  case $1 in
+    arm64) target=rpi-64 ;;
+    armhf) target=rpi-32 ;;
+    *) die "cross.sh does not build for $1; give a folder with --from" ;;
+  esac
+  release=$ROOT/build/$target/release
+  [ -d "$release" ] || die "there is no $release: run ./deploy/cross.sh $target first"
+  say "$release"
+}

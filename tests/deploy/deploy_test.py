@@ -332,6 +332,33 @@ class Hosts(DeployTest):
                 self.assertEqual(done.returncode, USAGE, done.stderr)
 
 
+class SelfTest(DeployTest):
+    def selftest(self, *arguments):
+        return self.run_script("selftest.sh", *arguments)
+
+    def test_runs_what_is_deployed_and_passes_everything_through(self):
+        self.expect(self.push(self.release("1.0")), DONE)
+        outcome = self.selftest("board", "--", "--only", "it's quoted", "--json")
+        self.expect(outcome, DONE)
+        self.assertEqual(outcome.text, "selftest --only it's quoted --json\n")
+
+    def test_says_so_when_a_check_fails(self):
+        self.expect(self.push(self.release("1.0", "unfit-board")), DONE)
+        self.expect(self.selftest("board"), 1)
+
+    def test_takes_a_copy_along_to_a_board_that_has_none(self):
+        before = self.board.picture()
+        outcome = self.selftest("--from", self.release("1.0"), "board", "--", "--quick")
+        self.expect(outcome, DONE)
+        self.assertEqual(outcome.text, "selftest --quick\n")
+        self.assertEqual(self.board.picture(), before)
+        self.assertEqual(list((self.board.root / "tmp").iterdir()), [])
+
+    def test_of_a_board_that_is_away_is_told_apart(self):
+        self.board.sshd.stop_listening()
+        self.expect(self.selftest("board"), LOST, "Connection refused")
+
+
 if __name__ == "__main__":
     del sys.argv[1:3]
     unittest.main()

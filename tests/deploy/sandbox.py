@@ -284,13 +284,13 @@ class Board:
         self._folder = tempfile.TemporaryDirectory(prefix="roost-board-")
         folder = Path(self._folder.name)
         self.root = folder / "root"
-        for name in ("opt", "run/roost", "etc", "proc/device-tree"):
+        for name in ("opt", "run/roost", "etc", "proc/device-tree", "tmp"):
             (self.root / name).mkdir(parents=True)
         (self.root / "proc/device-tree/model").write_bytes(b"Made-up Board\0")
         self.systemd = Systemd(self.root)
         self.sshd = Sshd(folder, {
             "PATH": f"{SESSION_BIN}:/usr/sbin:/usr/bin:/sbin:/bin", "ROOST_ROOT": str(self.root),
-            "LC_ALL": "C"})
+            "TMPDIR": str(self.root / "tmp"), "LC_ALL": "C"})
         self.ssh_config = folder / "ssh_config"
         self.ssh_config.write_text(
             f"Host board\n HostName 127.0.0.1\n Port {self.sshd.port}\n User pi\n"

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# selftest.sh - ask a board over ssh whether it is fit: `roostctl selftest`, run there.
+#
+# Usage: ./deploy/selftest.sh [OPTION...] USER@HOST [-- ARGUMENT OF roostctl selftest...]
+#   -p PORT, -i KEY, -F FILE, -o OPTION   as for ssh
+#   --from FOLDER   where roostctl is, for a board that has none: bin/, as cross.sh leaves it
+#                   (default: build/rpi-64/release or build/rpi-32/release, as the board needs)
+#   --help          this
+#
+#   ./deploy/selftest.sh pi@10.0.0.7 -- --quick --json
+#
+# Runs the roostctl that push.sh or the package has installed, as the user of the service where that
+# is possible. On a board that has none it is copied into a temporary folder and removed afterwards.
+#
+# Output and exit code are those of roostctl: 0 fit, 1 a check failed, 2 the arguments are wrong; and
+# 3: the board cannot be reached.
+# shellcheck source=SCRIPTDIR/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=SCRIPTDIR/ssh.sh
+. "$(dirname "${BASH_SOURCE[0]}")/ssh.sh"
+
+EXIT_USAGE=2
+EXIT_LOST=3
+FROM=''
+
+wrong_use() {
+  printf '%s: %s (see --help)\n' "${0##*/}" "$*" >&2
+  exit $EXIT_USAGE
+}
+
+# quoted WORD... - for the shell over there.
+quoted() {
+  local word
+  for word in "$@"; do printf " '%s'" "${word//\'/\'\\\'\'}"; done
+}
+
+# remote SCRIPT WORD... - run SCRIPT there with sh, WORDs as its arguments.
+remote() {
+  ssh "${SSH_OPTIONS[@]}" -o ControlMaster=auto -o ControlPersist=60 "$TARGET" \
+    "sh -c$(quoted "$1" selftest "${@:2}")"
+}
+
+# find_roostctl - the path of the one that is there, or of a copy. COPY: the folder to remove.
+COPY=''
+ROOSTCTL=''
+find_roostctl() {
+  local arch status=0
+  # shellcheck disable=SC2016  # for the shell over there
+  ROOSTCTL=$(remote '
+    for path in "${ROOST_ROOT-}/opt/roost/current/bin/roostctl" "${ROOST_ROOT-}/usr/bin/roostctl"; do
+      if [ -x "$path" ]; then echo "$path"; exit; fi
+    done' 2>"$SCRATCH/ssh.err") || status=$?
+  if [ "$status" != 0 ]; then
+    why_unreachable "$SCRATCH/ssh.err" >&2
+    exit $EXIT_LOST
+  fi
+  [ -z "$ROOSTCTL" ] || return 0
+  arch=$(remote 'dpkg --print-architecture 2>/dev/null || uname -m')
+  [ -n "$FROM" ] || FROM=$(find_release "$arch")
+  [ -r "$FROM/bin/roostctl" ] || die "there is no $FROM/bin/roostctl"
+  COPY=$(remote 'mktemp -d') && [ -n "$COPY" ]
+  # shellcheck disable=SC2016
+  remote 'cat >"$1/roostctl" && chmod 755 "$1" "$1/roostctl"' "$COPY" <"$FROM/bin/roostctl"
+  ROOSTCTL=$COPY/roostctl
+}
+
+# The account of the service sees what the service sees. Where it is not to be had, the checks that
+# need it say so.
+run_selftest() {
+  # shellcheck disable=SC2016
+  remote '
+    cd /
+    if ! getent passwd roost >/dev/null; then exec "$@"; fi
+    if [ "$(id -u)" = 0 ]; then exec runuser -u roost -- "$@"; fi
+    if sudo -n -u roost true 2>/dev/null; then exec sudo -n -u roost -- "$@"; fi
+    exec "$@"' "$ROOSTCTL" selftest "$@" </dev/null
+}
+
+main() {
+  local status=0
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --from) [ -d "${2-}" ] || wrong_use "--from needs a folder"; FROM=$2; shift ;;
+      --) shift && break ;;
+      -h | --help) usage && exit ;;
+      -*) ssh_option "$1" "${2-}" || wrong_use "unknown option $1"; shift ;;
+      *) [ -z "$TARGET" ] || wrong_use "two boards: $TARGET and $1 (arguments of the self-test come after --)"; TARGET=$1 ;;
+    esac
+    shift
+  done
+  [ -n "$TARGET" ] || wrong_use "which board? USER@HOST"
+  ssh_scratch
+  find_roostctl
+  run_selftest "$@" || status=$?
+  # shellcheck disable=SC2016
+  [ -z "$COPY" ] || remote 'rm -rf "$1"' "$COPY" || true
+  [ "$status" != 255 ] || status=$EXIT_LOST
+  exit "$status"
+}
+main "$@"
