@@ -39,6 +39,8 @@ class AddressQueue {
   // The number of getaddrinfo and its words; 0: the name was found, or is none.
   int error() const { return error_; }
   const std::string& words() const { return words_; }
+  // After fork, in the child: the lookup's lock may be held by a thread that is not there.
+  void Abandon() { static_cast<void>(lookup_.release()); }
 
  private:
   void Take(const Addresses& answer);

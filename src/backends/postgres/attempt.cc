@@ -87,6 +87,12 @@ void ConnectAttempt::Drop() {
   if (conn_ != nullptr) pq().PQfinish(std::exchange(conn_, nullptr));
 }
 
+void ConnectAttempt::Abandon() {
+  exchange_.reset();
+  conn_ = nullptr;
+  if (addresses_.has_value()) addresses_->Abandon();
+}
+
 absl::Status ConnectAttempt::Start() {
   absl::StatusOr<std::shared_ptr<const Settings>> settings = endpoints_.Read();
   if (!settings.ok()) return settings.status();

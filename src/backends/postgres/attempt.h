@@ -55,7 +55,7 @@ class ConnectAttempt {
     return settings_->role == WantedRole::kPrimary || settings_->role == WantedRole::kReadWrite;
   }
   // Forgets the driver's handle without touching the server: after fork, in the child.
-  void Abandon() { conn_ = nullptr; }
+  void Abandon();
 
  private:
   // Whether to go on at once, or to wait for wait_ until wait_until_.

@@ -128,10 +128,6 @@ Finding ByServer(const Evidence& evidence) {
     return {StatusCode::kUnavailable, Verdict::kDeadAndOlderToo,
             "the server is no longer the primary: the next open looks for it elsewhere"};
   }
-  if (sqlstate == "08P01" && evidence.operation == Operation::kOpen) {
-    return {StatusCode::kInvalidArgument, Verdict::kDead,
-            "the server or pooler refuses a start-up option: take it out of the connection string"};
-  }
   const Row* const row = Find(sqlstate);
   if (row == nullptr) {
     return {StatusCode::kInternal, Verdict::kDead, "a SQLSTATE unknown to roostpool"};

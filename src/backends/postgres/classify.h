@@ -10,9 +10,8 @@
 
 namespace roost::postgres {
 
-// What was being done when it happened.
+// What was being done when it happened. (Before a session is ready: startup_error.h.)
 enum class Operation : uint8_t {
-  kOpen,       // before the session was ready
   kIdle,       // nothing: the server said it by itself, or the probe saw it
   kStatement,  // something that could not commit: it reads, or a transaction is open
   kCommit,     // COMMIT, or a writing statement that is a transaction of its own

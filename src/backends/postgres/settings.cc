@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "backends/postgres/conninfo.h"
+#include "backends/postgres/errors.h"
 #include "backends/postgres/resolver.h"
 #include "statements/text.h"
 
@@ -171,6 +172,18 @@ absl::StatusOr<std::vector<Endpoint>> MakeEndpoints(const Libpq& pq, const Merge
   return endpoints;
 }
 
+// libpq looks at these only while it connects, and then says it as if the server were away.
+absl::Status CheckNumbers(const Merged& merged) {
+  for (const char* const key : {"tcp_user_timeout", "keepalives", "keepalives_idle",
+                                "keepalives_interval", "keepalives_count"}) {
+    const std::string value = merged.Value(key);
+    if (value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos) continue;
+    return absl::InvalidArgumentError(
+        Concat({"the connection string says ", key, "=", value, "; it is a whole number"}));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WantedRole> ParseRole(const std::string& role) {
   static constexpr std::pair<std::string_view, WantedRole> kRoles[] = {
       {"", WantedRole::kAny},
@@ -246,13 +259,16 @@ absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& op
   if (probe == nullptr) return absl::ResourceExhaustedError("libpq is out of memory");
   const Merged merged(LibpqOptions(pq.PQconninfo(probe.get()), FreeOptions{&pq}), *given);
   if (merged.Value("sslmode").empty()) {  // has a default, so merging itself has failed
-    return absl::InvalidArgumentError(
-        Concat({"the connection options are wrong: ", pq.PQerrorMessage(probe.get())}));
+    return MakeStatus(
+        absl::StatusCode::kInvalidArgument, "",
+        {.where = "the connection options are wrong", .words = pq.PQerrorMessage(probe.get())});
   }
   Settings settings{.given = *given};
   absl::StatusOr<WantedRole> role = ParseRole(merged.Value("target_session_attrs"));
   if (!role.ok()) return role.status();
   settings.role = *role;
+  absl::Status numbers = CheckNumbers(merged);
+  if (!numbers.ok()) return numbers;
   absl::StatusOr<std::vector<Endpoint>> endpoints = MakeEndpoints(pq, merged);
   if (!endpoints.ok()) return endpoints.status();
   settings.endpoints = *std::move(endpoints);

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+constexpr int64_t kLastYear = 294'245;
 constexpr int64_t kMicros2000 = 10'957 * kMicrosPerDay;  // from 1970 to 2000
 
 template <class Number>
@@ -144,6 +145,8 @@ std::optional<Micros> ReadMoment(std::string_view text) {
   if (!read) return std::nullopt;
   if (reader.Skip(" BC")) year = 1 - year;
   if (!reader.done() || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
+  // The last years of the server's calendar are beyond what microseconds since 1970 can count.
+  if (year > kLastYear) return std::nullopt;
   const int64_t seconds =
       DaysSince1970(year, month, day) * 86'400 + hour * 3600 + minute * 60 + second - offset;
   return Micros{seconds * kMicrosPerSecond + fraction};

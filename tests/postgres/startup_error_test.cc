@@ -1,0 +1,181 @@
+#include "backends/postgres/startup_error.h"
+
+#include <netdb.h>
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace roost::postgres {
+namespace {
+
+using absl::StatusCode;
+using enum Verdict;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Refusal {
+  const char* sqlstate;
+  StatusCode code;
+  Verdict verdict;
+};
+
+TEST(StartupErrorTest, EachSqlStateAsksForTheRightNextStep) {
+  constexpr Refusal kRefusals[] = {
+      // By itself over soon.
+      {"57P03", StatusCode::kUnavailable, kDeadAndOlderToo},
+      {"57P02", StatusCode::kUnavailable, kDeadAndOlderToo},
+      {"57P01", StatusCode::kUnavailable, kDeadSuspectOlder},
+      {"08001", StatusCode::kUnavailable, kDeadSuspectOlder},
+      {"08004", StatusCode::kUnavailable, kDeadSuspectOlder},
+      {"08006", StatusCode::kUnavailable, kDeadSuspectOlder},
+      {"53300", StatusCode::kResourceExhausted, kUsable},
+      {"53200", StatusCode::kResourceExhausted, kUsable},
+      {"53100", StatusCode::kResourceExhausted, kUsable},
+      {"53400", StatusCode::kResourceExhausted, kUsable},
+      {"58000", StatusCode::kUnavailable, kUsable},
+      {"XX000", StatusCode::kUnavailable, kUsable},
+      {"40P01", StatusCode::kUnavailable, kUsable},
+      {"23505", StatusCode::kUnavailable, kUsable},
+      {"25006", StatusCode::kUnavailable, kUsable},
+      {"ZZ999", StatusCode::kUnavailable, kUsable},
+      // For a person.
+      {"28P01", StatusCode::kUnauthenticated, kUsable},
+      {"28000", StatusCode::kPermissionDenied, kUsable},
+      {"42501", StatusCode::kPermissionDenied, kUsable},
+      {"3D000", StatusCode::kNotFound, kUsable},
+      {"42704", StatusCode::kInvalidArgument, kUsable},
+      {"22023", StatusCode::kInvalidArgument, kUsable},
+      {"08P01", StatusCode::kInvalidArgument, kUsable},
+      {"55000", StatusCode::kFailedPrecondition, kUsable},
+      {"0A000", StatusCode::kFailedPrecondition, kUsable},
+  };
+  for (const Refusal& refusal : kRefusals) {
+    const StartupFinding finding =
+        ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = refusal.sqlstate});
+    EXPECT_EQ(finding.code, refusal.code) << refusal.sqlstate;
+    EXPECT_EQ(finding.verdict, refusal.verdict) << refusal.sqlstate;
+    EXPECT_FALSE(finding.other_address) << refusal.sqlstate;
+  }
+}
+
+TEST(StartupErrorTest, PgBouncersRefusalsAreToldApartByTheirWords) {
+  const auto code = [](std::string_view words) {
+    return ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = "08P01", .words = words}).code;
+  };
+  EXPECT_EQ(code("unsupported startup parameter: options"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("no such database: farm"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("password authentication failed"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("no more connections allowed (max_client_conn)"), StatusCode::kUnavailable);
+  EXPECT_EQ(code("pgbouncer cannot connect to server"), StatusCode::kUnavailable);
+  EXPECT_EQ(code("query_wait_timeout"), StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(ClassifyStartup({.sqlstate = "08P01"}).advice), HasSubstr("PgBouncer"));
+}
+
+StartupFinding Silent(Phase phase, std::string_view words, bool hung_up) {
+  return ClassifyStartup({.phase = phase, .words = words, .hung_up = hung_up});
+}
+
+TEST(StartupErrorTest, ALinkThatBreaksMakesOlderConnectionsSuspectAndTriesTheNextAddress) {
+  for (const Phase phase : {Phase::kConnect, Phase::kEncrypt, Phase::kSignIn}) {
+    const StartupFinding finding = Silent(phase, "server closed the connection", true);
+    EXPECT_EQ(finding.code, StatusCode::kUnavailable);
+    EXPECT_EQ(finding.verdict, kDeadSuspectOlder);
+    EXPECT_TRUE(finding.other_address);
+  }
+}
+
+TEST(StartupErrorTest, ACertificateThatIsRefusedSaysHowToChooseOtherwise) {
+  const char* const kWords[] = {"SSL error: certificate verify failed",
+                                "root certificate file \"/x/root.crt\" does not exist",
+                                "server does not support SSL, but SSL was required",
+                                "server certificate for \"a\" does not match host name \"b\""};
+  for (const char* const words : kWords) {
+    const StartupFinding finding = Silent(Phase::kEncrypt, words, false);
+    EXPECT_EQ(finding.code, StatusCode::kFailedPrecondition) << words;
+    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslrootcert=FILE")) << words;
+    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslmode=require")) << words;
+  }
+}
+
+TEST(StartupErrorTest, WithAClockThatIsNotSetACertificateIsNobodysFault) {
+  const StartupFinding finding = ClassifyStartup({.phase = Phase::kEncrypt,
+                                                  .words = "SSL error: certificate verify failed",
+                                                  .clock_unset = true});
+  EXPECT_EQ(finding.code, StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(finding.advice), HasSubstr("clock is not set"));
+}
+
+TEST(StartupErrorTest, AClientCertificateThatIsRefusedLaterIsAboutCertificates) {
+  const StartupFinding finding =
+      Silent(Phase::kSignIn, "SSL error: tlsv13 alert certificate required", true);
+  EXPECT_EQ(finding.code, StatusCode::kFailedPrecondition);
+}
+
+TEST(StartupErrorTest, APasswordThatIsMissingIsAskedFor) {
+  const StartupFinding finding = ClassifyStartup(
+      {.phase = Phase::kSignIn, .words = "fe_sendauth: no password", .needs_password = true});
+  EXPECT_EQ(finding.code, StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(finding.advice), HasSubstr(".pgpass"));
+}
+
+TEST(StartupErrorTest, ANameThatDoesNotExistIsForAPerson) {
+  EXPECT_EQ(ClassifyLookup(EAI_NONAME).code, StatusCode::kNotFound);
+  EXPECT_EQ(ClassifyLookup(EAI_NODATA).code, StatusCode::kNotFound);
+  EXPECT_EQ(ClassifyLookup(EAI_AGAIN).code, StatusCode::kUnavailable);
+  EXPECT_EQ(ClassifyLookup(EAI_FAIL).code, StatusCode::kUnavailable);
+  EXPECT_EQ(ClassifyLookup(EAI_MEMORY).code, StatusCode::kResourceExhausted);
+}
+
+// ---- Messages ----
+
+TEST(StartupMessageTest, TheSqlStateIsFoundInEveryLanguage) {
+  for (const char* const text :
+       {"connection to server at \"h\" (1.2.3.4), port 5432 failed: FATAL:  57P03: the words\n"
+        "LOCATION:  ProcessStartupPacket, postmaster.c:2312\n",
+        "Verbindung zum Server auf \"h\" fehlgeschlagen: FATAL:  57P03: the words\n"
+        "ORT:  ProcessStartupPacket, postmaster.c:2312\n",
+        "FATAL:  57P03: the words"}) {
+    const StartupMessage message = ReadStartupMessage(text);
+    EXPECT_EQ(message.sqlstate, "57P03") << text;
+    EXPECT_EQ(message.words, "the words") << text;
+  }
+}
+
+TEST(StartupMessageTest, DetailAndHintStayTheLocationGoes) {
+  const StartupMessage message = ReadStartupMessage(
+      "FATAL:  3D000: database \"x\" does not exist\nDETAIL:  It seems to have just been dropped.\n"
+      "HINT:  Look elsewhere.\nLOCATION:  InitPostgres, postinit.c:887\n");
+  EXPECT_EQ(message.words,
+            "database \"x\" does not exist DETAIL:  It seems to have just been dropped. "
+            "HINT:  Look elsewhere.");
+}
+
+TEST(StartupMessageTest, WithoutOneAllOfItIsWordsOnOneLine) {
+  const StartupMessage message = ReadStartupMessage(
+      "connection to server at \"127.0.0.1\", port 1 failed: Connection refused\n"
+      "\tIs the server running on that host and accepting TCP/IP connections?\n");
+  EXPECT_THAT(message.sqlstate, IsEmpty());
+  EXPECT_EQ(
+      message.words,
+      "connection to server at \"127.0.0.1\", port 1 failed: Connection refused Is the server "
+      "running on that host and accepting TCP/IP connections?");
+}
+
+TEST(StartupMessageTest, WhatOnlyLooksLikeOneIsNone) {
+  EXPECT_THAT(ReadStartupMessage("failed:  57P0: x").sqlstate, IsEmpty());
+  EXPECT_THAT(ReadStartupMessage("failed:  57p03: x").sqlstate, IsEmpty());
+  EXPECT_THAT(ReadStartupMessage("failed:  ").sqlstate, IsEmpty());
+  EXPECT_THAT(ReadStartupMessage("").words, IsEmpty());
+}
+
+TEST(PhaseTest, EachHasWordsForADeadline) {
+  for (const Phase phase : {Phase::kLookUp, Phase::kConnect, Phase::kEncrypt, Phase::kSignIn,
+                            Phase::kAskRole, Phase::kOnConnect, Phase::kDone}) {
+    EXPECT_FALSE(Name(phase).empty());
+  }
+}
+
+}  // namespace
+}  // namespace roost::postgres
