@@ -34,7 +34,7 @@ class Layer(NamedTuple):
     layers: tuple[str, ...]  # folders of this repository, besides its own and the contract
     std_but: frozenset[str]  # standard headers it may not include
     drivers: tuple[str, ...] = ()
-    os: bool = False
+    os: bool | frozenset[str] = False  # headers of the operating system: all, or these
 
 
 CONTRACT = "include/roost"
@@ -44,6 +44,10 @@ LAYERS = (
     Layer("src/statements", (), frozenset()),
     Layer("src/pool", ("src/core",), frozenset()),
     Layer("src/backends/sqlite", ("src/statements",), frozenset(), drivers=("sqlite3.h",)),
+    # Names are looked up beside its callers, and libpq is loaded by hand.
+    Layer("src/backends/postgres", ("src/statements",), frozenset(), drivers=("libpq-fe.h",),
+          os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
+                        "sys/socket.h", "unistd.h"))),
     Layer("platform", (), frozenset(), os=True),
 )
 
@@ -89,7 +93,8 @@ def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, ang
     if angled:
         if name in STD:
             return f"<{name}>" if name in layer.std_but else ""
-        return "" if layer.os else "a header of the operating system"
+        allowed = layer.os is True or (layer.os and name in layer.os)
+        return "" if allowed else "a header of the operating system"
     if name.startswith("absl/"):
         return "" if ABSL.match(name) else "only absl/status and thread_annotations are allowed"
     target = resolve(root, file, name)

@@ -27,6 +27,7 @@ GOOD = {
     "src/statements/statement.cc": '#include "roost/pool.h"\n',
     "src/statements/cache.h": "",
     "src/backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "statements/cache.h"\n',
+    "src/backends/postgres/postgres.cc": '#include <libpq-fe.h>\n#include <dlfcn.h>\n',
     "platform/linux/linux.cc":
         "#include <unistd.h>\nint64_t Linux::UnixMicros() {\n  clock_gettime(CLOCK_REALTIME, &t);\n}\n",
     "tests/stress/stress_test.cc": "void F() { std::this_thread::sleep_for(1s); }\n",
@@ -51,6 +52,9 @@ BAD = [
     ("src/statements/statement.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/backends/sqlite/sqlite.cc", '#include "core/core.h"\n', "layers"),
     ("src/backends/sqlite/sqlite.cc", "#include <libpq-fe.h>\n", "layers"),
+    ("src/backends/postgres/postgres.cc", "#include <sqlite3.h>\n", "layers"),
+    ("src/backends/postgres/postgres.cc", "#include <sys/ioctl.h>\n", "layers"),
+    ("src/backends/postgres/postgres.cc", '#include "backends/sqlite/errors.h"\n', "layers"),
     ("platform/linux/linux.cc", '#include "core/core.h"\n', "layers"),
     ("platform/linux/linux.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/core/core.cc", "auto t = clock.Now();\n", "core-clock"),

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "roost/pool.h"
+#include "roost/postgres.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
 
@@ -27,6 +28,9 @@ int main(int argc, char** argv) {
   roost::SqliteBackend backend({.path = argv[1], .schema = "CREATE TABLE reading(node, level)"});
   roost::PoolFor<roost::SelectedProfile> pool(backend);
   std::printf("profile %s\n", pool.settings().profile);
+  // Needs neither libpq nor its header: the first open would load it.
+  roost::PostgresBackend remote({.uri = "postgresql://node@db.example.org/farm"});
+  if (remote.target() != "db.example.org:5432/farm") return 1;
   const absl::Status status = StoreAndRead(pool);
   if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   return status.ok() ? 0 : 1;
