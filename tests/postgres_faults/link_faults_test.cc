@@ -1,0 +1,32 @@
+// Every way in which the link to a server breaks, in a network of this program's own.
+
+#include "tests/postgres_faults/faults_test_body.h"
+
+namespace roost::faults {
+namespace {
+
+class LinkFaultsTest : public ::testing::TestWithParam<Fault> {
+ protected:
+  struct Remote {
+    support::OtherHost host{};
+    support::PostgresServer server{ServerOptions(host)};
+  };
+  static void SetUpTestSuite() { remote_ = std::make_unique<Remote>(); }
+  static void TearDownTestSuite() { remote_.reset(); }
+  static std::unique_ptr<Remote> remote_;
+};
+std::unique_ptr<LinkFaultsTest::Remote> LinkFaultsTest::remote_;
+
+TEST_P(LinkFaultsTest, EndsAsPromised) {
+  ExpectAsPromised(GetParam(), Observe(GetParam(), remote_->server, &remote_->host));
+}
+INSTANTIATE_TEST_SUITE_P(Faults, LinkFaultsTest, ::testing::ValuesIn(LinkFaults()), NameOf);
+
+}  // namespace
+}  // namespace roost::faults
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  roost::support::EnterOwnNetwork();
+  return RUN_ALL_TESTS();
+}

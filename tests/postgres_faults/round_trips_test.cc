@@ -1,0 +1,114 @@
+// How many times a node waits for the way to the server and back, counted by a proxy on that way.
+// Over a mobile link a round trip is 80 ms; here it is 10 ms, which makes the counts exact.
+
+#include <gtest/gtest.h>
+
+#include "tests/postgres_faults/node.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/tcp_proxy.h"
+
+namespace roost::faults {
+namespace {
+
+class RoundTripsTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    server_ = std::make_unique<support::PostgresServer>(support::PostgresServer::Options{
+        .hba = "host all secret all scram-sha-256\nhost all all all trust\n",
+        .script = "CREATE ROLE secret LOGIN PASSWORD 'right'; CREATE TABLE t(x int); "
+                  "GRANT ALL ON t TO node"});
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  RoundTripsTest() { proxy.Delay(kWay); }
+
+  std::string Uri(std::string_view parameters = "sslmode=disable", std::string_view user = "node") {
+    return server_->UriThrough(proxy.port(), parameters, user);
+  }
+  // Round trips since the last call of this.
+  int Count() {
+    const int now = proxy.counts().round_trips;
+    return now - std::exchange(counted_, now);
+  }
+  template <class Profile>
+  Lease Borrow(NodeFor<Profile>& node) {
+    absl::StatusOr<Lease> lease = node.pool().Acquire(kWrite, node.pool().In(10s));
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    return lease.ok() ? *std::move(lease) : Lease();
+  }
+
+  static constexpr std::chrono::milliseconds kWay{5};
+  static std::unique_ptr<support::PostgresServer> server_;
+  support::TcpProxy proxy{server_->port()};
+
+ private:
+  int counted_ = 0;
+};
+std::unique_ptr<support::PostgresServer> RoundTripsTest::server_;
+
+TEST_F(RoundTripsTest, ConnectingWithoutAPasswordTakesOne) {
+  Node node(Uri());
+  Borrow(node).Return();
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(RoundTripsTest, ConnectingWithAScramPasswordTakesThree) {
+  Node node(Uri("sslmode=disable&password=right", "secret"));
+  Borrow(node).Return();
+  EXPECT_EQ(Count(), 3);
+}
+
+TEST_F(RoundTripsTest, AHealthyRestedConnectionIsLentAndTakenBackForNothing) {
+  Node node(Uri());
+  Borrow(node).Return();
+  Count();
+  for (int i = 0; i < 10; ++i) Borrow(node).Return();
+  EXPECT_EQ(Count(), 0);
+  EXPECT_EQ(node.pool().stats().opens, 1u);
+}
+
+TEST_F(RoundTripsTest, ThePrePingTakesOne) {
+  NodeFor<RemotePinged> node(Uri());
+  Borrow(node).Return();
+  Count();
+  Borrow(node).Return();
+  EXPECT_EQ(Count(), 1);
+  EXPECT_EQ(node.pool().stats().pings, 1u);
+}
+
+TEST_F(RoundTripsTest, AQueryTakesOneTheFirstTimeToo) {
+  Node node(Uri());
+  Lease lease = Borrow(node);
+  Count();
+  EXPECT_TRUE(lease.Run(kQuestion).ok());
+  EXPECT_EQ(Count(), 1) << "prepared and run in one exchange";
+  EXPECT_TRUE(lease.Run(kQuestion).ok());
+  EXPECT_EQ(Count(), 1);
+  lease.Return();
+  EXPECT_EQ(Count(), 0) << "it is returned clean";
+  lease = Borrow(node);
+  EXPECT_TRUE(lease.Run(kQuestion).ok());
+  EXPECT_EQ(Count(), 1) << "still prepared";
+}
+
+TEST_F(RoundTripsTest, ADirtyReturnTakesOneThatNobodyWaitsFor) {
+  Node node(Uri());
+  Lease lease = Borrow(node);
+  ASSERT_TRUE(lease.RunScript("BEGIN").ok());
+  ASSERT_TRUE(lease.Run(Sql("INSERT INTO t VALUES (1)")).ok());
+  Count();
+  proxy.Delay(500ms);
+  const TimePoint start = NativePlatform().Now();
+  lease.Return();
+  EXPECT_LT(Since(start), 500ms) << "half of a round trip";
+  proxy.Delay(kWay);
+  lease = Borrow(node);
+  EXPECT_TRUE(lease.Run(kQuestion).ok());
+  lease.Return();
+  EXPECT_LE(Count(), 2) << "ROLLBACK and the query";
+  EXPECT_EQ(server_->Sql("SELECT count(*) FROM t"), "0");
+  EXPECT_EQ(node.pool().stats().opens, 1u) << "the connection was kept";
+}
+
+}  // namespace
+}  // namespace roost::faults
