@@ -55,6 +55,8 @@ probe() {
   fact package "$(dpkg-query -W -f '${db:Status-Status} ${Version}' roostpool-node 2>/dev/null |
     sed -n 's/^installed //p')"
   fact trouble "$(trouble)"
+  # What is written to an overlay in memory is gone after the next start.
+  [ -n "$root" ] || [ "$(stat -f -c %T /opt)" != overlayfs ] || fact overlay /opt
   fact model "$(tr -d '\000' <"$root/proc/device-tree/model" 2>/dev/null)"
 }
 

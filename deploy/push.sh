@@ -168,6 +168,11 @@ check_no_package() {
     fail 1 "the package roostpool-node ${FACT[package]} is installed there: update it by apt, or remove it first"
 }
 
+check_writable() {
+  [ -z "${FACT[overlay]-}" ] ||
+    fail 1 "the root file system there is an overlay in memory: switch that off (raspi-config), restart, push, switch it on again"
+}
+
 # ---- the steps --------------------------------------------------------------------------------------
 
 upload() {
@@ -199,6 +204,7 @@ push() {
   step "$TARGET: looking at the board"
   look
   check_no_package
+  check_writable
   [ -z "$ARCH" ] || [ "$ARCH" = "${FACT[arch]}" ] ||
     fail 1 "the board is ${FACT[arch]}, not $ARCH: nothing was changed"
   [ -n "$FROM" ] || FROM=$(find_release "${FACT[arch]}")
@@ -210,7 +216,8 @@ push() {
   fi
   check_fit
   if [ -n "$DRY_RUN" ]; then
-    say "$TARGET: would upload $(stat -c %s "$SCRATCH/bundle.tgz") bytes, switch from ${FACT[current]:-nothing} to $ID and restart the service"
+    say "$TARGET: would upload $(stat -c %s "$SCRATCH/bundle.tgz") bytes, switch from" \
+      "${FACT[current]:-nothing} to $ID and restart the service"
     return
   fi
   bring_and_switch

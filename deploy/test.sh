@@ -2,7 +2,8 @@
 # test.sh - install what is missing, build, run the tests, sum up.
 #
 # Usage: ./deploy/test.sh               every functional test
-#        ./deploy/test.sh --all         every stage below
+#        ./deploy/test.sh --all         every stage down to rpi-32
+#        ./deploy/test.sh --board       the story of a node on an emulated board (half an hour)
 #        ./deploy/test.sh --stage NAME  one stage (may be given several times)
 #
 # Stages:
@@ -15,6 +16,8 @@
 #   lint           clang-format, clang-tidy, shellcheck
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7)
+#   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
+#   board          the same as --board; see tests/board/README.md
 #
 # A stage that fails does not stop the others. Logs: build/test-STAGE.log. The last line is
 # "N passed, N failed"; the exit code is 0 when nothing failed.
@@ -23,6 +26,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ALL_STAGES=(functional asan tsan clang thread-safety size lint rpi-64 rpi-32)
+MORE_STAGES=(deploy board)
 PASSED=0
 FAILED=0
 SUMMARY=()
@@ -122,7 +126,8 @@ stage_lint() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}" "${PACKAGES_LINT[@]}" || return
   local sources scripts units
   mapfile -t sources < <(git ls-files '*.cc' '*.h')
-  mapfile -t scripts < <(git ls-files '*.sh' .ci/run 'deploy/debian/p*')
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run 'deploy/debian/p*' \
+    'tests/deploy/session/*' ':!tests/deploy/session/systemctl')
   mapfile -t units < <(git ls-files 'src/*.cc' 'platform/linux/*.cc' ':!src/tools/')
   [ ${#sources[@]} -gt 0 ] || return  # not a clone
   check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
@@ -149,6 +154,22 @@ board_stage() {
 stage_rpi-64() { board_stage "$1" rpi-64 arm64; }
 stage_rpi-32() { board_stage "$1" rpi-32 armhf; }
 
+stage_deploy() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" dev fake_node || return
+  run_tests "$1" dev --tests-regex '^deploy_test$'
+}
+
+# It tells its own story, and counts in its last lines.
+stage_board() {
+  local totals
+  "$ROOT/tests/board/run.sh" </dev/null 2>&1 | tee -a "$1" || true
+  totals=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, .*/\1 \2/p' "$1" | tail -n 1)
+  [ -n "$totals" ] || return
+  PASSED=$((PASSED + ${totals% *}))
+  FAILED=$((FAILED + ${totals#* }))
+}
+
 run_stage() {
   local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS
   step "stage $stage"
@@ -167,9 +188,10 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --all) stages=("${ALL_STAGES[@]}") ;;
+      --board) stages+=(board) ;;
       --stage)
-        [[ " ${ALL_STAGES[*]} " == *" ${2-} "* ]] ||
-          die "no stage \"${2-}\"; the stages are: ${ALL_STAGES[*]}"
+        [[ " ${ALL_STAGES[*]} ${MORE_STAGES[*]} " == *" ${2-} "* ]] ||
+          die "no stage \"${2-}\"; the stages are: ${ALL_STAGES[*]} ${MORE_STAGES[*]}"
         stages+=("$2") && shift
         ;;
       -h | --help) usage && exit ;;

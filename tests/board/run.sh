@@ -1,0 +1,341 @@
+#!/usr/bin/env bash
+# run.sh - the whole story of a node on an emulated board: packages, deployment, bad updates, power
+# cuts, reboot, self-test.
+#
+# Usage: tests/board/run.sh [--machine virt|raspi3b] [--cpu CPU] [--cuts N] [--no-build] [--keep]
+#   --machine M   virt (default) or raspi3b; see boot.sh
+#   --cpu CPU     of virt; see boot.sh
+#   --cuts N      how often the plug is pulled in mid-write (default: 10)
+#   --no-build    take what is in build/rpi-64/release and build/packages
+#   --keep        leave the board running
+#
+# Prints what is done and what the board answers; "ok" and "FAILED" lines are the verdicts, the last
+# lines count them. Takes 15 to 40 minutes. Needs root for the first card's image.
+# shellcheck source=SCRIPTDIR/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+HERE=$ROOT/tests/board
+RELEASE=$ROOT/build/rpi-64/release
+MACHINE=virt CPU=cortex-a53 CUTS=10 BUILD=1 KEEP=''
+NAME=story
+CONFIG=$(run_folder $NAME)/ssh_config
+PASSED=0 FAILED=0
+WORK='' FINISHED=''
+
+# ---- telling ----------------------------------------------------------------------------------------
+
+ok() {
+  PASSED=$((PASSED + 1))
+  say "   ok      $*"
+}
+
+failed() {
+  FAILED=$((FAILED + 1))
+  say "   FAILED  $*"
+}
+
+# verify WHAT COMMAND... - COMMAND says whether it holds.
+verify() {
+  local what=$1
+  shift
+  if "$@"; then ok "$what"; else failed "$what"; fi
+}
+
+# shown COMMAND... - a command with its output, for whoever reads along.
+shown() {
+  local status=0
+  say "\$ $*"
+  "$@" </dev/null 2>&1 | sed 's/^/  | /' || status=${PIPESTATUS[0]}
+  return "$status"
+}
+
+# here COMMAND... - on the board, with its output.
+here() {
+  local status=0
+  say "board\$ $*"
+  on_board $NAME "$*" </dev/null 2>&1 | sed 's/^/  | /' || status=${PIPESTATUS[0]}
+  return "$status"
+}
+
+# expect CODE WHAT COMMAND... - a command of this machine, with its exit code.
+expect() {
+  local code=$1 what=$2 status=0
+  shift 2
+  shown "$@" || status=$?
+  verify "$what (exit code $status)" [ "$status" = "$code" ]
+}
+
+push() { "$ROOT/deploy/push.sh" -F "$CONFIG" "$@" board; }
+
+# ---- what the board can be asked --------------------------------------------------------------------
+
+# until_true SECONDS COMMAND... - a condition of the board; the limit only ends a hang.
+until_true() {
+  local limit=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$limit" ] || return
+    sleep 1
+  done
+}
+
+status_says() { on_board $NAME "grep -q '$1' /run/roost/status.json" 2>/dev/null; }
+is_healthy() { status_says '"healthy": true'; }
+is_active() { on_board $NAME systemctl is-active --quiet roost-node 2>/dev/null; }
+is_enabled() { on_board $NAME systemctl is-enabled --quiet roost-node 2>/dev/null; }
+runs_version() { status_says "\"version\": \"$1\""; }
+main_pid() { on_board $NAME systemctl show --property MainPID --value roost-node; }
+boot_id() { on_board $NAME cat /proc/sys/kernel/random/boot_id; }
+query() { on_board $NAME "sudo sqlite3 -readonly /var/lib/roost/node.db '$1'"; }
+readings() { query 'select count(*) from reading'; }
+
+# Conditions: of the service, of its process, of the board since its start.
+will_stay() { is_active && is_enabled; }
+is_healthy_version() { is_healthy && runs_version "$1"; }
+is_another_process_than() { is_healthy && [ "$(main_pid)" != "$1" ]; }
+has_started_since() { [ "$(boot_id 2>/dev/null || say "$1")" != "$1" ]; }
+
+# ---- versions ---------------------------------------------------------------------------------------
+
+# replace_text FROM TO FILE... - in programs; the length stays.
+replace_text() {
+  python3 - "$@" <<'END'
+import sys
+old, new = (word.encode() for word in sys.argv[1:3])
+assert len(old) == len(new)
+found = 0
+for name in sys.argv[3:]:
+    with open(name, "rb") as file:
+        content = file.read()
+    found += content.count(old)
+    with open(name, "wb") as file:
+        file.write(content.replace(old, new))
+if not found:
+    sys.exit(f"no {old!r} in {sys.argv[3:]}")
+END
+}
+
+# variant NAME FROM TO - the release with one text in its programs replaced by another of the same
+# length: a younger version, or one that is broken in a way that a test suite might have missed.
+variant() {
+  local folder=$WORK/$1
+  cp -a "$RELEASE" "$folder"
+  replace_text "$2" "$3" "$folder"/bin/*
+  sed -i "s/^version .*/version $1/" "$folder/VERSION"
+}
+
+make_versions() {
+  variant 0.1.1 '0.1.0' '0.1.1'
+  variant 0.1.2-no-schema 'CREATE TABLE IF NOT EXISTS sensor' 'CREATE TABLE IF NOT EXISTS 5ensor'
+  # shellcheck disable=SC2016
+  variant 0.1.2-no-insert ' id, $6 FROM sensor' ' id, $1 FROM sensor'
+  variant 0.1.2-no-ready 'READY=1' 'REACY=1'
+}
+
+# ---- chapters ---------------------------------------------------------------------------------------
+
+boot() { "$HERE/boot.sh" --machine "$MACHINE" --cpu "$CPU" --name $NAME "$@"; }
+
+chapter_boot() {
+  if [ "$MACHINE" = virt ]; then boot --warm; else boot --fresh; fi
+  here 'tr -d "\000" </proc/device-tree/model; echo; uname -srm; grep -c ^processor /proc/cpuinfo'
+}
+
+chapter_package() {
+  local package
+  # shellcheck disable=SC2012  # names of ours
+  package=$(ls -t "$ROOT"/build/packages/roostpool-node_*_arm64.deb | head -n 1)
+  say "copying $(basename "$package"), $(stat -c %s "$package") bytes"
+  on_board $NAME 'cat >node.deb' <"$package"
+  verify "the package installs" here sudo dpkg --install node.deb
+  verify "the service runs, and will after a restart" will_stay
+  verify "the node is healthy" until_true 60 is_healthy
+  here systemctl --no-pager --lines 0 status roost-node || true
+  verify "the package is purged" here sudo dpkg --purge roostpool-node
+  verify "neither program nor service nor settings are left" on_board $NAME \
+    '! ls /usr/bin/roost* /lib/systemd/system/roost* /etc/roost 2>/dev/null; ! systemctl cat roost-node 2>/dev/null'
+  verify "the readings are kept" on_board $NAME sudo test -s /var/lib/roost/node.db
+  on_board $NAME sudo rm -r /var/lib/roost
+}
+
+chapter_push() {
+  expect 0 "the first push" push
+  verify "the service is enabled" is_enabled
+  verify "roostctl is in the path" here roostctl --version
+  here systemctl --no-pager --lines 0 status roost-node || true
+  expect 0 "the same again restarts nothing" push
+}
+
+chapter_bad_updates() {
+  local release pid
+  pid=$(main_pid)
+  expect 0 "a dry run" push --from "$WORK/0.1.1" --dry-run
+  verify "has changed nothing" \
+    [ "$(main_pid)" = "$pid" ]
+  for release in no-schema no-insert no-ready; do
+    expect 1 "a build that is broken ($release) is rolled back" \
+      push --from "$WORK/0.1.2-$release" --wait 20 --settle 5
+    verify "the old version is healthy" is_healthy_version 0.1.0
+  done
+}
+
+chapter_upgrade() {
+  local before
+  before=$(readings)
+  expect 0 "an upgrade" push --from "$WORK/0.1.1"
+  verify "the new version is healthy" is_healthy_version 0.1.1
+  verify "the readings are still there" [ "$(readings)" -ge "$before" ]
+  expect 0 "back by hand" push --rollback
+  verify "the old version is healthy" is_healthy_version 0.1.0
+}
+
+# A cut right after an upgrade: what push.sh reported as done is on the card.
+chapter_cut_upgrade() {
+  expect 0 "an upgrade" push --from "$WORK/0.1.1" --settle 0
+  "$HERE/stop.sh" --cut $NAME
+  boot
+  verify "after a power cut the new version is healthy" \
+    until_true 120 is_healthy_version 0.1.1
+}
+
+# write_often - a configuration under which the card is always being written to. The next version of
+# the configuration will leave it alone: it was changed by hand.
+write_often() {
+  printf 'every = 20ms\nseal-every = 100ms\nstatus-every = 100ms\nquiet = true\n' |
+    on_board $NAME 'sudo tee /etc/roost/roost-node.conf >/dev/null && sync && sudo systemctl restart roost-node'
+}
+
+# pull_the_plug N - in mid-write, and see what is left. The node says in its status file how many
+# readings it has sealed; the last number that came through must be there afterwards.
+pull_the_plug() {
+  local epoch sealed after gaps
+  until_true 120 is_healthy || true
+  epoch=$(query 'select epoch from reading order by seq desc limit 1')
+  rm -f "$WORK/sealed"
+  on_board $NAME 'while sed -n "s/.*\"sealed\": \([0-9]*\).*/\1/p" /run/roost/status.json; do sleep 0.1; done' \
+    >"$WORK/sealed" 2>/dev/null &
+  until_true 60 [ -s "$WORK/sealed" ] || true
+  sleep $((RANDOM % 5 + 2)).$((RANDOM % 1000))
+  "$HERE/stop.sh" --cut $NAME >/dev/null
+  wait $! || true
+  sealed=$(grep -x '[0-9]\+' "$WORK/sealed" | tail -n 1)
+  boot >/dev/null
+  after=$(query "select count(*) from reading where epoch = $epoch")
+  gaps=$(query "select max(seq) - min(seq) + 1 - count(*) from reading where epoch = $epoch")
+  verify "cut $1: ${sealed:-?} readings were known to be sealed, $after are there, $gaps missing between" \
+    [ "$gaps:$((after >= ${sealed:-after + 1}))" = 0:1 ]
+  verify "cut $1: the database is intact" [ "$(query 'PRAGMA integrity_check')" = ok ]
+}
+
+chapter_cuts() {
+  local n
+  write_often
+  for ((n = 1; n <= CUTS; n++)); do pull_the_plug "$n"; done
+  verify "the node is healthy after all of them" until_true 120 is_healthy
+}
+
+chapter_hang() {
+  local pid
+  pid=$(main_pid)
+  verify "the node is stopped (SIGSTOP)" here sudo systemctl kill --signal STOP roost-node
+  verify "the watchdog ends it and systemd starts another" until_true 180 is_another_process_than "$pid"
+}
+
+chapter_reboot() {
+  local id
+  id=$(boot_id)
+  here sudo systemctl reboot || true
+  verify "the board comes back" until_true 300 has_started_since "$id"
+  verify "the node is healthy by itself" until_true 120 is_healthy
+}
+
+# The exposure that systemd computes has to stay at or below 2.0.
+chapter_security() {
+  local line
+  line=$(on_board $NAME systemd-analyze security --no-pager roost-node | tail -n 1)
+  say "board\$ systemd-analyze security roost-node | tail -n 1"
+  say "  | $line"
+  verify "the exposure is 2.0 or less" awk -v line="$line" \
+    'BEGIN { match(line, /[0-9]+\.[0-9]+/); exit !(RLENGTH > 0 && substr(line, RSTART, RLENGTH) <= 2.0) }'
+}
+
+chapter_selftest() {
+  local status=0
+  say "\$ ./deploy/selftest.sh pi@BOARD"
+  "$ROOT/deploy/selftest.sh" -F "$CONFIG" board </dev/null || status=$?
+  verify "the self-test finds this board fit (exit code $status)" [ "$status" = 0 ]
+}
+
+chapter_uninstall() {
+  expect 0 "removing the service keeps the readings" push --uninstall
+  verify "they are there" on_board $NAME sudo test -s /var/lib/roost/node.db
+  expect 0 "a first push takes them over" push
+  verify "the node is healthy" is_healthy
+}
+
+# ---- all of it --------------------------------------------------------------------------------------
+
+parse() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --machine) MACHINE=${2:?--machine needs a name} && shift ;;
+      --cpu) CPU=${2:?--cpu needs a name} && shift ;;
+      --cuts) CUTS=${2:?--cuts needs a number} && shift ;;
+      --no-build) BUILD='' ;;
+      --keep) KEEP=1 ;;
+      -h | --help) usage && exit ;;
+      *) die "unknown argument: $1 (see --help)" ;;
+    esac
+    shift
+  done
+}
+
+prepare() {
+  local log=$BOARD_CACHE/run.log
+  mkdir -p "$BOARD_CACHE"
+  : >"$log"
+  need_packages "$log" "${PACKAGES_BOARD[@]}"
+  "$HERE/image.sh"
+  [ -z "$BUILD" ] || logged "$log" "$ROOT/deploy/cross.sh" rpi-64 --no-tests ||
+    { tail_of "$log"; die "the cross-build failed"; }
+  [ -d "$RELEASE" ] || die "there is no $RELEASE: run this without --no-build"
+  make_versions
+}
+
+end() {
+  [ -n "$FINISHED" ] || say "   FAILED  the story ended early" >&2
+  [ -n "$KEEP" ] || "$HERE/stop.sh" --cut $NAME >/dev/null
+  rm -rf "$WORK"
+}
+
+# chapter TITLE FUNCTION
+chapter() {
+  local begin=$SECONDS
+  step "$1"
+  "$2"
+  say "   ($((SECONDS - begin)) s)"
+}
+
+main() {
+  parse "$@"
+  WORK=$(mktemp -d)
+  trap end EXIT
+  chapter "card, cross-build, versions" prepare
+  chapter "a board" chapter_boot
+  chapter "the Debian package" chapter_package
+  chapter "push.sh" chapter_push
+  chapter "bad updates" chapter_bad_updates
+  chapter "upgrade and back" chapter_upgrade
+  chapter "a power cut right after an upgrade" chapter_cut_upgrade
+  chapter "the plug is pulled in mid-write" chapter_cuts
+  chapter "a node that hangs" chapter_hang
+  chapter "reboot" chapter_reboot
+  chapter "uninstall, and install again" chapter_uninstall
+  chapter "hardening" chapter_security
+  chapter "the self-test, as the board prints it" chapter_selftest
+  step "summary"
+  FINISHED=1
+  say "$PASSED passed, $FAILED failed, $((SECONDS / 60)) minutes"
+  [ "$FAILED" = 0 ]
+}
+main "$@"
