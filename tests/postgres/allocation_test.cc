@@ -1,0 +1,94 @@
+// After a connection is open, nothing of ours takes memory. libpq does, by malloc; what is ours is
+// C++, and could only by operator new.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "tests/postgres/session.h"
+
+namespace {
+std::atomic<int> allocations = 0;
+}  // namespace
+
+void* operator new(size_t size) {
+  ++allocations;
+  void* const memory = std::malloc(size);
+  if (memory == nullptr) std::abort();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace roost::postgres {
+namespace {
+
+constexpr Sql kMany{
+    "SELECT g, g / 2.0, 'text', '\\x00ff'::bytea, now() FROM generate_series(1, $1) g"};
+constexpr char kState[] = "SET x.y = 1";
+
+class AllocationTest : public SessionTest {
+ protected:
+  AllocationTest() { before_ = allocations; }
+  // Before any check of GoogleTest's, which may allocate.
+  int Taken() { return allocations - before_; }
+  void Restart() { before_ = allocations; }
+
+  Session session;
+
+ private:
+  int before_ = 0;
+};
+
+TEST_F(AllocationTest, PreparingRunningAndReadingTakeNone) {
+  Connection& connection = *session;
+  Restart();
+  const bool first = connection.Run(kMany, 5).ok();
+  Statement* const statement = *connection.Prepare(kMany);
+  int64_t sum = 0;
+  for (int i = 0; i < 3; ++i) {
+    Rows rows = statement->Query(100);
+    while (rows.Next()) {
+      sum += rows.Get<int64_t>(0) + static_cast<int64_t>(rows.Get<double>(1)) +
+             static_cast<int64_t>(rows.Get<std::string_view>(2).size() + rows.Get<Blob>(3).size()) +
+             rows.Get<Micros>(4).count;
+    }
+  }
+  const int taken = Taken();
+  EXPECT_TRUE(first);
+  EXPECT_GT(sum, 0);
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(AllocationTest, TransactionsResetAndUpkeepTakeNone) {
+  Connection& connection = *session;
+  const Deadline by = session.In(20s);
+  Restart();
+  bool ok = true;
+  for (int i = 0; i < 3; ++i) {
+    absl::StatusOr<Transaction> transaction = connection.Begin(Durability::kSealed);
+    ok = ok && transaction.ok() && connection.Run(kAdd, i).ok() && transaction->Commit().ok();
+    ok = ok && connection.Begin().ok();  // and rolled back
+    ok = ok && connection.RunScript(kState).ok() && connection.Reset(by).ok();
+    ok = ok && connection.Seal().ok() && connection.Ping(by).ok() && connection.Upkeep(by).ok();
+    ok = ok && connection.Probe() == Liveness::kAlive;
+  }
+  const int taken = Taken();
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(AllocationTest, AFullCacheTakesNone) {
+  Session small(Server().Uri(), 1);
+  Connection& connection = *small;
+  Restart();
+  bool ok = true;
+  for (int i = 0; i < 5; ++i) {
+    ok = ok && connection.Run(kCount).ok() && connection.Run(kAdd, i).ok();
+  }
+  const int taken = Taken();
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(taken, 0);
+}
+
+}  // namespace
+}  // namespace roost::postgres

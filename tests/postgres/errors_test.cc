@@ -1,0 +1,190 @@
+// What the caller sees of each error of a real server, of a broken link, and of a deadline.
+#include "tests/postgres/session.h"
+
+namespace roost::postgres {
+namespace {
+
+class ErrorsTest : public SessionTest {
+ protected:
+  Session session;
+};
+
+struct Case {
+  std::string_view sql;
+  StatusCode code;
+  std::string_view sqlstate;
+};
+
+TEST_F(ErrorsTest, EachErrorOfTheServerHasItsCodeAndHarmsNothing) {
+  Server().Sql("DROP TABLE IF EXISTS theirs; CREATE TABLE theirs(a int)");
+  ASSERT_OK(session->RunScript("INSERT INTO t VALUES (1)"));
+  constexpr Case kCases[] = {
+      {"INSERT INTO t VALUES (1)", StatusCode::kAlreadyExists, "23505"},
+      {"INSERT INTO t VALUES (NULL)", StatusCode::kInvalidArgument, "23502"},
+      {"SELECT 1 / (a - 1) FROM t", StatusCode::kInvalidArgument, "22012"},
+      {"SELECT * FROM nowhere", StatusCode::kInvalidArgument, "42P01"},
+      {"SELEC 1", StatusCode::kInvalidArgument, "42601"},
+      {"SELECT * FROM theirs", StatusCode::kPermissionDenied, "42501"},
+      {"SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)", StatusCode::kAborted, "57014"},
+  };
+  for (const Case& one : kCases) {
+    for (const absl::Status& status : {session->Run(Sql(one.sql)), session->RunScript(one.sql)}) {
+      EXPECT_EQ(status.code(), one.code) << status;
+      EXPECT_EQ(PostgresSqlState(status), one.sqlstate) << status;
+    }
+    EXPECT_EQ(session->verdict(), Verdict::kUsable) << one.sql;
+    EXPECT_EQ(session->Inspect(), Tidiness::kClean) << one.sql;
+  }
+  EXPECT_EQ(session.CountRows(), 1);
+}
+
+TEST_F(ErrorsTest, WhatWasBoundIsNotInTheMessage) {
+  const absl::Status status = session->Run(kAdd, "a secret");
+  EXPECT_EQ(PostgresSqlState(status), "22P02");
+  EXPECT_THAT(status.ToString(), Not(HasSubstr("secret")));
+  EXPECT_THAT(status.ToString(), HasSubstr("INSERT INTO t"));
+}
+
+TEST_F(ErrorsTest, ALockThatIsNotGivenAbortsTheTransaction) {
+  Session other;
+  ASSERT_OK(session->Run(kAdd, 1));
+  absl::StatusOr<Transaction> first = session->Begin();
+  ASSERT_OK(session->Run(Sql("UPDATE t SET a = 2")));
+  absl::StatusOr<Transaction> second = other->Begin();
+  ASSERT_OK(other->Run(Sql("SET LOCAL lock_timeout = 20")));
+  const absl::Status status = other->Run(Sql("UPDATE t SET a = 3"));
+  EXPECT_EQ(status.code(), StatusCode::kAborted);
+  EXPECT_EQ(PostgresSqlState(status), "55P03");
+  EXPECT_EQ(other->Run(kCount).code(), StatusCode::kAborted) << "25P02";
+  EXPECT_EQ(second->Commit().code(), StatusCode::kAborted) << "the server says ROLLBACK";
+  EXPECT_OK(first->Commit());
+  EXPECT_EQ(other->Inspect(), Tidiness::kClean);
+}
+
+TEST_F(ErrorsTest, ASerializationFailureAbortsTheTransaction) {
+  Session other;
+  ASSERT_OK(session->Run(kAdd, 1));
+  const Sql kStrict("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+  absl::StatusOr<Transaction> first = session->Begin();
+  ASSERT_OK(session->Run(kStrict));
+  ASSERT_OK(session->Run(kCount));
+  absl::StatusOr<Transaction> second = other->Begin();
+  ASSERT_OK(other->Run(kStrict));
+  ASSERT_OK(other->Run(Sql("UPDATE t SET a = 2")));
+  ASSERT_OK(second->Commit());
+  const absl::Status status = session->Run(Sql("UPDATE t SET a = 3"));
+  EXPECT_EQ(status.code(), StatusCode::kAborted);
+  EXPECT_EQ(PostgresSqlState(status), "40001");
+}
+
+TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
+  ASSERT_OK(session->RunScript(
+      "CREATE TEMP TABLE d(a int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO d VALUES (1)"));
+  EXPECT_EQ(session->Run(Sql("INSERT INTO d VALUES (1)")).code(), StatusCode::kAlreadyExists);
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(Sql("INSERT INTO d VALUES (1)")));
+  EXPECT_EQ(transaction->Commit().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(session.Ask("SELECT count(*) FROM d"), "1");
+}
+
+TEST_F(ErrorsTest, ACopyWithTheClientEndsTheConnection) {
+  EXPECT_EQ(session->RunScript("COPY t TO STDOUT").code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+}
+
+// ---- deadlines ----------------------------------------------------------------------------------
+
+TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
+  session->set_deadline(session.In(50ms));
+  const absl::Status late = session->Run(kSleep);
+  EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(session->verdict(), Verdict::kDead);
+  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  session->set_deadline(session.In(20s));
+  EXPECT_EQ(session->Run(kCount), late);
+  EXPECT_EQ(session->Prepare(Sql("SELECT 2")).status(), late);
+  EXPECT_EQ(session->RunScript("SELECT 1"), late);
+  EXPECT_EQ(session->Begin().status(), late);
+  EXPECT_EQ(session->Seal(), late);
+  EXPECT_EQ(session->Ping(session.In(1s)), late);
+  EXPECT_EQ(session->Reset(session.In(1s)), late);
+  EXPECT_EQ(session->Probe(), Liveness::kDead);
+}
+
+TEST_F(ErrorsTest, ADeadlineThatHasPassedBeforeHarmsNothing) {
+  session->set_deadline(Deadline::Past());
+  EXPECT_EQ(session->Run(kAdd, 1).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(session->RunScript("SELECT 1").code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(session->Begin().status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  session->set_deadline(session.In(20s));
+  EXPECT_EQ(session.CountRows(), 0);
+}
+
+class LinkTest : public SessionTest {
+ protected:
+  support::TcpProxy proxy{Server().port()};
+  Session session{Server().UriThrough(proxy.port(), "sslmode=disable")};
+};
+
+TEST_F(LinkTest, ADeadlineIsUnknownOnlyForWhatCouldCommit) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  proxy.Cut();
+  session->set_deadline(session.In(50ms));
+  EXPECT_EQ(session->Run(kAdd, 2).code(), StatusCode::kUnknown);
+  EXPECT_EQ(session->verdict(), Verdict::kDead);
+}
+
+TEST_F(LinkTest, ADeadlineInACommitLeavesItsOutcomeUnknown) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 1));
+  proxy.Cut();
+  session->set_deadline(session.In(50ms));
+  EXPECT_EQ(transaction->Commit().code(), StatusCode::kUnknown);
+}
+
+TEST_F(LinkTest, ADeadlineOfAStatementInATransactionIsJustLate) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 1));
+  proxy.Cut();
+  session->set_deadline(session.In(50ms));
+  EXPECT_EQ(session->Run(kAdd, 2).code(), StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(LinkTest, WhatIsSeenToBeDeadBeforeIsUnavailableAndNotUnknown) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  proxy.Reset();
+  while (session->Probe() == Liveness::kAlive) {
+  }
+  const absl::Status status = session->Run(kAdd, 2);
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+}
+
+TEST_F(ErrorsTest, ASessionThatEndsWhileItWritesLeavesTheOutcomeUnknown) {
+  const absl::Status status =
+      session->Run(Sql("INSERT INTO t SELECT 1 WHERE pg_terminate_backend(pg_backend_pid())"));
+  EXPECT_EQ(status.code(), StatusCode::kUnknown) << status;
+  EXPECT_EQ(PostgresSqlState(status), "57P01");
+  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->Run(kCount), status);
+}
+
+TEST_F(ErrorsTest, ASessionThatEndsWhileItReadsIsUnavailable) {
+  const absl::Status status =
+      session->Run(Sql("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(9)"));
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_EQ(PostgresSqlState(status), "57P01");
+}
+
+TEST_F(ErrorsTest, ASessionThatEndedBeforeTellsWhy) {
+  Server().Sql("SELECT pg_terminate_backend(" + session.Pid() + ")");
+  ASSERT_TRUE(Server().WaitForSessions(0));
+  const absl::Status status = session->Run(kAdd, 1);
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_EQ(PostgresSqlState(status), "57P01");
+  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+}
+
+}  // namespace
+}  // namespace roost::postgres

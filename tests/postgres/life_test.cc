@@ -1,0 +1,107 @@
+// Probe, ping, upkeep: how a connection's death is noticed, and what that costs.
+#include "tests/postgres/session.h"
+
+namespace roost::postgres {
+namespace {
+
+class LifeTest : public SessionTest {
+ protected:
+  support::TcpProxy proxy{Server().port()};
+  Session session{Server().UriThrough(proxy.port(), "sslmode=disable")};
+};
+
+TEST_F(LifeTest, ASessionThatWasEndedIsDeadWithoutBeingAsked) {
+  Server().Sql("SELECT pg_terminate_backend(" + session.Pid() + ")");
+  while (session->Probe() == Liveness::kAlive) {
+  }
+  EXPECT_EQ(session->Probe(), Liveness::kDead);
+  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(PostgresSqlState(session->Ping(session.In(1s))), "57P01");
+}
+
+TEST_F(LifeTest, ANotificationIsNoDeath) {
+  ASSERT_OK(session->RunScript("LISTEN door"));
+  for (int i = 0; i < 3; ++i) Server().Sql("NOTIFY door");
+  DescriptorWait wait{.fd = PQsocket(PostgresHandle(*session)), .wanted = {.readable = true}};
+  NativePlatform().WaitForDescriptors({&wait, 1}, session.In(20s));
+  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(PQnotifies(PostgresHandle(*session)), nullptr) << "the next user is not told";
+}
+
+TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
+  support::PostgresServer server;
+  Session doomed(server.Uri());
+  ASSERT_OK(doomed->Run(Sql("SELECT 1")));
+  server.Stop(support::PostgresServer::Shutdown::kImmediate);
+  while (doomed->Probe() == Liveness::kAlive) {
+  }
+  EXPECT_EQ(doomed->verdict(), Verdict::kDeadAndOlderToo);
+  EXPECT_EQ(PostgresSqlState(doomed->Run(Sql("SELECT 1"))), "57P02");
+}
+
+TEST_F(LifeTest, APingThatIsNotAnsweredEndsAtItsDeadline) {
+  proxy.Cut();
+  EXPECT_EQ(session->Ping(session.In(30ms)).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+}
+
+TEST_F(LifeTest, APingInStepsWaitsForNothing) {
+  proxy.Delay(20ms);
+  absl::StatusOr<Step> step = session->BeginPing(session.In(20s));
+  ASSERT_OK(step.status());
+  EXPECT_FALSE(step->done);
+  step = session->Advance(session.platform().Now());
+  ASSERT_OK(step.status());
+  ASSERT_FALSE(step->done) << "the answer is on its way";
+  while (step.ok() && !step->done) {
+    session.platform().WaitForDescriptors({&step->wait, 1}, step->at);
+    step = session->Advance(session.platform().Now());
+  }
+  EXPECT_OK(step.status());
+}
+
+TEST_F(LifeTest, APingInStepsEndsAtItsDeadline) {
+  proxy.Cut();
+  absl::StatusOr<Step> step = session->BeginPing(session.In(20ms));
+  while (step.ok() && !step->done) {
+    session.platform().WaitForDescriptors({&step->wait, 1}, step->at);
+    step = session->Advance(session.platform().Now());
+  }
+  EXPECT_EQ(step.status().code(), StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
+  proxy.Delay(20ms);
+  proxy.ClearCounts();
+  const TimePoint start = session.platform().Now();
+  ASSERT_OK(session->Upkeep(session.In(5s)));
+  EXPECT_OK(session->Upkeep(session.In(5s))) << "one question is on its way";
+  EXPECT_LT(session.platform().Now() - start, 20ms * 2);
+  ASSERT_OK(session->Run(kCount));
+  EXPECT_LE(proxy.counts().round_trips, 2);
+}
+
+TEST_F(LifeTest, AnAnswerThatIsOwedForTooLongMeansDeath) {
+  proxy.Cut();
+  ASSERT_OK(session->Upkeep(session.In(1s)));
+  EXPECT_EQ(session->Probe(), Liveness::kAlive) << "it may still come";
+  session.platform().Forward(11s);
+  EXPECT_EQ(session->Probe(), Liveness::kDead);
+  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->Upkeep(session.In(1s)).code(), StatusCode::kUnavailable);
+}
+
+TEST_F(LifeTest, AnErrorOfSomethingOwedCondemns) {
+  ASSERT_OK(session->RunScript("BEGIN; INSERT INTO t VALUES (1)"));
+  const std::string pid = session.Pid();
+  proxy.Delay(50ms);
+  ASSERT_OK(session->Reset(session.In(5s)));
+  Server().Sql("SELECT pg_terminate_backend(" + pid + ")");
+  proxy.Delay(0ms);
+  while (session->Probe() == Liveness::kAlive) {
+  }
+  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+}
+
+}  // namespace
+}  // namespace roost::postgres

@@ -1,0 +1,173 @@
+// Which statements the session has prepared, and what happens when it has not.
+#include "backends/postgres/statement.h"
+#include "tests/postgres/session.h"
+
+namespace roost::postgres {
+namespace {
+
+constexpr Sql kPrepared{"SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'roost%'"};
+
+class PreparedTest : public SessionTest {
+ protected:
+  Session session;
+};
+
+TEST_F(PreparedTest, WhatTheSessionLostIsPreparedAnew) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  ASSERT_OK(session->RunScript("DEALLOCATE ALL"));
+  EXPECT_OK(session->Run(kAdd, 2));
+  EXPECT_OK(session->Run(kAdd, 3));
+  EXPECT_EQ(session.CountRows(), 3);
+}
+
+TEST_F(PreparedTest, InsideOfATransactionTheLossAbortsItOnce) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  ASSERT_OK(session->RunScript("DEALLOCATE ALL"));
+  {
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    const absl::Status status = session->Run(kAdd, 2);
+    EXPECT_EQ(status.code(), StatusCode::kAborted);
+    EXPECT_EQ(PostgresSqlState(status), "26000");
+  }
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  EXPECT_OK(session->Run(kAdd, 2));
+  EXPECT_OK(transaction->Commit());
+  EXPECT_EQ(session.CountRows(), 2);
+}
+
+TEST_F(PreparedTest, APlanWhoseColumnsChangedIsMadeAnew) {
+  const Sql kAll("SELECT * FROM t");
+  ASSERT_OK(session->Run(kAdd, 1));
+  ASSERT_OK(session->Run(kAll));
+  ASSERT_EQ((*session->Prepare(kAll))->columns(), 1);
+  Server().Sql("ALTER TABLE t ADD COLUMN b text DEFAULT 'more'");
+  Rows rows = (*session->Prepare(kAll))->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<std::string_view>("b"), "more");
+}
+
+TEST_F(PreparedTest, APlanWhoseColumnsChangedAbortsATransactionOnce) {
+  const Sql kAll("SELECT * FROM t");
+  ASSERT_OK(session->Run(kAll));
+  Server().Sql("ALTER TABLE t ADD COLUMN b text");
+  {
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    const absl::Status status = session->Run(kAll);
+    EXPECT_EQ(status.code(), StatusCode::kAborted);
+    EXPECT_EQ(PostgresSqlState(status), "0A000");
+  }
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  EXPECT_OK(session->Run(kAll));
+}
+
+TEST_F(PreparedTest, ANameThatIsTakenIsPassedOver) {
+  std::array<char, StatementName::kSize> name;
+  StatementName{.hash = kAdd.hash(), .serial = 1}.Write(name);
+  ASSERT_OK(session->RunScript("PREPARE " + std::string(name.data()) + " AS SELECT 1"));
+  EXPECT_OK(session->Run(kAdd, 1));
+  EXPECT_EQ(session.CountRows(), 1);
+}
+
+TEST_F(PreparedTest, TheSessionHasNoMoreStatementsThanTheCache) {
+  Session small(Server().Uri(), 2);
+  for (int i = 0; i < 20; ++i) {
+    const std::string sql = "SELECT " + std::to_string(i);
+    ASSERT_OK(small->Run(Sql(sql)));
+  }
+  // One more than the cache: the last one given up is told to the session with the next exchange.
+  EXPECT_LE(std::stoi(small.Ask(kPrepared.text())), 3);
+  EXPECT_EQ(small->verdict(), Verdict::kUsable);
+}
+
+TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
+  Session small(Server().Uri(), 1);
+  {
+    absl::StatusOr<Transaction> transaction = small->Begin();
+    ASSERT_OK(small->Run(Sql("SELECT 1")));
+    EXPECT_EQ(small->Run(Sql("SELECT 1/0")).code(), StatusCode::kInvalidArgument);
+    for (int i = 0; i < 5; ++i) {
+      const std::string sql = "SELECT " + std::to_string(i) + " + 1";
+      EXPECT_EQ(small->Run(Sql(sql)).code(), StatusCode::kAborted);
+    }
+  }
+  EXPECT_OK(small->Run(kAdd, 1));
+  EXPECT_EQ(small.CountRows(), 1);
+  EXPECT_EQ(small->verdict(), Verdict::kUsable);
+}
+
+TEST_F(PreparedTest, WrongSqlIsFoundByPrepareAndByRun) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(session->Prepare(Sql("SELECT nothing")).status().code(),
+              StatusCode::kInvalidArgument);
+    EXPECT_EQ(session->Run(Sql("SELECT nobody")).code(), StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(session->Run(Sql(" -- nothing")).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->Run(Sql("")).code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(PreparedTest, AWrongNumberOfValuesIsFoundAlsoWhenRunAtOnce) {
+  const absl::Status status = session->Run(kAdd, 1, 2);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(session->Run(kAdd).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  EXPECT_OK(session->Run(kAdd, 1));
+}
+
+TEST_F(PreparedTest, WhatNeedsATransactionOfItsOwnGetsOne) {
+  Session small(Server().Uri(), 1);
+  ASSERT_OK(small->Run(kCount));
+  EXPECT_OK(small->Run(Sql("VACUUM t"))) << "after a DEALLOCATE in the same round trip";
+}
+
+TEST_F(PreparedTest, APoolerIsGivenNoSessionState) {
+  Session unnamed(PostgresOptions{.uri = Server().Uri(), .transaction_pooler = true});
+  ASSERT_OK(unnamed->Run(kAdd, 1));
+  EXPECT_EQ(unnamed.Ask("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"), "0");
+  for (const char* const sql : {"SET a.b = 1", "LISTEN door", "CREATE TEMP TABLE x(a int)"}) {
+    EXPECT_EQ(unnamed->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << sql;
+    EXPECT_EQ(unnamed->RunScript(sql).code(), StatusCode::kInvalidArgument) << sql;
+  }
+  absl::StatusOr<Transaction> transaction = unnamed->Begin();
+  EXPECT_OK(unnamed->Run(Sql("SET LOCAL statement_timeout = 1000")));
+  EXPECT_OK(transaction->Commit());
+}
+
+// ---- durability ---------------------------------------------------------------------------------
+
+class SealTest : public SessionTest {
+ protected:
+  static bool IsFlushed(const std::string& position) {
+    return Server().Sql("SELECT pg_current_wal_flush_lsn() >= '" + position + "'") == "t";
+  }
+  Session lazy{Server().Uri("options=-csynchronous_commit%3Doff")};
+};
+
+TEST_F(SealTest, SealedIsSynchronousWhereTheSessionIsNot) {
+  const std::string kAsk = "SHOW synchronous_commit";
+  EXPECT_EQ(lazy.Ask(kAsk), "off");
+  absl::StatusOr<Transaction> transaction = lazy->Begin(Durability::kSealed);
+  EXPECT_EQ(lazy.Ask(kAsk), "on");
+  EXPECT_OK(transaction->Commit());
+  transaction = lazy->Begin();
+  EXPECT_EQ(lazy.Ask(kAsk), "off");
+  EXPECT_OK(transaction->Commit());
+  Session waiting(Server().Uri("options=-csynchronous_commit%3Dremote_apply"));
+  transaction = waiting->Begin(Durability::kSealed);
+  EXPECT_EQ(waiting.Ask(kAsk), "remote_apply") << "more than asked for stays";
+}
+
+TEST_F(SealTest, SealWritesWhatWasCommittedBefore) {
+  ASSERT_OK(lazy->Run(kAdd, 1));
+  const std::string position = lazy.Ask("SELECT pg_current_wal_insert_lsn()::text");
+  ASSERT_FALSE(IsFlushed(position)) << "else this test shows nothing";
+  ASSERT_OK(lazy->Seal());
+  EXPECT_TRUE(IsFlushed(position));
+}
+
+TEST_F(SealTest, SealIsRefusedInsideOfATransaction) {
+  absl::StatusOr<Transaction> transaction = lazy->Begin();
+  EXPECT_EQ(lazy->Seal().code(), StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace roost::postgres

@@ -1,0 +1,255 @@
+// What a user leaves behind, and what the pool does about it; what it costs on the wire.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "tests/postgres/session.h"
+
+namespace roost::postgres {
+namespace {
+
+class ResetTest : public SessionTest {
+ protected:
+  // A way of 10 ms makes the counts exact: what is sent at once arrives before any answer.
+  static constexpr std::chrono::milliseconds kWay{10};
+
+  ResetTest() { proxy.Delay(kWay); }
+
+  int Count() {
+    const int now = proxy.counts().round_trips;
+    return now - std::exchange(counted_, now);
+  }
+
+  support::TcpProxy proxy{Server().port()};
+  Session session{Server().UriThrough(proxy.port(), "sslmode=disable")};
+
+ private:
+  int counted_ = 0;
+};
+
+TEST_F(ResetTest, ACleanReturnAndTheProbeCostNothing) {
+  ASSERT_OK(session->Run(kCount));
+  Count();
+  EXPECT_EQ(session->Inspect(), Tidiness::kClean);
+  EXPECT_TRUE(session->Untouched());
+  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(Count(), 0);
+  EXPECT_OK(session->Ping(session.In(5s)));
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(ResetTest, PreparingCostsOneAndNothingWhenItIsRunAtOnce) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  EXPECT_EQ(Count(), 2) << "the log-in, and preparing and running together";
+  ASSERT_OK(session->Run(kAdd, 2));
+  EXPECT_EQ(Count(), 1);
+  ASSERT_OK(session->Prepare(kCount).status());
+  EXPECT_EQ(Count(), 1) << "finds wrong SQL";
+  ASSERT_OK(session->Run(kCount));
+  EXPECT_EQ(Count(), 1);
+}
+
+TEST_F(ResetTest, ATransactionCostsItsStatementsAndTheCommit) {
+  Count();
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  EXPECT_EQ(Count(), 0) << "BEGIN travels with the first statement";
+  ASSERT_OK(session->Run(kAdd, 1));
+  EXPECT_EQ(Count(), 1);
+  ASSERT_OK(session->Run(kAdd, 2));
+  ASSERT_OK(transaction->Commit());
+  EXPECT_EQ(Count(), 2);
+  transaction = session->Begin(Durability::kSealed);
+  ASSERT_OK(session->Run(kAdd, 3));
+  ASSERT_OK(transaction->Commit());
+  EXPECT_EQ(Count(), 2) << "sealed costs no round trip more";
+  ASSERT_OK(session->Begin()->Commit());
+  EXPECT_EQ(Count(), 0) << "nothing was run in it";
+}
+
+TEST_F(ResetTest, ARollbackIsNotWaitedForAndTravelsWithWhatFollows) {
+  {
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    ASSERT_OK(session->Run(kAdd, 1));
+    Count();
+    proxy.Delay(300ms);
+    const TimePoint start = session.platform().Now();
+    EXPECT_OK(transaction->Rollback());
+    EXPECT_LT(session.platform().Now() - start, 300ms);
+    EXPECT_EQ(session->Inspect(), Tidiness::kClean);
+    proxy.Delay(kWay);
+  }
+  EXPECT_EQ(session.CountRows(), 0);
+}
+
+TEST_F(ResetTest, AForgottenTransactionIsTakenBackWithoutWaiting) {
+  ASSERT_OK(session->RunScript("BEGIN; INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  Count();
+  proxy.Delay(300ms);
+  const TimePoint start = session.platform().Now();
+  ASSERT_OK(session->Reset(session.In(5s)));
+  EXPECT_LT(session.platform().Now() - start, 300ms);
+  EXPECT_TRUE(session->Untouched());
+  proxy.Delay(kWay);
+  // The answer is collected by the next one who waits for one.
+  EXPECT_OK(session->Ping(session.In(5s)));
+  EXPECT_LE(Count(), 2);
+  EXPECT_EQ(session.CountRows(), 0);
+}
+
+TEST_F(ResetTest, SessionStateIsUndoneAndTheStatementsArePreparedAnew) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  ASSERT_OK(session->Run(kCount));
+  for (const char* const sql :
+       {"SET statement_timeout = 12345", "CREATE TEMP TABLE left_behind(a int)",
+        "SELECT pg_advisory_lock(77)", "LISTEN door", "BEGIN; SET x.y = 1; COMMIT"}) {
+    ASSERT_OK(session->RunScript(sql));
+    EXPECT_EQ(session->Inspect(), Tidiness::kDirty) << sql;
+    Count();
+    ASSERT_OK(session->Reset(session.In(5s)));
+    EXPECT_EQ(session->Inspect(), Tidiness::kClean) << sql;
+    ASSERT_OK(session->Run(kAdd, nullptr).ok() ? absl::InternalError("NULL was taken")
+                                               : absl::OkStatus());
+    EXPECT_LE(Count(), 2) << "DISCARD ALL on its way, and preparing and running: " << sql;
+  }
+  EXPECT_EQ(session.Ask("SHOW statement_timeout"), "0");
+  EXPECT_EQ(session.Ask("SELECT to_regclass('left_behind')::text"), "NULL");
+  EXPECT_EQ(session.Ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "0");
+  EXPECT_EQ(session.Ask("SELECT count(*) FROM pg_listening_channels()"), "0");
+  EXPECT_EQ(session.CountRows(), 1);
+}
+
+TEST_F(ResetTest, ACachedStatementThatTaintsDoesSoEachTime) {
+  const Sql kSet("SELECT set_config('x.y', $1, false)");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK(session->Run(kSet, "left"));
+    EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+    ASSERT_OK(session->Reset(session.In(5s)));
+    EXPECT_EQ(session.Ask("SELECT coalesce(current_setting('x.y', true), '')"), "");
+  }
+}
+
+TEST_F(ResetTest, WhatEachConnectionBeginsWithIsThereAgainAfterIt) {
+  Session prepared(PostgresOptions{.uri = Server().Uri(), .on_connect = "SET x.y = 'first'"});
+  ASSERT_OK(prepared->RunScript("SET x.y = 'changed'"));
+  ASSERT_OK(prepared->Reset(prepared.In(5s)));
+  EXPECT_EQ(prepared.Ask("SHOW x.y"), "first");
+}
+
+TEST_F(ResetTest, RowsThatAreStillReadAreEnded) {
+  ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 100)"));
+  auto rows = std::make_unique<Rows>((*session->Prepare(Sql("SELECT a FROM t")))->Query());
+  ASSERT_TRUE(rows->Next());
+  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  ASSERT_OK(session->Reset(session.In(5s)));
+  rows.reset();
+  EXPECT_EQ(session->Inspect(), Tidiness::kClean);
+  EXPECT_EQ(session.CountRows(), 100);
+}
+
+TEST_F(ResetTest, ALongResultThatIsLeftCostsTheConnection) {
+  {
+    Rows rows =
+        (*session->Prepare(Sql("SELECT generate_series(1, 1000000), repeat('x', 100)")))->Query();
+    ASSERT_TRUE(rows.Next());
+  }
+  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(session->verdict(), Verdict::kDead);
+  EXPECT_EQ(session->Run(kCount).code(), StatusCode::kUnavailable);
+}
+
+TEST_F(ResetTest, OneReadingAtATime) {
+  ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 3)"));
+  Rows rows = (*session->Prepare(Sql("SELECT a FROM t ORDER BY a")))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(session->Run(kCount).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session->RunScript("SELECT 1").code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session->Begin().status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session->Seal().code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(0), 2);
+}
+
+// ---- the raw handle -----------------------------------------------------------------------------
+
+TEST_F(ResetTest, TheRawHandleIsAnOrdinaryOne) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  PGconn* const handle = PostgresHandle(*session);
+  PQclear(PQexec(handle, "INSERT INTO t VALUES (1)"));
+  ASSERT_OK(session->Run(kAdd, 2));
+  PGresult* const result = PQexec(handle, "SELECT count(*) FROM t");
+  EXPECT_STREQ(PQgetvalue(result, 0, 0), "2") << "inside of the transaction";
+  PQclear(result);
+  EXPECT_OK(transaction->Rollback());
+  PQclear(PQexec(PostgresHandle(*session), "SET x.y = 'raw'"));
+  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  ASSERT_OK(session->Reset(session.In(5s)));
+  EXPECT_EQ(session.CountRows(), 0);
+  EXPECT_EQ(session.Ask("SELECT current_setting('x.y', true)"), "");
+}
+
+TEST_F(ResetTest, ARawHandleInTheMiddleOfSomethingIsBroken) {
+  const auto leave = [](void (*what)(PGconn*)) {
+    Session one;
+    what(PostgresHandle(*one));
+    EXPECT_EQ(one->Inspect(), Tidiness::kBroken);
+    EXPECT_EQ(one->Run(kCount).code(), StatusCode::kFailedPrecondition);
+    EXPECT_FALSE(one->Reset(one.In(5s)).ok());
+  };
+  leave([](PGconn* handle) { PQsendQuery(handle, "SELECT pg_sleep(600)"); });
+  leave([](PGconn* handle) { PQclear(PQexec(handle, "COPY t FROM STDIN")); });
+  leave([](PGconn* handle) { PQclear(PQexec(handle, "COPY t TO STDOUT")); });
+  leave([](PGconn* handle) { PQenterPipelineMode(handle); });
+}
+
+TEST_F(ResetTest, ATransactionThatTheRawHandleEndedIsAborted) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  PQclear(PQexec(PostgresHandle(*session), "ROLLBACK"));
+  EXPECT_EQ(session->Run(kAdd, 1).code(), StatusCode::kAborted);
+  EXPECT_EQ(transaction->Commit().code(), StatusCode::kAborted);
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+TEST_F(ResetTest, CloseSaysFarewellAndDoesNotWait) {
+  Session one;
+  ASSERT_OK(one->Run(kCount));
+  const std::string pid = one.Pid();
+  one.held().Close();
+  EXPECT_TRUE(Server().WaitForSessions(1)) << "the fixture's";
+  ASSERT_OK(session->Run(kCount));
+  proxy.Cut();
+  const TimePoint start = session.platform().Now();
+  session.held().Close();
+  EXPECT_LT(session.platform().Now() - start, 1s);
+}
+
+TEST_F(ResetTest, AChildThatAbandonsTellsTheServerNothing) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  const pid_t child = fork();
+  if (child == 0) {
+    session.held().Abandon();
+    _exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(session.CountRows(), 1);
+}
+
+TEST_F(ResetTest, ADetachedHandleKeepsNothingOfOurs) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  ASSERT_OK(session->Run(kCount));
+  auto* const handle = static_cast<PGconn*>(session.held().Detach().handle);
+  PGresult* const result =
+      PQexec(handle, "SELECT count(*) FROM pg_prepared_statements; DROP TABLE IF EXISTS nothing");
+  EXPECT_EQ(PQresultStatus(result), PGRES_COMMAND_OK) << PQerrorMessage(handle);
+  PQclear(result);
+  PGresult* const left = PQexec(handle, "SELECT count(*) FROM pg_prepared_statements");
+  EXPECT_STREQ(PQgetvalue(left, 0, 0), "0");
+  PQclear(left);
+  PQfinish(handle);
+}
+
+}  // namespace
+}  // namespace roost::postgres
