@@ -47,7 +47,7 @@ class Reader {
     micros = 0;
     if (!Skip('.')) return true;
     int64_t unit = kMicrosPerSecond / 10;
-    if (rest_.empty()) return false;
+    if (rest_.empty() || rest_.front() < '0' || rest_.front() > '9') return false;
     while (!rest_.empty() && rest_.front() >= '0' && rest_.front() <= '9') {
       micros += (rest_.front() - '0') * unit;
       unit /= 10;
