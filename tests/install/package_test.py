@@ -194,6 +194,14 @@ class RefusalTest(unittest.TestCase):
             self.assertIn("is an ARMv6", result.stderr)
         self.assertEqual(run("sh", SOURCE / "deploy/debian/preinst", "install").returncode, 0)
 
+    def test_a_board_of_push_refuses_the_package(self):
+        with tempfile.TemporaryDirectory(prefix="roost-pushed-") as folder:
+            pathlib.Path(folder, "opt/roost/current").mkdir(parents=True)
+            result = run("sh", SOURCE / "deploy/debian/preinst", "install",
+                         env=os.environ | {"DPKG_ROOT": folder})
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("push.sh --uninstall", result.stderr)
+
 
 if __name__ == "__main__":
     import sys
