@@ -1,39 +1,19 @@
 // Opening against a real server: what is said and done when it works, and when it does not.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <string>
-#include <thread>
-#include <utility>
-#include <vector>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "tests/postgres/opening.h"
-#include "tests/support/loopback_port.h"
-#include "tests/support/postgres_server.h"
+#include "tests/postgres/listeners.h"
+#include "tests/postgres/server_test.h"
 #include "tests/support/temp_dir.h"
 
 namespace roost::postgres {
 namespace {
 
-using absl::StatusCode;
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
-using support::LoopbackPort;
-using support::PostgresServer;
 using support::TempDir;
-using ::testing::HasSubstr;
-using ::testing::Not;
-
-std::string Port(const LoopbackPort& port) { return std::to_string(port.number()); }
 
 int SocketOption(int fd, int option) {
   int value = -1;
@@ -68,112 +48,7 @@ class Variable {
   const char* const name_;
 };
 
-// No step waited, and the end came at the deadline.
-void ExpectInTime(const Opening& opening) {
-  EXPECT_GE(opening.late(), 0ms);
-  EXPECT_LT(opening.late(), 5s);
-  EXPECT_LT(opening.longest_step(), 5s);
-}
-
-// Listens on a port and accepts nothing: the kernel makes connections until its line is full.
-class Listener {
- public:
-  explicit Listener(int line) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address_.sin_port = htons(static_cast<uint16_t>(port_.number()));
-    const int yes = 1;
-    setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    EXPECT_EQ(bind(fd_, reinterpret_cast<const sockaddr*>(&address_), sizeof address_), 0);
-    EXPECT_EQ(listen(fd_, line), 0);
-  }
-  ~Listener() { close(fd_); }
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
-  const LoopbackPort& port() const { return port_; }
-  int fd() const { return fd_; }
-  const sockaddr_in& address() const { return address_; }
-
- private:
-  const LoopbackPort port_{};
-  sockaddr_in address_{};
-  const int fd_;
-};
-
-// Whose line is full, so that a connection to it is never made.
-class FullListener {
- public:
-  FullListener() : listener_(0) {
-    for (int& fd : fillers_) {
-      fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-      connect(fd, reinterpret_cast<const sockaddr*>(&listener_.address()),
-              sizeof listener_.address());
-    }
-  }
-  ~FullListener() {
-    for (const int fd : fillers_) close(fd);
-  }
-  const LoopbackPort& port() const { return listener_.port(); }
-
- private:
-  const Listener listener_;
-  int fillers_[4] = {};
-};
-
-// Says the same to everybody who connects, after they have said something.
-class NotAServer {
- public:
-  explicit NotAServer(std::string answer)
-      : answer_(std::move(answer)), listener_(8), thread_([this] { Serve(); }) {}
-  ~NotAServer() {
-    shutdown(listener_.fd(), SHUT_RDWR);
-    thread_.join();
-    for (const int fd : clients_) close(fd);
-  }
-  const LoopbackPort& port() const { return listener_.port(); }
-
- private:
-  void Serve() {
-    while (true) {
-      const int fd = accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd < 0) return;
-      clients_.push_back(fd);
-      char bytes[512];
-      if (!answer_.empty() && read(fd, bytes, sizeof bytes) > 0) {
-        send(fd, answer_.data(), answer_.size(), MSG_NOSIGNAL);
-      }
-    }
-  }
-
-  const std::string answer_;
-  const Listener listener_;
-  std::vector<int> clients_;
-  std::thread thread_;
-};
-
-class OpenTest : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    server_ = new PostgresServer({
-        .hba = "host all secretive all scram-sha-256\n"
-               "host all banned all reject\n"
-               "host all all all trust\n",
-        .script = "CREATE ROLE secretive LOGIN PASSWORD 'open sesame';"
-                  "CREATE ROLE banned LOGIN; CREATE ROLE lonely LOGIN CONNECTION LIMIT 1",
-    });
-  }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
-  static PostgresServer& server() { return *server_; }
-  static std::string PortOfServer() { return std::to_string(server_->port()); }
-
- private:
-  static PostgresServer* server_;
-};
-PostgresServer* OpenTest::server_ = nullptr;
+using OpenTest = ServerTest;
 
 TEST_F(OpenTest, AUriLeadsToAReadySession) {
   Remote remote(server().Uri());
@@ -397,98 +272,6 @@ TEST_F(OpenTest, ADeadlineThatHasPassedStartsNothing) {
   EXPECT_EQ(opening.status().code(), StatusCode::kDeadlineExceeded) << opening.status();
 }
 
-// ---- Several hosts ----
-
-TEST_F(OpenTest, AClosedFirstHostGivesWayToTheSecondWhichIsRemembered) {
-  const LoopbackPort closed;
-  Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(closed) + "," + PortOfServer() +
-                " user=node dbname=postgres");
-  Opening first(*remote);
-  EXPECT_EQ(first.status().code(), StatusCode::kUnavailable) << first.status();
-  for (int i = 0; i < 3; ++i) {
-    Opening next(*remote);
-    ASSERT_TRUE(next.ok()) << next.status();
-    EXPECT_EQ(next.attempt().endpoint(), 1);
-  }
-}
-
-TEST_F(OpenTest, ASilentFirstHostCostsOneDeadline) {
-  FullListener full;
-  Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(full.port()) + "," + PortOfServer() +
-                " user=node dbname=postgres");
-  Opening first(*remote, 150ms);
-  EXPECT_EQ(first.status().code(), StatusCode::kDeadlineExceeded) << first.status();
-  Opening second(*remote);
-  EXPECT_TRUE(second.ok()) << second.status();
-}
-
-TEST_F(OpenTest, AnEndpointThatLostItsRoleIsLeft) {
-  Remote remote("host=127.0.0.1,localhost port=" + PortOfServer() + " user=node dbname=postgres");
-  Opening first(*remote);
-  ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_EQ(first.attempt().endpoint(), 0);
-  remote->LostRole(0);
-  Opening second(*remote);
-  ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_EQ(second.attempt().endpoint(), 1);
-  EXPECT_THAT(second.attempt().where(), HasSubstr("localhost"));
-}
-
-// ---- Roles ----
-
-TEST_F(OpenTest, APrimaryIsNoStandby) {
-  for (const char* const role : {"read-write", "primary", "any", "prefer-standby"}) {
-    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
-    Opening opening(*remote);
-    EXPECT_TRUE(opening.ok()) << role << ": " << opening.status();
-  }
-  for (const char* const role : {"read-only", "standby"}) {
-    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
-    Opening opening(*remote);
-    EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << role << opening.status();
-    EXPECT_THAT(opening.message(), HasSubstr("it is a primary that takes writes"));
-  }
-}
-
-TEST_F(OpenTest, SessionsThatOnlyReadAreNoReadWrite) {
-  server().Sql("ALTER ROLE node SET default_transaction_read_only = on");
-  Remote writes(server().Uri("target_session_attrs=read-write"));
-  Opening refused(*writes);
-  EXPECT_EQ(refused.status().code(), StatusCode::kUnavailable) << refused.status();
-  EXPECT_THAT(refused.message(), HasSubstr("a primary whose sessions are read-only"));
-  Remote reads(server().Uri("target_session_attrs=read-only"));
-  Opening opening(*reads);
-  EXPECT_TRUE(opening.ok()) << opening.status();
-  server().Sql("ALTER ROLE node RESET default_transaction_read_only");
-}
-
-TEST_F(OpenTest, TheStandbyIsFoundAmongTwo) {
-  const std::unique_ptr<PostgresServer> standby = PostgresServer::StandbyOf(server());
-  const std::string hosts = "host=127.0.0.1,127.0.0.1 port=" + PortOfServer() + "," +
-                            std::to_string(standby->port()) + " user=node dbname=postgres ";
-  for (const char* const role : {"standby", "read-only", "prefer-standby"}) {
-    Remote remote(hosts + "target_session_attrs=" + role);
-    Opening first(*remote);
-    EXPECT_EQ(first.status().code(), StatusCode::kUnavailable) << first.status();
-    Opening second(*remote);
-    ASSERT_TRUE(second.ok()) << role << second.status();
-    EXPECT_EQ(second.Ask("SELECT pg_is_in_recovery()"), "t");
-  }
-  Remote remote("host=127.0.0.1 port=" + std::to_string(standby->port()) +
-                " user=node dbname=postgres target_session_attrs=read-write");
-  Opening opening(*remote);
-  EXPECT_THAT(opening.message(), HasSubstr("it is a standby"));
-}
-
-TEST_F(OpenTest, AServerBefore14IsAskedForItsRole) {
-  // A proxy that hides what a server before 14 does not report would need the protocol; the
-  // question itself is what can go wrong.
-  Remote remote(server().Uri());
-  Opening opening(*remote);
-  ASSERT_TRUE(opening.ok()) << opening.status();
-  EXPECT_EQ(opening.Ask(kRoleQuestion), "false off");
-}
-
 // ---- What is left behind ----
 
 TEST_F(OpenTest, AnAttemptThatIsGivenUpLeavesNothing) {
@@ -551,39 +334,6 @@ TEST_F(OpenTest, VariablesCount) {
   Opening opening(*remote);
   ASSERT_TRUE(opening.ok()) << opening.status();
   EXPECT_EQ(opening.Ask("SELECT current_user"), "node");
-}
-
-TEST_F(OpenTest, ANameIsLookedUpAndKeptForTheCertificateAndThePassword) {
-  Remote remote(
-      {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
-      [](const std::string&) { return Addresses{.list = {"127.0.0.1"}}; });
-  Opening opening(*remote);
-  ASSERT_TRUE(opening.ok()) << opening.status();
-  EXPECT_STREQ(remote->pq().PQhost(opening.handle()), "db.example.test");
-  EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
-}
-
-TEST_F(OpenTest, TheAddressesOfANameAreTriedInTurn) {
-  Remote remote(
-      {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
-      [](const std::string&) {
-        return Addresses{.list = {"127.0.0.77", "127.0.0.1"}};
-      });
-  Opening opening(*remote);
-  ASSERT_TRUE(opening.ok()) << opening.status();
-  EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
-}
-
-TEST_F(OpenTest, WhenAllAddressesFailTheLastOneIsNamed) {
-  const LoopbackPort closed;
-  Remote remote({.uri = "postgresql://node@db.example.test:" + Port(closed) + "/farm"},
-                [](const std::string&) {
-                  return Addresses{.list = {"127.0.0.77", "127.0.0.78"}};
-                });
-  Opening opening(*remote);
-  EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
-  EXPECT_THAT(opening.message(),
-              HasSubstr("db.example.test:" + Port(closed) + "/farm (127.0.0.78)"));
 }
 
 }  // namespace

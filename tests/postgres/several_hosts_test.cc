@@ -1,0 +1,216 @@
+// Several hosts, several addresses of one, and which of them will do.
+#include <netdb.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "tests/postgres/listeners.h"
+#include "tests/postgres/server_test.h"
+#include "tests/support/pgbouncer.h"
+#include "tests/support/temp_dir.h"
+
+namespace roost::postgres {
+namespace {
+
+using support::PgBouncer;
+using support::TempDir;
+
+// A name service that says nothing, until the end of this.
+class SilentNames {
+ public:
+  ~SilentNames() {
+    *released_ = true;
+    released_->notify_all();
+  }
+  LookUpFunction function() const {
+    return [released = released_](const std::string&) {
+      released->wait(false);
+      return Addresses{.error = EAI_AGAIN, .words = "silence"};
+    };
+  }
+
+ private:
+  const std::shared_ptr<std::atomic<bool>> released_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+using SeveralHostsTest = ServerTest;
+
+// ---- Several hosts ----
+
+TEST_F(SeveralHostsTest, AClosedFirstHostGivesWayToTheSecondWhichIsRemembered) {
+  const LoopbackPort closed;
+  Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(closed) + "," + PortOfServer() +
+                " user=node dbname=postgres");
+  Opening first(*remote);
+  EXPECT_EQ(first.status().code(), StatusCode::kUnavailable) << first.status();
+  for (int i = 0; i < 3; ++i) {
+    Opening next(*remote);
+    ASSERT_TRUE(next.ok()) << next.status();
+    EXPECT_EQ(next.attempt().endpoint(), 1);
+  }
+}
+
+TEST_F(SeveralHostsTest, ASilentFirstHostCostsOneDeadline) {
+  FullListener full;
+  Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(full.port()) + "," + PortOfServer() +
+                " user=node dbname=postgres");
+  Opening first(*remote, 150ms);
+  EXPECT_EQ(first.status().code(), StatusCode::kDeadlineExceeded) << first.status();
+  Opening second(*remote);
+  EXPECT_TRUE(second.ok()) << second.status();
+}
+
+TEST_F(SeveralHostsTest, AnEndpointThatLostItsRoleIsLeft) {
+  Remote remote("host=127.0.0.1,localhost port=" + PortOfServer() + " user=node dbname=postgres");
+  Opening first(*remote);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first.attempt().endpoint(), 0);
+  remote->LostRole(0);
+  Opening second(*remote);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second.attempt().endpoint(), 1);
+  EXPECT_THAT(second.attempt().where(), HasSubstr("localhost"));
+}
+
+// ---- Roles ----
+
+TEST_F(SeveralHostsTest, APrimaryIsNoStandby) {
+  for (const char* const role : {"read-write", "primary", "any", "prefer-standby"}) {
+    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
+    Opening opening(*remote);
+    EXPECT_TRUE(opening.ok()) << role << ": " << opening.status();
+  }
+  for (const char* const role : {"read-only", "standby"}) {
+    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
+    Opening opening(*remote);
+    EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << role << opening.status();
+    EXPECT_THAT(opening.message(), HasSubstr("it is a primary that takes writes"));
+  }
+}
+
+TEST_F(SeveralHostsTest, SessionsThatOnlyReadAreNoReadWrite) {
+  server().Sql("ALTER ROLE node SET default_transaction_read_only = on");
+  Remote writes(server().Uri("target_session_attrs=read-write"));
+  Opening refused(*writes);
+  EXPECT_EQ(refused.status().code(), StatusCode::kUnavailable) << refused.status();
+  EXPECT_THAT(refused.message(), HasSubstr("a primary whose sessions are read-only"));
+  Remote reads(server().Uri("target_session_attrs=read-only"));
+  Opening opening(*reads);
+  EXPECT_TRUE(opening.ok()) << opening.status();
+  server().Sql("ALTER ROLE node RESET default_transaction_read_only");
+}
+
+TEST_F(SeveralHostsTest, TheStandbyIsFoundAmongTwo) {
+  const std::unique_ptr<PostgresServer> standby = PostgresServer::StandbyOf(server());
+  const std::string hosts = "host=127.0.0.1,127.0.0.1 port=" + PortOfServer() + "," +
+                            std::to_string(standby->port()) + " user=node dbname=postgres ";
+  for (const char* const role : {"standby", "read-only", "prefer-standby"}) {
+    Remote remote(hosts + "target_session_attrs=" + role);
+    Opening first(*remote);
+    EXPECT_EQ(first.status().code(), StatusCode::kUnavailable) << first.status();
+    Opening second(*remote);
+    ASSERT_TRUE(second.ok()) << role << second.status();
+    EXPECT_EQ(second.Ask("SELECT pg_is_in_recovery()"), "t");
+  }
+  Remote remote("host=127.0.0.1 port=" + std::to_string(standby->port()) +
+                " user=node dbname=postgres target_session_attrs=read-write");
+  Opening opening(*remote);
+  EXPECT_THAT(opening.message(), HasSubstr("it is a standby"));
+}
+
+TEST_F(SeveralHostsTest, BehindAPoolerThatHidesItTheRoleIsAskedFor) {
+  const PgBouncer bouncer(server(), 2);
+  for (const char* const role : {"read-write", "primary", "any"}) {
+    Remote remote(server().UriThrough(bouncer.port(), "target_session_attrs=" + std::string(role)));
+    Opening opening(*remote);
+    EXPECT_TRUE(opening.ok()) << role << ": " << opening.status();
+  }
+  Remote remote(server().UriThrough(bouncer.port(), "target_session_attrs=standby"));
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr("it is a primary that takes writes"));
+}
+
+TEST_F(SeveralHostsTest, AnOptionThatPgBouncerRefusesIsExplained) {
+  const PgBouncer bouncer(server(), 2);
+  Remote remote(server().UriThrough(bouncer.port(), "options=-c%20geqo%3Doff"));
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << opening.status();
+  EXPECT_EQ(opening.sqlstate(), "08P01");
+  EXPECT_THAT(opening.message(), HasSubstr("ignore_startup_parameters"));
+}
+
+// ---- Names ----
+
+TEST_F(SeveralHostsTest, ANameIsLookedUpAndKeptForTheCertificateAndThePassword) {
+  Remote remote(
+      {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
+      [](const std::string&) { return Addresses{.list = {"127.0.0.1"}}; });
+  Opening opening(*remote);
+  ASSERT_TRUE(opening.ok()) << opening.status();
+  EXPECT_STREQ(remote->pq().PQhost(opening.handle()), "db.example.test");
+  EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
+}
+
+TEST_F(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
+  SilentNames names;
+  Remote remote({.uri = "host=db.example.test user=node"}, names.function());
+  Opening opening(*remote, 150ms);
+  EXPECT_EQ(opening.status().code(), StatusCode::kDeadlineExceeded) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr("looking up db.example.test"));
+  ExpectInTime(opening);
+}
+
+TEST_F(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
+  Remote remote({.uri = "host=db.example.test user=node"}, [](const std::string&) {
+    return Addresses{.error = EAI_NONAME, .words = "Name or service not known"};
+  });
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kNotFound) << opening.status();
+  EXPECT_THAT(opening.message(),
+              HasSubstr("looking up db.example.test: Name or service not known"));
+}
+
+TEST_F(SeveralHostsTest, AfterARestartWithoutANameServiceTheLastGoodAddressIsFound) {
+  const TempDir dir;
+  const PostgresOptions options{
+      .uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable",
+      .address_file = dir.File("addresses")};
+  {
+    Remote before(options, [](const std::string&) { return Addresses{.list = {"127.0.0.1"}}; });
+    Opening opening(*before);
+    ASSERT_TRUE(opening.ok()) << opening.status();
+  }
+  SilentNames names;
+  Remote after(options, names.function());
+  Opening opening(*after, 8s);
+  ASSERT_TRUE(opening.ok()) << opening.status();
+  EXPECT_STREQ(after->pq().PQhostaddr(opening.handle()), "127.0.0.1");
+}
+
+TEST_F(SeveralHostsTest, TheAddressesOfANameAreTriedInTurn) {
+  Remote remote(
+      {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
+      [](const std::string&) {
+        return Addresses{.list = {"127.0.0.77", "127.0.0.1"}};
+      });
+  Opening opening(*remote);
+  ASSERT_TRUE(opening.ok()) << opening.status();
+  EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
+}
+
+TEST_F(SeveralHostsTest, WhenAllAddressesFailTheLastOneIsNamed) {
+  const LoopbackPort closed;
+  Remote remote({.uri = "postgresql://node@db.example.test:" + Port(closed) + "/farm"},
+                [](const std::string&) {
+                  return Addresses{.list = {"127.0.0.77", "127.0.0.78"}};
+                });
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
+  EXPECT_THAT(opening.message(),
+              HasSubstr("db.example.test:" + Port(closed) + "/farm (127.0.0.78)"));
+}
+
+}  // namespace
+}  // namespace roost::postgres
