@@ -44,15 +44,7 @@ const CLI::App& Chosen(const CLI::App& app) {
 // "unknown argument --evry; did you mean --every?"
 std::string Unknown(const CLI::App& app, const std::string& given) {
   const std::string word = given.substr(0, given.find('='));
-  std::string closest;
-  size_t least = word.size() / 3 + 1;  // further away is another word
-  for (const std::string& candidate : Words(Chosen(app))) {
-    const size_t distance = Distance(word, candidate);
-    if (distance <= least && (closest.empty() || distance < least)) {
-      closest = candidate;
-      least = distance;
-    }
-  }
+  const std::string closest = Closest(Chosen(app), word);
   std::string message = "unknown argument " + word;
   if (closest == word) return word + " is in the wrong place; write it after the command";
   if (!closest.empty()) message += "; did you mean " + closest + "?";
@@ -72,6 +64,19 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
+std::string Closest(const CLI::App& app, const std::string& word) {
+  std::string closest;
+  size_t least = word.size() / 3 + 1;  // further away is another word
+  for (const std::string& candidate : Words(app)) {
+    const size_t distance = Distance(word, candidate);
+    if (distance <= least && (closest.empty() || distance < least)) {
+      closest = candidate;
+      least = distance;
+    }
+  }
+  return closest;
+}
+
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
                          const std::string& what) {
   const auto parse = [&span, name, least](const std::string& text) {
@@ -85,6 +90,23 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span,
   return app.add_option_function<std::string>(name, parse, what)->type_name("TIME");
 }
 
+std::optional<std::string> ParseWords(CLI::App& app, const std::vector<std::string>& words) {
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    return Explain(app, error);
+  }
+}
+
+int PrintMistake(const CLI::App& app, const std::string& what) {
+  const std::string& program = app.get_name();
+  std::cerr << program << ": " << what << "\n"
+            << "Try: " << program << (&Chosen(app) == &app ? "" : " " + Chosen(app).get_name())
+            << " --help\n";
+  return kExitUsage;
+}
+
 std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -93,11 +115,7 @@ std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
     app.exit(help_or_version);
     return 0;
   } catch (const CLI::ParseError& error) {
-    const std::string& program = app.get_name();
-    std::cerr << program << ": " << Explain(app, error) << "\n"
-              << "Try: " << program << (&Chosen(app) == &app ? "" : " " + Chosen(app).get_name())
-              << " --help\n";
-    return kExitUsage;
+    return PrintMistake(app, Explain(app, error));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "roost/deadline.h"
 
@@ -18,6 +19,16 @@ inline constexpr int kExitUsage = 2;
 // An option that takes a span of time, at least `least`, into `span`.
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
                          const std::string& what);
+
+// What could have been written in place of `word`, which nothing takes: an option or a command of
+// `app`. Empty: nothing is near.
+std::string Closest(const CLI::App& app, const std::string& word);
+
+// Parses `words`, which follow the program's name; nothing when they are right, else what is wrong.
+std::optional<std::string> ParseWords(CLI::App& app, const std::vector<std::string>& words);
+
+// The two lines on standard error; returns kExitUsage.
+int PrintMistake(const CLI::App& app, const std::string& what);
 
 // Parses; nothing when the program should go on, else its exit code: 0 after --help or --version,
 // kExitUsage after a mistake.

@@ -49,13 +49,13 @@ SpanSummary SummaryOf(const Histogram& spans);
 // One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; `wait`
 // and `hold` stand for them.
 struct PoolStatus {
-  std::string name;     // "local", "remote"
-  std::string backend;  // "sqlite", "postgresql"
-  std::string target;   // a path, or host:port/database; never a password
-  std::string profile;
-  Stats stats;
-  SpanSummary wait;
-  SpanSummary hold;
+  std::string name{};     // "local", "remote"
+  std::string backend{};  // "sqlite", "postgresql"
+  std::string target{};   // a path, or host:port/database; never a password
+  std::string profile{};
+  Stats stats{};
+  SpanSummary wait{};
+  SpanSummary hold{};
 };
 
 // What happened to readings since the start.
@@ -89,15 +89,16 @@ struct WatchdogStatus {
 };
 
 struct RemoteStatus {
-  std::string state;                // "connecting", "up" or "away"
+  // "connecting", "up", "refusing" (connected, but it does not take the row) or "away"
+  std::string state{};
   int64_t since_boot_us = 0;        // since when
-  std::string last_error;           // empty: none so far
+  std::string last_error{};         // empty: none so far
   int64_t next_try_boot_us = 0;     // "away": when the next try is due, as far as is known; else 0
   uint64_t heartbeats = 0;          // rows that the server has confirmed
   uint64_t failed_heartbeats = 0;   // tries that it has not
   uint64_t heartbeats_waiting = 0;  // due and not confirmed: 0 or 1
   int64_t heartbeat_boot_us = 0;    // the latest that was confirmed; 0: none yet
-  PoolStatus pool;
+  PoolStatus pool{};
 };
 
 struct MemoryStatus {
@@ -107,23 +108,23 @@ struct MemoryStatus {
 
 struct NodeStatus {
   int format = kStatusFormat;
-  std::string name;     // of the node
-  std::string version;  // of the program
-  std::string board;    // the machine's model; empty: not known
+  std::string name{};     // of the node
+  std::string version{};  // of the program
+  std::string board{};    // the machine's model; empty: not known
   int64_t pid = 0;
   int64_t written_boot_us = 0;
   int64_t started_boot_us = 0;
-  Duration every{};     // how often it is written
-  std::string state;    // "starting", "running", "ending"
-  std::string text;     // one line, as in `systemctl status`
-  bool ready = false;   // the database was usable once, and the loop runs
-  std::string refused;  // why the database refuses; empty: it does not
-  ReadingStatus readings;
-  std::optional<SealStatus> last_seal;
-  WatchdogStatus watchdog;
-  MemoryStatus memory;
-  PoolStatus local;
-  std::optional<RemoteStatus> remote;  // absent: none was asked for
+  Duration every{};       // how often it is written
+  std::string state{};    // "starting", "running", "ending"
+  std::string text{};     // one line, as in `systemctl status`
+  bool ready = false;     // the database was usable once, and the loop runs
+  std::string refused{};  // why the database refuses; empty: it does not
+  ReadingStatus readings{};
+  std::optional<SealStatus> last_seal{};
+  WatchdogStatus watchdog{};
+  MemoryStatus memory{};
+  PoolStatus local{};
+  std::optional<RemoteStatus> remote{};  // absent: none was asked for
 };
 
 // What is wrong with the node that wrote `status`, in one sentence; empty: it is ready, its
@@ -134,6 +135,7 @@ std::string Trouble(const NodeStatus& status, int64_t now_boot_us);
 // As JSON and back. The object has two members more, for scripts: "healthy" and "trouble", by
 // Trouble() at the moment of writing.
 nlohmann::ordered_json ToJson(const NodeStatus& status);
+nlohmann::ordered_json ToJson(const RemoteStatus& status);
 absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json);
 
 // Replaces the file at `path`, through PATH.new beside it.

@@ -222,6 +222,12 @@ nlohmann::ordered_json ToJson(const NodeStatus& status) {
   return std::move(writer.json);
 }
 
+nlohmann::ordered_json ToJson(const RemoteStatus& status) {
+  Writer writer;
+  Visit(writer, status);
+  return std::move(writer.json);
+}
+
 absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json) {
   NodeStatus status;
   try {

@@ -1,11 +1,13 @@
-// roost-node - reference firmware: readings into a local SQLite pool. `roost-node --help` tells how
-// to use it; read Node::Run (node.cc) to see how a firmware with a loop of its own uses a pool.
+// roost-node - reference firmware: readings into a local SQLite pool, and signs of life to a remote
+// one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see how a firmware with
+// a loop of its own uses a pool, and remote.cc how it uses one whose server may be away.
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,9 +17,13 @@
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
+#include "src/tools/common/cli.h"
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/node.h"
+#include "src/tools/roost-node/notify.h"
 #include "src/tools/roost-node/options.h"
+#include "src/tools/roost-node/remote.h"
+#include "src/tools/roost-node/reporter.h"
 #include "src/tools/roost-node/store.h"
 #include "src/tools/roost-node/summary.h"
 #include "src/tools/roost-node/wakeup.h"
@@ -50,8 +56,8 @@ bool MayPass(const absl::Status& status) {
 void NoteOtherBoard(const BoardHealth& board, Messages& messages) {
   const std::string_view built_for = boards::Selected().model;
   if (built_for.empty() || board.model().starts_with(built_for)) return;
-  messages.Say("compiled for a %s; this is %s", boards::Selected().model,
-               board.model().empty() ? "not a Raspberry Pi" : board.model().c_str());
+  messages.Warn("compiled for a %s; this is %s", boards::Selected().model,
+                board.model().empty() ? "not a Raspberry Pi" : board.model().c_str());
 }
 
 int ExitCodeOf(const Counts& counts, int input_error) {
@@ -65,39 +71,87 @@ std::string FolderOf(const std::string& db) {
 
 void Close(Pool& pool, Messages& messages) {
   const absl::Status closed = pool.Close(pool.In(Node::kFinishWithin));
-  if (!closed.ok()) messages.Say("closing the database: %s", closed.ToString().c_str());
+  if (!closed.ok()) messages.Warn("closing the database: %s", closed.ToString().c_str());
+}
+
+// Whether the database is what the node needs, and if not, why.
+absl::Status CheckDatabase(const Options& options, Store& store, Pool& pool, Messages& messages) {
+  absl::Status usable = store.Check(pool.In(Node::kStoreWithin));
+  if (usable.ok()) return usable;
+  messages.Fail("%s: %s", options.db.c_str(), std::string(usable.message()).c_str());
+  if (absl::IsInvalidArgument(usable)) {
+    messages.Fail("the tables in it are not those of roost-node; choose another file with --db");
+  }
+  return usable;
+}
+
+// The file beside the database in which the remote's last good address is kept.
+std::string AddressFile(const std::string& db) {
+  return db == ":memory:" ? std::string() : db + ".remote-address";
+}
+
+Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
+  return {.uri = options.remote,
+          .name = options.name,
+          .version = ROOST_VERSION,
+          .epoch = epoch,
+          .heartbeat = options.heartbeat,
+          .address_file = AddressFile(options.db)};
+}
+
+void Print(const Options& options, const Summary& summary) {
+  options.json ? PrintJson(summary) : PrintText(summary);
 }
 
 int Run(const Options& options) {
   Platform& platform = NativePlatform();
-  Messages messages(platform, options.quiet);
+  Messages messages(platform, options.quiet, ErrorsGoToJournal());
+  const Notify notify(Notify::FromEnvironment());
   Wakeup wakeup(platform, options.from_stdin ? STDIN_FILENO : -1);
   const BoardHealth board({.root = options.root, .storage = FolderOf(options.db)});
   NoteOtherBoard(board, messages);
 
   SqliteBackend backend({.path = options.db, .schema = kSchema});
   PoolFor<NodeProfile> pool(backend, {.name = "local", .platform = &platform});
-  Store store(pool, platform.Random());
-  const absl::Status usable = store.Check(pool.In(Node::kStoreWithin));
-  if (!usable.ok()) {
-    messages.Say("%s: %s", options.db.c_str(), std::string(usable.message()).c_str());
-    if (absl::IsInvalidArgument(usable)) {
-      messages.Say("the tables in it are not those of roost-node; choose another file with --db");
-    }
-    if (!MayPass(usable)) return kExitLost;
-  }
-  if (!options.quiet) {
-    messages.Say("%s into %s", options.from_stdin ? "lines" : "readings of the board",
-                 options.db.c_str());
-  }
+  const uint32_t epoch = platform.Random();
+  Store store(pool, epoch);
+  const absl::Status usable = CheckDatabase(options, store, pool, messages);
+  if (!usable.ok() && !MayPass(usable)) return kExitLost;
 
-  Node node(options, pool, board, store, messages, wakeup);
+  // Without one, nothing of the driver is loaded.
+  std::optional<Remote> remote;
+  if (!options.remote.empty()) {
+    remote.emplace(RemoteSettings(options, epoch), platform, messages);
+    if (const absl::Status started = remote->Start(); !started.ok()) {
+      messages.Fail("--remote: %s", std::string(started.message()).c_str());
+      return kExitUsage;
+    }
+  }
+  messages.Progress("%s into %s", options.from_stdin ? "lines" : "readings of the board",
+                    options.db.c_str());
+
+  Remote* const second = remote.has_value() ? &*remote : nullptr;
+  Reporter reporter(options, board, pool, second, notify, messages);
+  Node node({.options = options,
+             .pool = pool,
+             .board = board,
+             .store = store,
+             .messages = messages,
+             .wakeup = wakeup,
+             .reporter = reporter,
+             .remote = second},
+            usable);
   Summary summary;
   const TimePoint start = platform.Now();
   const std::optional<uint64_t> bytes_before = board.BytesWritten();
   summary.ending = node.Run();
   summary.ran = platform.Now() - start;
   summary.sensors = store.ReadBack(pool.In(Node::kStoreWithin));
+  if (remote.has_value()) {
+    summary.remote = remote->Status();
+    summary.remote_text = remote->Text(platform.Now());
+    remote->Close(pool.In(Remote::kWithin));
+  }
   Close(pool, messages);
   const std::optional<uint64_t> bytes_after = board.BytesWritten();
   if (bytes_before && bytes_after) summary.bytes_written = *bytes_after - *bytes_before;
@@ -106,9 +160,9 @@ int Run(const Options& options) {
   summary.settings = pool.settings();
   summary.counts = node.counts();
   summary.stats = pool.stats();
-  options.json ? PrintJson(summary) : PrintText(summary);
+  Print(options, summary);
   if (node.input_error() != 0) {
-    messages.Say("standard input: %s", std::strerror(node.input_error()));
+    messages.Fail("standard input: %s", std::strerror(node.input_error()));
   }
   return ExitCodeOf(node.counts(), node.input_error());
 }

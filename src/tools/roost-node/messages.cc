@@ -1,6 +1,5 @@
 #include "src/tools/roost-node/messages.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,16 +8,53 @@
 
 namespace roost::tools {
 
-Messages::Messages(Platform& platform, bool quiet)
-    : platform_(platform), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+Messages::Messages(Platform& platform, bool quiet, bool journal)
+    : platform_(platform),
+      quiet_(quiet),
+      journal_(journal),
+      terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void Messages::Print(Gravity gravity, const char* format, va_list arguments) {
+  char line[1024];
+  const int size = vsnprintf(line, sizeof line, format, arguments);
+  if (size < 0) return;
+  std::replace(line, line + std::min<size_t>(static_cast<size_t>(size), sizeof line - 1), '\n',
+               ' ');
+  if (journal_) {
+    // The journal knows who writes.
+    fprintf(stderr, "<%d>%s\n", static_cast<int>(gravity), line);
+  } else {
+    fprintf(stderr, "roost-node: %s\n", line);
+  }
+}
 
 void Messages::Say(const char* format, ...) {
-  char line[1024];
   va_list arguments;
   va_start(arguments, format);
-  const int size = vsnprintf(line, sizeof line, format, arguments);
+  Print(Gravity::kInfo, format, arguments);
   va_end(arguments);
-  if (size >= 0) fprintf(stderr, "roost-node: %s\n", line);
+}
+
+void Messages::Progress(const char* format, ...) {
+  if (quiet_) return;
+  va_list arguments;
+  va_start(arguments, format);
+  Print(Gravity::kInfo, format, arguments);
+  va_end(arguments);
+}
+
+void Messages::Warn(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  Print(Gravity::kWarning, format, arguments);
+  va_end(arguments);
+}
+
+void Messages::Fail(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  Print(Gravity::kError, format, arguments);
+  va_end(arguments);
 }
 
 void Messages::Sealed(const Counts& counts, size_t count, size_t waiting, Duration took) {
@@ -41,8 +77,8 @@ void Messages::BadLine(uint64_t number, std::string_view why) {
     snprintf(between, sizeof between, " (and %llu bad lines before it)",
              static_cast<unsigned long long>(bad_lines_not_said_));
   }
-  Say("line %llu: %.*s%s", static_cast<unsigned long long>(number), static_cast<int>(why.size()),
-      why.data(), between);
+  Warn("line %llu: %.*s%s", static_cast<unsigned long long>(number), static_cast<int>(why.size()),
+       why.data(), between);
   bad_lines_not_said_ = 0;
   next_bad_line_ = now + kBadLinesEvery;
   bad_lines_ = std::min(bad_lines_ + 1, kBadLinesInFull);
@@ -53,8 +89,8 @@ void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity)
   if (status.code() == refused_with_ && now < next_refused_) return;
   refused_with_ = status.code();
   next_refused_ = now + kRefusedEvery;
-  Say("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
-      static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
+  Warn("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
+       static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
 }
 
 void Messages::Accepted(size_t kept) {

@@ -3,6 +3,8 @@
 #ifndef SRC_TOOLS_ROOST_NODE_MESSAGES_H_
 #define SRC_TOOLS_ROOST_NODE_MESSAGES_H_
 
+#include <stdarg.h>
+
 #include <cstdint>
 #include <string_view>
 
@@ -23,12 +25,22 @@ struct Counts {
   uint64_t refused = 0;    // transactions that the database or the pool refused
 };
 
+// How grave a message is; the numbers are syslog's, which the journal reads.
+enum class Gravity : uint8_t { kError = 3, kWarning = 4, kInfo = 6 };
+
 class Messages {
  public:
-  Messages(Platform& platform, bool quiet);
+  // `journal`: standard error is the journal, and each line begins with its gravity, as "<4>".
+  Messages(Platform& platform, bool quiet, bool journal);
 
-  // A line about anything: printf without the program's name and the line end.
+  // A line about anything: printf without the program's name and the line end. Line ends inside
+  // become blanks.
   [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
+  // The same, but not with --quiet.
+  [[gnu::format(printf, 2, 3)]] void Progress(const char* format, ...);
+  // Something an operator should know of, and something that has gone wrong for good.
+  [[gnu::format(printf, 2, 3)]] void Warn(const char* format, ...);
+  [[gnu::format(printf, 2, 3)]] void Fail(const char* format, ...);
 
   // Each on a terminal; else one in kProgressEvery.
   void Sealed(const Counts& counts, size_t count, size_t waiting, Duration took);
@@ -45,8 +57,11 @@ class Messages {
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
 
+  void Print(Gravity gravity, const char* format, va_list arguments);
+
   Platform& platform_;
   const bool quiet_;
+  const bool journal_;
   const bool terminal_;
   TimePoint next_progress_ = TimePoint::min();
   TimePoint next_bad_line_ = TimePoint::min();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "src/tools/roost-node/sensors.h"
@@ -19,34 +20,66 @@ constexpr Duration kRetryMax = 10s;
 // What a pipe holds, by pipe(7).
 constexpr size_t kPipeBytes = 65536;
 
+static_assert(Watchdog::kSealBound > kRetryMax + Node::kTurnWithin,
+              "a database that refuses must not look like one that is not asked");
+
 }  // namespace
 
-Node::Node(const Options& options, Pool& pool, const BoardHealth& board, Store& store,
-           Messages& messages, Wakeup& wakeup)
-    : options_(options),
-      pool_(pool),
-      platform_(pool.platform()),
-      board_(board),
-      store_(store),
-      messages_(messages),
-      wakeup_(wakeup),
+Node::Node(const Parts& parts, const absl::Status& usable)
+    : options_(parts.options),
+      pool_(parts.pool),
+      platform_(parts.pool.platform()),
+      board_(parts.board),
+      store_(parts.store),
+      messages_(parts.messages),
+      wakeup_(parts.wakeup),
+      reporter_(parts.reporter),
+      remote_(parts.remote),
       lines_(STDIN_FILENO),
-      buffer_(static_cast<size_t>(options.buffer)) {}
+      buffer_(static_cast<size_t>(parts.options.buffer)),
+      usable_(usable.ok()),
+      refused_(usable.message()) {}
 
 Node::Ending Node::Run() {
-  const TimePoint start = platform_.Now();
-  end_ = Deadline::After(start, options_.run_for).time();
-  if (!options_.from_stdin) next_sample_ = start;
-  for (TimePoint now = start; !IsOver(now); now = platform_.Now()) {
+  start_ = platform_.Now();
+  end_ = Deadline::After(start_, options_.run_for).time();
+  if (!options_.from_stdin) next_sample_ = start_;
+  for (TimePoint now = start_; !IsOver(now); now = platform_.Now()) {
     Take(now);
     bool stored = false;
+    if (!usable_ && now >= retry_at_) CheckAgain(now);
     if (IsSealDue(now)) stored = TrySeal();
     if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
+    Tell(platform_.Now());
     // A batch made room: there may be lines that were read before and not taken.
     Sleep(stored ? Deadline::Past() : NextWakeup(), WantsInput());
   }
   Finish();
   return ending_;
+}
+
+// The remote, systemd, and the operators.
+void Node::Tell(TimePoint now) {
+  if (remote_ != nullptr) {
+    remote_->Turn(now, {.uptime = now - start_,
+                        .taken = counts_.taken,
+                        .sealed = counts_.stored,
+                        .waiting = buffer_.size(),
+                        .dropped = counts_.dropped});
+  }
+  reporter_.Turn(platform_.Now(), Now());
+}
+
+Facts Node::Now() const {
+  return {
+      .counts = counts_,
+      .waiting = buffer_.size(),
+      .most_waiting = most_waiting_,
+      .buffer = buffer_.capacity(),
+      .ready = usable_,
+      .refused = refused_,
+      .progress = {.due = buffer_.empty() ? TimePoint::max() : seal_due_, .answered = answered_at_},
+      .last_seal = last_seal_};
 }
 
 bool Node::IsOver(TimePoint now) {
@@ -111,11 +144,22 @@ void Node::Keep(TimePoint now, const Reading& reading) {
   if (buffer_.empty()) seal_due_ = Deadline::After(now, options_.seal_every).time();
   counts_.dropped += buffer_.Push(reading);
   ++counts_.taken;
+  most_waiting_ = std::max(most_waiting_, buffer_.size());
 }
 
 bool Node::IsSealDue(TimePoint now) const {
-  if (buffer_.empty() || now < retry_at_) return false;
+  if (buffer_.empty() || !usable_ || now < retry_at_) return false;
   return seal_now_ || now >= seal_due_ || buffer_.size() >= static_cast<size_t>(options_.batch);
+}
+
+// A database that could not be used at the start may be usable now.
+void Node::CheckAgain(TimePoint now) {
+  const absl::Status usable = store_.Check(Deadline::After(now, kStoreWithin));
+  if (usable.ok()) {
+    Answered(platform_.Now());
+  } else {
+    Refused(platform_.Now(), usable);
+  }
 }
 
 // One batch; false when it was refused.
@@ -125,30 +169,46 @@ bool Node::TrySeal() {
                                                     Deadline::After(start, kStoreWithin));
   const TimePoint now = platform_.Now();
   if (!stored.ok()) {
+    ++counts_.refused;
     Refused(now, stored.status());
     return false;
   }
   counts_.stored += *stored;
   ++counts_.batches;
-  retry_pause_ = Duration::zero();
-  retry_at_ = TimePoint::min();
+  last_seal_ = SealStatus{.boot_us = BootMicros(),
+                          .unix_us = platform_.UnixMicros(),
+                          .count = *stored,
+                          .took = now - start};
   seal_due_ = Deadline::After(now, options_.seal_every).time();
   seal_now_ = seal_now_ && !buffer_.empty();
-  messages_.Accepted(buffer_.size());
+  Answered(now);
   messages_.Sealed(counts_, *stored, buffer_.size(), now - start);
   return true;
 }
 
+void Node::Answered(TimePoint now) {
+  usable_ = true;
+  answered_at_ = now;
+  refused_.clear();
+  retry_pause_ = Duration::zero();
+  retry_at_ = TimePoint::min();
+  messages_.Accepted(buffer_.size());
+}
+
 void Node::Refused(TimePoint now, const absl::Status& status) {
-  ++counts_.refused;
+  answered_at_ = now;
+  refused_ = std::string(status.message());
   retry_pause_ = std::clamp(retry_pause_ * 2, kRetryMin, kRetryMax);
   retry_at_ = now + retry_pause_;
   messages_.Refused(status, buffer_.size(), buffer_.capacity());
 }
 
 Deadline Node::NextWakeup() const {
-  TimePoint next = std::min({end_, next_sample_, next_tick_});
-  if (!buffer_.empty()) {
+  TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next()});
+  if (remote_ != nullptr) next = std::min(next, remote_->next());
+  if (!usable_) {
+    next = std::min(next, retry_at_);
+  } else if (!buffer_.empty()) {
     const bool now = seal_now_ || buffer_.size() >= static_cast<size_t>(options_.batch);
     next = std::min(next, std::max(now ? TimePoint::min() : seal_due_, retry_at_));
   }
@@ -156,7 +216,9 @@ Deadline Node::NextWakeup() const {
 }
 
 void Node::Sleep(Deadline until, bool want_input) {
-  const Wakeup::Seen seen = wakeup_.Wait(until, want_input);
+  std::array<DescriptorWait, Remote::kMostDescriptors> others;
+  const size_t count = remote_ == nullptr || finishing_ ? 0 : remote_->Descriptors(others);
+  const Wakeup::Seen seen = wakeup_.Wait(until, want_input, {others.data(), count});
   input_ready_ = seen.input;
   if (seen.signal == SIGPWR) {
     seal_now_ = true;
@@ -169,6 +231,8 @@ void Node::Sleep(Deadline until, bool want_input) {
 // for ever, and not after another signal.
 void Node::Finish() {
   const Deadline by = Deadline::After(platform_.Now(), kFinishWithin);
+  finishing_ = true;
+  reporter_.Stopping(platform_.Now(), Now());
   signalled_ = false;
   retry_pause_ = Duration::zero();
   // A pipe holds so much; a producer that goes on writing does not hold up the end.
@@ -182,11 +246,12 @@ void Node::Finish() {
       Sleep(Deadline::Past(), true);
       if (!input_ready_) break;
     }
+    reporter_.Turn(platform_.Now(), Now());
   }
   CountWhatIsLeft();
   if (counts_.lost > 0) {
-    messages_.Say("%llu readings are lost: the database refused them until the end",
-                  static_cast<unsigned long long>(counts_.lost));
+    messages_.Fail("%llu readings are lost: the database refused them until the end",
+                   static_cast<unsigned long long>(counts_.lost));
   }
 }
 

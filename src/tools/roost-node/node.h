@@ -1,12 +1,13 @@
 // src/tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep
-// the pool's house, sleep.
+// the pools' house, tell how it goes, sleep.
 //
 // Threads:  one, which does everything; a firmware with a loop of its own looks like this
-// Blocks:   a turn for at most kStoreWithin, besides what the card itself stalls
+// Blocks:   a turn for at most kTurnWithin, besides what the card itself stalls
 // Memory:   taken by the constructor; a turn of the loop takes none of its own, but for messages
 #ifndef SRC_TOOLS_ROOST_NODE_NODE_H_
 #define SRC_TOOLS_ROOST_NODE_NODE_H_
 
+#include <optional>
 #include <string>
 
 #include "platform/boards/selected.h"
@@ -16,6 +17,8 @@
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/options.h"
 #include "src/tools/roost-node/reading.h"
+#include "src/tools/roost-node/remote.h"
+#include "src/tools/roost-node/reporter.h"
 #include "src/tools/roost-node/store.h"
 #include "src/tools/roost-node/wakeup.h"
 
@@ -25,14 +28,25 @@ class Node {
  public:
   // The longest a batch may take: acquire, insert, commit.
   static constexpr Duration kStoreWithin = std::chrono::seconds(2);
-  static_assert(kStoreWithin < boards::Selected().watchdog_limit,
+  static constexpr Duration kTurnWithin = kStoreWithin + Remote::kWithin;
+  static_assert(kTurnWithin < boards::Selected().watchdog_limit,
                 "a turn of the loop has to be over before the board's watchdog bites");
   // How long the end waits for a database that refuses.
   static constexpr Duration kFinishWithin = std::chrono::seconds(10);
 
-  // REQUIRES: all outlive this.
-  Node(const Options& options, Pool& pool, const BoardHealth& board, Store& store,
-       Messages& messages, Wakeup& wakeup);
+  // What the loop works with. REQUIRES: all outlive it.
+  struct Parts {
+    const Options& options;
+    Pool& pool;
+    const BoardHealth& board;
+    Store& store;
+    Messages& messages;
+    Wakeup& wakeup;
+    Reporter& reporter;
+    Remote* remote = nullptr;  // null: none was asked for
+  };
+  // `usable`: what Store::Check said.
+  Node(const Parts& parts, const absl::Status& usable);
 
   enum class Ending : uint8_t { kTime, kSignal, kEndOfInput };
   // Runs until the time is over, a signal comes, or the input ends; then seals what is there.
@@ -50,11 +64,15 @@ class Node {
   void TakeLine(TimePoint now, std::string_view line);
   void Keep(TimePoint now, const Reading& reading);
   bool IsSealDue(TimePoint now) const;
+  void CheckAgain(TimePoint now);
   bool TrySeal();
+  void Answered(TimePoint now);
   void Refused(TimePoint now, const absl::Status& status);
   bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
   Deadline NextWakeup() const;
   void Sleep(Deadline until, bool want_input);
+  void Tell(TimePoint now);
+  Facts Now() const;
   void Finish();
   void CountWhatIsLeft();
 
@@ -65,21 +83,31 @@ class Node {
   Store& store_;
   Messages& messages_;
   Wakeup& wakeup_;
+  Reporter& reporter_;
+  Remote* const remote_;
 
   LineReader lines_;
   ReadingBuffer buffer_;
   Counts counts_;
   Ending ending_ = Ending::kTime;
 
+  bool usable_ = false;  // the database was, once
+  std::string refused_;  // why it refuses now; empty: it does not
+  size_t most_waiting_ = 0;
+  std::optional<SealStatus> last_seal_;
+
+  TimePoint start_ = TimePoint::min();
   TimePoint end_ = TimePoint::max();
   TimePoint next_sample_ = TimePoint::max();
   TimePoint seal_due_ = TimePoint::max();
   TimePoint retry_at_ = TimePoint::min();
+  TimePoint answered_at_ = TimePoint::min();  // when the database last took or refused a batch
   TimePoint next_tick_ = TimePoint::min();
   Duration retry_pause_{};
   bool input_ready_ = false;
   bool seal_now_ = false;
   bool signalled_ = false;
+  bool finishing_ = false;
 };
 
 }  // namespace roost::tools

@@ -3,11 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <filesystem>
-#include <iostream>
+#include <fstream>
+#include <optional>
 #include <string_view>
 
 #include "src/tools/common/cli.h"
+#include "src/tools/roost-node/config_file.h"
+#include "src/tools/roost-node/remote_uri.h"
 
 namespace roost::tools {
 namespace {
@@ -16,27 +21,40 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr char kSystemFolder[] = "/var/lib/roost";
+// "roost-node@" and the name together are an application_name, of which PostgreSQL keeps 63 bytes.
+constexpr size_t kMostName = 52;
 
 constexpr char kFooter[] =
-    "The board's sensors are read unless --stdin (or -) is given; then each line is a reading:\n"
-    "  NAME VALUE [UNIT]      temperature 21.5 C\n"
-    "Empty lines and lines that begin with # are skipped. Progress and messages go to standard "
-    "error,\n"
-    "the summary at the end to standard output. SIGTERM, SIGINT and SIGHUP end it and seal what "
-    "is\n"
-    "there; SIGPWR seals at once and goes on. While the database refuses, readings are kept in "
-    "memory\n"
-    "(--buffer); when that is full the oldest reading of the board is dropped and counted, and "
-    "lines\n"
-    "are left unread in the pipe. Look at the readings with: sqlite3 FILE 'SELECT * FROM "
-    "readings'\n"
-    "\n"
-    "Examples:\n"
-    "  roost-node --for 10s --every 500ms --db /tmp/node.db\n"
-    "  some-sensor-script | roost-node --stdin --db /tmp/node.db --json\n"
-    "\n"
-    "Exit codes: 0 every reading is sealed; 1 readings were lost, or the database cannot be used;\n"
-    "2 the arguments are wrong; 3 every reading is sealed, but some lines were not readings.";
+    R"(The board's sensors are read unless --stdin (or -) is given; then each line is a reading:
+  NAME VALUE [UNIT]      temperature 21.5 C
+Empty lines and lines that begin with # are skipped. Progress and messages go to standard error,
+the summary at the end to standard output. SIGTERM, SIGINT and SIGHUP end it and seal what is
+there; SIGPWR seals at once and goes on. While the database refuses, readings are kept in memory
+(--buffer); when that is full the oldest reading of the board is dropped and counted, and lines
+are left unread in the pipe. Look at the readings with: sqlite3 FILE 'SELECT * FROM readings'
+
+Settings in a file: KEY = VALUE lines for --config, where KEY is one of the flags above without
+its dashes. The built-in value counts less than the file, the file less than the command line.
+
+The remote database gets a row every --heartbeat into the table roost_heartbeat, which is made if
+it is missing. While the server is away the node goes on; nothing waits for it. A password is
+taken from --remote-password-file, from systemd's credential "remote-password", from ~/.pgpass,
+or from the file of --config if others cannot read that; never from the command line.
+
+As a service of systemd (Type=notify) it says when it is ready, how it is, and that it is alive.
+The watchdog is fed at the end of a turn of the loop if the readings that were due for sealing got
+an answer from the database within 15 s, be it a refusal. So a node that hangs is restarted; one
+whose card is full or whose server is away is not, because a restart would only lose what it keeps
+in memory. What is refused shows in `systemctl status` and in the file of --status-file.
+
+Examples:
+  roost-node --for 10s --every 500ms --db /tmp/node.db
+  some-sensor-script | roost-node --stdin --db /tmp/node.db --json
+  roost-node --remote postgresql://node7@db.example.org/farm --remote-password-file /etc/roost/pw
+
+Exit codes: 0 every reading is sealed; 1 readings were lost, or the database cannot be used;
+2 the arguments, the file of --config or the remote's address are wrong; 3 every reading is
+sealed, but some lines were not readings.)";
 
 std::string DefaultDb() {
   if (access(kSystemFolder, W_OK) == 0) return std::string(kSystemFolder) + "/node.db";
@@ -68,53 +86,237 @@ void CheckDb(const std::string& db) {
   }
 }
 
-void Declare(CLI::App& app, Options& options, std::string& dash) {
-  app.add_option("--db", options.db,
-                 "Database file (default: /var/lib/roost/node.db where that folder can be written, "
-                 "else ./roost-node.db)")
-      ->type_name("PATH");
-  AddDuration(app, "--every", options.every, 1ms, "Time between two readings of the board (1s)");
-  AddDuration(app, "--for", options.run_for, 1ms, "Ends after this time (default: runs on)");
-  app.add_flag("--stdin", options.from_stdin, "Reads lines from standard input");
-  app.add_option("input", dash, "- is the same as --stdin")->type_name("");
-  app.add_option("--batch", options.batch, "Readings in one sealed transaction, at most (500)")
-      ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{100000}));
-  AddDuration(app, "--seal-every", options.seal_every, 1ms,
-              "Seals at the latest after this time: what a power cut can take (5s)");
-  app.add_option("--buffer", options.buffer, "Readings kept while the database refuses (4096)")
-      ->type_name("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
+struct Raw {  // what is looked at only when everything was read
+  std::string dash;
+  std::string config;
+  std::string password_file;
+  std::optional<std::string> status_file;
+};
+
+void DeclareReadings(CLI::App& app, Options& options, Raw& raw) {
+  constexpr char kGroup[] = "Readings";
+  AddDuration(app, "--every", options.every, 1ms, "Time between two readings of the board (1s)")
+      ->group(kGroup);
+  app.add_flag("--stdin", options.from_stdin, "Reads lines from standard input")->group(kGroup);
+  app.add_option("input", raw.dash, "- is the same as --stdin")->type_name("")->group(kGroup);
+  AddDuration(app, "--for", options.run_for, 1ms, "Ends after this time (default: runs on)")
+      ->group(kGroup);
   app.add_option("--root", options.root,
                  "Reads the board's sensors below this folder instead of /, for tests")
       ->type_name("DIR")
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::ExistingDirectory)
+      ->group(kGroup);
+}
+
+void DeclareDatabase(CLI::App& app, Options& options) {
+  constexpr char kGroup[] = "Local database";
+  app.add_option("--db", options.db,
+                 "Database file (default: /var/lib/roost/node.db where that folder can be written, "
+                 "else ./roost-node.db)")
+      ->type_name("PATH")
+      ->group(kGroup);
+  app.add_option("--batch", options.batch, "Readings in one sealed transaction, at most (500)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}))
+      ->group(kGroup);
+  AddDuration(app, "--seal-every", options.seal_every, 1ms,
+              "Seals at the latest after this time: what a power cut can take (5s)")
+      ->group(kGroup);
+  app.add_option("--buffer", options.buffer, "Readings kept while the database refuses (4096)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000000}))
+      ->group(kGroup);
+}
+
+void DeclareRemote(CLI::App& app, Options& options, Raw& raw) {
+  constexpr char kGroup[] = "Remote database";
+  app.add_option("--remote", options.remote,
+                 "Address of a PostgreSQL database, as libpq takes it: "
+                 "postgresql://USER@HOST/DATABASE (default: none)")
+      ->type_name("URI")
+      ->group(kGroup);
+  app.add_option("--remote-password-file", raw.password_file,
+                 "File whose first line is the password of the remote, readable by roost-node only")
+      ->type_name("PATH")
+      ->group(kGroup);
+  AddDuration(app, "--heartbeat", options.heartbeat, 100ms,
+              "Time between two rows for the remote (1m)")
+      ->group(kGroup);
+  app.add_option("--name", options.name,
+                 "Name of this node at the remote (default: the host's name)")
+      ->type_name("NAME")
+      ->group(kGroup);
+}
+
+void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
+  constexpr char kGroup[] = "Output";
+  app.add_flag("--quiet", options.quiet, "No progress; messages about trouble remain")
+      ->group(kGroup);
+  app.add_flag("--json", options.json, "The summary (or --profile-info) as one JSON object")
+      ->group(kGroup);
+  app.add_option("--status-file", raw.status_file,
+                 "JSON file about the running node, for roostctl and scripts (default: status.json "
+                 "in $RUNTIME_DIRECTORY, else none)")
+      ->type_name("PATH")
+      ->group(kGroup);
+  AddDuration(app, "--status-every", options.status_every, 100ms,
+              "Time between two writings of it (10s)")
+      ->group(kGroup);
   app.add_flag("--profile-info", options.profile_info,
-               "Prints the profile and the board this program was compiled for, and exits");
-  app.add_flag("--quiet", options.quiet, "No progress; messages about trouble remain");
-  app.add_flag("--json", options.json, "The summary (or --profile-info) as one JSON object");
+               "Prints the profile and the board this program was compiled for, and exits")
+      ->group(kGroup);
+}
+
+void Declare(CLI::App& app, Options& options, Raw& raw) {
+  app.set_version_flag("--version", "roost-node " ROOST_VERSION, "Show the version and exit");
+  app.add_option("--config", raw.config, "Reads settings from this file")->type_name("FILE");
+  app.footer(kFooter);
+  DeclareReadings(app, options, raw);
+  DeclareDatabase(app, options);
+  DeclareRemote(app, options, raw);
+  DeclareOutput(app, options, raw);
+  app.callback([&raw] {
+    if (!raw.dash.empty() && raw.dash != "-") throw CLI::ExtrasError({raw.dash});
+  });
+}
+
+constexpr char kDescription[] =
+    "Stores readings of this board's sensors, or lines from standard input, in a local\n"
+    "SQLite database, in batches that survive a power cut.";
+constexpr char kProgram[] = "roost-node";
+
+// Takes the settings of the file, each as the command line would take it. Empty: all are right.
+std::string TakeSettings(const ConfigFile& config, Options& options, Raw& raw) {
+  for (const Setting& setting : config.settings) {
+    CLI::App app(kDescription, kProgram);
+    Declare(app, options, raw);
+    const std::string flag = "--" + setting.key;
+    const bool file_only = setting.key != "config" && setting.key != "help" &&
+                           setting.key != "version" && setting.key != "profile-info";
+    if (!file_only || app.get_option_no_throw(flag) == nullptr) {
+      std::string what = "unknown setting " + setting.key;
+      if (const std::string near = Closest(app, flag); near.size() > 2 && near != flag) {
+        what += "; did you mean " + near.substr(2) + "?";
+      }
+      return At(config.path, setting.line) + what;
+    }
+    const auto wrong = ParseWords(app, {flag + "=" + setting.value});
+    if (wrong.has_value()) return At(config.path, setting.line) + *wrong;
+    if (setting.key == "remote" && config.world_readable && HasPassword(options.remote)) {
+      return At(config.path, setting.line) +
+             "remote: every user can read the password in this file; run: chmod o= " + config.path;
+    }
+  }
+  return "";
+}
+
+std::string FromHost() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return std::string(name).substr(0, kMostName);
+}
+
+// What the name may consist of, so that it is the same in a database, a log and a shell.
+void CheckName(const std::string& name) {
+  const auto allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+  };
+  if (name.empty() || name.size() > kMostName || !std::all_of(name.begin(), name.end(), allowed)) {
+    throw CLI::ValidationError("--name", "write 1 to " + std::to_string(kMostName) +
+                                             " letters, digits, dots, dashes or underscores");
+  }
+}
+
+void Check(const char* option, const absl::Status& status) {
+  if (!status.ok()) throw CLI::ValidationError(option, std::string(status.message()));
+}
+
+// Empty: systemd has handed over none, or the empty line that the unit names as the default.
+std::string CredentialPath() {
+  const char* const folder = std::getenv("CREDENTIALS_DIRECTORY");
+  if (folder == nullptr) return "";
+  const std::string path = std::string(folder) + "/" + kPasswordCredential;
+  const int first = std::ifstream(path).get();
+  return first == '\n' || first == std::ifstream::traits_type::eof() ? "" : path;
+}
+
+void ResolveRemote(Options& options, const Raw& raw) {
+  if (options.remote.empty()) {
+    if (raw.password_file.empty()) return;
+    throw CLI::ValidationError("--remote-password-file", "there is no --remote that it is for");
+  }
+  Check("--remote", CheckRemoteUri(options.remote));
+  const bool named = !raw.password_file.empty();
+  const std::string path = named ? raw.password_file : CredentialPath();
+  if (path.empty()) return;
+  if (HasPassword(options.remote)) {
+    throw CLI::ValidationError("--remote",
+                               "has a password, and " + path + " is another; keep one of them");
+  }
+  const absl::StatusOr<std::string> password = ReadPassword(path);
+  Check(named ? "--remote-password-file" : "the credential", password.status());
+  options.remote = WithPassword(options.remote, *password);
+}
+
+void ResolveStatusFile(Options& options, const Raw& raw) {
+  const char* const folder = std::getenv("RUNTIME_DIRECTORY");
+  if (raw.status_file.has_value()) {
+    options.status_file = *raw.status_file;
+  } else if (folder != nullptr && *folder != '\0') {
+    options.status_file = std::string(folder) + "/status.json";
+  }
+  if (options.status_file.empty()) return;
+  const fs::path parent = fs::absolute(options.status_file).parent_path();
+  if (fs::is_directory(parent)) return;
+  throw CLI::ValidationError(
+      "--status-file",
+      "the folder " + parent.string() + " does not exist; make it, or " + "choose another");
+}
+
+// Fills in what depends on the machine and checks what depends on more than one setting.
+void Resolve(Options& options, const Raw& raw) {
+  options.from_stdin |= !raw.dash.empty();
+  options.buffer = std::max(options.buffer, options.batch);
+  if (options.name.empty()) options.name = FromHost();
+  CheckName(options.name);
+  if (options.profile_info) return;
+  CheckDb(options.db);
+  ResolveRemote(options, raw);
+  ResolveStatusFile(options, raw);
 }
 
 }  // namespace
 
 std::variant<Options, int> ParseOptions(int argc, char** argv) {
-  Options options;
-  std::string dash;
-  CLI::App app(
-      "Stores readings of this board's sensors, or lines from standard input, in a local\n"
-      "SQLite database, in batches that survive a power cut.",
-      "roost-node");
-  app.set_version_flag("--version", "roost-node " ROOST_VERSION, "Show the version and exit");
-  app.footer(kFooter);
-  Declare(app, options, dash);
-  app.callback([&] {
-    if (!dash.empty() && dash != "-") throw CLI::ExtrasError({dash});
-    options.from_stdin |= !dash.empty();
-    options.db = options.db.empty() && app.count("--db") == 0 ? DefaultDb() : PathOf(options.db);
-    if (!options.profile_info) CheckDb(options.db);
-    options.buffer = std::max(options.buffer, options.batch);
-  });
+  Options from_arguments;
+  Raw raw;
+  CLI::App app(kDescription, kProgram);
+  Declare(app, from_arguments, raw);
   if (const std::optional<int> exit = Parse(app, argc, argv)) return *exit;
+  if (HasPassword(from_arguments.remote)) {
+    return PrintMistake(app,
+                        "--remote: every user of this machine can read a password on a command "
+                        "line; put it into a file for --remote-password-file");
+  }
+  Options options;
+  if (!raw.config.empty()) {
+    const absl::StatusOr<ConfigFile> config = ReadConfigFile(raw.config);
+    if (!config.ok()) return PrintMistake(app, std::string(config.status().message()));
+    raw = {};
+    const std::string wrong = TakeSettings(*config, options, raw);
+    if (!wrong.empty()) return PrintMistake(app, wrong);
+  }
+  // Once more, over what the file says.
+  CLI::App last(kDescription, kProgram);
+  Declare(last, options, raw);
+  if (const std::optional<int> exit = Parse(last, argc, argv)) return *exit;
+  try {
+    const bool given = !options.db.empty() || last.count("--db") > 0;
+    options.db = given ? PathOf(options.db) : DefaultDb();
+    Resolve(options, raw);
+  } catch (const CLI::ValidationError& wrong) {
+    return PrintMistake(last, wrong.what());
+  }
   return options;
 }
 

@@ -1,4 +1,5 @@
-// src/tools/roost-node/options.h - the command line of roost-node.
+// src/tools/roost-node/options.h - what roost-node was asked to do: its defaults, then the file of
+// --config, then the command line.
 #ifndef SRC_TOOLS_ROOST_NODE_OPTIONS_H_
 #define SRC_TOOLS_ROOST_NODE_OPTIONS_H_
 
@@ -27,6 +28,12 @@ struct Options {
   Duration seal_every = std::chrono::seconds(5);  // the longest a reading waits for its transaction
   int64_t buffer = 4096;                          // readings kept while the database refuses
   std::string root;                               // before every path of the board's sensors
+  std::string name;                               // of the node, for others; never empty
+  // Where the remote database is; empty: there is none. May hold a password: never shown.
+  std::string remote;
+  Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote
+  std::string status_file;                       // empty: none is written
+  Duration status_every = std::chrono::seconds(10);
   bool profile_info = false;
   bool quiet = false;
   bool json = false;

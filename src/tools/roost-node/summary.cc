@@ -103,6 +103,17 @@ void PrintPool(const Summary& summary) {
               reasons.empty() ? "" : ")", s.peak_in_use);
 }
 
+void PrintRemote(const Summary& summary) {
+  if (!summary.remote.has_value()) return;
+  const RemoteStatus& r = *summary.remote;
+  std::printf("  remote    %s: %s\n", r.pool.target.c_str(), summary.remote_text.c_str());
+  std::printf(
+      "            %llu heartbeats confirmed, %llu tries failed; %llu connections opened, "
+      "%llu tries failed\n",
+      Plain(r.heartbeats), Plain(r.failed_heartbeats), Plain(r.pool.stats.opens),
+      Plain(r.pool.stats.open_failures));
+}
+
 void PrintCard(const Summary& summary) {
   if (!summary.bytes_written.has_value()) return;
   const auto bytes = static_cast<double>(*summary.bytes_written);
@@ -183,6 +194,7 @@ void PrintText(const Summary& summary) {
   if (!summary.model.empty()) std::printf("  board     %s\n", summary.model.c_str());
   PrintReadings(summary);
   PrintPool(summary);
+  PrintRemote(summary);
   PrintCard(summary);
   PrintSensors(summary);
 }
@@ -206,6 +218,7 @@ void PrintJson(const Summary& summary) {
                {"bad_lines", c.bad_lines},
                {"missed_samples", c.missed},
                {"pool", PoolJson(summary.stats)}};
+  if (summary.remote.has_value()) json["remote"] = ToJson(*summary.remote);
   if (summary.bytes_written.has_value()) {
     json["bytes_written"] = *summary.bytes_written;
     if (c.stored > 0) {

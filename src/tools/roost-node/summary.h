@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "roost/profile.h"
 #include "roost/stats.h"
+#include "src/tools/common/status_file.h"
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/node.h"
 #include "src/tools/roost-node/store.h"
@@ -23,6 +24,8 @@ struct Summary {
   Node::Ending ending{};
   Counts counts;
   Stats stats;
+  std::optional<RemoteStatus> remote;     // absent: none was asked for
+  std::string remote_text;                // its state at the end, in words
   std::optional<uint64_t> bytes_written;  // absent where the kernel does not tell
   absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
 };

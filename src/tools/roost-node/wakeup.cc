@@ -6,6 +6,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 
 namespace roost::tools {
@@ -52,10 +54,15 @@ void Wakeup::WatchInput(bool want) {
   }
 }
 
-Wakeup::Seen Wakeup::Wait(Deadline deadline, bool want_input) {
+Wakeup::Seen Wakeup::Wait(Deadline deadline, bool want_input,
+                          std::span<const DescriptorWait> others) {
   WatchInput(want_input);
   const bool ready = want_input && always_ready_;
-  platform_.WaitForDescriptor(either_, {.readable = true}, ready ? Deadline::Past() : deadline);
+  std::array<DescriptorWait, 1 + kMostOthers> waits;
+  waits[0] = {.fd = either_, .wanted = {.readable = true}};
+  std::copy(others.begin(), others.end(), waits.begin() + 1);
+  platform_.WaitForDescriptors({waits.data(), 1 + others.size()},
+                               ready ? Deadline::Past() : deadline);
   Seen seen;
   signalfd_siginfo info{};
   if (read(signals_, &info, sizeof info) == ssize_t{sizeof info}) {

@@ -6,6 +6,9 @@
 #ifndef SRC_TOOLS_ROOST_NODE_WAKEUP_H_
 #define SRC_TOOLS_ROOST_NODE_WAKEUP_H_
 
+#include <cstddef>
+#include <span>
+
 #include "roost/platform.h"
 
 namespace roost::tools {
@@ -23,8 +26,10 @@ class Wakeup {
     int signal = 0;      // 0: none
     bool input = false;  // there is something to read, or the end
   };
-  // Sleeps until a signal, or input if that is wanted, or the deadline.
-  Seen Wait(Deadline deadline, bool want_input);
+  // Sleeps until a signal, or input if that is wanted, or one of `others` is ready, or the deadline.
+  // REQUIRES: at most kMostOthers of them.
+  static constexpr size_t kMostOthers = 8;
+  Seen Wait(Deadline deadline, bool want_input, std::span<const DescriptorWait> others = {});
 
  private:
   void WatchInput(bool want);

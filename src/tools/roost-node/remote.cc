@@ -1,0 +1,236 @@
+#include "src/tools/roost-node/remote.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "platform/rpi/board_health.h"
+#include "src/tools/common/duration.h"
+#include "src/tools/roost-node/pool_status.h"
+
+namespace roost::tools {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Looks before it creates: a role that may only insert into a table which the operator has made
+// would be refused by CREATE TABLE IF NOT EXISTS. Two nodes may come at the same moment.
+constexpr char kSchema[] = R"sql(
+DO $$ BEGIN
+  IF to_regclass('roost_heartbeat') IS NULL THEN
+    CREATE TABLE roost_heartbeat(
+      node text NOT NULL,
+      epoch bigint NOT NULL,
+      seq bigint NOT NULL,
+      t timestamptz NOT NULL,
+      synced boolean NOT NULL,
+      received timestamptz NOT NULL DEFAULT now(),
+      version text NOT NULL,
+      uptime_s double precision NOT NULL,
+      taken bigint NOT NULL,
+      sealed bigint NOT NULL,
+      backlog bigint NOT NULL,
+      dropped bigint NOT NULL,
+      PRIMARY KEY(node, epoch, seq));
+  END IF;
+EXCEPTION WHEN duplicate_table OR unique_violation THEN NULL;
+END $$)sql";
+
+// A row whose answer was lost is sent again under the same key.
+constexpr Sql kInsert{
+    "INSERT INTO roost_heartbeat(node, epoch, seq, t, synced, version, uptime_s, taken, sealed, "
+    "backlog, dropped) VALUES ($1, $2, $3, to_timestamp($4::bigint / 1000000.0), $5, $6, $7, $8, "
+    "$9, $10, $11) ON CONFLICT DO NOTHING"};
+
+// Between two tries of one heartbeat; doubles.
+constexpr Duration kRetryMin = 1s;
+
+int CheckedBell(int bell) {
+  if (bell < 0)
+    throw std::system_error(EMFILE, std::generic_category(), "no descriptor for a bell");
+  return bell;
+}
+
+// The link or the server, rather than what was asked of it.
+bool IsAway(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsUnknown(status);
+}
+
+int64_t Signed(uint64_t count) { return static_cast<int64_t>(count); }
+
+}  // namespace
+
+const char* Remote::Name(State state) {
+  switch (state) {
+    case State::kConnecting:
+      return "connecting";
+    case State::kUp:
+      return "up";
+    case State::kRefusing:
+      return "refusing";
+    case State::kAway:
+      return "away";
+  }
+  return "";
+}
+
+Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
+    : settings_(settings),
+      platform_(platform),
+      messages_(messages),
+      bell_(CheckedBell(platform.OpenBell())),
+      backend_({.uri = settings.uri,
+                .application_name = "roost-node@" + settings.name,
+                .on_connect = kSchema,
+                .address_file = settings.address_file}),
+      pool_(backend_,
+            {.name = "remote",
+             .observer = this,
+             .platform = &platform,
+             .on_work = {.function = [](void* self) { static_cast<Remote*>(self)->Ring(); },
+                         .context = this}}),
+      queue_({.function = [](void* self) { static_cast<Remote*>(self)->Ring(); }, .context = this},
+             &platform),
+      since_(platform.Now()) {}
+
+Remote::~Remote() {
+  acquire_.Cancel();
+  platform_.CloseBell(bell_);
+}
+
+void Remote::Ring() { platform_.RingBell(bell_); }
+
+absl::Status Remote::Start() {
+  const TimePoint now = platform_.Now();
+  next_beat_ = now;
+  Ask(now);
+  next_tick_ = pool_.Tick(now);
+  if (absl::IsInvalidArgument(first_error_)) return first_error_;
+  return absl::OkStatus();
+}
+
+void Remote::Turn(TimePoint now, const Heartbeat& heartbeat) {
+  platform_.QuietBell(bell_);
+  next_tick_ = pool_.Tick(now);
+  next_run_ = queue_.Run(now);
+  if (std::exchange(granted_, false)) Send(now, heartbeat);
+  if (!acquire_.pending() && now >= std::min(next_beat_, retry_at_)) Ask(now);
+}
+
+// Stands in line for the heartbeat that is due, until the next one is.
+void Remote::Ask(TimePoint now) {
+  if (now >= next_beat_) {
+    ++seq_;
+    const auto passed = (now - next_beat_) / settings_.heartbeat;
+    next_beat_ += (passed + 1) * settings_.heartbeat;
+    retry_pause_ = Duration::zero();
+  }
+  due_ = true;
+  retry_at_ = TimePoint::max();
+  granted_ = acquire_.Start(
+      queue_, pool_, {.deadline = Deadline::At(next_beat_)},
+      [](void* self) { static_cast<Remote*>(self)->granted_ = true; }, this);
+  if (granted_) Ring();  // the loop comes back at once
+}
+
+void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
+  absl::StatusOr<Lease> lease = acquire_.Take();
+  if (!lease.ok()) return Missed(now, lease.status());
+  (*lease)->set_deadline(Deadline::After(now, kWithin));
+  if (const absl::Status status = Insert(*lease, heartbeat); !status.ok()) {
+    lease->Return();
+    return Missed(platform_.Now(), status);
+  }
+  ++sent_;
+  due_ = false;
+  sent_at_ = platform_.Now();
+  Become(State::kUp, sent_at_, absl::OkStatus());
+}
+
+absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
+  return lease.Run(kInsert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
+                   Micros{platform_.UnixMicros()}, WallClockIsSynchronised(),
+                   std::string_view(settings_.version), Seconds(beat.uptime), Signed(beat.taken),
+                   Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
+}
+
+void Remote::Missed(TimePoint now, const absl::Status& why) {
+  ++failed_;
+  retry_pause_ = std::max(kRetryMin, 2 * retry_pause_);
+  retry_at_ = now + retry_pause_;
+  // The end of the wait says less than the open that failed meanwhile.
+  if (absl::IsDeadlineExceeded(why) && state_ == State::kAway) return;
+  Become(IsAway(why) ? State::kAway : State::kRefusing, now, why);
+}
+
+void Remote::OnEvent(const Event& event) {
+  if (event.kind == EventKind::kConnect) {
+    Become(State::kUp, event.at, absl::OkStatus());
+  } else if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {
+    if (pool_.stats().opens == 0 && first_error_.ok()) first_error_ = *event.status;
+    next_try_ = event.at + event.span;
+    Become(State::kAway, event.at, *event.status);
+  }
+}
+
+// The one writer of the state. Says so when it changes, not each time that it is confirmed.
+void Remote::Become(State state, TimePoint now, const absl::Status& why) {
+  if (!why.ok()) last_error_ = std::string(why.message());
+  if (state == state_) return;
+  const State before = std::exchange(state_, state);
+  const Duration lasted = now - std::exchange(since_, now);
+  ++changes_;
+  const std::string target(backend_.target());
+  if (state != State::kUp) {
+    messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
+  } else if (before == State::kConnecting) {
+    messages_.Progress("remote %s: connected", target.c_str());
+  } else {
+    messages_.Say("remote %s: up again after %s", target.c_str(), FormatDuration(lasted).c_str());
+  }
+}
+
+std::string Remote::Text(TimePoint now) const {
+  std::string text = Name(state_);
+  if (state_ == State::kUp || state_ == State::kConnecting) return text;
+  if (now - since_ >= 1s) text += " for " + FormatDuration(now - since_);
+  text += ": " + last_error_;
+  if (state_ == State::kAway && next_try_ > now) {
+    text += "; next try in " + FormatDuration(next_try_ - now);
+  }
+  return text;
+}
+
+TimePoint Remote::next() const {
+  const TimePoint ask = acquire_.pending() ? TimePoint::max() : std::min(next_beat_, retry_at_);
+  return std::min({next_tick_, next_run_, ask});
+}
+
+size_t Remote::Descriptors(std::span<DescriptorWait> out) const {
+  out[0] = {.fd = bell_, .wanted = {.readable = true}};
+  return 1 + static_cast<size_t>(pool_.Descriptors(out.subspan(1)));
+}
+
+void Remote::Close(Deadline deadline) {
+  acquire_.Cancel();
+  granted_ = false;
+  const absl::Status closed = pool_.Close(deadline);
+  if (!closed.ok()) messages_.Warn("closing the remote: %s", closed.ToString().c_str());
+}
+
+RemoteStatus Remote::Status() const {
+  const TimePoint now = platform_.Now();
+  const auto boot_us = [&](TimePoint at) { return BootMicrosAt(now, at); };
+  RemoteStatus status{.state = Name(state_),
+                      .since_boot_us = boot_us(since_),
+                      .last_error = last_error_,
+                      .heartbeats = sent_,
+                      .failed_heartbeats = failed_,
+                      .heartbeats_waiting = due_ ? 1u : 0u,
+                      .pool = StatusOf(pool_)};
+  if (state_ == State::kAway && next_try_ > now) status.next_try_boot_us = boot_us(next_try_);
+  if (sent_ > 0) status.heartbeat_boot_us = boot_us(sent_at_);
+  return status;
+}
+
+}  // namespace roost::tools

@@ -1,0 +1,126 @@
+// src/tools/roost-node/remote.h - the node's remote database: a second pool, kept by the node's own
+// loop, and a row every heartbeat.
+//
+// The loop never waits for a server. Opening goes on in steps (Pool::Tick), the acquire stands in
+// line without a thread (PendingAcquire), and a statement has kWithin, once a heartbeat. A server
+// that is away is tried again with growing pauses; a heartbeat that it missed is not made up for,
+// and its number is missing in the table.
+//
+// Threads:  one: the loop's
+// Blocks:   Turn for at most kWithin, when a heartbeat is sent; Close up to its deadline
+// Memory:   the pool; libpq is loaded by Start
+// Errors:   Start: the address is wrong; everything later is state and messages
+#ifndef SRC_TOOLS_ROOST_NODE_REMOTE_H_
+#define SRC_TOOLS_ROOST_NODE_REMOTE_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "roost/async.h"
+#include "roost/observer.h"
+#include "roost/pool.h"
+#include "roost/postgres.h"
+#include "roost/profile.h"
+#include "src/tools/common/status_file.h"
+#include "src/tools/roost-node/messages.h"
+
+namespace roost::tools {
+
+// What a heartbeat says of the node.
+struct Heartbeat {
+  Duration uptime{};
+  uint64_t taken = 0;
+  uint64_t sealed = 0;
+  uint64_t waiting = 0;  // the backlog
+  uint64_t dropped = 0;
+};
+
+class Remote final : private Observer {
+ public:
+  // The longest that a turn of the loop waits for the server: some round trips of a mobile link.
+  static constexpr Duration kWithin = std::chrono::seconds(1);
+
+  struct Settings {
+    std::string uri{};   // with the password, if there is one
+    std::string name{};  // of the node
+    std::string version{};
+    uint32_t epoch = 0;  // of this run
+    Duration heartbeat{};
+    std::string address_file{};  // see PostgresOptions
+  };
+  // REQUIRES: `platform` and `messages` outlive this.
+  Remote(const Settings& settings, Platform& platform, Messages& messages);
+  ~Remote() override;
+
+  // Begins to connect. kInvalidArgument: the address is wrong. Anything else that goes wrong may
+  // pass and is OK here.
+  absl::Status Start();
+
+  // A turn of the loop: keeps the pool's house and sends the heartbeat that is due.
+  void Turn(TimePoint now, const Heartbeat& heartbeat);
+  // When the next turn is wanted at the latest, and the descriptors that want it earlier: those of
+  // the pool and a bell. Returns how many were put into `out`.
+  static constexpr size_t kMostDescriptors = 3;
+  TimePoint next() const;
+  size_t Descriptors(std::span<DescriptorWait> out) const;
+
+  void Close(Deadline deadline);
+
+  RemoteStatus Status() const;
+  const Pool& pool() const { return pool_; }
+  // "up", or "away since 40 s: connection refused; next try in 3 s"
+  std::string Text(TimePoint now) const;
+  // Grows when the state changes.
+  uint64_t changes() const { return changes_; }
+
+ private:
+  // The loop stands in line and goes on with its work meanwhile, so the tries go on, too.
+  struct Profile : profiles::RaspberryPiRemote {
+    static constexpr WhenAway kWhenAway = WhenAway::kWait;
+  };
+  enum class State : uint8_t { kConnecting, kUp, kRefusing, kAway };
+  static const char* Name(State state);
+
+  void OnEvent(const Event& event) override;
+  void Ring();
+  void Ask(TimePoint now);
+  void Send(TimePoint now, const Heartbeat& heartbeat);
+  absl::Status Insert(Lease& lease, const Heartbeat& heartbeat);
+  void Missed(TimePoint now, const absl::Status& why);
+  void Become(State state, TimePoint now, const absl::Status& why);
+
+  const Settings settings_;
+  Platform& platform_;
+  Messages& messages_;
+  const int bell_;
+  PostgresBackend backend_;
+  PoolFor<Profile> pool_;
+  AcquireQueue queue_;
+  PendingAcquire acquire_;
+
+  State state_ = State::kConnecting;
+  TimePoint since_;
+  uint64_t changes_ = 0;
+  absl::Status first_error_;  // of the first open, for Start
+  std::string last_error_;
+  TimePoint next_try_ = TimePoint::min();
+
+  int64_t seq_ = 0;                         // of the heartbeat that is due or was sent last
+  TimePoint next_beat_ = TimePoint::min();  // when the next one becomes due
+  TimePoint retry_at_ =
+      TimePoint::max();  // of the one that is due; max: none is, or it is asked for
+  Duration retry_pause_{};
+  bool due_ = false;
+  bool granted_ = false;
+  TimePoint next_tick_ = TimePoint::min();
+  TimePoint next_run_ = TimePoint::max();
+  uint64_t sent_ = 0;
+  uint64_t failed_ = 0;
+  TimePoint sent_at_ = TimePoint::min();
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_REMOTE_H_

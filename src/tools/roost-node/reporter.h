@@ -1,0 +1,86 @@
+// src/tools/roost-node/reporter.h - tells others how the node is: systemd, and the status file.
+//
+// Threads:  one: the loop's
+// Blocks:   for the write of a small file, every Options::status_every
+// Memory:   allocates while it reports
+// Errors:   none: what cannot be told is said once, and the node goes on
+#ifndef SRC_TOOLS_ROOST_NODE_REPORTER_H_
+#define SRC_TOOLS_ROOST_NODE_REPORTER_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "platform/rpi/board_health.h"
+#include "roost/pool.h"
+#include "src/tools/common/status_file.h"
+#include "src/tools/roost-node/messages.h"
+#include "src/tools/roost-node/notify.h"
+#include "src/tools/roost-node/options.h"
+#include "src/tools/roost-node/remote.h"
+#include "src/tools/roost-node/watchdog.h"
+
+namespace roost::tools {
+
+// What the loop knows at the end of a turn. Valid during the call.
+struct Facts {
+  Counts counts{};
+  size_t waiting = 0;
+  size_t most_waiting = 0;
+  size_t buffer = 0;
+  bool ready = false;          // the database was usable once
+  std::string_view refused{};  // why the database refuses; empty: it does not
+  SealProgress progress{};
+  std::optional<SealStatus> last_seal{};
+};
+
+class Reporter {
+ public:
+  // REQUIRES: all outlive this. `remote`: null when there is none.
+  Reporter(const Options& options, const BoardHealth& board, const Pool& local,
+           const Remote* remote, const Notify& notify, Messages& messages);
+  ~Reporter();  // removes the status file
+
+  // A turn has ended: feeds the watchdog if that was earned, and reports when it is time or when
+  // something has changed.
+  void Turn(TimePoint now, const Facts& facts);
+  // The loop is over; what is left is sealed.
+  void Stopping(TimePoint now, const Facts& facts);
+  // When it wants the next turn at the latest.
+  TimePoint next() const;
+
+ private:
+  bool HasChanged(const Facts& facts) const;
+  void Feed(TimePoint now, const Facts& facts);
+  void Report(TimePoint now, const Facts& facts);
+  void Write(const NodeStatus& status);
+  NodeStatus Describe(TimePoint now, const Facts& facts) const;
+  std::string Text(TimePoint now, const Facts& facts) const;
+
+  const Options& options_;
+  const BoardHealth& board_;
+  const Pool& local_;
+  const Remote* const remote_;
+  const Notify& notify_;
+  Messages& messages_;
+  Platform& platform_;
+  const TimePoint started_;
+  const bool somebody_reads_;
+
+  Watchdog watchdog_;
+  TimePoint fed_at_ = TimePoint::min();
+  bool stalled_ = false;
+  TimePoint next_report_ = TimePoint::min();
+  bool stopping_ = false;
+  // As they were reported last.
+  bool ready_ = false;
+  bool refused_ = false;
+  bool sealed_ = false;
+  uint64_t remote_changes_ = 0;
+  std::string text_;
+  absl::StatusCode write_failed_ = absl::StatusCode::kOk;
+};
+
+}  // namespace roost::tools
+
+#endif  // SRC_TOOLS_ROOST_NODE_REPORTER_H_

@@ -1,0 +1,23 @@
+#include "src/tools/roost-node/watchdog.h"
+
+#include <algorithm>
+
+namespace roost::tools {
+
+bool Watchdog::ShouldFeed(TimePoint now, const SealProgress& progress) {
+  if (now < next()) return false;
+  next_ = now + kLookAgain;
+  return !IsStalled(now, progress);
+}
+
+bool Watchdog::IsStalled(TimePoint now, const SealProgress& progress) {
+  const TimePoint since = std::max(progress.due, progress.answered);
+  return now > since && now - since > kSealBound;
+}
+
+void Watchdog::Fed(TimePoint now) {
+  next_ = now + period_ / 2;
+  ++feeds_;
+}
+
+}  // namespace roost::tools

@@ -1,0 +1,252 @@
+// The settings of roost-node: the file of --config, and where a password may come from.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "src/tools/roost-node/config_file.h"
+#include "src/tools/roost-node/options.h"
+#include "src/tools/roost-node/remote_uri.h"
+#include "tests/support/temp_dir.h"
+
+namespace roost::tools {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(ConfigTest, ReadsKeysAndValues) {
+  const auto settings = ParseConfig("f",
+                                    "# a comment\n"
+                                    "\n"
+                                    "every = 5s\r\n"
+                                    "  db=\"/a b#c\"  # why\n"
+                                    "; another\n"
+                                    "name\t=\tnode7 # behind\n"
+                                    "remote = 'host=a password=x'\n"
+                                    "status-file =\n"
+                                    "root = a#b");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  std::vector<std::string> seen;
+  for (const Setting& s : *settings) {
+    seen.push_back(std::to_string(s.line) + " " + s.key + "=" + s.value);
+  }
+  EXPECT_EQ(seen, (std::vector<std::string>{"3 every=5s", "4 db=/a b#c", "6 name=node7",
+                                            "7 remote=host=a password=x",
+                                            "8 status-file=", "9 root=a#b"}));
+}
+
+TEST(ConfigTest, SaysInWhichLineWhatIsWrong) {
+  const struct {
+    const char* text;
+    const char* says;
+  } cases[] = {
+      {"every 5s\n", "f:1: not a setting; write KEY = VALUE"},
+      {"\n= 5s\n", "f:2: not a setting"},
+      {"[remote]\n", "f:1: there are no sections"},
+      {"db = \"/a\n", "f:1: db: the quotes"},
+      {"db = \"/a\" b\n", "f:1: db: the quotes"},
+      {"every=1s\nevery=2s\n", "f:2: every is set in line 1 already"},
+  };
+  for (const auto& [text, says] : cases) {
+    const auto settings = ParseConfig("f", text);
+    EXPECT_TRUE(absl::IsInvalidArgument(settings.status())) << text;
+    EXPECT_EQ(settings.status().message().substr(0, std::string(says).size()), says) << text;
+  }
+}
+
+TEST(RemoteUriTest, TakesWhatLibpqTakes) {
+  for (const char* good : {"postgresql://u@h/db", "postgres://h", "postgresql:///db?host=/tmp",
+                           "host=h dbname=db", "service=farm"}) {
+    EXPECT_TRUE(CheckRemoteUri(good).ok()) << good;
+  }
+  for (const char* bad : {"mysql://u@h/db", "h/db", "http://h/?a=b", "postgresql"}) {
+    const absl::Status wrong = CheckRemoteUri(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+  }
+  EXPECT_EQ(CheckRemoteUri("mysql://u:secret@h/db").message().find("secret"),
+            std::string_view::npos);
+}
+
+TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
+  for (const char* with :
+       {"postgresql://u:pw@h/db", "postgres://:pw@h", "postgresql://u:p@w@h",
+        "postgresql://u:p/w@h/db", "postgresql://u:p?w@h/db", "postgresql://u@h/db?password=pw",
+        "postgresql://h/db?a=b&password=pw&c=d", "postgresql://h?%70assword=pw",
+        "postgresql://h/db?sslpassword=pw", "host=h password=pw", "password = 'p w' host=h",
+        "host='a b' password=pw", "host=a\\ b password=pw"}) {
+    EXPECT_TRUE(HasPassword(with)) << with;
+  }
+  for (const char* without :
+       {"", "postgresql://u@h:5432/db", "postgresql://h:5432/db?application_name=a@b",
+        "postgresql://u:@h/db", "postgresql://h/db?passfile=/etc/pw", "postgresql://h?password=",
+        "host=h passfile=/p", "host='x password=y'", "dbname=password"}) {
+    EXPECT_FALSE(HasPassword(without)) << without;
+  }
+}
+
+TEST(RemoteUriTest, PutsAPasswordInSoThatEveryByteArrives) {
+  EXPECT_EQ(WithPassword("postgresql://u@h/db", "a&b"), "postgresql://u@h/db?password=%61%26%62");
+  EXPECT_EQ(WithPassword("postgresql://h/db?a=b", "x"), "postgresql://h/db?a=b&password=%78");
+  EXPECT_EQ(WithPassword("host=h", "it's a \\"), "host=h password='it\\'s a \\\\'");
+  EXPECT_TRUE(HasPassword(WithPassword("host=h", "x")));
+  EXPECT_TRUE(HasPassword(WithPassword("postgresql://h", "x")));
+}
+
+// ParseOptions as the program calls it.
+class OptionsTest : public ::testing::Test {
+ protected:
+  ~OptionsTest() override {
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unsetenv("RUNTIME_DIRECTORY");
+  }
+  std::string Put(const std::string& name, const std::string& text, mode_t mode = 0640) {
+    const std::string path = folder_.File(name);
+    std::ofstream(path) << text;
+    EXPECT_EQ(chmod(path.c_str(), mode), 0);
+    return path;
+  }
+  std::variant<Options, int> Parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "roost-node");
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    ::testing::internal::CaptureStderr();
+    auto parsed = ParseOptions(static_cast<int>(words.size()), argv.data());
+    said_ = ::testing::internal::GetCapturedStderr();
+    return parsed;
+  }
+  Options Good(const std::vector<std::string>& words) {
+    auto parsed = Parse(words);
+    if (const auto* options = std::get_if<Options>(&parsed)) return *options;
+    ADD_FAILURE() << said_;
+    return {};
+  }
+  void ExpectWrong(const std::vector<std::string>& words, const std::string& says) {
+    EXPECT_EQ(std::get<int>(Parse(words)), 2);
+    EXPECT_NE(said_.find(says), std::string::npos) << "expected: " << says << "\ngot: " << said_;
+    EXPECT_EQ(said_.find("secret"), std::string::npos) << said_;
+  }
+
+  support::TempDir folder_;
+  const std::string db_ = folder_.File("node.db");
+  std::string said_;
+};
+
+TEST_F(OptionsTest, TheFileCountsMoreThanTheDefaultAndLessThanTheCommandLine) {
+  const std::string config = Put("conf",
+                                 "every = 7s\nbatch = 20\nquiet = true\nname = of-file\n"
+                                 "stdin = false\nheartbeat = 5m\n");
+  const Options options = Good({"--config", config, "--db", db_, "--batch", "30"});
+  EXPECT_EQ(options.every, 7s);
+  EXPECT_EQ(options.batch, 30);
+  EXPECT_TRUE(options.quiet);
+  EXPECT_FALSE(options.from_stdin);
+  EXPECT_EQ(options.name, "of-file");
+  EXPECT_EQ(options.heartbeat, 5min);
+  EXPECT_EQ(options.seal_every, 5s);
+  EXPECT_FALSE(Good({"--config", config, "--db", db_, "--quiet=false"}).quiet);
+}
+
+TEST_F(OptionsTest, TheFileCanSetTheDatabase) {
+  const std::string config = Put("conf", "db = sqlite://" + db_ + "\n");
+  EXPECT_EQ(Good({"--config", config}).db, db_);
+}
+
+TEST_F(OptionsTest, MistakesInTheFileNameTheirLine) {
+  const struct {
+    const char* text;
+    const char* says;
+  } cases[] = {
+      {"# x\nevry = 5s\n", "conf:2: unknown setting evry; did you mean every?"},
+      {"every = 5\n", "conf:1: --every: \"5\" has no unit"},
+      {"batch = many\n", "conf:1: --batch"},
+      {"\n\nbatch = 0\n", "conf:3: --batch"},
+      {"quiet = perhaps\n", "conf:1: "},
+      {"config = other\n", "conf:1: unknown setting config"},
+      {"help = true\n", "conf:1: unknown setting help"},
+      {"input = -\n", "conf:1: unknown setting input"},
+  };
+  for (const auto& [text, says] : cases) {
+    ExpectWrong({"--config", Put("conf", text), "--db", db_}, says);
+  }
+  ExpectWrong({"--config", folder_.File("missing")}, "missing: No such file");
+  ExpectWrong({"--config", folder_.path()}, "is not a file");
+}
+
+TEST_F(OptionsTest, APasswordOnTheCommandLineIsRefusedAndNotRepeated) {
+  for (const char* uri : {"postgresql://u:secret@h/db", "postgresql://h/db?password=secret",
+                          "host=h password=secret"}) {
+    ExpectWrong({"--db", db_, "--remote", uri}, "--remote-password-file");
+    ExpectWrong({"--db", db_, std::string("--remote=") + uri}, "--remote-password-file");
+  }
+}
+
+TEST_F(OptionsTest, APasswordInTheConfigNeedsAFileThatOthersCannotRead) {
+  const std::string text = "remote = postgresql://u:secret@h/db\n";
+  EXPECT_EQ(Good({"--db", db_, "--config", Put("conf", text, 0640)}).remote,
+            "postgresql://u:secret@h/db");
+  ExpectWrong({"--db", db_, "--config", Put("conf", text, 0644)},
+              "conf:1: remote: every user can read the password in this file; run: chmod o= ");
+  Good({"--db", db_, "--config", Put("conf", "remote = postgresql://u@h/db\n", 0644)});
+}
+
+TEST_F(OptionsTest, APasswordComesFromAFileOrFromTheCredential) {
+  const std::string uri = "postgresql://u@h/db";
+  const std::string with = WithPassword(uri, "it is secret");
+  const std::string file = Put("pw", "it is secret\nnot this\n", 0600);
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri, "--remote-password-file", file}).remote, with);
+
+  setenv("CREDENTIALS_DIRECTORY", folder_.path().c_str(), 1);
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, uri) << "there is no credential";
+  Put("remote-password", "\n", 0400);
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, uri) << "the default of the unit";
+  std::filesystem::remove(folder_.File("remote-password"));
+  Put("remote-password", "of the credential", 0400);
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, WithPassword(uri, "of the credential"));
+  EXPECT_EQ(Good({"--db", db_}).remote, "") << "a credential alone is no remote";
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri, "--remote-password-file", file}).remote, with);
+}
+
+TEST_F(OptionsTest, APasswordFileThatIsNoneSaysWhy) {
+  const std::string uri = "postgresql://u@h/db";
+  const auto expect = [&](const std::string& file, const std::string& says) {
+    ExpectWrong({"--db", db_, "--remote", uri, "--remote-password-file", file}, says);
+  };
+  expect(Put("open", "secret", 0644), "can be read by every user; run: chmod o= ");
+  expect(Put("empty", "\nsecret", 0600), "is empty");
+  expect(folder_.File("missing"), "No such file");
+  ExpectWrong({"--db", db_, "--remote-password-file", Put("pw", "secret", 0600)},
+              "there is no --remote");
+  const std::string config = Put("conf", "remote = postgresql://u:secret@h/db\n");
+  ExpectWrong({"--db", db_, "--config", config, "--remote-password-file", folder_.File("pw")},
+              "keep one of them");
+}
+
+TEST_F(OptionsTest, ARemoteThatIsNoneIsRefused) {
+  ExpectWrong({"--db", db_, "--remote", "mysql://u@h/db"}, "postgresql://USER@HOST/DATABASE");
+}
+
+TEST_F(OptionsTest, ANameIsFitForADatabaseALogAndAShell) {
+  EXPECT_EQ(Good({"--db", db_, "--name", "Farm-7.b_2"}).name, "Farm-7.b_2");
+  EXPECT_FALSE(Good({"--db", db_}).name.empty()) << "the host's";
+  for (const std::string& bad : {std::string("a b"), std::string("a;b"), std::string(53, 'x')}) {
+    ExpectWrong({"--db", db_, "--name", bad}, "--name");
+  }
+}
+
+TEST_F(OptionsTest, TheStatusFileIsInTheServicesFolderUnlessToldOtherwise) {
+  EXPECT_EQ(Good({"--db", db_}).status_file, "");
+  setenv("RUNTIME_DIRECTORY", folder_.path().c_str(), 1);
+  EXPECT_EQ(Good({"--db", db_}).status_file, folder_.File("status.json"));
+  EXPECT_EQ(Good({"--db", db_, "--status-file", folder_.File("s")}).status_file, folder_.File("s"));
+  EXPECT_EQ(Good({"--db", db_, "--status-file", ""}).status_file, "");
+  ExpectWrong({"--db", db_, "--status-file", folder_.File("no/s")}, "does not exist");
+}
+
+}  // namespace
+}  // namespace roost::tools

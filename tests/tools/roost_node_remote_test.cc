@@ -1,0 +1,285 @@
+// roost-node with a remote: the real program and a real PostgreSQL server.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "platform/rpi/board_health.h"
+#include "src/tools/common/status_file.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/database.h"
+#include "tests/tools/notify_socket.h"
+#include "tests/tools/program.h"
+
+namespace roost::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using support::PostgresServer;
+
+// To a file of /proc there is no size; it is read to its end.
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+bool Has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+class RoostNodeRemoteTest : public ::testing::Test {
+ protected:
+  static constexpr char kMayCreate[] = "GRANT CREATE ON SCHEMA public TO node";
+
+  void StartServer(PostgresServer::Options options = {.script = kMayCreate}) {
+    server = std::make_unique<PostgresServer>(std::move(options));
+  }
+  std::vector<std::string> Node(const std::string& uri, std::vector<std::string> more) const {
+    std::vector<std::string> all = {"/usr/bin/env",
+                                    "NOTIFY_SOCKET=" + systemd.name(),
+                                    ROOST_NODE,
+                                    "--db",
+                                    db,
+                                    "--stdin",
+                                    "--seal-every",
+                                    "1ms",
+                                    "--remote",
+                                    uri,
+                                    "--name",
+                                    "node7",
+                                    "--heartbeat",
+                                    "200ms",
+                                    "--status-file",
+                                    status};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  // Waits for a row of node7 with more than `count` before it; the number of rows.
+  int64_t WaitForRows(int64_t count) {
+    const auto until = std::chrono::steady_clock::now() + Program::kPatience;
+    int64_t rows = 0;
+    while (std::chrono::steady_clock::now() < until) {
+      if (TableIsThere()) {
+        rows = Number("SELECT count(*) FROM roost_heartbeat WHERE node = 'node7'");
+      }
+      if (rows > count) return rows;
+      server->Sql("SELECT pg_sleep(0.02)");
+    }
+    ADD_FAILURE() << "only " << rows << " heartbeats";
+    return rows;
+  }
+  int64_t Number(const std::string& sql) { return std::stoll("0" + server->Sql(sql)); }
+  bool TableIsThere() {
+    return server->Sql("SELECT to_regclass('roost_heartbeat') IS NOT NULL") == "t";
+  }
+
+  support::TempDir folder;
+  const std::string db = folder.File("node.db");
+  const std::string status = folder.File("status.json");
+  NotifySocket systemd{folder.File("notify")};
+  std::unique_ptr<PostgresServer> server;
+};
+
+TEST_F(RoostNodeRemoteTest, HeartbeatsArriveAndSayHowTheNodeIs) {
+  StartServer();
+  Program node(Node(server->Uri(), {"--json"}));
+  node.WaitForError("remote ");
+  node.Write("a 1\nb 2\n");
+  systemd.WaitFor("remote up");
+  WaitForRows(2);
+  EXPECT_EQ(server->Sql("SELECT count(*) FROM pg_stat_activity "
+                        "WHERE application_name = 'roost-node@node7'"),
+            "1");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+
+  const json summary = json::parse(node.output());
+  EXPECT_EQ(summary["remote"]["state"], "up");
+  EXPECT_EQ(summary["remote"]["heartbeats"], Number("SELECT count(*) FROM roost_heartbeat"));
+  EXPECT_EQ(summary["remote"]["failed_heartbeats"], 0);
+  EXPECT_EQ(summary["remote"]["pool"]["opens"], 1);
+  EXPECT_EQ(Number("SELECT count(DISTINCT epoch) FROM roost_heartbeat"), 1);
+  EXPECT_EQ(server->Sql("SELECT bool_and(abs(extract(epoch FROM received - t)) < 60 AND version <> "
+                        "'' AND uptime_s >= 0) FROM roost_heartbeat"),
+            "t");
+  EXPECT_EQ(Number("SELECT max(taken) FROM roost_heartbeat"),
+            Number("SELECT max(sealed + backlog) FROM roost_heartbeat"));
+}
+
+TEST_F(RoostNodeRemoteTest, TheStatusFileShowsBothPools) {
+  StartServer();
+  Program node(Node(server->Uri(), {"--status-every", "100ms"}));
+  WaitForRows(0);
+  systemd.WaitFor("remote up");
+  const auto read = tools::ReadStatusFile(status);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->local.backend, "sqlite");
+  ASSERT_TRUE(read->remote.has_value());
+  EXPECT_EQ(read->remote->state, "up");
+  EXPECT_EQ(read->remote->pool.backend, "postgresql");
+  EXPECT_TRUE(Has(read->remote->pool.target, std::to_string(server->port())))
+      << read->remote->pool.target;
+  EXPECT_EQ(read->remote->pool.stats.opens, 1u);
+}
+
+TEST_F(RoostNodeRemoteTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted) {
+  StartServer();
+  Program node(Node(server->Uri(), {"--status-every", "100ms"}));
+  const int64_t before = WaitForRows(0);
+  systemd.WaitFor("remote up");
+  server->Stop();
+  systemd.WaitFor("remote away");
+  node.WaitForError(": away");
+  // The node goes on: readings are sealed, and the state is told.
+  for (int i = 1; i <= 5; ++i) {
+    node.Write("n " + std::to_string(i) + "\n");
+    systemd.WaitFor("STATUS=" + std::to_string(i) + " readings sealed");
+  }
+  const auto away = tools::ReadStatusFile(status);
+  ASSERT_TRUE(away.ok()) << away.status();
+  EXPECT_EQ(away->remote->state, "away");
+  EXPECT_NE(away->remote->last_error, "");
+  EXPECT_EQ(Trouble(*away, BootMicros()), "") << "a server that is away is no trouble of the node";
+
+  server->Start();
+  node.WaitForError("up again after");
+  WaitForRows(before);
+  // A heartbeat that was sent twice is there once.
+  EXPECT_EQ(Number("SELECT count(*) FROM roost_heartbeat"),
+            Number("SELECT count(DISTINCT (node, epoch, seq)) FROM roost_heartbeat"));
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_TRUE(Has(node.output(), "heartbeats confirmed")) << node.output();
+  // Changes are told, not tries.
+  EXPECT_LE(std::count(node.errors().begin(), node.errors().end(), '\n'), 20) << node.errors();
+}
+
+TEST_F(RoostNodeRemoteTest, AServerThatDoesNotAnswerDoesNotStopTheLoop) {
+  StartServer();
+  Program node(Node(server->Uri(), {"--status-every", "100ms"}));
+  WaitForRows(0);
+  for (const pid_t session : server->Sessions()) kill(session, SIGSTOP);
+  systemd.WaitFor("remote away");
+  for (int i = 1; i <= 5; ++i) {
+    node.Write("n " + std::to_string(i) + "\n");
+    systemd.WaitFor("STATUS=" + std::to_string(i) + " readings sealed");
+  }
+  for (const pid_t session : server->Sessions()) kill(session, SIGCONT);
+  node.WaitForError("up again after");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+}
+
+TEST_F(RoostNodeRemoteTest, StartsWithoutItsServer) {
+  StartServer({.script = kMayCreate, .start = false});
+  Program node(Node(server->Uri(), {}));
+  systemd.WaitFor("READY=1");
+  systemd.WaitFor("remote away");
+  node.Write("a 1\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Database(db).Number("SELECT count(*) FROM reading"), 1);
+}
+
+TEST_F(RoostNodeRemoteTest, ATableThatAnOperatorHasMadeIsEnough) {
+  StartServer();
+  {
+    Program node(Node(server->Uri(), {}));
+    WaitForRows(0);
+  }
+  // The same table, and a role that may insert and nothing else.
+  server->Sql("REVOKE CREATE ON SCHEMA public FROM node");
+  server->Sql("ALTER TABLE roost_heartbeat OWNER TO postgres");
+  server->Sql("TRUNCATE roost_heartbeat");
+  server->Sql("GRANT INSERT ON roost_heartbeat TO node");
+  Program node(Node(server->Uri(), {}));
+  WaitForRows(1);
+}
+
+TEST_F(RoostNodeRemoteTest, ARowThatIsRefusedIsShownAndTheNodeGoesOn) {
+  StartServer({.script = "CREATE TABLE roost_heartbeat(other int); "
+                         "GRANT ALL ON roost_heartbeat TO node"});
+  Program node(Node(server->Uri(), {}));
+  systemd.WaitFor("remote refusing");
+  node.WaitForError("refusing: ");
+  node.Write("a 1\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+}
+
+TEST_F(RoostNodeRemoteTest, AnAddressThatIsWrongEndsItAtOnce) {
+  for (const char* uri : {"postgresql://h/db?no_such_setting=1", "host=h port='",
+                          "postgresql://node@h:notaport/db"}) {
+    Program node(Node(uri, {}));
+    EXPECT_EQ(node.Wait(), 2) << uri << "\n" << node.errors();
+    EXPECT_TRUE(Has(node.errors(), "--remote: ")) << node.errors();
+  }
+}
+
+// Where a password must never be seen, while a node that has one runs and fails.
+TEST_F(RoostNodeRemoteTest, ThePasswordIsNowhere) {
+  constexpr char kSecret[] = "wr0ng-Tr0ub4dor";
+  StartServer({.hba = "host all all all scram-sha-256\n",
+               .script = "GRANT CREATE ON SCHEMA public TO node; "
+                         "ALTER ROLE node PASSWORD 'right-Tr0ub4dor'"});
+  const std::string file = folder.File("pw");
+  const auto write = [&](const char* password) {
+    std::ofstream(file) << password << "\n";
+    ASSERT_EQ(chmod(file.c_str(), 0600), 0);
+  };
+  write(kSecret);
+  const std::vector<std::string> more = {"--remote-password-file", file};
+  {
+    Program node(Node(server->Uri(), more));
+    systemd.WaitFor("remote away");
+    EXPECT_TRUE(Has(node.WaitForError("remote "), "password"))
+        << "the server's reason is shown: " << node.errors();
+    systemd.WaitFor("READY=1");
+    const std::string process = "/proc/" + std::to_string(node.pid());
+    for (const std::string& seen : {ReadAll(process + "/cmdline"), ReadAll(process + "/environ"),
+                                    ReadAll(status), systemd.all()}) {
+      EXPECT_NE(seen, "");
+      EXPECT_FALSE(Has(seen, "Tr0ub4dor")) << seen;
+    }
+    node.CloseInput();
+    EXPECT_EQ(node.Wait(), 0);
+    EXPECT_FALSE(Has(node.errors() + node.output(), "Tr0ub4dor")) << node.errors() << node.output();
+  }
+  write("right-Tr0ub4dor");
+  Program node(Node(server->Uri(), more));
+  WaitForRows(0);
+  EXPECT_FALSE(Has(ReadAll("/proc/" + std::to_string(node.pid()) + "/cmdline"), "Tr0ub4dor"));
+}
+
+// 23 objects and a megabyte of dirty pages, for a node that has no use for them.
+TEST_F(RoostNodeRemoteTest, OnlyANodeWithARemoteLoadsLibpq) {
+  StartServer();
+  const auto maps = [](const Program& node) {
+    return ReadAll("/proc/" + std::to_string(node.pid()) + "/maps");
+  };
+  {
+    Program without({"/usr/bin/env", "NOTIFY_SOCKET=" + systemd.name(), ROOST_NODE, "--db",
+                     folder.File("without.db"), "--stdin", "--seal-every", "1ms"});
+    without.Write("a 1\n");
+    systemd.WaitFor("STATUS=1 readings sealed");
+    EXPECT_TRUE(Has(maps(without), "libsqlite3"));
+    EXPECT_FALSE(Has(maps(without), "libpq"));
+    EXPECT_FALSE(Has(maps(without), "libssl"));
+    EXPECT_FALSE(Has(maps(without), "libsystemd"));
+  }
+  Program with(Node(server->Uri(), {}));
+  WaitForRows(0);
+  EXPECT_TRUE(Has(maps(with), "libpq"));
+}
+
+}  // namespace
+}  // namespace roost::testing

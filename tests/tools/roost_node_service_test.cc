@@ -1,0 +1,331 @@
+// The parts of roost-node that face systemd: notifications, the watchdog's rule, the reporter.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "platform/rpi/board_health.h"
+#include "roost/pool.h"
+#include "src/tools/common/status_file.h"
+#include "src/tools/roost-node/messages.h"
+#include "src/tools/roost-node/notify.h"
+#include "src/tools/roost-node/reporter.h"
+#include "src/tools/roost-node/watchdog.h"
+#include "tests/fakes/fake_platform.h"
+#include "tests/fakes/scripted_backend.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/notify_socket.h"
+
+namespace roost::tools {
+namespace {
+
+using namespace std::chrono_literals;
+using roost::testing::NotifySocket;
+
+// A variable of the environment during a test.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* const name_;
+};
+
+TEST(NotifyTest, TellsASocketThatIsAPath) {
+  support::TempDir folder;
+  NotifySocket systemd(folder.File("notify"));
+  const Notify notify({.socket = systemd.name()});
+  EXPECT_TRUE(notify.on());
+  EXPECT_TRUE(notify.Ready("fine"));
+  EXPECT_EQ(systemd.Next(), "READY=1\nSTATUS=fine");
+  EXPECT_TRUE(notify.Feed());
+  EXPECT_EQ(systemd.Next(), "WATCHDOG=1");
+  EXPECT_TRUE(notify.Stopping("sealing"));
+  EXPECT_EQ(systemd.Next(), "STOPPING=1\nSTATUS=sealing");
+}
+
+TEST(NotifyTest, TellsAnAbstractSocket) {
+  NotifySocket systemd("@roost-notify-test-" + std::to_string(getpid()));
+  EXPECT_TRUE(Notify({.socket = systemd.name()}).Status("here"));
+  EXPECT_EQ(systemd.Next(), "STATUS=here");
+}
+
+TEST(NotifyTest, AStatusIsOneLine) {
+  support::TempDir folder;
+  NotifySocket systemd(folder.File("notify"));
+  EXPECT_TRUE(Notify({.socket = systemd.name()}).Status("bad\nREADY=1"));
+  EXPECT_EQ(systemd.Next(), "STATUS=bad READY=1");
+}
+
+TEST(NotifyTest, WithoutASocketNothingHappensAndAllIsWell) {
+  const Notify notify({.watchdog_period = 30s});
+  EXPECT_FALSE(notify.on());
+  EXPECT_TRUE(notify.Ready("") && notify.Status("") && notify.Feed() && notify.Stopping(""));
+  EXPECT_EQ(notify.watchdog_period(), Duration::zero());
+}
+
+TEST(NotifyTest, ANameThatIsNoUnixSocketIsNotTaken) {
+  for (const std::string& name :
+       {std::string("vsock:2:1234"), std::string("@"), std::string("x"), std::string(200, '/')}) {
+    EXPECT_FALSE(Notify({.socket = name}).on()) << name;
+  }
+}
+
+TEST(NotifyTest, ASocketThatIsGoneOrFullIsAnAnswer) {
+  support::TempDir folder;
+  {
+    NotifySocket systemd(folder.File("notify"));
+    const Notify notify({.socket = systemd.name()});
+    bool sent = true;
+    for (int i = 0; i < 100000 && sent; ++i) sent = notify.Feed();
+    EXPECT_FALSE(sent) << "a full queue must not block";
+  }
+  EXPECT_FALSE(Notify({.socket = folder.File("notify")}).Feed());
+}
+
+TEST(NotifyTest, TheEnvironmentSaysWhereAndHowOften) {
+  EXPECT_EQ(Notify::FromEnvironment().socket, "");
+  const Variable socket("NOTIFY_SOCKET", "/run/systemd/notify");
+  {
+    const Variable period("WATCHDOG_USEC", "30000000");
+    EXPECT_EQ(Notify::FromEnvironment().socket, "/run/systemd/notify");
+    EXPECT_EQ(Notify::FromEnvironment().watchdog_period, 30s);
+    const Variable ours("WATCHDOG_PID", std::to_string(getpid()));
+    EXPECT_EQ(Notify::FromEnvironment().watchdog_period, 30s);
+    const Variable others("WATCHDOG_PID", std::to_string(getppid()));
+    EXPECT_EQ(Notify::FromEnvironment().watchdog_period, 0s) << "somebody else is watched";
+  }
+  for (const char* wrong : {"", "0", "-5", "30s", "99999999999999999999"}) {
+    const Variable period("WATCHDOG_USEC", wrong);
+    EXPECT_EQ(Notify::FromEnvironment().watchdog_period, 0s) << wrong;
+  }
+}
+
+TEST(JournalTest, IsTheJournalOnlyWhenStandardErrorIs) {
+  struct stat seen {};
+  ASSERT_EQ(fstat(STDERR_FILENO, &seen), 0);
+  EXPECT_FALSE(ErrorsGoToJournal());
+  {
+    const Variable stream("JOURNAL_STREAM",
+                          std::to_string(seen.st_dev) + ":" + std::to_string(seen.st_ino));
+    EXPECT_TRUE(ErrorsGoToJournal());
+  }
+  // Inherited by a program whose standard error was sent elsewhere.
+  const Variable stream("JOURNAL_STREAM", "8:1");
+  EXPECT_FALSE(ErrorsGoToJournal());
+}
+
+TEST(JournalTest, MessagesBeginWithTheirGravityThereAndNowhereElse) {
+  fakes::FakePlatform platform;
+  for (const bool journal : {true, false}) {
+    ::testing::internal::CaptureStderr();
+    Messages messages(platform, false, journal);
+    messages.Say("one\ntwo");
+    messages.Warn("careful");
+    messages.Fail("lost");
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+              journal ? "<6>one two\n<4>careful\n<3>lost\n"
+                      : "roost-node: one two\nroost-node: careful\nroost-node: lost\n");
+  }
+}
+
+constexpr TimePoint kStart{1000s};
+constexpr Duration kPeriod = 30s;
+constexpr Duration kBound = Watchdog::kSealBound;
+
+TEST(WatchdogTest, IsFedEveryHalfPeriodWhileTurnsEnd) {
+  Watchdog watchdog(kPeriod);
+  TimePoint now = kStart;
+  EXPECT_TRUE(watchdog.ShouldFeed(now, {}));
+  watchdog.Fed(now);
+  EXPECT_EQ(watchdog.next(), kStart + kPeriod / 2) << "the loop has to wake for it";
+  EXPECT_FALSE(watchdog.ShouldFeed(now + kPeriod / 2 - 1ns, {}));
+  EXPECT_TRUE(watchdog.ShouldFeed(now + kPeriod / 2, {}));
+  EXPECT_EQ(watchdog.feeds(), 1u);
+}
+
+TEST(WatchdogTest, NobodyWatchesNothingIsEverDue) {
+  Watchdog watchdog(Duration::zero());
+  EXPECT_FALSE(watchdog.ShouldFeed(kStart, {}));
+  EXPECT_EQ(watchdog.next(), TimePoint::max());
+}
+
+TEST(WatchdogTest, ALoopThatHasNothingToSealIsAlive) {
+  EXPECT_FALSE(Watchdog::IsStalled(kStart + 1000h, {}));
+}
+
+TEST(WatchdogTest, ReadingsThatAreDueHaveToBeTriedWithinTheBound) {
+  const SealProgress due{.due = kStart};
+  EXPECT_FALSE(Watchdog::IsStalled(kStart + kBound, due));
+  EXPECT_TRUE(Watchdog::IsStalled(kStart + kBound + 1ns, due));
+  Watchdog watchdog(kPeriod);
+  EXPECT_FALSE(watchdog.ShouldFeed(kStart + kBound + 1ns, due));
+}
+
+TEST(WatchdogTest, ReadingsThatMayWaitForHoursAreNotOverdue) {
+  // --seal-every 6h
+  EXPECT_FALSE(Watchdog::IsStalled(kStart + 5h, {.due = kStart + 6h, .answered = kStart}));
+}
+
+TEST(WatchdogTest, ADatabaseThatRefusesIsAnAnswerAsLongAsItIsAsked) {
+  const SealProgress refused{.due = kStart, .answered = kStart + 1000s};
+  EXPECT_FALSE(Watchdog::IsStalled(kStart + 1000s + kBound, refused));
+  EXPECT_TRUE(Watchdog::IsStalled(kStart + 1001s + kBound, refused));
+}
+
+TEST(WatchdogTest, AFeedThatWasWithheldIsLookedAtAgainSoonAndDoesNotSpin) {
+  Watchdog watchdog(kPeriod);
+  const TimePoint now = kStart + kBound + 1s;
+  EXPECT_FALSE(watchdog.ShouldFeed(now, {.due = kStart}));
+  EXPECT_GT(watchdog.next(), now);
+  EXPECT_LE(watchdog.next(), now + 1s);
+  EXPECT_TRUE(watchdog.ShouldFeed(now + 1s, {}));
+}
+
+// A node of made-up facts whose clock is turned by hand, with systemd listening.
+class ReporterTest : public ::testing::Test {
+ protected:
+  ReporterTest() { options_.status_file = folder_.File("status.json"); }
+
+  void Start() { reporter_.emplace(options_, board_, pool_, nullptr, notify_, messages_); }
+  void Turn() { reporter_->Turn(platform_.Now(), facts_); }
+  absl::StatusOr<NodeStatus> File() const { return ReadStatusFile(options_.status_file); }
+
+  support::TempDir folder_;
+  NotifySocket systemd_{folder_.File("notify")};
+  fakes::FakePlatform platform_;
+  fakes::ScriptedBackend backend_{&platform_};
+  PoolFor<profiles::Testing> pool_{backend_, {.name = "local", .platform = &platform_}};
+  Options options_;
+  BoardHealth board_{{.root = folder_.path()}};
+  Notify notify_{{.socket = systemd_.name(), .watchdog_period = kPeriod}};
+  Messages messages_{platform_, true, false};
+  Facts facts_{.buffer = 100, .ready = true};
+  std::optional<Reporter> reporter_;
+};
+
+TEST_F(ReporterTest, SaysReadyOnceAndOnlyWhenTheDatabaseIsUsable) {
+  facts_.ready = false;
+  facts_.refused = "it is locked";
+  facts_.waiting = 7;
+  Start();
+  Turn();
+  systemd_.Drain();
+  EXPECT_EQ(systemd_.all().find("READY"), std::string::npos) << systemd_.all();
+  EXPECT_NE(systemd_.all().find("waiting for the database: it is locked; 7 of at most 100"),
+            std::string::npos)
+      << systemd_.all();
+  EXPECT_EQ(File()->state, "starting");
+
+  facts_.ready = true;
+  facts_.refused = {};
+  Turn();
+  EXPECT_TRUE(systemd_.WaitFor("READY=1").starts_with("READY=1\nSTATUS=no reading sealed yet"));
+  EXPECT_EQ(File()->state, "running") << "a change is told at once";
+  platform_.Advance(60s);
+  Turn();
+  systemd_.Drain();
+  EXPECT_EQ(systemd_.all().find("READY"), systemd_.all().rfind("READY"));
+}
+
+TEST_F(ReporterTest, FeedsTheWatchdogWhileTheDatabaseRefusesAndShowsThat) {
+  Start();
+  facts_.refused = "the disk is full";
+  for (int i = 0; i < 100; ++i) {  // 500 s
+    facts_.progress = {.due = kStart, .answered = platform_.Now()};
+    Turn();
+    systemd_.Drain();
+    platform_.Advance(5s);
+  }
+  EXPECT_NE(systemd_.all().find("STATUS=the database refuses: the disk is full"),
+            std::string::npos);
+  EXPECT_GE(File()->watchdog.feeds, 30u);
+  EXPECT_EQ(File()->refused, "the disk is full");
+  EXPECT_NE(Trouble(*File(), BootMicros()).find("the disk is full"), std::string::npos);
+}
+
+TEST_F(ReporterTest, StopsFeedingWhenWhatIsDueIsNotTriedAndGoesOnWhenItIs) {
+  Start();
+  Turn();
+  facts_.waiting = 3;
+  facts_.progress = {.due = platform_.Now()};
+  platform_.Advance(kBound + 1s);
+  systemd_.Drain();
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 30; ++i) {
+    Turn();
+    platform_.Advance(1s);
+    EXPECT_GE(reporter_->next(), platform_.Now()) << "the loop must not spin";
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "roost-node: 3 readings are overdue and the database has not been heard of for 16 s; "
+            "the watchdog is not fed\n");
+  for (std::string told = systemd_.Next(); !told.empty(); told = systemd_.Next()) {
+    EXPECT_EQ(told.find("WATCHDOG=1"), std::string::npos);
+  }
+  facts_.progress.answered = platform_.Now();
+  Turn();
+  EXPECT_EQ(systemd_.WaitFor("WATCHDOG"), "WATCHDOG=1");
+}
+
+TEST_F(ReporterTest, WritesTheFileAsOftenAsAskedAndAtOnceAfterTheFirstSeal) {
+  options_.status_every = 10s;
+  Start();
+  Turn();
+  const int64_t first = File()->written_boot_us;
+  platform_.Advance(9s);
+  Turn();
+  EXPECT_EQ(File()->written_boot_us, first);
+  facts_.counts.stored = 5;
+  facts_.last_seal = SealStatus{.boot_us = 1, .unix_us = 40'805'000'000, .count = 5};
+  Turn();
+  EXPECT_EQ(File()->readings.sealed, 5u);
+  EXPECT_EQ(File()->text, "5 readings sealed, the last 5 at 11:20:05Z");
+  facts_.counts.stored = 6;
+  platform_.Advance(10s);
+  Turn();
+  EXPECT_EQ(File()->readings.sealed, 6u);
+  reporter_.reset();
+  EXPECT_TRUE(absl::IsNotFound(File().status())) << "a clean end takes it away";
+}
+
+TEST_F(ReporterTest, AFileThatCannotBeWrittenIsSaidOnceAndDoesNotStopTheNode) {
+  options_.status_file = folder_.File("gone/status.json");
+  Start();
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 5; ++i) {
+    Turn();
+    platform_.Advance(10s);
+  }
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(said.find("the status file"), said.rfind("the status file"));
+  EXPECT_NE(said.find("the status file: cannot write"), std::string::npos) << said;
+}
+
+TEST_F(ReporterTest, TellsThatItStops) {
+  Start();
+  Turn();
+  reporter_->Stopping(platform_.Now(), facts_);
+  EXPECT_NE(systemd_.WaitFor("STOPPING=1").find("STATUS="), std::string::npos);
+  EXPECT_EQ(File()->state, "ending");
+}
+
+TEST_F(ReporterTest, WithNobodyListeningItAsksForNoTurns) {
+  options_.status_file = "";
+  const Notify nobody({});
+  Reporter reporter(options_, board_, pool_, nullptr, nobody, messages_);
+  reporter.Turn(platform_.Now(), facts_);
+  EXPECT_EQ(reporter.next(), TimePoint::max());
+}
+
+}  // namespace
+}  // namespace roost::tools
