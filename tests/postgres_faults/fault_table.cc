@@ -9,10 +9,15 @@
 namespace roost::faults {
 namespace {
 
-std::string InSeconds(Duration span) {
+std::string InWords(Duration span) {
   const double seconds = std::chrono::duration<double>(span).count();
+  if (seconds < 0.001) return "under 1 ms";
   char text[32];
-  snprintf(text, sizeof text, seconds < 0.1 ? "%.3f s" : "%.1f s", seconds);
+  if (seconds < 1) {
+    snprintf(text, sizeof text, "%.0f ms", seconds * 1000);
+  } else {
+    snprintf(text, sizeof text, "%.1f s", seconds);
+  }
   return text;
 }
 
@@ -30,8 +35,8 @@ std::string WhatThePoolDid(const Fault& fault, const Observation& seen) {
 
 void Print(const Fault& fault, const Observation& seen) {
   printf("| %s | %s | %s | %s | %s |\n", fault.title.c_str(), WhatTheCallerSaw(seen.first).c_str(),
-         InSeconds(seen.first.after).c_str(), WhatThePoolDid(fault, seen).c_str(),
-         InSeconds(seen.recovery).c_str());
+         InWords(seen.first.after).c_str(), WhatThePoolDid(fault, seen).c_str(),
+         InWords(seen.recovery).c_str());
   fflush(stdout);
 }
 

@@ -20,5 +20,15 @@ TEST_P(ServerFaultsTest, EndsAsPromised) {
 }
 INSTANTIATE_TEST_SUITE_P(Faults, ServerFaultsTest, ::testing::ValuesIn(ServerFaults()), NameOf);
 
+TEST(FaultTableTest, NamesEveryFault) {
+  const std::string readme = support::ReadFile(ROOST_TESTS_README);
+  std::vector<Fault> faults = ServerFaults();
+  for (Fault& fault : LinkFaults()) faults.push_back(std::move(fault));
+  for (const Fault& fault : faults) {
+    EXPECT_NE(readme.find("\n| " + fault.title + " |"), std::string::npos)
+        << fault.title << ": run fault_table, and put what it prints into tests/README.md";
+  }
+}
+
 }  // namespace
 }  // namespace roost::faults

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
 #include <thread>
 #include <vector>
 
@@ -74,6 +75,10 @@ class Callers {
   std::vector<std::thread> threads_{};
 };
 
+long long InMs(Duration span) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(span).count();
+}
+
 void Pass(Duration span) {
   NativePlatform().WaitForDescriptors({}, Deadline::After(NativePlatform().Now(), span));
 }
@@ -105,16 +110,18 @@ TEST(StormTest, AHundredCallersAndAServerThatIsAway) {
   proxy.Heal();
   const TimePoint healed = NativePlatform().Now();
   EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 0; }));
-  EXPECT_LT(Since(healed), Remote::kBackoffMax + kGrace) << "within one step of the back-off";
+  const Duration back = Since(healed);
+  EXPECT_LT(back, Remote::kBackoffMax + kGrace) << "within one step of the back-off";
   EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 1000; }));
   callers.Leave();
   EXPECT_LE(proxy.counts().attempts, 2 + 1) << "no more than the pool has slots, and one refused";
   EXPECT_LE(proxy.counts().most_open, 2);
   EXPECT_EQ(callers.strange(), 0);
   EXPECT_EQ(node.pool().stats().waiting, 0);
-  RecordProperty("refused", callers.refused());
-  RecordProperty("attempts_silent", silent.attempts);
-  RecordProperty("attempts_torn", torn.attempts);
+  printf(
+      "%d calls refused, the slowest after %lld ms; %d attempts while silent, %d while torn; the "
+      "first answer %lld ms after the server was back\n",
+      callers.refused(), InMs(callers.longest()), silent.attempts, torn.attempts, InMs(back));
 }
 
 }  // namespace
