@@ -9,9 +9,12 @@
 namespace roost {
 namespace {
 
-// The SQLSTATE is the end of the payload's name and not its content: a name can be viewed in place,
-// while the content is handed out as a copy.
-constexpr std::string_view kPayload = "roostpool/postgresql-sqlstate/";
+constexpr char kPayload[] = "roostpool/postgresql-sqlstate";
+
+// How a message ends its words.
+std::string InMessage(std::string_view sqlstate) {
+  return internal::Concat({"(SQLSTATE ", sqlstate, ")"});
+}
 
 std::string_view TrimmedEnd(std::string_view words) {
   while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.remove_suffix(1);
@@ -20,13 +23,15 @@ std::string_view TrimmedEnd(std::string_view words) {
 
 }  // namespace
 
+// Payloads are only handed out as copies; what lives as long as the status is its message.
 std::string_view PostgresSqlState(const absl::Status& status) {
-  std::string_view state;
-  status.ForEachPayload([&state](const auto& name, const absl::Cord&) {
-    const std::string_view view(name.data(), name.size());
-    if (view.substr(0, kPayload.size()) == kPayload) state = view.substr(kPayload.size());
-  });
-  return state;
+  const auto payload = status.GetPayload(kPayload);
+  if (!payload.has_value()) return {};
+  const std::string sqlstate(*payload);
+  const std::string_view message(status.message().data(), status.message().size());
+  const size_t place = message.rfind(InMessage(sqlstate));
+  if (place == std::string_view::npos) return {};
+  return message.substr(place + InMessage("").size() - 1, sqlstate.size());
 }
 
 namespace postgres {
@@ -41,11 +46,11 @@ absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate, const 
   if (!text.sql.empty()) append("", internal::Quoted(text.sql));
   append(" on ", text.where);
   append(": ", TrimmedEnd(text.words));
-  if (!sqlstate.empty()) append(" ", internal::Concat({"(SQLSTATE ", sqlstate, ")"}));
+  if (!sqlstate.empty()) append(" ", InMessage(sqlstate));
   append("; ", text.advice);
   absl::Status status(code, message);
   if (!sqlstate.empty()) {
-    status.SetPayload(internal::Concat({kPayload, sqlstate}), absl::Cord());
+    status.SetPayload(kPayload, absl::Cord(absl::string_view(sqlstate.data(), sqlstate.size())));
   }
   return status;
 }
