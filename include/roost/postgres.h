@@ -42,7 +42,16 @@ class Endpoints;
 struct PostgresOptions {
   // Everything libpq takes: "postgresql://user@host:5432/db?sslmode=...", several hosts, or
   // "host=... dbname=...". ~/.pgpass, the PG* variables and service files count as they do for
-  // psql. Empty: those alone. `pooler=transaction` in it is the same as `pooler` below.
+  // psql, and are read anew by each open. Empty: those alone. What is different from psql:
+  //   sslmode               to a host that is not this machine verify-full, unless said otherwise;
+  //                         then without sslrootcert and ~/.postgresql/root.crt the system's file
+  //   several hosts         one is tried by each open, the last good one first
+  //   target_session_attrs  checked when the session is ready, and again whenever a write is refused
+  //   connect_timeout       ignored: the deadline of the open counts, which no clock step moves
+  //   keepalives*, tcp_user_timeout  the profile's TcpTimers, unless said here
+  //   client_encoding       always UTF8
+  //   gssencmode            disable, unless said otherwise: a Kerberos server is waited for
+  //   pooler                transaction: as `transaction_pooler` below; session: as none
   std::string uri{};
   // What pg_stat_activity shows, unless the uri says otherwise.
   std::string application_name = "roostpool";
@@ -53,7 +62,8 @@ struct PostgresOptions {
   // (PgBouncer's pool_mode=transaction): statements are not kept prepared, no session state.
   bool transaction_pooler = false;
   // Keeps the last good address of a host name here, so that a name service that is down after a
-  // restart does not keep the node from its server. A file that may be lost. Empty: only in memory.
+  // restart does not keep the node from its server. A file that may be lost: replaced as a whole,
+  // without a sync, when an address has changed. Empty: only in memory.
   std::string address_file{};
 };
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "backends/postgres/resolver.h"
+#include "statements/text.h"
 
 namespace roost::postgres {
 
@@ -44,7 +45,7 @@ void AddressBook::Remember(const std::string& name, const std::string& address) 
     std::string& known = addresses_[name];
     if (known == address) return;
     known = address;
-    for (const auto& [host, good] : addresses_) text += host + " " + good + "\n";
+    for (const auto& [host, good] : addresses_) text += internal::Concat({host, " ", good, "\n"});
   }
   if (!file_.empty()) Write(text);
 }

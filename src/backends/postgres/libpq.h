@@ -104,6 +104,7 @@
 namespace roost::postgres {
 
 struct Libpq {
+// A name cannot be enclosed: NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define ROOST_LIBPQ_MEMBER(name) decltype(&::name) name = nullptr;
   ROOST_LIBPQ_FUNCTIONS(ROOST_LIBPQ_MEMBER)
 #undef ROOST_LIBPQ_MEMBER
