@@ -1,4 +1,6 @@
 // Probe, ping, upkeep: how a connection's death is noticed, and what that costs.
+#include <signal.h>
+
 #include "tests/postgres/session.h"
 
 namespace roost::postgres {
@@ -31,12 +33,23 @@ TEST_F(LifeTest, ANotificationIsNoDeath) {
 TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
   support::PostgresServer server;
   Session doomed(server.Uri());
+  Session crashes(server.Uri());
   ASSERT_OK(doomed->Run(Sql("SELECT 1")));
-  server.Stop(support::PostgresServer::Shutdown::kImmediate);
+  ASSERT_EQ(::kill(std::stoi(crashes.Pid()), SIGKILL), 0);
   while (doomed->Probe() == Liveness::kAlive) {
   }
   EXPECT_EQ(doomed->verdict(), Verdict::kDeadAndOlderToo);
   EXPECT_EQ(PostgresSqlState(doomed->Run(Sql("SELECT 1"))), "57P02");
+}
+
+TEST_F(LifeTest, AnImmediateShutdownSuspectsEverySession) {
+  support::PostgresServer server;
+  Session doomed(server.Uri());
+  server.Stop(support::PostgresServer::Shutdown::kImmediate);
+  while (doomed->Probe() == Liveness::kAlive) {
+  }
+  EXPECT_EQ(doomed->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(doomed->Run(Sql("SELECT 1")).code(), StatusCode::kUnavailable);
 }
 
 TEST_F(LifeTest, APingThatIsNotAnsweredEndsAtItsDeadline) {
@@ -75,7 +88,7 @@ TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
   proxy.ClearCounts();
   const TimePoint start = session.platform().Now();
   ASSERT_OK(session->Upkeep(session.In(5s)));
-  EXPECT_OK(session->Upkeep(session.In(5s))) << "one question is on its way";
+  EXPECT_OK(session->Upkeep(session.In(5s)));  // one question is on its way already
   EXPECT_LT(session.platform().Now() - start, 20ms * 2);
   ASSERT_OK(session->Run(kCount));
   EXPECT_LE(proxy.counts().round_trips, 2);

@@ -116,7 +116,7 @@ TEST_F(PreparedTest, AWrongNumberOfValuesIsFoundAlsoWhenRunAtOnce) {
 TEST_F(PreparedTest, WhatNeedsATransactionOfItsOwnGetsOne) {
   Session small(Server().Uri(), 1);
   ASSERT_OK(small->Run(kCount));
-  EXPECT_OK(small->Run(Sql("VACUUM t"))) << "after a DEALLOCATE in the same round trip";
+  EXPECT_OK(small->Run(Sql("VACUUM t")));  // after a DEALLOCATE in the same round trip
 }
 
 TEST_F(PreparedTest, APoolerIsGivenNoSessionState) {
@@ -139,21 +139,21 @@ class SealTest : public SessionTest {
   static bool IsFlushed(const std::string& position) {
     return Server().Sql("SELECT pg_current_wal_flush_lsn() >= '" + position + "'") == "t";
   }
+  // The setting inside of a transaction.
+  static std::string Inside(Session& session, Durability durability) {
+    const absl::StatusOr<Transaction> transaction = session->Begin(durability);
+    return session.Ask(kSetting);
+  }
+  static constexpr char kSetting[] = "SHOW synchronous_commit";
   Session lazy{Server().Uri("options=-csynchronous_commit%3Doff")};
 };
 
 TEST_F(SealTest, SealedIsSynchronousWhereTheSessionIsNot) {
-  const std::string kAsk = "SHOW synchronous_commit";
-  EXPECT_EQ(lazy.Ask(kAsk), "off");
-  absl::StatusOr<Transaction> transaction = lazy->Begin(Durability::kSealed);
-  EXPECT_EQ(lazy.Ask(kAsk), "on");
-  EXPECT_OK(transaction->Commit());
-  transaction = lazy->Begin();
-  EXPECT_EQ(lazy.Ask(kAsk), "off");
-  EXPECT_OK(transaction->Commit());
+  EXPECT_EQ(lazy.Ask(kSetting), "off");
+  EXPECT_EQ(Inside(lazy, Durability::kSealed), "on");
+  EXPECT_EQ(Inside(lazy, Durability::kDefault), "off");
   Session waiting(Server().Uri("options=-csynchronous_commit%3Dremote_apply"));
-  transaction = waiting->Begin(Durability::kSealed);
-  EXPECT_EQ(waiting.Ask(kAsk), "remote_apply") << "more than asked for stays";
+  EXPECT_EQ(Inside(waiting, Durability::kSealed), "remote_apply") << "more than asked for stays";
 }
 
 TEST_F(SealTest, SealWritesWhatWasCommittedBefore) {

@@ -59,9 +59,9 @@ TEST_F(ResetTest, ATransactionCostsItsStatementsAndTheCommit) {
   ASSERT_OK(session->Run(kAdd, 2));
   ASSERT_OK(transaction->Commit());
   EXPECT_EQ(Count(), 2);
-  transaction = session->Begin(Durability::kSealed);
+  absl::StatusOr<Transaction> sealed = session->Begin(Durability::kSealed);
   ASSERT_OK(session->Run(kAdd, 3));
-  ASSERT_OK(transaction->Commit());
+  ASSERT_OK(sealed->Commit());
   EXPECT_EQ(Count(), 2) << "sealed costs no round trip more";
   ASSERT_OK(session->Begin()->Commit());
   EXPECT_EQ(Count(), 0) << "nothing was run in it";

@@ -46,13 +46,14 @@ void Wire::Abandon() {
 }
 
 // What the server says while nobody asks: the only place where an idle connection learns why it
-// ends. 57P02 comes to every session of a server that lost one to a crash.
+// ends. 57P02, to every session of a server that lost one to a crash, and 57P01 of an immediate
+// shutdown come as warnings.
 void Wire::OnNotice(void* self, const PGresult* result) {
   Wire& wire = *static_cast<Wire*>(self);
   const char* const sqlstate = wire.pq_->PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char* const severity = wire.pq_->PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (sqlstate == nullptr || std::strlen(sqlstate) != 5) return;
-  const bool ends = std::strcmp(sqlstate, "57P02") == 0 ||
+  const bool ends = std::strncmp(sqlstate, "57P", 3) == 0 ||
                     (severity != nullptr && std::strcmp(severity, "FATAL") == 0);
   if (!ends) return;
   const Finding finding = Classify({.sqlstate = sqlstate, .operation = Operation::kIdle});
