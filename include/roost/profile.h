@@ -125,6 +125,12 @@ struct Default {
   // is held by callers that wait). Costs a scan of the slots before a holder joins the line.
   static constexpr bool kNestedCheck = true;
 
+  // -- SQLite's memory --
+  // For programs that bound it (sqlite_memory.h): the arena for everything but pages, in KiB, and
+  // pages of 4 KiB that all connections share. 64 to 1048576; 8 to 65536.
+  static constexpr int kSqliteArenaKib = 1024;
+  static constexpr int kSqlitePages = 512;
+
   // -- Statements --
   // Prepared statements kept by each connection. 1 to 256. See `roostctl profiles` for the bytes.
   static constexpr int kStatements = 16;
@@ -176,6 +182,8 @@ struct RaspberryPi : Default {
   static constexpr int kMaxWaiters = 16;
   static constexpr Duration kKeepAlive = 30s;  // checkpoints while the writer rests
   static constexpr Duration kLinger = 1s;      // a burst of reads opens its reader once
+  static constexpr int kSqliteArenaKib = 130;  // three connections, each with eight statements
+  static constexpr int kSqlitePages = 22;
   static constexpr int kStatements = 8;
 };
 

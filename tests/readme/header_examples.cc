@@ -10,6 +10,7 @@
 #include "roost/postgres.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_memory.h"
 
 using namespace std::chrono_literals;
 
@@ -108,6 +109,15 @@ void Sqlite() {
                                 .schema = "CREATE TABLE IF NOT EXISTS reading(...)"});
   // [sqlite.h]
   // clang-format on
+}
+
+void Warn(const absl::Status& status);
+
+void Memory() {
+  // [sqlite_memory.h]
+  static roost::SqliteMemoryFor<roost::SelectedProfile> memory;
+  if (!memory.status().ok()) Warn(memory.status());
+  // [sqlite_memory.h]
 }
 
 void Show(std::string_view node, double level);

@@ -1,0 +1,166 @@
+// B3 and B4: SQLite in a fixed block of memory, as a pool of a Raspberry Pi uses it. A program of
+// its own, because SQLite has one heap in a process.
+#include <sqlite3.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "roost/pool.h"
+#include "roost/sqlite_memory.h"
+#include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/counting_allocator.h"
+
+namespace roost::sqlite {
+namespace {
+
+using profiles::RaspberryPi;
+using support::AllocationCount;
+
+struct Quiet : RaspberryPi {
+  static constexpr Duration kLinger = 60s;  // the third connection stays
+};
+
+constexpr char kReadings[] = "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, a, b, c)";
+constexpr Sql kStore{"INSERT INTO reading(a, b, c) VALUES ($1, $2, $3)"};
+// With kStore eight statements: a full cache.
+constexpr std::array kReads{
+    Sql("SELECT count(*) FROM reading"),
+    Sql("SELECT a, b FROM reading WHERE id = $1"),
+    Sql("SELECT avg(b) FROM reading WHERE id > $1 - 60"),
+    Sql("SELECT max(id) FROM reading"),
+    Sql("SELECT a, count(*) FROM reading WHERE id > $1 - 100 GROUP BY a"),
+    Sql("SELECT id FROM reading WHERE id > $1 - 60 ORDER BY b"),
+    Sql("SELECT c FROM reading WHERE id = $1"),
+};
+
+class BoundedTest : public ::testing::Test {
+ protected:
+  BoundedTest() { memory_.emplace(); }
+  SqliteOptions Options() {
+    return {.path = dir_.File("node.db"), .schema = kReadings, .cache_kib = 64};
+  }
+  static void Read(Connection& connection, int64_t id) {
+    for (const Sql& sql : kReads) {
+      const absl::StatusOr<Statement*> statement = connection.Prepare(sql);
+      ASSERT_OK(statement.status());
+      Rows rows = (*statement)->parameters() == 1 ? (*statement)->Query(id) : (*statement)->Query();
+      while (rows.Next()) {
+      }
+      ASSERT_OK(rows.status());
+    }
+  }
+  static absl::Status StoreBatch(Lease& writer, int rows) {
+    absl::StatusOr<Transaction> transaction = writer.Begin();
+    if (!transaction.ok()) return transaction.status();
+    for (int i = 0; i < rows; ++i) {
+      absl::Status stored = writer.Run(kStore, i % 7, 20.5 + i, "a reading of some sensor");
+      if (!stored.ok()) return stored;
+    }
+    return transaction->Commit();
+  }
+
+  const TempDir dir_{};
+  std::optional<SqliteMemoryFor<Quiet>> memory_;
+};
+
+TEST_F(BoundedTest, ANodesWorkFitsAndTakesNothingFromTheHeap) {
+  ASSERT_OK(memory_->status());
+  SqliteBackend backend(Options());
+  PoolFor<Quiet> pool(backend);
+  // Opens all three connections and fills their caches. What SQLite's own C library takes once
+  // (a directory, a time zone) comes with it.
+  const auto work = [&](int64_t id) {
+    Lease writer = *pool.Acquire(kWrite);
+    Lease reader = *pool.Acquire(kRead);
+    Lease second = *pool.Acquire(kRead);
+    for (Lease* const lease : {&reader, &second, &writer}) Read(**lease, id);
+    ASSERT_OK(StoreBatch(writer, 60));
+  };
+  work(0);
+  const AllocationCount heap;
+  for (int64_t batch = 1; batch < 300; ++batch) {
+    work(batch * 60);
+    if (batch % 50 == 0) {
+      Lease writer = *pool.Acquire(kWrite);
+      ASSERT_OK(writer->Upkeep(Deadline::Never()));  // a checkpoint
+      ASSERT_OK(writer->Seal());
+    }
+  }
+  EXPECT_EQ(heap.total(), 0u) << "18,000 rows, and nothing from the heap";
+  EXPECT_EQ(pool.stats().open, 3);
+
+  const SqliteMemoryStats stats = memory_->stats();
+  std::printf("arena %zu of %zu bytes, pages %d of %d, beyond the slab %zu bytes, whole %zu\n",
+              stats.arena_peak, stats.arena_bytes, stats.pages_peak, stats.pages,
+              stats.page_overflow_peak, sizeof *memory_);
+  EXPECT_EQ(stats.arena_failures, 0u);
+  EXPECT_LE(
+      RaspberryPi::kSqliteArenaKib * size_t{1024} + RaspberryPi::kSqlitePages * kSqlitePageBytes,
+      230'000u)
+      << "the bound of a Pi";
+  EXPECT_GT(stats.arena_used, 0u);
+  EXPECT_GT(stats.pages_used, 0);
+  EXPECT_LE(stats.pages_used, stats.pages_peak);
+}
+
+TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {
+  ASSERT_OK(memory_->status());
+  SqliteBackend backend(Options());
+  PoolFor<Quiet> pool(backend);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    ASSERT_OK(StoreBatch(writer, 100));
+    absl::StatusOr<Transaction> transaction = writer->Begin();
+    ASSERT_OK(writer->Run(kStore, 1, 1, "in the transaction that fails"));
+    const std::string large(400'000, 'x');
+    const absl::Status refused = writer->Run(kStore, 1, 2, std::string_view(large));
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+    EXPECT_EQ(SqliteCode(refused) & 0xff, SQLITE_NOMEM);
+  }  // rolled back
+  Lease writer = *pool.Acquire(kWrite);
+  EXPECT_EQ(AskInt(*writer, kReads[0]), 100);
+  EXPECT_OK(StoreBatch(writer, 10));
+  EXPECT_EQ(AskInt(*writer, kReads[0]), 110);
+  EXPECT_GT(memory_->stats().arena_failures, 0u);
+}
+
+TEST_F(BoundedTest, EverythingIsGivenBackWhenThePoolCloses) {
+  ASSERT_OK(memory_->status());
+  const size_t before = memory_->stats().arena_used;
+  {
+    SqliteBackend backend(Options());
+    PoolFor<Quiet> pool(backend);
+    Lease writer = *pool.Acquire(kWrite);
+    Read(*writer, 0);
+  }
+  EXPECT_EQ(memory_->stats().arena_used, before);
+  EXPECT_EQ(memory_->stats().pages_used, 0);
+}
+
+TEST_F(BoundedTest, WhereSqliteIsInUseAlreadyItSaysSoAndSqliteGoesOn) {
+  memory_.reset();
+  Foreign somebody(dir_.File("somebody.db"));
+  const SqliteMemoryFor<Quiet> late;
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(late.status().message()), HasSubstr("somebody uses it already"));
+  somebody.Run("CREATE TABLE t(a)");
+  EXPECT_EQ(late.stats().arena_bytes, 0u);
+}
+
+TEST_F(BoundedTest, AfterItsEndSqliteIsOnTheHeapAgain) {
+  memory_.reset();
+  Foreign somebody(dir_.File("somebody.db"));
+  somebody.Run("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+  EXPECT_EQ(Ask(somebody.get(), "SELECT a FROM t"), "1");
+}
+
+using BoundedDeathTest = BoundedTest;
+
+TEST_F(BoundedDeathTest, ASecondOneStopsTheProgram) {
+  EXPECT_DEATH(SqliteMemoryFor<Quiet>{}, "a second SqliteMemory was made");
+}
+
+}  // namespace
+}  // namespace roost::sqlite
