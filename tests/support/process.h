@@ -35,7 +35,7 @@ std::string ReadFile(const std::string& path);
 void WriteFile(const std::string& path, std::string_view text, mode_t mode = 0644);
 
 struct Command {
-  std::vector<std::string> words;  // the program, looked up in PATH, and its arguments
+  std::vector<std::string> words{};  // the program, looked up in PATH, and its arguments
   // PostgreSQL and PgBouncer refuse to run as root: as the user "postgres" then.
   bool as_server_user = false;
   // File of the network namespace to run in. Empty: ours.
