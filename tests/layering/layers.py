@@ -133,7 +133,7 @@ GREPS = (
          "a switch over states names each one, so that the compiler finds a forgotten one"),
     Grep("wall-clock", r"\bsystem_clock\b|absl::Now\b|\bgettimeofday\b|\bCLOCK_REALTIME\b|\btime\s*\(\s*"
          r"(0|NULL|nullptr)\s*\)", PRODUCTION + ("tests",),
-         # These two have to look at the wall clock, or make it jump.
+         # These have to look at the wall clock, or make it jump.
          ("tests/platform", "tests/faults/clock_jump_test.cc",
           "tests/postgres_faults/wall_clock_test.cc"),
          "time is the monotonic clock's; only Platform::UnixMicros asks the wall clock"),
