@@ -135,11 +135,11 @@ void Remote::Ask(TimePoint now) {
 
 void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
   absl::StatusOr<Lease> lease = acquire_.Take();
-  if (!lease.ok()) return Missed(now, lease.status());
+  if (!lease.ok()) return Missed(now, State::kAway, lease.status());
   (*lease)->set_deadline(Deadline::After(now, kWithin));
   if (const absl::Status status = Insert(*lease, heartbeat); !status.ok()) {
     lease->Return();
-    return Missed(platform_.Now(), status);
+    return Missed(platform_.Now(), IsAway(status) ? State::kAway : State::kRefusing, status);
   }
   ++sent_;
   due_ = false;
@@ -154,13 +154,13 @@ absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
                    Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
 }
 
-void Remote::Missed(TimePoint now, const absl::Status& why) {
+void Remote::Missed(TimePoint now, State state, const absl::Status& why) {
   ++failed_;
   retry_pause_ = std::max(kRetryMin, 2 * retry_pause_);
   retry_at_ = now + retry_pause_;
   // The end of the wait says less than the open that failed meanwhile.
   if (absl::IsDeadlineExceeded(why) && state_ == State::kAway) return;
-  Become(IsAway(why) ? State::kAway : State::kRefusing, now, why);
+  Become(state, now, why);
 }
 
 void Remote::OnEvent(const Event& event) {
@@ -175,7 +175,7 @@ void Remote::OnEvent(const Event& event) {
 
 // The one writer of the state. Says so when it changes, not each time that it is confirmed.
 void Remote::Become(State state, TimePoint now, const absl::Status& why) {
-  if (!why.ok()) last_error_ = std::string(why.message());
+  if (!why.ok()) last_error_ = WithoutTarget(std::string(why.message()));
   if (state == state_) return;
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
@@ -188,6 +188,13 @@ void Remote::Become(State state, TimePoint now, const absl::Status& why) {
   } else {
     messages_.Say("remote %s: up again after %s", target.c_str(), FormatDuration(lasted).c_str());
   }
+}
+
+// The error without the name of the server, which is said before it.
+std::string Remote::WithoutTarget(std::string_view message) const {
+  const std::string prefix = std::string(backend_.target()) + ": ";
+  if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+  return std::string(message);
 }
 
 std::string Remote::Text(TimePoint now) const {

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "roost/async.h"
@@ -88,7 +89,8 @@ class Remote final : private Observer {
   void Ask(TimePoint now);
   void Send(TimePoint now, const Heartbeat& heartbeat);
   absl::Status Insert(Lease& lease, const Heartbeat& heartbeat);
-  void Missed(TimePoint now, const absl::Status& why);
+  void Missed(TimePoint now, State state, const absl::Status& why);
+  std::string WithoutTarget(std::string_view message) const;
   void Become(State state, TimePoint now, const absl::Status& why);
 
   const Settings settings_;
