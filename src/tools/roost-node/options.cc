@@ -37,9 +37,10 @@ Settings in a file: KEY = VALUE lines for --config, where KEY is one of the flag
 its dashes. The built-in value counts less than the file, the file less than the command line.
 
 The remote database gets a row every --heartbeat into the table roost_heartbeat, which is made if
-it is missing. While the server is away the node goes on; nothing waits for it. A password is
-taken from --remote-password-file, from systemd's credential "remote-password", from ~/.pgpass,
-or from the file of --config if others cannot read that; never from the command line.
+it is missing. While the server is away the node goes on; no turn of its loop waits for a server
+longer than 1 s, and that only when a row is sent. A password is taken from
+--remote-password-file, from systemd's credential "remote-password", from ~/.pgpass, or from the
+file of --config if others cannot read that; never from the command line.
 
 As a service of systemd (Type=notify) it says when it is ready, how it is, and that it is alive.
 The watchdog is fed at the end of a turn of the loop if the readings that were due for sealing got

@@ -88,7 +88,8 @@ void Reporter::Feed(TimePoint now, const Facts& facts) {
 
 // What an operator should not have to wait for.
 bool Reporter::HasChanged(const Facts& facts) const {
-  return ready_ != facts.ready || refused_ != !facts.refused.empty() || sealed_ != facts.last_seal.has_value() ||
+  return ready_ != facts.ready || refused_ != !facts.refused.empty() ||
+         sealed_ != facts.last_seal.has_value() ||
          (remote_ != nullptr && remote_->changes() != remote_changes_);
 }
 
