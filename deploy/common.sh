@@ -120,3 +120,12 @@ build() {
   with_progress "$log" cmake --build --preset "$preset" -j "$jobs" \
     ${targets[@]:+--target "${targets[@]}"}
 }
+
+# emulated_tests TARGET - EMULATED: what ctest runs through QEMU. Not what starts programs, takes long
+# or measures time; for 32 bits not the sweeps over every failing call either, which take as long as
+# all the others and know no word size.
+emulated_tests() {
+  EMULATED=(--label-exclude 'host|bench|stress|exhaustive|exec')
+  [ "$1" = rpi-64 ] ||
+    EMULATED+=(--exclude-regex '^(fault_sweep_test|sqlite_io_faults_test|power_cut_test)$')
+}

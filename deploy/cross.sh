@@ -110,8 +110,9 @@ main() {
 
   if [ "$TESTS" = ON ]; then
     step "tests, through QEMU"
-    ctest --test-dir "$build" -j "$(nproc)" --output-on-failure \
-      --label-exclude 'host|bench|stress|exhaustive|exec' </dev/null
+    emulated_tests "$TARGET"
+    ctest --test-dir "$build" -j "$(nproc)" --output-on-failure "${EMULATED[@]}" </dev/null ||
+      die "tests failed; one of them: ctest --test-dir $build -R NAME --output-on-failure"
   fi
 
   step "release"

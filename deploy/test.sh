@@ -143,8 +143,8 @@ board_stage() {
   need_packages "$log" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" "${PACKAGES_PACKAGE[@]}" || return
   check "the sysroot" "$log" "$ROOT/deploy/sysroot.sh" --arch "$arch" || return
   build_or_fail "$log" "$preset" || return
-  # Under emulation time is no measure.
-  run_tests "$log" "$preset" --label-exclude 'host|bench|stress|exhaustive|exec'
+  emulated_tests "$preset"
+  run_tests "$log" "$preset" "${EMULATED[@]}"
   # The tests are built and have run.
   check "deploy/cross.sh: release, packages, sizes" "$log" \
     "$ROOT/deploy/cross.sh" "$preset" --no-tests || return
