@@ -47,7 +47,7 @@ release() {
   for program in roost-node roostctl; do
     "$triplet-strip" -o "$new/bin/$program" "$(find "$build/src/tools" -name "$program" -type f)"
   done
-  [ ! -d deploy/systemd ] || cp -r deploy/systemd "$new/systemd"
+  install -D -m 644 -t "$new/systemd" deploy/systemd/roost*
   {
     printf 'version %s\n' "$(sed -n 's/^CMAKE_PROJECT_VERSION:.*=//p' "$build/CMakeCache.txt")"
     printf 'commit %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)"
