@@ -77,7 +77,7 @@ class PostgresStatement final : public Statement {
   // The session no longer has it.
   void Forget() { prepared_ = false; }
   StatementName name() const { return prepared_ ? name_ : StatementName{}; }
-  // The connection is gone, or somebody's else to end.
+  // The session ends or is given away: nothing has to be told to it.
   void Drop();
 
  private:
