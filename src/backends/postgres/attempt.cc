@@ -16,7 +16,7 @@ using internal::Concat;
 // A wall clock before this has not been set since the machine started.
 constexpr int64_t kBuiltUnixMicros = int64_t{ROOST_BUILT_UNIX_SECONDS} * 1'000'000;
 
-// An answer to the start-up packet that lacks these makes a role a question of its own.
+// The first version that says by itself whether it is a standby.
 constexpr int kReportsStandby = 140000;
 
 void DropNotice(void*, const PGresult*) {}

@@ -60,18 +60,8 @@ bool Has(std::string_view text, std::string_view part) {
 // PgBouncer gives all its own refusals one SQLSTATE and speaks English only.
 bool IsPassingTrouble(std::string_view words) {
   constexpr std::string_view kSigns[] = {
-      "no more connections",
-      "connect",
-      "timeout",
-      "crash",
-      "failed",
-      "paused",
-      "suspend",
-      "shut",
-      "idle",
-      "lifetime",
-      "conn",
-      "memory",
+      "conn",    "timeout", "crash", "failed",   "paused",
+      "suspend", "shut",    "idle",  "lifetime", "memory",
   };
   if (Has(words, "startup parameter") || Has(words, "authentication failed")) return false;
   for (const std::string_view sign : kSigns) {
@@ -113,9 +103,7 @@ StartupFinding LostLink() {
 StartupFinding FromTls(const StartupEvidence& evidence) {
   if (!evidence.clock_unset) return {.code = kFailedPrecondition, .advice = kTlsAdvice};
   return {.code = kUnavailable,
-          .advice =
-              "this machine's clock is not set yet: certificates cannot be checked until it "
-              "is"};
+          .advice = "this machine's clock is not set yet, and certificates need it"};
 }
 
 StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
