@@ -72,6 +72,13 @@ class InstallTest(unittest.TestCase):
                          "profile testing\nlevel 21.5\n")
         self.assertFalse(list((self.folder / "sub").rglob("*_test")), "it built our tests, too")
 
+    def test_a_subproject_without_postgres_does_not_look_for_its_headers(self):
+        result = self.configure("lean", f"-DROOST_SOURCE={SOURCE}", "-DROOST_POSTGRES=OFF",
+                                "-DROOST_PROFILE=testing")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        cache = (self.folder / "lean" / "CMakeCache.txt").read_text(encoding="utf-8")
+        self.assertNotIn("LIBPQ", cache)
+
     def test_an_unknown_profile_stops_cmake_with_the_list(self):
         for name, arguments in (("unknown", ()), ("unknown_sub", (f"-DROOST_SOURCE={SOURCE}",))):
             with self.subTest(name):
