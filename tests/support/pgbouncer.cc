@@ -21,7 +21,9 @@ PgBouncer::PgBouncer(const PostgresServer& server, int sessions) {
     return ReadFile(dir_.File("log")).find("process up") != std::string::npos ||
            process_.Wait(std::chrono::milliseconds(0));
   });
-  if (!up || process_.pid() == 0) Fail("PgBouncer does not start:\n" + ReadFile(dir_.File("log")));
+  if (!up || process_.pid() == 0) {
+    Fail("PgBouncer (package pgbouncer) does not start:\n" + ReadFile(dir_.File("log")));
+  }
 }
 
 }  // namespace roost::support

@@ -8,7 +8,7 @@
 //
 // Threads:  one at a time
 // Blocks:   Start, Stop and Restart until it is done; none longer than kLongest
-// Memory:   the heap; 12 MB of disk a server
+// Memory:   the heap; 28 MB of disk a server
 // Errors:   Fail, with the server's log
 // Time:     the first server of a program 1.2 s (initdb), each more 0.2 s; a restart 0.1 s
 // Example:
