@@ -6,6 +6,7 @@
 #include "roost/pool.h"
 #include "roost/profile.h"
 #include "roost/selected_profile.h"
+#include "roost/sqlite_memory.h"
 #include "src/tools/common/duration.h"
 #include "src/tools/roostctl/commands.h"
 
@@ -16,11 +17,12 @@ namespace {
 struct Line {
   PoolSettings settings;
   size_t bytes = 0;
+  size_t sqlite_bytes = 0;
 };
 
 template <class P>
 constexpr Line LineOf() {
-  return {SettingsOf<P>(), sizeof(PoolFor<P>)};
+  return {SettingsOf<P>(), sizeof(PoolFor<P>), sizeof(SqliteMemoryFor<P>)};
 }
 
 template <class Visit>
@@ -41,16 +43,18 @@ const char* PrePingText(PrePing ping) {
 }
 
 void PrintTable() {
-  std::printf("%-20s %5s %9s %9s %9s %-10s %-5s %9s %9s\n", "profile", "size", "overflow",
-              "timeout", "recycle", "pre-ping", "echo", "capacity", "bytes");
+  std::printf("%-20s %5s %9s %9s %9s %-10s %-5s %9s %9s %9s\n", "profile", "size", "overflow",
+              "timeout", "recycle", "pre-ping", "echo", "capacity", "bytes", "sqlite");
   ForEachLine([](const Line& line) {
     const PoolSettings& s = line.settings;
-    std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu\n", s.profile, s.pool_size,
+    std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu %9zu\n", s.profile, s.pool_size,
                 s.max_overflow, Seconds(s.pool_timeout), Seconds(s.pool_recycle),
-                PrePingText(s.pre_ping), s.echo_pool ? "yes" : "no", s.capacity(), line.bytes);
+                PrePingText(s.pre_ping), s.echo_pool ? "yes" : "no", s.capacity(), line.bytes,
+                line.sqlite_bytes);
   });
   std::printf(
       "\nbytes: the pool object with its connections and statement caches, fixed when compiled.\n"
+      "sqlite: the block for a program that bounds SQLite's memory (SqliteMemoryFor).\n"
       "This build's roost::SelectedProfile (CMake: ROOST_PROFILE) is %s.\n",
       SelectedProfile::kName);
 }
@@ -67,7 +71,8 @@ void PrintJson() {
                    {"pool_pre_ping", s.pre_ping != PrePing::kNever},
                    {"echo_pool", s.echo_pool},
                    {"capacity", s.capacity()},
-                   {"bytes", line.bytes}});
+                   {"bytes", line.bytes},
+                   {"sqlite_bytes", line.sqlite_bytes}});
   });
   std::cout << all.dump(2) << "\n";
 }
