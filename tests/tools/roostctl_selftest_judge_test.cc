@@ -249,6 +249,53 @@ TEST(SelftestServiceTest, ANodeIsAsItsStatusSays) {
   Expect(JudgeServiceNode(refused, kNow), Verdict::kFail);
 }
 
+ServerFacts GoodServer() {
+  return {.version = 150020,
+          .encrypted = true,
+          .protocol = "TLSv1.3",
+          .max_connections = 100,
+          .reserved = 3,
+          .sessions = 10};
+}
+
+TEST(SelftestRemoteTest, AServerThatTakesNoWritesIsAFailureAndAnOldOneAWarning) {
+  ServerFacts facts = GoodServer();
+  Expect(JudgeRemoteServer(facts), Verdict::kPass);
+  EXPECT_EQ(JudgeRemoteServer(facts).measured, "PostgreSQL 15.20, primary");
+  facts.version = 130000;
+  Expect(JudgeRemoteServer(facts), Verdict::kWarn);
+  facts.standby = true;
+  Expect(JudgeRemoteServer(facts), Verdict::kFail);
+  facts = GoodServer();
+  facts.read_only = true;
+  Expect(JudgeRemoteServer(facts), Verdict::kFail);
+}
+
+TEST(SelftestRemoteTest, AnOpenLinkIsAWarningUnlessItStaysOnTheMachine) {
+  ServerFacts facts = GoodServer();
+  Expect(JudgeRemoteTls(facts), Verdict::kPass);
+  facts.encrypted = false;
+  Expect(JudgeRemoteTls(facts), Verdict::kWarn);
+  facts.local = true;
+  Expect(JudgeRemoteTls(facts), Verdict::kPass);
+}
+
+TEST(SelftestRemoteTest, ANodeNeedsRoomAtTheServer) {
+  ServerFacts facts = GoodServer();
+  Expect(JudgeRemoteSessions(facts, 2), Verdict::kPass);
+  facts.sessions = 95;
+  Expect(JudgeRemoteSessions(facts, 2), Verdict::kPass);
+  facts.sessions = 96;
+  Expect(JudgeRemoteSessions(facts, 2), Verdict::kWarn);
+  facts.sessions = 1;
+  Expect(JudgeRemoteSessions(facts, 31), Verdict::kWarn);
+}
+
+TEST(SelftestRemoteTest, AFarServerIsAWarning) {
+  Expect(JudgeRemoteLatency(Of(500ms, 900ms)), Verdict::kPass);
+  Expect(JudgeRemoteLatency(Of(501ms, 900ms)), Verdict::kWarn);
+}
+
 TEST(SelftestSpreadTest, IsByNearestRank) {
   EXPECT_EQ(SpreadOf({}).count, 0u);
   EXPECT_EQ(SpreadOf({5ms}).p99, 5ms);

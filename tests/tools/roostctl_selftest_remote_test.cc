@@ -45,7 +45,8 @@ TEST_F(RoostctlSelftestRemoteTest, TellsWhatTheServerIsAndLeavesNoSessionBehind)
 }
 
 TEST_F(RoostctlSelftestRemoteTest, AServerThatTakesNoWritesFails) {
-  support::PostgresServer server({.settings = {"default_transaction_read_only = on"}});
+  support::PostgresServer server(
+      {.script = "ALTER ROLE node SET default_transaction_read_only = on"});
   std::map<std::string, json> checks = Ask(server.Uri("sslmode=disable"), 1);
   EXPECT_EQ(checks["remote.reach"]["verdict"], "pass") << checks["remote.reach"];
   EXPECT_EQ(checks["remote.server"]["verdict"], "fail") << checks["remote.server"];

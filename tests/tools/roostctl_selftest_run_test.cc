@@ -10,7 +10,10 @@
 #include <string>
 
 #include "roost/platform.h"
+#include "src/tools/roost-node/remote_uri.h"
 #include "src/tools/roostctl/selftest_checks.h"
+#include "src/tools/roostctl/selftest_config.h"
+#include "src/tools/roostctl/selftest_remote.h"
 #include "src/tools/roostctl/selftest_report.h"
 #include "src/tools/roostctl/selftest_run.h"
 #include "src/tools/roostctl/selftest_scratch.h"
@@ -47,9 +50,11 @@ class SelftestRunTest : public testing::Test {
   }
   Result Ask(Result (*check)(Context&)) {
     Scratch scratch(setup.folder);
+    RemoteDatabase remote(setup.remote, NativePlatform());
     Context context{.setup = setup,
                     .platform = NativePlatform(),
                     .scratch = scratch,
+                    .remote = remote,
                     .deadline = Deadline::After(NativePlatform().Now(), 60s)};
     return check(context);
   }
@@ -76,7 +81,8 @@ TEST_F(SelftestRunTest, AnEmptyMachineFailsNoCheckOfTheBoard) {
        {CheckClockSource, CheckHardwareGenerator, CheckCardFileSystem, CheckCardOptions,
         CheckCardWritable, CheckMemoryAvailable, CheckMemoryGroup, CheckMemoryOom,
         CheckBoardVoltage, CheckBoardThrottling, CheckBoardTemperature, CheckBoardGovernor,
-        CheckBoardWatchdog, CheckServiceUnit, CheckServiceNode, CheckCardIntegrity}) {
+        CheckBoardWatchdog, CheckServiceUnit, CheckServiceNode, CheckCardIntegrity,
+        CheckRemoteReach, CheckRemoteServer, CheckRemoteLatency}) {
     Expect(check, Verdict::kSkip);
   }
 }
@@ -265,6 +271,28 @@ TEST_F(SelftestRunTest, WithoutTheFolderOfTheDataTheCardIsSkipped) {
   for (const auto check : {CheckCardFileSystem, CheckCardSpace, CheckCardSync, CheckCardLog}) {
     Expect(check, Verdict::kSkip);
   }
+}
+
+// ---- The configuration --------------------------------------------------------------------------
+
+TEST_F(SelftestRunTest, TheNodesConfigurationNamesDatabaseAndRemote) {
+  const std::string path = folder.File("roost-node.conf");
+  const std::string remote = "postgresql://node@h/d";
+  std::ofstream(path) << "every = 5s\ndb = " << setup.db << "\nremote = " << remote << "\n";
+  NodeConfig config = ReadNodeConfig(path).value();
+  EXPECT_EQ(config.db, setup.db);
+  EXPECT_EQ(config.remote, remote);
+  EXPECT_FALSE(config.password_hidden);
+  // The service's password lies beside it.
+  const std::string password = folder.File("remote-password");
+  std::ofstream(password) << "s3cret\n";
+  ASSERT_EQ(chmod(password.c_str(), 0600), 0);
+  EXPECT_TRUE(HasPassword(ReadNodeConfig(path)->remote));
+  ASSERT_EQ(chmod(password.c_str(), 0644), 0);
+  const absl::Status refused = ReadNodeConfig(path).status();
+  EXPECT_FALSE(refused.ok());
+  EXPECT_EQ(refused.message().find("s3cret"), std::string::npos);
+  EXPECT_TRUE(absl::IsNotFound(ReadNodeConfig(folder.File("none")).status()));
 }
 
 // ---- The runner ---------------------------------------------------------------------------------

@@ -258,6 +258,19 @@ TEST_F(RoostctlSelftestTest, ASignalEndsItAndLeavesTheFolderClean) {
   EXPECT_TRUE(fs::is_empty(data));
 }
 
+TEST_F(RoostctlSelftestTest, TheDatabaseComesFromTheNodesConfigurationUnlessItIsNamed) {
+  const std::string config = folder.File("node.conf");
+  std::ofstream(config) << "db = " << data << "/other.db\n";
+  const auto ask = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {ROOSTCTL,      "selftest", "--json", "--only",
+                                    "memory.pool", "--config", config};
+    all.insert(all.end(), more.begin(), more.end());
+    return json::parse(RunProgram(all).output)["db"];
+  };
+  EXPECT_EQ(ask({}), data + "/other.db");
+  EXPECT_EQ(ask({"--db", data}), data + "/node.db");
+}
+
 TEST_F(RoostctlSelftestTest, ListNamesEveryCheckWithItsTime) {
   const Outcome ran = Selftest({"--list"});
   EXPECT_EQ(ran.exit, 0);
@@ -277,12 +290,16 @@ TEST_F(RoostctlSelftestTest, BadUseEndsWithTwoAndDoesNothing) {
       {{"--json", "--tap"}, "--json"},
       {{"--db", "/no/such/folder/node.db"}, "does not exist"},
       {{"--root", "/no/such/folder"}, "--root"},
+      {{"--remote", "postgresql://node:s3cret@h/d"}, "~/.pgpass"},
+      {{"--remote", "host=h password=s3cret"}, "~/.pgpass"},
+      {{"--config", "/no/such/file"}, "/no/such/file"},
       {{"--quik"}, "did you mean --quick?"},
   };
   for (const auto& [arguments, says] : cases) {
     const Outcome ran = Selftest(arguments);
     EXPECT_EQ(ran.exit, 2) << says;
     EXPECT_TRUE(Has(ran.errors, says)) << "expected: " << says << "\ngot: " << ran.errors;
+    EXPECT_FALSE(Has(ran.errors, "s3cret")) << ran.errors;
     EXPECT_EQ(ran.output, "");
   }
 }

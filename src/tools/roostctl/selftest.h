@@ -51,6 +51,7 @@ struct Setup {
   std::string db{};             // the node's database; it need not exist
   std::string folder{};         // the folder of it, without links; empty: it does not exist
   std::string remote{};         // PostgreSQL's URI; empty: none is configured
+  bool password_hidden = false;  // of the remote: this user may not read it
   std::string status_file{};    // where a running node tells about itself
   std::string unit{};           // its service
   bool allow_volatile = false;  // data on tmpfs or an overlay is meant so
@@ -71,6 +72,7 @@ class WallClock {
   Duration largest_step_{};
 };
 
+class RemoteDatabase;
 class Scratch;
 
 // What a check is given. The objects live until the program ends, also for a check that was left
@@ -79,6 +81,7 @@ struct Context {
   const Setup& setup;
   Platform& platform;
   Scratch& scratch;
+  RemoteDatabase& remote;
   WallClock wall_clock{};  // as of the beginning of this check
   Deadline deadline{};     // of this check
 

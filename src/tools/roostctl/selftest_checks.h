@@ -113,6 +113,29 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
 Result JudgeServiceUnit(const std::string& unit, const std::string& show);
 Result JudgeServiceNode(const NodeStatus& status, int64_t now_boot_us);
 
+// ---- remote (selftest_remote.cc) ----------------------------------------------------------------
+Result CheckRemoteReach(Context& context);
+Result CheckRemoteServer(Context& context);
+Result CheckRemoteLatency(Context& context);
+Result CheckRemoteTls(Context& context);
+Result CheckRemoteSessions(Context& context);
+
+struct ServerFacts {
+  int64_t version = 0;   // 150020: 15.20
+  bool standby = false;  // in recovery: takes no writes
+  bool read_only = false;
+  bool encrypted = false;
+  bool local = false;      // on this machine: a socket, or the loopback
+  std::string protocol{};  // "TLSv1.3"
+  int64_t max_connections = 0;
+  int64_t reserved = 0;  // kept for superusers
+  int64_t sessions = 0;  // of clients, now
+};
+Result JudgeRemoteServer(const ServerFacts& facts);
+Result JudgeRemoteTls(const ServerFacts& facts);
+Result JudgeRemoteSessions(const ServerFacts& facts, int ours);
+Result JudgeRemoteLatency(const Spread& trips);
+
 }  // namespace roost::tools::selftest
 
 #endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_

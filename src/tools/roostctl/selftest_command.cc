@@ -8,6 +8,7 @@
 
 #include "platform/rpi/board_health.h"
 #include "src/tools/common/status_file.h"
+#include "src/tools/roost-node/remote_uri.h"
 #include "src/tools/roostctl/selftest_report.h"
 #include "src/tools/roostctl/selftest_run.h"
 
@@ -33,6 +34,7 @@ Examples:
   roostctl selftest
   roostctl selftest --quick --skip service
   roostctl selftest --only card,pool.handoff --db /media/data --json
+  roostctl selftest --only remote --remote postgresql://node7@db.example.org/farm
 
 Exit codes: 0 nothing failed (with --strict: nothing warned either), 1 something failed,
 2 the arguments are wrong.)";
@@ -56,6 +58,15 @@ std::string CheckWord(const std::string& word) {
   return known ? "" : "there is no check \"" + word + "\"; roostctl selftest --list shows them";
 }
 
+// For CLI11: empty when the address of the remote may be on a command line.
+std::string CheckRemote(const std::string& uri) {
+  if (HasPassword(uri)) {
+    return "every user of this machine can read a password on a command line; put it into "
+           "~/.pgpass, or name a file with passfile= in the address";
+  }
+  return std::string(CheckRemoteUri(uri).message());
+}
+
 std::string WithoutScheme(const std::string& db) {
   constexpr std::string_view kSqlite = "sqlite://";
   return db.starts_with(kSqlite) ? db.substr(kSqlite.size()) : db;
@@ -71,6 +82,19 @@ void SelftestCommand::Declare(CLI::App& command) {
                   "The node's database, or the folder of it (default: /var/lib/roost/node.db where "
                   "that folder exists, else the current folder)")
       ->type_name("PATH");
+  command
+      .add_option("--config", config_,
+                  "roost-node's configuration, for its db and remote (default: " +
+                      std::string(selftest::kNodeConfig) +
+                      " where it can be read, unless --db or --remote is given)")
+      ->type_name("FILE");
+  command
+      .add_option(
+          "--remote", remote_,
+          "Address of the node's PostgreSQL database, as libpq takes it, without a password: "
+          "postgresql://USER@HOST/DATABASE (default: none)")
+      ->type_name("URI")
+      ->check(CheckRemote);
   command.add_flag("--quick", quick_, "Leave out the slow checks");
   command.add_option("--only", only_, "Run only these checks or groups: card,pool.handoff")
       ->delimiter(',')
@@ -111,19 +135,33 @@ std::vector<const Check*> SelftestCommand::Chosen() const {
   return chosen;
 }
 
+selftest::NodeConfig SelftestCommand::Configuration() const {
+  const bool by_default = config_.empty();
+  const std::string path = by_default ? selftest::kNodeConfig : config_;
+  const bool wanted = db_.empty() && remote_.empty() && access(path.c_str(), R_OK) == 0;
+  if (by_default && !wanted) return {};
+  const absl::StatusOr<selftest::NodeConfig> config = selftest::ReadNodeConfig(path);
+  if (config.ok()) return *config;
+  throw CLI::ValidationError("--config", std::string(config.status().message()));
+}
+
 selftest::Setup SelftestCommand::MakeSetup() const {
+  const selftest::NodeConfig config = Configuration();
+  const std::string& chosen = db_.empty() ? config.db : db_;
   std::error_code error;
-  fs::path db = WithoutScheme(db_);
-  if (db_.empty()) db = fs::is_directory(kSystemFolder, error) ? kSystemFolder : ".";
+  fs::path db = WithoutScheme(chosen);
+  if (chosen.empty()) db = fs::is_directory(kSystemFolder, error) ? kSystemFolder : ".";
   if (fs::is_directory(db, error)) db /= kFile;
   const fs::path folder = fs::canonical(fs::absolute(db, error).parent_path(), error);
-  if (error && !db_.empty()) {
+  if (error && !chosen.empty()) {
     throw CLI::ValidationError(
         "--db", "the folder of " + db.string() + " does not exist; make it, or choose another");
   }
   return {.root = root_,
           .db = (folder / db.filename()).string(),
           .folder = folder.string(),
+          .remote = remote_.empty() ? config.remote : remote_,
+          .password_hidden = remote_.empty() && config.password_hidden,
           .status_file = root_ + kStatusFile,
           .unit = unit_,
           .allow_volatile = allow_volatile_};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/tools/roostctl/selftest.h"
+#include "src/tools/roostctl/selftest_config.h"
 
 namespace roost::tools {
 
@@ -21,6 +22,7 @@ class SelftestCommand {
   void Declare(CLI::App& command);
   void Run();
   std::vector<const selftest::Check*> Chosen() const;
+  selftest::NodeConfig Configuration() const;
   selftest::Setup MakeSetup() const;
 
   bool json_ = false;
@@ -29,7 +31,9 @@ class SelftestCommand {
   bool strict_ = false;
   bool list_ = false;
   bool allow_volatile_ = false;
+  std::string config_;
   std::string db_;
+  std::string remote_;
   std::string root_;
   std::string unit_ = "roost-node.service";
   std::vector<std::string> only_;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/tools/common/duration.h"
+#include "src/tools/roostctl/selftest_remote.h"
 #include "src/tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
@@ -48,9 +49,11 @@ class Signals {
 
 // What every check may use. Shared with the thread of each, which may outlive the run.
 struct Session {
-  explicit Session(const Setup& asked) : setup(asked), scratch(setup.folder) {}
+  Session(const Setup& asked, Platform& platform)
+      : setup(asked), scratch(setup.folder), remote(setup.remote, platform) {}
   const Setup setup;
   Scratch scratch;
+  RemoteDatabase remote;
 };
 
 // Some work in a thread of its own.
@@ -96,7 +99,7 @@ class Runner {
       : platform_(platform),
         quick_(quick),
         start_(platform.Now()),
-        session_(std::make_shared<Session>(setup)) {}
+        session_(std::make_shared<Session>(setup, platform)) {}
 
   Finding RunOne(const Check& check) {
     const TimePoint start = platform_.Now();
@@ -109,6 +112,7 @@ class Runner {
   // Removes what was made, for as long as a card that hangs may take.
   void TidyUp() {
     const auto tidy = [session = session_] {
+      session->remote.Close();
       session->scratch.Remove();
       return Result{};
     };
@@ -132,6 +136,7 @@ class Runner {
       Context context{.setup = session->setup,
                       .platform = platform,
                       .scratch = session->scratch,
+                      .remote = session->remote,
                       .wall_clock = clock,
                       .deadline = deadline};
       return check.run(context);

@@ -51,6 +51,12 @@ constexpr Check kChecks[] = {
     {"board.watchdog", "the hardware watchdog", 1s, false, CheckBoardWatchdog},
     {"service.unit", "what systemd says of the node's service", 3s, false, CheckServiceUnit},
     {"service.node", "what the running node says of itself", 1s, false, CheckServiceNode},
+    {"remote.reach", "whether a session at the remote database is opened", 12s, false,
+     CheckRemoteReach},
+    {"remote.server", "version and role of it", 4s, false, CheckRemoteServer},
+    {"remote.latency", "what a round trip takes", 8s, false, CheckRemoteLatency},
+    {"remote.tls", "whether the link is encrypted", 4s, false, CheckRemoteTls},
+    {"remote.sessions", "room for a node's sessions", 4s, false, CheckRemoteSessions},
     // Last of all, so that it has watched the others.
     {"clock.jumps", "steps of the wall clock during this run", 2s, false, CheckClockJumps},
 };
