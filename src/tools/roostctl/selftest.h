@@ -47,14 +47,14 @@ Result Skip(std::string reason);
 
 // What the command line and the configuration asked for.
 struct Setup {
-  std::string root{};           // set before every path of the kernel's files; empty: this machine
-  std::string db{};             // the node's database; it need not exist
-  std::string folder{};         // the folder of it, without links; empty: it does not exist
-  std::string remote{};         // PostgreSQL's URI; empty: none is configured
+  std::string root{};            // set before every path of the kernel's files; empty: this machine
+  std::string db{};              // the node's database; it need not exist
+  std::string folder{};          // the folder of it, without links; empty: it does not exist
+  std::string remote{};          // PostgreSQL's URI; empty: none is configured
   bool password_hidden = false;  // of the remote: this user may not read it
-  std::string status_file{};    // where a running node tells about itself
-  std::string unit{};           // its service
-  bool allow_volatile = false;  // data on tmpfs or an overlay is meant so
+  std::string status_file{};     // where a running node tells about itself
+  std::string unit{};            // its service
+  bool allow_volatile = false;   // data on tmpfs or an overlay is meant so
 };
 
 // How far the wall clock has moved against the monotonic one.
