@@ -1,9 +1,11 @@
 // roostctl - the operator's tool. `roostctl --help` lists what it can do.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "src/tools/common/cli.h"
 #include "src/tools/roostctl/commands.h"
 #include "src/tools/roostctl/selftest_command.h"
+#include "src/tools/roostctl/status.h"
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -13,12 +15,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Each command has a --help of its own.\n"
-      "Exit codes: 0 done, 1 a check of selftest failed, 2 the arguments are wrong.");
+      "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
   roost::tools::SelftestCommand selftest;
+  roost::tools::StatusCommand status;
+  status.AddTo(app);
+  selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
-  selftest.AddTo(app);
-  return roost::tools::Parse(app, argc, argv).value_or(selftest.exit_code());
+  return roost::tools::Parse(app, argc, argv).value_or(std::max(status.exit_code(), selftest.exit_code()));
 }

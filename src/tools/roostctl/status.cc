@@ -1,0 +1,154 @@
+#include "src/tools/roostctl/status.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <iostream>
+
+#include "platform/rpi/board_health.h"
+#include "roost/platform.h"
+#include "src/tools/common/duration.h"
+
+namespace roost::tools {
+namespace {
+
+std::string Count(uint64_t count) { return std::to_string(count); }
+
+// How long ago a moment since boot was.
+std::string Ago(int64_t boot_us, int64_t now_boot_us) {
+  return FormatDuration(std::chrono::microseconds(std::max<int64_t>(now_boot_us - boot_us, 0)));
+}
+
+std::string Line(const char* name, const std::string& text) {
+  std::string line(name);
+  line.resize(11, ' ');
+  return line + text + "\n";
+}
+
+std::string PoolText(const PoolStatus& pool) {
+  const Stats& s = pool.stats;
+  std::string text = pool.target + " (" + pool.profile + ", " + std::to_string(s.pool_size) +
+                     " + " + std::to_string(s.max_overflow) + "): " + std::to_string(s.open) +
+                     " open, " + std::to_string(s.in_use) + " in use, " +
+                     std::to_string(s.waiting) + " waiting";
+  text += "; " + Count(s.checkouts) + " leases, wait p99 " + FormatDuration(pool.wait.p99) +
+          ", max " + FormatDuration(pool.wait.max);
+  const uint64_t refused =
+      s.refused_full + s.refused_away + s.refused_closed + s.refused_nested + s.cancelled;
+  if (s.timeouts > 0) text += "; " + Count(s.timeouts) + " timed out";
+  if (refused > 0) text += "; " + Count(refused) + " refused";
+  if (s.open_failures > 0) text += "; " + Count(s.open_failures) + " failed to open";
+  if (s.leaks > 0) text += "; " + Count(s.leaks) + " held too long";
+  return text;
+}
+
+std::string ReadingText(const ReadingStatus& r) {
+  std::string text = Count(r.taken) + " taken, " + Count(r.sealed) + " sealed, " +
+                     Count(r.waiting) + " in memory (at most " + Count(r.most_waiting) + " of " +
+                     Count(r.buffer) + ")";
+  if (r.dropped > 0) text += ", " + Count(r.dropped) + " dropped";
+  if (r.lost > 0) text += ", " + Count(r.lost) + " lost";
+  if (r.bad_lines > 0) text += ", " + Count(r.bad_lines) + " lines were no readings";
+  return text;
+}
+
+std::string RemoteText(const RemoteStatus& remote, int64_t now) {
+  std::string text = remote.state + " for " + Ago(remote.since_boot_us, now) + ", " +
+                     Count(remote.heartbeats) + " heartbeats";
+  if (remote.heartbeat_boot_us > 0) {
+    text += ", the last " + Ago(remote.heartbeat_boot_us, now) + " ago";
+  }
+  if (remote.next_try_boot_us > now) text += "; next try in " + Ago(now, remote.next_try_boot_us);
+  return text;
+}
+
+}  // namespace
+
+std::string StatusText(const NodeStatus& status, int64_t now_boot_us) {
+  const std::string trouble = Trouble(status, now_boot_us);
+  std::string text =
+      Line("node", status.name + ": " + status.state + " for " +
+                       Ago(status.started_boot_us, now_boot_us) + ", " +
+                       (trouble.empty() ? std::string("healthy") : "NOT HEALTHY: " + trouble));
+  text +=
+      Line("program", "roost-node " + status.version + ", process " + std::to_string(status.pid) +
+                          (status.board.empty() ? "" : ", " + status.board));
+  text += Line("readings", ReadingText(status.readings));
+  if (status.last_seal.has_value()) {
+    text += Line("last seal", Ago(status.last_seal->boot_us, now_boot_us) +
+                                  " ago: " + Count(status.last_seal->count) + " readings in " +
+                                  FormatDuration(status.last_seal->took));
+  }
+  if (!status.refused.empty()) text += Line("refused", status.refused);
+  text += Line("local", PoolText(status.local));
+  if (status.remote.has_value()) {
+    text += Line("remote", PoolText(status.remote->pool));
+    text += Line("", RemoteText(*status.remote, now_boot_us));
+    if (!status.remote->last_error.empty()) {
+      text += Line("", "last error: " + status.remote->last_error);
+    }
+  }
+  text += Line("memory", Count(status.memory.rss_kib) + " KiB resident, at most " +
+                             Count(status.memory.peak_rss_kib));
+  text += Line("watchdog", status.watchdog.period == Duration::zero()
+                               ? std::string("none")
+                               : "fed " + Ago(status.watchdog.fed_boot_us, now_boot_us) +
+                                     " ago, every " + FormatDuration(status.watchdog.period) +
+                                     " at the latest");
+  text += Line("written", Ago(status.written_boot_us, now_boot_us) + " ago");
+  return text;
+}
+
+void StatusCommand::AddTo(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("status", "Show what the node on this board is doing");
+  command->add_option("--file", file_, "The node's status file (" + std::string(kStatusFile) + ")")
+      ->type_name("PATH");
+  command->add_flag("--json", json_, "Print the file, once it is known to be right");
+  command->add_flag("--watch", watch_, "Again and again, until it is interrupted");
+  command->footer(
+      "The node writes the file every few seconds (roost-node --status-file, --status-every); the\n"
+      "service of the package does by itself.\n"
+      "Exit codes: 0 healthy, 1 not healthy or no node runs, 2 the arguments are wrong.");
+  command->callback([this] { Run(); });
+}
+
+bool StatusCommand::Show() const {
+  const absl::StatusOr<NodeStatus> status = ReadStatusFile(file_);
+  if (!status.ok()) {
+    std::fprintf(stderr, "roostctl: %s\n", std::string(status.status().message()).c_str());
+    if (absl::IsNotFound(status.status())) {
+      std::fprintf(stderr,
+                   "no node runs here, or it writes no status file: systemctl status roost-node\n");
+    }
+    return false;
+  }
+  if (json_) {
+    std::cout << ToJson(*status).dump(2) << "\n";
+  } else {
+    std::cout << StatusText(*status, BootMicros());
+  }
+  std::cout.flush();
+  return Trouble(*status, BootMicros()).empty();
+}
+
+void StatusCommand::Watch() {
+  Platform& platform = NativePlatform();
+  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  for (;;) {
+    // Home, and clear what is below: the screen does not flicker.
+    if (terminal) std::cout << "\033[H\033[J";
+    Show();
+    if (!terminal && !json_) std::cout << std::endl;
+    const std::atomic<uint32_t> nobody{0};
+    platform.Wait(nobody, 0, Deadline::After(platform.Now(), std::chrono::seconds(2)));
+  }
+}
+
+void StatusCommand::Run() {
+  if (watch_) Watch();
+  exit_code_ = Show() ? 0 : 1;
+}
+
+}  // namespace roost::tools

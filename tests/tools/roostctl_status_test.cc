@@ -1,0 +1,114 @@
+// roostctl status: what it shows of a made-up node, and its exit codes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "platform/rpi/board_health.h"
+#include "src/tools/roostctl/status.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/program.h"
+
+namespace roost::tools {
+namespace {
+
+using std::chrono_literals::operator""s;
+using std::chrono_literals::operator""ms;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int64_t kSecond = 1'000'000;
+
+// A node that has run for an hour and sealed five readings four seconds ago.
+NodeStatus Healthy(int64_t now) {
+  NodeStatus status{
+      .name = "roof", .version = "0.1.0", .board = "Raspberry Pi 4 Model B", .pid = 7};
+  status.state = "running";
+  status.ready = true;
+  status.every = 10s;
+  status.written_boot_us = now - 2 * kSecond;
+  status.started_boot_us = now - 3600 * kSecond;
+  status.readings = {.taken = 100, .sealed = 95, .waiting = 5, .most_waiting = 60, .buffer = 4096};
+  status.last_seal = SealStatus{.boot_us = now - 4 * kSecond, .count = 5, .took = 12ms};
+  status.local.target = "/var/lib/roost/node.db";
+  status.local.profile = "raspberry_pi";
+  status.local.stats.pool_size = 2;
+  status.local.stats.max_overflow = 1;
+  status.memory = {.rss_kib = 4300, .peak_rss_kib = 4900};
+  return status;
+}
+
+TEST(StatusTextTest, SaysWhatANodeDoesInAFewLines) {
+  const int64_t now = 7200 * kSecond;
+  const std::string text = StatusText(Healthy(now), now);
+  EXPECT_THAT(text, AllOf(HasSubstr("roof: running for 60 min, healthy"),
+                          HasSubstr("100 taken, 95 sealed, 5 in memory (at most 60 of 4096)"),
+                          HasSubstr("4 s ago: 5 readings in 12 ms"),
+                          HasSubstr("/var/lib/roost/node.db (raspberry_pi, 2 + 1)"),
+                          HasSubstr("4300 KiB resident"), HasSubstr("watchdog   none")));
+  EXPECT_THAT(
+      text, AllOf(Not(HasSubstr("remote")), Not(HasSubstr("timed out")), Not(HasSubstr("dropped"))))
+      << "what is not there is not shown";
+}
+
+TEST(StatusTextTest, TroubleComesFirst) {
+  const int64_t now = 7200 * kSecond;
+  NodeStatus status = Healthy(now);
+  status.refused = "the card is full";
+  status.local.stats.timeouts = 3;
+  status.local.stats.refused_away = 2;
+  EXPECT_THAT(StatusText(status, now),
+              AllOf(HasSubstr("NOT HEALTHY: "), HasSubstr("refused    the card is full"),
+                    HasSubstr("3 timed out"), HasSubstr("2 refused")));
+}
+
+TEST(StatusTextTest, ARemoteThatIsAwaySaysSinceWhenWhyAndWhenNext) {
+  const int64_t now = 7200 * kSecond;
+  NodeStatus status = Healthy(now);
+  status.remote.emplace();
+  status.remote->state = "away";
+  status.remote->since_boot_us = now - 90 * kSecond;
+  status.remote->last_error = "connection refused";
+  status.remote->next_try_boot_us = now + 8 * kSecond;
+  status.remote->pool.target = "db.example.org:5432/farm";
+  EXPECT_THAT(StatusText(status, now),
+              AllOf(HasSubstr("db.example.org:5432/farm"), HasSubstr("away for 90 s"),
+                    HasSubstr("next try in 8 s"), HasSubstr("last error: connection refused")));
+}
+
+class StatusProgramTest : public ::testing::Test {
+ protected:
+  testing::Outcome Ask(const std::string& flag = {}) {
+    std::vector<std::string> arguments{ROOSTCTL, "status", "--file", file_};
+    if (!flag.empty()) arguments.push_back(flag);
+    return testing::RunProgram(arguments);
+  }
+  const support::TempDir dir_{};
+  const std::string file_ = dir_.File("status.json");
+};
+
+TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
+  ASSERT_TRUE(WriteStatusFile(file_, Healthy(BootMicros())).ok());
+  const testing::Outcome text = Ask();
+  EXPECT_EQ(text.exit, 0) << text.output << text.errors;
+  EXPECT_THAT(text.output, HasSubstr("healthy"));
+  const testing::Outcome json = Ask("--json");
+  EXPECT_EQ(json.exit, 0);
+  EXPECT_EQ(nlohmann::json::parse(json.output)["readings"]["sealed"], 95);
+}
+
+TEST_F(StatusProgramTest, ExitsWithOneForTroubleAndForNoNode) {
+  NodeStatus status = Healthy(BootMicros());
+  status.refused = "the card is full";
+  ASSERT_TRUE(WriteStatusFile(file_, status).ok());
+  EXPECT_EQ(Ask().exit, 1);
+  RemoveStatusFile(file_);
+  const testing::Outcome none = Ask();
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_THAT(none.errors, HasSubstr("no node runs here"));
+}
+
+}  // namespace
+}  // namespace roost::tools
