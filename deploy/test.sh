@@ -9,7 +9,7 @@
 # Stages:
 #   functional     g++: every functional test, the installed package, the documents
 #   asan           the tests under the address and undefined-behaviour sanitizers
-#   tsan           the tests under the thread sanitizer
+#   tsan           the tests in which threads meet, under the thread sanitizer
 #   clang          the tests, built with clang++
 #   thread-safety  clang's check of the lock annotations
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
@@ -92,14 +92,14 @@ stage_asan() {
 
 stage_tsan() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
-  build_or_fail "$1" tsan || return
+  build_or_fail "$1" tsan threaded_tests || return
   # The thread sanitizer of g++ 12 and clang 14 cannot place its shadow memory where the kernel
   # spreads addresses over more than 28 bits. Where a container forbids setarch, try without.
   PREFIX=()
   if setarch "$(uname -m)" -R true 2>/dev/null; then
     PREFIX=(setarch "$(uname -m)" -R)
   fi
-  TSAN_OPTIONS=second_deadlock_stack=1 run_tests "$1" tsan --label-exclude 'host|bench|exhaustive'
+  TSAN_OPTIONS=second_deadlock_stack=1 run_tests "$1" tsan --label-regex threads
   PREFIX=()
 }
 

@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Each command has a --help of its own.\n"
-      "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are wrong.");
+      "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are "
+      "wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
   roost::tools::SelftestCommand selftest;
@@ -24,5 +25,6 @@ int main(int argc, char** argv) {
   selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
-  return roost::tools::Parse(app, argc, argv).value_or(std::max(status.exit_code(), selftest.exit_code()));
+  return roost::tools::Parse(app, argc, argv)
+      .value_or(std::max(status.exit_code(), selftest.exit_code()));
 }
