@@ -1,6 +1,7 @@
 // Two hosts in the connection string, streaming replication between them: the node finds the one
 // that takes writes, and finds it again when that is the other.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -60,17 +61,25 @@ TEST_F(FailoverTest, ThePromotedStandbyIsFound) {
   EXPECT_EQ(standby->Sql("SELECT count(*) FROM t"), "2");
 }
 
-// The old primary comes back as a standby at the same address, and is asked to write: 25006.
-TEST_F(FailoverTest, AServerThatLostItsRoleIsLeft) {
-  Node node(Uri(*standby, primary));
+// Switched over by hand: the old primary lives on and only reads, in the sessions it has, too.
+TEST_F(FailoverTest, AServerThatTakesWritesNoLongerIsLeft) {
+  Node node(Uri(primary, *standby));
   ASSERT_LT(Write(node), kGrace);
   ASSERT_TRUE(standby->HasCaughtUpWith(primary));
   standby->Promote();
   primary.Sql("ALTER SYSTEM SET default_transaction_read_only = on");
   primary.Sql("SELECT pg_reload_conf()");
-  primary.Sql(
-      "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-      "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
+  Answer answer;
+  ASSERT_TRUE(support::WaitUntil([&] {
+    answer = node.Ask(1s, kInsert);  // until the session has read its settings anew
+    return !answer.status.ok();
+  }));
+  // The server tells of the change behind the first error: that one may still be taken for a
+  // transaction that only reads. The next caller is told kUnavailable, and the server is left.
+  EXPECT_THAT(answer.status.code(), ::testing::AnyOf(absl::StatusCode::kUnavailable,
+                                                     absl::StatusCode::kFailedPrecondition))
+      << answer.status;
+  EXPECT_EQ(PostgresSqlState(answer.status), "25006") << answer.status;
   EXPECT_LT(Write(node), 2 * Remote::kBackoffMax + kGrace);
   EXPECT_EQ(standby->Sql("SELECT count(*) FROM t"), "2");
 }
