@@ -147,7 +147,8 @@ chapter_boot() {
 chapter_package() {
   local package
   # shellcheck disable=SC2012  # names of ours
-  package=$(ls -t "$ROOT"/build/packages/roostpool-node_*_arm64.deb | head -n 1)
+  package=$(ls -t "$ROOT"/build/packages/roostpool-node_*_arm64.deb 2>/dev/null | head -n 1) ||
+    die "no package in build/packages: run ./deploy/cross.sh rpi-64"
   say "copying $(basename "$package"), $(stat -c %s "$package") bytes"
   on_board $NAME 'cat >node.deb' <"$package"
   verify "the package installs" here sudo dpkg --install node.deb
@@ -155,8 +156,9 @@ chapter_package() {
   verify "the node is healthy" until_true 60 is_healthy
   here systemctl --no-pager --lines 0 status roost-node || true
   verify "the package is purged" here sudo dpkg --purge roostpool-node
+  # shellcheck disable=SC2016  # for the board
   verify "neither program nor service nor settings are left" on_board $NAME \
-    '! ls /usr/bin/roost* /lib/systemd/system/roost* /etc/roost 2>/dev/null; ! systemctl cat roost-node 2>/dev/null'
+    'test -z "$(ls -d /usr/bin/roost* /lib/systemd/system/roost* /etc/roost 2>/dev/null)"'
   verify "the readings are kept" on_board $NAME sudo test -s /var/lib/roost/node.db
   on_board $NAME sudo rm -r /var/lib/roost
 }
