@@ -117,6 +117,7 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   absl::Status Break(const Finding& finding, std::string_view sqlstate, std::string_view words,
                      std::string_view sql);
   absl::Status Late(const Doing& doing);
+  void TakeRest();
   bool LostItsRole(std::string_view sqlstate) const;
   std::string Where() const;
 

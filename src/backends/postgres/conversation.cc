@@ -75,9 +75,18 @@ bool PostgresConnection::LostItsRole(std::string_view sqlstate) const {
   return is_on("in_hot_standby") || is_on("default_transaction_read_only");
 }
 
+// A server tells what it has become only with the end of the exchange, behind the error.
+void PostgresConnection::TakeRest() {
+  while (condemned_.ok() && wire_.owed() > 0) {
+    const Kind kind = wire_.Receive(deadline()).kind;
+    if (kind == Kind::kLate || kind == Kind::kLost) return;  // EndExchange comes upon it, too
+  }
+}
+
 absl::Status PostgresConnection::FailWith(const Result& result, const Doing& doing) {
   const std::string_view sqlstate = result.sqlstate();
   if (sqlstate.empty()) return Lost(doing);
+  if (sqlstate == "25006" && wants_primary_) TakeRest();
   const bool lost_role = LostItsRole(sqlstate);
   if (lost_role) endpoints_.LostRole(endpoint_);
   const Finding finding =
