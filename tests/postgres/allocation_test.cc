@@ -1,23 +1,7 @@
 // After a connection is open, nothing of ours takes memory. libpq does, by malloc; what is ours is
 // C++, and could only by operator new.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "src/tools/roostctl/allocation_count.h"
 #include "tests/postgres/session.h"
-
-namespace {
-std::atomic<int> allocations = 0;
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* const memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace roost::postgres {
 namespace {
@@ -28,15 +12,15 @@ constexpr char kState[] = "SET x.y = 1";
 
 class AllocationTest : public SessionTest {
  protected:
-  AllocationTest() { before_ = allocations; }
+  AllocationTest() { before_ = tools::AllocationsOfThisThread(); }
   // Before any check of GoogleTest's, which may allocate.
-  int Taken() { return allocations - before_; }
-  void Restart() { before_ = allocations; }
+  uint64_t Taken() { return tools::AllocationsOfThisThread() - before_; }
+  void Restart() { before_ = tools::AllocationsOfThisThread(); }
 
   Session session;
 
  private:
-  int before_ = 0;
+  uint64_t before_ = 0;
 };
 
 TEST_F(AllocationTest, PreparingRunningAndReadingTakeNone) {
