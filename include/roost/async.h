@@ -7,8 +7,8 @@
 //
 // Threads:  a queue and its acquires belong to the thread of its loop; the WakeCall comes from any
 //           thread, with no lock held unless more than eight callers are told at once
-// Blocks:   never on a server or another holder; a local database is opened, and a connection
-//           closed, on the loop's thread
+// Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
+//           OpenBy::kCaller, meant for a local database, opens and pings on the loop's thread
 // Memory:   a PendingAcquire is its caller's, 400 bytes at most; neither the queue nor the pool
 //           allocates for one
 // Errors:   the table in lease.h
@@ -82,7 +82,7 @@ class PendingAcquire {
 
   // Asks for a lease, as Pool::Acquire does. True: the result is here already, and `done` will not
   // be called. False: `done` is called from AcquireQueue::Run when it is. REQUIRES: not pending; no
-  // result left untaken; `queue` and `pool` outlive this, or are closed first.
+  // result left untaken; `queue` and `pool` live until the result is taken or Cancel has returned.
   bool Start(AcquireQueue& queue, Pool& pool, const AcquireOptions& options, Done done,
              void* context);
   // The result. REQUIRES: Start said true, or `done` was called; not taken yet.

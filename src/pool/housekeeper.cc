@@ -106,11 +106,10 @@ void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
       until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
     }
   }
-  // A second thread in Run leaves the descriptors to the first.
   if (count == 1 || bell_ == -1 || listens_.exchange(true)) {
-    if (count > 1 && bell_ == -1) {  // no descriptor was left for a bell
-      until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
-    }
+    // No descriptor was left for a bell; or a second thread is in Run, and the first may not know of
+    // all descriptors.
+    if (count > 1) until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
     platform_.Wait(calls_, seen, Deadline::At(until));
     return;
   }
@@ -119,8 +118,9 @@ void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
   if (calls_.load() == seen) {
     platform_.WaitForDescriptors(std::span(waits).first(count), Deadline::At(until));
   }
-  listens_.store(false);
+  // In this order: what rings for the next listener is not swallowed.
   platform_.QuietBell(bell_);
+  listens_.store(false);
 }
 
 void Housekeeper::Wake() {

@@ -119,11 +119,27 @@ absl::Status PoolState::FillLane(size_t lane, int connections, Deadline deadline
       if (deadline.HasPassed(now)) return fill_late_;
       work = core.NextFill(target, now);
       // Nothing may be opened at this moment: it failed a moment ago, or the pool is paused.
-      if (!work) return core.failures() > 0 ? last_error_[lane] : fill_late_;
+      if (!work && core.count(core::SlotState::kOpening) == 0) {
+        return core.failures() > 0 ? last_error_[lane] : fill_late_;
+      }
+    }
+    if (!work) {
+      GlanceAtOpens(deadline);
+      continue;
     }
     absl::Status error = PerformAll(lane, work, {.deadline = deadline, .may_wait = true});
     if (!error.ok()) return error;
   }
+}
+
+// Somebody else has an open under way, and one is enough at a time: goes on with it, or gives its
+// owner a moment.
+void PoolState::GlanceAtOpens(Deadline deadline) {
+  constexpr Duration kGlance = std::chrono::milliseconds(5);
+  const TimePoint now = platform_.Now();
+  GoOnWithSteps(now);
+  const std::atomic<uint32_t> nobody{0};
+  platform_.Wait(nobody, 0, std::min(deadline, Deadline::After(now, kGlance)));
 }
 
 void PoolState::InvalidateAll() {

@@ -286,6 +286,7 @@ class PoolState {
     }
     Deliver(wakes);
   }
+  void GlanceAtOpens(Deadline deadline);
   void DoChores(size_t lane, TimePoint now);
   void ReportLeaks(TimePoint now);
   void ReportLateTick(TimePoint now);

@@ -139,6 +139,7 @@ bool PoolState::TakeStep(int slot, TimePoint now) {
   platform_.WaitForDescriptors({&wait, 1}, Deadline::Past());
   if (wait.seen.any()) return true;
   MutexLock lock(mu_);
+  if (stats_.closed) return true;  // AbortSteps has passed it over: it ends here
   stepped.busy = false;
   return false;
 }

@@ -231,6 +231,51 @@ TEST_F(StepsTest, FillWaitsForTheServerItself) {
   EXPECT_EQ(calls, 0);
 }
 
+TEST_F(StepsTest, FillGoesOnWithAnOpenThatIsUnderWay) {
+  PoolFor<AlwaysAsked> pool(backend, LoopOptions());
+  Caller caller(platform, pool, pool.In(1s));
+  Tick(pool);
+  EXPECT_EQ(backend.opens_begun(), 1);
+  backend.Answer(4);
+  EXPECT_TRUE(pool.Fill(2, pool.In(5s)).ok());
+  platform.Run();
+  EXPECT_EQ(pool.stats().open, 2);
+  caller.Return();
+  platform.Advance(1h);
+  EXPECT_EQ(backend.opens_begun(), 2);
+}
+
+TEST_F(StepsTest, FillEndsAtItsDeadlineWhateverSomebodyElseOpens) {
+  PoolFor<AlwaysAsked> pool(backend, LoopOptions());
+  Caller caller(platform, pool, pool.In(60s));
+  Tick(pool);
+  const TimePoint start = Now();
+  EXPECT_EQ(pool.Fill(2, pool.In(1s)).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_LE(Now(), start + 1s + 10ms);
+  pool.Close(Deadline::Past()).IgnoreError();
+  platform.Run();
+}
+
+TEST_F(StepsTest, ACloseInTheMiddleOfATickLeavesNoStepBehind) {
+  PoolFor<Remote> pool(backend, LoopOptions());
+  Caller caller(platform, pool);
+  Tick(pool);
+  bool closed = false;
+  // While Tick asks whether the socket is ready, another thread closes the pool.
+  platform.set_descriptor([&](int, IoEvents, Deadline) {
+    if (!closed) {
+      closed = true;
+      EXPECT_FALSE(pool.Close(Deadline::Past()).ok());
+    }
+    return IoEvents{};
+  });
+  Tick(pool);
+  platform.Run();
+  EXPECT_TRUE(closed);
+  EXPECT_TRUE(pool.Close(Deadline::Past()).ok());
+  EXPECT_EQ(backend.open_now(), 0);
+}
+
 // A connection under suspicion that comes back while somebody waits has to answer first: the
 // thread that returns it does not wait for that.
 TEST_F(StepsTest, AReturnerLeavesThePingToTheLoop) {

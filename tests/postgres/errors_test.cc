@@ -1,4 +1,6 @@
 // What the caller sees of each error of a real server, of a broken link, and of a deadline.
+#include <thread>
+
 #include "tests/postgres/session.h"
 
 namespace roost::postgres {
@@ -159,6 +161,26 @@ TEST_F(LinkTest, WhatIsSeenToBeDeadBeforeIsUnavailableAndNotUnknown) {
   const absl::Status status = session->Run(kAdd, 2);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
   EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+}
+
+// The roll-back of before is not answered yet when the link breaks: what was sent behind it may have
+// been done all the same.
+TEST_F(LinkTest, ABreakBeforeAnOwedAnswerLeavesWhatWasSentBehindItUnknown) {
+  {
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    ASSERT_OK(session->Run(kAdd, 1));
+    proxy.Delay(60s);
+    proxy.ClearCounts();
+  }  // rolled back, with the answer owed
+  ASSERT_TRUE(support::WaitUntil([&] { return proxy.counts().up > 0; }));
+  proxy.ClearCounts();
+  std::thread breaker([&] {
+    EXPECT_TRUE(support::WaitUntil([&] { return proxy.counts().up > 0; }));
+    proxy.Reset();
+  });
+  const absl::Status status = session->Run(kAdd, 2);
+  breaker.join();
+  EXPECT_EQ(status.code(), StatusCode::kUnknown) << status;
 }
 
 TEST_F(ErrorsTest, ASessionThatEndsWhileItWritesLeavesTheOutcomeUnknown) {

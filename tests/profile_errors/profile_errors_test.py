@@ -38,6 +38,9 @@ WRONG = [
     ("Duration kPingAfter = -1s", "kKeepAlive, kIdleLimit, kLinger, kLeakAfter and kPingAfter"),
     ("Duration kKeepAlive = 60s; Duration kIdleLimit = 60s", "kKeepAlive must be shorter than kIdleLimit"),
     ("Duration kPoolRecycle = 60s; Duration kIdleLimit = 61s", "kIdleLimit must not be above kPoolRecycle"),
+    ("TcpTimers kTcpTimers = {500ms, 5s, 2s, 3}", "each time of kTcpTimers must be 1 s to 2 h"),
+    ("TcpTimers kTcpTimers = {5s, 3h, 2s, 3}", "each time of kTcpTimers must be 1 s to 2 h"),
+    ("TcpTimers kTcpTimers = {5s, 5s, 2s, 0}", "keepalive_count 1 to 100"),
     ("int kStatements = 0", "kStatements must be 1 to 256"),
     ("int kStatements = 257", "kStatements must be 1 to 256"),
 ]
@@ -54,8 +57,12 @@ def sentences() -> list[str]:
     return ["".join(re.findall(r'"([^"]*)"', literal)) for literal in found]
 
 
+def qualified(constant: str) -> str:
+    return re.sub(r"^(Duration|TcpTimers)\b", r"roost::\1", constant)
+
+
 def compile_profile(constants: str, use: tuple[str, str]) -> subprocess.CompletedProcess:
-    members = "\n".join(f"  static constexpr {c.strip().replace('Duration', 'roost::Duration')};"
+    members = "\n".join(f"  static constexpr {qualified(c.strip())};"
                         for c in constants.split(";"))
     header, code = use
     source = (f'#include "roost/{header}"\nusing namespace std::chrono_literals;\n'

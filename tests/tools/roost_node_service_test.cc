@@ -237,6 +237,24 @@ TEST_F(ReporterTest, SaysReadyOnceAndOnlyWhenTheDatabaseIsUsable) {
   EXPECT_EQ(systemd_.all().find("READY"), systemd_.all().rfind("READY"));
 }
 
+TEST_F(ReporterTest, ADatabaseThatRefusesFromTheStartIsNoReasonToBeKilled) {
+  facts_.ready = false;
+  facts_.refused = "it is locked";
+  Start();
+  for (int i = 0; i < 59; ++i) {
+    facts_.progress = {.due = kStart, .answered = platform_.Now()};
+    Turn();
+    systemd_.Drain();
+    ASSERT_EQ(systemd_.all().find("READY"), std::string::npos) << "after " << i << " s";
+    platform_.Advance(1s);
+  }
+  platform_.Advance(1s);
+  facts_.progress = {.due = kStart, .answered = platform_.Now()};
+  Turn();
+  EXPECT_NE(systemd_.WaitFor("READY=1").find("it is locked"), std::string::npos);
+  EXPECT_EQ(File()->state, "starting") << "for the file it is not";
+}
+
 TEST_F(ReporterTest, FeedsTheWatchdogWhileTheDatabaseRefusesAndShowsThat) {
   Start();
   facts_.refused = "the disk is full";

@@ -1,5 +1,7 @@
 #include "backends/postgres/attempt.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -89,7 +91,10 @@ void ConnectAttempt::Drop() {
 
 void ConnectAttempt::Abandon() {
   exchange_.reset();
-  conn_ = nullptr;
+  if (conn_ != nullptr) {
+    const int descriptor = pq().PQsocket(std::exchange(conn_, nullptr));
+    if (descriptor >= 0) close(descriptor);
+  }
   if (addresses_.has_value()) addresses_->Abandon();
 }
 
@@ -103,12 +108,13 @@ absl::Status ConnectAttempt::Start() {
 }
 
 absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
+  // Before anything is tried: what is quick, as a local server is, would be done all the same.
+  if (phase_ != Phase::kDone && deadline_.HasPassed(now)) return GiveUp(OutOfTime());
   while (phase_ != Phase::kDone) {
     wait_until_ = deadline_;
     absl::StatusOr<Next> next = Go(now);
     if (!next.ok()) return GiveUp(next.status());
     if (*next == Next::kGoOn) continue;
-    if (deadline_.HasPassed(now)) return GiveUp(OutOfTime());
     return Step{.wait = wait_, .at = std::min(wait_until_, deadline_)};
   }
   return Step{.done = true};

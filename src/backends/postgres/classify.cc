@@ -119,9 +119,6 @@ const Row* Find(std::string_view sqlstate) {
   return nullptr;
 }
 
-// After these nothing was done, also when it could have committed.
-bool WasRefused(std::string_view sqlstate) { return sqlstate == "08P01"; }
-
 Finding ByServer(const Evidence& evidence) {
   const std::string_view sqlstate = evidence.sqlstate;
   if (sqlstate == "25006" && evidence.lost_role) {
@@ -132,7 +129,8 @@ Finding ByServer(const Evidence& evidence) {
   if (row == nullptr) {
     return {StatusCode::kInternal, Verdict::kDead, "a SQLSTATE unknown to roostpool"};
   }
-  const bool lost = row->verdict != Verdict::kUsable && !WasRefused(sqlstate);
+  // PgBouncer says 08P01 for everything of its own, the death of the server behind it included.
+  const bool lost = row->verdict != Verdict::kUsable;
   if (lost && evidence.operation == Operation::kCommit) {
     return {StatusCode::kUnknown, row->verdict, kUnsure};
   }

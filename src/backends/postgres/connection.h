@@ -124,9 +124,11 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   bool QueueBegin();
   bool QueueUnwanted();
   // Takes answers that are owed until only `left` exchanges are; what they say is only looked at for
-  // the connection's sake. False: not all had come by the deadline.
-  absl::StatusOr<bool> TakeOwed(int left, Deadline deadline);
-  absl::Status JudgeOwed(const Result& result);
+  // the connection's sake, and for that of what was sent behind them. False: not all had come by the
+  // deadline.
+  absl::StatusOr<bool> TakeOwed(int left, Deadline deadline,
+                                const Doing& behind = {.operation = Operation::kIdle});
+  absl::Status JudgeOwed(const Result& result, const Doing& behind);
   // An exchange of one command, answered. REQUIRES: Ready() said OK.
   absl::StatusOr<Result> Ask(const char* sql, const Doing& doing);
   // The same, with the answer owed.

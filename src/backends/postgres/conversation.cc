@@ -248,27 +248,36 @@ absl::Status PostgresConnection::SendAlone(const char* sql) {
 // ---- answers ------------------------------------------------------------------------------------
 
 // A name that the session no longer has is what was wanted; any other error leaves the connection
-// in an unknown state.
-absl::Status PostgresConnection::JudgeOwed(const Result& result) {
+// in an unknown state. Where the session goes on, so does what was sent behind the owed command: if
+// that may commit, nobody knows.
+absl::Status PostgresConnection::JudgeOwed(const Result& result, const Doing& behind) {
   if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
+  if (result.sqlstate().empty()) return Lost(behind);  // libpq's own word for a broken link
   absl::Status status = FailWith(result, {.operation = Operation::kIdle});
+  if (condemned_.ok() && behind.operation == Operation::kCommit) {
+    status = absl::UnknownError(
+        Concat({Quoted(behind.sql),
+                " may have been done or not: what the session was told before failed: ",
+                std::string(status.message())}));
+  }
   return CondemnFor(std::move(status), Verdict::kDead);
 }
 
-absl::StatusOr<bool> PostgresConnection::TakeOwed(int left, Deadline deadline) {
+absl::StatusOr<bool> PostgresConnection::TakeOwed(int left, Deadline deadline,
+                                                  const Doing& behind) {
   while (wire_.owed() > left) {
     const Reply reply = wire_.Receive(deadline);
     if (reply.kind == Kind::kLate) return false;
-    if (reply.kind == Kind::kLost) return Lost({.operation = Operation::kIdle});
+    if (reply.kind == Kind::kLost) return Lost(behind);
     if (reply.kind != Kind::kResult) continue;
-    absl::Status status = JudgeOwed(reply.result);
+    absl::Status status = JudgeOwed(reply.result, behind);
     if (!status.ok()) return status;
   }
   return true;
 }
 
 absl::Status PostgresConnection::TakePutOff(const Doing& doing) {
-  const absl::StatusOr<bool> taken = TakeOwed(1, deadline());
+  const absl::StatusOr<bool> taken = TakeOwed(1, deadline(), doing);
   if (!taken.ok()) return taken.status();
   if (!*taken) return Late(doing);
   for (; begin_commands_ > 0; --begin_commands_) {

@@ -164,7 +164,9 @@ absl::StatusOr<std::vector<Endpoint>> MakeEndpoints(const Libpq& pq, const Merge
     if (port.empty()) port = "5432";
     if (!IsPort(port)) {
       return absl::InvalidArgumentError(
-          Concat({"the connection string has the port \"", port, "\"; may be 1 to 65535"}));
+          "the connection string has a port that is no number from 1 to 65535 (a password with @, "
+          "/ "
+          "or : in it has to be written with %40, %2F, %3A)");
     }
     if (hosts[i].empty() && addresses[i].empty()) hosts[i] = DefaultHost(pq);
     endpoints.push_back(MakeEndpoint(hosts[i], addresses[i], port, merged.Value("dbname")));

@@ -77,9 +77,9 @@ bool PostgresStatement::SendPreparing() {
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
 }
 
-// The answers to Parse and Describe.
-absl::Status PostgresStatement::TakePreparing() {
-  const Doing doing{.sql = sql()};
+// The answers to Parse and Describe. What was sent behind them may have been done even if these do
+// not come: `doing` says what that is.
+absl::Status PostgresStatement::TakePreparing(const Doing& doing) {
   const absl::StatusOr<Result> parsed = connection_.TakeCommand(doing);
   if (!parsed.ok()) return parsed.status();
   prepared_ = !connection_.pooler();
@@ -101,7 +101,7 @@ absl::Status PostgresStatement::Describe() {
     return connection_.Lost(doing);
   }
   status = connection_.TakePutOff(doing);
-  if (status.ok()) status = TakePreparing();
+  if (status.ok()) status = TakePreparing(doing);
   return Broke(std::move(status));
 }
 
@@ -191,7 +191,7 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
   if (traits_.taints) connection_.Taint();
   status = connection_.TakePutOff(doing);
   if (status.ok() && prepares) {
-    status = TakePreparing();
+    status = TakePreparing(doing);
     if (status.ok()) status = CheckCount(values.size());
   }
   if (!status.ok()) return Broke(std::move(status));

@@ -22,6 +22,7 @@ namespace roost::postgres {
 
 class Parameters;
 class PostgresConnection;
+struct Doing;
 
 // What the server calls a statement: the Sql's hash, and a number that no other statement of the
 // session has had, so that neither a collision nor a name that was left over can meet it.
@@ -86,7 +87,7 @@ class PostgresStatement final : public Statement {
   absl::Status RunOnce(std::span<const Value> values);
   bool SendPreparing();
   bool SendRun(const Parameters& parameters);
-  absl::Status TakePreparing();
+  absl::Status TakePreparing(const Doing& doing);
   // The row, or the end, in `reply`.
   absl::StatusOr<bool> Take(Reply reply);
   absl::Status TakeEnd(const Result& result);

@@ -90,6 +90,10 @@ Reply Wire::Receive(Deadline deadline) {
       continue;
     }
     if ((seen.readable || seen.hung_up) && pq_->PQconsumeInput(handle_) == 0) break;
+    // A server that goes on talking does not prolong anybody's deadline.
+    if (deadline.HasPassed(platform_.Now()) && pq_->PQisBusy(handle_) == 1) {
+      return {.kind = Reply::Kind::kLate};
+    }
   }
   PGresult* const result = pq_->PQgetResult(handle_);
   if (result == nullptr) {

@@ -55,6 +55,16 @@ absl::Status Refused(const char* what) {
       "; construct SqliteMemoryFor before anything in the process uses SQLite");
 }
 
+// REQUIRES: SQLite is shut down.
+void BackToTheHeap() {
+  constexpr unsigned kDefaultSort = 250;
+  sqlite3_config(SQLITE_CONFIG_PMASZ, kDefaultSort);
+  sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1);
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &before);
+  installed = nullptr;
+}
+
 int Peak(int operation) {
   int now = 0;
   int peak = 0;
@@ -94,8 +104,7 @@ absl::Status SqliteMemory::Install(std::span<std::byte> pages) {
       sqlite3_config(SQLITE_CONFIG_PAGECACHE, pages.data(), slot, pages_) != SQLITE_OK ||
       // A sort spills to a file after 4 pages instead of 250: it has to fit beside all the rest.
       sqlite3_config(SQLITE_CONFIG_PMASZ, 4u) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK) {
-    sqlite3_config(SQLITE_CONFIG_MALLOC, &before);
-    installed = nullptr;
+    BackToTheHeap();
     return Refused("it refuses to be configured");
   }
   return absl::OkStatus();
@@ -105,10 +114,7 @@ SqliteMemory::~SqliteMemory() {
   LockedArena& arena = ArenaIn(arena_);
   if (installed == &arena) {
     sqlite3_shutdown();
-    sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1);
-    sqlite3_config(SQLITE_CONFIG_MALLOC, &before);
-    installed = nullptr;
+    BackToTheHeap();
   }
   std::destroy_at(&arena);
 }

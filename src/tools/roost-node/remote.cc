@@ -94,7 +94,8 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
       since_(platform.Now()) {}
 
 Remote::~Remote() {
-  acquire_.Cancel();
+  // Before the members that OnEvent writes are gone.
+  Close(Deadline::Past());
   platform_.CloseBell(bell_);
 }
 
@@ -114,7 +115,10 @@ void Remote::Turn(TimePoint now, const Heartbeat& heartbeat) {
   next_tick_ = pool_.Tick(now);
   next_run_ = queue_.Run(now);
   if (std::exchange(granted_, false)) Send(now, heartbeat);
-  if (!acquire_.pending() && now >= std::min(next_beat_, retry_at_)) Ask(now);
+  if (acquire_.pending() || now < std::min(next_beat_, retry_at_)) return;
+  Ask(now);
+  next_run_ = queue_.Run(now);  // knows the new one's deadline
+  if (granted_) Ring();
 }
 
 // Stands in line for the heartbeat that is due, until the next one is.
@@ -149,7 +153,7 @@ void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
 
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
   return lease.Run(kInsert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
-                   Micros{platform_.UnixMicros()}, WallClockIsSynchronised(),
+                   platform_.UnixMicros(), WallClockIsSynchronised(),
                    std::string_view(settings_.version), Seconds(beat.uptime), Signed(beat.taken),
                    Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
 }
@@ -164,6 +168,7 @@ void Remote::Missed(TimePoint now, State state, const absl::Status& why) {
 }
 
 void Remote::OnEvent(const Event& event) {
+  if (closing_) return;
   if (event.kind == EventKind::kConnect) {
     Become(State::kUp, event.at, absl::OkStatus());
   } else if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {
@@ -219,6 +224,7 @@ size_t Remote::Descriptors(std::span<DescriptorWait> out) const {
 }
 
 void Remote::Close(Deadline deadline) {
+  closing_ = true;
   acquire_.Cancel();
   granted_ = false;
   const absl::Status closed = pool_.Close(deadline);

@@ -12,6 +12,10 @@
 namespace roost::tools {
 namespace {
 
+// A database that refuses from the start is no reason to be killed at the unit's TimeoutStartSec (90 s):
+// a new process would find the same card. STATUS and the status file say what is wrong.
+constexpr Duration kReadyAnyway = std::chrono::seconds(60);
+
 // "11:20:05Z", of the wall clock as it was.
 std::string TimeOfDay(int64_t unix_us) {
   const auto seconds = static_cast<time_t>(unix_us / 1000000);
@@ -59,7 +63,8 @@ Reporter::~Reporter() {
 void Reporter::Turn(TimePoint now, const Facts& facts) {
   Feed(now, facts);
   if (somebody_reads_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
-  if (facts.ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
+  const bool ready = facts.ready || (now - started_ >= kReadyAnyway && !stalled_);
+  if (ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
 }
 
 void Reporter::Stopping(TimePoint now, const Facts& facts) {
@@ -88,7 +93,7 @@ void Reporter::Feed(TimePoint now, const Facts& facts) {
 
 // What an operator should not have to wait for.
 bool Reporter::HasChanged(const Facts& facts) const {
-  return ready_ != facts.ready || refused_ != !facts.refused.empty() ||
+  return (facts.ready && !ready_) || refused_ != !facts.refused.empty() ||
          sealed_ != facts.last_seal.has_value() ||
          (remote_ != nullptr && remote_->changes() != remote_changes_);
 }
