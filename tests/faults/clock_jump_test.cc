@@ -1,54 +1,17 @@
 // The wall clock jumps by hours while the pool waits, ages and locks. Nothing may notice: every
 // deadline and age is on the monotonic clock.
-//
-// This program defines the functions that tell the wall clock, so that the pool, the standard
-// library and SQLite all see the jump; the monotonic clock is the system's own.
 
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
-#include <ctime>
 #include <string>
 #include <thread>
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "tests/support/temp_dir.h"
-
-namespace {
-std::atomic<int64_t> g_jump_s{0};  // how far the wall clock is off
-}  // namespace
-
-extern "C" {
-
-int clock_gettime(clockid_t clock, timespec* now) noexcept {
-  const long result = syscall(SYS_clock_gettime, clock, now);
-  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-    now->tv_sec += static_cast<time_t>(g_jump_s.load());
-  }
-  return static_cast<int>(result);
-}
-
-int gettimeofday(timeval* now, void*) noexcept {
-  timespec exact;
-  clock_gettime(CLOCK_REALTIME, &exact);
-  now->tv_sec = exact.tv_sec;
-  now->tv_usec = exact.tv_nsec / 1000;
-  return 0;
-}
-
-time_t time(time_t* out) noexcept {
-  timespec exact;
-  clock_gettime(CLOCK_REALTIME, &exact);
-  if (out != nullptr) *out = exact.tv_sec;
-  return exact.tv_sec;
-}
-
-}  // extern "C"
+#include "tests/support/wall_clock.h"
 
 namespace roost {
 namespace {
@@ -62,7 +25,7 @@ struct Node : profiles::RaspberryPi {
 
 class ClockJumpTest : public ::testing::TestWithParam<int64_t> {
  protected:
-  ~ClockJumpTest() override { g_jump_s = 0; }
+  ~ClockJumpTest() override { support::wall_clock_jump_s = 0; }
 
   // How long `body` took by the monotonic clock.
   template <class Body>
@@ -86,7 +49,7 @@ TEST_P(ClockJumpTest, AWaitEndsAtItsDeadline) {
   const Duration took = Took([&] {
     waiter = std::thread([&] { refused = pool.Acquire(kWrite, pool.In(300ms)).status(); });
     while (pool.stats().waiting == 0) std::this_thread::yield();
-    g_jump_s = GetParam();
+    support::wall_clock_jump_s = GetParam();
     waiter.join();
   });
   EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded);
@@ -99,7 +62,7 @@ TEST_P(ClockJumpTest, AWaitEndsAtItsDeadline) {
 TEST_P(ClockJumpTest, AConnectionNeitherAgesNorGrowsYounger) {
   PoolFor<Node> pool(backend);
   { ASSERT_TRUE(pool.Acquire(kWrite, pool.In(10s)).ok()); }
-  g_jump_s = GetParam();
+  support::wall_clock_jump_s = GetParam();
   pool.Tick(NativePlatform().Now());
   { ASSERT_TRUE(pool.Acquire(kWrite, pool.In(10s)).ok()); }
   EXPECT_EQ(pool.stats().opens, 1u);
@@ -122,7 +85,7 @@ TEST_P(ClockJumpTest, AWaitForAnotherProcessesLockEndsAtItsDeadline) {
   const Duration took = Took([&] {
     absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(300ms));
     ASSERT_TRUE(lease.ok()) << lease.status();
-    g_jump_s = GetParam();
+    support::wall_clock_jump_s = GetParam();
     refused = (**lease).Begin().status();
   });
   EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded) << refused;
@@ -132,7 +95,7 @@ TEST_P(ClockJumpTest, AWaitForAnotherProcessesLockEndsAtItsDeadline) {
 
 TEST_P(ClockJumpTest, TheJumpIsSeenWhereTheWallClockIsAsked) {
   const int64_t before = NativePlatform().UnixMicros();
-  g_jump_s = GetParam();
+  support::wall_clock_jump_s = GetParam();
   const int64_t after = NativePlatform().UnixMicros();
   EXPECT_NEAR(static_cast<double>(after - before), static_cast<double>(GetParam()) * 1e6, 60e6)
       << "else the other tests of this file prove nothing";

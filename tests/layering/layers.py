@@ -134,7 +134,7 @@ GREPS = (
     Grep("wall-clock", r"\bsystem_clock\b|absl::Now\b|\bgettimeofday\b|\bCLOCK_REALTIME\b|\btime\s*\(\s*"
          r"(0|NULL|nullptr)\s*\)", PRODUCTION + ("tests",),
          # These have to look at the wall clock, or make it jump.
-         ("tests/platform", "tests/faults/clock_jump_test.cc",
+         ("tests/platform", "tests/support/wall_clock.cc",
           "tests/postgres_faults/wall_clock_test.cc"),
          "time is the monotonic clock's; only Platform::UnixMicros asks the wall clock"),
     Grep("sleep", r"\bsleep_(for|until)\b|\b(u|nano)?sleep\s*\(|\bclock_nanosleep\b", ("tests",),

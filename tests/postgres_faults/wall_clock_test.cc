@@ -1,53 +1,17 @@
 // The wall clock jumps by an hour while a node connects, and while it waits for a server that says
 // nothing. libpq's own connect_timeout would then end at once, or an hour late.
-//
-// This program defines the functions that tell the wall clock, so that libpq sees the jump, too; the
-// monotonic clock is the system's own.
+
+#include "tests/support/wall_clock.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <ctime>
 #include <thread>
 
 #include "tests/postgres_faults/node.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/tcp_proxy.h"
-
-namespace {
-std::atomic<int64_t> g_jump_s{0};  // how far the wall clock is off
-}  // namespace
-
-extern "C" {
-
-int clock_gettime(clockid_t clock, timespec* now) noexcept {
-  const long result = syscall(SYS_clock_gettime, clock, now);
-  if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-    now->tv_sec += static_cast<time_t>(g_jump_s.load());
-  }
-  return static_cast<int>(result);
-}
-
-int gettimeofday(timeval* now, void*) noexcept {
-  timespec exact;
-  clock_gettime(CLOCK_REALTIME, &exact);
-  now->tv_sec = exact.tv_sec;
-  now->tv_usec = exact.tv_nsec / 1000;
-  return 0;
-}
-
-time_t time(time_t* out) noexcept {
-  timespec exact;
-  clock_gettime(CLOCK_REALTIME, &exact);
-  if (out != nullptr) *out = exact.tv_sec;
-  return exact.tv_sec;
-}
-
-}  // extern "C"
 
 namespace roost::faults {
 namespace {
@@ -56,13 +20,13 @@ class WallClockTest : public ::testing::TestWithParam<int64_t> {
  protected:
   static void SetUpTestSuite() { server_ = std::make_unique<support::PostgresServer>(); }
   static void TearDownTestSuite() { server_.reset(); }
-  ~WallClockTest() override { g_jump_s = 0; }
+  ~WallClockTest() override { support::wall_clock_jump_s = 0; }
 
   // Asks, and lets the clock jump as soon as a connection is being opened.
   Answer AskAndJump(Node& node, support::TcpProxy& proxy, Duration limit) {
     std::thread jumper([&] {
       support::WaitUntil([&] { return proxy.counts().attempts > 0; });
-      g_jump_s = GetParam();
+      support::wall_clock_jump_s = GetParam();
     });
     Answer answer = node.Ask(limit);
     jumper.join();
@@ -111,7 +75,7 @@ TEST_P(WallClockTest, AStatementEndsAtItsDeadline) {
   ASSERT_TRUE(node.Ask(5s).status.ok());
   std::thread jumper([&] {
     support::WaitUntil([&] { return node.pool().stats().in_use > 0; });
-    g_jump_s = GetParam();
+    support::wall_clock_jump_s = GetParam();
   });
   const Answer answer = node.Ask(500ms, kLongQuestion);
   jumper.join();
@@ -121,11 +85,11 @@ TEST_P(WallClockTest, AStatementEndsAtItsDeadline) {
 }
 
 TEST(WallClockOfThisProgramTest, IsOursForLibpqToo) {
-  g_jump_s = 3600;
+  support::wall_clock_jump_s = 3600;
   timespec real;
   syscall(SYS_clock_gettime, CLOCK_REALTIME, &real);
   EXPECT_GE(time(nullptr), real.tv_sec + 3600);
-  g_jump_s = 0;
+  support::wall_clock_jump_s = 0;
 }
 
 std::string JumpName(const ::testing::TestParamInfo<int64_t>& jump) {
