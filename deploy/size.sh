@@ -69,7 +69,10 @@ figures() {
   stack roost-node "$build/src/tools/roost-node/roost-node" --db "$SCRATCH/node.db" --for 3s --every 100ms
   stack roostctl "$build/src/tools/roostctl/roostctl" size --requests 100 --query 50ms --wait 100ms
   "${RUN[@]}" "$build/src/tools/roostctl/roostctl" profiles |
-    awk 'NR > 1 && NF == 0 { exit } NR > 1 { print "PoolFor<" $1 ">.bytes " $NF }'
+    awk 'NR > 1 && NF == 0 { exit } NR > 1 {
+      print "PoolFor<" $1 ">.bytes " $(NF - 1)
+      print "SqliteMemoryFor<" $1 ">.bytes " $NF
+    }'
 }
 
 # table - the figures on standard input as rows of what they belong to.

@@ -98,7 +98,9 @@ TEST_F(SettingsTest, WithoutAHostItIsTheServersSocket) {
 TEST_F(SettingsTest, ListsThatDoNotGoTogetherAreRefusedWithTheirNumbers) {
   EXPECT_THAT(Refusal("host=a,b hostaddr=10.0.0.1"), HasSubstr("2 hosts and 1 hostaddr"));
   EXPECT_THAT(Refusal("host=a,b port=1,2,3"), HasSubstr("2 hosts and 3 ports"));
-  EXPECT_THAT(Refusal("host=a port=70000"), HasSubstr("\"70000\"; may be 1 to 65535"));
+  // It may be a part of a password in a string that libpq reads otherwise than its writer.
+  EXPECT_THAT(Refusal("host=a port=70000"),
+              AllOf(HasSubstr("no number from 1 to 65535"), Not(HasSubstr("70000"))));
 }
 
 // ---- Refusals ----
