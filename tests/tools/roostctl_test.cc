@@ -62,10 +62,9 @@ TEST(RoostctlProfilesTest, JsonHasTheGuidesNumbers) {
 }
 
 TEST(RoostctlProfilesTest, JsonHasTheseFieldsAndNoOthers) {
-  const std::set<std::string> expected = {"name",           "pool_size",      "max_overflow",
-                                          "pool_timeout_s", "pool_recycle_s", "pool_pre_ping",
-                                          "echo_pool",      "capacity",       "bytes",
-                                          "sqlite_bytes"};
+  const std::set<std::string> expected = {
+      "name",          "pool_size", "max_overflow", "pool_timeout_s", "pool_recycle_s",
+      "pool_pre_ping", "echo_pool", "capacity",     "bytes",          "sqlite_bytes"};
   const json profiles = json::parse(Roostctl({"profiles", "--json"}).output);
   ASSERT_TRUE(profiles.is_array());
   for (const json& profile : profiles) {

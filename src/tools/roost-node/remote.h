@@ -105,7 +105,7 @@ class Remote final : private Observer {
   State state_ = State::kConnecting;
   TimePoint since_;
   uint64_t changes_ = 0;
-  bool closing_ = false;  // what ends now is no news
+  bool closing_ = false;      // what ends now is no news
   absl::Status first_error_;  // of the first open, for Start
   std::string last_error_;
   TimePoint next_try_ = TimePoint::min();
