@@ -103,10 +103,11 @@ TEST_P(ClockJumpTest, TheJumpIsSeenWhereTheWallClockIsAsked) {
 
 std::string JumpName(const ::testing::TestParamInfo<int64_t>& jump) {
   if (jump.param < 0) return "BackAnHour";
-  return jump.param == 3600 ? "AheadAnHour" : "AheadTwentyYears";
+  return jump.param == 3600 ? "AheadAnHour" : "AheadTenYears";
 }
 
-INSTANTIATE_TEST_SUITE_P(Jumps, ClockJumpTest, ::testing::Values(3600, -3600, 86400 * 365 * 20),
+// Ten years: what a time_t of 32 bits, as on armhf, still holds.
+INSTANTIATE_TEST_SUITE_P(Jumps, ClockJumpTest, ::testing::Values(3600, -3600, 86400 * 365 * 10),
                          JumpName);
 
 }  // namespace
