@@ -129,12 +129,12 @@ SqliteMemoryStats SqliteMemory::stats() const {
   stats.pages_used = now;
   stats.pages_peak = peak;
   stats.page_overflow_peak = static_cast<size_t>(Peak(SQLITE_STATUS_PAGECACHE_OVERFLOW));
-  MutexLock lock(installed->mu);
-  const Arena& arena = installed->arena;
-  stats.arena_bytes = arena.capacity();
-  stats.arena_used = arena.used();
-  stats.arena_peak = arena.peak();
-  stats.arena_failures = arena.failures();
+  LockedArena& locked = *installed;
+  MutexLock lock(locked.mu);
+  stats.arena_bytes = locked.arena.capacity();
+  stats.arena_used = locked.arena.used();
+  stats.arena_peak = locked.arena.peak();
+  stats.arena_failures = locked.arena.failures();
   return stats;
 }
 
