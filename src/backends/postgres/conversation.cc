@@ -255,10 +255,11 @@ absl::Status PostgresConnection::JudgeOwed(const Result& result, const Doing& be
   if (result.sqlstate().empty()) return Lost(behind);  // libpq's own word for a broken link
   absl::Status status = FailWith(result, {.operation = Operation::kIdle});
   if (condemned_.ok() && behind.operation == Operation::kCommit) {
+    const auto words = status.message();
     status = absl::UnknownError(
         Concat({Quoted(behind.sql),
                 " may have been done or not: what the session was told before failed: ",
-                std::string(status.message())}));
+                std::string_view{words.data(), words.size()}}));
   }
   return CondemnFor(std::move(status), Verdict::kDead);
 }

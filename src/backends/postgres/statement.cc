@@ -102,11 +102,11 @@ absl::Status PostgresStatement::Describe() {
   }
   status = connection_.TakePutOff(doing);
   if (status.ok()) status = TakePreparing(doing);
-  return Broke(std::move(status));
+  return Broke(status);
 }
 
 // Takes what follows an answer; the first error counts.
-absl::Status PostgresStatement::Broke(absl::Status status) {
+absl::Status PostgresStatement::Broke(const absl::Status& status) {
   const absl::Status ended = connection_.EndExchange({.sql = sql()}, /*judge=*/status.ok());
   return status.ok() ? ended : status;
 }
@@ -194,7 +194,7 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
     status = TakePreparing(doing);
     if (status.ok()) status = CheckCount(values.size());
   }
-  if (!status.ok()) return Broke(std::move(status));
+  if (!status.ok()) return Broke(status);
   changes_ = 0;
   reading_ = true;
   ended_ = false;
@@ -227,7 +227,7 @@ absl::StatusOr<bool> PostgresStatement::Take(Reply reply) {
   }
   ended_ = true;
   absl::Status status = connection_.Fail(reply, doing);
-  return Broke(std::move(status));
+  return Broke(status);
 }
 
 absl::Status PostgresStatement::TakeEnd(const Result& result) {

@@ -93,7 +93,7 @@ class PostgresStatement final : public Statement {
   absl::Status TakeEnd(const Result& result);
   absl::Status DecodeBytes();
   // The error of a command of ours: takes what follows it, too.
-  absl::Status Broke(absl::Status status);
+  absl::Status Broke(const absl::Status& status);
 
   PostgresConnection& connection_;
   StatementText text_;
