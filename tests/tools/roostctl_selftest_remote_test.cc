@@ -22,7 +22,8 @@ class RoostctlSelftestRemoteTest : public ::testing::Test {
                                     "--json", "--remote", uri});
     EXPECT_EQ(ran.exit, exit) << ran.output << ran.errors;
     std::map<std::string, json> checks;
-    const json answer = json::parse(ran.output, nullptr, false);
+    EXPECT_TRUE(json::accept(ran.output)) << ran.output << ran.errors;
+    const json answer = json::parse(ran.output);
     for (const json& check : answer["checks"]) checks[check["name"]] = check;
     return checks;
   }

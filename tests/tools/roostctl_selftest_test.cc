@@ -49,7 +49,8 @@ class RoostctlSelftestTest : public ::testing::Test {
     more.push_back("--json");
     const Outcome ran = Selftest(std::move(more));
     EXPECT_EQ(ran.exit, exit) << ran.output << ran.errors;
-    return json::parse(ran.output, nullptr, false);
+    EXPECT_TRUE(json::accept(ran.output)) << ran.output << ran.errors;
+    return json::parse(ran.output);
   }
   static std::map<std::string, json> ByName(const json& answer) {
     std::map<std::string, json> checks;
@@ -201,9 +202,18 @@ TEST_F(RoostctlSelftestTest, ADamagedDatabaseFails) {
   }
   std::map<std::string, json> checks = ByName(SelftestJson({"--only", "card.integrity"}, 1));
   EXPECT_EQ(checks["card.integrity"]["verdict"], "fail");
-  std::ofstream(data + "/node.db") << std::string(8192, 'x');
-  checks = ByName(SelftestJson({"--only", "card.integrity"}, 1));
-  EXPECT_TRUE(Has(checks["card.integrity"]["measured"], "not a SQLite database"));
+}
+
+TEST_F(RoostctlSelftestTest, AFileThatIsNoDatabaseFails) {
+  const std::string magic = "SQLite format 3";
+  for (const std::string& content :
+       {std::string("x"), std::string(8192, 'x'), std::string(8192, '\0'), magic,
+        magic + std::string(8192, 'x')}) {
+    std::ofstream(data + "/node.db") << content;
+    std::map<std::string, json> checks = ByName(SelftestJson({"--only", "card.integrity"}, 1));
+    EXPECT_TRUE(Has(checks["card.integrity"]["measured"], "not a SQLite database"))
+        << content.substr(0, 20);
+  }
 }
 
 TEST_F(RoostctlSelftestTest, ADatabaseWithoutALogIsLeftAlone) {

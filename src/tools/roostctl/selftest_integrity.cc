@@ -34,7 +34,7 @@ constexpr int kStepsBetweenLooks = 1000;
 // (https://www.sqlite.org/fileformat2.html#file_format_version_numbers).
 constexpr size_t kHeaderBytes = 100;
 constexpr size_t kWriteVersion = 18;
-constexpr char kMagic[] = "SQLite format 3";
+constexpr char kMagic[] = "SQLite format 3";  // with its zero, which a damaged header may lack
 
 struct CloseDatabase {
   void operator()(sqlite3* db) const { sqlite3_close(db); }
@@ -52,7 +52,8 @@ Kind KindOf(const std::string& path) {
   const ssize_t got = read(fd, header, sizeof header);
   close(fd);
   if (got == 0) return Kind::kEmpty;
-  if (got < ssize_t{kHeaderBytes} || std::strcmp(header, kMagic) != 0) return Kind::kForeign;
+  if (got < ssize_t{kHeaderBytes}) return Kind::kForeign;
+  if (std::memcmp(header, kMagic, sizeof kMagic) != 0) return Kind::kForeign;
   return header[kWriteVersion] == 2 ? Kind::kLog : Kind::kOtherMode;
 }
 
