@@ -57,6 +57,9 @@ const char* LaneCore::CheckInvariants() const {
   if (recount != counts_) return "(7) a count of states differs from a recount";
   if (lingering != lingering_) return "(7) the count of lingering slots differs from a recount";
   if (listed != count(SlotState::kIdle)) return "(7) the idle list is not all idle slots";
+  for (const Waiter* w = line_.front(); w != nullptr; w = w->next) {
+    if (w->overtaken > settings_.max_overtakes) return "(8) a caller was overtaken too often";
+  }
   if (Length(line_) != line_.length()) return "(7) the length of the line differs from a recount";
   return nullptr;
 }

@@ -80,6 +80,8 @@ void LaneCore::Lend(uint8_t slot, uint64_t thread, SourceLine where, TimePoint n
   SetState(slot, SlotState::kLeased);
   s.fresh = false;
   s.lent = now;
+  s.lent_earlier = false;
+  s.epoch = epoch_;
   s.holder = thread;
   s.where = where;
   s.leak_reported = false;
@@ -131,18 +133,22 @@ bool LaneCore::NeedsPing(const Slot& slot, TimePoint now) const {
 // connection that comes straight from another user is not looked at.
 bool LaneCore::NeedsProbe(const Slot& slot, TimePoint now) const {
   if (slot.fresh) return false;
-  return settings_.pre_ping != PrePing::kNever || now - slot.tended >= settings_.ping_after;
+  return settings_.pre_ping != PrePing::kNever || now - slot.looked >= settings_.ping_after;
 }
 
 // ---- The happy path -----------------------------------------------------------------------------
 
 bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
                        bool& probe) {
-  if (idle_top_ == kNoSlot || line_.front() != nullptr || paused_) return false;
-  const Slot& s = slots_[idle_top_];
+  if (idle_top_ == kNoSlot || paused_) return false;
+  Waiter* const next = line_.front() == nullptr ? nullptr : line_.NextToServe();
+  if (line_.front() != nullptr && (next == nullptr || !MayBeOvertaken(*next))) return false;
+  Slot& s = slots_[idle_top_];
   if (WhyStale(s, now) != CloseReason::kNone || NeedsPing(s, now)) return false;
   slot = idle_top_;
   probe = NeedsProbe(s, now);
+  if (probe) s.looked = now;
+  if (next != nullptr) ++next->overtaken;
   RemoveIdle(slot);
   Lend(slot, thread, where, now);
   return true;
@@ -156,10 +162,68 @@ bool LaneCore::TryRest(uint8_t slot, TimePoint now) {
   }
   ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
   ++ended_;
-  s.rested = s.tended = now;
+  s.rested = s.tended = s.looked = now;
   s.holder = 0;
   PushIdle(slot);
   return true;
+}
+
+// ---- The word -----------------------------------------------------------------------------------
+
+bool LaneCore::Undisturbed() const {
+  if (line_.front() != nullptr || paused_ || closed_) return false;
+  for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
+    if (slots_[slot].evict != CloseReason::kNone || slots_[slot].suspect) return false;
+  }
+  return true;
+}
+
+void LaneCore::BeginResync() {
+  idle_top_ = kNoSlot;
+  lingering_ = 0;
+  for (uint8_t slot = 0; slot < Size(); ++slot) {
+    Slot& s = slots_[slot];
+    s.was_idle = s.state == SlotState::kIdle;
+    if (!s.was_idle) continue;
+    s.idle_above = s.idle_below = kNoSlot;
+    s.lingers = false;
+    SetState(slot, SlotState::kLeased);
+    ++granted_;
+  }
+}
+
+void LaneCore::AtRest(uint8_t slot, bool used, TimePoint now) {
+  Slot& s = slots_[slot];
+  ROOST_CHECK(s.state == SlotState::kLeased, "bug: a slot rests in the word that was never lent");
+  ++ended_;
+  s.holder = 0;
+  if (used || !s.was_idle) {
+    // Some time ago. Nothing that is due after a rest comes too early this way.
+    s.rested = s.tended = now;
+    s.fresh = false;
+  }
+  PushIdle(slot);
+}
+
+void LaneCore::IsLent(uint8_t slot, bool anew, uint64_t thread, SourceLine where, TimePoint now) {
+  Slot& s = slots_[slot];
+  if (!s.was_idle && !anew) return;
+  s.fresh = s.leak_reported = false;
+  s.lent = now;
+  s.lent_earlier = true;
+  s.holder = thread;
+  s.where = where;
+}
+
+void LaneCore::EndResync() { LetLinger(); }
+
+void LaneCore::PutBack(uint8_t slot, TimePoint now) {
+  ROOST_CHECK(slots_[slot].state == SlotState::kLeased, "bug: a slot is put back that is not out");
+  ++ended_;
+  slots_[slot].holder = 0;
+  PushIdle(slot);
+  LetLinger();
+  Prod(now);
 }
 
 // ---- Callers in line ----------------------------------------------------------------------------
@@ -192,6 +256,11 @@ Work LaneCore::WorkFor(Waiter& waiter, TimePoint now) {
     }
   }
   Drive(&waiter, work);
+  // Somebody was quicker: it is not sent to look in vain again.
+  if (waiter.poked && !work && waiter.outcome == Outcome::kWaiting) {
+    waiter.overtaken = static_cast<uint8_t>(settings_.max_overtakes);
+  }
+  waiter.poked = false;
   Prod(now);
   return work;
 }
@@ -344,7 +413,7 @@ Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, 
     case Act::kPing:
       if (result.ok) {
         s.suspect = false;
-        s.tended = now;
+        s.tended = s.looked = now;
         next = Offer(work.slot, now, /*handed_off=*/false);
       } else {
         // What killed this one has probably killed its siblings: they are replaced without asking
@@ -354,7 +423,7 @@ Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, 
       }
       break;
     case Act::kUpkeep:
-      s.tended = now;
+      s.tended = s.looked = now;
       next = result.ok
                  ? Offer(work.slot, now, /*handed_off=*/false)
                  : Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kUpkeepFailed);
@@ -385,7 +454,7 @@ Work LaneCore::Opened(uint8_t slot, const WorkResult& result, TimePoint now) {
   s.expires = settings_.pool_recycle == Duration::zero()
                   ? TimePoint::max()
                   : Later(result.began, RecycleAge(settings_.pool_recycle, result.random));
-  s.rested = s.tended = now;
+  s.rested = s.tended = s.looked = now;
   return Offer(slot, now, /*handed_off=*/false);
 }
 
@@ -423,6 +492,7 @@ bool LaneCore::TakeTop(Waiter& waiter, TimePoint now) {
     return false;
   }
   waiter.probe = NeedsProbe(slots_[slot], now);
+  if (waiter.probe) slots_[slot].looked = now;
   RemoveIdle(slot);
   Grant(waiter, slot, now, /*handed_off=*/false);
   return true;
@@ -457,8 +527,22 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   Waiter* const next = line_.NextToServe();
   if (next == nullptr || paused_) return Rest(slot);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
+  if (handed_off && LeaveIdleFor(*next, slot)) return {};
   Grant(*next, slot, now, handed_off);
   return {};
+}
+
+// A connection given to a thread that sleeps is nobody's until that thread runs. So the next caller
+// is only told, and a newcomer that runs already may be quicker: at most max_overtakes times, and
+// for one connection at a time.
+bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot) {
+  if (!MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
+  PushIdle(slot);
+  next.poked = true;
+  if (next.awake) return true;
+  next.awake = true;
+  Notify(next);
+  return true;
 }
 
 Work LaneCore::Rest(uint8_t slot) {
@@ -466,13 +550,25 @@ Work LaneCore::Rest(uint8_t slot) {
     if (settings_.linger == Duration::zero()) {
       return Begin(Act::kClose, slot, SlotState::kClosing, CloseReason::kOverflow);
     }
-    slots_[slot].lingers = true;
-    // From its return: upkeep in between does not prolong it.
-    slots_[slot].linger_until = Later(slots_[slot].rested, settings_.linger);
-    ++lingering_;
   }
   PushIdle(slot);
+  LetLinger();
   return {};
+}
+
+// What is above the kept number at rest lingers: those that have rested longest.
+void LaneCore::LetLinger() {
+  if (count(SlotState::kIdle) - lingering_ <= settings_.kept) return;
+  uint8_t slot = idle_top_;
+  for (int depth = 0; depth < settings_.kept; ++depth) slot = slots_[slot].idle_below;
+  for (; slot != kNoSlot; slot = slots_[slot].idle_below) {
+    Slot& s = slots_[slot];
+    if (s.lingers) continue;
+    s.lingers = true;
+    // From its return: upkeep in between does not prolong it.
+    s.linger_until = Later(s.rested, settings_.linger);
+    ++lingering_;
+  }
 }
 
 // ---- Leases -------------------------------------------------------------------------------------
@@ -481,7 +577,7 @@ Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint n
   Slot& s = slots_[slot];
   ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
   ++ended_;
-  s.rested = s.tended = now;
+  s.rested = s.tended = s.looked = now;
   s.holder = 0;
   Work work;
   const CloseReason stale = WhyStale(s, now);

@@ -15,6 +15,8 @@
 //      wanted, or the lane is paused.
 //  (6) a leased slot was granted to exactly one lease: granted - returned = leased.
 //  (7) every count equals a recount.
+//  (8) no caller in line was overtaken by a newcomer more than max_overtakes times while it was
+//      the next to be served.
 #ifndef ROOST_CORE_LANE_CORE_H_
 #define ROOST_CORE_LANE_CORE_H_
 
@@ -62,6 +64,7 @@ struct LaneSettings {
   int kept = 0;
   int overflow = 0;
   int max_waiters = 0;
+  int max_overtakes = 0;
   PrePing pre_ping{};
   OpenBy open_by{};
   WhenAway when_away{};
@@ -84,13 +87,33 @@ class LaneCore {
   LaneCore(const LaneCore&) = default;
   LaneCore& operator=(const LaneCore&) = default;
 
-  // ---- The happy path: the seam behind which a lock-free lane may stand ----
+  // ---- While nobody has to wait ----
 
-  // Lends the idle slot used last, if nobody waits and it needs neither ping nor replacement.
-  // False: take the long way. `probe`: it has rested, look at its socket or file before use.
+  // Lends the idle slot used last, if it needs neither ping nor replacement and nobody waits, or
+  // the next in line may be overtaken once more. False: take the long way. `probe`: it has rested,
+  // look at its socket or file before use.
   bool TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot, bool& probe);
   // Rests a clean slot, if nobody waits and it may rest. False: take the long way (Return).
   bool TryRest(uint8_t slot, TimePoint now);
+
+  // ---- The word of fast_lane.h: idle slots lent and returned without asking the core ----
+
+  // Nobody waits, and every idle slot may be lent as it is: the word may have them.
+  bool Undisturbed() const;
+  // The slots at rest, the one used last on top.
+  uint8_t idle_top() const { return idle_top_; }
+  // Grows whenever leased slots are marked: a slot lent before must come back to the core.
+  uint32_t epoch() const { return epoch_; }
+  // Takes over what happened while the word had the idle slots: first BeginResync; then AtRest for
+  // each slot in the word, the lowest first; then IsLent for each other one that WasOut names; then
+  // EndResync. `used`, `anew`: lent through the word since the last time.
+  void BeginResync();
+  void AtRest(uint8_t slot, bool used, TimePoint now);
+  bool WasOut(uint8_t slot) const { return slots_[slot].state == SlotState::kLeased; }
+  void IsLent(uint8_t slot, bool anew, uint64_t thread, SourceLine where, TimePoint now);
+  void EndResync();
+  // A slot that was taken out of the word and may not be lent as it is.
+  void PutBack(uint8_t slot, TimePoint now);
 
   // ---- Callers in line ----
 
@@ -185,6 +208,9 @@ class LaneCore {
   Work StartOpen();
   Work Offer(uint8_t slot, TimePoint now, bool handed_off);
   Work Rest(uint8_t slot);
+  void LetLinger();
+  bool MayBeOvertaken(const Waiter& next) const { return next.overtaken < settings_.max_overtakes; }
+  bool LeaveIdleFor(Waiter& next, uint8_t slot);
   Work TakeIdle(Waiter& asker, TimePoint now);
   bool TakeTop(Waiter& waiter, TimePoint now);
   Work CloseIdle(uint8_t slot, CloseReason reason);
@@ -210,6 +236,7 @@ class LaneCore {
   std::span<Slot> slots_;
   std::array<int, kSlotStates> counts_{};
   int lingering_ = 0;
+  uint32_t epoch_ = 0;
   uint8_t idle_top_ = kNoSlot;
   Line line_;
   Waiter* first_notice_ = nullptr;

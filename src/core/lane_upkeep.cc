@@ -9,6 +9,7 @@ namespace roost::core {
 // ---- The state of the world ---------------------------------------------------------------------
 
 void LaneCore::SuspectOlder(TimePoint moment) {
+  ++epoch_;
   for (Slot& s : slots_) {
     const bool exists = s.state != SlotState::kEmpty && s.state != SlotState::kOpening &&
                         s.state != SlotState::kBackingOff && s.state != SlotState::kClosing;
@@ -17,6 +18,7 @@ void LaneCore::SuspectOlder(TimePoint moment) {
 }
 
 void LaneCore::EvictOlder(TimePoint moment, CloseReason reason) {
+  ++epoch_;
   for (Slot& s : slots_) {
     const bool exists = s.state == SlotState::kIdle || s.state == SlotState::kPinging ||
                         s.state == SlotState::kLeased || s.state == SlotState::kResetting;
@@ -25,6 +27,7 @@ void LaneCore::EvictOlder(TimePoint moment, CloseReason reason) {
 }
 
 void LaneCore::EvictAll(CloseReason reason) {
+  ++epoch_;
   for (Slot& s : slots_) {
     const bool none = s.state == SlotState::kEmpty || s.state == SlotState::kBackingOff;
     if (!none && s.evict == CloseReason::kNone) s.evict = reason;

@@ -35,15 +35,19 @@ struct Slot {
   bool fresh = false;    // never lent since it was opened
   bool lingers = false;  // above the kept number; rests until linger_until
   bool leak_reported = false;
+  bool lent_earlier = false;     // lent at `lent` or before; nobody looked at a clock then
+  bool was_idle = false;         // for Resync
   uint8_t idle_above = kNoSlot;  // neighbours in the idle list
   uint8_t idle_below = kNoSlot;
   TimePoint born;     // when its open began
   TimePoint expires;  // recycled when now is later; max(): never
-  TimePoint rested;   // since when nobody uses it
+  TimePoint rested;   // when it was first seen to be at rest
   TimePoint tended;   // its last upkeep, or `rested`
+  TimePoint looked;   // when it was last known to be in order; a use may have followed
   TimePoint linger_until;
-  TimePoint lent;       // since when it is lent
+  TimePoint lent;       // since when it is lent; see lent_earlier
   uint32_t draw = 0;    // drawn at its open, for the jitter of its keep-alive
+  uint32_t epoch = 0;   // LaneCore::epoch() when it was lent
   uint64_t holder = 0;  // thread that acquired it; 0: nobody stands for it
   SourceLine where;     // who acquired it
 };

@@ -32,9 +32,11 @@ struct Waiter {
   bool may_ping = true;     // it has time for a round trip
   bool handed_off = false;  // granted straight from another holder
   bool probe = false;       // granted after a rest: look at its socket or file before use
+  bool poked = false;       // told that a connection lies idle for it
   uint8_t slot = 0;
-  TimePoint wakes_at;  // when it wakes by itself, while not awake
-  TimePoint since;     // when Acquire was called
+  uint8_t overtaken = 0;  // by newcomers, while it was the next to be served
+  TimePoint wakes_at;     // when it wakes by itself, while not awake
+  TimePoint since;        // when Acquire was called
   uint64_t thread = 0;
   SourceLine where;
   const void* cancel = nullptr;  // identifies its CancelToken

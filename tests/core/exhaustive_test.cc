@@ -121,6 +121,22 @@ TEST(LaneCoreExhaustive, TwoAndOneWithFourWaiters) {
                  {.lane = Plain(2, 1), .waiters = 4, .without = kFactsOfOne});
 }
 
+// Callers that may be overtaken twice, and everything the word does beside them.
+TEST(LaneCoreExhaustive, OvertakingAndTheWord) {
+  LaneSettings lane = Plain(2, 1);
+  lane.max_overtakes = 2;
+  ExpectAllRight("2+1, 3 waiters, overtaken at most twice",
+                 {.lane = lane,
+                  .waiters = 3,
+                  .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty,
+                                                    What::kDetach})});
+  lane = Settings(1, 1);
+  lane.pre_ping = PrePing::kNever;
+  lane.max_overtakes = 1;
+  ExpectAllRight("1+1, 2 waiters, overtaken at most once, all events",
+                 {.lane = lane, .waiters = 2});
+}
+
 TEST(LaneCoreExhaustive, FourAndTwoWithEviction) {
   ExpectAllRight(
       "4+2, 3 waiters, evict, fail, detach, close",

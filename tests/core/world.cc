@@ -16,6 +16,10 @@ const char* Name(What what) {
                                           "done for good",
                                           "done cut short",
                                           "done crowded",
+                                          "lend through the word",
+                                          "return to the word",
+                                          "swap in the word",
+                                          "put back",
                                           "return clean",
                                           "return for upkeep",
                                           "return dirty",
@@ -85,10 +89,17 @@ std::vector<Step> World::Possible() const {
         add(what, i);
       }
     }
+    if (WordTakes(static_cast<uint8_t>(i))) add(What::kFastRest, i);
     const bool rests = s.state == SlotState::kIdle;
     if ((rests || s.state == SlotState::kLeased) && s.expires >= now_) add(What::kGrowOld, i);
     if (rests && s.tended > TimePoint::min()) add(What::kRestLong, i);
     if (rests && s.lingers && s.linger_until > now_) add(What::kLingerEnd, i);
+  }
+  if (core_.Undisturbed()) {
+    const size_t idle = IdleTopFirst().size();
+    if (idle > 0) add(What::kFastTake);
+    if (idle > 0) add(What::kPutBack);
+    if (idle > 1) add(What::kFastSwap);
   }
   add(What::kChore);
   add(What::kFill);
@@ -138,6 +149,12 @@ void World::Take(const Step& step) {
       break;
     case What::kDoneCrowded:
       Finish(i, {.ok = false, .crowded = true, .began = now_});
+      break;
+    case What::kFastTake:
+    case What::kFastRest:
+    case What::kFastSwap:
+    case What::kPutBack:
+      Fast(step.what, i);
       break;
     case What::kReturnClean:
       if (!core_.TryRest(i, now_)) Return(i, ReturnAs::kClean);
@@ -198,6 +215,45 @@ void World::Take(const Step& step) {
       break;
   }
   Settle();
+}
+
+// What the word of the pool does: see fast_lane.h. Each time the core learns of it at once.
+void World::Fast(What what, uint8_t slot) {
+  std::vector<uint8_t> idle = IdleTopFirst();
+  uint8_t used = what == What::kFastRest ? kNoSlot : idle.front();
+  if (what == What::kFastRest) idle.insert(idle.begin(), slot);
+  if (what == What::kFastTake || what == What::kPutBack) idle.erase(idle.begin());
+  if (what == What::kFastSwap) std::swap(idle[0], idle[1]);
+  Resync(idle, used);
+  if (what == What::kPutBack) core_.PutBack(used, now_);
+}
+
+// A leased slot may go to the word: not marked since it was lent, and a place is free where what is
+// above the kept number does not linger.
+bool World::WordTakes(uint8_t slot) const {
+  const Slot& s = slots_[slot];
+  const bool room = settings_.lane.linger > Duration::zero() ||
+                    core_.count(SlotState::kIdle) < settings_.lane.kept;
+  return s.state == SlotState::kLeased && s.epoch == core_.epoch() && core_.Undisturbed() && room;
+}
+
+std::vector<uint8_t> World::IdleTopFirst() const {
+  std::vector<uint8_t> idle;
+  for (uint8_t slot = core_.idle_top(); slot != kNoSlot; slot = slots_[slot].idle_below) {
+    idle.push_back(slot);
+  }
+  return idle;
+}
+
+void World::Resync(const std::vector<uint8_t>& top_first, uint8_t used) {
+  core_.BeginResync();
+  for (auto slot = top_first.rbegin(); slot != top_first.rend(); ++slot) {
+    core_.AtRest(*slot, *slot == used, now_);
+  }
+  for (uint8_t slot = 0; slot < static_cast<uint8_t>(core_.slots().size()); ++slot) {
+    if (core_.WasOut(slot)) core_.IsLent(slot, slot == used, 1, {}, now_);
+  }
+  core_.EndResync();
 }
 
 void World::Arrive(bool late) {
@@ -276,6 +332,8 @@ std::string World::SlotKey(uint8_t slot) const {
   if (!exists) return key;
   key += s.evict != CloseReason::kNone ? 'E' : '-';
   key += s.suspect ? 'S' : '-';
+  // A leased slot that was marked is told apart from one lent after the mark.
+  key += s.state == SlotState::kLeased && s.epoch != core_.epoch() ? 'M' : '-';
   // Freshness matters only where it saves a ping.
   key += s.fresh && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
   key += s.lingers ? (s.linger_until <= now_ ? 'L' : 'l') : '-';
@@ -314,6 +372,8 @@ std::string World::Key() const {
   for (const Waiter* w = core_.line().front(); w != nullptr; w = w->next) {
     key += w->driving ? 'd' : w->awake ? 'w' : retry && w->wakes_at <= core_.retry_at() ? 't' : 's';
     if (!w->may_ping) key += '\'';
+    if (w->poked) key += 'p';
+    if (w->overtaken > 0) key += static_cast<char>('0' + w->overtaken);
   }
   key += core_.closed() ? 'C' : '-';
   key += core_.paused() ? 'P' : '-';

@@ -24,6 +24,10 @@ enum class What : uint8_t {
   kDoneForGood,  // an open failed with an error that needs a person
   kDoneCut,      // an open or a ping was cut short by its caller's deadline
   kDoneCrowded,  // an open failed because the server has no room
+  kFastTake,     // the word lends its top slot
+  kFastRest,     // the word takes a slot back
+  kFastSwap,     // the word lends its two top slots and takes them back the other way round
+  kPutBack,      // the word has lent a slot that may not be lent as it is
   kReturnClean,
   kReturnUpkeep,
   kReturnDirty,
@@ -44,7 +48,7 @@ enum class What : uint8_t {
   kCancel,
   kClose,
 };
-inline constexpr int kWhats = 28;
+inline constexpr int kWhats = 32;
 const char* Name(What what);
 
 struct Step {
@@ -98,6 +102,10 @@ class World {
   void Start(const Work& work, int driver);
   void Finish(int job, const WorkResult& result);
   void Return(uint8_t slot, ReturnAs as);
+  bool WordTakes(uint8_t slot) const;
+  void Resync(const std::vector<uint8_t>& top_first, uint8_t used);
+  std::vector<uint8_t> IdleTopFirst() const;
+  void Fast(What what, uint8_t slot);
   std::string SlotKey(uint8_t slot) const;
 
   WorldSettings settings_;
