@@ -1,0 +1,121 @@
+// roost_contestants.h - our pools as contestants, through the public interface alone.
+#ifndef ROOST_TESTS_BENCH_ROOST_CONTESTANTS_H_
+#define ROOST_TESTS_BENCH_ROOST_CONTESTANTS_H_
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "roost/housekeeper.h"
+#include "roost/pool.h"
+#include "tests/bench/nothing_backend.h"
+
+namespace roost::bench {
+
+using namespace std::chrono_literals;  // NOLINT(build/namespaces): benchmarks only
+
+inline absl::StatusOr<Lease>& Checked(absl::StatusOr<Lease>& lease) {
+  if (!lease.ok()) {
+    std::fprintf(stderr, "contest: %s\n", lease.status().ToString().c_str());
+    std::exit(1);
+  }
+  return lease;
+}
+
+// A pool of profile P over a database that does nothing.
+template <class P>
+class RoostPool {
+ public:
+  static constexpr const char* kName = P::kContestant;
+  static constexpr const char* kNote = P::kNote;
+  using Lease = roost::Lease;
+
+  Lease Take() {
+    absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by_);
+    return *std::move(Checked(lease));
+  }
+  void Give(Lease lease) { lease.Return(); }
+  bool TakeBy(std::chrono::milliseconds patience) {
+    return (patience == 0ms ? pool_.TryAcquire() : pool_.Acquire(kWrite, pool_.In(patience))).ok();
+  }
+  void Cycle() {
+    absl::StatusOr<Lease> lease = P::kDefaultTimeout ? pool_.Acquire() : pool_.Acquire(kWrite, by_);
+    benchmark::DoNotOptimize(Checked(lease)->slot());
+  }
+
+ protected:
+  NothingBackend backend_;
+  PoolFor<P> pool_{backend_};
+  const Deadline by_ = pool_.In(10min);  // one deadline for all, as a loop of readings has
+};
+
+// With a housekeeper at work, whose lingering spares opens.
+template <class P>
+class KeptRoostPool : public RoostPool<P> {
+ public:
+  KeptRoostPool() {
+    keeper_.Add(this->pool_);
+    keeper_.Start();
+  }
+  ~KeptRoostPool() { keeper_.Stop(); }
+  uint64_t opens() const { return this->backend_.opens(); }
+
+ private:
+  Housekeeper keeper_;
+};
+
+// ---- profiles -----------------------------------------------------------------------------------
+
+struct OfThePi : profiles::RaspberryPi {
+  static constexpr const char* kContestant = "roost";
+  static constexpr const char* kNote =
+      "profile raspberry_pi (2 + 1), a deadline kept by the caller";
+  static constexpr bool kDefaultTimeout = false;
+};
+struct OfThePiDefaultTimeout : OfThePi {
+  static constexpr const char* kContestant = "roost, default time-out";
+  static constexpr const char* kNote = "profile raspberry_pi, Acquire() without a deadline";
+  static constexpr bool kDefaultTimeout = true;
+};
+struct WithoutHoldTimes : OfThePi {
+  static constexpr const char* kContestant = "roost, no hold times";
+  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = false";
+  static constexpr bool kHoldTimes = false;
+};
+struct WithHoldTimes : OfThePi {
+  static constexpr const char* kContestant = "roost, hold times";
+  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = true: a clock at both ends";
+  static constexpr bool kHoldTimes = true;
+};
+struct Large : profiles::Production {
+  static constexpr const char* kContestant = "roost, 50 + 25";
+  static constexpr const char* kNote = "profile production without pre-ping and hold times";
+  static constexpr bool kDefaultTimeout = false;
+  static constexpr PrePing kPrePing = PrePing::kNever;
+  static constexpr bool kHoldTimes = false;
+};
+// What stands against the plain pools when threads meet: the same three connections.
+struct Three : OfThePi {
+  static constexpr const char* kContestant = "roost, 3 kept";
+  static constexpr const char* kNote = "raspberry_pi with 3 + 0 connections, 16 overtakes";
+  static constexpr int kPoolSize = 3;
+  static constexpr int kMaxOverflow = 0;
+};
+struct ThreeStrict : Three {
+  static constexpr const char* kContestant = "roost, 3 kept, strict";
+  static constexpr const char* kNote = "raspberry_pi with 3 + 0 connections, nobody is overtaken";
+  static constexpr int kMaxOvertakes = 0;
+};
+struct Lingering : OfThePi {
+  static constexpr const char* kContestant = "roost, housekeeper";
+  static constexpr const char* kNote =
+      "raspberry_pi (2 + 1, overflow lingers 1 s) and a housekeeper";
+};
+
+}  // namespace roost::bench
+
+#endif  // ROOST_TESTS_BENCH_ROOST_CONTESTANTS_H_
