@@ -12,6 +12,7 @@ PACKAGES_RUN=(sqlite3)
 PACKAGES_TEST=(libgtest-dev libgmock-dev python3 sqlite3 systemd libpq-dev postgresql-15 pgbouncer openssl
   iproute2 nftables openssh-client python3-asyncssh)
 PACKAGES_CLANG=(clang)
+PACKAGES_MODEL=(spin gcc libc6-dev)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
 PACKAGES_PACKAGE=(dpkg-dev lintian python3)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)

@@ -12,6 +12,7 @@
 #   tsan           the tests in which threads meet, under the thread sanitizer
 #   clang          the tests, built with clang++
 #   thread-safety  clang's check of the lock annotations
+#   models         the model of the lock-free lane, and faults that it has to catch
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
@@ -25,7 +26,7 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan tsan clang thread-safety size lint rpi-64 rpi-32)
+ALL_STAGES=(functional asan tsan clang thread-safety models size lint rpi-64 rpi-32)
 MORE_STAGES=(deploy board)
 PASSED=0
 FAILED=0
@@ -114,6 +115,12 @@ stage_thread-safety() {
   build_or_fail "$1" thread-safety || return
   PASSED=$((PASSED + 1))
   say "   ok      clang finds no lock missing"
+}
+
+stage_models() {
+  need_packages "$1" "${PACKAGES_MODEL[@]}" || return
+  check "the model of the lane" "$1" "$ROOT/tests/model/run.sh" quick
+  check "seeded faults are caught" "$1" "$ROOT/tests/model/run.sh" mutants
 }
 
 stage_size() {
