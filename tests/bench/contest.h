@@ -18,6 +18,7 @@
 // PROGRAM --list                           the contestants
 // PROGRAM --loop NAME WHAT N               N times, nothing else, for a counter around it; WHAT is
 //                                          cycle, select, timeout or refusal
+// PROGRAM --sealed NAME WHAT N             the same; a system call kills the program
 // PROGRAM --contend NAME THREADS HOLD MS TIMED   one run; HOLD 0 to 3 (see Hold), TIMED 0 or 1
 // PROGRAM --handover NAME N                ns from a return to the waiter's next instruction
 // PROGRAM --late NAME N                    ns by which a wait of 50 ms ends too late
@@ -44,16 +45,31 @@ namespace roost::bench {
 
 inline constexpr int kConnections = 3;
 
+// How to run a loop, and what to do just before and after it.
+struct LoopRun {
+  int64_t times = 0;
+  void (*before)() = [] {};
+  void (*after)() = [] {};
+
+  template <class Body>
+  void operator()(Body body) const {
+    body();  // opens what has to be opened
+    before();
+    for (int64_t i = 0; i < times; ++i) body();
+    after();
+  }
+};
+
 // A contestant as data. Null: it cannot do that.
 struct Entry {
   const char* name = "";
   const char* note = "";
   void (*measure_cycle)(benchmark::State&) = nullptr;
   void (*measure_select)(benchmark::State&) = nullptr;
-  void (*loop_cycle)(int64_t) = nullptr;
-  void (*loop_select)(int64_t) = nullptr;
-  void (*loop_timeout)(int64_t) = nullptr;
-  void (*loop_refusal)(int64_t) = nullptr;
+  void (*loop_cycle)(const LoopRun&) = nullptr;
+  void (*loop_select)(const LoopRun&) = nullptr;
+  void (*loop_timeout)(const LoopRun&) = nullptr;
+  void (*loop_refusal)(const LoopRun&) = nullptr;
   Contention (*contend)(const Shape&) = nullptr;
   Nanos (*hand_over)() = nullptr;
   Nanos (*lateness)() = nullptr;
@@ -91,15 +107,15 @@ void MeasureSelect(benchmark::State& state) {
 }
 
 template <class C>
-void LoopCycle(int64_t times) {
+void LoopCycle(const LoopRun& run) {
   C contestant;
-  for (int64_t i = 0; i < times; ++i) OneCycle(contestant);
+  run([&] { OneCycle(contestant); });
 }
 
 template <class C>
-void LoopSelect(int64_t times) {
+void LoopSelect(const LoopRun& run) {
   C contestant;
-  for (int64_t i = 0; i < times; ++i) contestant.SelectOne();
+  run([&] { contestant.SelectOne(); });
 }
 
 // Holds every connection of a pool.
@@ -124,12 +140,10 @@ class Exhausted {
 
 // Asks for one more, again and again.
 template <class C, int kMilliseconds>
-void LoopRefused(int64_t times) {
+void LoopRefused(const LoopRun& run) {
   C pool;
   const Exhausted<C> exhausted(pool);
-  for (int64_t i = 0; i < times; ++i) {
-    benchmark::DoNotOptimize(pool.TakeBy(std::chrono::milliseconds(kMilliseconds)));
-  }
+  run([&] { benchmark::DoNotOptimize(pool.TakeBy(std::chrono::milliseconds(kMilliseconds))); });
 }
 
 template <class C>

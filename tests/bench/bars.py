@@ -1,0 +1,165 @@
+"""The bars of the project against what was measured: one row each, met or not."""
+
+
+class Bar:
+    """`measured` is a number; it has to be at most, or at least, `limit`."""
+
+    def __init__(self, what, measured, limit, *, least=False, unit="x", note=""):
+        self.what, self.measured, self.limit = what, measured, limit
+        self.least, self.unit, self.note = least, unit, note
+
+    @property
+    def met(self):
+        """True, False, or None when it was not measured."""
+        if self.measured is None:
+            return None
+        return self.measured >= self.limit if self.least else self.measured <= self.limit
+
+    def as_dict(self):
+        return {"what": self.what, "measured": self.measured, "limit": self.limit,
+                "bound": "at least" if self.least else "at most", "unit": self.unit,
+                "met": self.met, "note": self.note}
+
+
+def by_name(rows):
+    return {row["name"]: row for row in rows}
+
+
+def over(one, other):
+    return None if one is None or not other else one / other
+
+
+def cycle_bars(data):
+    rows = by_name(data["cycles"])
+    roost, floor = rows["roost"], rows["floor"]
+    peers = data["peers"]
+    yield Bar("core in the word / floor", over(rows["core, in the word"]["ns"], floor["ns"]), 1.35)
+    yield Bar("core linked / floor", over(rows["core, linked"]["ns"], floor["ns"]), 1.65)
+    yield Bar("acquire + return / floor", roost["floors"], 1.9,
+              note="public interface, metrics, generation, recycle")
+    yield Bar("instructions of acquire + return", roost["instructions"], 64, unit="",
+              note="by callgrind")
+    yield Bar("mutex + condvar / ours", over(rows["mutex + condvar"]["ns"], roost["ns"]), 2,
+              least=True, note="which does the same in a cycle")
+    if peers:
+        nearest = min(peers, key=lambda row: row["ns"])
+        yield Bar("the fastest packaged peer / ours", over(nearest["ns"], roost["ns"]), 4, least=True,
+                  note=nearest["name"])
+        bounded = [row for row in peers if "endless" not in row["name"]]
+        nearest = min(bounded, key=lambda row: row["ns"])
+        yield Bar("the fastest peer whose wait ends / ours", over(nearest["ns"], roost["ns"]), 4,
+                  least=True, note=nearest["name"])
+    for what, count in (("cycle", roost["heap_calls"]), ("time-out", data["refusals"]["timeout"]),
+                        ("refusal", data["refusals"]["refusal"])):
+        yield Bar(f"heap calls of a {what}", count, 0, unit="")
+    yield Bar("system calls of a cycle", roost["system_calls"], 0, unit="")
+
+
+def contest_of(data, threads, hold, timed=True):
+    for contest in data["contests"]:
+        if (contest["threads"], contest["hold"], contest["timed"]) == (threads, hold, timed):
+            return by_name(contest["rows"])
+    return {}
+
+
+def quiet_note(*rows):
+    fewest = min(row["quiet_runs"] for row in rows)
+    return f"{fewest} quiet runs" if fewest else "NO quiet run: the least disturbed one"
+
+
+def ratio_bar(what, rows, ours, theirs, key, limit, least=False):
+    """The ratio of two contestants' figures in one contest."""
+    if ours not in rows or theirs not in rows:
+        return Bar(what, None, limit, least=least, note=f"no contestant {ours}")
+    value = {name: rows[name]["wait_us"][key] if key in rows[name]["wait_us"] else rows[name][key]
+             for name in (ours, theirs)}
+    return Bar(what, over(value[ours], value[theirs]), limit, least=least,
+               note=quiet_note(rows[ours], rows[theirs]))
+
+
+def contest_bars(data):
+    ours, strict, barging, fifo = "roost, 3 kept", "roost, 3 kept, strict", "mutex + condvar", "FIFO mutex pool"
+    rows = contest_of(data, 4, "no hold", timed=False)
+    yield ratio_bar("4 threads, no hold: throughput / mutex + condvar", rows, ours, barging,
+                    "per_second", 1.5, least=True)
+    rows = contest_of(data, 8, "20 us of computing")
+    shape = "8 threads, 20 us of computing"
+    yield ratio_bar(f"{shape}: throughput / mutex + condvar", rows, ours, barging, "per_second", 0.9,
+                    least=True)
+    yield ratio_bar(f"{shape}: p99.9 wait / mutex + condvar", rows, ours, barging, "p99.9", 0.6)
+    yield ratio_bar(f"{shape}: longest wait / mutex + condvar", rows, ours, barging, "max", 0.6)
+    yield Bar(f"{shape}: Jain's index", rows[ours]["jain"], 0.99, least=True, unit="",
+              note=quiet_note(rows[ours]))
+    yield ratio_bar(f"{shape}, strict: throughput / FIFO mutex pool", rows, strict, fifo,
+                    "per_second", 1.05, least=True)
+    yield ratio_bar(f"{shape}, strict: p99.9 wait / FIFO mutex pool", rows, strict, fifo, "p99.9", 1.3)
+    rows = contest_of(data, 8, "500 us of sleep")
+    shape = "8 threads, 500 us of sleep"
+    yield ratio_bar(f"{shape}: p99 wait / FIFO mutex pool", rows, ours, fifo, "p99", 1.2)
+    yield ratio_bar(f"{shape}: throughput / mutex + condvar", rows, ours, barging, "per_second", 0.98,
+                    least=True)
+    yield Bar(f"{shape}: fewest / most takes of a thread", rows[ours]["min_over_max"], 0.97,
+              least=True, unit="", note=quiet_note(rows[ours]))
+
+
+def other_bars(data):
+    yield Bar("2 + 1, 4 threads, no hold: connections opened per second",
+              data["churn"]["opens_per_second"], 1, unit="/s", note="overflow lingers 1 s")
+    statements = by_name(data["statements"])
+    pool, raw = statements["SELECT 1, pool"], statements["SELECT 1, raw"]
+    yield Bar("SELECT 1 through the pool - raw handle", pool["ns"] - raw["ns"], 15, unit="ns")
+    yield Bar("heap calls of a cached query", pool["heap_calls"], 0, unit="")
+    writers = data["writers"]
+    ours, theirs = writers["pool"], writers["busy_timeout"]
+    yield Bar("3 writers: busy_timeout's longest wait / ours", writers["worst_wait_ratio"], 20,
+              least=True)
+    yield Bar("3 writers: our transactions / busy_timeout's", over(ours["writes"], theirs["writes"]), 1,
+              least=True)
+    bounded = data["bounded"]
+    yield Bar("SQLite bounded, 3 connections, 24 statements: arena + slab", bounded["block_bytes"] / 1024,
+              230, unit="KiB", note=f"peak {bounded['arena_peak'] // 1024} KiB and "
+              f"{bounded['pages_peak']} of {bounded['pages']} pages")
+    yield Bar("the same: heap calls outside it, per round", bounded["heap_calls_per_round"], 0, unit="")
+    yield Bar("pool object of raspberry_pi", data["sizes"]["raspberry_pi"] / 1024, 8, unit="KiB")
+    pool, raw = data["footprint"]["pool"], data["footprint"]["raw"]
+    yield Bar("RSS - the same program with raw handles", pool["rss_kib"] - raw["rss_kib"], 150, unit="KiB")
+    yield Bar("shared libraries beyond that program's", len(pool["libraries"]) - len(raw["libraries"]), 0,
+              unit="")
+    yield Bar("threads beyond that program's", pool["threads"] - raw["threads"], 0, unit="")
+    late = by_name(data["lateness"])["roost, 3 kept"]
+    yield Bar("time-out of 50 ms: median lateness", late["median"] / 1e6, 0.3, unit="ms",
+              note=f"longest of {late['count']}: {late['max'] / 1e6:.2f} ms")
+
+
+def aarch64_bars(data):
+    counts = data.get("aarch64") or {}
+    yield Bar("aarch64 instructions of the core, in the word, A76", counts.get("cortex-a76"), 36, unit="",
+              note="LSE atomics")
+    yield Bar("aarch64 instructions of the core, in the word, A72", counts.get("cortex-a72"), 40, unit="",
+              note="without LSE")
+
+
+def bars_of(data):
+    every = [*cycle_bars(data), *contest_bars(data), *other_bars(data), *aarch64_bars(data)]
+    return [bar.as_dict() for bar in every]
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def table(bars):
+    """The bars as text."""
+    lines = [f"{'':8}{'what':64}{'measured':>11}{'bar':>11}"]
+    for bar in bars:
+        verdict = {True: "met", False: "NOT MET", None: "-"}[bar["met"]]
+        limit = f"{'>=' if bar['bound'] == 'at least' else '<='} {number(bar['limit'])}"
+        unit = f" {bar['unit']}" if bar["unit"] else ""
+        measured = number(bar["measured"]) + (unit if bar["measured"] is not None else "")
+        note = f"   {bar['note']}" if bar["note"] else ""
+        lines.append(f"{verdict:8}{bar['what']:64}{measured:>11}{limit:>11}{note}")
+    return "\n".join(lines)

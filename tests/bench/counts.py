@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Counts what one cycle of a contestant costs: instructions, heap calls, system calls.
+
+Usage: counts.py --check BUILD [--optimised]   the bars of our own pool; exit code 1 when one is broken
+
+Each count is the difference between two runs of unlike length, divided by the difference of the
+lengths: starting, opening and ending the program cancel out. Counts do not depend on the machine's
+load, so a test can assert them.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MOST_INSTRUCTIONS = 64  # of acquire and return, optimised
+
+
+def run(command, **more):
+    """Runs it and returns its result; ends this program when it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **more)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def loop(program, name, what, times):
+    return [program, "--loop", name, what, str(times)]
+
+
+def per_cycle(count, short, long):
+    """The difference of two lengths; `count` maps a number of cycles to a number."""
+    return (count(long) - count(short)) / (long - short)
+
+
+def instructions(program, name, what="cycle", short=1000, long=3000):
+    """By callgrind; None where valgrind is not installed."""
+    if shutil.which("valgrind") is None:
+        return None
+
+    def count(times):
+        tool = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+        said = run(tool + loop(program, name, what, times)).stderr
+        return int(re.search(r"Collected : (\d+)", said).group(1))
+
+    return per_cycle(count, short, long)
+
+
+def heap_calls(program, name, what="cycle", short=1000, long=11000):
+    """malloc and its kin, by the library beside the program."""
+    preload = pathlib.Path(program).parent / "libbench_allocations.so"
+    with tempfile.NamedTemporaryFile() as out:
+        environment = dict(os.environ, LD_PRELOAD=str(preload), ROOST_ALLOCATIONS=out.name)
+
+        def count(times):
+            run(loop(program, name, what, times), env=environment)
+            return int(pathlib.Path(out.name).read_text())
+
+        return per_cycle(count, short, long)
+
+
+def system_calls(program, name, what="cycle", short=1000, long=11000):
+    """By strace; None where it is not installed or not allowed."""
+    if shutil.which("strace") is None:
+        return None
+    with tempfile.NamedTemporaryFile() as out:
+
+        def count(times):
+            trace = ["strace", "-f", "-c", "-o", out.name]
+            subprocess.run([str(p) for p in trace + loop(program, name, what, times)],
+                           capture_output=True, check=True)
+            total = re.search(r"^100\.00 .* total$", pathlib.Path(out.name).read_text(), re.MULTILINE)
+            return int(total.group(0).split()[3])
+
+        try:
+            return per_cycle(count, short, long)
+        except (subprocess.CalledProcessError, AttributeError):
+            return None
+
+
+def makes_no_call(program, name, what):
+    """The kernel kills the program at its first system call in the loop."""
+    command = [str(program), "--sealed", name, what, "10000"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+class Check:
+    """Bars on counts, one line each."""
+
+    def __init__(self):
+        self.broken = 0
+
+    def expect(self, holds, text):
+        self.broken += not holds
+        print(f"{'ok     ' if holds else 'BROKEN '}{text}")
+
+
+def check(build, optimised):
+    checks = Check()
+    pools, sqlite = build / "bench_pools", build / "bench_sqlite"
+    for name in ("roost", "roost, default time-out", "roost, 50 + 25"):
+        calls = heap_calls(pools, name)
+        checks.expect(calls == 0, f"{name}: {calls:g} heap calls a cycle, may be 0")
+        checks.expect(makes_no_call(pools, name, "cycle"), f"{name}: no system call in a cycle")
+    for what, lengths in (("timeout", (10, 60)), ("refusal", (1000, 11000))):
+        calls = heap_calls(pools, "roost", what, *lengths)
+        checks.expect(calls == 0, f"roost: {calls:g} heap calls a {what}, may be 0")
+    checks.expect(makes_no_call(pools, "roost", "refusal"), "roost: no system call in a refusal")
+    calls = heap_calls(sqlite, "SELECT 1, pool")
+    checks.expect(calls == 0, f"SELECT 1 by a kept statement: {calls:g} heap calls, may be 0")
+    count = instructions(pools, "roost") if optimised else None
+    if count is not None:
+        text = f"roost: {count:.1f} instructions a cycle, may be {MOST_INSTRUCTIONS}"
+        checks.expect(count <= MOST_INSTRUCTIONS, text)
+    return checks.broken
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", metavar="BUILD", type=pathlib.Path, required=True,
+                        help="the folder with the programs")
+    parser.add_argument("--optimised", action="store_true",
+                        help="they are built with optimisation: count instructions, too")
+    arguments = parser.parse_args()
+    return 1 if check(arguments.check, arguments.optimised) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
