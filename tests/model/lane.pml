@@ -402,7 +402,7 @@ inline end_section() { publish(); reopen_and_unlock(); wake() }
 /* ---- Processes -------------------------------------------------------------------------------- */
 
 proctype Caller(byte me; bool timed) {
-	short w; byte s, i, j, f, tell, decided, r, under; bool late, may, stale, gone, put_back;
+	short w; byte s, i, j, f, tell, decided, r, under; bool late, may, stale, gone;
 	do
 	:: r < ROUNDS ->
 		r++; s = NONE;
@@ -434,23 +434,18 @@ proctype Caller(byte me; bool timed) {
 			:: slot_epoch[s] != lane_epoch
 #endif
 #ifdef AGING
-			:: marked[s] = 1 /* too old */
+			:: true /* too old */
 #endif
 			fi;
-			put_back = 1
-		:: else
-		fi;
 
-		/* acquire, with the lock */
-		atomic {
+			/* it goes back, with the lock */
+			atomic {
 #ifdef M_PUT_BACK_WITHOUT_CLOSING
-			if :: put_back && !lock -> lock = 1; state[s] = LEASED :: !put_back && !lock -> lock = 1; close_lane() fi;
+				!lock -> lock = 1; state[s] = LEASED;
 #else
-			lock_and_close();
+				lock_and_close();
 #endif
-			stale = 0;
-			if
-			:: put_back -> put_back = 0; assert(state[s] == LEASED); disown(s, me);
+				stale = 0; assert(state[s] == LEASED); disown(s, me);
 				if
 				:: shut -> state[s] = EMPTY
 				:: else ->
@@ -458,10 +453,17 @@ proctype Caller(byte me; bool timed) {
 #ifndef M_PUT_BACK_TELLS_NOBODY
 					mind_the_front()
 #endif
-				fi
-			:: else
-			fi;
-			if :: shut -> s = NONE :: else -> try_lend(me); if :: s == NONE -> join(me) :: else fi fi
+				fi;
+				s = NONE
+			};
+			end_section()
+		:: else
+		fi;
+
+		/* acquire, with the lock */
+		atomic {
+			lock_and_close();
+			if :: shut -> skip :: else -> try_lend(me); if :: s == NONE -> join(me) :: else fi fi
 		};
 		end_section();
 		if :: s != NONE -> goto mine :: else fi;
