@@ -45,8 +45,9 @@ def gather(arguments):
     plan = measure.Plan(arguments.quick)
     try:
         data = measure.everything(arguments.build, folder, plan, steps)
-        steps.next("peers in other languages")
-        data["languages"] = languages.everything(folder)
+        if not arguments.quick:
+            steps.next("peers in other languages")
+            data["languages"] = languages.everything(folder)
     except subprocess.CalledProcessError as error:
         sys.exit(f"bench.py: {' '.join(map(str, error.cmd))} failed:\n{error.stderr}")
     finally:

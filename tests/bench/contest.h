@@ -188,7 +188,7 @@ Nanos HandOver() {
 template <class C>
 double Churn(std::chrono::milliseconds run) {
   C pool;
-  OneCycle(pool);
+  { const Exhausted<C> exhausted(pool); }  // opens what there can be
   const uint64_t before = pool.opens();
   const Contention seen = Contend(pool, {.threads = 4, .run = run, .timed = false});
   return static_cast<double>(pool.opens() - before) / seen.seconds;

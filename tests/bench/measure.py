@@ -40,12 +40,13 @@ class Plan:
     """How long each part takes."""
 
     def __init__(self, quick):
+        self.counts = not quick                   # by valgrind and strace, which take a minute
         self.repetitions = 3 if quick else 9
         self.passes = 1 if quick else 3
         self.rounds = 1 if quick else 7           # accepted runs of each shape
         self.most_rounds = 1 if quick else 12     # with those thrown away
         self.peer_rounds = 1 if quick else 3
-        self.run_ms = 50 if quick else 300
+        self.run_ms = 20 if quick else 300
         self.hand_overs = 20 if quick else 300
         self.late = 2 if quick else 21
         self.churn_ms = 1000 if quick else 4000
@@ -78,9 +79,9 @@ def cycles(program, plan):
         name = entry["name"]
         row = {"name": name, "note": entry["note"], "ns": best[f"{name}/cycle"],
                "select_ns": best.get(f"{name}/select"),
-               "instructions": counts.instructions(program, name),
                "heap_calls": counts.heap_calls(program, name),
-               "system_calls": counts.system_calls(program, name)}
+               "instructions": counts.instructions(program, name) if plan.counts else None,
+               "system_calls": counts.system_calls(program, name) if plan.counts else None}
         if "floor/cycle" in best:
             row["floors"] = row["ns"] / best["floor/cycle"]
         rows.append(row)

@@ -80,11 +80,10 @@ std::vector<Entry> Entries() {
       EntriesOf<Floor, TwoAtomics, MutexPair, PriorityMutexPair, ClockRead<CLOCK_MONOTONIC>,
                 ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore<InWordCore<2>, InWordText>,
                 AloneCore<LinkedCore<50, 25>, LinkedText>, RoostPool<OfThePi>,
-                RoostPool<OfThePiDefaultTimeout>, RoostPool<WithoutHoldTimes>,
-                RoostPool<WithHoldTimes>, RoostPool<Large>, RoostPool<Three>,
-                Plain<BargingPool<true>, BargingText>, Plain<BargingPool<false>, BareBargingText>,
-                Plain<FifoPool<true>, FifoText>, Plain<FifoPool<false>, BareFifoText>,
-                KeptRoostPool<Lingering>>();
+                RoostPool<OfThePiDefaultTimeout>, RoostPool<WithHoldTimes>, RoostPool<Large>,
+                RoostPool<Three>, Plain<BargingPool<true>, BargingText>,
+                Plain<BargingPool<false>, BareBargingText>, Plain<FifoPool<true>, FifoText>,
+                Plain<FifoPool<false>, BareFifoText>, KeptRoostPool<Lingering>>();
   AddStrict(entries);
   return entries;
 }

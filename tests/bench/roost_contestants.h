@@ -81,11 +81,6 @@ struct OfThePiDefaultTimeout : OfThePi {
   static constexpr const char* kNote = "profile raspberry_pi, Acquire() without a deadline";
   static constexpr bool kDefaultTimeout = true;
 };
-struct WithoutHoldTimes : OfThePi {
-  static constexpr const char* kContestant = "roost, no hold times";
-  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = false";
-  static constexpr bool kHoldTimes = false;
-};
 struct WithHoldTimes : OfThePi {
   static constexpr const char* kContestant = "roost, hold times";
   static constexpr const char* kNote = "raspberry_pi with kHoldTimes = true: a clock at both ends";

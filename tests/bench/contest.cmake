@@ -1,0 +1,84 @@
+# The contest: our pool beside others, on Google Benchmark and a harness of ours. bench.py runs it.
+if(NOT ROOST_BUILD_BENCH OR ROOST_SANITIZE OR CMAKE_CROSSCOMPILING)
+  return()
+endif()
+find_package(benchmark QUIET)
+if(NOT benchmark_FOUND)
+  message(STATUS "No Google Benchmark (Debian: libbenchmark-dev): the contest of pools is left out")
+  return()
+endif()
+add_custom_target(bench_programs DEPENDS writer_gate)
+
+add_library(roost_contest STATIC contest.cc contest.h contention.cc contention.h)
+target_link_libraries(roost_contest PUBLIC benchmark::benchmark Threads::Threads)
+target_include_directories(roost_contest PUBLIC ${PROJECT_SOURCE_DIR})
+target_compile_options(roost_contest PRIVATE ${ROOST_WARNINGS})
+
+# roost_contest_program(NAME SOURCE LIBS...): loops start where a fetch starts, so that a change
+# elsewhere does not move a row by a tenth.
+function(roost_contest_program name source)
+  add_executable(bench_${name} ${source})
+  target_link_libraries(bench_${name} PRIVATE roost_contest ${ARGN})
+  target_compile_options(bench_${name} PRIVATE ${ROOST_WARNINGS} -falign-functions=64
+                         $<$<CXX_COMPILER_ID:GNU>:-falign-loops=32>)
+  add_dependencies(bench_programs bench_${name})
+endfunction()
+
+roost_contest_program(pools pools.cc roost::roost)
+roost_contest_program(sqlite sqlite.cc roost::roost roost::sqlite SQLite::SQLite3)
+
+# The same small node with and without the pool.
+foreach(kind raw pool)
+  add_executable(bench_footprint_${kind} footprint.cc)
+  target_link_libraries(bench_footprint_${kind} PRIVATE SQLite::SQLite3)
+  target_compile_options(bench_footprint_${kind} PRIVATE ${ROOST_WARNINGS})
+endforeach()
+target_compile_definitions(bench_footprint_pool PRIVATE ROOST_FOOTPRINT_POOL)
+target_link_libraries(bench_footprint_pool PRIVATE roost::roost roost::sqlite)
+add_dependencies(bench_programs bench_footprint_raw bench_footprint_pool)
+
+# Counts heap calls of the programs above from outside, so that counting costs the others no time.
+add_library(bench_allocations SHARED allocation_preload.cc
+            ${PROJECT_SOURCE_DIR}/tests/support/counting_allocator.cc)
+target_include_directories(bench_allocations PRIVATE ${PROJECT_SOURCE_DIR})
+target_compile_options(bench_allocations PRIVATE ${ROOST_WARNINGS})
+add_dependencies(bench_programs bench_allocations)
+
+# The peers: those whose Debian packages are here. The report says which were not.
+# roost_peer(NAME HEADER LIBRARIES...): the header is compiled, as SOCI's needs Boost's, which its
+# package does not depend on.
+include(CheckIncludeFileCXX)
+function(roost_peer name header)
+  find_path(ROOST_PEER_${name}_INCLUDE ${header} PATH_SUFFIXES zdb)
+  if(ROOST_PEER_${name}_INCLUDE)
+    set(CMAKE_REQUIRED_INCLUDES ${ROOST_PEER_${name}_INCLUDE})
+    check_include_file_cxx(${header} ROOST_PEER_${name}_COMPILES)
+  endif()
+  set(libraries)
+  foreach(library ${ARGN})
+    find_library(ROOST_PEER_${name}_${library} ${library})
+    list(APPEND libraries ${ROOST_PEER_${name}_${library}})
+  endforeach()
+  if(NOT ROOST_PEER_${name}_COMPILES OR libraries MATCHES NOTFOUND)
+    message(STATUS "${name} is not installed: it is left out of the contest")
+    return()
+  endif()
+  roost_contest_program(${name} peers/${name}.cc ${libraries})
+  target_include_directories(bench_${name} SYSTEM PRIVATE ${ROOST_PEER_${name}_INCLUDE})
+endfunction()
+
+roost_peer(libzdb zdb.h zdb)
+roost_peer(soci soci/sqlite3/soci-sqlite3.h soci_core soci_sqlite3)
+roost_peer(poco Poco/Data/SQLite/Connector.h PocoData PocoDataSQLite PocoFoundation)
+roost_peer(cppdb cppdb/pool.h cppdb)
+
+# In CTest counts only, which no load of the machine can change, and that everything runs.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME bench_counts
+         COMMAND Python3::Interpreter -B ${CMAKE_CURRENT_SOURCE_DIR}/counts.py --check
+                 $<TARGET_FILE_DIR:bench_pools> $<$<CONFIG:Release>:--optimised>
+         COMMAND_EXPAND_LISTS)
+add_test(NAME bench_quick
+         COMMAND Python3::Interpreter -B ${CMAKE_CURRENT_SOURCE_DIR}/bench.py
+                 $<TARGET_FILE_DIR:bench_pools> ${CMAKE_CURRENT_BINARY_DIR}/quick --quick)
+set_tests_properties(bench_counts bench_quick PROPERTIES LABELS "exec;bench" RUN_SERIAL ON TIMEOUT 300)
