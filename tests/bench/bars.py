@@ -41,6 +41,8 @@ def cycle_bars(data):
               note="by callgrind")
     yield Bar("mutex + condvar / ours", over(rows["mutex + condvar"]["ns"], roost["ns"]), 2,
               least=True, note="which does the same in a cycle")
+    yield Bar("mutex + condvar, bare / ours", over(rows["mutex + condvar, bare"]["ns"], roost["ns"]), 2,
+              least=True, note="which knows no age, generation, counts")
     if peers:
         nearest = min(peers, key=lambda row: row["ns"])
         yield Bar("the fastest packaged peer / ours", over(nearest["ns"], roost["ns"]), 4, least=True,
@@ -82,8 +84,8 @@ def contest_bars(data):
     rows = contest_of(data, 4, "no hold", timed=False)
     yield ratio_bar("4 threads, no hold: throughput / mutex + condvar", rows, ours, barging,
                     "per_second", 1.5, least=True)
-    rows = contest_of(data, 8, "20 us of computing")
-    shape = "8 threads, 20 us of computing"
+    rows = contest_of(data, 8, "20 µs of computing")
+    shape = "8 threads, 20 µs of computing"
     yield ratio_bar(f"{shape}: throughput / mutex + condvar", rows, ours, barging, "per_second", 0.9,
                     least=True)
     yield ratio_bar(f"{shape}: p99.9 wait / mutex + condvar", rows, ours, barging, "p99.9", 0.6)
@@ -93,8 +95,8 @@ def contest_bars(data):
     yield ratio_bar(f"{shape}, strict: throughput / FIFO mutex pool", rows, strict, fifo,
                     "per_second", 1.05, least=True)
     yield ratio_bar(f"{shape}, strict: p99.9 wait / FIFO mutex pool", rows, strict, fifo, "p99.9", 1.3)
-    rows = contest_of(data, 8, "500 us of sleep")
-    shape = "8 threads, 500 us of sleep"
+    rows = contest_of(data, 8, "500 µs of sleep")
+    shape = "8 threads, 500 µs of sleep"
     yield ratio_bar(f"{shape}: p99 wait / FIFO mutex pool", rows, ours, fifo, "p99", 1.2)
     yield ratio_bar(f"{shape}: throughput / mutex + condvar", rows, ours, barging, "per_second", 0.98,
                     least=True)
@@ -122,7 +124,9 @@ def other_bars(data):
     yield Bar("the same: heap calls outside it, per round", bounded["heap_calls_per_round"], 0, unit="")
     yield Bar("pool object of raspberry_pi", data["sizes"]["raspberry_pi"] / 1024, 8, unit="KiB")
     pool, raw = data["footprint"]["pool"], data["footprint"]["raw"]
-    yield Bar("RSS - the same program with raw handles", pool["rss_kib"] - raw["rss_kib"], 150, unit="KiB")
+    yield Bar("RSS - the same program with raw handles", pool["rss_kib"] - raw["rss_kib"], 150, unit="KiB",
+              note=f"code that lies in memory included; private and written: "
+              f"{pool['private_dirty_kib'] - raw['private_dirty_kib']:.0f} KiB")
     yield Bar("shared libraries beyond that program's", len(pool["libraries"]) - len(raw["libraries"]), 0,
               unit="")
     yield Bar("threads beyond that program's", pool["threads"] - raw["threads"], 0, unit="")

@@ -18,7 +18,7 @@ import counts
 MAIN = ["roost, 3 kept", "roost, 3 kept, strict", "mutex + condvar", "FIFO mutex pool"]
 PEERS = {"libzdb": "libzdb-dev", "soci": "libsoci-dev, libsoci-sqlite3-4.0, libboost-dev",
          "poco": "libpoco-dev", "cppdb": "libcppdb-dev"}
-HOLDS = ["no hold", "20 us of computing", "20 us of sleep", "500 us of sleep"]
+HOLDS = ["no hold", "20 µs of computing", "20 µs of sleep", "500 µs of sleep"]
 # Threads, hold, with clocks around each take. What is not timed is for throughput alone.
 SHAPES = [(threads, hold, 1) for threads in (4, 8) for hold in range(4)] + [(4, 0, 0), (8, 0, 0)]
 # The share of the processors that others may have used in a run that counts. A shape that sleeps

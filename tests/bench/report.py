@@ -18,6 +18,7 @@ p.lead, td.note { color: var(--faint); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+td.verdict { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .met { color: var(--good); white-space: nowrap; } .missed { color: var(--bad); font-weight: 700; white-space: nowrap; }
 tr.ours td:first-child { color: var(--ours); font-weight: 600; }
@@ -41,6 +42,15 @@ def style_of(name):
     if name.startswith(PLAIN):
         return "plain"
     return "floor" if name in NOT_POOLS else "peer"
+
+
+def colours():
+    """What the bars' colours mean."""
+    kinds = (("ours", "ours"), ("plain", "pools that people write themselves"), ("peer", "packaged peers"),
+             ("floor", "no pools: atomics, locks, clocks"))
+    return '<p class="legend">' + "".join(
+        f'<span><svg width="12" height="12"><rect width="12" height="12" rx="2" class="{style}"/></svg> {name}</span>'
+        for style, name in kinds) + "</p>"
 
 
 def cell(value, kind=""):
@@ -67,7 +77,7 @@ def figure(value, digits=3):
 def bar_table(data):
     rows = []
     for bar in data["bars"]:
-        verdict = {True: ("met", "met"), False: ("not met", "missed"), None: ("not measured", "note")}[bar["met"]]
+        verdict = {True: ("met", "met"), False: ("not met", "missed"), None: ("not measured", "verdict note")}[bar["met"]]
         sign = "≥" if bar["bound"] == "at least" else "≤"
         unit = f" {bar['unit']}" if bar["unit"] else ""
         measured = figure(bar["measured"]) + (unit if bar["measured"] is not None else "")
@@ -95,7 +105,7 @@ def cycle_part(data):
                          for key in ("instructions", "heap_calls", "system_calls")),
                        cell(row["note"], "note")]))
     head = ["", "ns#", "floors#", "instructions#", "heap calls#", "system calls#", "settings, and what it cannot do"]
-    return f"<h2>One thread</h2>\n{chart}{table(head, lines)}"
+    return f"<h2>One thread</h2>\n{colours()}{chart}{table(head, lines)}"
 
 
 def contest_part(contest):
@@ -121,7 +131,7 @@ def language_contest(data):
     rows = [(row["name"], row["contended"]["wait_us"], style_of(row["name"])) for row in languages_of(data)]
     if not rows:
         return ""
-    return charts.dot_chart("Other languages: 8 threads, 3 connections, 500 us of sleep", "µs", rows)
+    return charts.dot_chart("Other languages: 8 threads, 3 connections, 500 µs of sleep", "µs", rows)
 
 
 def wait_part(data):
@@ -192,13 +202,14 @@ def remarks(data):
 
 def page(data):
     met = sum(1 for bar in data["bars"] if bar["met"])
+    measured = sum(1 for bar in data["bars"] if bar["met"] is not None)
     lead = "".join(f'<p class="lead">{html.escape(line)}</p>\n' for line in remarks(data))
     contests = "".join(contest_part(contest) for contest in data["contests"])
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>roostpool: benchmarks</title><style>{STYLE}</style></head><body>
 <h1>roostpool beside other pools</h1>
-{lead}<h2>The bars: {met} of {len(data['bars'])} met</h2>
+{lead}<h2>The bars: {met} met of {measured} that were measured</h2>
 {bar_table(data)}
 {cycle_part(data)}
 <h2>Many threads on three connections</h2>
