@@ -126,6 +126,23 @@ TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {
   EXPECT_GT(memory_->stats().arena_failures, 0u);
 }
 
+// What such a statement may have to undo by itself is kept apart from the transaction's log.
+TEST_F(BoundedTest, AStatementOfManyRowsInATransactionFits) {
+  ASSERT_OK(memory_->status());
+  SqliteBackend backend(Options());
+  PoolFor<Quiet> pool(backend);
+  Lease writer = *pool.Acquire(kWrite);
+  ASSERT_OK(StoreBatch(writer, 100));
+  constexpr Sql kCopy{"INSERT INTO reading(a, b, c) SELECT a, b, c FROM reading"};
+  constexpr Sql kChange{"UPDATE reading SET b = b + 1"};
+  absl::StatusOr<Transaction> transaction = writer->Begin();
+  for (int doubled = 0; doubled < 5; ++doubled) ASSERT_OK(writer->Run(kCopy));
+  ASSERT_OK(writer->Run(kChange));
+  ASSERT_OK(transaction->Commit());
+  EXPECT_EQ(AskInt(*writer, kReads[0]), 3200);
+  EXPECT_EQ(memory_->stats().arena_failures, 0u);
+}
+
 TEST_F(BoundedTest, EverythingIsGivenBackWhenThePoolCloses) {
   ASSERT_OK(memory_->status());
   const size_t before = memory_->stats().arena_used;

@@ -37,7 +37,7 @@ std::string NameInMemory(const void* backend, uint32_t random) {
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
   if (options.schema.empty()) return absl::OkStatus();
   absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
-  if (status.ok()) status = sqlite::Execute(db, options, options.schema);
+  if (status.ok()) status = sqlite::Execute(db, options, options.schema.c_str());
   if (status.ok()) status = sqlite::Execute(db, options, "COMMIT");
   if (!status.ok() && sqlite3_get_autocommit(db) == 0) {
     sqlite::Execute(db, options, "ROLLBACK").IgnoreError();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/errors.h"
@@ -61,18 +62,20 @@ absl::Status SetSwitches(sqlite3* db, const SqliteOptions& options) {
   return absl::OkStatus();
 }
 
-std::string Pragmas(const SqliteOptions& options, Access access) {
-  const bool writes = access != Access::kRead;
+// Without a heap: connections are opened anew while a node runs.
+absl::Status SetPragmas(sqlite3* db, const SqliteOptions& options, Access access) {
   const bool full = options.durability == SqliteDurability::kCommit;
   // A log that a pinned reader blew up shrinks to this at its next reset.
   const int64_t log_bytes =
       std::max<int64_t>(4 * options.checkpoint_pages * kPageBytes, int64_t{1} << 20);
-  std::string sql = Concat(
-      {"PRAGMA cache_size=-", std::to_string(options.cache_kib),
-       ";PRAGMA temp_store=FILE;PRAGMA mmap_size=0;PRAGMA synchronous=", full ? "FULL" : "NORMAL",
-       ";PRAGMA secure_delete=FAST", ";PRAGMA journal_size_limit=", std::to_string(log_bytes)});
-  sql += writes ? ";PRAGMA query_only=OFF" : ";PRAGMA query_only=ON";
-  return sql;
+  char sql[256];
+  std::snprintf(sql, sizeof sql,
+                "PRAGMA cache_size=-%lld;PRAGMA temp_store=FILE;PRAGMA mmap_size=0;"
+                "PRAGMA synchronous=%s;PRAGMA secure_delete=FAST;PRAGMA journal_size_limit=%lld;"
+                "PRAGMA query_only=%s",
+                static_cast<long long>(options.cache_kib), full ? "FULL" : "NORMAL",
+                static_cast<long long>(log_bytes), access == Access::kRead ? "ON" : "OFF");
+  return Execute(db, options, sql);
 }
 
 absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
@@ -83,7 +86,9 @@ absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
   std::from_chars(text->data(), text->data() + text->size(), page_bytes);
   const int64_t pages =
       std::clamp<int64_t>(options.max_kib * 1024 / page_bytes, 1, int64_t{4294967294});
-  return Execute(db, options, Concat({"PRAGMA max_page_count=", std::to_string(pages)}));
+  char sql[64];
+  std::snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", static_cast<long long>(pages));
+  return Execute(db, options, sql);
 }
 
 absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
@@ -96,7 +101,7 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
 
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
   absl::Status status = Harden(db, options);
-  if (status.ok()) status = Execute(db, options, Pragmas(options, access));
+  if (status.ok()) status = SetPragmas(db, options, access);
   if (status.ok()) status = SetMaxPages(db, options);
   if (status.ok()) status = CheckEncoding(db, options);
   return status;
@@ -127,8 +132,8 @@ absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std:
       {.sql = sql, .path = options.path, .words = WordsFor(db, code), .advice = finding.advice});
 }
 
-absl::Status Execute(sqlite3* db, const SqliteOptions& options, const std::string& sql) {
-  const int code = sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr);
+absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql) {
+  const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
   return code == SQLITE_OK ? absl::OkStatus() : OpenError(db, code, options, sql);
 }
 

@@ -46,7 +46,7 @@ absl::Status Harden(sqlite3* db, const SqliteOptions& options);
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience);
 
 // Runs statements that return nothing of interest. A failure is an error of opening.
-absl::Status Execute(sqlite3* db, const SqliteOptions& options, const std::string& sql);
+absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql);
 
 // The first column of the first row.
 absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options, const char* sql);

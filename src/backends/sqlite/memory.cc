@@ -58,6 +58,8 @@ absl::Status Refused(const char* what) {
 // REQUIRES: SQLite is shut down.
 void BackToTheHeap() {
   constexpr unsigned kDefaultSort = 250;
+  constexpr int kDefaultStatementJournal = 64 * 1024;
+  sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, kDefaultStatementJournal);
   sqlite3_config(SQLITE_CONFIG_PMASZ, kDefaultSort);
   sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
   sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 1);
@@ -103,7 +105,12 @@ absl::Status SqliteMemory::Install(std::span<std::byte> pages) {
       sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK ||
       sqlite3_config(SQLITE_CONFIG_PAGECACHE, pages.data(), slot, pages_) != SQLITE_OK ||
       // A sort spills to a file after 4 pages instead of 250: it has to fit beside all the rest.
-      sqlite3_config(SQLITE_CONFIG_PMASZ, 4u) != SQLITE_OK || sqlite3_initialize() != SQLITE_OK) {
+      sqlite3_config(SQLITE_CONFIG_PMASZ, 4u) != SQLITE_OK ||
+      // What a statement of several rows may have to undo by itself is kept in one block of this
+      // size, by default 64 KiB: half an arena. Three pages is what a row changes; more goes to a
+      // file.
+      sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, 16 * 1024) != SQLITE_OK ||
+      sqlite3_initialize() != SQLITE_OK) {
     BackToTheHeap();
     return Refused("it refuses to be configured");
   }
