@@ -21,9 +21,12 @@ class AllocationCount {
   uint64_t total() const;
   // Of the calling thread. REQUIRES: the one that made this.
   uint64_t this_thread() const;
+  // Blocks given back, of all threads. free(nullptr) is none.
+  uint64_t frees() const;
 
  private:
   uint64_t total_at_start_;
+  uint64_t frees_at_start_;
   uint64_t thread_at_start_;
 };
 
