@@ -147,11 +147,9 @@ TEST_F(NodeHourTest, OfLinesTakesNothingFromTheHeap) {
   int second = 0;
   const Hour hour = Run(node, [&] {
     char lines[256];
-    const int size =
-        std::snprintf(lines, sizeof lines,
-                      "temperature %d.5 C\nhumidity %d %%\nwind 3.%d m/s\n# a comment\n%s",
-                      15 + second % 10, 40 + second % 20, second % 10,
-                      second % 60 == 0 ? "wind calm m/s\n" : "");
+    const int size = std::snprintf(
+        lines, sizeof lines, "temperature %d.5 C\nhumidity %d %%\nwind 3.%d m/s\n# a comment\n%s",
+        15 + second % 10, 40 + second % 20, second % 10, second % 60 == 0 ? "wind calm m/s\n" : "");
     input.Write({lines, static_cast<size_t>(size)});
     ++second;
   });

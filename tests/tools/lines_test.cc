@@ -77,7 +77,8 @@ TEST(ParseLineTest, SaysWhatIsWrongAndWhatWouldBeRight) {
   for (const auto& [line, says] : cases) {
     const ParsedLine parsed = ParseLine(line);
     EXPECT_EQ(parsed.kind, Kind::kBad) << line;
-    EXPECT_NE(parsed.wrong.find(says), std::string::npos) << line << " -> " << parsed.wrong;
+    const std::string wrong(parsed.wrong);
+    EXPECT_NE(wrong.find(says), std::string::npos) << line << " -> " << wrong;
   }
 }
 

@@ -196,7 +196,14 @@ class ReporterTest : public ::testing::Test {
  protected:
   ReporterTest() { options_.status_file = folder_.File("status.json"); }
 
-  void Start() { reporter_.emplace(options_, board_, pool_, nullptr, notify_, messages_); }
+  void Start() { reporter_.emplace(Listening(notify_)); }
+  Reporter::Parts Listening(const Notify& notify) {
+    return {.options = options_,
+            .board = board_,
+            .local = pool_,
+            .notify = notify,
+            .messages = messages_};
+  }
   void Turn() { reporter_->Turn(platform_.Now(), facts_); }
   absl::StatusOr<NodeStatus> File() const { return ReadStatusFile(options_.status_file); }
 
@@ -340,7 +347,7 @@ TEST_F(ReporterTest, TellsThatItStops) {
 TEST_F(ReporterTest, WithNobodyListeningItAsksForNoTurns) {
   options_.status_file = "";
   const Notify nobody({});
-  Reporter reporter(options_, board_, pool_, nullptr, nobody, messages_);
+  Reporter reporter(Listening(nobody));
   reporter.Turn(platform_.Now(), facts_);
   EXPECT_EQ(reporter.next(), TimePoint::max());
 }

@@ -31,6 +31,15 @@ NodeStatus Healthy() {
   status.readings.sealed = 12;
   status.last_seal = SealStatus{.boot_us = kNow - 2'000'000, .count = 6, .took = 1500us};
   status.watchdog = {.period = 30s, .feeds = 9, .fed_boot_us = kNow - 1'500'000};
+  status.sqlite_memory = {.bounded = true,
+                          .arena_bytes = 133096,
+                          .arena_used = 26056,
+                          .arena_peak = 73016,
+                          .arena_failures = 2,
+                          .pages = 22,
+                          .pages_used = 7,
+                          .pages_peak = 20,
+                          .page_overflow_peak = 4360};
   status.local.name = "local";
   status.local.stats.checkouts = 77;
   status.local.stats.longest_hold = 250ms;
@@ -59,6 +68,51 @@ TEST(StatusFileTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(read->local.stats.closes[static_cast<size_t>(CloseReason::kLingered)], 3u);
   EXPECT_EQ(read->remote->pool.wait.p99, 20ms);
   EXPECT_TRUE(read->remote->pool.stats.away);
+}
+
+TEST(StatusFileTest, SqlitesMemoryHasTheseMembers) {
+  const ordered_json json = ToJson(Healthy())["sqlite_memory"];
+  EXPECT_EQ(json, ordered_json::parse(R"({
+    "bounded": true, "heap_because": "", "arena_bytes": 133096, "arena_used": 26056,
+    "arena_peak": 73016, "arena_failures": 2, "pages": 22, "pages_used": 7, "pages_peak": 20,
+    "page_overflow_peak": 4360})"));
+}
+
+TEST(StatusFileTest, TextsAreEscapedAsJsonWants) {
+  const struct {
+    std::string text;
+    std::string read;  // what a reader gets
+  } cases[] = {
+      {"a \"quoted\" back\\slash", "a \"quoted\" back\\slash"},
+      {"line\nend\ttab\x01", "line\nend\ttab\x01"},
+      {std::string("nul\0", 4), std::string("nul\0", 4)},
+      {"23 \xc2\xb0"
+       "C \xe2\x82\xac \xf0\x9f\x8c\xa1",
+       "23 \xc2\xb0"
+       "C \xe2\x82\xac \xf0\x9f\x8c\xa1"},
+      // No UTF-8: a lone byte, a cut character, one too long for its number, a surrogate, too large.
+      {"\xff", "\xef\xbf\xbd"},
+      {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xf5", "\xef\xbf\xbd"},
+  };
+  for (const auto& [text, read] : cases) {
+    NodeStatus status = Healthy();
+    status.text = text;
+    EXPECT_EQ(ToJson(status)["text"], read) << text;
+  }
+}
+
+TEST(StatusFileTest, AStatusThatIsTooLongIsRefusedAndTheOldOneStays) {
+  support::TempDir folder;
+  StatusFile file(folder.File("status.json"));
+  NodeStatus status = Healthy();
+  ASSERT_TRUE(file.Write(status).ok());
+  status.text = std::string(StatusFile::kMostBytes, 'x');
+  EXPECT_TRUE(absl::IsResourceExhausted(file.Write(status)));
+  EXPECT_EQ(ReadStatusFile(file.path())->text, "12 readings sealed");
+  EXPECT_EQ(ToJson(status)["text"], status.text) << "what is no file has no bound";
 }
 
 TEST(StatusFileTest, WhatIsAbsentStaysAbsent) {

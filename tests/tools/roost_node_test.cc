@@ -97,6 +97,43 @@ TEST_F(RoostNodeTest, StoresLinesExactly) {
   EXPECT_TRUE(Has(ran.output, "until the end of the input")) << ran.output;
 }
 
+TEST_F(RoostNodeTest, SqlitesMemoryIsABlockUnlessTheHeapIsAskedFor) {
+  const auto memory = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"-", "--json"});
+    const Outcome ran = RunProgram(Node(std::move(more)), "a 1\n");
+    EXPECT_EQ(ran.exit, 0) << ran.errors;
+    return json::parse(ran.output)["sqlite_memory"];
+  };
+  const json bounded = memory({});
+  EXPECT_EQ(bounded["bounded"], true);
+  EXPECT_GT(bounded["arena_peak"], 0);
+  EXPECT_EQ(bounded["arena_failures"], 0);
+  EXPECT_EQ(memory({"--sqlite-memory", "bounded"})["bounded"], true);
+  const json heap = memory({"--sqlite-memory", "heap"});
+  EXPECT_EQ(heap["bounded"], false);
+  EXPECT_EQ(heap["heap_because"], "") << "it was asked for";
+  const Outcome wrong = RunProgram(Node({"-", "--sqlite-memory", "none"}));
+  EXPECT_EQ(wrong.exit, 2);
+  EXPECT_TRUE(Has(wrong.errors, "none is neither bounded nor heap")) << wrong.errors;
+}
+
+TEST_F(RoostNodeTest, WhereSqliteIsInUseAlreadyItSaysSoAndGoesOnWithTheHeap) {
+  std::vector<std::string> preloaded = {"/usr/bin/env", "LD_PRELOAD=" ROOST_SQLITE_IN_USE,
+                                        "ASAN_OPTIONS=verify_asan_link_order=0"};
+  const std::vector<std::string> node = Node({"-", "--json"});
+  preloaded.insert(preloaded.end(), node.begin(), node.end());
+  const Outcome ran = RunProgram(preloaded, "a 1\nb 2\n");
+  EXPECT_EQ(ran.exit, 0) << ran.errors;
+  const std::string said =
+      "SQLite's memory is not bounded: somebody uses it already; construct SqliteMemoryFor before "
+      "anything in the process uses SQLite; the node goes on with the heap";
+  EXPECT_EQ(CountOf(said, ran.errors), 1u) << ran.errors;
+  const json memory = json::parse(ran.output)["sqlite_memory"];
+  EXPECT_EQ(memory["bounded"], false);
+  EXPECT_TRUE(Has(memory["heap_because"], "somebody uses it already"));
+  EXPECT_EQ(Rows(), 2);
+}
+
 TEST_F(RoostNodeTest, ADashMeansStandardInput) {
   EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
   EXPECT_EQ(Rows(), 1);

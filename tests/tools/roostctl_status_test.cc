@@ -37,6 +37,13 @@ NodeStatus Healthy(int64_t now) {
   status.local.stats.pool_size = 2;
   status.local.stats.max_overflow = 1;
   status.memory = {.rss_kib = 4300, .peak_rss_kib = 4900};
+  status.sqlite_memory = {.bounded = true,
+                          .arena_bytes = 133096,
+                          .arena_used = 26056,
+                          .arena_peak = 73016,
+                          .pages = 22,
+                          .pages_used = 7,
+                          .pages_peak = 20};
   return status;
 }
 
@@ -47,10 +54,26 @@ TEST(StatusTextTest, SaysWhatANodeDoesInAFewLines) {
                           HasSubstr("100 taken, 95 sealed, 5 in memory (at most 60 of 4096)"),
                           HasSubstr("4 s ago: 5 readings in 12 ms"),
                           HasSubstr("/var/lib/roost/node.db (raspberry_pi, 2 + 1)"),
-                          HasSubstr("4300 KiB resident"), HasSubstr("watchdog   none")));
+                          HasSubstr("4300 KiB resident"), HasSubstr("watchdog   none"),
+                          HasSubstr("sqlite     arena 26056 of 133096 bytes (at most 73016), "
+                                    "7 of 22 pages (at most 20); 0 requests refused\n")));
   EXPECT_THAT(
       text, AllOf(Not(HasSubstr("remote")), Not(HasSubstr("timed out")), Not(HasSubstr("dropped"))))
       << "what is not there is not shown";
+}
+
+TEST(StatusTextTest, SaysWhenSqlitesBlockWasFullOrIsNotUsed) {
+  const int64_t now = 7200 * kSecond;
+  NodeStatus status = Healthy(now);
+  status.sqlite_memory.page_overflow_peak = 4360;
+  status.sqlite_memory.arena_failures = 3;
+  EXPECT_THAT(StatusText(status, now),
+              HasSubstr("(at most 20), beyond them 4360 bytes; 3 requests refused"));
+  status.sqlite_memory = {.heap_because = "somebody uses it already"};
+  EXPECT_THAT(StatusText(status, now),
+              HasSubstr("sqlite     memory from the heap: somebody uses it already\n"));
+  status.sqlite_memory = {};
+  EXPECT_THAT(StatusText(status, now), HasSubstr("sqlite     memory from the heap\n"));
 }
 
 TEST(StatusTextTest, TroubleComesFirst) {
@@ -97,6 +120,7 @@ TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
   const testing::Outcome json = Ask("--json");
   EXPECT_EQ(json.exit, 0);
   EXPECT_EQ(nlohmann::json::parse(json.output)["readings"]["sealed"], 95);
+  EXPECT_EQ(nlohmann::json::parse(json.output)["sqlite_memory"]["arena_peak"], 73016);
 }
 
 TEST_F(StatusProgramTest, ExitsWithOneForTroubleAndForNoNode) {

@@ -44,40 +44,58 @@ SpanSummary SummaryOf(const Histogram& spans) {
           .max = spans.max()};
 }
 
-std::string Trouble(const NodeStatus& status, int64_t now_boot_us) {
+TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us) {
   const Duration age = Since(status.written_boot_us, now_boot_us);
-  if (age > 2 * status.every + kMostLate) {
-    return "the status is " + FormatDuration(age) + " old: the node has stopped, or hangs";
-  }
-  if (!status.ready) return "it is not ready: " + status.text;
-  if (!status.refused.empty()) return "the database refuses: " + status.refused;
+  TextLine trouble;
   const WatchdogStatus& watchdog = status.watchdog;
-  if (watchdog.period > Duration::zero()) {
-    if (watchdog.feeds == 0) return "the watchdog has not been fed yet";
-    const Duration hungry = Since(watchdog.fed_boot_us, now_boot_us);
-    if (hungry > watchdog.period) {
-      return "the watchdog was fed " + FormatDuration(hungry) + " ago";
-    }
+  const Duration hungry = Since(watchdog.fed_boot_us, now_boot_us);
+  if (age > 2 * status.every + kMostLate) {
+    trouble.Append("the status is ").Append(FormatDuration(age));
+    trouble.Append(" old: the node has stopped, or hangs");
+  } else if (!status.ready) {
+    trouble.Append("it is not ready: ").Append(status.text);
+  } else if (!status.refused.empty()) {
+    trouble.Append("the database refuses: ").Append(status.refused);
+  } else if (watchdog.period > Duration::zero() && watchdog.feeds == 0) {
+    trouble.Append("the watchdog has not been fed yet");
+  } else if (watchdog.period > Duration::zero() && hungry > watchdog.period) {
+    trouble.Append("the watchdog was fed ").Append(FormatDuration(hungry)).Append(" ago");
+  } else if (status.readings.sealed == 0) {
+    trouble.Append("no reading has been sealed yet");
   }
-  if (status.readings.sealed == 0) return "no reading has been sealed yet";
-  return "";
+  return trouble;
+}
+
+std::string Trouble(const NodeStatus& status, int64_t now_boot_us) {
+  return std::string(TroubleLine(status, now_boot_us));
+}
+
+StatusFile::StatusFile(const std::string& path)
+    : path_(path), next_(path + ".new"), text_(kMostBytes, '\0') {}
+
+absl::Status StatusFile::Write(const NodeStatus& status) {
+  const size_t size = WriteJson(status, {text_.data(), text_.size() - 1});
+  if (size >= text_.size()) {
+    return absl::ResourceExhaustedError("the status has " + std::to_string(size) +
+                                        " bytes, which is too long");
+  }
+  text_[size] = '\n';
+  const int fd = open(next_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (fd < 0) return Failed("cannot write", next_);
+  // Operators read it without root, whatever the umask of the service. It is not synced: it says
+  // what is going on now, and in /run nothing survives a power cut.
+  const bool written = fchmod(fd, 0644) == 0 && WriteAll(fd, {text_.data(), size + 1});
+  absl::Status result = written ? absl::OkStatus() : Failed("cannot write", next_);
+  if (close(fd) != 0 && result.ok()) result = Failed("cannot write", next_);
+  if (result.ok() && rename(next_.c_str(), path_.c_str()) != 0) {
+    result = Failed("cannot write", path_);
+  }
+  if (!result.ok()) unlink(next_.c_str());
+  return result;
 }
 
 absl::Status WriteStatusFile(const std::string& path, const NodeStatus& status) {
-  // A name with bytes that are no UTF-8 is shown with a substitute instead of not at all.
-  const std::string text =
-      ToJson(status).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  const std::string next = path + ".new";
-  const int fd = open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (fd < 0) return Failed("cannot write", next);
-  // Operators read it without root, whatever the umask of the service. It is not synced: it says
-  // what is going on now, and in /run nothing survives a power cut.
-  const bool written = fchmod(fd, 0644) == 0 && WriteAll(fd, text);
-  absl::Status result = written ? absl::OkStatus() : Failed("cannot write", next);
-  if (close(fd) != 0 && result.ok()) result = Failed("cannot write", next);
-  if (result.ok() && rename(next.c_str(), path.c_str()) != 0) result = Failed("cannot write", path);
-  if (!result.ok()) unlink(next.c_str());
-  return result;
+  return StatusFile(path).Write(status);
 }
 
 absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path) {

@@ -25,11 +25,13 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/stats.h"
+#include "src/tools/common/bounded_text.h"
 
 namespace roost::tools {
 
@@ -106,6 +108,20 @@ struct MemoryStatus {
   uint64_t peak_rss_kib = 0;
 };
 
+// The block that bounds SQLite's memory: see SqliteMemoryStats. All zero when SQLite uses the heap.
+struct SqliteMemoryStatus {
+  bool bounded = false;         // SQLite uses the block and nothing else
+  std::string heap_because{};   // why it does not although that was asked for; empty: no such thing
+  uint64_t arena_bytes = 0;     // what the arena can hold
+  uint64_t arena_used = 0;      // now
+  uint64_t arena_peak = 0;      // the most there ever was
+  uint64_t arena_failures = 0;  // requests that were refused because they did not fit
+  uint64_t pages = 0;           // in the slab, of 4 KiB each
+  uint64_t pages_used = 0;
+  uint64_t pages_peak = 0;
+  uint64_t page_overflow_peak = 0;  // bytes of pages that went to the arena instead, at most
+};
+
 struct NodeStatus {
   int format = kStatusFormat;
   std::string name{};     // of the node
@@ -123,6 +139,7 @@ struct NodeStatus {
   std::optional<SealStatus> last_seal{};
   WatchdogStatus watchdog{};
   MemoryStatus memory{};
+  SqliteMemoryStatus sqlite_memory{};
   PoolStatus local{};
   std::optional<RemoteStatus> remote{};  // absent: none was asked for
 };
@@ -131,14 +148,43 @@ struct NodeStatus {
 // watchdog is fed, a reading is sealed, the database does not refuse. A remote that is away is no
 // trouble of the node. `now_boot_us`: BootMicros().
 std::string Trouble(const NodeStatus& status, int64_t now_boot_us);
+// The same without a heap.
+TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us);
 
 // As JSON and back. The object has two members more, for scripts: "healthy" and "trouble", by
 // Trouble() at the moment of writing.
 nlohmann::ordered_json ToJson(const NodeStatus& status);
 nlohmann::ordered_json ToJson(const RemoteStatus& status);
+nlohmann::ordered_json ToJson(const SqliteMemoryStatus& status);
+// The same object as text, indented, into `out`. Bytes that are no UTF-8 become U+FFFD. Returns how
+// long the text is; when that is more than `out` takes, what is in `out` is no JSON.
+// Memory: none. Cost: some 10 us.
+size_t WriteJson(const NodeStatus& status, std::span<char> out);
 absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json);
 
-// Replaces the file at `path`, through PATH.new beside it.
+// Writes the file again and again.
+//
+// Threads:  one
+// Blocks:   Write for the write of a small file; it is not synced
+// Memory:   kMostBytes, taken by the constructor; Write takes none unless it fails
+class StatusFile {
+ public:
+  // Four times what a node with a remote needs.
+  static constexpr size_t kMostBytes = 16384;
+
+  explicit StatusFile(const std::string& path);
+  // Replaces the file, through PATH.new beside it. kNotFound: the folder is gone; kUnavailable:
+  // anything else that the card or the kernel refuses; kResourceExhausted: more than kMostBytes.
+  absl::Status Write(const NodeStatus& status);
+  const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+  const std::string next_;
+  std::string text_;
+};
+
+// Once.
 absl::Status WriteStatusFile(const std::string& path, const NodeStatus& status);
 absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path);
 void RemoveStatusFile(const std::string& path);

@@ -1,5 +1,8 @@
 // The members of the status file. Each struct is listed once, for the writer and the reader alike,
 // so that the two cannot come apart.
+#include <algorithm>
+#include <charconv>
+#include <concepts>
 #include <type_traits>
 
 #include "src/tools/common/duration.h"
@@ -16,36 +19,155 @@ void Visit(Visitor& v, T& s);
 template <class T>
 concept IsSpan = std::is_same_v<std::remove_const_t<T>, Duration>;
 template <class T>
-concept IsScalar = std::is_arithmetic_v<T> || std::is_same_v<std::remove_const_t<T>, std::string>;
+concept IsScalar = std::is_arithmetic_v<T> || std::is_same_v<std::remove_const_t<T>, std::string> ||
+    std::is_same_v<std::remove_const_t<T>, std::string_view>;
 
+// Bytes into a span, and how many there would have been with room for all.
+class Output {
+ public:
+  explicit Output(std::span<char> out) : out_(out) {}
+  void Put(char c) {
+    if (size_ < out_.size()) out_[size_] = c;
+    ++size_;
+  }
+  void Put(std::string_view text) {
+    for (const char c : text) Put(c);
+  }
+  size_t size() const { return size_; }
+
+ private:
+  const std::span<char> out_;
+  size_t size_ = 0;
+};
+
+// How many bytes the character takes that `text` begins with, by UTF-8 (RFC 3629); 0: it is none.
+size_t Character(std::string_view text) {
+  const auto at = [text](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  const int lead = at(0);
+  if (lead < 0x80) return 1;
+  const size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  // What is too long for its number, a surrogate, or beyond U+10FFFF.
+  const int low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const int high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  if (lead < 0xc2 || lead > 0xf4 || at(1) < low || at(1) > high) return 0;
+  for (size_t i = 2; i < bytes; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  return bytes;
+}
+
+// Writes JSON without a heap: text, indented by two.
 class Writer {
  public:
+  explicit Writer(std::span<char> out) : out_(out) {}
+
   template <class T>
-  void operator()(const char* name, const T& value) {
+  void operator()(std::string_view name, const T& value) {
+    Name(name);
     if constexpr (IsSpan<T>) {
-      json[name] = Seconds(value);
+      Number(Seconds(value));
     } else if constexpr (IsScalar<T>) {
-      json[name] = value;
+      Scalar(value);
     } else {
-      Writer inner;
-      Visit(inner, value);
-      json[name] = std::move(inner.json);
+      Object(value);
     }
   }
   template <class T>
-  void operator()(const char* name, const std::optional<T>& value) {
+  void operator()(std::string_view name, const std::optional<T>& value) {
     if (value.has_value()) (*this)(name, *value);
   }
-  Json json = Json::object();
+  // Calls `more` for members beside those of `value`.
+  template <class T>
+  void Object(const T& value, auto more) {
+    out_.Put('{');
+    first_ = true;
+    ++depth_;
+    Visit(*this, value);
+    more();
+    --depth_;
+    Line();
+    out_.Put('}');
+    first_ = false;
+  }
+  size_t size() const { return out_.size(); }
+
+ private:
+  template <class T>
+  void Object(const T& value) {
+    Object(value, [] {});
+  }
+  void Line() {
+    out_.Put('\n');
+    for (int i = 0; i < depth_; ++i) out_.Put("  ");
+  }
+  void Name(std::string_view name) {
+    if (!first_) out_.Put(',');
+    first_ = false;
+    Line();
+    Scalar(name);
+    out_.Put(": ");
+  }
+  void Scalar(bool value) { out_.Put(value ? "true" : "false"); }
+  void Scalar(std::integral auto value) { Number(value); }
+  void Scalar(std::string_view text) {
+    out_.Put('"');
+    for (size_t at = 0, bytes = 0; at < text.size(); at += std::max<size_t>(bytes, 1)) {
+      bytes = Character(text.substr(at));
+      bytes == 0 ? out_.Put("\xef\xbf\xbd") : Escaped(text.substr(at, bytes));
+    }
+    out_.Put('"');
+  }
+  void Escaped(std::string_view character) {
+    const auto first = static_cast<unsigned char>(character.front());
+    if (first >= 0x20) {
+      if (first == '"' || first == '\\') out_.Put('\\');
+      return out_.Put(character);
+    }
+    constexpr char kDigits[] = "0123456789abcdef";
+    out_.Put("\\u00");
+    out_.Put(kDigits[first >> 4]);
+    out_.Put(kDigits[first & 15]);
+  }
+  void Number(auto value) {
+    char digits[32];
+    const char* const end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    out_.Put(std::string_view(digits, static_cast<size_t>(end - digits)));
+  }
+
+  Output out_;
+  int depth_ = 0;
+  bool first_ = true;
 };
+
+// The members of `value`, and `more` of them, as nlohmann's object.
+template <class T>
+Json AsJson(const T& value, auto write) {
+  std::string text(StatusFile::kMostBytes, '\0');
+  size_t size = write(value, std::span<char>(text));
+  if (size > text.size()) {
+    text.resize(size);
+    size = write(value, std::span<char>(text));
+  }
+  return Json::parse(text.data(), text.data() + size);
+}
+template <class T>
+Json AsJson(const T& value) {
+  return AsJson(value, [](const T& v, std::span<char> out) {
+    Writer writer(out);
+    writer.Object(v, [] {});
+    return writer.size();
+  });
+}
 
 // A member that is missing keeps its default; one of another type throws.
 class Reader {
  public:
   explicit Reader(const Json& from) : json(from) {}
   template <class T>
-  void operator()(const char* name, T& value) {
-    const auto found = json.find(name);
+  void operator()(std::string_view name, T& value) {
+    const auto found = json.find(std::string(name));
     if (found == json.end()) return;
     if constexpr (IsSpan<T>) {
       value = std::chrono::duration_cast<Duration>(
@@ -59,8 +181,8 @@ class Reader {
     }
   }
   template <class T>
-  void operator()(const char* name, std::optional<T>& value) {
-    if (json.contains(name)) (*this)(name, value.emplace());
+  void operator()(std::string_view name, std::optional<T>& value) {
+    if (json.contains(std::string(name))) (*this)(name, value.emplace());
   }
   const Json& json;
 };
@@ -120,7 +242,7 @@ void Members(V& v, Is<Stats> auto& s) {
 template <class V>
 void Members(V& v, Is<decltype(Stats::closes)> auto& closes) {
   for (size_t i = 0; i < closes.size(); ++i) {
-    v(std::string(Name(static_cast<CloseReason>(i))).c_str(), closes[i]);
+    v(Name(static_cast<CloseReason>(i)), closes[i]);
   }
 }
 
@@ -185,6 +307,20 @@ void Members(V& v, Is<MemoryStatus> auto& s) {
 }
 
 template <class V>
+void Members(V& v, Is<SqliteMemoryStatus> auto& s) {
+  v("bounded", s.bounded);
+  v("heap_because", s.heap_because);
+  v("arena_bytes", s.arena_bytes);
+  v("arena_used", s.arena_used);
+  v("arena_peak", s.arena_peak);
+  v("arena_failures", s.arena_failures);
+  v("pages", s.pages);
+  v("pages_used", s.pages_used);
+  v("pages_peak", s.pages_peak);
+  v("page_overflow_peak", s.page_overflow_peak);
+}
+
+template <class V>
 void Members(V& v, Is<NodeStatus> auto& s) {
   v("format", s.format);
   v("name", s.name);
@@ -202,6 +338,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("last_seal", s.last_seal);
   v("watchdog", s.watchdog);
   v("memory", s.memory);
+  v("sqlite_memory", s.sqlite_memory);
   v("local", s.local);
   v("remote", s.remote);
 }
@@ -213,20 +350,19 @@ void Visit(Visitor& v, T& s) {
 
 }  // namespace
 
-nlohmann::ordered_json ToJson(const NodeStatus& status) {
-  Writer writer;
-  Visit(writer, status);
-  const std::string trouble = Trouble(status, status.written_boot_us);
-  writer.json["healthy"] = trouble.empty();
-  writer.json["trouble"] = trouble;
-  return std::move(writer.json);
+size_t WriteJson(const NodeStatus& status, std::span<char> out) {
+  Writer writer(out);
+  writer.Object(status, [&] {
+    const TextLine trouble = TroubleLine(status, status.written_boot_us);
+    writer("healthy", trouble.empty());
+    writer("trouble", std::string_view(trouble));
+  });
+  return writer.size();
 }
 
-nlohmann::ordered_json ToJson(const RemoteStatus& status) {
-  Writer writer;
-  Visit(writer, status);
-  return std::move(writer.json);
-}
+nlohmann::ordered_json ToJson(const NodeStatus& status) { return AsJson(status, WriteJson); }
+nlohmann::ordered_json ToJson(const RemoteStatus& status) { return AsJson(status); }
+nlohmann::ordered_json ToJson(const SqliteMemoryStatus& status) { return AsJson(status); }
 
 absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json) {
   NodeStatus status;

@@ -53,36 +53,49 @@ bool IsPlainText(std::string_view text) {
   return true;
 }
 
-std::string Quoted(std::string_view word) { return "\"" + std::string(word) + "\""; }
+using Wrong = ParsedLine::Wrong;
 
-// Why `word` is not a value, with a guess at what was meant.
-std::string NotAValue(std::string_view name, std::string_view word) {
-  std::string point(word);
-  std::replace(point.begin(), point.end(), ',', '.');
-  if (point != word && Number(point).has_value()) {
-    return "the value " + Quoted(word) + " has a comma; write " + point;
-  }
-  if (Number(name).has_value() && !Number(word).has_value()) {
-    return "the value comes before the name; write " + std::string(word) + " " + std::string(name);
-  }
-  return "the value " + Quoted(word) + " is not a number" + std::string(kForm);
+// `before`, and the word in quotes.
+Wrong Quoting(std::string_view before, std::string_view word) {
+  return Wrong(before).Append("\"").Append(word).Append("\"");
 }
 
-std::string TooLong(const char* what, size_t is, size_t most) {
-  return std::string("the ") + what + " has " + std::to_string(is) + " bytes; at most " +
-         std::to_string(most) + " are possible";
+// Why `word` is not a value, with a guess at what was meant.
+Wrong NotAValue(std::string_view name, std::string_view word) {
+  char bytes[LineReader::kMostBytes];
+  const std::string_view point(bytes, std::min(word.size(), sizeof bytes));
+  std::replace_copy(word.begin(), word.begin() + static_cast<ptrdiff_t>(point.size()), bytes, ',',
+                    '.');
+  if (point != word && Number(point).has_value()) {
+    return Quoting("the value ", word).Append(" has a comma; write ").Append(point);
+  }
+  if (Number(name).has_value() && !Number(word).has_value()) {
+    return Wrong("the value comes before the name; write ").Append(word).Append(" ").Append(name);
+  }
+  return Quoting("the value ", word).Append(" is not a number").Append(kForm);
+}
+
+Wrong TooLong(std::string_view what, size_t is, size_t most) {
+  return Wrong("the ")
+      .Append(what)
+      .Append(" has ")
+      .Append(is)
+      .Append(" bytes; at most ")
+      .Append(most)
+      .Append(" are possible");
 }
 
 // What is wrong with the words of a line; empty: nothing, and `value` is set.
-std::string Check(std::string_view name, std::string_view word, std::string_view unit,
-                  std::string_view more, double& value) {
-  if (word.empty()) return "the value is missing after " + Quoted(name) + std::string(kForm);
+Wrong Check(std::string_view name, std::string_view word, std::string_view unit,
+            std::string_view more, double& value) {
+  if (word.empty()) return Quoting("the value is missing after ", name).Append(kForm);
   const std::optional<double> number = Number(word);
   if (!number.has_value()) return NotAValue(name, word);
-  if (!std::isfinite(*number)) return "the value " + Quoted(word) + " is not a finite number";
+  if (!std::isfinite(*number)) return Quoting("the value ", word).Append(" is not a finite number");
   if (!more.empty()) {
-    return Quoted(more) + " is one word too many; a name or a unit has no blanks in it" +
-           std::string(kForm);
+    return Quoting("", more)
+        .Append(" is one word too many; a name or a unit has no blanks in it")
+        .Append(kForm);
   }
   if (name.size() > decltype(Reading::name)::kMost) {
     return TooLong("name", name.size(), decltype(Reading::name)::kMost);
@@ -91,7 +104,7 @@ std::string Check(std::string_view name, std::string_view word, std::string_view
     return TooLong("unit", unit.size(), decltype(Reading::unit)::kMost);
   }
   value = *number;
-  return "";
+  return {};
 }
 
 }  // namespace
@@ -108,7 +121,7 @@ ParsedLine ParseLine(std::string_view line) {
   parsed.kind = ParsedLine::Kind::kBad;
   for (const std::string_view text : {name, word, unit, more}) {
     if (IsPlainText(text)) continue;
-    parsed.wrong = "it is not text in UTF-8 without control characters" + std::string(kForm);
+    parsed.wrong.Append("it is not text in UTF-8 without control characters").Append(kForm);
     return parsed;
   }
   parsed.wrong = Check(name, word, unit, more, parsed.reading.value);

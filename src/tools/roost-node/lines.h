@@ -6,18 +6,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
+#include "src/tools/common/bounded_text.h"
 #include "src/tools/roost-node/reading.h"
 
 namespace roost::tools {
 
 struct ParsedLine {
+  using Wrong = BoundedText<640>;  // for a line of LineReader::kMostBytes
   enum class Kind : uint8_t { kNothing, kReading, kBad };
   Kind kind = Kind::kNothing;
-  Reading reading;    // kReading: name, value and unit; the times are not set
-  std::string wrong;  // kBad: what is wrong and what would be right
+  Reading reading;  // kReading: name, value and unit; the times are not set
+  Wrong wrong;      // kBad: what is wrong and what would be right
 };
 
 // Fields are separated by blanks or tabs. An empty line and a line that begins with # are nothing.

@@ -17,11 +17,13 @@
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_memory.h"
 #include "src/tools/common/cli.h"
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/node.h"
 #include "src/tools/roost-node/notify.h"
 #include "src/tools/roost-node/options.h"
+#include "src/tools/roost-node/pool_status.h"
 #include "src/tools/roost-node/remote.h"
 #include "src/tools/roost-node/reporter.h"
 #include "src/tools/roost-node/store.h"
@@ -42,6 +44,7 @@ struct NodeProfile : SelectedProfile {
 int PrintProfileInfo(const Options& options) {
   const ProfileInfo info{.settings = SettingsOf<NodeProfile>(),
                          .pool_bytes = sizeof(PoolFor<NodeProfile>),
+                         .sqlite_memory_bytes = sizeof(SqliteMemoryFor<NodeProfile>),
                          .reading_bytes = sizeof(Reading)};
   options.json ? PrintJson(info) : PrintText(info);
   return kExitDone;
@@ -103,13 +106,18 @@ void Print(const Options& options, const Summary& summary) {
   options.json ? PrintJson(summary) : PrintText(summary);
 }
 
-int Run(const Options& options) {
+// `memory`: null when SQLite was to use the heap.
+int Run(const Options& options, const SqliteMemory* memory) {
   Platform& platform = NativePlatform();
   Messages messages(platform, options.quiet, ErrorsGoToJournal());
   const Notify notify(Notify::FromEnvironment());
   Wakeup wakeup(platform, options.from_stdin ? STDIN_FILENO : -1);
   const BoardHealth board({.root = options.root, .storage = FolderOf(options.db)});
   NoteOtherBoard(board, messages);
+  if (memory != nullptr && !memory->status().ok()) {
+    messages.Warn("%s; the node goes on with the heap",
+                  std::string(memory->status().message()).c_str());
+  }
 
   SqliteBackend backend({.path = options.db, .schema = kSchema});
   PoolFor<NodeProfile> pool(backend, {.name = "local", .platform = &platform});
@@ -131,7 +139,13 @@ int Run(const Options& options) {
                     options.db.c_str());
 
   Remote* const second = remote.has_value() ? &*remote : nullptr;
-  Reporter reporter(options, board, pool, second, notify, messages);
+  Reporter reporter({.options = options,
+                     .board = board,
+                     .local = pool,
+                     .notify = notify,
+                     .messages = messages,
+                     .remote = second,
+                     .memory = memory});
   Node node({.options = options,
              .pool = pool,
              .board = board,
@@ -148,10 +162,11 @@ int Run(const Options& options) {
   summary.ran = platform.Now() - start;
   summary.sensors = store.ReadBack(pool.In(Node::kStoreWithin));
   if (remote.has_value()) {
-    summary.remote = remote->Status();
-    summary.remote_text = remote->Text(platform.Now());
+    remote->Fill(summary.remote.emplace());
+    summary.remote_text = std::string_view(remote->Text(platform.Now()));
     remote->Close(pool.In(Remote::kWithin));
   }
+  Fill(memory, summary.sqlite_memory);
   Close(pool, messages);
   const std::optional<uint64_t> bytes_after = board.BytesWritten();
   if (bytes_before && bytes_after) summary.bytes_written = *bytes_after - *bytes_before;
@@ -176,8 +191,11 @@ int main(int argc, char** argv) {
   if (const int* exit = std::get_if<int>(&parsed)) return *exit;
   const Options& options = std::get<Options>(parsed);
   if (options.profile_info) return PrintProfileInfo(options);
+  // Zeroed pages, which cost nothing before they are touched. Made before anything uses SQLite.
+  static std::optional<roost::SqliteMemoryFor<NodeProfile>> memory;
+  if (options.sqlite_memory == SqliteHeap::kBounded) memory.emplace();
   try {
-    return Run(options);
+    return Run(options, memory.has_value() ? &*memory : nullptr);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "roost-node: %s\n", error.what());
     return kExitLost;

@@ -38,7 +38,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       lines_(STDIN_FILENO),
       buffer_(static_cast<size_t>(parts.options.buffer)),
       usable_(usable.ok()),
-      refused_(usable.message()) {}
+      refused_(MessageOf(usable)) {}
 
 Node::Ending Node::Run() {
   start_ = platform_.Now();
@@ -126,8 +126,8 @@ void Node::TakeLine(TimePoint now, std::string_view line) {
   ParsedLine parsed;
   if (lines_.too_long()) {
     parsed.kind = ParsedLine::Kind::kBad;
-    parsed.wrong = "it is longer than " + std::to_string(LineReader::kMostBytes) +
-                   " bytes; write one reading a line";
+    parsed.wrong.Append("it is longer than ").Append(LineReader::kMostBytes);
+    parsed.wrong.Append(" bytes; write one reading a line");
   } else {
     parsed = ParseLine(line);
   }
@@ -197,7 +197,7 @@ void Node::Answered(TimePoint now) {
 
 void Node::Refused(TimePoint now, const absl::Status& status) {
   answered_at_ = now;
-  refused_ = std::string(status.message());
+  refused_ = decltype(refused_)(MessageOf(status));
   retry_pause_ = std::clamp(retry_pause_ * 2, kRetryMin, kRetryMax);
   retry_at_ = now + retry_pause_;
   messages_.Refused(status, buffer_.size(), buffer_.capacity());

@@ -3,7 +3,8 @@
 //
 // Threads:  one, which does everything; a firmware with a loop of its own looks like this
 // Blocks:   a turn for at most kTurnWithin, besides what the card itself stalls
-// Memory:   taken by the constructor; a turn of the loop takes none of its own, but for messages
+// Memory:   taken by the constructor; a turn of the loop takes none, but for what went wrong:
+//           tests/bench/node_hour.cc counts
 #ifndef SRC_TOOLS_ROOST_NODE_NODE_H_
 #define SRC_TOOLS_ROOST_NODE_NODE_H_
 
@@ -13,6 +14,7 @@
 #include "platform/boards/selected.h"
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
+#include "src/tools/common/bounded_text.h"
 #include "src/tools/roost-node/lines.h"
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/options.h"
@@ -91,8 +93,8 @@ class Node {
   Counts counts_;
   Ending ending_ = Ending::kTime;
 
-  bool usable_ = false;  // the database was, once
-  std::string refused_;  // why it refuses now; empty: it does not
+  bool usable_ = false;       // the database was, once
+  BoundedText<384> refused_;  // why it refuses now; empty: it does not
   size_t most_waiting_ = 0;
   std::optional<SealStatus> last_seal_;
 

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <optional>
 
+#include "src/tools/common/bounded_text.h"
+
 namespace roost::tools {
 namespace {
 
@@ -28,11 +30,19 @@ std::optional<int64_t> Number(std::string_view text) {
   return number;
 }
 
-// A line end would begin the next assignment.
-std::string OneLine(std::string_view text) {
-  std::string line(text);
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  return line;
+using Datagram = BoundedText<600>;
+
+// `assignments`, and the status in one line: a line end would begin the next assignment.
+Datagram WithStatus(std::string_view assignments, std::string_view status) {
+  Datagram datagram(assignments);
+  datagram.Append("STATUS=");
+  while (!status.empty()) {
+    const size_t size = std::min(status.find('\n'), status.size());
+    datagram.Append(status.substr(0, size));
+    if (size < status.size()) datagram.Append(" ");
+    status.remove_prefix(std::min(size + 1, status.size()));
+  }
+  return datagram;
 }
 
 // The address of `name`; nothing when it is no name of a Unix socket.
@@ -71,7 +81,7 @@ Notify::~Notify() {
   if (fd_ >= 0) close(fd_);
 }
 
-bool Notify::Send(const std::string& text) const {
+bool Notify::Send(std::string_view text) const {
   if (!on()) return true;
   sockaddr_un address{};
   // Addressed each time: systemd may have made the socket anew since.
@@ -84,12 +94,10 @@ bool Notify::Send(const std::string& text) const {
   return sent == static_cast<ssize_t>(text.size());
 }
 
-bool Notify::Ready(std::string_view status) const {
-  return Send("READY=1\nSTATUS=" + OneLine(status));
-}
-bool Notify::Status(std::string_view status) const { return Send("STATUS=" + OneLine(status)); }
+bool Notify::Ready(std::string_view status) const { return Send(WithStatus("READY=1\n", status)); }
+bool Notify::Status(std::string_view status) const { return Send(WithStatus("", status)); }
 bool Notify::Stopping(std::string_view status) const {
-  return Send("STOPPING=1\nSTATUS=" + OneLine(status));
+  return Send(WithStatus("STOPPING=1\n", status));
 }
 bool Notify::Feed() const { return Send("WATCHDOG=1"); }
 

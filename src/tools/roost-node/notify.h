@@ -7,7 +7,7 @@
 //
 // Threads:  one
 // Blocks:   never: what does not fit into the socket's queue is not sent, and that is returned
-// Memory:   one descriptor
+// Memory:   one descriptor; what is sent is cut after some 500 bytes
 // Errors:   false where something was to be sent and was not
 #ifndef SRC_TOOLS_ROOST_NODE_NOTIFY_H_
 #define SRC_TOOLS_ROOST_NODE_NOTIFY_H_
@@ -44,7 +44,7 @@ class Notify {
   bool Feed() const;  // the watchdog
 
  private:
-  bool Send(const std::string& text) const;
+  bool Send(std::string_view text) const;
 
   const Settings settings_;
   int fd_ = -1;

@@ -19,6 +19,9 @@ enum ExitCode : int {
   kExitBadLines = 3,  // as 0, but lines of the input were not readings
 };
 
+// Where SQLite's memory comes from.
+enum class SqliteHeap : uint8_t { kBounded, kHeap };
+
 struct Options {
   std::string db;                                 // a path, or ":memory:"
   bool from_stdin = false;                        // lines instead of the board's sensors
@@ -27,8 +30,9 @@ struct Options {
   int64_t batch = 500;                            // readings in one transaction, at most
   Duration seal_every = std::chrono::seconds(5);  // the longest a reading waits for its transaction
   int64_t buffer = 4096;                          // readings kept while the database refuses
-  std::string root;                               // before every path of the board's sensors
-  std::string name;                               // of the node, for others; never empty
+  SqliteHeap sqlite_memory = SqliteHeap::kBounded;
+  std::string root;  // before every path of the board's sensors
+  std::string name;  // of the node, for others; never empty
   // Where the remote database is; empty: there is none. May hold a password: never shown.
   std::string remote;
   Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote

@@ -1,36 +1,46 @@
 #include "src/tools/roost-node/pool_status.h"
 
-#include <fstream>
 #include <string>
 
 #include "platform/rpi/board_health.h"
+#include "platform/rpi/kernel_files.h"
 
 namespace roost::tools {
 
-PoolStatus StatusOf(const Pool& pool) {
-  PoolStatus status{.name = std::string(pool.name()),
-                    .backend = std::string(pool.backend().kind()),
-                    .target = std::string(pool.backend().target()),
-                    .profile = pool.settings().profile,
-                    .stats = pool.stats()};
+void Fill(const Pool& pool, PoolStatus& status) {
+  status.name = pool.name();
+  status.backend = pool.backend().kind();
+  status.target = pool.backend().target();
+  status.profile = pool.settings().profile;
+  status.stats = pool.stats();
   status.wait = SummaryOf(status.stats.wait);
   status.hold = SummaryOf(status.stats.hold);
-  return status;
+}
+
+void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status) {
+  if (memory == nullptr) return;
+  const SqliteMemoryStats stats = memory->stats();
+  status.bounded = memory->status().ok();
+  status.heap_because = MessageOf(memory->status());
+  status.arena_bytes = stats.arena_bytes;
+  status.arena_used = stats.arena_used;
+  status.arena_peak = stats.arena_peak;
+  status.arena_failures = stats.arena_failures;
+  status.pages = static_cast<uint64_t>(stats.pages);
+  status.pages_used = static_cast<uint64_t>(stats.pages_used);
+  status.pages_peak = static_cast<uint64_t>(stats.pages_peak);
+  status.page_overflow_peak = stats.page_overflow_peak;
+}
+
+void Fill(MemoryStatus& status) {
+  static const std::string kPath = "/proc/self/status";
+  const kernel::SmallFile file(kPath);
+  status.rss_kib = kernel::Field(file.text(), "VmRSS").value_or(0);
+  status.peak_rss_kib = kernel::Field(file.text(), "VmHWM").value_or(0);
 }
 
 int64_t BootMicrosAt(TimePoint now, TimePoint at) {
   return BootMicros() + (at - now) / std::chrono::microseconds(1);
-}
-
-MemoryStatus MemoryOfThisProcess() {
-  MemoryStatus memory;
-  std::ifstream file("/proc/self/status");
-  for (std::string name; file >> name;) {
-    if (name == "VmRSS:") file >> memory.rss_kib;
-    if (name == "VmHWM:") file >> memory.peak_rss_kib;
-    file.ignore(256, '\n');
-  }
-  return memory;
 }
 
 }  // namespace roost::tools

@@ -1,22 +1,28 @@
 // src/tools/roost-node/pool_status.h - what the status file says of pools, moments and memory.
+//
+// Memory:   a Fill takes none when what it fills was filled before: texts keep their room
 #ifndef SRC_TOOLS_ROOST_NODE_POOL_STATUS_H_
 #define SRC_TOOLS_ROOST_NODE_POOL_STATUS_H_
 
 #include <cstdint>
 
 #include "roost/pool.h"
+#include "roost/sqlite_memory.h"
 #include "src/tools/common/status_file.h"
 
 namespace roost::tools {
 
-PoolStatus StatusOf(const Pool& pool);
+void Fill(const Pool& pool, PoolStatus& status);
+
+// `memory`: null when it was not asked for.
+void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status);
+
+// Of this process, by the kernel's account; zeros where it does not tell.
+void Fill(MemoryStatus& status);
 
 // `at` as microseconds since boot, when it is `now` on the pools' clock. The two clocks differ by
 // the time that the machine was suspended.
 int64_t BootMicrosAt(TimePoint now, TimePoint at);
-
-// Of this process, by the kernel's account; zeros where it does not tell.
-MemoryStatus MemoryOfThisProcess();
 
 }  // namespace roost::tools
 

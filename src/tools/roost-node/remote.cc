@@ -180,7 +180,7 @@ void Remote::OnEvent(const Event& event) {
 
 // The one writer of the state. Says so when it changes, not each time that it is confirmed.
 void Remote::Become(State state, TimePoint now, const absl::Status& why) {
-  if (!why.ok()) last_error_ = WithoutTarget(std::string(why.message()));
+  if (!why.ok()) last_error_ = TextLine(WithoutTarget(MessageOf(why)));
   if (state == state_) return;
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
@@ -196,19 +196,21 @@ void Remote::Become(State state, TimePoint now, const absl::Status& why) {
 }
 
 // The error without the name of the server, which is said before it.
-std::string Remote::WithoutTarget(std::string_view message) const {
-  const std::string prefix = std::string(backend_.target()) + ": ";
-  if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
-  return std::string(message);
+std::string_view Remote::WithoutTarget(std::string_view message) const {
+  const std::string_view target = backend_.target();
+  if (message.starts_with(target) && message.substr(target.size()).starts_with(": ")) {
+    message.remove_prefix(target.size() + 2);
+  }
+  return message;
 }
 
-std::string Remote::Text(TimePoint now) const {
-  std::string text = Name(state_);
+TextLine Remote::Text(TimePoint now) const {
+  TextLine text(Name(state_));
   if (state_ == State::kUp || state_ == State::kConnecting) return text;
-  if (now - since_ >= 1s) text += " for " + FormatDuration(now - since_);
-  text += ": " + last_error_;
+  if (now - since_ >= 1s) text.Append(" for ").Append(FormatDuration(now - since_));
+  text.Append(": ").Append(last_error_);
   if (state_ == State::kAway && next_try_ > now) {
-    text += "; next try in " + FormatDuration(next_try_ - now);
+    text.Append("; next try in ").Append(FormatDuration(next_try_ - now));
   }
   return text;
 }
@@ -231,19 +233,19 @@ void Remote::Close(Deadline deadline) {
   if (!closed.ok()) messages_.Warn("closing the remote: %s", closed.ToString().c_str());
 }
 
-RemoteStatus Remote::Status() const {
+void Remote::Fill(RemoteStatus& status) const {
   const TimePoint now = platform_.Now();
   const auto boot_us = [&](TimePoint at) { return BootMicrosAt(now, at); };
-  RemoteStatus status{.state = Name(state_),
-                      .since_boot_us = boot_us(since_),
-                      .last_error = last_error_,
-                      .heartbeats = sent_,
-                      .failed_heartbeats = failed_,
-                      .heartbeats_waiting = due_ ? 1u : 0u,
-                      .pool = StatusOf(pool_)};
-  if (state_ == State::kAway && next_try_ > now) status.next_try_boot_us = boot_us(next_try_);
-  if (sent_ > 0) status.heartbeat_boot_us = boot_us(sent_at_);
-  return status;
+  const bool trying = state_ == State::kAway && next_try_ > now;
+  status.state = Name(state_);
+  status.since_boot_us = boot_us(since_);
+  status.last_error = std::string_view(last_error_);
+  status.next_try_boot_us = trying ? boot_us(next_try_) : 0;
+  status.heartbeats = sent_;
+  status.failed_heartbeats = failed_;
+  status.heartbeats_waiting = due_ ? 1 : 0;
+  status.heartbeat_boot_us = sent_ > 0 ? boot_us(sent_at_) : 0;
+  tools::Fill(pool_, status.pool);
 }
 
 }  // namespace roost::tools

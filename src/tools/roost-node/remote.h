@@ -8,7 +8,7 @@
 //
 // Threads:  one: the loop's
 // Blocks:   Turn for at most kWithin, when a heartbeat is sent; Close up to its deadline
-// Memory:   the pool; libpq is loaded by Start
+// Memory:   the pool; libpq is loaded by Start and takes from the heap, with each heartbeat, too
 // Errors:   Start: the address is wrong; everything later is state and messages
 #ifndef SRC_TOOLS_ROOST_NODE_REMOTE_H_
 #define SRC_TOOLS_ROOST_NODE_REMOTE_H_
@@ -24,6 +24,7 @@
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/profile.h"
+#include "src/tools/common/bounded_text.h"
 #include "src/tools/common/status_file.h"
 #include "src/tools/roost-node/messages.h"
 
@@ -69,10 +70,10 @@ class Remote final : private Observer {
 
   void Close(Deadline deadline);
 
-  RemoteStatus Status() const;
+  void Fill(RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
-  std::string Text(TimePoint now) const;
+  TextLine Text(TimePoint now) const;
   // Grows when the state changes.
   uint64_t changes() const { return changes_; }
 
@@ -90,7 +91,7 @@ class Remote final : private Observer {
   void Send(TimePoint now, const Heartbeat& heartbeat);
   absl::Status Insert(Lease& lease, const Heartbeat& heartbeat);
   void Missed(TimePoint now, State state, const absl::Status& why);
-  std::string WithoutTarget(std::string_view message) const;
+  std::string_view WithoutTarget(std::string_view message) const;
   void Become(State state, TimePoint now, const absl::Status& why);
 
   const Settings settings_;
@@ -107,7 +108,7 @@ class Remote final : private Observer {
   uint64_t changes_ = 0;
   bool closing_ = false;      // what ends now is no news
   absl::Status first_error_;  // of the first open, for Start
-  std::string last_error_;
+  TextLine last_error_;
   TimePoint next_try_ = TimePoint::min();
 
   int64_t seq_ = 0;                         // of the heartbeat that is due or was sent last

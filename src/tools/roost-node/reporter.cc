@@ -43,21 +43,32 @@ ReadingStatus ReadingsOf(const Facts& facts) {
 
 }  // namespace
 
-Reporter::Reporter(const Options& options, const BoardHealth& board, const Pool& local,
-                   const Remote* remote, const Notify& notify, Messages& messages)
-    : options_(options),
-      board_(board),
-      local_(local),
-      remote_(remote),
-      notify_(notify),
-      messages_(messages),
-      platform_(local.platform()),
+Reporter::Reporter(const Parts& parts)
+    : options_(parts.options),
+      board_(parts.board),
+      local_(parts.local),
+      notify_(parts.notify),
+      messages_(parts.messages),
+      remote_(parts.remote),
+      memory_(parts.memory),
+      platform_(parts.local.platform()),
       started_(platform_.Now()),
-      somebody_reads_(notify.on() || !options.status_file.empty()),
-      watchdog_(notify.watchdog_period()) {}
+      somebody_reads_(parts.notify.on() || !parts.options.status_file.empty()),
+      watchdog_(parts.notify.watchdog_period()) {
+  if (options_.status_file.empty()) return;
+  file_.emplace(options_.status_file);
+  status_.name = options_.name;
+  status_.version = ROOST_VERSION;
+  status_.board = board_.model();
+  status_.pid = getpid();
+  status_.every = options_.status_every;
+  if (remote_ != nullptr) status_.remote.emplace().last_error.reserve(TextLine::kMost);
+  status_.text.reserve(TextLine::kMost);
+  status_.refused.reserve(TextLine::kMost);
+}
 
 Reporter::~Reporter() {
-  if (!options_.status_file.empty()) RemoveStatusFile(options_.status_file);
+  if (file_.has_value()) RemoveStatusFile(file_->path());
 }
 
 void Reporter::Turn(TimePoint now, const Facts& facts) {
@@ -104,57 +115,55 @@ void Reporter::Report(TimePoint now, const Facts& facts) {
   sealed_ = facts.last_seal.has_value();
   if (remote_ != nullptr) remote_changes_ = remote_->changes();
   // The file first: whoever is told by systemd finds the same in it.
-  if (!options_.status_file.empty()) Write(Describe(now, facts));
-  std::string text = Text(now, facts);
-  if (text != text_ && notify_.Status(text)) text_ = std::move(text);
+  if (file_.has_value()) {
+    Describe(now, facts);
+    Write();
+  }
+  const TextLine text = Text(now, facts);
+  if (text != text_ && notify_.Status(text)) text_ = text;
 }
 
-void Reporter::Write(const NodeStatus& status) {
-  const absl::Status written = WriteStatusFile(options_.status_file, status);
+void Reporter::Write() {
+  const absl::Status written = file_->Write(status_);
   if (!written.ok() && written.code() != write_failed_) {
     messages_.Warn("the status file: %s", std::string(written.message()).c_str());
   }
   write_failed_ = written.code();
 }
 
-NodeStatus Reporter::Describe(TimePoint now, const Facts& facts) const {
+// What changes from report to report.
+void Reporter::Describe(TimePoint now, const Facts& facts) {
   const auto boot_us = [now](TimePoint at) { return BootMicrosAt(now, at); };
-  NodeStatus status{.name = options_.name,
-                    .version = ROOST_VERSION,
-                    .board = board_.model(),
-                    .pid = getpid(),
-                    .written_boot_us = BootMicros(),
-                    .started_boot_us = boot_us(started_),
-                    .every = options_.status_every,
-                    .state = stopping_     ? "ending"
-                             : facts.ready ? "running"
-                                           : "starting",
-                    .text = Text(now, facts),
-                    .ready = facts.ready,
-                    .refused = std::string(facts.refused),
-                    .readings = ReadingsOf(facts),
-                    .last_seal = facts.last_seal,
-                    .memory = MemoryOfThisProcess(),
-                    .local = StatusOf(local_)};
-  status.watchdog = {.period = watchdog_.period(), .feeds = watchdog_.feeds()};
-  if (watchdog_.feeds() > 0) status.watchdog.fed_boot_us = boot_us(fed_at_);
-  if (remote_ != nullptr) status.remote = remote_->Status();
-  return status;
+  status_.written_boot_us = BootMicros();
+  status_.started_boot_us = boot_us(started_);
+  status_.state = stopping_ ? "ending" : facts.ready ? "running" : "starting";
+  status_.text = std::string_view(Text(now, facts));
+  status_.ready = facts.ready;
+  status_.refused = facts.refused.substr(0, TextLine::kMost);
+  status_.readings = ReadingsOf(facts);
+  status_.last_seal = facts.last_seal;
+  status_.watchdog = {.period = watchdog_.period(),
+                      .feeds = watchdog_.feeds(),
+                      .fed_boot_us = watchdog_.feeds() > 0 ? boot_us(fed_at_) : 0};
+  Fill(status_.memory);
+  Fill(memory_, status_.sqlite_memory);
+  Fill(local_, status_.local);
+  if (remote_ != nullptr) remote_->Fill(*status_.remote);
 }
 
-std::string Reporter::Text(TimePoint now, const Facts& facts) const {
-  std::string text;
+TextLine Reporter::Text(TimePoint now, const Facts& facts) const {
+  TextLine text;
   if (!facts.refused.empty()) {
-    text = (facts.ready ? "the database refuses: " : "waiting for the database: ") +
-           std::string(facts.refused) + "; " + std::to_string(facts.waiting) + " of at most " +
-           std::to_string(facts.buffer) + " readings are kept in memory";
+    text.Append(facts.ready ? "the database refuses: " : "waiting for the database: ");
+    text.Append(facts.refused).Append("; ").Append(facts.waiting).Append(" of at most ");
+    text.Append(facts.buffer).Append(" readings are kept in memory");
   } else if (!facts.last_seal.has_value()) {
-    text = "no reading sealed yet";
+    text.Append("no reading sealed yet");
   } else {
-    text = std::to_string(facts.counts.stored) + " readings sealed, the last " +
-           std::to_string(facts.last_seal->count) + " at " + TimeOfDay(facts.last_seal->unix_us);
+    text.Append(facts.counts.stored).Append(" readings sealed, the last ");
+    text.Append(facts.last_seal->count).Append(" at ").Append(TimeOfDay(facts.last_seal->unix_us));
   }
-  if (remote_ != nullptr) text += "; remote " + remote_->Text(now);
+  if (remote_ != nullptr) text.Append("; remote ").Append(remote_->Text(now));
   return text;
 }
 

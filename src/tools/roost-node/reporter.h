@@ -2,7 +2,7 @@
 //
 // Threads:  one: the loop's
 // Blocks:   for the write of a small file, every Options::status_every
-// Memory:   allocates while it reports
+// Memory:   taken by the constructor and the first report; a report takes none unless it fails
 // Errors:   none: what cannot be told is said once, and the node goes on
 #ifndef SRC_TOOLS_ROOST_NODE_REPORTER_H_
 #define SRC_TOOLS_ROOST_NODE_REPORTER_H_
@@ -13,6 +13,8 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
+#include "roost/sqlite_memory.h"
+#include "src/tools/common/bounded_text.h"
 #include "src/tools/common/status_file.h"
 #include "src/tools/roost-node/messages.h"
 #include "src/tools/roost-node/notify.h"
@@ -36,9 +38,17 @@ struct Facts {
 
 class Reporter {
  public:
-  // REQUIRES: all outlive this. `remote`: null when there is none.
-  Reporter(const Options& options, const BoardHealth& board, const Pool& local,
-           const Remote* remote, const Notify& notify, Messages& messages);
+  // What it tells of, and to whom. REQUIRES: all outlive it.
+  struct Parts {
+    const Options& options;
+    const BoardHealth& board;
+    const Pool& local;
+    const Notify& notify;
+    Messages& messages;
+    const Remote* remote = nullptr;        // null: there is none
+    const SqliteMemory* memory = nullptr;  // null: SQLite was to use the heap
+  };
+  explicit Reporter(const Parts& parts);
   ~Reporter();  // removes the status file
 
   // A turn has ended: feeds the watchdog if that was earned, and reports when it is time or when
@@ -53,19 +63,22 @@ class Reporter {
   bool HasChanged(const Facts& facts) const;
   void Feed(TimePoint now, const Facts& facts);
   void Report(TimePoint now, const Facts& facts);
-  void Write(const NodeStatus& status);
-  NodeStatus Describe(TimePoint now, const Facts& facts) const;
-  std::string Text(TimePoint now, const Facts& facts) const;
+  void Write();
+  void Describe(TimePoint now, const Facts& facts);
+  TextLine Text(TimePoint now, const Facts& facts) const;
 
   const Options& options_;
   const BoardHealth& board_;
   const Pool& local_;
-  const Remote* const remote_;
   const Notify& notify_;
   Messages& messages_;
+  const Remote* const remote_;
+  const SqliteMemory* const memory_;
   Platform& platform_;
   const TimePoint started_;
   const bool somebody_reads_;
+  std::optional<StatusFile> file_;
+  NodeStatus status_;  // keeps the room of its texts from report to report
 
   Watchdog watchdog_;
   TimePoint fed_at_ = TimePoint::min();
@@ -77,7 +90,7 @@ class Reporter {
   bool refused_ = false;
   bool sealed_ = false;
   uint64_t remote_changes_ = 0;
-  std::string text_;
+  TextLine text_;
   absl::StatusCode write_failed_ = absl::StatusCode::kOk;
 };
 

@@ -37,10 +37,9 @@ constexpr Sql kInsert{
     "SELECT $1, $2, $3, $4, $5, id, $6 FROM sensor WHERE name = $7 AND unit = $8"};
 constexpr Sql kInsertSensor{"INSERT INTO sensor(name, unit) VALUES ($1, $2)"};
 constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
-constexpr Sql kReadBack{
-    "SELECT s.name, s.unit, count(*), min(r.value), avg(r.value), max(r.value) "
-    "FROM reading r JOIN sensor s ON s.id = r.sensor WHERE r.seq >= $1 AND r.epoch = $2 "
-    "GROUP BY s.id ORDER BY s.id"};
+// GROUP BY would sort what may be a year's readings: in files, and with more memory than a node has.
+constexpr Sql kReadBack{"SELECT sensor, value FROM reading WHERE seq >= $1 AND epoch = $2"};
+constexpr Sql kSensors{"SELECT id, name, unit FROM sensor ORDER BY id"};
 
 absl::StatusOr<int64_t> NextSeq(Lease& lease) {
   const absl::StatusOr<Statement*> next = lease.Prepare(kNextSeq);
@@ -125,21 +124,41 @@ absl::Status Store::Insert(Lease& lease, int64_t seq, const Reading& reading) {
   return absl::InternalError("a sensor that was just inserted is not there");
 }
 
+// What was read back of each sensor, by its identifier.
+absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease) const {
+  std::map<int64_t, SensorSummary> all;
+  const absl::StatusOr<Statement*> read = lease.Prepare(kReadBack);
+  if (!read.ok()) return read.status();
+  Rows rows = (*read)->Query(first_seq_, epoch_);
+  while (rows.Next()) {
+    const auto value = rows.Get<double>(1);
+    const auto [at, is_new] = all.try_emplace(rows.Get<int64_t>(0));
+    SensorSummary& sensor = at->second;
+    sensor.least = is_new ? value : std::min(sensor.least, value);
+    sensor.most = is_new ? value : std::max(sensor.most, value);
+    ++sensor.count;
+    sensor.mean += (value - sensor.mean) / static_cast<double>(sensor.count);
+  }
+  if (!rows.status().ok()) return rows.status();
+  return all;
+}
+
 absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline by) const {
   std::vector<SensorSummary> all;
   if (first_seq_ == 0) return all;
   absl::StatusOr<Lease> lease = pool_.Acquire(kRead, by);
   if (!lease.ok()) return lease.status();
-  const absl::StatusOr<Statement*> read = lease->Prepare(kReadBack);
-  if (!read.ok()) return read.status();
-  Rows rows = (*read)->Query(first_seq_, epoch_);
+  absl::StatusOr<std::map<int64_t, SensorSummary>> values = ReadValues(*lease);
+  if (!values.ok()) return values.status();
+  const absl::StatusOr<Statement*> sensors = lease->Prepare(kSensors);
+  if (!sensors.ok()) return sensors.status();
+  Rows rows = (*sensors)->Query();
   while (rows.Next()) {
-    all.push_back({.name = std::string(rows.Get<std::string_view>(0)),
-                   .unit = std::string(rows.Get<std::string_view>(1)),
-                   .count = rows.Get<int64_t>(2),
-                   .least = rows.Get<double>(3),
-                   .mean = rows.Get<double>(4),
-                   .most = rows.Get<double>(5)});
+    const auto found = values->find(rows.Get<int64_t>(0));
+    if (found == values->end()) continue;
+    found->second.name = rows.Get<std::string_view>(1);
+    found->second.unit = rows.Get<std::string_view>(2);
+    all.push_back(std::move(found->second));
   }
   if (!rows.status().ok()) return rows.status();
   return all;

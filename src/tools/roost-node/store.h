@@ -7,6 +7,7 @@
 #define SRC_TOOLS_ROOST_NODE_STORE_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ class Store {
     uint64_t end = 0;       // number of the reading after its last
   };
   absl::StatusOr<bool> Happened(Lease& lease) const;
+  absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease) const;
   absl::Status Write(Lease& lease, const ReadingBuffer& buffer, uint64_t end);
   absl::Status Insert(Lease& lease, int64_t seq, const Reading& reading);
 

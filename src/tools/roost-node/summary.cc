@@ -114,6 +114,21 @@ void PrintRemote(const Summary& summary) {
       Plain(r.pool.stats.open_failures));
 }
 
+void PrintSqliteMemory(const SqliteMemoryStatus& memory) {
+  if (!memory.bounded) {
+    std::printf("  sqlite    memory from the heap%s%s\n", memory.heap_because.empty() ? "" : ": ",
+                memory.heap_because.c_str());
+    return;
+  }
+  std::printf(
+      "  sqlite    arena %s of %s at most, %llu requests refused; %llu of %llu pages at most, "
+      "%s beyond them\n",
+      Bytes(static_cast<double>(memory.arena_peak)).c_str(),
+      Bytes(static_cast<double>(memory.arena_bytes)).c_str(), Plain(memory.arena_failures),
+      Plain(memory.pages_peak), Plain(memory.pages),
+      Bytes(static_cast<double>(memory.page_overflow_peak)).c_str());
+}
+
 void PrintCard(const Summary& summary) {
   if (!summary.bytes_written.has_value()) return;
   const auto bytes = static_cast<double>(*summary.bytes_written);
@@ -194,6 +209,7 @@ void PrintText(const Summary& summary) {
   if (!summary.model.empty()) std::printf("  board     %s\n", summary.model.c_str());
   PrintReadings(summary);
   PrintPool(summary);
+  PrintSqliteMemory(summary.sqlite_memory);
   PrintRemote(summary);
   PrintCard(summary);
   PrintSensors(summary);
@@ -217,7 +233,8 @@ void PrintJson(const Summary& summary) {
                {"lost", c.lost},
                {"bad_lines", c.bad_lines},
                {"missed_samples", c.missed},
-               {"pool", PoolJson(summary.stats)}};
+               {"pool", PoolJson(summary.stats)},
+               {"sqlite_memory", ToJson(summary.sqlite_memory)}};
   if (summary.remote.has_value()) json["remote"] = ToJson(*summary.remote);
   if (summary.bytes_written.has_value()) {
     json["bytes_written"] = *summary.bytes_written;
@@ -243,8 +260,9 @@ void PrintText(const ProfileInfo& info) {
   std::printf("pool_pre_ping     %s\necho_pool         %s\n", Text(s.pre_ping),
               s.echo_pool ? "yes" : "no");
   std::printf("statements        %d a connection\n", s.statements);
-  std::printf("pool object       %zu bytes\nreading in memory %zu bytes\n", info.pool_bytes,
-              info.reading_bytes);
+  std::printf("pool object       %zu bytes\nSQLite's memory   %zu bytes\n", info.pool_bytes,
+              info.sqlite_memory_bytes);
+  std::printf("reading in memory %zu bytes\n", info.reading_bytes);
   const boards::Board& board = boards::Selected();
   std::printf("board             %s (CMake: ROOST_BOARD)\n", board.name);
   if (board.cores == 0) return;
@@ -260,6 +278,7 @@ void PrintJson(const ProfileInfo& info) {
   Json json = SettingsJson(info.settings);
   const boards::Board& board = boards::Selected();
   json["bytes"] = info.pool_bytes;
+  json["sqlite_memory_bytes"] = info.sqlite_memory_bytes;
   json["reading_bytes"] = info.reading_bytes;
   json["board"] = {{"name", board.name},
                    {"model", board.model},

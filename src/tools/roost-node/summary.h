@@ -24,6 +24,7 @@ struct Summary {
   Node::Ending ending{};
   Counts counts;
   Stats stats;
+  SqliteMemoryStatus sqlite_memory;
   std::optional<RemoteStatus> remote;     // absent: none was asked for
   std::string remote_text;                // its state at the end, in words
   std::optional<uint64_t> bytes_written;  // absent where the kernel does not tell
@@ -36,6 +37,7 @@ void PrintJson(const Summary& summary);
 struct ProfileInfo {
   PoolSettings settings;
   size_t pool_bytes = 0;
+  size_t sqlite_memory_bytes = 0;
   size_t reading_bytes = 0;  // of one reading in the buffer
 };
 void PrintText(const ProfileInfo& info);

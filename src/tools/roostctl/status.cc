@@ -54,6 +54,20 @@ std::string ReadingText(const ReadingStatus& r) {
   return text;
 }
 
+std::string SqliteText(const SqliteMemoryStatus& memory) {
+  if (!memory.bounded) {
+    return "memory from the heap" + (memory.heap_because.empty() ? "" : ": " + memory.heap_because);
+  }
+  std::string text = "arena " + Count(memory.arena_used) + " of " + Count(memory.arena_bytes) +
+                     " bytes (at most " + Count(memory.arena_peak) + "), " +
+                     Count(memory.pages_used) + " of " + Count(memory.pages) + " pages (at most " +
+                     Count(memory.pages_peak) + ")";
+  if (memory.page_overflow_peak > 0) {
+    text += ", beyond them " + Count(memory.page_overflow_peak) + " bytes";
+  }
+  return text + "; " + Count(memory.arena_failures) + " requests refused";
+}
+
 std::string RemoteText(const RemoteStatus& remote, int64_t now) {
   std::string text = remote.state + " for " + Ago(remote.since_boot_us, now) + ", " +
                      Count(remote.heartbeats) + " heartbeats";
@@ -92,6 +106,7 @@ std::string StatusText(const NodeStatus& status, int64_t now_boot_us) {
   }
   text += Line("memory", Count(status.memory.rss_kib) + " KiB resident, at most " +
                              Count(status.memory.peak_rss_kib));
+  text += Line("sqlite", SqliteText(status.sqlite_memory));
   text += Line("watchdog", status.watchdog.period == Duration::zero()
                                ? std::string("none")
                                : "fed " + Ago(status.watchdog.fed_boot_us, now_boot_us) +
