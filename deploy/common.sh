@@ -9,13 +9,14 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Packages of Debian 12, by what they are for.
 PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libpq-dev libcli11-dev nlohmann-json3-dev)
 PACKAGES_RUN=(sqlite3)
-PACKAGES_TEST=(libgtest-dev libgmock-dev libbenchmark-dev python3 sqlite3 systemd libpq-dev postgresql-15 pgbouncer openssl
-  iproute2 nftables openssh-client python3-asyncssh)
+PACKAGES_TEST=(libgtest-dev libgmock-dev libbenchmark-dev python3 sqlite3 systemd libpq-dev postgresql-15
+  pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh)
 PACKAGES_CLANG=(clang)
 PACKAGES_MODEL=(spin gcc libc6-dev)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
 PACKAGES_PACKAGE=(dpkg-dev lintian python3)
-PACKAGES_BENCH=(libbenchmark-dev libgtest-dev libgmock-dev python3 valgrind strace qemu-user-static g++-aarch64-linux-gnu)
+PACKAGES_BENCH=(libbenchmark-dev libgtest-dev libgmock-dev python3 valgrind strace qemu-user-static
+  g++-aarch64-linux-gnu)
 PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
 PACKAGES_BOARD=(mmdebstrap qemu-user-static arch-test kmod cpio e2fsprogs openssh-client
   qemu-system-arm qemu-utils python3)
