@@ -68,8 +68,8 @@ struct Contention {
   double Jain() const;
 };
 
-// Does what `hold` says. The work of kCpu20us is an amount, measured at its first use, not a time on
-// the clock: a holder that was interrupted has not worked meanwhile.
+// Does what `hold` says. The work of kCpu20us is an amount, measured at its first use, not a time
+// on the clock: a holder that was interrupted has not worked meanwhile.
 void Work(Hold hold);
 
 // One thread's part of a run.

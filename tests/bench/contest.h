@@ -11,8 +11,9 @@
 //   };
 //
 // and, where it can: bool TakeBy(milliseconds), false when the time is over; void SelectOne(), a
-// cycle with SELECT 1 in it; void Cycle(), where there is a shorter way than Take and Give; uint64_t
-// opens(), connections opened so far. What is no pool (the floor, clocks) has kName, kNote, Cycle().
+// cycle with SELECT 1 in it; void Cycle(), where there is a shorter way than Take and Give;
+// uint64_t opens(), connections opened so far. What is no pool (the floor, clocks) has kName,
+// kNote and Cycle().
 //
 // PROGRAM                                  ns of each cycle, by Google Benchmark, with its flags
 // PROGRAM --list                           the contestants

@@ -12,8 +12,8 @@
 
 namespace roost::bench {
 
-// The least that can lend and take back one of several things safely: look, then claim, twice. Every
-// ratio of the report is to this.
+// The least that can lend and take back one of several things safely: look, then claim, twice.
+// Every ratio of the report is to this.
 class Floor {
  public:
   static constexpr const char* kName = "floor";

@@ -1,5 +1,5 @@
-// footprint - a small node, with the pool (ROOST_FOOTPRINT_POOL) or with three raw handles: what each
-// takes of memory and how long it takes to the first row that can be stored.
+// footprint - a small node, with the pool (ROOST_FOOTPRINT_POOL) or with three raw handles: what
+// each takes of memory, and how long until the first row is stored.
 //
 // Usage: footprint DATABASE     prints one line of JSON
 //

@@ -27,8 +27,8 @@ inline constexpr int kMaxPlainWaiters = 64;  // REQUIRES: no more threads
 template <bool kDuties>
 class SlotDuties {
  public:
-  // At take, by the new holder. The deadline stands for the clock, as in our pool: a connection that
-  // is young enough at the deadline is young enough now.
+  // At take, by the new holder. The deadline stands for the clock, as in our pool: a connection
+  // that is young enough at the deadline is young enough now.
   void Begin(int slot, SteadyTime deadline) {
     if constexpr (kDuties) {
       Slot& mine = slots_[static_cast<size_t>(slot)];
@@ -132,8 +132,8 @@ class FifoPool {
       Unlink(*oldest);
       oldest->slot = slot;
     }
-    // With the lock free, or the one who wakes would run into it. The waiter belongs to the pool, so
-    // that a late call wakes somebody for nothing, at worst.
+    // With the lock free, or the one who wakes would run into it. The waiter belongs to the pool,
+    // so that a late call wakes somebody for nothing, at worst.
     oldest->granted.notify_one();
   }
 
