@@ -47,7 +47,8 @@ class Axis:
 
 
 def text(x, y, content, *, style="", anchor="start"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">{html.escape(content)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}"'
+    return f"<text {place}>{html.escape(content)}</text>"
 
 
 def frame(title, axis, axis_label, count, marks, legend=""):
@@ -99,6 +100,7 @@ def dot_chart(title, axis_label, rows):
         if "max" in values:
             marks.append(text(max(places) + 9, y + 4, short(values["max"]), style="value"))
     shown = [dot for dot in DOTS if any(dot[0] in values for _, values, _ in rows)]
-    legend = "".join(f'<span><svg width="12" height="12"><circle cx="6" cy="6" r="5" class="{dot}"/></svg> {name}</span>'
+    legend = "".join('<span><svg width="12" height="12">'
+                     f'<circle cx="6" cy="6" r="5" class="{dot}"/></svg> {name}</span>'
                      for _, name, dot in shown)
     return frame(title, axis, axis_label, len(rows), marks, f'<p class="legend">{legend}</p>')

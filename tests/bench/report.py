@@ -17,14 +17,17 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 p.lead, td.note { color: var(--faint); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: left;
+  vertical-align: top; }
 td.verdict { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.met { color: var(--good); white-space: nowrap; } .missed { color: var(--bad); font-weight: 700; white-space: nowrap; }
+.met { color: var(--good); white-space: nowrap; }
+.missed { color: var(--bad); font-weight: 700; white-space: nowrap; }
 tr.ours td:first-child { color: var(--ours); font-weight: 600; }
 figure { margin: 1.5rem 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
 svg { max-width: 100%; height: auto; } p.legend { margin: 0; font-size: 13px; } p.legend span { margin-right: 1rem; }
-svg text { fill: var(--ink); font: 12.5px system-ui, sans-serif; } svg text.tick { fill: var(--faint); font-size: 11.5px; }
+svg text { fill: var(--ink); font: 12.5px system-ui, sans-serif; }
+svg text.tick { fill: var(--faint); font-size: 11.5px; }
 svg text.ours-label { fill: var(--ours); font-weight: 600; }
 .grid { stroke: var(--line); } .range { stroke: var(--plain); stroke-width: 2; }
 rect.ours { fill: var(--ours); } rect.plain { fill: var(--plain); } rect.peer { fill: var(--peer); }
@@ -33,6 +36,7 @@ rect.floor { fill: var(--floor); } .dot1 { fill: var(--dot1); } .dot2 { fill: va
 """
 
 PLAIN = ("mutex + condvar", "FIFO mutex pool")
+VERDICTS = {True: ("met", "met"), False: ("not met", "missed"), None: ("not measured", "verdict note")}
 NOT_POOLS = ("floor", "2 atomics", "mutex pair", "PI mutex pair", "CLOCK_MONOTONIC", "CLOCK_MONOTONIC_COARSE")
 
 
@@ -49,7 +53,8 @@ def colours():
     kinds = (("ours", "ours"), ("plain", "pools that people write themselves"), ("peer", "packaged peers"),
              ("floor", "no pools: atomics, locks, clocks"))
     return '<p class="legend">' + "".join(
-        f'<span><svg width="12" height="12"><rect width="12" height="12" rx="2" class="{style}"/></svg> {name}</span>'
+        '<span><svg width="12" height="12">'
+        f'<rect width="12" height="12" rx="2" class="{style}"/></svg> {name}</span>'
         for style, name in kinds) + "</p>"
 
 
@@ -77,7 +82,7 @@ def figure(value, digits=3):
 def bar_table(data):
     rows = []
     for bar in data["bars"]:
-        verdict = {True: ("met", "met"), False: ("not met", "missed"), None: ("not measured", "verdict note")}[bar["met"]]
+        verdict = VERDICTS[bar["met"]]
         sign = "≥" if bar["bound"] == "at least" else "≤"
         unit = f" {bar['unit']}" if bar["unit"] else ""
         measured = figure(bar["measured"]) + (unit if bar["measured"] is not None else "")
@@ -89,6 +94,17 @@ def bar_table(data):
 
 def languages_of(data):
     return data.get("languages", {}).get("rows", [])
+
+
+def board_table(data):
+    counts = data.get("aarch64")
+    if not counts:
+        return ""
+    rows = [("", [cell(label), *(cell(str(counts[f"{cpu}.{kind}"]), "number")
+                                 for cpu in ("cortex-a76", "cortex-a72"))])
+            for kind, label in (("floor", "floor"), ("word", "core, in the word, 2 + 1 slots"),
+                                ("linked", "core, linked, 50 + 25 slots"))]
+    return table(["instructions of a cycle on a Pi, loop included", "5 (A76, LSE)#", "4 (A72)#"], rows)
 
 
 def cycle_part(data):
@@ -104,8 +120,9 @@ def cycle_part(data):
                        *(cell(figure(row.get(key)), "number")
                          for key in ("instructions", "heap_calls", "system_calls")),
                        cell(row["note"], "note")]))
-    head = ["", "ns#", "floors#", "instructions#", "heap calls#", "system calls#", "settings, and what it cannot do"]
-    return f"<h2>One thread</h2>\n{colours()}{chart}{table(head, lines)}"
+    head = ["", "ns#", "floors#", "instructions#", "heap calls#", "system calls#",
+            "settings, and what it cannot do"]
+    return f"<h2>One thread</h2>\n{colours()}{chart}{table(head, lines)}{board_table(data)}"
 
 
 def contest_part(contest):
@@ -195,8 +212,10 @@ def remarks(data):
         yield "The machine was busy: counts hold, ratios may not. Run it again in a quiet hour."
     discarded = sum(row["discarded_runs"] for contest in data["contests"] for row in contest["rows"])
     kept = sum(row["quiet_runs"] for contest in data["contests"] for row in contest["rows"])
-    yield f"Runs with many threads: {kept} quiet ones used, {discarded} discarded because others used the processors."
-    for name, why in {**data["missing"], **data.get("languages", {}).get("missing", {})}.items():
+    yield (f"Runs with many threads: {kept} quiet ones used, {discarded} discarded because others used "
+           "the processors.")
+    missing = {**data["missing"], **data.get("languages", {}).get("missing", {})}
+    for name, why in missing.items():
         yield f"Not measured: {name} ({why})."
 
 
