@@ -24,7 +24,7 @@
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)
 // Blocks:   its end may reset or close the connection when its user left something behind
-// Memory:   24 bytes; no heap
+// Memory:   a word; no heap
 // Errors:   none; use after return aborts with a sentence
 // Example:
 //   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
@@ -41,48 +41,32 @@
 #include "absl/status/statusor.h"
 #include "roost/backend.h"
 #include "roost/internal/check.h"
+#include "roost/internal/fast_lane.h"
+#include "roost/source_line.h"
 
 namespace roost {
 
-// A place in the source, filled in by the compiler where a default argument says Here().
-struct SourceLine {
-  const char* file = "";
-  int line = 0;
-  static constexpr SourceLine Here(const char* file = __builtin_FILE(),
-                                   int line = __builtin_LINE()) {
-    return {file, line};
-  }
-};
-
 class Pool;
-namespace internal {
-class PoolState;
-}
 
 class [[nodiscard]] Lease {
  public:
   // Holds nothing.
   Lease() = default;
-  Lease(Lease&& other) noexcept
-      : state_(std::exchange(other.state_, nullptr)),
-        connection_(std::exchange(other.connection_, nullptr)),
-        slot_(other.slot_) {}
+  Lease(Lease&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
       Return();
-      state_ = std::exchange(other.state_, nullptr);
-      connection_ = std::exchange(other.connection_, nullptr);
-      slot_ = other.slot_;
+      slot_ = std::exchange(other.slot_, nullptr);
     }
     return *this;
   }
   ~Lease() { Return(); }
 
-  explicit operator bool() const { return connection_ != nullptr; }
+  explicit operator bool() const { return slot_ != nullptr; }
   // REQUIRES: holds a connection.
   Connection* operator->() const {
-    ROOST_CHECK(connection_ != nullptr, "a lease was used after it was returned or moved from");
-    return connection_;
+    ROOST_CHECK(slot_ != nullptr, "a lease was used after it was returned or moved from");
+    return slot_->connection;
   }
   Connection& operator*() const { return *operator->(); }
   // What an application asks of its connection; see Connection. Here, so that it reads
@@ -97,13 +81,19 @@ class [[nodiscard]] Lease {
     return (*this)->Begin(durability);
   }
   absl::Status Seal() const { return (*this)->Seal(); }
-  // Which slot of the pool it is, 0 to capacity - 1. For logs.
-  int slot() const { return slot_; }
+  // Which slot of the pool it is, 0 to capacity - 1; -1: it holds nothing. For logs.
+  int slot() const { return slot_ == nullptr ? -1 : slot_->lane->first + slot_->number; }
 
   // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
   // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
   void Return() {
-    if (state_ != nullptr) DoReturn();
+    if (slot_ == nullptr) return;
+    // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
+    if (slot_->connection->Untouched() && internal::Rest(*slot_)) {
+      slot_ = nullptr;
+      return;
+    }
+    ReturnByLock();
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
@@ -117,14 +107,14 @@ class [[nodiscard]] Lease {
   void Untie();
 
  private:
+  friend class Pool;
   friend class internal::PoolState;
-  Lease(internal::PoolState* state, Connection* connection, int slot)
-      : state_(state), connection_(connection), slot_(slot) {}
-  void DoReturn();
+  Lease(internal::FastSlot& slot, Deadline work_by) : slot_(&slot) {
+    slot.connection->StartLease(work_by);
+  }
+  void ReturnByLock();
 
-  internal::PoolState* state_ = nullptr;
-  Connection* connection_ = nullptr;
-  int slot_ = -1;
+  internal::FastSlot* slot_ = nullptr;
 };
 
 }  // namespace roost

@@ -78,10 +78,10 @@ class Platform {
 
   // 32 random bits; good enough to spread load, not to make keys.
   virtual uint32_t Random() = 0;
-  // Identifies the calling thread while it lives. Never 0. Cost: a few ns.
-  virtual uint64_t ThreadId() = 0;
-  // Grows by one in every child of fork(), so that a pool notices that it was inherited.
-  virtual uint32_t ForkGeneration() = 0;
+  // A count that grows by one in every child of fork(), before the child's own code runs, so that a
+  // pool notices that it was inherited. Asked for once, looked at with every Acquire. Lives as long
+  // as the platform.
+  virtual const std::atomic<uint32_t>& Forks() = 0;
 };
 
 // The platform roostpool was built for. It keeps no state but the count of forks.

@@ -10,7 +10,9 @@
 //           a local database; InvalidateAll while it closes; the others only for a lock that is never held across I/O
 // Memory:   sizeof(PoolFor<P>), fixed; a waiting caller's node is on its own stack
 // Errors:   the table in lease.h
-// Time:     Acquire and return of an idle connection: two short critical sections, no system call
+// Time:     Acquire and return of an idle connection: two compare-and-swaps, no lock, no clock, no
+//           system call, where the profile has PrePing::kNever, no hold times, and nobody observes;
+//           else two short critical sections, clocks, and what the profile's ping costs
 // Example:
 //   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db"});
 //   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
@@ -29,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "roost/backend.h"
 #include "roost/deadline.h"
+#include "roost/internal/fast_lane.h"
 #include "roost/internal/pool_memory.h"
 #include "roost/lease.h"
 #include "roost/observer.h"
@@ -87,11 +90,18 @@ class Pool {
   // A connection for `intent`, lent by `deadline`. A deadline that has passed takes what can be had
   // without waiting for another holder. The lease's statements are bounded by the same deadline
   // (Connection::set_deadline moves it).
-  absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
-                                SourceLine where = SourceLine::Here()) {
-    return Acquire(AcquireOptions{.intent = intent, .deadline = deadline, .where = where});
+  [[gnu::always_inline]] absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
+                                                       SourceLine where = SourceLine::Here()) {
+    if (fast_.Forked()) return AcquireByLock(intent, deadline, where);
+    internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
+    uint8_t number = 0;
+    if (!internal::TakeIdle(lane, number)) return AcquireByLock(intent, deadline, where);
+    internal::FastSlot& slot = lane.slots[number];
+    if (!internal::IsGood(lane, slot, deadline)) return AcquireTaken(&slot, deadline, where);
+    internal::Sign(slot, where);
+    return Lease(slot, deadline);
   }
-  // The same with the profile's pool_timeout.
+  // The same with the profile's pool_timeout from now, by the coarse clock.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // What is free now, never waiting and never opening: the idle connection used last, if it needs
@@ -160,7 +170,12 @@ class Pool {
   friend class Housekeeper;
   friend class PendingAcquire;
   friend class PoolTestPeer;
+  absl::StatusOr<Lease> AcquireByLock(Intent intent, Deadline deadline, SourceLine where);
+  // Goes on with a slot that may not be lent without a look.
+  absl::StatusOr<Lease> AcquireTaken(internal::FastSlot* slot, Deadline deadline, SourceLine where);
+
   internal::PoolState* const state_;
+  const internal::FastPool fast_;  // as in state_
 };
 
 // A pool with the storage of profile P. Not movable: leases point into it.

@@ -32,10 +32,11 @@ class Histogram {
     const int bits = us == 0 ? 0 : 64 - __builtin_clzll(us);
     return bits < kBuckets ? bits : kBuckets - 1;
   }
-  void Add(Duration span) {
-    ++counts_[static_cast<size_t>(BucketOf(span))];
-    ++total_;
-    sum_ += span;
+  void Add(Duration span, uint64_t times = 1) {
+    if (times == 0) return;
+    counts_[static_cast<size_t>(BucketOf(span))] += times;
+    total_ += times;
+    sum_ += span * static_cast<int64_t>(times);
     if (span > max_) max_ = span;
   }
   uint64_t count(int bucket) const { return counts_[static_cast<size_t>(bucket)]; }
@@ -66,13 +67,13 @@ struct Stats {
   int busy = 0;             // being opened, pinged, reset or closed by the pool
   int overflow_in_use = 0;  // open connections above pool_size, never below 0
   int waiting = 0;          // callers in line
-  Duration longest_hold{};  // of the leases that are out now
+  Duration longest_hold{};  // of the leases that are out now; see PoolOptions::observer
   bool away = false;        // the last attempts to open failed
   bool paused = false;
   bool closed = false;
 
   // Since the pool was made.
-  int peak_in_use = 0;
+  int peak_in_use = 0;  // the most at once, each lane for itself
   int peak_waiting = 0;
   uint64_t checkouts = 0;       // leases given
   uint64_t waited = 0;          // of these, after standing in line

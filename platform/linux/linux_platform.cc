@@ -179,15 +179,12 @@ uint32_t LinuxPlatform::Random() {
   }
   // Early in the boot of an old kernel: the clock, the process and the thread differ between nodes.
   const auto now = static_cast<uint64_t>(Now().time_since_epoch().count());
-  return Scramble(now ^ (ThreadId() << 20) ^ (static_cast<uint64_t>(getpid()) << 40));
-}
-
-uint64_t LinuxPlatform::ThreadId() {
   thread_local char mark;
-  return reinterpret_cast<uintptr_t>(&mark);
+  const auto thread = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(&mark));
+  return Scramble(now ^ (thread << 20) ^ (static_cast<uint64_t>(getpid()) << 40));
 }
 
-uint32_t LinuxPlatform::ForkGeneration() { return fork_generation.load(std::memory_order_relaxed); }
+const std::atomic<uint32_t>& LinuxPlatform::Forks() { return fork_generation; }
 
 Platform& NativePlatform() {
   // Never destroyed: a pool that outlives main may still ask for the time.

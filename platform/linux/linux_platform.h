@@ -32,8 +32,7 @@ class LinuxPlatform : public Platform {
   void QuietBell(int bell) override;
   void CloseBell(int bell) override;
   uint32_t Random() override;
-  uint64_t ThreadId() override;
-  uint32_t ForkGeneration() override;
+  const std::atomic<uint32_t>& Forks() override;
 };
 
 }  // namespace roost

@@ -140,17 +140,9 @@ uint32_t TemplatePlatform::Random() {
   return device();
 }
 
-// ThreadId: tells the threads that live now apart.
-//   must       never be 0; not change while the thread lives
-//   may        be used again after the thread's end
-uint64_t TemplatePlatform::ThreadId() {
-  thread_local char mark;
-  return reinterpret_cast<uintptr_t>(&mark);
-}
-
-// ForkGeneration: grows by one in each child of fork(), before the child's own code runs.
-//   may        be a constant where there is no fork()
-uint32_t TemplatePlatform::ForkGeneration() { return 0; }
+// Forks: a count that grows by one in each child of fork(), before the child's own code runs.
+//   may        stay 0 where there is no fork()
+const std::atomic<uint32_t>& TemplatePlatform::Forks() { return forks_; }
 
 TemplatePlatform::Bucket& TemplatePlatform::BucketOf(const void* address) {
   return buckets_[(reinterpret_cast<uintptr_t>(address) >> 4) % kBuckets];

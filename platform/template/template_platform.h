@@ -33,8 +33,7 @@ class TemplatePlatform : public Platform {
   void QuietBell(int bell) override;
   void CloseBell(int bell) override;
   uint32_t Random() override;
-  uint64_t ThreadId() override;
-  uint32_t ForkGeneration() override;
+  const std::atomic<uint32_t>& Forks() override;
 
  private:
   // Threads that sleep on words of the same bucket wake each other; they look and sleep on.
@@ -46,6 +45,7 @@ class TemplatePlatform : public Platform {
   Bucket& BucketOf(const void* address);
 
   std::array<Bucket, kBuckets> buckets_;
+  std::atomic<uint32_t> forks_{0};
 };
 
 }  // namespace roost

@@ -527,7 +527,8 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   Waiter* const next = line_.NextToServe();
   if (next == nullptr || paused_) return Rest(slot);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
-  if (handed_off && LeaveIdleFor(*next, slot)) return {};
+  // One that would have to answer a ping after its rest does not rest.
+  if (handed_off && !NeedsPing(s, now) && LeaveIdleFor(*next, slot)) return {};
   Grant(*next, slot, now, handed_off);
   return {};
 }

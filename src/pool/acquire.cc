@@ -10,6 +10,39 @@ using core::Outcome;
 
 absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
   if (Forked()) return forked_;
+  if (words_ && (options.cancel == nullptr || !options.cancel->cancelled())) {
+    std::optional<Lease> lease = AcquireFromWord(options);
+    if (lease.has_value()) return *std::move(lease);
+  }
+  return AcquireByLock(options);
+}
+
+std::optional<Lease> PoolState::AcquireFromWord(const AcquireOptions& options) {
+  const size_t lane = LaneFor(options.intent);
+  Deadline deadline, not_after;
+  if (options.deadline.has_value()) {
+    deadline = not_after = *options.deadline;
+  } else {
+    // As far as the coarse clock is behind, at most.
+    constexpr Duration kTick = std::chrono::milliseconds(10);
+    const TimePoint now = platform_.CoarseNow();
+    deadline = Deadline::After(now, settings_.pool_timeout);
+    not_after = Deadline::After(now, kTick);
+  }
+  FastSlot* const slot = TakeFast(lane, not_after, options.where);
+  if (slot == nullptr) return std::nullopt;
+  return Lease(*slot, deadline);
+}
+
+FastSlot* PoolState::TakeFast(size_t lane, Deadline not_after, SourceLine where) {
+  FastLane& fast = fast_[lane];
+  uint8_t number = 0;
+  if (!(fast.linked ? TakeIdleLinked(fast, number) : TakeIdle(fast, number))) return nullptr;
+  FastSlot& slot = fast.slots[number];
+  return Claim(slot, not_after, where) ? &slot : nullptr;
+}
+
+absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
   const TimePoint now = platform_.Now();
   const Request asked = RequestFor(options, now);
   std::optional<absl::StatusOr<Lease>> at_once = AcquireAtOnce(asked, now);
@@ -38,9 +71,10 @@ std::optional<absl::StatusOr<Lease>> PoolState::AcquireAtOnce(const Request& ask
   uint8_t local = 0;
   bool probe = false;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, Only(lane));
     if (!lanes_[lane].TryLend(now, ThreadOf(asked), asked.where, local, probe)) return {};
-    if (!probe) CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+    if (!probe)
+      CountCheckout(Global(lane, local), now, now, /*waited=*/false, /*handed_off=*/false);
   }
   const int slot = Global(lane, local);
   TimePoint lent_at = now;
@@ -48,10 +82,10 @@ std::optional<absl::StatusOr<Lease>> PoolState::AcquireAtOnce(const Request& ask
     if (!ProvesAlive(lane, slot, PingDeadline(asked))) return {};
     lent_at = platform_.Now();
     MutexLock lock(mu_);
-    CountCheckout(now, lent_at, /*waited=*/false, /*handed_off=*/false);
+    CountCheckout(slot, now, lent_at, /*waited=*/false, /*handed_off=*/false);
   }
   if (observer_ != nullptr) EmitCheckout(slot, lent_at - now, asked.where, lent_at);
-  return MakeLease(slot, asked.deadline);
+  return MakeLease(slot, asked.deadline, ThreadOf(asked));
 }
 
 absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, TimePoint since) {
@@ -88,9 +122,11 @@ absl::Status PoolState::Join(PoolWaiter& waiter, const Request& asked, TimePoint
   absl::Status refusal;
   TimePoint now;
   {
-    MutexLock lock(mu_);
+    // Whether this wait could end is a question to both lanes, for a thread that holds a lease.
+    const bool nested = settings_.nested_check && asked.may_wait && HoldsSomething();
+    Monitor monitor(mu_, *this, nested ? kBothLanes : Only(lane));
     now = platform_.Now();
-    refusal = RefuseNewcomer(asked, lane, now);
+    refusal = RefuseNewcomer(asked, lane, nested, now);
     if (refusal.ok()) {
       lanes_[lane].Join(waiter);
       stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
@@ -102,45 +138,50 @@ absl::Status PoolState::Join(PoolWaiter& waiter, const Request& asked, TimePoint
 
 bool PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
   const size_t lane = LaneFor(asked.intent);
-  Wakes wakes;
-  bool over = false;
-  mu_.Lock();
-  waiter.asleep = false;
   for (;;) {
-    core::LaneCore& core = lanes_[lane];
-    const TimePoint now = platform_.Now();
-    waiter.may_ping = !asked.deadline.HasPassed(now);
-    const core::Work work = core.WorkFor(waiter, now);
+    Wakes wakes;
     Doer doer{.driver = &waiter, .deadline = asked.deadline, .may_wait = asked.may_wait};
-    if (work && GoesInSteps(work, doer)) {
-      // Tick ends it; meanwhile this waiter can be served like any other.
-      waiter.driving = false;
-      doer.driver = nullptr;
+    core::Work work;
+    bool over = false;
+    {
+      Monitor monitor(mu_, *this, Only(lane));
+      work = NextFor(waiter, asked, doer, wakes, over);
     }
-    Collect(lane, wakes);
-    if (!work) {
-      over = waiter.outcome != Outcome::kWaiting;
-      if (over) break;
-      if (asked.deadline.HasPassed(now)) {
-        core.Leave(waiter, now);
-        Collect(lane, wakes);
-        over = true;
-      } else {
-        core.Sleep(waiter, asked.deadline.time());
-        waiter.slept = waiter.asleep = true;
-        waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
-      }
-      break;
-    }
-    mu_.Unlock();
     Deliver(wakes);
+    if (!work) return over;
     absl::Status error = PerformAll(lane, work, doer);
     if (!error.ok()) waiter.open_error = std::move(error);
-    mu_.Lock();
   }
-  mu_.Unlock();
-  Deliver(wakes);
-  return over;
+}
+
+// What the thread of `waiter` has to do; nothing: it is decided or late (`over`), or goes to sleep.
+core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
+                              bool& over) {
+  const size_t lane = LaneFor(asked.intent);
+  core::LaneCore& core = lanes_[lane];
+  waiter.asleep = false;
+  const TimePoint now = platform_.Now();
+  waiter.may_ping = !asked.deadline.HasPassed(now);
+  const core::Work work = core.WorkFor(waiter, now);
+  if (work && GoesInSteps(work, doer)) {
+    // Tick ends it; meanwhile this waiter can be served like any other.
+    waiter.driving = false;
+    doer.driver = nullptr;
+  }
+  Collect(lane, wakes);
+  if (work) return work;
+  over = waiter.outcome != Outcome::kWaiting;
+  if (over) return {};
+  if (asked.deadline.HasPassed(now)) {
+    core.Leave(waiter, now);
+    Collect(lane, wakes);
+    over = true;
+  } else {
+    core.Sleep(waiter, asked.deadline.time());
+    waiter.slept = waiter.asleep = true;
+    waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+  }
+  return {};
 }
 
 std::optional<absl::StatusOr<Lease>> PoolState::Settle(PoolWaiter& waiter, const Request& asked) {
@@ -151,17 +192,17 @@ std::optional<absl::StatusOr<Lease>> PoolState::Settle(PoolWaiter& waiter, const
   const TimePoint now = platform_.Now();
   {
     MutexLock lock(mu_);
-    CountCheckout(waiter.since, now, waiter.slept, waiter.handed_off);
+    CountCheckout(slot, waiter.since, now, waiter.slept, waiter.handed_off);
   }
   if (observer_ != nullptr) EmitCheckout(slot, now - waiter.since, asked.where, now);
-  return MakeLease(slot, asked.deadline);
+  return MakeLease(slot, asked.deadline, ThreadOf(asked));
 }
 
 void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
   const size_t lane = LaneFor(asked.intent);
   Wakes wakes;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, Only(lane));
     if (waiter.outcome == Outcome::kWaiting) {
       lanes_[lane].Leave(waiter, platform_.Now());
       ++stats_.cancelled;
@@ -170,11 +211,12 @@ void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
   }
   Deliver(wakes);
   if (waiter.outcome != Outcome::kGranted) return;
-  MakeLease(Global(lane, waiter.slot), asked.deadline).Return();
+  MakeLease(Global(lane, waiter.slot), asked.deadline, 0).Return();
 }
 
 // OK: it may join.
-absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, TimePoint now) {
+absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, bool nested,
+                                       TimePoint now) {
   // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or
   // Cancel sees this waiter in line.
   if (asked.cancel != nullptr && asked.cancel->cancelled()) {
@@ -195,12 +237,10 @@ absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, TimePo
       return last_error_[lane];
   }
   // A caller that goes on with its loop while it waits may return what it holds.
-  if (!settings_.nested_check || !asked.may_wait || asked.deadline.HasPassed(now)) {
-    return absl::OkStatus();
-  }
+  if (!nested || asked.deadline.HasPassed(now)) return absl::OkStatus();
   const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
   const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
-  if (!core::CouldOnlyDeadlock(used, lane, platform_.ThreadId())) return absl::OkStatus();
+  if (!core::CouldOnlyDeadlock(used, lane, ThisThread())) return absl::OkStatus();
   ++stats_.refused_nested;
   return nested_;
 }
@@ -252,18 +292,22 @@ absl::Status PoolState::Refused(const PoolWaiter& waiter, const Request& asked, 
 
 absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
   if (Forked()) return forked_;
-  const TimePoint now = platform_.Now();
   const size_t lane = LaneFor(intent);
+  if (words_) {
+    FastSlot* const slot = TakeFast(lane, work_by, where);
+    if (slot != nullptr) return Lease(*slot, work_by);
+  }
+  const TimePoint now = platform_.Now();
   for (;;) {
     uint8_t local = 0;
     bool probe = false;
     absl::Status refusal;
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, Only(lane));
       if (lanes_[lane].closed()) {
         ++stats_.refused_closed;
         refusal = closed_;
-      } else if (!lanes_[lane].TryLend(now, platform_.ThreadId(), where, local, probe)) {
+      } else if (!lanes_[lane].TryLend(now, ThisThread(), where, local, probe)) {
         ++stats_.timeouts;
         refusal = nothing_free_;
       }
@@ -276,10 +320,10 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
     if (probe && !ProvesAlive(lane, slot, Deadline::Past())) continue;
     {
       MutexLock lock(mu_);
-      CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
+      CountCheckout(slot, now, now, /*waited=*/false, /*handed_off=*/false);
     }
     if (observer_ != nullptr) EmitCheckout(slot, Duration::zero(), where, now);
-    return MakeLease(slot, work_by);
+    return MakeLease(slot, work_by, ThisThread());
   }
 }
 
@@ -292,7 +336,7 @@ void PoolState::Cancel(CancelToken& token) {
 // Looks at a leased connection that has rested. False: it was dead, and the slot has been given
 // back.
 bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
-  Connection& connection = *At(slot).connection;
+  Connection& connection = *ConnectionAt(slot);
   const Liveness liveness = connection.Probe();
   if (liveness == Liveness::kAlive) return true;
   TimePoint now = platform_.Now();
@@ -319,14 +363,14 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
   return false;
 }
 
-void PoolState::CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off) {
+void PoolState::CountCheckout(int slot, TimePoint since, TimePoint now, bool waited,
+                              bool handed_off) {
+  // For its return: what was marked after it was lent comes back by the lock.
+  FastAt(slot).epoch = lanes_[LaneOf(slot)].slots()[Local(slot)].epoch;
   ++stats_.checkouts;
   if (waited) ++stats_.waited;
   if (handed_off) ++stats_.handed_off;
   stats_.wait.Add(now - since);
-  const int in_use =
-      lanes_[0].count(core::SlotState::kLeased) + lanes_[1].count(core::SlotState::kLeased);
-  if (in_use > stats_.peak_in_use) stats_.peak_in_use = in_use;
 }
 
 void PoolState::EmitCheckout(int slot, Duration waited, SourceLine where, TimePoint now) {

@@ -22,7 +22,7 @@ std::thread& ThreadIn(std::byte* memory) {
 
 Housekeeper::Housekeeper(Platform* platform)
     : platform_(platform != nullptr ? *platform : NativePlatform()),
-      fork_generation_(platform_.ForkGeneration()) {}
+      fork_generation_(platform_.Forks().load(std::memory_order_relaxed)) {}
 
 Housekeeper::~Housekeeper() { Stop(); }
 
@@ -39,13 +39,13 @@ void Housekeeper::Add(Pool& pool) {
 void Housekeeper::Start() {
   ROOST_CHECK(!started_, "Housekeeper::Start was called twice");
   started_ = true;
-  fork_generation_ = platform_.ForkGeneration();
+  fork_generation_ = platform_.Forks().load(std::memory_order_relaxed);
   stopping_.store(false);
   new (thread_) std::thread([this] { Run(); });
 }
 
 void Housekeeper::Stop() {
-  if (platform_.ForkGeneration() != fork_generation_) {
+  if (platform_.Forks().load(std::memory_order_relaxed) != fork_generation_) {
     // The thread does not exist here, and a pool's lock may be held by one that does not either.
     started_ = false;
     count_ = 0;

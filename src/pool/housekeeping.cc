@@ -15,7 +15,7 @@ TimePoint PoolState::Tick(TimePoint now) {
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) DoChores(lane, now);
   if (settings_.leak_after > Duration::zero()) ReportLeaks(now);
 
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   TimePoint next = TimePoint::max();
   if (!stats_.closed) {
     next = std::min(lanes_[0].NextDue(), lanes_[1].NextDue());
@@ -36,7 +36,7 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
     Wakes wakes;
     core::Work work;
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, Only(lane));
       work = lanes_[lane].NextChore(now);
       Collect(lane, wakes);
     }
@@ -51,7 +51,7 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
 void PoolState::NoticeSuspend(TimePoint now) {
   if (settings_.pre_ping == PrePing::kNever) return;
   const Duration suspended = platform_.Suspended();
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   // The two clocks behind the figure are steered apart by a little.
   if (suspended - suspended_ > std::chrono::seconds(1)) {
     for (core::LaneCore& lane : lanes_) lane.SuspectOlder(now);
@@ -79,7 +79,7 @@ void PoolState::ReportLeaks(TimePoint now) {
   for (int slot = 0; slot < settings_.capacity(); ++slot) {
     Event event = MakeEvent(EventKind::kLeak, slot, now);
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, Only(LaneOf(slot)));
       core::Slot& s = lanes_[LaneOf(slot)].slots()[Local(slot)];
       const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
                          now - s.lent > settings_.leak_after;
@@ -109,7 +109,7 @@ absl::Status PoolState::FillLane(size_t lane, int connections, Deadline deadline
   for (;;) {
     core::Work work;
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, Only(lane));
       core::LaneCore& core = lanes_[lane];
       const TimePoint now = platform_.Now();
       const int target = std::min(core.settings().kept, connections);
@@ -145,7 +145,7 @@ void PoolState::GlanceAtOpens(Deadline deadline) {
 void PoolState::InvalidateAll() {
   if (Forked()) return;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, kBothLanes);
     for (core::LaneCore& lane : lanes_) lane.EvictAll(CloseReason::kInvalidated);
   }
   if (observer_ != nullptr) {
@@ -162,7 +162,7 @@ void PoolState::CloseEvicted(size_t lane) {
   for (;;) {
     core::Work work;
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, Only(lane));
       work = lanes_[lane].NextEvicted();
     }
     if (!work) return;
@@ -172,7 +172,7 @@ void PoolState::CloseEvicted(size_t lane) {
 
 void PoolState::Pause() {
   if (Forked()) return;
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   stats_.paused = true;
   for (core::LaneCore& lane : lanes_) lane.Pause();
 }

@@ -17,6 +17,7 @@ core::LaneSettings LaneSettingsOf(const PoolSettings& s, int kept, int overflow)
       .kept = kept,
       .overflow = overflow,
       .max_waiters = s.max_waiters,
+      .max_overtakes = s.max_overtakes,
       .pre_ping = s.pre_ping,
       .open_by = s.open_by,
       .when_away = s.when_away,
@@ -54,17 +55,21 @@ std::string TimeoutSentence(const PoolSettings& s) {
   return LimitReached(s) + std::string(text.view());
 }
 
-// Slots and connection pointers share the slot storage.
+// The parts of the slots share the slot storage.
+FastSlot* FastSlotsIn(const PoolMemoryView& memory) {
+  return reinterpret_cast<FastSlot*>(memory.slots);
+}
 core::Slot* SlotsIn(const PoolMemoryView& memory) {
-  return reinterpret_cast<core::Slot*>(memory.slots);
+  return reinterpret_cast<core::Slot*>(FastSlotsIn(memory) + memory.capacity);
 }
 SlotConnection* ConnectionsIn(const PoolMemoryView& memory) {
-  return reinterpret_cast<SlotConnection*>(memory.slots + sizeof(core::Slot) *
-                                                              static_cast<size_t>(memory.capacity));
+  return reinterpret_cast<SlotConnection*>(SlotsIn(memory) + memory.capacity);
 }
 
-static_assert(sizeof(core::Slot) + sizeof(SlotConnection) <= kSlotBytes,
+static_assert(sizeof(FastSlot) + sizeof(core::Slot) + sizeof(SlotConnection) <= kSlotBytes,
               "kSlotBytes in pool_memory.h is too small for a slot");
+static_assert(sizeof(FastSlot) == 64 && sizeof(FastLane) == 64, "more than a cache line");
+static_assert(alignof(PoolState) <= 64 && alignof(FastSlot) % alignof(core::Slot) == 0);
 static_assert(sizeof(PoolState) <= kPoolStateBytes,
               "kPoolStateBytes in pool_memory.h is too small for PoolState");
 static_assert(sizeof(core::Slot) % alignof(SlotConnection) == 0);
@@ -80,13 +85,16 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
       echo_(options.observer),
       observer_(settings.echo_pool ? &echo_ : options.observer),
       on_work_(options.on_work),
-      fork_generation_(platform_.ForkGeneration()),
+      words_(settings.pre_ping == PrePing::kNever && settings.ping_after > Duration::zero() &&
+             !settings.hold_times && observer_ == nullptr),
       shortest_period_(ShortestPeriod(settings)),
       connection_bytes_(memory.connection_bytes),
       work_ringer_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= memory.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
               "(kConnectionBytes in roost/internal/pool_memory.h)");
+  forks = &platform_.Forks();
+  fork_generation = forks->load(std::memory_order_relaxed);
   const std::string name = std::string("pool '") + name_ + "': ";
   timeout_default_ = absl::DeadlineExceededError(TimeoutSentence(settings));
   timeout_deadline_ = absl::DeadlineExceededError(LimitReached(settings) +
@@ -115,6 +123,8 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
       name + "leases are still out at the deadline of Close; they are closed when they return");
 
   const auto capacity = static_cast<size_t>(memory.capacity);
+  fast_slots_ = std::span(FastSlotsIn(memory), capacity);
+  std::uninitialized_value_construct_n(fast_slots_.data(), capacity);
   core::Slot* const slots = SlotsIn(memory);
   std::uninitialized_value_construct_n(slots, capacity);
   connections_ = std::span(ConnectionsIn(memory), capacity);
@@ -133,22 +143,40 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
     const int count = split.kept[lane] + split.overflow[lane];
     lanes_[lane].Init(LaneSettingsOf(settings, split.kept[lane], split.overflow[lane]),
                       std::span(slots + lane_base_[lane], static_cast<size_t>(count)));
+    MakeFastLane(lane, count, settings.linger > Duration::zero() ? count : split.kept[lane]);
     lane_base_[lane + 1] = lane_base_[lane] + count;
   }
+  lane_for[static_cast<size_t>(Intent::kWrite)] = &fast_[LaneFor(Intent::kWrite)];
+  lane_for[static_cast<size_t>(Intent::kRead)] = &fast_[LaneFor(Intent::kRead)];
   stats_.pool_size = settings.pool_size;
   stats_.max_overflow = settings.max_overflow;
   stats_.capacity = settings.capacity();
+}
+
+// `room`: how many may rest in the word; what comes above that is closed at its return.
+void PoolState::MakeFastLane(size_t lane, int slots, int room) {
+  FastLane& fast = fast_[lane];
+  fast.pool = this;
+  fast.first = static_cast<uint8_t>(lane_base_[lane]);
+  fast.slots = fast_slots_.data() + lane_base_[lane];
+  fast.linked = slots > InWord::kMaxSlots;
+  fast.full = InWord::OfDepth(std::min(room, InWord::kMaxSlots));
+  fast.linked_full = Linked::OfDepth(room);
+  for (uint8_t slot = 0; slot < slots; ++slot) {
+    fast.slots[slot].lane = &fast;
+    fast.slots[slot].number = slot;
+  }
 }
 
 PoolState::~PoolState() {
   if (Forked()) {
     // What the parent opened is the parent's to close. The lock may be held by a thread that does
     // not exist here; nobody else does either.
-    for (SlotConnection& slot : connections_) Abandon(slot);
+    for (FastSlot& slot : fast_slots_) Abandon(slot);
     return;
   }
   Close(Deadline::Past()).IgnoreError();
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   if (Drained()) return;
   std::array<char, 256> buffer;
   Text text(buffer);
@@ -168,8 +196,8 @@ bool PoolState::LockIsFree() const {
   return true;
 }
 
-const char* PoolState::CheckInvariants() const {
-  MutexLock lock(mu_);
+const char* PoolState::CheckInvariants() {
+  Monitor monitor(mu_, *this, kBothLanes);
   for (const core::LaneCore& lane : lanes_) {
     if (const char* broken = lane.CheckInvariants()) return broken;
   }
@@ -182,7 +210,8 @@ namespace roost {
 
 Pool::Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
            const internal::PoolMemoryView& memory)
-    : state_(new (memory.state) internal::PoolState(backend, settings, options, memory)) {}
+    : state_(new (memory.state) internal::PoolState(backend, settings, options, memory)),
+      fast_(*state_) {}
 
 Pool::~Pool() { state_->~PoolState(); }
 
@@ -192,8 +221,20 @@ absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
 absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
   return state_->Acquire(options);
 }
+absl::StatusOr<Lease> Pool::AcquireByLock(Intent intent, Deadline deadline, SourceLine where) {
+  return state_->Acquire({.intent = intent, .deadline = deadline, .where = where});
+}
 absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
   return state_->TryAcquire(intent, work_by, where);
+}
+absl::StatusOr<Lease> Pool::AcquireTaken(internal::FastSlot* slot, Deadline deadline,
+                                         SourceLine where) {
+  if (state_->Claim(*slot, deadline, where)) return Lease(*slot, deadline);
+  // In a pool of one lane either intent asks for that.
+  const Intent intent = slot->lane == fast_.lane_for[static_cast<size_t>(Intent::kRead)]
+                            ? Intent::kRead
+                            : Intent::kWrite;
+  return AcquireByLock(intent, deadline, where);
 }
 void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
 Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
@@ -217,16 +258,16 @@ std::string_view Pool::name() const { return state_->name(); }
 Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
-void Lease::DoReturn() { internal::PoolState::Of(*this)->Return(*this, /*discard=*/false); }
+void Lease::ReturnByLock() { internal::PoolState::Of(*this).Return(*this, /*discard=*/false); }
 void Lease::Discard() {
-  if (state_ != nullptr) state_->Return(*this, /*discard=*/true);
+  if (slot_ != nullptr) internal::PoolState::Of(*this).Return(*this, /*discard=*/true);
 }
 NativeHandle Lease::Detach() {
-  ROOST_CHECK(state_ != nullptr, "a lease was detached after it was returned or moved from");
-  return state_->Detach(*this);
+  ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");
+  return internal::PoolState::Of(*this).Detach(*this);
 }
 void Lease::Untie() {
-  if (state_ != nullptr) state_->Untie(*this);
+  if (slot_ != nullptr) internal::PoolState::Of(*this).Untie(*this);
 }
 
 }  // namespace roost

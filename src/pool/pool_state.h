@@ -3,7 +3,8 @@
 //
 // One lock for all lanes. Under it only the core, counters and stores to waiters' words; opening,
 // pinging, resetting, closing, events and wakes happen with it free. The thread that got a Work
-// from the core performs it and reports back.
+// from the core performs it and reports back. In front of each lane stands the word of
+// roost/internal/fast_lane.h, which a Monitor closes and opens.
 #ifndef ROOST_POOL_POOL_STATE_H_
 #define ROOST_POOL_POOL_STATE_H_
 
@@ -34,12 +35,11 @@ struct SteppedWork {
   Step step;  // how far it has come
 };
 
-// What the pool keeps of a slot besides the core's part. `connection` belongs to whoever holds the
-// slot, or to its stepped work.
+// What the pool keeps of a slot besides the core's part and the word's.
 struct SlotConnection {
-  Connection* connection = nullptr;
   std::byte* memory = nullptr;
   SteppedWork stepped;
+  uint32_t uses = 0;  // of FastSlot, at the last look; under the lock
 };
 
 // A caller in line: the core's node and the word its thread sleeps on.
@@ -59,7 +59,7 @@ struct PoolWaiter : core::Waiter {
   absl::Status open_error;
 };
 
-class PoolState {
+class PoolState : public FastPool {
  public:
   PoolState(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
             const PoolMemoryView& memory);
@@ -67,8 +67,14 @@ class PoolState {
   PoolState(const PoolState&) = delete;
   PoolState& operator=(const PoolState&) = delete;
 
+  // ---- words.cc ----
+  // Signs a slot that was taken out of the word, unless the core has to see to it first: then the
+  // core has it back, and this is false.
+  bool Claim(FastSlot& slot, Deadline not_after, SourceLine where);
+
   // ---- acquire.cc ----
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
+  absl::StatusOr<Lease> AcquireByLock(const AcquireOptions& options);
   absl::StatusOr<Lease> TryAcquire(Intent intent, Deadline work_by, SourceLine where);
   void Cancel(CancelToken& token);
 
@@ -90,15 +96,13 @@ class PoolState {
   WakeCall work_call() const { return on_work_; }
 
   // ---- report.cc ----
-  Stats Snapshot() const;
-  std::string_view Report(std::span<char> out) const;
-  std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
+  Stats Snapshot();
+  std::string_view Report(std::span<char> out);
+  std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out);
 
-  static PoolState* Of(const Lease& lease) { return lease.state_; }
-  static void Reset(Lease& lease) {
-    lease.state_ = nullptr;
-    lease.connection_ = nullptr;
-  }
+  static PoolState& Of(const Lease& lease) { return *lease.slot_->lane->pool; }
+  static bool Holds(const Lease& lease) { return lease.slot_ != nullptr; }
+  static void Reset(Lease& lease) { lease.slot_ = nullptr; }
 
   const PoolSettings& settings() const { return settings_; }
   const char* name() const { return name_; }
@@ -107,7 +111,7 @@ class PoolState {
 
   // For tests: the lock is free, and the lanes keep their invariants.
   bool LockIsFree() const;
-  const char* CheckInvariants() const;
+  const char* CheckInvariants();
 
   // ---- For callers in line: AcquireSlowly's thread, and PendingAcquire ----
 
@@ -162,7 +166,31 @@ class PoolState {
     bool is_tick = false;                // the housekeeping loop: need not be told what it began
   };
 
-  bool Forked() const { return platform_.ForkGeneration() != fork_generation_; }
+  // The lock, with the lanes that it names in the core's hands: their words are closed while it
+  // lives, and opened at its end if they may be. One for a lane keeps the other lane's word out of
+  // it.
+  class ABSL_SCOPED_LOCKABLE Monitor {
+   public:
+    Monitor(Mutex& mu, PoolState& pool, unsigned lanes) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu)
+        : pool_(pool), lanes_(lanes) {
+      mu.Lock();
+      pool_.CloseWords(lanes_);
+    }
+    ~Monitor() ABSL_UNLOCK_FUNCTION() { Free(); }
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
+
+   private:
+    void Free() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      pool_.OpenWords(lanes_);
+      pool_.mu_.Unlock();
+    }
+    PoolState& pool_;
+    const unsigned lanes_;
+  };
+  static constexpr unsigned kBothLanes = 3;
+  static constexpr unsigned Only(size_t lane) { return 1u << lane; }
+
   size_t LaneFor(Intent intent) const {
     return lane_count_ == 2 && intent == Intent::kRead ? 1u : 0u;
   }
@@ -170,28 +198,51 @@ class PoolState {
   uint8_t Local(int slot) const { return static_cast<uint8_t>(slot - lane_base_[LaneOf(slot)]); }
   int Global(size_t lane, uint8_t slot) const { return lane_base_[lane] + slot; }
   SlotConnection& At(int slot) { return connections_[static_cast<size_t>(slot)]; }
+  FastSlot& FastAt(int slot) { return fast_slots_[static_cast<size_t>(slot)]; }
+  // Belongs to whoever holds the slot, or to its stepped work.
+  Connection*& ConnectionAt(int slot) { return FastAt(slot).connection; }
+  int Number(const FastSlot& slot) const { return slot.lane->first + slot.number; }
 
-  Lease MakeLease(int slot, Deadline work_by) {
-    Connection* const connection = At(slot).connection;
-    connection->StartLease(work_by);
-    return Lease(this, connection, slot);
+  Lease MakeLease(int slot, Deadline work_by, uint64_t thread) {
+    FastAt(slot).holder.store(static_cast<uintptr_t>(thread), std::memory_order_relaxed);
+    return Lease(FastAt(slot), work_by);
   }
+
+  // ---- words.cc ----
+  bool LookAgain(FastSlot& slot);
+  void MakeFastLane(size_t lane, int slots, int room);  // pool_state.cc
+  void CloseWords(unsigned lanes) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void OpenWords(unsigned lanes) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void CloseWord(size_t lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OpenWord(size_t lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The slots that were in the word, the top first, into `slots`. Returns how many.
+  size_t TakeFromWord(FastLane& fast, std::span<uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void GiveToWord(FastLane& fast, std::span<const uint8_t> slots)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool NoteUses(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Prepare(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // This thread stands for a lease, maybe.
+  bool HoldsSomething() const;
 
   // ---- acquire.cc ----
+  std::optional<Lease> AcquireFromWord(const AcquireOptions& options);
+  // `not_after`: a moment that has not passed.
+  FastSlot* TakeFast(size_t lane, Deadline not_after, SourceLine where);
   absl::StatusOr<Lease> AcquireSlowly(const Request& asked, TimePoint since);
   // Who answers for a lease of this caller; 0: no thread.
-  uint64_t ThreadOf(const Request& asked) const {
-    return asked.may_wait ? platform_.ThreadId() : 0;
-  }
+  uint64_t ThreadOf(const Request& asked) const { return asked.may_wait ? ThisThread() : 0; }
   // Until when a round trip may be waited for before the connection is lent.
   static Deadline PingDeadline(const Request& asked) {
     return asked.may_wait ? asked.deadline : Deadline::Past();
   }
-  absl::Status RefuseNewcomer(const Request& asked, size_t lane, TimePoint now)
+  // `nested`: the thread may hold a lease, and both lanes can be looked at.
+  absl::Status RefuseNewcomer(const Request& asked, size_t lane, bool nested, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes, bool& over)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Refused(const PoolWaiter& waiter, const Request& asked, size_t lane);
   bool ProvesAlive(size_t lane, int slot, Deadline deadline);
-  void CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off)
+  void CountCheckout(int slot, TimePoint since, TimePoint now, bool waited, bool handed_off)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int Waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return lanes_[0].line().length() + lanes_[1].line().length();
@@ -213,7 +264,7 @@ class PoolState {
                       const Holding* returning = nullptr);
   Holding HoldingOf(int slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountReturn(int slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  static void Abandon(SlotConnection& slot);
+  static void Abandon(FastSlot& slot);
   void EmitInvalidate(int slot, CloseReason reason, TimePoint now);
   void EmitCheckin(int slot, TimePoint now, const Holding& holding);
 
@@ -277,7 +328,7 @@ class PoolState {
   void TellLanes(Event event) {
     Wakes wakes;
     {
-      MutexLock lock(mu_);
+      Monitor monitor(mu_, *this, kBothLanes);
       const TimePoint now = platform_.Now();
       for (size_t lane = 0; lane < 2; ++lane) {
         event(lanes_[lane], now);
@@ -307,13 +358,15 @@ class PoolState {
   EchoObserver echo_;
   Observer* const observer_;  // null: nobody watches
   const WakeCall on_work_;    // of the options
-  const uint32_t fork_generation_;
+  // Nobody has to be told of a lease, and no clock has to be read for it: the words may be open.
+  const bool words_;
   int lane_count_ = 1;
   std::array<int, 3> lane_base_{};
   std::array<Role, 2> role_{};
   Duration shortest_period_{};
   size_t connection_bytes_ = 0;
   std::span<SlotConnection> connections_;
+  std::span<FastSlot> fast_slots_;
   // Refusals are made here and copied: a copy does not allocate.
   absl::Status timeout_default_;
   absl::Status timeout_deadline_;
@@ -328,6 +381,7 @@ class PoolState {
   absl::Status still_out_;
 
   // ---- Own synchronisation ----
+  std::array<FastLane, 2> fast_;
   std::atomic<uint32_t> drained_word_{0};  // grows when a slot is emptied while the pool is closed
 
   Ringer work_ringer_;  // calls the housekeeper; set and announced under mu_
@@ -339,7 +393,10 @@ class PoolState {
   std::array<absl::Status, 2> last_error_ ABSL_GUARDED_BY(mu_);  // of the last failed open, by lane
   std::array<TimePoint, 2> failed_at_ ABSL_GUARDED_BY(mu_);
   std::array<TimePoint, 2> away_since_ ABSL_GUARDED_BY(mu_);
-  Duration suspended_ ABSL_GUARDED_BY(mu_){};  // at the last look
+  std::array<bool, 2> word_is_open_ ABSL_GUARDED_BY(mu_){};
+  std::array<int, 2> peak_ ABSL_GUARDED_BY(mu_){};                // most leases at once, by lane
+  std::array<Linked::Word, 2> last_word_ ABSL_GUARDED_BY(mu_){};  // for its tag
+  Duration suspended_ ABSL_GUARDED_BY(mu_){};                     // at the last look
   TimePoint promised_tick_ ABSL_GUARDED_BY(mu_) = TimePoint::max();
   bool connected_before_ ABSL_GUARDED_BY(mu_) = false;
   int stepping_ ABSL_GUARDED_BY(mu_) = 0;  // works that go on in steps

@@ -5,11 +5,14 @@
 namespace roost::internal {
 
 void PoolState::Return(Lease& lease, bool discard) {
-  const int slot = lease.slot_;
-  Connection& connection = *lease.connection_;
+  FastSlot& fast = *lease.slot_;
+  const int slot = Number(fast);
+  Connection& connection = *lease.slot_->connection;
   Reset(lease);
   connection.EndLease();
-  if (Forked()) return Abandon(At(slot));
+  if (Forked()) return Abandon(fast);
+  if (!discard && fast.lane->linked && connection.Untouched() && RestLinked(fast)) return;
+  fast.holder.store(0, std::memory_order_relaxed);
   const TimePoint now = platform_.Now();
   const size_t lane = LaneOf(slot);
   if (discard) {
@@ -43,7 +46,7 @@ void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint 
   Wakes wakes;
   core::Work work;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, Only(lane));
     CountReturn(slot, now);
     if (as == core::ReturnAs::kClean && lanes_[lane].TryRest(Local(slot), now)) return;
     work = lanes_[lane].Return(Local(slot), as, CloseReason::kNone, now);
@@ -58,7 +61,7 @@ void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
   core::Work work;
   Holding holding;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, Only(lane));
     holding = HoldingOf(slot, now);
     CountReturn(slot, now);
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kDirty, CloseReason::kNone, now);
@@ -85,7 +88,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
   Wakes wakes;
   core::Work work;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, kBothLanes);
     ++stats_.invalidations;
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
     Spread(verdict, now);
@@ -96,22 +99,24 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
 }
 
 NativeHandle PoolState::Detach(Lease& lease) {
-  const int slot = lease.slot_;
-  Connection* const connection = lease.connection_;
+  FastSlot& fast = *lease.slot_;
+  const int slot = Number(fast);
+  Connection* const connection = lease.slot_->connection;
   Reset(lease);
   if (Forked()) {
-    Abandon(At(slot));
+    Abandon(fast);
     return {};
   }
+  fast.holder.store(0, std::memory_order_relaxed);
   const NativeHandle handle = connection->Detach();
   connection->~Connection();
-  At(slot).connection = nullptr;
+  fast.connection = nullptr;
   const TimePoint now = platform_.Now();
   if (observer_ != nullptr) Emit(MakeEvent(EventKind::kDetach, slot, now));
   const size_t lane = LaneOf(slot);
   Wakes wakes;
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, Only(lane));
     CountReturn(slot, now);
     ++stats_.detaches;
     lanes_[lane].Detach(Local(slot), now);
@@ -123,7 +128,7 @@ NativeHandle PoolState::Detach(Lease& lease) {
 }
 
 // In the child of a fork: forgets the connection, which is still the parent's.
-void PoolState::Abandon(SlotConnection& slot) {
+void PoolState::Abandon(FastSlot& slot) {
   if (slot.connection == nullptr) return;
   slot.connection->Abandon();
   slot.connection->~Connection();
@@ -132,8 +137,10 @@ void PoolState::Abandon(SlotConnection& slot) {
 
 void PoolState::Untie(const Lease& lease) {
   if (Forked()) return;
-  MutexLock lock(mu_);
-  lanes_[LaneOf(lease.slot_)].slots()[Local(lease.slot_)].holder = 0;
+  const int slot = Number(*lease.slot_);
+  lease.slot_->holder.store(0, std::memory_order_relaxed);
+  Monitor monitor(mu_, *this, Only(LaneOf(slot)));
+  lanes_[LaneOf(slot)].slots()[Local(slot)].holder = 0;
 }
 
 PoolState::Holding PoolState::HoldingOf(int slot, TimePoint now) const {

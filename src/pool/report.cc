@@ -49,7 +49,7 @@ const char* FileOf(const SourceLine& where) {
 
 }  // namespace
 
-Stats PoolState::Snapshot() const {
+Stats PoolState::Snapshot() {
   if (Forked()) {
     // In the child the lock may be held for ever by a thread that only the parent has.
     Stats shape;
@@ -59,8 +59,9 @@ Stats PoolState::Snapshot() const {
     shape.closed = true;
     return shape;
   }
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   Stats stats = stats_;
+  stats.peak_in_use = peak_[0] + peak_[1];
   const TimePoint now = platform_.Now();
   for (const core::LaneCore& lane : lanes_) {
     stats.open += lane.open();
@@ -80,7 +81,7 @@ Stats PoolState::Snapshot() const {
   return stats;
 }
 
-std::string_view PoolState::Report(std::span<char> out) const {
+std::string_view PoolState::Report(std::span<char> out) {
   Text text(out);
   const Stats stats = Snapshot();
   text.Add("pool '%s' (%.*s, profile %s): %d of %d in use, %d idle, %d busy, %d waiting%s%s\n",
@@ -95,7 +96,7 @@ std::string_view PoolState::Report(std::span<char> out) const {
   text.AddSpan(stats.wait.Percentile(0.99));
   text.Add("\n");
   if (Forked()) return text.view();
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
   AddHolders(text, now, "  ", "\n");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
@@ -115,8 +116,8 @@ void PoolState::AddHolders(Text& text, TimePoint now, const char* before, const 
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     for (const core::Slot& s : lanes_[lane].slots()) {
       if (s.state != SlotState::kLeased) continue;
-      text.Add("%s%s held by %s:%d for ", before, RoleName(role_[lane]), FileOf(s.where),
-               s.where.line);
+      text.Add("%s%s held by %s:%d for %s", before, RoleName(role_[lane]), FileOf(s.where),
+               s.where.line, s.lent_earlier ? "at least " : "");
       text.AddSpan(now - s.lent);
       text.Add("%s", after);
     }
@@ -143,13 +144,13 @@ void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
 }
 
 std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
-                                    std::span<char> out) const {
+                                    std::span<char> out) {
   Text text(out);
   if (Forked()) {
     text.Add(std::string_view(forked_.message().data(), forked_.message().size()));
     return text.view();
   }
-  MutexLock lock(mu_);
+  Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
   if (refusal == timeout_default_ || refusal == timeout_deadline_) {
     text.Add("QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f",

@@ -22,7 +22,8 @@ Deadline PoolState::FullDeadline(const core::Work& work, TimePoint began) const 
 absl::StatusOr<Step> PoolState::BeginStepped(size_t lane, const core::Work& work, Deadline deadline,
                                              TimePoint now) {
   SlotConnection& at = At(Global(lane, work.slot));
-  if (work.act == Act::kPing) return at.connection->BeginPing(deadline);
+  Connection*& slot_connection = ConnectionAt(Global(lane, work.slot));
+  if (work.act == Act::kPing) return slot_connection->BeginPing(deadline);
   OpenRequest request;
   request.role = role_[lane];
   request.memory = {at.memory, connection_bytes_, settings_.statements};
@@ -31,8 +32,8 @@ absl::StatusOr<Step> PoolState::BeginStepped(size_t lane, const core::Work& work
   request.tcp_timers = settings_.tcp_timers;
   absl::StatusOr<Connection*> connection = backend_.Open(request);
   if (!connection.ok()) return connection.status();
-  at.connection = *connection;
-  return at.connection->Advance(now);
+  slot_connection = *connection;
+  return slot_connection->Advance(now);
 }
 
 absl::Status PoolState::WaitOut(int slot, absl::StatusOr<Step> step, Deadline deadline) {
@@ -44,7 +45,7 @@ absl::Status PoolState::WaitOut(int slot, absl::StatusOr<Step> step, Deadline de
     }
     late = deadline.HasPassed(platform_.Now());
     platform_.WaitForDescriptors({&step->wait, 1}, std::min(step->at, deadline));
-    step = At(slot).connection->Advance(platform_.Now());
+    step = ConnectionAt(slot)->Advance(platform_.Now());
   }
   return step.status();
 }
@@ -55,7 +56,7 @@ absl::Status PoolState::Judged(const core::Work& work, absl::Status status) {
 }
 
 Verdict PoolState::Drop(int slot) {
-  Connection*& connection = At(slot).connection;
+  Connection*& connection = ConnectionAt(slot);
   if (connection == nullptr) return Verdict::kUsable;
   const Verdict verdict = connection->verdict();
   connection->Close();
@@ -119,7 +120,7 @@ void PoolState::GoOnWithSteps(TimePoint now) {
     if (!TakeStep(slot, now)) continue;
     const size_t lane = LaneOf(slot);
     Doer doer{.is_tick = true};
-    absl::StatusOr<Step> step = At(slot).connection->Advance(platform_.Now());
+    absl::StatusOr<Step> step = ConnectionAt(slot)->Advance(platform_.Now());
     const core::Work next = NoteStep(lane, slot, std::move(step), doer);
     PerformAll(lane, next, doer).IgnoreError();
   }

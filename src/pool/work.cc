@@ -63,7 +63,7 @@ core::Work PoolState::Complete(size_t lane, const core::Work& work, const absl::
   core::Work next;
   TimePoint retry_at{};
   {
-    MutexLock lock(mu_);
+    Monitor monitor(mu_, *this, result.verdict == Verdict::kUsable ? Only(lane) : kBothLanes);
     Count(lane, work, status, now);
     Spread(result.verdict, now);
     next = lanes_[lane].Done(work, result, doer.driver, now);
@@ -85,7 +85,7 @@ core::Work PoolState::Complete(size_t lane, const core::Work& work, const absl::
 absl::Status PoolState::Perform(size_t lane, const core::Work& work, const Doer& doer,
                                 TimePoint began, core::WorkResult& result) {
   const int slot = Global(lane, work.slot);
-  Connection* const connection = At(slot).connection;
+  Connection* const connection = ConnectionAt(slot);
   result.began = began;
   switch (work.act) {
     case Act::kNone:
@@ -117,10 +117,10 @@ void PoolState::CloseConnection(int slot, CloseReason reason, TimePoint now) {
   if (observer_ != nullptr && reason == CloseReason::kRecycled) {
     Emit(MakeEvent(EventKind::kRecycle, slot, now));
   }
-  Connection* const connection = At(slot).connection;
+  Connection* const connection = ConnectionAt(slot);
   connection->Close();
   connection->~Connection();
-  At(slot).connection = nullptr;
+  ConnectionAt(slot) = nullptr;
   if (observer_ == nullptr) return;
   Event event = MakeEvent(EventKind::kClose, slot, platform_.Now());
   event.reason = reason;

@@ -181,21 +181,7 @@ uint32_t FakePlatform::Random() {
   return value;
 }
 
-uint64_t FakePlatform::ThreadId() {
-  return current_actor != nullptr ? current_actor->thread_id() : thread_id_;
-}
-
-namespace {
-
-uint64_t NextActorId() {
-  static std::atomic<uint64_t> last{1000};
-  return ++last;
-}
-
-}  // namespace
-
-Actor::Actor(FakePlatform& platform, std::function<void()> body)
-    : platform_(platform), id_(NextActorId()) {
+Actor::Actor(FakePlatform& platform, std::function<void()> body) : platform_(platform) {
   {
     std::lock_guard lock(platform_.mu_);
     platform_.actors_.push_back(this);

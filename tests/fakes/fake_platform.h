@@ -48,6 +48,8 @@ class FakePlatform : public Platform {
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
   // The machine sleeps for `span`: the monotonic clock stands still.
   void Suspend(Duration span) { suspended_ += span; }
+  // How often a clock was read.
+  int clock_reads() const { return clock_reads_; }
   void set_unix_micros(int64_t micros) { unix_micros_ = micros; }
 
   // ---- Waiting ----
@@ -66,16 +68,17 @@ class FakePlatform : public Platform {
     descriptor_ = std::move(answer);
   }
 
-  // ---- Chance and identity ----
+  // ---- Chance and forks ----
   void set_random(uint32_t value) { random_ = value; }
   // Comes before the constant value.
   void push_random(uint32_t value) { randoms_.push_back(value); }
-  // Of every thread that is no actor.
-  void set_thread_id(uint64_t id) { thread_id_ = id; }
-  void Fork() { ++fork_generation_; }
+  void Fork() { ++forks_; }
 
   // ---- Platform ----
-  TimePoint Now() override { return TimePoint(Duration(now_.load())); }
+  TimePoint Now() override {
+    ++clock_reads_;
+    return TimePoint(Duration(now_.load()));
+  }
   TimePoint CoarseNow() override { return Now() - coarse_lag_; }
   Duration Suspended() override { return suspended_; }
   int64_t UnixMicros() override { return unix_micros_; }
@@ -90,8 +93,7 @@ class FakePlatform : public Platform {
   void CloseBell(int bell) override;
   int open_bells() const { return open_bells_.load(); }
   uint32_t Random() override;
-  uint64_t ThreadId() override;
-  uint32_t ForkGeneration() override { return fork_generation_; }
+  const std::atomic<uint32_t>& Forks() override { return forks_; }
 
  private:
   friend class Actor;
@@ -109,6 +111,7 @@ class FakePlatform : public Platform {
   void Resume(Actor& actor);
 
   std::atomic<int64_t> now_{kStart.time_since_epoch().count()};
+  std::atomic<int> clock_reads_{0};
   Duration coarse_lag_{};
   Duration suspended_{};
   int64_t unix_micros_ = 1'700'000'000'000'000;
@@ -116,8 +119,7 @@ class FakePlatform : public Platform {
   std::function<IoEvents(int, IoEvents, Deadline)> descriptor_;
   std::deque<uint32_t> randoms_;
   uint32_t random_ = 0;
-  uint64_t thread_id_ = 1;
-  std::atomic<uint32_t> fork_generation_{0};
+  std::atomic<uint32_t> forks_{0};
   std::atomic<int> waits_{0};
   std::atomic<int> wakes_{0};
   static constexpr int kBells = 16;
@@ -144,7 +146,6 @@ class Actor {
 
   bool ended() const;
   bool waiting() const { return !ended(); }
-  uint64_t thread_id() const { return id_; }
   // Wakes it for no reason, and runs it.
   void WakeForNoReason();
 
@@ -154,7 +155,6 @@ class Actor {
   void RunOut();
 
   FakePlatform& platform_;
-  const uint64_t id_;
   State state_ = State::kRunning;
   const std::atomic<uint32_t>* word_ = nullptr;
   Deadline deadline_;

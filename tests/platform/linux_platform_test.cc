@@ -35,23 +35,23 @@ int StatusOfChild(auto in_child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-TEST_F(LinuxPlatformTest, ForkGenerationGrowsByOneInEachGeneration) {
-  const uint32_t here = platform.ForkGeneration();
+TEST_F(LinuxPlatformTest, ForksGrowByOneInEachGeneration) {
+  const uint32_t here = platform.Forks().load();
   const int grown = StatusOfChild([&] {
-    const uint32_t child = platform.ForkGeneration() - here;
+    const uint32_t child = platform.Forks().load() - here;
     const int grandchild =
-        StatusOfChild([&] { return static_cast<int>(platform.ForkGeneration() - here); });
+        StatusOfChild([&] { return static_cast<int>(platform.Forks().load() - here); });
     return static_cast<int>(child) * 10 + grandchild;
   });
   EXPECT_EQ(grown, 12);
-  EXPECT_EQ(platform.ForkGeneration(), here);
+  EXPECT_EQ(platform.Forks().load(), here);
 }
 
 TEST_F(LinuxPlatformTest, ForksAreCountedOnceHoweverManyPlatformsThereAre) {
   LinuxPlatform another;
-  const uint32_t here = another.ForkGeneration();
-  EXPECT_EQ(NativePlatform().ForkGeneration(), here);
-  EXPECT_EQ(StatusOfChild([&] { return static_cast<int>(another.ForkGeneration() - here); }), 1);
+  const uint32_t here = another.Forks().load();
+  EXPECT_EQ(NativePlatform().Forks().load(), here);
+  EXPECT_EQ(StatusOfChild([&] { return static_cast<int>(another.Forks().load() - here); }), 1);
 }
 
 }  // namespace

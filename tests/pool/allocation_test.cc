@@ -30,6 +30,7 @@ struct Everything : profiles::Default {
 
 struct Unpinged : Everything {
   static constexpr PrePing kPrePing = PrePing::kNever;
+  static constexpr bool kHoldTimes = false;  // through the word
 };
 
 struct ByHousekeeper : Everything {

@@ -93,6 +93,7 @@ TEST(RealForkTest, TheChildIsRefusedAndTheParentGoesOn) {
   Must(pool.Acquire()).Return();
   EXPECT_TRUE(InChild([&] {
     const bool refused = RefusesEverything(pool);
+    held->Raw();  // something to look after at its return: not for the child to do
     held.Return();
     return refused && backend.count(Call::kAbandon) == 1 && backend.count(Call::kClose) == 0;
   }));

@@ -34,8 +34,9 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// A pool that does nothing by itself: no ping, no recycling, no linger. Tests shadow what they are
-// about.
+// A pool that does nothing by itself: no ping, no recycling, no linger; strictly in order of arrival.
+// Idle connections are lent through the word of the lane wherever nobody observes. Tests shadow what
+// they are about.
 template <int kSize, int kOverflow = 0>
 struct Plain : profiles::Default {
   static constexpr const char* kName = "plain";
@@ -44,6 +45,8 @@ struct Plain : profiles::Default {
   static constexpr Duration kPoolRecycle = 0s;
   static constexpr PrePing kPrePing = PrePing::kNever;
   static constexpr Duration kLeakAfter = 0s;
+  static constexpr int kMaxOvertakes = 0;
+  static constexpr bool kHoldTimes = false;
   static constexpr bool kNestedCheck = false;  // one thread plays many callers
   static constexpr int kStatements = 2;
 };

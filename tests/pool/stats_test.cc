@@ -70,8 +70,12 @@ TEST_F(StatsTest, EveryCloseIsCountedUnderItsReason) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kNone), 0u);
 }
 
+struct HoldTimes : Plain<1> {
+  static constexpr bool kHoldTimes = true;
+};
+
 TEST_F(StatsTest, TheWaitHistogramHoldsEveryLeaseAndTheHoldHistogramEveryReturn) {
-  PoolFor<Plain<1>> pool(backend, Options());
+  PoolFor<HoldTimes> pool(backend, Options());
   Lease held = Take(pool);
   platform.WhileWaiting([&] {
     platform.Advance(5ms);
@@ -90,12 +94,8 @@ TEST_F(StatsTest, TheWaitHistogramHoldsEveryLeaseAndTheHoldHistogramEveryReturn)
   EXPECT_EQ(pool.stats().hold.max(), 2s);
 }
 
-struct NoHoldTimes : Plain<1> {
-  static constexpr bool kHoldTimes = false;
-};
-
 TEST_F(StatsTest, HoldTimesCanBeSwitchedOff) {
-  PoolFor<NoHoldTimes> pool(backend, Options());
+  PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
   EXPECT_EQ(pool.stats().hold.total(), 0u);
   EXPECT_EQ(pool.stats().checkouts, 1u);

@@ -58,8 +58,7 @@ class LaterPlatform : public Platform {
   void QuietBell(int bell) override { native_.QuietBell(bell); }
   void CloseBell(int bell) override { native_.CloseBell(bell); }
   uint32_t Random() override { return native_.Random(); }
-  uint64_t ThreadId() override { return native_.ThreadId(); }
-  uint32_t ForkGeneration() override { return native_.ForkGeneration(); }
+  const std::atomic<uint32_t>& Forks() override { return native_.Forks(); }
 
  private:
   Platform& native_ = NativePlatform();

@@ -132,8 +132,7 @@ class UnsetClock : public Platform {
   void QuietBell(int bell) override { real_.QuietBell(bell); }
   void CloseBell(int bell) override { real_.CloseBell(bell); }
   uint32_t Random() override { return real_.Random(); }
-  uint64_t ThreadId() override { return real_.ThreadId(); }
-  uint32_t ForkGeneration() override { return real_.ForkGeneration(); }
+  const std::atomic<uint32_t>& Forks() override { return real_.Forks(); }
 
  private:
   Platform& real_ = NativePlatform();

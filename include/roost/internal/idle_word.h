@@ -14,7 +14,7 @@
 
 namespace roost::internal {
 
-// Four bits a slot, the top in the lowest: slot + 1, or 0 where the stack ends. A stack of depth d
+// Four bits a slot, the top in the lowest: 8 + slot, or 0 where the stack ends. A stack of depth d
 // is a number from 16^(d-1) up to below 16^d, so that depths are compared by comparing words. The
 // number is the whole state: a word that is equal means the same stack, and no tag is needed.
 struct InWord {
@@ -23,12 +23,12 @@ struct InWord {
   static constexpr Word kEmpty = 0;
   static constexpr Word kClosed = 0x80000000;  // no slot on top, and above every stack of 7
 
-  static constexpr bool HasNone(Word word) { return (word & 15) == 0; }
+  static constexpr bool HasNone(Word word) { return (word & 8) == 0; }
   // REQUIRES (Top, Pop): !HasNone(word).
-  static constexpr uint8_t Top(Word word) { return static_cast<uint8_t>((word & 15) - 1); }
+  static constexpr uint8_t Top(Word word) { return static_cast<uint8_t>(word & 7); }
   static constexpr Word Pop(Word word) { return word >> 4; }
-  // REQUIRES: not closed, depth < 7.
-  static constexpr Word Push(Word word, uint8_t slot) { return word << 4 | (slot + Word{1}); }
+  // REQUIRES: not closed, depth < 7, slot < 7.
+  static constexpr Word Push(Word word, uint8_t slot) { return word << 4 | 8 | slot; }
   static constexpr int Depth(Word word) {
     if (word == kClosed) return 0;
     int depth = 0;

@@ -11,8 +11,8 @@ namespace roost::internal {
 
 class PoolState;
 
-inline constexpr size_t kPoolStateBytes = 1792;
-inline constexpr size_t kSlotBytes = 152;
+inline constexpr size_t kPoolStateBytes = 1984;
+inline constexpr size_t kSlotBytes = 232;
 // A connection without its statement cache, and one entry of that cache, of the largest backend.
 inline constexpr size_t kConnectionBytes = 512;
 inline constexpr size_t kStatementBytes = 160;

@@ -1,0 +1,307 @@
+// What is lent and returned through the word of a lane, without the lock: the same promises as by
+// the lock, and the core learns of all of it.
+
+#include "tests/pool/pool_test_support.h"
+#include "tests/support/pool_test_peer.h"
+
+namespace roost {
+namespace {
+
+// Nobody observes: else the words stay closed.
+class UnobservedTest : public PoolTest {
+ protected:
+  PoolOptions Options() { return {.name = "main", .platform = &platform}; }
+};
+using WordsTest = UnobservedTest;
+
+// The same pools with a word that holds the stack, and with one that holds only its top.
+struct Small : Plain<2, 1> {
+  static constexpr Duration kLinger = 5s;
+};
+struct Large : Plain<9, 2> {
+  static constexpr Duration kLinger = 5s;
+};
+
+template <class P>
+class WordOfTest : public UnobservedTest {};
+using Profiles = ::testing::Types<Small, Large>;
+class ProfileNames {
+ public:
+  template <class P>
+  static std::string GetName(int) {
+    return P::kPoolSize <= 7 ? "InWord" : "Linked";
+  }
+};
+TYPED_TEST_SUITE(WordOfTest, Profiles, ProfileNames);
+
+TYPED_TEST(WordOfTest, TheOneUsedLastIsLentFirst) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  Lease a = this->Take(pool), b = this->Take(pool);
+  const int first = a.slot(), second = b.slot();
+  b.Return();
+  a.Return();
+  Lease next = this->Take(pool);
+  EXPECT_EQ(next.slot(), first);
+  Lease after = this->Take(pool);
+  EXPECT_EQ(after.slot(), second);
+  EXPECT_EQ(this->backend.count(Call::kOpen), 2);
+}
+
+TYPED_TEST(WordOfTest, EveryLeaseIsCounted) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  Lease kept = this->Take(pool);
+  for (int i = 0; i < 100; ++i) this->Take(pool).Return();
+  const Stats stats = pool.stats();
+  EXPECT_EQ(stats.checkouts, 101u);
+  EXPECT_EQ(stats.wait.total(), 101u);
+  EXPECT_EQ(stats.wait.max(), 0s);
+  EXPECT_EQ(stats.waited, 0u);
+  EXPECT_EQ(stats.peak_in_use, 2);
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
+  EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
+}
+
+TYPED_TEST(WordOfTest, TheMostAtOnceIsNoted) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  ASSERT_TRUE(pool.Fill(2, pool.In(1s)).ok());
+  this->Take(pool).Return();
+  EXPECT_EQ(pool.stats().peak_in_use, 1);
+  this->Take(pool).Return();
+  {
+    Lease a = this->Take(pool), b = this->Take(pool);
+    EXPECT_EQ(a.slot() + b.slot(), 1);
+  }
+  EXPECT_EQ(pool.stats().peak_in_use, 2);
+  EXPECT_EQ(this->backend.count(Call::kOpen), 2);
+}
+
+TYPED_TEST(WordOfTest, InvalidatedConnectionsAreNotLentAgain) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  Lease lent = this->Take(pool);
+  this->Take(pool).Return();
+  pool.InvalidateAll();
+  EXPECT_EQ(this->backend.count(Call::kClose), 1) << "the idle one";
+  lent.Return();
+  EXPECT_EQ(this->backend.count(Call::kClose), 2) << "the lent one, at its return";
+  this->Take(pool).Return();
+  EXPECT_EQ(this->backend.count(Call::kOpen), 3);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kInvalidated), 2u);
+}
+
+TYPED_TEST(WordOfTest, WaitersAndTheWordDoNotMix) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  std::vector<Lease> all;
+  for (int i = 0; i < pool.settings().capacity(); ++i) all.push_back(this->Take(pool));
+  Caller waiter(this->platform, pool);
+  ASSERT_TRUE(waiter.waiting());
+  all[0].Return();
+  EXPECT_FALSE(pool.TryAcquire().ok()) << "it is the waiter's";
+  this->platform.Run();
+  EXPECT_TRUE(waiter.served());
+  waiter.Return();
+  EXPECT_TRUE(pool.TryAcquire().ok()) << "nobody waits any more";
+  EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
+}
+
+TYPED_TEST(WordOfTest, APausedOrClosedPoolLendsNothing) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  Lease lent = this->Take(pool);
+  this->Take(pool).Return();
+  pool.Pause();
+  EXPECT_FALSE(pool.TryAcquire().ok());
+  lent.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok());
+  pool.Resume();
+  EXPECT_TRUE(pool.TryAcquire().ok());
+  Lease out = this->Take(pool);
+  EXPECT_FALSE(pool.Close(Deadline::Past()).ok());
+  EXPECT_EQ(pool.TryAcquire().status().code(), absl::StatusCode::kFailedPrecondition);
+  out.Return();
+  EXPECT_TRUE(pool.Close(Deadline::Past()).ok());
+  EXPECT_EQ(pool.stats().open, 0);
+}
+
+TYPED_TEST(WordOfTest, WhatIsAboveTheKeptNumberLingersWithoutBeingInTheWay) {
+  PoolFor<TypeParam> pool(this->backend, this->Options());
+  {
+    std::vector<Lease> all;
+    for (int i = 0; i < pool.settings().capacity(); ++i) all.push_back(this->Take(pool));
+  }
+  const int size = pool.settings().pool_size, capacity = pool.settings().capacity();
+  EXPECT_EQ(pool.stats().idle, capacity);
+  for (int i = 0; i < 3; ++i) {
+    this->platform.Advance(4s);
+    this->Take(pool).Return();
+    pool.Tick(this->platform.Now());
+  }
+  EXPECT_EQ(pool.stats().idle, size) << "those that nobody took have lingered";
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kLingered), static_cast<uint64_t>(capacity - size));
+}
+
+// ---- Age ----------------------------------------------------------------------------------------
+
+struct Aging : Plain<1> {
+  static constexpr Duration kPoolRecycle = 100s;
+  static constexpr Duration kPingAfter = 30s;
+};
+
+TEST_F(WordsTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
+  for (const Duration patience : {Duration(-1s), Duration(1ms), Duration(1s), Duration(1h)}) {
+    PoolFor<Aging> pool(backend, Options());
+    Take(pool).Return();
+    platform.Advance(101s);
+    EXPECT_TRUE(pool.Acquire(kWrite, Deadline::At(platform.Now() + patience)).ok());
+    EXPECT_EQ(pool.stats().recycles, 1u) << patience.count();
+  }
+  PoolFor<Aging> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(101s);
+  EXPECT_TRUE(pool.Acquire(kWrite, Deadline::Past()).ok());
+  EXPECT_TRUE(pool.Acquire(kWrite, Deadline::Never()).ok());
+  EXPECT_TRUE(pool.Acquire().ok());
+  EXPECT_EQ(pool.stats().recycles, 1u);
+}
+
+TEST_F(WordsTest, AYoungConnectionIsLentWithoutAClock) {
+  PoolFor<Aging> pool(backend, Options());
+  Take(pool).Return();
+  Take(pool).Return();
+  const int reads = platform.clock_reads();
+  const Deadline by = Deadline::At(platform.Now() + 1s);
+  const int own = platform.clock_reads() - reads;
+  for (int i = 0; i < 10; ++i) Must(pool.Acquire(kWrite, by)).Return();
+  EXPECT_EQ(platform.clock_reads() - reads, own);
+}
+
+TEST_F(WordsTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
+  PoolFor<Aging> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(29s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kProbe), 0);
+  platform.Advance(2s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kProbe), 1);
+  platform.Advance(29s);
+  Take(pool).Return();
+  EXPECT_EQ(backend.count(Call::kProbe), 1);
+}
+
+struct Tended : Plain<1> {
+  static constexpr Duration kKeepAlive = 30s;
+};
+
+TEST_F(WordsTest, OneThatIsInUseAllTheTimeIsNotTended) {
+  PoolFor<Tended> pool(backend, Options());
+  Take(pool).Return();
+  for (int i = 0; i < 4; ++i) {
+    platform.Advance(20s);
+    Take(pool).Return();
+    pool.Tick(platform.Now());
+  }
+  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  platform.Advance(30s);
+  pool.Tick(platform.Now());
+  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+}
+
+// ---- Holders ------------------------------------------------------------------------------------
+
+TEST_F(WordsTest, AHolderIsNamedWithTheLeastTimeItCanHaveHeld) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Take(pool).Return();
+  Lease lease = Take(pool);
+  std::array<char, 1024> buffer;
+  EXPECT_THAT(std::string(pool.Report(buffer)), HasSubstr("pool_test_support.h"));
+  platform.Advance(2s);
+  EXPECT_THAT(std::string(pool.Report(buffer)), HasSubstr("for at least 2.00 s"));
+  EXPECT_EQ(pool.stats().longest_hold, 2s);
+}
+
+struct Watched : Plain<1> {
+  static constexpr Duration kLeakAfter = 10s;
+};
+
+TEST_F(WordsTest, ALeakIsReportedOnceItWasSeenLongEnough) {
+  PoolFor<Watched> pool(backend, Options());
+  Take(pool).Return();
+  for (int i = 0; i < 5; ++i) {
+    Take(pool).Return();
+    platform.Advance(9s);
+    pool.Tick(platform.Now());
+  }
+  EXPECT_EQ(pool.stats().leaks, 0u) << "lent anew each time";
+  Lease leaked = Take(pool);
+  pool.Tick(platform.Now());
+  platform.Advance(11s);
+  pool.Tick(platform.Now());
+  EXPECT_EQ(pool.stats().leaks, 1u);
+}
+
+struct Checked : Plain<1> {
+  static constexpr bool kNestedCheck = true;
+};
+
+TEST_F(WordsTest, AWaitThatCouldOnlyDeadlockIsSeenThroughTheWord) {
+  PoolFor<Checked> pool(backend, Options());
+  Take(pool).Return();
+  Lease mine = Take(pool);
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  mine.Untie();
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// ---- Overtaking ---------------------------------------------------------------------------------
+
+template <int kTimes>
+struct Overtaken : Plain<1> {
+  static constexpr int kMaxOvertakes = kTimes;
+};
+
+TEST_F(WordsTest, ANewcomerMayPassTheNextInLineABoundedNumberOfTimes) {
+  PoolFor<Overtaken<2>> pool(backend, Options());
+  Lease held = Take(pool);
+  Caller waiter(platform, pool);
+  ASSERT_TRUE(waiter.waiting());
+  for (int i = 0; i < 2; ++i) {
+    held.Return();  // the waiter is told, but its thread does not run yet
+    held = Must(pool.TryAcquire());
+  }
+  held.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok()) << "not a third time";
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
+}
+
+TEST_F(WordsTest, OneThatFoundNothingIsHandedTheNext) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  Lease held = Take(pool);
+  Caller waiter(platform, pool);
+  held.Return();
+  held = Must(pool.TryAcquire());
+  platform.Run();
+  EXPECT_TRUE(waiter.waiting()) << "it looked in vain";
+  held.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok()) << "it is the waiter's, though its thread sleeps";
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  EXPECT_EQ(pool.stats().handed_off, 1u);
+}
+
+TEST_F(WordsTest, OneThatLeavesPassesWhatLiesIdleOn) {
+  PoolFor<Overtaken<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  CancelToken token;
+  Caller first(platform, pool, {.deadline = Deadline::Never(), .cancel = &token});
+  Caller second(platform, pool);
+  held.Return();
+  pool.Cancel(token);
+  platform.Run();
+  EXPECT_FALSE(first.served());
+  EXPECT_TRUE(second.served());
+}
+
+}  // namespace
+}  // namespace roost
