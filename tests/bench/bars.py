@@ -2,23 +2,28 @@
 
 
 class Bar:
-    """`measured` is a number; it has to be at most, or at least, `limit`."""
+    """`measured` is a number; it has to be at most, or at least, `limit`. Where threads met in no
+    `quiet` run, the number is shown and not judged."""
 
-    def __init__(self, what, measured, limit, *, least=False, unit="x", note=""):
+    def __init__(self, what, measured, limit, *, least=False, unit="x", note="", quiet=True):
         self.what, self.measured, self.limit = what, measured, limit
-        self.least, self.unit, self.note = least, unit, note
+        self.least, self.unit, self.note, self.quiet = least, unit, note, quiet
 
     @property
-    def met(self):
-        """True, False, or None when it was not measured."""
+    def verdict(self):
         if self.measured is None:
-            return None
+            return "not measured"
+        if not self.quiet:
+            return "disturbed"
+        return "met" if self.is_within() else "NOT MET"
+
+    def is_within(self):
         return self.measured >= self.limit if self.least else self.measured <= self.limit
 
     def as_dict(self):
         return {"what": self.what, "measured": self.measured, "limit": self.limit,
                 "bound": "at least" if self.least else "at most", "unit": self.unit,
-                "met": self.met, "note": self.note}
+                "verdict": self.verdict, "note": self.note}
 
 
 def by_name(rows):
@@ -64,9 +69,11 @@ def contest_of(data, threads, hold, timed=True):
     return {}
 
 
-def quiet_note(*rows):
+def quietness(*rows):
+    """Of the runs behind a bar, for its constructor."""
     fewest = min(row["quiet_runs"] for row in rows)
-    return f"{fewest} quiet runs" if fewest else "NO quiet run: the least disturbed one"
+    note = f"{fewest} quiet runs" if fewest else "no quiet run: the least disturbed one"
+    return {"note": note, "quiet": fewest > 0}
 
 
 def ratio_bar(what, rows, ours, theirs, key, limit, least=False):
@@ -76,7 +83,7 @@ def ratio_bar(what, rows, ours, theirs, key, limit, least=False):
     value = {name: rows[name]["wait_us"][key] if key in rows[name]["wait_us"] else rows[name][key]
              for name in (ours, theirs)}
     return Bar(what, over(value[ours], value[theirs]), limit, least=least,
-               note=quiet_note(rows[ours], rows[theirs]))
+               **quietness(rows[ours], rows[theirs]))
 
 
 def contest_bars(data):
@@ -91,7 +98,7 @@ def contest_bars(data):
     yield ratio_bar(f"{shape}: p99.9 wait / mutex + condvar", rows, ours, barging, "p99.9", 0.6)
     yield ratio_bar(f"{shape}: longest wait / mutex + condvar", rows, ours, barging, "max", 0.6)
     yield Bar(f"{shape}: Jain's index", rows[ours]["jain"], 0.99, least=True, unit="",
-              note=quiet_note(rows[ours]))
+              **quietness(rows[ours]))
     yield ratio_bar(f"{shape}, strict: throughput / FIFO mutex pool", rows, strict, fifo,
                     "per_second", 1.05, least=True)
     yield ratio_bar(f"{shape}, strict: p99.9 wait / FIFO mutex pool", rows, strict, fifo, "p99.9", 1.3)
@@ -101,7 +108,7 @@ def contest_bars(data):
     yield ratio_bar(f"{shape}: throughput / mutex + condvar", rows, ours, barging, "per_second", 0.98,
                     least=True)
     yield Bar(f"{shape}: fewest / most takes of a thread", rows[ours]["min_over_max"], 0.97,
-              least=True, unit="", note=quiet_note(rows[ours]))
+              least=True, unit="", **quietness(rows[ours]))
 
 
 def other_bars(data):
@@ -158,12 +165,11 @@ def number(value):
 
 def table(bars):
     """The bars as text."""
-    lines = [f"{'':8}{'what':64}{'measured':>11}{'bar':>11}"]
+    lines = [f"{'':14}{'what':68}{'measured':>11}{'bar':>11}"]
     for bar in bars:
-        verdict = {True: "met", False: "NOT MET", None: "-"}[bar["met"]]
         limit = f"{'>=' if bar['bound'] == 'at least' else '<='} {number(bar['limit'])}"
         unit = f" {bar['unit']}" if bar["unit"] else ""
         measured = number(bar["measured"]) + (unit if bar["measured"] is not None else "")
         note = f"   {bar['note']}" if bar["note"] else ""
-        lines.append(f"{verdict:8}{bar['what']:64}{measured:>11}{limit:>11}{note}")
+        lines.append(f"{bar['verdict']:14}{bar['what']:68}{measured:>11}{limit:>11}{note}")
     return "\n".join(lines)

@@ -36,7 +36,7 @@ rect.floor { fill: var(--floor); } .dot1 { fill: var(--dot1); } .dot2 { fill: va
 """
 
 PLAIN = ("mutex + condvar", "FIFO mutex pool")
-VERDICTS = {True: ("met", "met"), False: ("not met", "missed"), None: ("not measured", "verdict note")}
+VERDICTS = {"met": "met", "NOT MET": "missed", "disturbed": "verdict note", "not measured": "verdict note"}
 NOT_POOLS = ("floor", "2 atomics", "mutex pair", "PI mutex pair", "CLOCK_MONOTONIC", "CLOCK_MONOTONIC_COARSE")
 
 
@@ -82,13 +82,12 @@ def figure(value, digits=3):
 def bar_table(data):
     rows = []
     for bar in data["bars"]:
-        verdict = VERDICTS[bar["met"]]
         sign = "≥" if bar["bound"] == "at least" else "≤"
         unit = f" {bar['unit']}" if bar["unit"] else ""
         measured = figure(bar["measured"]) + (unit if bar["measured"] is not None else "")
         rows.append(("", [cell(bar["what"]), cell(measured, "number"),
                           cell(f"{sign} {bars.number(bar['limit'])}{unit}", "number"),
-                          cell(verdict[0], verdict[1]), cell(bar["note"], "note")]))
+                          cell(bar["verdict"], VERDICTS[bar["verdict"]]), cell(bar["note"], "note")]))
     return table(["what", "measured#", "bar#", "", ""], rows)
 
 
@@ -220,15 +219,15 @@ def remarks(data):
 
 
 def page(data):
-    met = sum(1 for bar in data["bars"] if bar["met"])
-    measured = sum(1 for bar in data["bars"] if bar["met"] is not None)
+    met = sum(1 for bar in data["bars"] if bar["verdict"] == "met")
+    judged = met + sum(1 for bar in data["bars"] if bar["verdict"] == "NOT MET")
     lead = "".join(f'<p class="lead">{html.escape(line)}</p>\n' for line in remarks(data))
     contests = "".join(contest_part(contest) for contest in data["contests"])
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>roostpool: benchmarks</title><style>{STYLE}</style></head><body>
 <h1>roostpool beside other pools</h1>
-{lead}<h2>The bars: {met} met of {measured} that were measured</h2>
+{lead}<h2>The bars: {met} met of {judged} that were judged</h2>
 {bar_table(data)}
 {cycle_part(data)}
 <h2>Many threads on three connections</h2>

@@ -11,7 +11,7 @@ namespace {
 
 class CppDb {
  public:
-  static constexpr const char* kName = "CppDB";
+  static constexpr const char* kName = "CppDB, unbounded";
   static constexpr const char* kNote =
       "no bound: opens one more instead of waiting; caches statements; no check, no reset";
   using Lease = cppdb::ref_ptr<cppdb::backend::connection>;
