@@ -239,7 +239,7 @@ TEST_F(OpeningTest, APatientPoolTriesAgainUntilTheServerIsBack) {
   PoolFor<Patient> pool(backend, Options());
   backend.StopServer(Gone());
   const TimePoint start = Now();
-  backend.set_hook([&](const CallInfo&) {
+  backend.set_hook([this, start](const CallInfo&) {  // the pool, whose end calls it, outlives start
     if (Now() >= start + 300ms) backend.StartServer();
   });
   Lease lease = Must(pool.Acquire(kWrite, pool.In(2800ms)));
