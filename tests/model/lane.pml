@@ -447,7 +447,9 @@ proctype Caller(byte me; bool timed) {
 #endif
 				stale = 0; assert(state[s] == LEASED); disown(s, me);
 				if
+#ifndef M_PUT_BACK_FORGETS_THE_SHUTDOWN
 				:: shut -> state[s] = EMPTY
+#endif
 				:: else ->
 					state[s] = IDLE; idle = (idle << 2) | (s + 1);
 #ifndef M_PUT_BACK_TELLS_NOBODY
@@ -602,7 +604,11 @@ inline put_bottom() {
 	disown(s, KEEPER_ID);
 	if
 	:: length > 0 || shut -> offer(s)
-	:: else -> state[s] = IDLE; j = 0; do :: idle >> (2 * j) -> j++ :: else -> break od; idle = idle | ((s + 1) << (2 * j)); j = 0
+	:: else ->
+		j = 0;
+		do :: idle >> (2 * j) -> j++ :: else -> break od;
+		if :: j >= KEPT -> state[s] = EMPTY; marked[s] = 0 :: else -> state[s] = IDLE; idle = idle | ((s + 1) << (2 * j)) fi;
+		j = 0
 	fi;
 	s = NONE
 }

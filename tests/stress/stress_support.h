@@ -29,6 +29,7 @@ inline std::chrono::duration<double> RunTime() {
   return std::chrono::duration<double>(seconds != nullptr ? std::atof(seconds) : 0.5);
 }
 
+// Acquire and return take the lane without a lock: no ping, no hold times, no observer.
 template <int kSize, int kOverflow = 0>
 struct Shape : profiles::Default {
   static constexpr const char* kName = "stress";
@@ -36,6 +37,7 @@ struct Shape : profiles::Default {
   static constexpr int kMaxOverflow = kOverflow;
   static constexpr int kMaxWaiters = 4096;
   static constexpr PrePing kPrePing = PrePing::kNever;
+  static constexpr bool kHoldTimes = false;
   static constexpr Duration kLinger = 1ms;
   static constexpr int kStatements = 1;
 };
