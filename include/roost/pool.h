@@ -72,7 +72,9 @@ struct WakeCall {
 struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
-  // Watches the pool. REQUIRES: outlives the pool.
+  // Watches the pool. REQUIRES: outlives the pool. With one, every lease goes by the lock and reads
+  // the clock; without, a lease of a profile with PrePing::kNever and without hold times does
+  // neither, and since when it is held is told from the first look on (Tick, stats, a waiter).
   Observer* observer = nullptr;
   // REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;

@@ -25,6 +25,7 @@ WRONG = [
     ("int kPoolSize = 200; int kMaxOverflow = 55", "kPoolSize + kMaxOverflow must be at most 254"),
     ("Duration kPoolTimeout = 0s", "kPoolTimeout must be above zero"),
     ("Duration kPoolRecycle = -1s", "kPoolRecycle must not be negative"),
+    ("int kMaxOvertakes = 256", "kMaxOvertakes must be 0 to 255"),
     ("int kMaxWaiters = 0", "kMaxWaiters must be 1 to 65535"),
     ("int kMaxWaiters = 65536", "kMaxWaiters must be 1 to 65535"),
     ("Duration kOpenTimeout = 0s", "kOpenTimeout, kPingTimeout and kResetTimeout must be above zero"),
