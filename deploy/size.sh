@@ -3,16 +3,20 @@
 #
 # Prints the sections of each library and program (code and constants: text; data; zeroed data: bss),
 # the size of each program's file without symbols, the depth that its stack reached, and the bytes of
-# PoolFor<P> for every profile. Compares with deploy/size-budget.txt; a figure over its limit fails.
+# PoolFor<P> for every profile. Compares with deploy/size-budget.txt; a figure over its limit fails. So
+# does a shared library that a program names and uses no symbol of.
 #
-# The stack's figure is measured (deploy/stack_water.c), through QEMU for a board: the high-water mark
-# of the main thread while roost-node stores the readings of 3 s and while roostctl answers `size`. It
-# holds for these runs and is no bound.
+# The stacks' figures are measured (deploy/stack_water.c), through QEMU for a board: the high-water mark
+# of the main thread (stack) and of the deepest other one (thread), and how many there were at once
+# (threads), while roost-node stores the readings of 3 s, without a remote database and with one whose
+# name is looked up and that refuses, and while roostctl answers `size`. They hold for these runs and
+# are no bound.
 #
 # Usage: ./deploy/size.sh [host|rpi-64|rpi-32] [--update]
 #   host      this machine, built for the least flash (-Os, unused code dropped): the default
 #   rpi-64, rpi-32   what ./deploy/cross.sh has built
-#   --update  write the limits anew: what was measured and 5 % (for a pool: exactly that)
+#   --update  write the limits anew: what was measured and 5 % (pools, threads and shared libraries:
+#             exactly that)
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -41,13 +45,49 @@ prepare() {
   fi
 }
 
-# stack NAME PROGRAM ARGUMENT... - "NAME.stack N".
+# stack NAME PROGRAM ARGUMENT... - "NAME.stack N", "NAME.threads N", and where there was more than one
+# "NAME.thread N".
 stack() {
   local name=$1
   shift
   "${PRELOAD[@]}" "$@" >/dev/null 2>"$SCRATCH/errors" </dev/null ||
     { cat "$SCRATCH/errors" >&2; die "$name did not run"; }
-  awk -v name="$name" '$1 == "main" { print name ".stack " $2 }' "$SCRATCH/water"
+  awk -v name="$name" '
+    $1 == "main" { print name ".stack " $2 }
+    $1 == "thread" && $2 > 0 || $1 == "threads" { print name "." $1 " " $2 }' "$SCRATCH/water"
+}
+
+# needed PROGRAM - the shared libraries that it names.
+needed() { readelf -dW "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+
+# symbols DEFINED|UND FILE - names of its dynamic symbols.
+symbols() {
+  readelf --dyn-syms -W "$2" | awk -v want="$1" '
+    $1 ~ /^[0-9]+:$/ && $8 != "" && ($7 == "UND") == (want == "UND") { sub(/@.*/, "", $8); print $8 }' | sort -u
+}
+
+# unneeded SYSROOT PROGRAM - those of its libraries that it uses no symbol of.
+unneeded() {
+  local sysroot=$1 program=$2 library file
+  for library in $(needed "$program"); do
+    [[ $library != ld-linux* ]] || continue
+    file=$(find "$sysroot/usr/lib" "$sysroot/lib/" -maxdepth 2 -name "$library" 2>/dev/null | head -n 1)
+    [ -n "$file" ] || die "$program needs $library, which is not in ${sysroot:-this system}"
+    [ -n "$(comm -12 <(symbols UND "$program") <(symbols DEFINED "$file"))" ] || say "$library"
+  done
+}
+
+# libraries BUILD - prints what each program needs; fails when it uses nothing of one.
+libraries() {
+  local build=$1 program path idle bad=0 sysroot=''
+  [ -z "$(cached "$build" ROOST_EMULATOR)" ] || sysroot=$(cached "$build" ROOST_SYSROOT)
+  for program in "${TOOLS[@]}"; do
+    path=$build/src/tools/$program/$program
+    say "$program needs $(needed "$path" | tr '\n' ' ')"
+    idle=$(unneeded "$sysroot" "$path")
+    [ -z "$idle" ] || { say "NOT NEEDED $program uses nothing of ${idle//$'\n'/ }"; bad=1; }
+  done
+  return "$bad"
 }
 
 # figures BUILD - every figure, one a line: NAME BYTES.
@@ -64,9 +104,12 @@ figures() {
     path=$build/src/tools/$program/$program
     "$strip" -o "$SCRATCH/program" "$path"
     sections "$size" "$path" "$program"
+    printf '%s.libraries %d\n' "$program" "$(needed "$path" | wc -l)"
     printf '%s.file %d\n' "$program" "$(stat -c %s "$SCRATCH/program")"
   done
   stack roost-node "$build/src/tools/roost-node/roost-node" --db "$SCRATCH/node.db" --for 3s --every 100ms
+  stack roost-node+remote "$build/src/tools/roost-node/roost-node" --db "$SCRATCH/remote.db" --for 3s \
+    --every 100ms --remote postgresql://node@localhost:1/nobody
   stack roostctl "$build/src/tools/roostctl/roostctl" size --requests 100 --query 50ms --wait 100ms
   "${RUN[@]}" "$build/src/tools/roostctl/roostctl" profiles |
     awk 'NR > 1 && NF == 0 { exit } NR > 1 {
@@ -82,12 +125,13 @@ table() {
     !(name in seen) { seen[name] = 1; names[++count] = name }
     function cell(name, kind) { return (name, kind) in figure ? figure[name, kind] : "-" }
     END {
-      form = "%-30s %8s %8s %8s %8s %8s %8s\n"
-      printf form, "bytes", "text", "data", "bss", "file", "stack", "object"
+      form = "%-30s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n"
+      printf form, "bytes", "text", "data", "bss", "file", "stack", "thread", "threads", "shared", "object"
       for (i = 1; i <= count; ++i) {
         name = names[i]
         printf form, name, cell(name, "text"), cell(name, "data"), cell(name, "bss"),
-          cell(name, "file"), cell(name, "stack"), cell(name, "bytes")
+          cell(name, "file"), cell(name, "stack"), cell(name, "thread"), cell(name, "threads"),
+          cell(name, "libraries"), cell(name, "bytes")
       }
     }'
 }
@@ -95,7 +139,7 @@ table() {
 # limits TARGET - lines of the budget for the figures on standard input.
 limits() {
   awk -v target="$1" '
-    { limit = $1 ~ /\.bytes$/ ? $2 : int(($2 * 1.05 + 1023) / 1024) * 1024
+    { limit = $1 ~ /\.(bytes|threads|libraries)$/ ? $2 : int(($2 * 1.05 + 1023) / 1024) * 1024
       printf "%-7s %-42s %8d\n", target, $1, limit }'
 }
 
@@ -149,6 +193,7 @@ main() {
 
   say "-- sizes of $target, in bytes"
   table <"$SCRATCH/figures"
+  libraries "$build" || die "a library that nothing uses costs memory and start-up time"
   if [ -n "$update" ]; then
     update "$target" <"$SCRATCH/figures"
   elif ! compare "$target" <"$SCRATCH/figures"; then

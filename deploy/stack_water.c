@@ -1,6 +1,7 @@
 // Preloaded into a program (LD_PRELOAD), tells how deep its stacks were: the high-water mark of the
-// main thread, from the first constructor to the end, and of the deepest other thread. Written to the
-// file that STACK_WATER names: "main BYTES" and "thread BYTES".
+// main thread, from the first constructor to the end, and of the deepest other thread that ended; and
+// how many threads there were at once. Written to the file that STACK_WATER names: "main BYTES",
+// "thread BYTES" and "threads COUNT".
 //
 // It paints what lies below the first frame of a stack and looks, at the end, how far the paint is
 // gone. A mark, not a bound: it holds for what this run did.
@@ -28,6 +29,8 @@ struct Stack {
 
 static struct Stack main_stack;
 static size_t deepest_thread;
+static size_t threads = 1;
+static size_t most_threads = 1;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 // Paints [low, top - kMargin), in which no frame lies yet but this one's few bytes.
@@ -59,9 +62,13 @@ static void* Run(void* argument) {
   const struct Stack stack = StackBelow((uintptr_t)__builtin_frame_address(0));
   free(argument);
   Paint(stack);
+  pthread_mutex_lock(&mutex);
+  if (++threads > most_threads) most_threads = threads;
+  pthread_mutex_unlock(&mutex);
   void* const result = call.start(call.argument);
   const size_t depth = Depth(stack);
   pthread_mutex_lock(&mutex);
+  --threads;
   if (depth > deepest_thread) deepest_thread = depth;
   pthread_mutex_unlock(&mutex);
   return result;
@@ -87,6 +94,6 @@ __attribute__((destructor)) static void End(void) {
   const char* const name = getenv("STACK_WATER");
   FILE* const out = name == NULL ? NULL : fopen(name, "w");
   if (out == NULL) return;
-  fprintf(out, "main %zu\nthread %zu\n", depth, deepest_thread);
+  fprintf(out, "main %zu\nthread %zu\nthreads %zu\n", depth, deepest_thread, most_threads);
   fclose(out);
 }
