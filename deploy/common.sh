@@ -106,6 +106,12 @@ jobs_here() {
   say $((cores < memory ? cores : memory))
 }
 
+# use_ccache - if it is here. Without the sloppiness it compiles anew what takes a precompiled header.
+use_ccache() {
+  command -v ccache >/dev/null || return 0
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
+}
+
 # build LOG PRESET TARGET... -- CMAKE-ARGUMENT... - configure and build in build/PRESET.
 build() {
   local log=$1 preset=$2 targets=() jobs
@@ -116,19 +122,12 @@ build() {
   done
   [ $# = 0 ] || shift
   jobs=$(jobs_here)
-  if command -v ccache >/dev/null; then
-    export CMAKE_CXX_COMPILER_LAUNCHER=ccache
-  fi
+  use_ccache
   logged "$log" cmake --preset "$preset" "$@" || return
   with_progress "$log" cmake --build --preset "$preset" -j "$jobs" \
     ${targets[@]:+--target "${targets[@]}"}
 }
 
-# emulated_tests TARGET - EMULATED: what ctest runs through QEMU. Not what starts programs, takes long
-# or measures time; for 32 bits not the sweeps over every failing call either, which take as long as
-# all the others and know no word size.
-emulated_tests() {
-  EMULATED=(--label-exclude 'host|bench|stress|exhaustive|exec')
-  [ "$1" = rpi-64 ] ||
-    EMULATED+=(--exclude-regex '^(fault_sweep_test|sqlite_io_faults_test|power_cut_test)$')
-}
+# EMULATED: what ctest runs through QEMU. Not what starts programs, takes long or measures time: a
+# GoogleTest program with one of these labels is not even built there (ROOST_NOT_EMULATED).
+EMULATED=(--label-exclude 'host|bench|stress|exhaustive|exec')

@@ -101,7 +101,7 @@ main() {
   step "build (the log is $log)"
   options=(-B "$build" -DROOST_COMPILER="$COMPILER" -DROOST_BUILD_TESTS="$TESTS")
   [ -z "$BOARD" ] || options+=(-DROOST_BOARD="$BOARD")
-  ! command -v ccache >/dev/null || export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  use_ccache
   if ! logged "$log" cmake --preset "$TARGET" "${options[@]}" ||
     ! with_progress "$log" cmake --build "$build" -j "$(jobs_here)"; then
     tail_of "$log"
@@ -110,7 +110,6 @@ main() {
 
   if [ "$TESTS" = ON ]; then
     step "tests, through QEMU"
-    emulated_tests "$TARGET"
     ctest --test-dir "$build" -j "$(nproc)" --output-on-failure "${EMULATED[@]}" </dev/null ||
       die "tests failed; one of them: ctest --test-dir $build -R NAME --output-on-failure"
   fi

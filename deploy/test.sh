@@ -8,15 +8,16 @@
 #
 # Stages:
 #   functional     g++: every functional test, the installed package, the documents
-#   asan           the tests under the address and undefined-behaviour sanitizers
-#   tsan           the tests in which threads meet, under the thread sanitizer
-#   clang          the tests, built with clang++
+#   asan           clang++: the tests under the address and undefined-behaviour sanitizers
+#   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
+#                  clang's
 #   thread-safety  clang's check of the lock annotations
 #   models         the model of the lock-free lane, and faults that it has to catch
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7)
+#   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
 #   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
 #   board          the same as --board; see tests/board/README.md
 #
@@ -26,8 +27,8 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan tsan clang thread-safety models size lint rpi-64 rpi-32)
-MORE_STAGES=(deploy board)
+ALL_STAGES=(functional asan tsan thread-safety models size lint rpi-64 rpi-32)
+MORE_STAGES=(clang deploy board)
 PASSED=0
 FAILED=0
 SUMMARY=()
@@ -49,8 +50,12 @@ check() {
 
 # build_or_fail LOG PRESET ARGUMENT... - a build that fails is one failed test.
 build_or_fail() {
+  local start=$SECONDS
   say "building ($2; the log is $1)"
-  build "$@" && return
+  if build "$@"; then
+    say "   built in $((SECONDS - start)) s"
+    return
+  fi
   FAILED=$((FAILED + 1))
   say "   FAILED  the build of $2"
   tail_of "$1"
@@ -60,12 +65,13 @@ build_or_fail() {
 # run_tests LOG PRESET CTEST-ARGUMENT... - run and count. PREFIX: a command to run ctest under.
 PREFIX=()
 run_tests() {
-  local log=$1 preset=$2 totals
+  local log=$1 preset=$2 totals before
+  before=$(wc -l <"$log")
   shift 2
   ${PREFIX[@]:+"${PREFIX[@]}"} ctest --preset "$preset" -j "$(nproc)" "$@" </dev/null 2>&1 |
     tee -a "$log" | grep -av --line-buffered '^ *Start \|^Test project\|^$' || true
-  totals=$(sed -n 's/^.* tests passed, \([0-9]*\) tests\? failed out of \([0-9]*\)$/\1 \2/p' "$log" |
-    tail -n 1)
+  totals=$(sed -n 's/^.* tests passed, \([0-9]*\) tests\? failed out of \([0-9]*\)$/\1 \2/p' \
+    <(tail -n "+$((before + 1))" "$log") | tail -n 1)
   if [ -z "$totals" ]; then
     FAILED=$((FAILED + 1))
     say "   FAILED  ctest ran no test"
@@ -81,27 +87,38 @@ stage_functional() {
   run_tests "$1" dev
 }
 
-# Tests with the label host look at files or start compilers: once is enough. Those labelled exhaustive
-# visit millions of states in one thread, ten times slower under a sanitizer or an emulator.
+# This stage is also the one of the second compiler: what clang refuses or compiles otherwise than g++
+# shows here, as does what the sanitizers see. It leaves out what brings nothing twice: host looks at
+# files or starts compilers (but how clang words a wrong profile is looked at, and its units of headers
+# are compiled); exhaustive visits millions of states in one thread, ten times slower here. The
+# sanitizers end a program with 86, which no test expects of one.
 stage_asan() {
-  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
   build_or_fail "$1" asan-ubsan || return
-  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
-    UBSAN_OPTIONS=print_stacktrace=1 \
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:exitcode=86 \
+    UBSAN_OPTIONS=print_stacktrace=1:exitcode=86 \
     run_tests "$1" asan-ubsan --label-exclude 'host|bench|exhaustive'
+  run_tests "$1" asan-ubsan --tests-regex '^profile_errors_test$'
 }
 
+# The sanitizers of both compilers see the same races, but not the same code: where threads do nothing
+# but race, both look.
 stage_tsan() {
-  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
-  build_or_fail "$1" tsan threaded_tests || return
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
   # The thread sanitizer of g++ 12 and clang 14 cannot place its shadow memory where the kernel
   # spreads addresses over more than 28 bits. Where a container forbids setarch, try without.
-  PREFIX=()
   if setarch "$(uname -m)" -R true 2>/dev/null; then
     PREFIX=(setarch "$(uname -m)" -R)
   fi
-  TSAN_OPTIONS=second_deadlock_stack=1 run_tests "$1" tsan --label-regex threads
+  export TSAN_OPTIONS=second_deadlock_stack=1:exitcode=86
+  if build_or_fail "$1" tsan threaded_tests; then
+    run_tests "$1" tsan --label-regex threads
+  fi
+  if build_or_fail "$1" tsan-clang stress_tests; then
+    run_tests "$1" tsan-clang --label-regex stress --tests-regex '^stress_'
+  fi
   PREFIX=()
+  unset TSAN_OPTIONS
 }
 
 stage_clang() {
@@ -150,7 +167,6 @@ board_stage() {
   need_packages "$log" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" "${PACKAGES_PACKAGE[@]}" || return
   check "the sysroot" "$log" "$ROOT/deploy/sysroot.sh" --arch "$arch" || return
   build_or_fail "$log" "$preset" || return
-  emulated_tests "$preset"
   run_tests "$log" "$preset" "${EMULATED[@]}"
   # The tests are built and have run.
   check "deploy/cross.sh: release, packages, sizes" "$log" \
@@ -178,7 +194,7 @@ stage_board() {
 }
 
 run_stage() {
-  local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS
+  local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS outcome
   step "stage $stage"
   : >"$log"
   # A stage that stops early without a failed test, for want of a package, has failed all the same.
@@ -186,8 +202,9 @@ run_stage() {
     FAILED=$((FAILED + 1))
     say "   FAILED  stage $stage could not run"
   fi
-  SUMMARY+=("$(printf '%-14s %4d passed, %d failed  %4d s' "$stage" $((PASSED - passed)) \
-    $((FAILED - failed)) $((SECONDS - start)))")
+  outcome="$stage: $((PASSED - passed)) passed, $((FAILED - failed)) failed, $((SECONDS - start)) s"
+  SUMMARY+=("$outcome")
+  step "$outcome"
 }
 
 main() {
