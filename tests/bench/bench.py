@@ -68,6 +68,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--aarch64", metavar="FILE", type=pathlib.Path)
     arguments = parser.parse_args()
+    arguments.build = arguments.build.resolve()
     arguments.out.mkdir(parents=True, exist_ok=True)
     data = gather(arguments)
     (arguments.out / "report.json").write_text(json.dumps(data, indent=1) + "\n")

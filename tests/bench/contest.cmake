@@ -70,7 +70,7 @@ endfunction()
 roost_peer(libzdb zdb.h zdb)
 roost_peer(soci soci/sqlite3/soci-sqlite3.h soci_core soci_sqlite3)
 roost_peer(poco Poco/Data/SQLite/Connector.h PocoData PocoDataSQLite PocoFoundation)
-roost_peer(cppdb cppdb/pool.h cppdb)
+roost_peer(cppdb cppdb/frontend.h cppdb)
 
 # In CTest counts only, which no load of the machine can change, and that everything runs.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)

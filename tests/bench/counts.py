@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--optimised", action="store_true",
                         help="they are built with optimisation: count instructions, too")
     arguments = parser.parse_args()
-    return 1 if check(arguments.check, arguments.optimised) else 0
+    return 1 if check(arguments.check.resolve(), arguments.optimised) else 0
 
 
 if __name__ == "__main__":

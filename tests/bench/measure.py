@@ -248,8 +248,7 @@ def everything(build, folder, plan, steps):
     steps.next("statements through the pool and by the raw handle")
     data["statements"] = cycles(sqlite, plan)
 
-    names = {row["name"] for row in data["cycles"]}
-    main = [(pools, name) for name in MAIN if name in names]
+    main = [(pools, name) for name in MAIN]
     entries = {(program, entry["name"]): entry
                for program in [pools] + peers for entry in run_json([program, "--list"])}
     others = [key for key, entry in entries.items() if key[0] != pools and entry["contend"]]

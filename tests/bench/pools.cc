@@ -67,25 +67,15 @@ struct BareFifoText {
   static constexpr const char* kNote = "a condvar for each waiter; no age, generation, counts";
 };
 
-// The number of overtakes is a setting of the profile; without it there is nothing to compare.
-template <class P = profiles::Default>
-void AddStrict(std::vector<Entry>& entries) {
-  if constexpr (requires { P::kMaxOvertakes; }) {
-    entries.push_back(EntryOf<RoostPool<ThreeStrict>>());
-  }
-}
-
 std::vector<Entry> Entries() {
-  std::vector<Entry> entries =
-      EntriesOf<Floor, TwoAtomics, MutexPair, PriorityMutexPair, ClockRead<CLOCK_MONOTONIC>,
-                ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore<InWordCore<2>, InWordText>,
-                AloneCore<LinkedCore<50, 25>, LinkedText>, RoostPool<OfThePi>,
-                RoostPool<OfThePiDefaultTimeout>, RoostPool<WithHoldTimes>, RoostPool<Large>,
-                RoostPool<Three>, Plain<BargingPool<true>, BargingText>,
-                Plain<BargingPool<false>, BareBargingText>, Plain<FifoPool<true>, FifoText>,
-                Plain<FifoPool<false>, BareFifoText>, KeptRoostPool<Lingering>>();
-  AddStrict(entries);
-  return entries;
+  return EntriesOf<Floor, TwoAtomics, MutexPair, PriorityMutexPair, ClockRead<CLOCK_MONOTONIC>,
+                   ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore<InWordCore<2>, InWordText>,
+                   AloneCore<LinkedCore<50, 25>, LinkedText>, RoostPool<OfThePi>,
+                   RoostPool<OfThePiDefaultTimeout>, RoostPool<WithHoldTimes>, RoostPool<Large>,
+                   RoostPool<Three>, RoostPool<ThreeStrict>, KeptRoostPool<Lingering>,
+                   Plain<BargingPool<true>, BargingText>,
+                   Plain<BargingPool<false>, BareBargingText>, Plain<FifoPool<true>, FifoText>,
+                   Plain<FifoPool<false>, BareFifoText>>();
 }
 
 }  // namespace

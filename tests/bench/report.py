@@ -175,7 +175,7 @@ def writer_part(data):
 
 def batch_part(data):
     batches = data["batches"]
-    rows = [(f"{batch['rows']} rows a batch", batch, "ours") for batch in batches["rows"]]
+    rows = [(f"batches of {batch['rows']}", batch, "ours") for batch in batches["rows"]]
     system = batches["file_system"]
     return (charts.bar_chart(f"Rows that survive a power cut ({system} of this machine, which is no SD card)",
                              "rows per second", [(label, b["rows_per_second"], s) for label, b, s in rows], log=True)

@@ -62,7 +62,7 @@ class ThroughPool {
   }
   SqliteBackend backend_{{.path = ":memory:", .schema = kSchema}};
   PoolFor<profiles::RaspberryPi> pool_{backend_};
-  const Deadline by_ = pool_.In(10min);
+  const Deadline by_ = pool_.In(10s);
   int rows_ = 0;
 };
 

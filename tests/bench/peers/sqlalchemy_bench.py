@@ -64,8 +64,8 @@ def contend(pool):
 
 def main():
     pool = make_pool()
-    print(json.dumps({"name": f"SQLAlchemy {sqlalchemy.__version__} QueuePool",
-                      "note": "CPython; no pre-ping, no reset on return",
+    print(json.dumps({"name": "SQLAlchemy QueuePool",
+                      "note": f"{sqlalchemy.__version__}, CPython; no pre-ping, no reset on return",
                       "ns": best_ns(lambda: cycle(pool)), "select_ns": best_ns(lambda: select(pool)),
                       "contended": contend(pool)}))
 
