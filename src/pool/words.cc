@@ -62,12 +62,16 @@ bool PoolState::LookAgain(FastSlot& slot) {
   }
   const size_t lane = LaneOf(Number(slot));
   Wakes wakes;
+  bool closed = false;
   {
     Monitor monitor(mu_, *this, Only(lane));
     lanes_[lane].PutBack(slot.number, platform_.Now());
     Collect(lane, wakes);
+    closed = lanes_[lane].closed();
   }
   Deliver(wakes);
+  // Close has closed what was at rest then, and waits for this one.
+  if (closed) CloseEvicted(lane);
   return false;
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "tests/stress/stress_support.h"
@@ -185,6 +187,41 @@ struct Ages : Lane<kSize, 1, kOvertakes> {
 TEST(LaneStressTest, ConnectionsThatArePutBack) { BothEnds<Ages<2, 16>>(8); }
 TEST(LaneStressTest, ConnectionsThatArePutBackStrict) { BothEnds<Ages<2, 0>>(8); }
 TEST(LaneStressTest, ConnectionsThatArePutBackLinked) { BothEnds<Ages<9, 1>>(16); }
+
+// ---- One race, step by step ---------------------------------------------------------------------
+
+// Runs `action` once, when somebody reads the coarse clock: a thread that has taken a connection out
+// of the word and finds that it may be too old.
+class Interrupting : public fakes::FakePlatform {
+ public:
+  void AtCoarseClock(std::function<void()> action) { action_ = std::move(action); }
+  TimePoint CoarseNow() override {
+    if (action_) std::exchange(action_, nullptr)();
+    return FakePlatform::CoarseNow();
+  }
+
+ private:
+  std::function<void()> action_;
+};
+
+struct Old : Lane<1, 0, 16> {
+  static constexpr Duration kPoolRecycle = 1s;
+};
+
+TEST(LaneRaceTest, WhatIsPutBackIntoAClosedPoolIsClosed) {
+  Interrupting platform;
+  ScriptedBackend backend(&platform);
+  PoolFor<Old> pool(backend, {.platform = &platform});
+  ASSERT_TRUE(pool.Acquire(kWrite, pool.In(1ms)).ok());
+  ASSERT_TRUE(pool.Acquire(kWrite, pool.In(1ms)).ok());
+  ASSERT_EQ(pool.stats().idle, 1);
+  platform.Advance(1h);
+  platform.AtCoarseClock([&] { EXPECT_FALSE(pool.Close(Deadline::Past()).ok()) << "one is out"; });
+  const absl::Status refused = pool.Acquire(kWrite, pool.In(1ms)).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
+  EXPECT_EQ(pool.stats().open, 0) << "nobody closes it, and Close waits for it";
+  EXPECT_EQ(backend.open_now(), 0);
+}
 
 // ---- Order of service ---------------------------------------------------------------------------
 
