@@ -141,7 +141,7 @@ class Writer {
   bool first_ = true;
 };
 
-// The members of `value`, and `more` of them, as nlohmann's object.
+// What `write` writes of `value`, as nlohmann's object: one writer, so that there is one form.
 template <class T>
 Json AsJson(const T& value, auto write) {
   std::string text(StatusFile::kMostBytes, '\0');
