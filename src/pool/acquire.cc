@@ -43,11 +43,24 @@ FastSlot* PoolState::TakeFast(size_t lane, Deadline not_after, SourceLine where)
 }
 
 absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
-  const TimePoint now = platform_.Now();
-  const Request asked = RequestFor(options, now);
-  std::optional<absl::StatusOr<Lease>> at_once = AcquireAtOnce(asked, now);
-  if (at_once.has_value()) return *std::move(at_once);
-  return AcquireSlowly(asked, now);
+  const TimePoint since = platform_.Now();
+  const Request asked = RequestFor(options, since);
+  // A connection that turns out dead when it is looked at sends its caller round again, with the
+  // same deadline; the bound keeps that from going on with a database that dies again and again.
+  for (int attempt = 0; attempt < attempts(); ++attempt) {
+    PoolWaiter waiter;
+    std::optional<absl::StatusOr<Lease>> result;
+    Progress progress = Enter(waiter, asked, since, result);
+    while (progress == Progress::kSleeps) {
+      platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(waiter.wakes_at));
+      // Pairs with the release in Collect, the last access of anybody else to this node.
+      const bool decided = waiter.word.load(std::memory_order_acquire) == PoolWaiter::kDecided;
+      progress = decided ? Progress::kDecided : GoOn(waiter, asked);
+    }
+    if (progress == Progress::kDecided) result = Settle(waiter, asked);
+    if (result.has_value()) return *std::move(result);
+  }
+  return RefuseDying(asked);
 }
 
 PoolState::Request PoolState::RequestFor(const AcquireOptions& options, TimePoint now) const {
@@ -59,50 +72,55 @@ PoolState::Request PoolState::RequestFor(const AcquireOptions& options, TimePoin
           .may_wait = true};
 }
 
-std::optional<absl::StatusOr<Lease>> PoolState::AcquireAtOnce(const Request& asked, TimePoint now) {
-  if (asked.cancel != nullptr && asked.cancel->cancelled()) {
-    mu_.Lock();
-    ++stats_.cancelled;
-    mu_.Unlock();
-    EmitRefused(cancelled_, asked.where, now);
-    return cancelled_;
-  }
+// In one critical section: what can be had at once, else a place in line and the first look from
+// there.
+PoolState::Progress PoolState::Enter(PoolWaiter& waiter, const Request& asked, TimePoint since,
+                                     std::optional<absl::StatusOr<Lease>>& result) {
   const size_t lane = LaneFor(asked.intent);
-  uint8_t local = 0;
-  bool probe = false;
+  Wakes wakes;
+  Doer doer{.driver = &waiter, .deadline = asked.deadline, .may_wait = asked.may_wait};
+  core::Work work;
+  Progress progress = Progress::kEnded;
+  absl::Status refusal;
+  TimePoint now;
   {
-    Monitor monitor(mu_, *this, Only(lane));
-    if (!lanes_[lane].TryLend(now, ThreadOf(asked), asked.where, local, probe)) return {};
-    if (!probe)
-      CountCheckout(Global(lane, local), now, now, /*waited=*/false, /*handed_off=*/false);
+    // Whether this wait could end is a question to both lanes, for a thread that holds a lease.
+    const bool nested = settings_.nested_check && asked.may_wait && HoldsSomething();
+    Monitor monitor(mu_, *this, nested ? kBothLanes : Only(lane));
+    now = platform_.Now();
+    if (LendAtOnce(waiter, asked, lane, since, now)) {
+      progress = Progress::kDecided;
+    } else if (refusal = RefuseNewcomer(asked, lane, nested, now); refusal.ok()) {
+      waiter.since = since;
+      waiter.thread = ThreadOf(asked);
+      waiter.where = asked.where;
+      waiter.cancel = asked.cancel;
+      lanes_[lane].Join(waiter);
+      stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
+      work = NextFor(waiter, asked, doer, wakes, progress);
+    }
   }
-  const int slot = Global(lane, local);
-  TimePoint lent_at = now;
-  if (probe) {
-    if (!ProvesAlive(lane, slot, PingDeadline(asked))) return {};
-    lent_at = platform_.Now();
-    MutexLock lock(mu_);
-    CountCheckout(slot, now, lent_at, /*waited=*/false, /*handed_off=*/false);
+  if (!refusal.ok()) {
+    EmitRefused(refusal, asked.where, now);
+    result.emplace(std::move(refusal));
   }
-  if (observer_ != nullptr) EmitCheckout(slot, lent_at - now, asked.where, lent_at);
-  return MakeLease(slot, asked.deadline, ThreadOf(asked));
+  return Continue(waiter, asked, doer, work, wakes, progress);
 }
 
-absl::StatusOr<Lease> PoolState::AcquireSlowly(const Request& asked, TimePoint since) {
-  // A connection that turns out dead when it is looked at sends its caller round again, with the
-  // same deadline; the bound keeps that from going on with a database that dies again and again.
-  for (int attempt = 0; attempt < attempts(); ++attempt) {
-    PoolWaiter waiter;
-    if (absl::Status refusal = Join(waiter, asked, since); !refusal.ok()) return refusal;
-    while (!GoOn(waiter, asked)) {
-      platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(waiter.wakes_at));
-      // Pairs with the release in Collect, the last access of anybody else to this node.
-      if (waiter.word.load(std::memory_order_acquire) == PoolWaiter::kDecided) break;
-    }
-    std::optional<absl::StatusOr<Lease>> result = Settle(waiter, asked);
-    if (result.has_value()) return *std::move(result);
+// What TryLend gives, as if the waiter had been in line.
+bool PoolState::LendAtOnce(PoolWaiter& waiter, const Request& asked, size_t lane, TimePoint since,
+                           TimePoint now) {
+  // Cancelled callers are refused in the order of Cancel: see RefuseNewcomer.
+  if (asked.cancel != nullptr && asked.cancel->cancelled()) return false;
+  if (!lanes_[lane].TryLend(now, ThreadOf(asked), asked.where, waiter.slot, waiter.probe)) {
+    return false;
   }
-  return RefuseDying(asked);
+  waiter.since = since;
+  waiter.outcome = Outcome::kGranted;
+  const int slot = Global(lane, waiter.slot);
+  NoteLent(slot);
+  if (!waiter.probe) CountCheckout(since, now, /*waited=*/false, /*handed_off=*/false);
+  return true;
 }
 
 absl::Status PoolState::RefuseDying(const Request& asked) {
@@ -113,50 +131,40 @@ absl::Status PoolState::RefuseDying(const Request& asked) {
   return dying_;
 }
 
-absl::Status PoolState::Join(PoolWaiter& waiter, const Request& asked, TimePoint since) {
-  waiter.since = since;
-  waiter.thread = ThreadOf(asked);
-  waiter.where = asked.where;
-  waiter.cancel = asked.cancel;
-  const size_t lane = LaneFor(asked.intent);
-  absl::Status refusal;
-  TimePoint now;
+PoolState::Progress PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
+  Wakes wakes;
+  Doer doer{.driver = &waiter, .deadline = asked.deadline, .may_wait = asked.may_wait};
+  core::Work work;
+  Progress progress = Progress::kEnded;
   {
-    // Whether this wait could end is a question to both lanes, for a thread that holds a lease.
-    const bool nested = settings_.nested_check && asked.may_wait && HoldsSomething();
-    Monitor monitor(mu_, *this, nested ? kBothLanes : Only(lane));
-    now = platform_.Now();
-    refusal = RefuseNewcomer(asked, lane, nested, now);
-    if (refusal.ok()) {
-      lanes_[lane].Join(waiter);
-      stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
-    }
+    Monitor monitor(mu_, *this, Only(LaneFor(asked.intent)));
+    work = NextFor(waiter, asked, doer, wakes, progress);
   }
-  if (!refusal.ok()) EmitRefused(refusal, asked.where, now);
-  return refusal;
+  return Continue(waiter, asked, doer, work, wakes, progress);
 }
 
-bool PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
+// Performs what the core wants of this thread until it wants nothing.
+PoolState::Progress PoolState::Continue(PoolWaiter& waiter, const Request& asked, Doer& doer,
+                                        core::Work work, Wakes& wakes, Progress progress) {
   const size_t lane = LaneFor(asked.intent);
-  for (;;) {
-    Wakes wakes;
-    Doer doer{.driver = &waiter, .deadline = asked.deadline, .may_wait = asked.may_wait};
-    core::Work work;
-    bool over = false;
-    {
-      Monitor monitor(mu_, *this, Only(lane));
-      work = NextFor(waiter, asked, doer, wakes, over);
-    }
-    Deliver(wakes);
-    if (!work) return over;
+  Deliver(wakes);
+  while (work) {
     absl::Status error = PerformAll(lane, work, doer);
     if (!error.ok()) waiter.open_error = std::move(error);
+    doer.driver = &waiter;
+    {
+      Monitor monitor(mu_, *this, Only(lane));
+      work = NextFor(waiter, asked, doer, wakes, progress);
+    }
+    Deliver(wakes);
   }
+  return progress;
 }
 
-// What the thread of `waiter` has to do; nothing: it is decided or late (`over`), or goes to sleep.
+// What the thread of `waiter` has to do. Nothing: `progress` tells whether it is decided, late ones
+// included, or goes to sleep.
 core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
-                              bool& over) {
+                              Progress& progress) {
   const size_t lane = LaneFor(asked.intent);
   core::LaneCore& core = lanes_[lane];
   waiter.asleep = false;
@@ -170,17 +178,17 @@ core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& do
   }
   Collect(lane, wakes);
   if (work) return work;
-  over = waiter.outcome != Outcome::kWaiting;
-  if (over) return {};
+  progress = Progress::kDecided;
+  if (waiter.outcome != Outcome::kWaiting) return {};
   if (asked.deadline.HasPassed(now)) {
     core.Leave(waiter, now);
     Collect(lane, wakes);
-    over = true;
-  } else {
-    core.Sleep(waiter, asked.deadline.time());
-    waiter.slept = waiter.asleep = true;
-    waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+    return {};
   }
+  core.Sleep(waiter, asked.deadline.time());
+  waiter.slept = waiter.asleep = true;
+  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+  progress = Progress::kSleeps;
   return {};
 }
 
@@ -188,13 +196,16 @@ std::optional<absl::StatusOr<Lease>> PoolState::Settle(PoolWaiter& waiter, const
   const size_t lane = LaneFor(asked.intent);
   if (waiter.outcome != Outcome::kGranted) return Refused(waiter, asked, lane);
   const int slot = Global(lane, waiter.slot);
-  if (waiter.probe && !ProvesAlive(lane, slot, PingDeadline(asked))) return {};
-  const TimePoint now = platform_.Now();
-  {
+  if (waiter.probe) {
+    if (!ProvesAlive(lane, slot, PingDeadline(asked))) return {};
+    const TimePoint now = platform_.Now();
     MutexLock lock(mu_);
-    CountCheckout(slot, waiter.since, now, waiter.slept, waiter.handed_off);
+    CountCheckout(waiter.since, now, waiter.slept, waiter.handed_off);
   }
-  if (observer_ != nullptr) EmitCheckout(slot, now - waiter.since, asked.where, now);
+  if (observer_ != nullptr) {
+    const TimePoint now = platform_.Now();
+    EmitCheckout(slot, now - waiter.since, asked.where, now);
+  }
   return MakeLease(slot, asked.deadline, ThreadOf(asked));
 }
 
@@ -320,7 +331,8 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
     if (probe && !ProvesAlive(lane, slot, Deadline::Past())) continue;
     {
       MutexLock lock(mu_);
-      CountCheckout(slot, now, now, /*waited=*/false, /*handed_off=*/false);
+      NoteLent(slot);
+      CountCheckout(now, now, /*waited=*/false, /*handed_off=*/false);
     }
     if (observer_ != nullptr) EmitCheckout(slot, Duration::zero(), where, now);
     return MakeLease(slot, work_by, ThisThread());
@@ -363,10 +375,12 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
   return false;
 }
 
-void PoolState::CountCheckout(int slot, TimePoint since, TimePoint now, bool waited,
-                              bool handed_off) {
+void PoolState::NoteLent(int slot) {
   // For its return: what was marked after it was lent comes back by the lock.
   FastAt(slot).epoch = lanes_[LaneOf(slot)].slots()[Local(slot)].epoch;
+}
+
+void PoolState::CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off) {
   ++stats_.checkouts;
   if (waited) ++stats_.waited;
   if (handed_off) ++stats_.handed_off;

@@ -26,7 +26,7 @@ void RingNode::Unlink() {
 }
 
 // What a PendingAcquire is while it is pending or has a result. Does what the thread of
-// PoolState::AcquireSlowly does, a piece each time its loop comes by.
+// PoolState::AcquireByLock does, a piece each time its loop comes by.
 class AsyncCaller : public RingNode {
  public:
   AsyncCaller(PendingAcquire& owner, AcquireQueue& queue, PoolState& pool,
@@ -51,14 +51,16 @@ class AsyncCaller : public RingNode {
   // Both: true when there is a result.
   bool Begin() {
     if (absl::Status forked = pool_.CheckFork(); !forked.ok()) return Ends(std::move(forked));
-    result_ = pool_.AcquireAtOnce(asked_, since_);
-    return result_.has_value() || JoinAndGoOn();
+    return Enter();
   }
   bool GoOn(TimePoint now) {
     const uint32_t word = waiter_->word.load(std::memory_order_acquire);
     if (word == PoolWaiter::kNothing && now < waiter_->wakes_at) return false;
-    if (word != PoolWaiter::kDecided && !pool_.GoOn(*waiter_, asked_)) return false;
-    return Settle() || JoinAndGoOn();
+    if (word != PoolWaiter::kDecided &&
+        pool_.GoOn(*waiter_, asked_) == PoolState::Progress::kSleeps) {
+      return false;
+    }
+    return Settle() || Enter();
   }
   TimePoint wakes_at() const { return waiter_->wakes_at; }
   // Out of the line, and without what it was given. A result that nobody took ends with this.
@@ -71,14 +73,13 @@ class AsyncCaller : public RingNode {
   void CallDone() { done_(context_); }
 
  private:
-  bool JoinAndGoOn() {
+  bool Enter() {
     while (attempts_++ < pool_.attempts()) {
       waiter_.emplace();
       waiter_->ringer = &ringer_;
-      absl::Status refusal = pool_.Join(*waiter_, asked_, since_);
-      if (!refusal.ok()) return Ends(std::move(refusal));
-      if (!pool_.GoOn(*waiter_, asked_)) return false;
-      if (Settle()) return true;
+      const PoolState::Progress progress = pool_.Enter(*waiter_, asked_, since_, result_);
+      if (progress == PoolState::Progress::kSleeps) return false;
+      if (progress == PoolState::Progress::kEnded || Settle()) return true;
     }
     return Ends(pool_.RefuseDying(asked_));
   }

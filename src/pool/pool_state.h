@@ -113,7 +113,7 @@ class PoolState : public FastPool {
   bool LockIsFree() const;
   const char* CheckInvariants();
 
-  // ---- For callers in line: AcquireSlowly's thread, and PendingAcquire ----
+  // ---- For callers in line: AcquireByLock's thread, and PendingAcquire ----
 
   // AcquireOptions with the deadline filled in.
   struct Request {
@@ -127,15 +127,21 @@ class PoolState : public FastPool {
   Request RequestFor(const AcquireOptions& options, TimePoint now) const;
   // An error in a child of fork().
   absl::Status CheckFork() const { return Forked() ? forked_ : absl::OkStatus(); }
-  // What can be had without standing in line. Empty: nothing.
-  std::optional<absl::StatusOr<Lease>> AcquireAtOnce(const Request& asked, TimePoint now);
-  // Puts `waiter` in line. An error: it was not let in.
-  absl::Status Join(PoolWaiter& waiter, const Request& asked, TimePoint since);
-  // Goes on until the waiter's fate is decided or its deadline has passed (true), or until it has
-  // to sleep (false): no later than waiter.wakes_at. Performs the lane's works on the way.
-  bool GoOn(PoolWaiter& waiter, const Request& asked);
-  // The lease, or why there is none, of a waiter for which GoOn said true, or whose word says
-  // kDecided. Empty: the connection was dead; join again.
+  // How far an acquire has come.
+  enum class Progress : uint8_t {
+    kEnded,    // refused; the result is there
+    kDecided,  // Settle has the result
+    kSleeps,   // in line, no longer than waiter.wakes_at without another GoOn
+  };
+  // Lends at once what can be lent at once, else puts `waiter` in line, unless it is refused; then as
+  // GoOn.
+  Progress Enter(PoolWaiter& waiter, const Request& asked, TimePoint since,
+                 std::optional<absl::StatusOr<Lease>>& result);
+  // Goes on until the waiter's fate is decided or its deadline has passed, or until it has to sleep.
+  // Performs the lane's works on the way.
+  Progress GoOn(PoolWaiter& waiter, const Request& asked);
+  // The lease, or why there is none, of a waiter that is decided, also by its word. Empty: the
+  // connection was dead; enter again.
   std::optional<absl::StatusOr<Lease>> Settle(PoolWaiter& waiter, const Request& asked);
   // Takes back what a waiter has not fetched, and takes it out of line.
   void GiveUp(PoolWaiter& waiter, const Request& asked);
@@ -228,7 +234,6 @@ class PoolState : public FastPool {
   std::optional<Lease> AcquireFromWord(const AcquireOptions& options);
   // `not_after`: a moment that has not passed.
   FastSlot* TakeFast(size_t lane, Deadline not_after, SourceLine where);
-  absl::StatusOr<Lease> AcquireSlowly(const Request& asked, TimePoint since);
   // Who answers for a lease of this caller; 0: no thread.
   uint64_t ThreadOf(const Request& asked) const { return asked.may_wait ? ThisThread() : 0; }
   // Until when a round trip may be waited for before the connection is lent.
@@ -238,11 +243,16 @@ class PoolState : public FastPool {
   // `nested`: the thread may hold a lease, and both lanes can be looked at.
   absl::Status RefuseNewcomer(const Request& asked, size_t lane, bool nested, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes, bool& over)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
+                     Progress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Progress Continue(PoolWaiter& waiter, const Request& asked, Doer& doer, core::Work work,
+                    Wakes& wakes, Progress progress);
+  bool LendAtOnce(PoolWaiter& waiter, const Request& asked, size_t lane, TimePoint since,
+                  TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Refused(const PoolWaiter& waiter, const Request& asked, size_t lane);
   bool ProvesAlive(size_t lane, int slot, Deadline deadline);
-  void CountCheckout(int slot, TimePoint since, TimePoint now, bool waited, bool handed_off)
+  void NoteLent(int slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int Waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return lanes_[0].line().length() + lanes_[1].line().length();

@@ -191,6 +191,12 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
   while (core::Waiter* const node = lanes_[lane].NextNotice()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
     const bool decided = waiter->outcome != core::Outcome::kWaiting;
+    if (waiter->outcome == core::Outcome::kGranted) {
+      NoteLent(Global(lane, waiter->slot));
+      if (!waiter->probe) {
+        CountCheckout(waiter->since, platform_.Now(), waiter->slept, waiter->handed_off);
+      }
+    }
     Wakes::One one{.word = &waiter->word, .ringer = waiter->ringer, .call = {}};
     // Whoever is not asleep takes the lock before it sleeps, and sees.
     const bool wake = waiter->asleep && (one.ringer == nullptr || one.ringer->Announce(one.call));
