@@ -115,7 +115,7 @@ stage_tsan() {
     run_tests "$1" tsan --label-regex threads
   fi
   if build_or_fail "$1" tsan-clang stress_tests; then
-    run_tests "$1" tsan-clang --label-regex stress --tests-regex '^stress_'
+    run_tests "$1" tsan-clang --label-regex threads --tests-regex '^stress_'
   fi
   PREFIX=()
   unset TSAN_OPTIONS
