@@ -18,12 +18,9 @@ namespace roost::bench {
 
 using namespace std::chrono_literals;  // NOLINT(build/namespaces): benchmarks only
 
-inline absl::StatusOr<Lease>& Checked(absl::StatusOr<Lease>& lease) {
-  if (!lease.ok()) {
-    std::fprintf(stderr, "contest: %s\n", lease.status().ToString().c_str());
-    std::exit(1);
-  }
-  return lease;
+[[noreturn, gnu::cold]] inline void Fail(const absl::Status& status) {
+  std::fprintf(stderr, "contest: %s\n", status.ToString().c_str());
+  std::exit(1);
 }
 
 // A pool of profile P over a database that does nothing.
@@ -36,7 +33,8 @@ class RoostPool {
 
   Lease Take() {
     absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by_);
-    return *std::move(Checked(lease));
+    if (!lease.ok()) Fail(lease.status());
+    return *std::move(lease);
   }
   void Give(Lease lease) { lease.Return(); }
   bool TakeBy(std::chrono::milliseconds patience) {
@@ -44,7 +42,8 @@ class RoostPool {
   }
   void Cycle() {
     absl::StatusOr<Lease> lease = P::kDefaultTimeout ? pool_.Acquire() : pool_.Acquire(kWrite, by_);
-    benchmark::DoNotOptimize(Checked(lease)->slot());
+    if (!lease.ok()) Fail(lease.status());
+    benchmark::DoNotOptimize(lease->slot());
   }
 
  protected:
