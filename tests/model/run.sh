@@ -3,7 +3,7 @@
 #
 # Usage: ./tests/model/run.sh quick      every claim in small configurations; under a minute
 #        ./tests/model/run.sh mutants    seeded faults, each of which has to be caught; half a minute
-#        ./tests/model/run.sh full       larger ones; minutes, and up to 4 GB of memory
+#        ./tests/model/run.sh full       larger ones; an hour or two, and up to 4 GB of memory
 #
 # One line for each configuration; the macros are explained in lane.pml. Exit code 0: the model
 # holds everywhere (quick, full), or misses no fault (mutants). Needs spin and gcc. Works in a folder
