@@ -24,7 +24,7 @@
 //
 // Threads:  one thread at a time; moving it to another is allowed (see Untie)
 // Blocks:   its end may reset or close the connection when its user left something behind
-// Memory:   a word; no heap
+// Memory:   24 bytes; no heap
 // Errors:   none; use after return aborts with a sentence
 // Example:
 //   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
@@ -52,15 +52,16 @@ class [[nodiscard]] Lease {
  public:
   // Holds nothing.
   Lease() = default;
-  Lease(Lease&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+  Lease(Lease&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)), lane_(other.lane_) {}
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
       Return();
       slot_ = std::exchange(other.slot_, nullptr);
+      lane_ = other.lane_;
     }
     return *this;
   }
-  ~Lease() { Return(); }
+  ROOST_HOT ~Lease() { Return(); }
 
   explicit operator bool() const { return slot_ != nullptr; }
   // REQUIRES: holds a connection.
@@ -82,14 +83,14 @@ class [[nodiscard]] Lease {
   }
   absl::Status Seal() const { return (*this)->Seal(); }
   // Which slot of the pool it is, 0 to capacity - 1; -1: it holds nothing. For logs.
-  int slot() const { return slot_ == nullptr ? -1 : slot_->lane->first + slot_->number; }
+  int slot() const { return slot_ == nullptr ? -1 : lane_->first + slot_->number; }
 
   // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
   // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
-  void Return() {
+  ROOST_HOT void Return() {
     if (slot_ == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot_->connection->Untouched() && internal::Rest(*slot_)) {
+    if (slot_->connection->Untouched() && internal::Rest(*lane_, *slot_)) {
       slot_ = nullptr;
       return;
     }
@@ -109,12 +110,18 @@ class [[nodiscard]] Lease {
  private:
   friend class Pool;
   friend class internal::PoolState;
-  Lease(internal::FastSlot& slot, Deadline work_by) : slot_(&slot) {
-    slot.connection->StartLease(work_by);
+  // Slot `number` of `lane`, which was taken for this thread.
+  ROOST_HOT Lease(internal::FastLane& lane, int number, Deadline work_by)
+      : slot_(&lane.slots[number]), lane_(&lane) {
+    slot_->connection->StartLease(work_by);
   }
   void ReturnByLock();
 
-  internal::FastSlot* slot_ = nullptr;
+  internal::FastSlot* slot_ = nullptr;  // null: holds nothing
+  // Not used. g++ would join the neighbours in a vector register, which takes longer than two stores.
+  [[maybe_unused]] int apart_;
+  internal::FastLane* lane_ =
+      nullptr;  // of the slot; here, so that a return has one load less to wait for
 };
 
 }  // namespace roost

@@ -92,8 +92,8 @@ class Pool {
   // A connection for `intent`, lent by `deadline`. A deadline that has passed takes what can be had
   // without waiting for another holder. The lease's statements are bounded by the same deadline
   // (Connection::set_deadline moves it).
-  [[gnu::always_inline]] absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
-                                                       SourceLine where = SourceLine::Here()) {
+  ROOST_HOT absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
+                                          SourceLine where = SourceLine::Here()) {
     if (fast_.Forked()) return AcquireByLock(intent, deadline, where);
     internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
     uint8_t number = 0;
@@ -101,7 +101,7 @@ class Pool {
     internal::FastSlot& slot = lane.slots[number];
     if (!internal::IsGood(lane, slot, deadline)) return AcquireTaken(&slot, deadline, where);
     internal::Sign(slot, where);
-    return Lease(slot, deadline);
+    return Lease(lane, number, deadline);
   }
   // The same with the profile's pool_timeout from now, by the coarse clock.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());

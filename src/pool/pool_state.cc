@@ -229,7 +229,7 @@ absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLi
 }
 absl::StatusOr<Lease> Pool::AcquireTaken(internal::FastSlot* slot, Deadline deadline,
                                          SourceLine where) {
-  if (state_->Claim(*slot, deadline, where)) return Lease(*slot, deadline);
+  if (state_->Claim(*slot, deadline, where)) return Lease(*slot->lane, slot->number, deadline);
   // In a pool of one lane either intent asks for that.
   const Intent intent = slot->lane == fast_.lane_for[static_cast<size_t>(Intent::kRead)]
                             ? Intent::kRead

@@ -211,7 +211,7 @@ class PoolState : public FastPool {
 
   Lease MakeLease(int slot, Deadline work_by, uint64_t thread) {
     FastAt(slot).holder.store(static_cast<uintptr_t>(thread), std::memory_order_relaxed);
-    return Lease(FastAt(slot), work_by);
+    return Lease(*FastAt(slot).lane, Local(slot), work_by);
   }
 
   // ---- words.cc ----

@@ -37,6 +37,7 @@
 
 #include "roost/deadline.h"
 #include "roost/internal/idle_word.h"
+#include "roost/internal/machine.h"
 #include "roost/source_line.h"
 
 namespace roost {
@@ -91,31 +92,17 @@ struct FastPool {
   bool Forked() const { return forks->load(std::memory_order_relaxed) != fork_generation; }
 };
 
-// Tells threads that live now apart. Never 0.
-inline uintptr_t ThisThread() {
-#if defined(__x86_64__)
-  uintptr_t self;
-  __asm__("mov %%fs:0, %0" : "=r"(self));  // the thread control block's own address
-  return self;
-#elif defined(__aarch64__) || defined(__arm__)
-  return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
-#else
-  static thread_local char mark;
-  return reinterpret_cast<uintptr_t>(&mark);
-#endif
-}
-
 // May be lent without a look. `not_after`: a moment that has not passed (the caller's deadline), by
 // which the age of the connection is judged without a clock; for one that has passed, or is far
 // ahead, the answer may be no.
-inline bool IsGood(const FastLane& lane, const FastSlot& slot, Deadline not_after) {
+ROOST_HOT inline bool IsGood(const FastLane& lane, const FastSlot& slot, Deadline not_after) {
   const auto by = static_cast<uint64_t>(not_after.time().time_since_epoch().count());
   return slot.epoch == lane.epoch.load(std::memory_order_relaxed) &&
          by - static_cast<uint64_t>(slot.good_from) < slot.good_for;
 }
 
 // Writes whose lease it is.
-inline void Sign(FastSlot& slot, SourceLine where) {
+ROOST_HOT inline void Sign(FastSlot& slot, SourceLine where) {
   slot.holder.store(ThisThread(), std::memory_order_relaxed);
   slot.file.store(where.file, std::memory_order_relaxed);
   slot.line.store(where.line, std::memory_order_relaxed);
@@ -123,7 +110,7 @@ inline void Sign(FastSlot& slot, SourceLine where) {
 }
 
 // Takes the idle slot used last: it is this thread's now. False: there is none, take the long way.
-inline bool TakeIdle(FastLane& lane, uint8_t& slot) {
+ROOST_HOT inline bool TakeIdle(FastLane& lane, uint8_t& slot) {
   InWord::Word word = lane.word.load(std::memory_order_relaxed);
   do {
     if (InWord::HasNone(word)) return false;
@@ -134,8 +121,7 @@ inline bool TakeIdle(FastLane& lane, uint8_t& slot) {
 }
 
 // False: take the long way. REQUIRES: nothing was left behind in the connection.
-inline bool Rest(FastSlot& slot) {
-  FastLane& lane = *slot.lane;
+ROOST_HOT inline bool Rest(FastLane& lane, FastSlot& slot) {
   if (slot.epoch != lane.epoch.load(std::memory_order_relaxed)) return false;
   // Before the swap: a thread that sees this slot taken anew does not take us for its holder.
   slot.holder.store(0, std::memory_order_relaxed);

@@ -16,19 +16,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "roost/internal/check.h"
+#include "roost/internal/machine.h"
 
 namespace roost::internal {
-
-// A hint to the core that this thread waits for another.
-inline void PauseBriefly() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("isb");
-#elif defined(__arm__)
-  __asm__ volatile("yield");
-#endif
-}
 
 class ABSL_LOCKABLE Mutex {
  public:
