@@ -528,16 +528,18 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   if (next == nullptr || paused_) return Rest(slot);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
   // One that would have to answer a ping after its rest does not rest.
-  if (handed_off && !NeedsPing(s, now) && LeaveIdleFor(*next, slot)) return {};
+  if (handed_off && !NeedsPing(s, now) && LeaveIdleFor(*next, slot, now)) return {};
   Grant(*next, slot, now, handed_off);
   return {};
 }
 
 // A connection given to a thread that sleeps is nobody's until that thread runs. So the next caller
 // is only told, and a newcomer that runs already may be quicker: at most max_overtakes times, and
-// for one connection at a time.
-bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot) {
-  if (!MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
+// for one connection at a time. Where connections are held for much longer than a thread takes to
+// wake, nothing would be gained.
+bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot, TimePoint now) {
+  const bool was_short = now - slots_[slot].lent < kShortHold;
+  if (!was_short || !MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
   PushIdle(slot);
   next.poked = true;
   if (next.awake) return true;

@@ -210,7 +210,7 @@ class LaneCore {
   Work Rest(uint8_t slot);
   void LetLinger();
   bool MayBeOvertaken(const Waiter& next) const { return next.overtaken < settings_.max_overtakes; }
-  bool LeaveIdleFor(Waiter& next, uint8_t slot);
+  bool LeaveIdleFor(Waiter& next, uint8_t slot, TimePoint now);
   Work TakeIdle(Waiter& asker, TimePoint now);
   bool TakeTop(Waiter& waiter, TimePoint now);
   Work CloseIdle(uint8_t slot, CloseReason reason);

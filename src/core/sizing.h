@@ -65,6 +65,9 @@ constexpr Duration BackoffPause(int failures, bool permanent, Duration min, Dura
   return pause - 5 * TenthOf(pause, random);
 }
 
+// A hold that is not much longer than a sleeping thread takes to run: 30 to 100 us on a Raspberry Pi.
+inline constexpr Duration kShortHold = std::chrono::microseconds(200);
+
 // `span` after `moment`; the end of time where it would overflow.
 constexpr TimePoint Later(TimePoint moment, Duration span) {
   return Deadline::After(moment, span).time();

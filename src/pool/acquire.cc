@@ -97,7 +97,7 @@ PoolState::Progress PoolState::Enter(PoolWaiter& waiter, const Request& asked, T
       waiter.cancel = asked.cancel;
       lanes_[lane].Join(waiter);
       stats_.peak_waiting = std::max(stats_.peak_waiting, Waiting());
-      work = NextFor(waiter, asked, doer, wakes, progress);
+      work = NextFor(waiter, asked, doer, wakes, now, progress);
     }
   }
   if (!refusal.ok()) {
@@ -138,7 +138,7 @@ PoolState::Progress PoolState::GoOn(PoolWaiter& waiter, const Request& asked) {
   Progress progress = Progress::kEnded;
   {
     Monitor monitor(mu_, *this, Only(LaneFor(asked.intent)));
-    work = NextFor(waiter, asked, doer, wakes, progress);
+    work = NextFor(waiter, asked, doer, wakes, platform_.Now(), progress);
   }
   return Continue(waiter, asked, doer, work, wakes, progress);
 }
@@ -154,7 +154,7 @@ PoolState::Progress PoolState::Continue(PoolWaiter& waiter, const Request& asked
     doer.driver = &waiter;
     {
       Monitor monitor(mu_, *this, Only(lane));
-      work = NextFor(waiter, asked, doer, wakes, progress);
+      work = NextFor(waiter, asked, doer, wakes, platform_.Now(), progress);
     }
     Deliver(wakes);
   }
@@ -164,11 +164,10 @@ PoolState::Progress PoolState::Continue(PoolWaiter& waiter, const Request& asked
 // What the thread of `waiter` has to do. Nothing: `progress` tells whether it is decided, late ones
 // included, or goes to sleep.
 core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
-                              Progress& progress) {
+                              TimePoint now, Progress& progress) {
   const size_t lane = LaneFor(asked.intent);
   core::LaneCore& core = lanes_[lane];
   waiter.asleep = false;
-  const TimePoint now = platform_.Now();
   waiter.may_ping = !asked.deadline.HasPassed(now);
   const core::Work work = core.WorkFor(waiter, now);
   if (work && GoesInSteps(work, doer)) {
@@ -176,13 +175,13 @@ core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& do
     waiter.driving = false;
     doer.driver = nullptr;
   }
-  Collect(lane, wakes);
+  Collect(lane, wakes, now);
   if (work) return work;
   progress = Progress::kDecided;
   if (waiter.outcome != Outcome::kWaiting) return {};
   if (asked.deadline.HasPassed(now)) {
     core.Leave(waiter, now);
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
     return {};
   }
   core.Sleep(waiter, asked.deadline.time());
@@ -214,11 +213,12 @@ void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
   Wakes wakes;
   {
     Monitor monitor(mu_, *this, Only(lane));
+    const TimePoint now = platform_.Now();
     if (waiter.outcome == Outcome::kWaiting) {
-      lanes_[lane].Leave(waiter, platform_.Now());
+      lanes_[lane].Leave(waiter, now);
       ++stats_.cancelled;
     }
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
   }
   Deliver(wakes);
   if (waiter.outcome != Outcome::kGranted) return;

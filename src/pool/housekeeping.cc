@@ -38,7 +38,7 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
     {
       Monitor monitor(mu_, *this, Only(lane));
       work = lanes_[lane].NextChore(now);
-      Collect(lane, wakes);
+      Collect(lane, wakes, now);
     }
     Deliver(wakes);
     if (!work) return;

@@ -244,7 +244,7 @@ class PoolState : public FastPool {
   absl::Status RefuseNewcomer(const Request& asked, size_t lane, bool nested, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
-                     Progress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+                     TimePoint now, Progress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Progress Continue(PoolWaiter& waiter, const Request& asked, Doer& doer, core::Work work,
                     Wakes& wakes, Progress progress);
   bool LendAtOnce(PoolWaiter& waiter, const Request& asked, size_t lane, TimePoint since,
@@ -319,7 +319,7 @@ class PoolState : public FastPool {
   // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free;
   // those beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume,
   // Cancel, a database going away), happen here.
-  void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Collect(size_t lane, Wakes& wakes, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CallHousekeeper(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddWake(Wakes& wakes, const Wakes::One& one);
   void Wake(const Wakes::One& one);
@@ -342,7 +342,7 @@ class PoolState : public FastPool {
       const TimePoint now = platform_.Now();
       for (size_t lane = 0; lane < 2; ++lane) {
         event(lanes_[lane], now);
-        Collect(lane, wakes);
+        Collect(lane, wakes, now);
       }
     }
     Deliver(wakes);

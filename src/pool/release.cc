@@ -50,7 +50,7 @@ void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint 
     CountReturn(slot, now);
     if (as == core::ReturnAs::kClean && lanes_[lane].TryRest(Local(slot), now)) return;
     work = lanes_[lane].Return(Local(slot), as, CloseReason::kNone, now);
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
   }
   Deliver(wakes);
   PerformAll(lane, work, {}).IgnoreError();
@@ -65,7 +65,7 @@ void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
     holding = HoldingOf(slot, now);
     CountReturn(slot, now);
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kDirty, CloseReason::kNone, now);
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
   }
   Deliver(wakes);
   PerformAll(lane, work, {.returning = &holding}).IgnoreError();
@@ -92,7 +92,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
     ++stats_.invalidations;
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
     Spread(verdict, now);
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
   }
   Deliver(wakes);
   PerformAll(lane, work, {.returning = returning}).IgnoreError();
@@ -120,7 +120,7 @@ NativeHandle PoolState::Detach(Lease& lease) {
     CountReturn(slot, now);
     ++stats_.detaches;
     lanes_[lane].Detach(Local(slot), now);
-    Collect(lane, wakes);
+    Collect(lane, wakes, now);
     NoteDrained(wakes);
   }
   Deliver(wakes);

@@ -65,8 +65,9 @@ bool PoolState::LookAgain(FastSlot& slot) {
   bool closed = false;
   {
     Monitor monitor(mu_, *this, Only(lane));
-    lanes_[lane].PutBack(slot.number, platform_.Now());
-    Collect(lane, wakes);
+    const TimePoint now = platform_.Now();
+    lanes_[lane].PutBack(slot.number, now);
+    Collect(lane, wakes, now);
     closed = lanes_[lane].closed();
   }
   Deliver(wakes);

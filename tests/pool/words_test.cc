@@ -275,6 +275,17 @@ TEST_F(WordsTest, ANewcomerMayPassTheNextInLineABoundedNumberOfTimes) {
   EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
 }
 
+TEST_F(WordsTest, NobodyIsOvertakenWhereHoldsAreLong) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  Lease held = Take(pool);
+  Caller waiter(platform, pool);
+  platform.Advance(1ms);
+  held.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok()) << "handed over";
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+}
+
 TEST_F(WordsTest, OneThatFoundNothingIsHandedTheNext) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   Lease held = Take(pool);
