@@ -90,9 +90,12 @@ class [[nodiscard]] Lease {
   ROOST_HOT void Return() {
     if (slot_ == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot_->connection->Untouched() && internal::Rest(*lane_, *slot_)) {
-      slot_ = nullptr;
-      return;
+    if (slot_->connection->Untouched()) {
+      slot_->connection->EndLease();
+      if (internal::Rest(*lane_, *slot_)) {
+        slot_ = nullptr;
+        return;
+      }
     }
     ReturnByLock();
   }

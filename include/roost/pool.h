@@ -103,7 +103,8 @@ class Pool {
     internal::Sign(slot, where);
     return Lease(lane, number, deadline);
   }
-  // The same with the profile's pool_timeout from now, by the coarse clock.
+  // The same with the profile's pool_timeout from now, by the coarse clock where the word serves it: up
+  // to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // What is free now, never waiting and never opening: the idle connection used last, if it needs

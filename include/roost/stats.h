@@ -3,7 +3,8 @@
 // Threads:  values; Pool::stats() may be called from any thread
 // Blocks:   for the pool's lock, which is never held across I/O
 // Memory:   about 1 KB, on the caller's stack
-// Errors:   none; counters do not wrap in a node's life (64 bits)
+// Errors:   none; counters do not wrap in a node's life (64 bits), if the pool is looked at (Tick, stats,
+//           a caller that waits) at least once in 4 billion leases of a connection
 #ifndef ROOST_STATS_H_
 #define ROOST_STATS_H_
 

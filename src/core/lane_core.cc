@@ -80,7 +80,7 @@ void LaneCore::Lend(uint8_t slot, uint64_t thread, SourceLine where, TimePoint n
   SetState(slot, SlotState::kLeased);
   s.fresh = false;
   s.lent = now;
-  s.lent_earlier = false;
+  s.lent_earlier = s.was_idle = false;
   s.epoch = epoch_;
   s.holder = thread;
   s.where = where;
@@ -154,20 +154,6 @@ bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t
   return true;
 }
 
-bool LaneCore::TryRest(uint8_t slot, TimePoint now) {
-  Slot& s = slots_[slot];
-  if (line_.front() != nullptr || s.suspect || WhyStale(s, now) != CloseReason::kNone ||
-      count(SlotState::kIdle) - lingering_ >= settings_.kept) {
-    return false;
-  }
-  ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
-  ++ended_;
-  s.rested = s.tended = s.looked = now;
-  s.holder = 0;
-  PushIdle(slot);
-  return true;
-}
-
 // ---- The word -----------------------------------------------------------------------------------
 
 bool LaneCore::Undisturbed() const {
@@ -208,6 +194,7 @@ void LaneCore::AtRest(uint8_t slot, bool used, TimePoint now) {
 void LaneCore::IsLent(uint8_t slot, bool anew, uint64_t thread, SourceLine where, TimePoint now) {
   Slot& s = slots_[slot];
   if (!s.was_idle && !anew) return;
+  s.was_idle = false;
   s.fresh = s.leak_reported = false;
   s.lent = now;
   s.lent_earlier = true;
@@ -221,6 +208,10 @@ void LaneCore::PutBack(uint8_t slot, TimePoint now) {
   ROOST_CHECK(slots_[slot].state == SlotState::kLeased, "bug: a slot is put back that is not out");
   ++ended_;
   slots_[slot].holder = 0;
+  if (settings_.linger == Duration::zero() && count(SlotState::kIdle) >= settings_.kept &&
+      slots_[slot].evict == CloseReason::kNone) {
+    slots_[slot].evict = CloseReason::kOverflow;  // others came to rest meanwhile
+  }
   PushIdle(slot);
   LetLinger();
   Prod(now);
@@ -536,11 +527,13 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
 // A connection given to a thread that sleeps is nobody's until that thread runs. So the next caller
 // is only told, and a newcomer that runs already may be quicker: at most max_overtakes times, and
 // for one connection at a time. Where connections are held for much longer than a thread takes to
-// wake, nothing would be gained.
+// wake, nothing would be gained; and a loop may take long until it looks.
 bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot, TimePoint now) {
-  const bool was_short = now - slots_[slot].lent < kShortHold;
-  if (!was_short || !MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
+  const Slot& s = slots_[slot];
+  const bool was_short = !s.lent_earlier && now - s.lent < kShortHold;
+  if (!was_short || next.by_loop || !MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
   PushIdle(slot);
+  LetLinger();
   next.poked = true;
   if (next.awake) return true;
   next.awake = true;

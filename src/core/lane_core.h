@@ -93,8 +93,6 @@ class LaneCore {
   // the next in line may be overtaken once more. False: take the long way. `probe`: it has rested,
   // look at its socket or file before use.
   bool TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot, bool& probe);
-  // Rests a clean slot, if nobody waits and it may rest. False: take the long way (Return).
-  bool TryRest(uint8_t slot, TimePoint now);
 
   // ---- The word of fast_lane.h: idle slots lent and returned without asking the core ----
 
@@ -106,7 +104,8 @@ class LaneCore {
   uint32_t epoch() const { return epoch_; }
   // Takes over what happened while the word had the idle slots: first BeginResync; then AtRest for
   // each slot in the word, the lowest first; then IsLent for each other one that WasOut names; then
-  // EndResync. `used`, `anew`: lent through the word since the last time.
+  // EndResync. `used`, `anew`: lent through the word since the last time. IsLent may be called again
+  // when more is known of a lease.
   void BeginResync();
   void AtRest(uint8_t slot, bool used, TimePoint now);
   bool WasOut(uint8_t slot) const { return slots_[slot].state == SlotState::kLeased; }
@@ -124,8 +123,6 @@ class LaneCore {
   Work WorkFor(Waiter& waiter, TimePoint now);
   // The waiter's thread goes to sleep. Returns when it should wake without a notice, at the latest.
   TimePoint Sleep(Waiter& waiter, TimePoint deadline);
-  // It woke. Then comes WorkFor.
-  void Woke(Waiter& waiter) { waiter.awake = true; }
   // It gives up. REQUIRES: undecided.
   void Leave(Waiter& waiter, TimePoint now);
   // Decides every waiter with this token.

@@ -32,6 +32,7 @@ struct Waiter {
   bool may_ping = true;     // it has time for a round trip
   bool handed_off = false;  // granted straight from another holder
   bool probe = false;       // granted after a rest: look at its socket or file before use
+  bool by_loop = false;     // no thread waits: its loop looks when it comes by
   bool poked = false;       // told that a connection lies idle for it
   uint8_t slot = 0;
   uint8_t overtaken = 0;  // by newcomers, while it was the next to be served

@@ -9,8 +9,7 @@ namespace roost::internal {
 using core::Outcome;
 
 absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
-  if (Forked()) return forked_;
-  if (words_ && (options.cancel == nullptr || !options.cancel->cancelled())) {
+  if (words_ && !Forked() && (options.cancel == nullptr || !options.cancel->cancelled())) {
     std::optional<Lease> lease = AcquireFromWord(options);
     if (lease.has_value()) return *std::move(lease);
   }
@@ -43,6 +42,7 @@ FastSlot* PoolState::TakeFast(size_t lane, Deadline not_after, SourceLine where)
 }
 
 absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
+  if (Forked()) return forked_;
   const TimePoint since = platform_.Now();
   const Request asked = RequestFor(options, since);
   // A connection that turns out dead when it is looked at sends its caller round again, with the
@@ -84,13 +84,12 @@ PoolState::Progress PoolState::Enter(PoolWaiter& waiter, const Request& asked, T
   absl::Status refusal;
   TimePoint now;
   {
-    // Whether this wait could end is a question to both lanes, for a thread that holds a lease.
-    const bool nested = settings_.nested_check && asked.may_wait && HoldsSomething();
-    Monitor monitor(mu_, *this, nested ? kBothLanes : Only(lane));
+    Monitor monitor(mu_, *this, Only(lane));
     now = platform_.Now();
     if (LendAtOnce(waiter, asked, lane, since, now)) {
       progress = Progress::kDecided;
-    } else if (refusal = RefuseNewcomer(asked, lane, nested, now); refusal.ok()) {
+    } else if (refusal = RefuseNewcomer(asked, lane, monitor, now); refusal.ok()) {
+      waiter.by_loop = !asked.may_wait;
       waiter.since = since;
       waiter.thread = ThreadOf(asked);
       waiter.where = asked.where;
@@ -175,13 +174,13 @@ core::Work PoolState::NextFor(PoolWaiter& waiter, const Request& asked, Doer& do
     waiter.driving = false;
     doer.driver = nullptr;
   }
-  Collect(lane, wakes, now);
+  Collect(lane, wakes);
   if (work) return work;
   progress = Progress::kDecided;
   if (waiter.outcome != Outcome::kWaiting) return {};
   if (asked.deadline.HasPassed(now)) {
     core.Leave(waiter, now);
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
     return {};
   }
   core.Sleep(waiter, asked.deadline.time());
@@ -218,7 +217,7 @@ void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
       lanes_[lane].Leave(waiter, now);
       ++stats_.cancelled;
     }
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
   }
   Deliver(wakes);
   if (waiter.outcome != Outcome::kGranted) return;
@@ -226,7 +225,7 @@ void PoolState::GiveUp(PoolWaiter& waiter, const Request& asked) {
 }
 
 // OK: it may join.
-absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, bool nested,
+absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, Monitor& monitor,
                                        TimePoint now) {
   // Read under the lock: Cancel sets it before it takes the lock, so that either this sees it or
   // Cancel sees this waiter in line.
@@ -248,7 +247,13 @@ absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, bool n
       return last_error_[lane];
   }
   // A caller that goes on with its loop while it waits may return what it holds.
-  if (!nested || asked.deadline.HasPassed(now)) return absl::OkStatus();
+  if (!settings_.nested_check || !asked.may_wait || asked.deadline.HasPassed(now) ||
+      !HoldsSomething()) {
+    return absl::OkStatus();
+  }
+  // Whether this wait could end is a question to both lanes.
+  monitor.TakeBoth();
+  for (size_t i = 0; i < 2; ++i) NoteLateHolders(i, now);
   const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
   const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
   if (!core::CouldOnlyDeadlock(used, lane, ThisThread())) return absl::OkStatus();
@@ -378,6 +383,7 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
 void PoolState::NoteLent(int slot) {
   // For its return: what was marked after it was lent comes back by the lock.
   FastAt(slot).epoch = lanes_[LaneOf(slot)].slots()[Local(slot)].epoch;
+  Prepare(LaneOf(slot), Local(slot));
 }
 
 void PoolState::CountCheckout(TimePoint since, TimePoint now, bool waited, bool handed_off) {

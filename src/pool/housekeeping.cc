@@ -38,7 +38,7 @@ void PoolState::DoChores(size_t lane, TimePoint now) {
     {
       Monitor monitor(mu_, *this, Only(lane));
       work = lanes_[lane].NextChore(now);
-      Collect(lane, wakes, now);
+      Collect(lane, wakes);
     }
     Deliver(wakes);
     if (!work) return;
@@ -74,23 +74,31 @@ void PoolState::ReportLateTick(TimePoint now) {
   Emit(event);
 }
 
-// One report for each lease, outside the lock; the scan starts anew after each.
+// One report for each lease, outside the lock.
 void PoolState::ReportLeaks(TimePoint now) {
-  for (int slot = 0; slot < settings_.capacity(); ++slot) {
-    Event event = MakeEvent(EventKind::kLeak, slot, now);
-    {
-      Monitor monitor(mu_, *this, Only(LaneOf(slot)));
-      core::Slot& s = lanes_[LaneOf(slot)].slots()[Local(slot)];
-      const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
-                         now - s.lent > settings_.leak_after;
-      if (!leaks) continue;
-      s.leak_reported = true;
-      ++stats_.leaks;
-      event.span = now - s.lent;
-      event.where = s.where;
+  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
+    while (std::optional<Event> leak = NextLeak(lane, now)) {
+      if (observer_ != nullptr) Emit(*leak);
     }
-    if (observer_ != nullptr) Emit(event);
   }
+}
+
+std::optional<Event> PoolState::NextLeak(size_t lane, TimePoint now) {
+  Monitor monitor(mu_, *this, Only(lane));
+  NoteLateHolders(lane, now);
+  for (core::Slot& s : lanes_[lane].slots()) {
+    const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
+                       now - s.lent > settings_.leak_after;
+    if (!leaks) continue;
+    s.leak_reported = true;
+    ++stats_.leaks;
+    const auto slot = static_cast<uint8_t>(&s - lanes_[lane].slots().data());
+    Event event = MakeEvent(EventKind::kLeak, Global(lane, slot), now);
+    event.span = now - s.lent;
+    event.where = s.where;
+    return event;
+  }
+  return std::nullopt;
 }
 
 absl::Status PoolState::Fill(int connections, Deadline deadline) {

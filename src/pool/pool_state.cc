@@ -222,7 +222,14 @@ absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
   return state_->Acquire(options);
 }
 absl::StatusOr<Lease> Pool::AcquireByLock(Intent intent, Deadline deadline, SourceLine where) {
-  return state_->Acquire({.intent = intent, .deadline = deadline, .where = where});
+  internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
+  if (lane.linked && !fast_.Forked()) {
+    uint8_t number = 0;
+    if (internal::TakeIdleLinked(lane, number)) {
+      return AcquireTaken(&lane.slots[number], deadline, where);
+    }
+  }
+  return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
 }
 absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
   return state_->TryAcquire(intent, work_by, where);
@@ -234,7 +241,7 @@ absl::StatusOr<Lease> Pool::AcquireTaken(internal::FastSlot* slot, Deadline dead
   const Intent intent = slot->lane == fast_.lane_for[static_cast<size_t>(Intent::kRead)]
                             ? Intent::kRead
                             : Intent::kWrite;
-  return AcquireByLock(intent, deadline, where);
+  return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
 }
 void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
 Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
@@ -258,7 +265,13 @@ std::string_view Pool::name() const { return state_->name(); }
 Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
-void Lease::ReturnByLock() { internal::PoolState::Of(*this).Return(*this, /*discard=*/false); }
+void Lease::ReturnByLock() {
+  if (lane_->linked && slot_->connection->Untouched() && internal::RestLinked(*slot_)) {
+    slot_ = nullptr;
+    return;
+  }
+  internal::PoolState::Of(*this).Return(*this, /*discard=*/false);
+}
 void Lease::Discard() {
   if (slot_ != nullptr) internal::PoolState::Of(*this).Return(*this, /*discard=*/true);
 }

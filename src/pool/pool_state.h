@@ -172,6 +172,7 @@ class PoolState : public FastPool {
     bool is_tick = false;                // the housekeeping loop: need not be told what it began
   };
 
+  static constexpr unsigned kBothLanes = 3;
   // The lock, with the lanes that it names in the core's hands: their words are closed while it
   // lives, and opened at its end if they may be. One for a lane keeps the other lane's word out of
   // it.
@@ -185,6 +186,11 @@ class PoolState : public FastPool {
     ~Monitor() ABSL_UNLOCK_FUNCTION() { Free(); }
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
+    // The other lane, too, from now on.
+    void TakeBoth() {
+      pool_.CloseWords(kBothLanes);
+      lanes_ = kBothLanes;
+    }
 
    private:
     void Free() ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -192,9 +198,8 @@ class PoolState : public FastPool {
       pool_.mu_.Unlock();
     }
     PoolState& pool_;
-    const unsigned lanes_;
+    unsigned lanes_;
   };
-  static constexpr unsigned kBothLanes = 3;
   static constexpr unsigned Only(size_t lane) { return 1u << lane; }
 
   size_t LaneFor(Intent intent) const {
@@ -226,6 +231,8 @@ class PoolState : public FastPool {
   void GiveToWord(FastLane& fast, std::span<const uint8_t> slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool NoteUses(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteHolder(size_t lane, uint8_t slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteLateHolders(size_t lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Prepare(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // This thread stands for a lease, maybe.
   bool HoldsSomething() const;
@@ -240,8 +247,7 @@ class PoolState : public FastPool {
   static Deadline PingDeadline(const Request& asked) {
     return asked.may_wait ? asked.deadline : Deadline::Past();
   }
-  // `nested`: the thread may hold a lease, and both lanes can be looked at.
-  absl::Status RefuseNewcomer(const Request& asked, size_t lane, bool nested, TimePoint now)
+  absl::Status RefuseNewcomer(const Request& asked, size_t lane, Monitor& monitor, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,
                      TimePoint now, Progress& progress) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -319,7 +325,7 @@ class PoolState : public FastPool {
   // Tells the core's notices to their waiters. The wakes are left for Deliver, with the lock free;
   // those beyond Wakes::kMany, which only a change for the whole line can cause (Close, Resume,
   // Cancel, a database going away), happen here.
-  void Collect(size_t lane, Wakes& wakes, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Collect(size_t lane, Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CallHousekeeper(Wakes& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddWake(Wakes& wakes, const Wakes::One& one);
   void Wake(const Wakes::One& one);
@@ -342,7 +348,7 @@ class PoolState : public FastPool {
       const TimePoint now = platform_.Now();
       for (size_t lane = 0; lane < 2; ++lane) {
         event(lanes_[lane], now);
-        Collect(lane, wakes, now);
+        Collect(lane, wakes);
       }
     }
     Deliver(wakes);
@@ -350,6 +356,7 @@ class PoolState : public FastPool {
   void GlanceAtOpens(Deadline deadline);
   void DoChores(size_t lane, TimePoint now);
   void ReportLeaks(TimePoint now);
+  std::optional<Event> NextLeak(size_t lane, TimePoint now);
   void ReportLateTick(TimePoint now);
   void NoticeSuspend(TimePoint now);
   void CloseEvicted(size_t lane);

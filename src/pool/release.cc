@@ -11,7 +11,6 @@ void PoolState::Return(Lease& lease, bool discard) {
   Reset(lease);
   connection.EndLease();
   if (Forked()) return Abandon(fast);
-  if (!discard && fast.lane->linked && connection.Untouched() && RestLinked(fast)) return;
   fast.holder.store(0, std::memory_order_relaxed);
   const TimePoint now = platform_.Now();
   const size_t lane = LaneOf(slot);
@@ -48,9 +47,8 @@ void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint 
   {
     Monitor monitor(mu_, *this, Only(lane));
     CountReturn(slot, now);
-    if (as == core::ReturnAs::kClean && lanes_[lane].TryRest(Local(slot), now)) return;
     work = lanes_[lane].Return(Local(slot), as, CloseReason::kNone, now);
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
   }
   Deliver(wakes);
   PerformAll(lane, work, {}).IgnoreError();
@@ -65,7 +63,7 @@ void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
     holding = HoldingOf(slot, now);
     CountReturn(slot, now);
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kDirty, CloseReason::kNone, now);
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
   }
   Deliver(wakes);
   PerformAll(lane, work, {.returning = &holding}).IgnoreError();
@@ -92,7 +90,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
     ++stats_.invalidations;
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
     Spread(verdict, now);
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
   }
   Deliver(wakes);
   PerformAll(lane, work, {.returning = returning}).IgnoreError();
@@ -120,7 +118,7 @@ NativeHandle PoolState::Detach(Lease& lease) {
     CountReturn(slot, now);
     ++stats_.detaches;
     lanes_[lane].Detach(Local(slot), now);
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
     NoteDrained(wakes);
   }
   Deliver(wakes);

@@ -60,9 +60,10 @@ Stats PoolState::Snapshot() {
     return shape;
   }
   Monitor monitor(mu_, *this, kBothLanes);
+  const TimePoint now = platform_.Now();
+  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
   Stats stats = stats_;
   stats.peak_in_use = peak_[0] + peak_[1];
-  const TimePoint now = platform_.Now();
   for (const core::LaneCore& lane : lanes_) {
     stats.open += lane.open();
     stats.idle += lane.count(SlotState::kIdle);
@@ -98,6 +99,7 @@ std::string_view PoolState::Report(std::span<char> out) {
   if (Forked()) return text.view();
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
+  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
   AddHolders(text, now, "  ", "\n");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     for (const core::Waiter* w = lanes_[lane].line().front(); w != nullptr; w = w->next) {
@@ -152,6 +154,7 @@ std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
   }
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
+  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
   if (refusal == timeout_default_ || refusal == timeout_deadline_) {
     text.Add("QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f",
              settings_.pool_size, settings_.max_overflow, Seconds(asked));

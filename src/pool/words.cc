@@ -44,13 +44,17 @@ bool RestLinked(FastSlot& slot) {
 
 bool PoolState::Claim(FastSlot& slot, Deadline not_after, SourceLine where) {
   const size_t lane = LaneOf(Number(slot));
-  if (slot.new_peak != 0) {
-    Monitor monitor(mu_, *this, Only(lane));
-    peak_[lane] = std::max<int>(peak_[lane], slot.new_peak);
+  const int new_peak = slot.new_peak;
+  if (new_peak != 0) {
+    MutexLock lock(mu_);
     Prepare(lane, slot.number);
   }
   if (!IsGood(*slot.lane, slot, not_after) && !LookAgain(slot)) return false;
   Sign(slot, where);
+  if (new_peak != 0) {
+    MutexLock lock(mu_);
+    peak_[lane] = std::max(peak_[lane], new_peak);
+  }
   return true;
 }
 
@@ -62,17 +66,15 @@ bool PoolState::LookAgain(FastSlot& slot) {
   }
   const size_t lane = LaneOf(Number(slot));
   Wakes wakes;
-  bool closed = false;
   {
     Monitor monitor(mu_, *this, Only(lane));
     const TimePoint now = platform_.Now();
     lanes_[lane].PutBack(slot.number, now);
-    Collect(lane, wakes, now);
-    closed = lanes_[lane].closed();
+    Collect(lane, wakes);
   }
   Deliver(wakes);
-  // Close has closed what was at rest then, and waits for this one.
-  if (closed) CloseEvicted(lane);
+  // Close has closed what was at rest then, and waits for this one; or others came to rest meanwhile.
+  CloseEvicted(lane);
   return false;
 }
 
@@ -88,7 +90,7 @@ void PoolState::OpenWords(unsigned lanes) {
   for (size_t lane = 0; lane < 2; ++lane) {
     if ((lanes & Only(lane)) == 0) continue;
     peak_[lane] = std::max(peak_[lane], lanes_[lane].count(core::SlotState::kLeased));
-    if (words_ && lanes_[lane].Undisturbed()) OpenWord(lane);
+    if (words_ && !lanes_[lane].slots().empty() && lanes_[lane].Undisturbed()) OpenWord(lane);
   }
 }
 
@@ -119,18 +121,30 @@ void PoolState::CloseWord(size_t lane) {
   for (size_t i = count; i-- > 0;) core.AtRest(buffer[i], NoteUses(lane, buffer[i]), now);
   for (size_t i = 0; i < core.slots().size(); ++i) {
     const auto slot = static_cast<uint8_t>(i);
-    if (!core.WasOut(slot)) continue;
-    const FastSlot& fast = fast_[lane].slots[slot];
-    const bool anew = NoteUses(lane, slot);
-    core.IsLent(
-        slot, anew, fast.holder.load(std::memory_order_relaxed),
-        {fast.file.load(std::memory_order_relaxed), fast.line.load(std::memory_order_relaxed)},
-        now);
+    if (core.WasOut(slot)) NoteHolder(lane, slot, now);
   }
   core.EndResync();
 }
 
-// Counts the leases given through the word since the last look. True: there were some.
+// Whose lease it is, for the core.
+void PoolState::NoteHolder(size_t lane, uint8_t slot, TimePoint now) {
+  const FastSlot& fast = fast_[lane].slots[slot];
+  const bool anew = NoteUses(lane, slot);
+  lanes_[lane].IsLent(
+      slot, anew, fast.holder.load(std::memory_order_relaxed),
+      {fast.file.load(std::memory_order_relaxed), fast.line.load(std::memory_order_relaxed)}, now);
+}
+
+// Slots that were taken out of the word before it was closed, and signed after that.
+void PoolState::NoteLateHolders(size_t lane, TimePoint now) {
+  for (size_t i = 0; i < lanes_[lane].slots().size(); ++i) {
+    const auto slot = static_cast<uint8_t>(i);
+    if (lanes_[lane].WasOut(slot)) NoteHolder(lane, slot, now);
+  }
+}
+
+// Counts the leases given through the word since the last look. True: there were some. Counts right
+// if there were fewer than 2^32.
 bool PoolState::NoteUses(size_t lane, uint8_t slot) {
   // Acquire: who sees the count sees whose lease it is, or a later one.
   const uint32_t uses = fast_[lane].slots[slot].uses.load(std::memory_order_acquire);

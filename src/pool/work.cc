@@ -68,7 +68,7 @@ core::Work PoolState::Complete(size_t lane, const core::Work& work, const absl::
     Spread(result.verdict, now);
     next = lanes_[lane].Done(work, result, doer.driver, now);
     retry_at = lanes_[lane].retry_at();
-    Collect(lane, wakes, now);
+    Collect(lane, wakes);
     NoteDrained(wakes);
   }
   if (observer_ != nullptr && work.act == Act::kOpen && !status.ok()) {
@@ -187,14 +187,14 @@ void PoolState::EmitBefore(int slot, const core::Work& work, const absl::Status&
 
 // ---- Telling waiters ----------------------------------------------------------------------------
 
-void PoolState::Collect(size_t lane, Wakes& wakes, TimePoint now) {
+void PoolState::Collect(size_t lane, Wakes& wakes) {
   while (core::Waiter* const node = lanes_[lane].NextNotice()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
     const bool decided = waiter->outcome != core::Outcome::kWaiting;
     if (waiter->outcome == core::Outcome::kGranted) {
       NoteLent(Global(lane, waiter->slot));
       if (!waiter->probe) {
-        CountCheckout(waiter->since, now, waiter->slept, waiter->handed_off);
+        CountCheckout(waiter->since, platform_.Now(), waiter->slept, waiter->handed_off);
       }
     }
     Wakes::One one{.word = &waiter->word, .ringer = waiter->ringer, .call = {}};

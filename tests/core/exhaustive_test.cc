@@ -135,22 +135,30 @@ TEST(LaneCoreExhaustive, OvertakingAndTheWord) {
   lane.max_overtakes = 1;
   ExpectAllRight("1+1, 2 waiters, overtaken at most once, all events",
                  {.lane = lane, .waiters = 2});
+  lane = Plain(0, 1);
+  lane.max_overtakes = 1;
+  ExpectAllRight("0+1, 3 waiters, nothing is kept", {.lane = lane, .waiters = 3});
 }
 
+// The word, of which the visits above have tried everything.
+constexpr uint32_t kTheWord =
+    Without({What::kFastTake, What::kFastRest, What::kFastSwap, What::kPutBack});
+
 TEST(LaneCoreExhaustive, FourAndTwoWithEviction) {
-  ExpectAllRight(
-      "4+2, 3 waiters, evict, fail, detach, close",
-      {.lane = Plain(4, 2),
-       .waiters = 3,
-       .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty})});
+  ExpectAllRight("4+2, 3 waiters, evict, fail, detach, close",
+                 {.lane = Plain(4, 2),
+                  .waiters = 3,
+                  .without = kFactsOfOne | kTheWord |
+                             Without({What::kPause, What::kCancel, What::kReturnDirty})});
 }
 
 TEST(LaneCoreExhaustive, FourAndTwoWithFourWaiters) {
   ExpectAllRight("4+2, 4 waiters, fail, break, detach, close",
                  {.lane = Plain(4, 2),
                   .waiters = 4,
-                  .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty,
-                                                    What::kEvictAll, What::kCloseEvicted})});
+                  .without = kFactsOfOne | kTheWord |
+                             Without({What::kPause, What::kCancel, What::kReturnDirty,
+                                      What::kEvictAll, What::kCloseEvicted})});
 }
 
 TEST(LaneCoreExhaustive, WaitingWhileTheDatabaseIsAway) {

@@ -50,8 +50,8 @@ TEST_F(LaneCoreTest, LendsTheConnectionUsedLast) {
   Waiter b;
   const uint8_t first = Open(a);
   const uint8_t second = Open(b);
-  ASSERT_TRUE(core.TryRest(second, kNow));
-  ASSERT_TRUE(core.TryRest(first, kNow + Duration(1)));
+  ASSERT_FALSE(core.Return(second, ReturnAs::kClean, CloseReason::kNone, kNow));
+  ASSERT_FALSE(core.Return(first, ReturnAs::kClean, CloseReason::kNone, kNow + Duration(1)));
   uint8_t lent = kNoSlot;
   bool probe = false;
   ASSERT_TRUE(core.TryLend(kNow, 1, {}, lent, probe));

@@ -85,7 +85,7 @@ std::vector<Step> World::Possible() const {
     }
     if (s.state == SlotState::kLeased) {
       for (const What what : {What::kReturnClean, What::kReturnUpkeep, What::kReturnDirty,
-                              What::kReturnBroken, What::kDetach}) {
+                              What::kReturnBroken, What::kDetach, What::kPutBack}) {
         add(what, i);
       }
     }
@@ -98,7 +98,6 @@ std::vector<Step> World::Possible() const {
   if (core_.Undisturbed()) {
     const size_t idle = IdleTopFirst().size();
     if (idle > 0) add(What::kFastTake);
-    if (idle > 0) add(What::kPutBack);
     if (idle > 1) add(What::kFastSwap);
   }
   add(What::kChore);
@@ -124,7 +123,6 @@ void World::Take(const Step& step) {
       Arrive(step.what == What::kArriveLate);
       break;
     case What::kLook:
-      core_.Woke(callers_[i].node);
       Look(i);
       break;
     case What::kTimeOut: {
@@ -153,11 +151,13 @@ void World::Take(const Step& step) {
     case What::kFastTake:
     case What::kFastRest:
     case What::kFastSwap:
-    case What::kPutBack:
       Fast(step.what, i);
       break;
+    case What::kPutBack:
+      core_.PutBack(i, now_);
+      break;
     case What::kReturnClean:
-      if (!core_.TryRest(i, now_)) Return(i, ReturnAs::kClean);
+      Return(i, ReturnAs::kClean);
       break;
     case What::kReturnUpkeep:
       Return(i, ReturnAs::kWantsUpkeep);
@@ -222,10 +222,9 @@ void World::Fast(What what, uint8_t slot) {
   std::vector<uint8_t> idle = IdleTopFirst();
   uint8_t used = what == What::kFastRest ? kNoSlot : idle.front();
   if (what == What::kFastRest) idle.insert(idle.begin(), slot);
-  if (what == What::kFastTake || what == What::kPutBack) idle.erase(idle.begin());
+  if (what == What::kFastTake) idle.erase(idle.begin());
   if (what == What::kFastSwap) std::swap(idle[0], idle[1]);
   Resync(idle, used);
-  if (what == What::kPutBack) core_.PutBack(used, now_);
 }
 
 // A leased slot may go to the word: not marked since it was lent, and a place is free where what is

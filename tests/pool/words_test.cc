@@ -1,6 +1,7 @@
 // What is lent and returned through the word of a lane, without the lock: the same promises as by
 // the lock, and the core learns of all of it.
 
+#include "roost/async.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/pool_test_peer.h"
 
@@ -140,10 +141,14 @@ TYPED_TEST(WordOfTest, WhatIsAboveTheKeptNumberLingersWithoutBeingInTheWay) {
 
 // ---- Age ----------------------------------------------------------------------------------------
 
-struct Aging : Plain<1> {
+template <int kSize>
+struct AgingOf : Plain<kSize> {
   static constexpr Duration kPoolRecycle = 100s;
   static constexpr Duration kPingAfter = 30s;
 };
+
+using Aging = AgingOf<1>;
+using TwoAging = AgingOf<2>;
 
 TEST_F(WordsTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
   for (const Duration patience : {Duration(-1s), Duration(1ms), Duration(1s), Duration(1h)}) {
@@ -203,6 +208,16 @@ TEST_F(WordsTest, OneThatIsInUseAllTheTimeIsNotTended) {
   platform.Advance(30s);
   pool.Tick(platform.Now());
   EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+}
+
+TEST_F(WordsTest, AConnectionThatIsReplacedIsNoPeak) {
+  PoolFor<TwoAging> pool(backend, Options());
+  ASSERT_TRUE(pool.Fill(2, pool.In(1s)).ok());
+  platform.Advance(101s);
+  Take(pool).Return();
+  Take(pool).Return();
+  Take(pool).Return();
+  EXPECT_EQ(pool.stats().peak_in_use, 1);
 }
 
 // ---- Holders ------------------------------------------------------------------------------------
@@ -284,6 +299,19 @@ TEST_F(WordsTest, NobodyIsOvertakenWhereHoldsAreLong) {
   EXPECT_FALSE(pool.TryAcquire().ok()) << "handed over";
   platform.Run();
   EXPECT_TRUE(waiter.served());
+}
+
+TEST_F(WordsTest, ALoopIsNotOvertaken) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  Lease held = Take(pool);
+  AcquireQueue queue({}, &platform);
+  PendingAcquire pending;
+  ASSERT_FALSE(pending.Start(
+      queue, pool, {.deadline = pool.In(1s)}, [](void*) {}, nullptr));
+  held.Return();
+  EXPECT_FALSE(pool.TryAcquire().ok()) << "it is the loop's, whenever that comes by";
+  pending.Cancel();
+  EXPECT_TRUE(pool.TryAcquire().ok());
 }
 
 TEST_F(WordsTest, OneThatFoundNothingIsHandedTheNext) {

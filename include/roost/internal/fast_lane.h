@@ -61,7 +61,7 @@ struct alignas(64) FastSlot {
   std::atomic<uintptr_t> holder{0};   // thread of the lease; 0: nobody stands for it
   std::atomic<const char*> file{""};  // who acquired it
   std::atomic<int> line{0};
-  std::atomic<uint32_t> uses{0};  // leases given through the word; wraps
+  std::atomic<uint32_t> uses{0};  // leases given through the word; wraps, see NoteUses
   uint32_t epoch = 0;             // the lane's, when the core last had this slot in hand
   std::atomic<uint8_t> below{Linked::kBottom};
   uint8_t number = 0;  // constant: in its lane
@@ -93,8 +93,9 @@ struct FastPool {
 };
 
 // May be lent without a look. `not_after`: a moment that has not passed (the caller's deadline), by
-// which the age of the connection is judged without a clock; for one that has passed, or is far
-// ahead, the answer may be no.
+// which the age of the connection is judged without a clock. For one that is far ahead, or before
+// the connection came to rest (Deadline::Past), the answer may be no. One that has passed since then
+// judges late, by as much as it has passed.
 ROOST_HOT inline bool IsGood(const FastLane& lane, const FastSlot& slot, Deadline not_after) {
   const auto by = static_cast<uint64_t>(not_after.time().time_since_epoch().count());
   return slot.epoch == lane.epoch.load(std::memory_order_relaxed) &&

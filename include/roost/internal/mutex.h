@@ -25,9 +25,11 @@ class ABSL_LOCKABLE Mutex {
   Mutex() {
     pthread_mutexattr_t attributes;
     pthread_mutexattr_init(&attributes);
-    // Where the system has none, it is a plain lock.
     pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&mu_, &attributes);
+    // A plain lock where the kernel has none that inherits.
+    if (pthread_mutex_init(&mu_, &attributes) != 0) {
+      ROOST_CHECK(pthread_mutex_init(&mu_, nullptr) == 0, "a lock could not be made");
+    }
     pthread_mutexattr_destroy(&attributes);
   }
   ~Mutex() { pthread_mutex_destroy(&mu_); }
