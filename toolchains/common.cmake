@@ -36,6 +36,11 @@ if(DEFINED CACHE{ROOST_FOLDER_CPU} AND NOT ROOST_FOLDER_CPU STREQUAL board_cpu)
 endif()
 set(ROOST_FOLDER_CPU ${board_cpu} CACHE INTERNAL "The board's CPU when this folder was made")
 string(APPEND ROOST_MACHINE_FLAGS ${ROOST_CPU})
+# These have no atomic instructions of one step: asking each time whether they are there, as is done in
+# a binary for all boards, costs an acquire and a return some ten instructions.
+if(ROOST_ARCHITECTURE STREQUAL aarch64 AND ROOST_BOARD AND board_cpu MATCHES "^cortex-a(53|72)$")
+  string(APPEND ROOST_MACHINE_FLAGS " -mno-outline-atomics")
+endif()
 if(NOT ROOST_EMULATED_CPU)
   set(ROOST_EMULATED_CPU ${ROOST_CPU})
 endif()
