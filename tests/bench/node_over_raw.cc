@@ -26,7 +26,6 @@ constexpr std::array kTexts{"INSERT INTO reading(a, b) VALUES (1, 20.5)",
                             "SELECT count(*) FROM reading", "SELECT max(id) FROM reading",
                             "SELECT a, b FROM reading WHERE id = 7"};
 constexpr int kRounds = 200;
-constexpr int kConnections = 3;
 
 [[noreturn]] void Fail(const std::string& what) {
   std::cerr << "node_over_raw: " << what << "\n";
@@ -63,7 +62,7 @@ Kept Open(const std::string& path) {
 
 template <class Then>
 void Work(const std::string& path, Then then) {
-  std::array<Kept, kConnections> all{Open(path), Open(path), Open(path)};
+  std::array<Kept, 3> all{Open(path), Open(path), Open(path)};
   for (int round = 0; round < kRounds; ++round) {
     for (Kept& kept : all) {
       for (size_t i = &kept == &all[0] ? 0 : 1; i < kTexts.size(); ++i) {
