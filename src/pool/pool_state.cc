@@ -162,9 +162,9 @@ void PoolState::MakeFastLane(size_t lane, int slots, int room) {
   fast.linked = slots > InWord::kMaxSlots;
   fast.full = InWord::OfDepth(std::min(room, InWord::kMaxSlots));
   fast.linked_full = Linked::OfDepth(room);
-  for (uint8_t slot = 0; slot < slots; ++slot) {
+  for (int slot = 0; slot < slots; ++slot) {
     fast.slots[slot].lane = &fast;
-    fast.slots[slot].number = slot;
+    fast.slots[slot].number = static_cast<uint8_t>(slot);
   }
 }
 

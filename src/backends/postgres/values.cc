@@ -84,7 +84,7 @@ int64_t DaysSince1970(int64_t year, int64_t month, int64_t day) {
   const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(year - cycles * 400)),
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day)));
-  return cycles * kCycleDays + std::chrono::sys_days(date).time_since_epoch().count();
+  return cycles * kCycleDays + std::chrono::sys_days{date}.time_since_epoch().count();
 }
 
 int HexDigit(char c) {
