@@ -40,11 +40,9 @@ class RoostPool {
   bool TakeBy(std::chrono::milliseconds patience) {
     return (patience == 0ms ? pool_.TryAcquire() : pool_.Acquire(kWrite, pool_.In(patience))).ok();
   }
-  // In line as where a firmware has it, once; here g++ would share the end of a StatusOr with others.
-  [[gnu::flatten]] void Cycle() {
+  void Cycle() {
     absl::StatusOr<Lease> lease = P::kDefaultTimeout ? pool_.Acquire() : pool_.Acquire(kWrite, by_);
     if (!lease.ok()) Fail(lease.status());
-    benchmark::DoNotOptimize(lease);
   }
 
  protected:
