@@ -253,7 +253,7 @@ absl::Status PoolState::RefuseNewcomer(const Request& asked, size_t lane, Monito
   }
   // Whether this wait could end is a question to both lanes.
   monitor.TakeBoth();
-  for (size_t i = 0; i < 2; ++i) NoteLateHolders(i, now);
+  for (size_t i = 0; i < 2; ++i) NoteHolders(i, now);
   const std::array<const core::LaneCore*, 2> lanes{&lanes_[0], &lanes_[1]};
   const std::span used(lanes.data(), static_cast<size_t>(lane_count_));
   if (!core::CouldOnlyDeadlock(used, lane, ThisThread())) return absl::OkStatus();

@@ -85,7 +85,7 @@ void PoolState::ReportLeaks(TimePoint now) {
 
 std::optional<Event> PoolState::NextLeak(size_t lane, TimePoint now) {
   Monitor monitor(mu_, *this, Only(lane));
-  NoteLateHolders(lane, now);
+  NoteHolders(lane, now);
   for (core::Slot& s : lanes_[lane].slots()) {
     const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
                        now - s.lent > settings_.leak_after;

@@ -101,7 +101,6 @@ class PoolState : public FastPool {
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out);
 
   static PoolState& Of(const Lease& lease) { return *lease.slot_->lane->pool; }
-  static bool Holds(const Lease& lease) { return lease.slot_ != nullptr; }
   static void Reset(Lease& lease) { lease.slot_ = nullptr; }
 
   const PoolSettings& settings() const { return settings_; }
@@ -227,12 +226,11 @@ class PoolState : public FastPool {
   void CloseWord(size_t lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OpenWord(size_t lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The slots that were in the word, the top first, into `slots`. Returns how many.
-  size_t TakeFromWord(FastLane& fast, std::span<uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void GiveToWord(FastLane& fast, std::span<const uint8_t> slots)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  size_t TakeFromWord(size_t lane, std::span<uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void GiveToWord(size_t lane, std::span<const uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool NoteUses(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteHolder(size_t lane, uint8_t slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void NoteLateHolders(size_t lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteHolders(size_t lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Prepare(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // This thread stands for a lease, maybe.
   bool HoldsSomething() const;

@@ -7,7 +7,7 @@ namespace roost::internal {
 void PoolState::Return(Lease& lease, bool discard) {
   FastSlot& fast = *lease.slot_;
   const int slot = Number(fast);
-  Connection& connection = *lease.slot_->connection;
+  Connection& connection = *fast.connection;
   Reset(lease);
   connection.EndLease();
   if (Forked()) return Abandon(fast);
@@ -99,7 +99,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
 NativeHandle PoolState::Detach(Lease& lease) {
   FastSlot& fast = *lease.slot_;
   const int slot = Number(fast);
-  Connection* const connection = lease.slot_->connection;
+  Connection* const connection = fast.connection;
   Reset(lease);
   if (Forked()) {
     Abandon(fast);

@@ -61,7 +61,7 @@ Stats PoolState::Snapshot() {
   }
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
+  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
   Stats stats = stats_;
   stats.peak_in_use = peak_[0] + peak_[1];
   for (const core::LaneCore& lane : lanes_) {
@@ -99,7 +99,7 @@ std::string_view PoolState::Report(std::span<char> out) {
   if (Forked()) return text.view();
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
+  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
   AddHolders(text, now, "  ", "\n");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     for (const core::Waiter* w = lanes_[lane].line().front(); w != nullptr; w = w->next) {
@@ -154,7 +154,7 @@ std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
   }
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteLateHolders(lane, now);
+  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
   if (refusal == timeout_default_ || refusal == timeout_deadline_) {
     text.Add("QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f",
              settings_.pool_size, settings_.max_overflow, Seconds(asked));

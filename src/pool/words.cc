@@ -94,7 +94,8 @@ void PoolState::OpenWords(unsigned lanes) {
   }
 }
 
-size_t PoolState::TakeFromWord(FastLane& fast, std::span<uint8_t> slots) {
+size_t PoolState::TakeFromWord(size_t lane, std::span<uint8_t> slots) {
+  FastLane& fast = fast_[lane];
   size_t count = 0;
   if (!fast.linked) {
     // Acquire: what the holders wrote before they returned.
@@ -103,7 +104,7 @@ size_t PoolState::TakeFromWord(FastLane& fast, std::span<uint8_t> slots) {
     return count;
   }
   const Linked::Word word = fast.linked_word.exchange(Linked::kClosed, std::memory_order_acquire);
-  last_word_[fast.first == 0 ? 0u : 1u] = word;
+  last_word_[lane] = word;
   for (uint8_t top = Linked::Below(word); top != Linked::kBottom;
        top = fast.slots[top - 1].below.load(std::memory_order_relaxed)) {
     slots[count++] = static_cast<uint8_t>(top - 1);
@@ -114,33 +115,30 @@ size_t PoolState::TakeFromWord(FastLane& fast, std::span<uint8_t> slots) {
 void PoolState::CloseWord(size_t lane) {
   std::array<uint8_t, Linked::kMaxSlots> buffer;
   core::LaneCore& core = lanes_[lane];
-  const size_t count = TakeFromWord(fast_[lane], buffer);
+  const size_t count = TakeFromWord(lane, buffer);
   word_is_open_[lane] = false;
   const TimePoint now = platform_.Now();
   core.BeginResync();
   for (size_t i = count; i-- > 0;) core.AtRest(buffer[i], NoteUses(lane, buffer[i]), now);
-  for (size_t i = 0; i < core.slots().size(); ++i) {
-    const auto slot = static_cast<uint8_t>(i);
-    if (core.WasOut(slot)) NoteHolder(lane, slot, now);
-  }
+  NoteHolders(lane, now);
   core.EndResync();
 }
 
-// Whose lease it is, for the core.
+// Whose lease each one is, for the core. Also of slots that were taken out of the word before it was
+// closed, and signed after that.
+void PoolState::NoteHolders(size_t lane, TimePoint now) {
+  for (size_t i = 0; i < lanes_[lane].slots().size(); ++i) {
+    const auto slot = static_cast<uint8_t>(i);
+    if (lanes_[lane].WasOut(slot)) NoteHolder(lane, slot, now);
+  }
+}
+
 void PoolState::NoteHolder(size_t lane, uint8_t slot, TimePoint now) {
   const FastSlot& fast = fast_[lane].slots[slot];
   const bool anew = NoteUses(lane, slot);
   lanes_[lane].IsLent(
       slot, anew, fast.holder.load(std::memory_order_relaxed),
       {fast.file.load(std::memory_order_relaxed), fast.line.load(std::memory_order_relaxed)}, now);
-}
-
-// Slots that were taken out of the word before it was closed, and signed after that.
-void PoolState::NoteLateHolders(size_t lane, TimePoint now) {
-  for (size_t i = 0; i < lanes_[lane].slots().size(); ++i) {
-    const auto slot = static_cast<uint8_t>(i);
-    if (lanes_[lane].WasOut(slot)) NoteHolder(lane, slot, now);
-  }
 }
 
 // Counts the leases given through the word since the last look. True: there were some. Counts right
@@ -192,10 +190,11 @@ void PoolState::OpenWord(size_t lane) {
   }
   fast.epoch.store(core.epoch(), std::memory_order_relaxed);
   word_is_open_[lane] = true;
-  GiveToWord(fast, std::span(buffer.data(), count));
+  GiveToWord(lane, std::span(buffer.data(), count));
 }
 
-void PoolState::GiveToWord(FastLane& fast, std::span<const uint8_t> slots) {
+void PoolState::GiveToWord(size_t lane, std::span<const uint8_t> slots) {
+  FastLane& fast = fast_[lane];
   if (!fast.linked) {
     InWord::Word word = InWord::kEmpty;
     for (size_t i = slots.size(); i-- > 0;) word = InWord::Push(word, slots[i]);
@@ -203,7 +202,7 @@ void PoolState::GiveToWord(FastLane& fast, std::span<const uint8_t> slots) {
     fast.word.store(word, std::memory_order_release);
     return;
   }
-  Linked::Word word = Linked::Reopened(last_word_[fast.first == 0 ? 0u : 1u]);
+  Linked::Word word = Linked::Reopened(last_word_[lane]);
   for (size_t i = slots.size(); i-- > 0;) {
     fast.slots[slots[i]].below.store(Linked::Below(word), std::memory_order_relaxed);
     word = Linked::Push(word, slots[i]);
