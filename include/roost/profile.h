@@ -84,8 +84,9 @@ struct Default {
   static constexpr int kMaxWaiters = 256;
   static constexpr WhenAway kWhenAway = WhenAway::kRefuse;
   // How often newcomers may be quicker than the next in line, while that one's thread wakes up and
-  // connections are held for less than 200 us. 0: never (a real-time profile: the shortest longest wait; with more threads than connections and
-  // short holds up to a third fewer leases a second). 0 to 255.
+  // most connections are held for less than 200 us. 0: never (a real-time profile: the shortest
+  // longest wait; with more threads than connections and short holds up to a third fewer leases a
+  // second). 0 to 255.
   static constexpr int kMaxOvertakes = 16;
 
   // -- Opening --

@@ -519,7 +519,7 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
   if (next == nullptr || paused_) return Rest(slot);
   if (s.suspect) return Begin(Act::kPing, slot, SlotState::kPinging);
   // One that would have to answer a ping after its rest does not rest.
-  if (handed_off && !NeedsPing(s, now) && LeaveIdleFor(*next, slot, now)) return {};
+  if (handed_off && !NeedsPing(s, now) && LeaveIdleFor(*next, slot)) return {};
   Grant(*next, slot, now, handed_off);
   return {};
 }
@@ -527,11 +527,11 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
 // A connection given to a thread that sleeps is nobody's until that thread runs. So the next caller
 // is only told, and a newcomer that runs already may be quicker: at most max_overtakes times, and
 // for one connection at a time. Where connections are held for much longer than a thread takes to
-// wake, nothing would be gained; and a loop may take long until it looks.
-bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot, TimePoint now) {
-  const Slot& s = slots_[slot];
-  const bool was_short = !s.lent_earlier && now - s.lent < kShortHold;
-  if (!was_short || next.by_loop || !MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
+// wake, or nobody knows for how long, nothing would be gained; and a loop may take long until it
+// looks.
+bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot) {
+  if (slots_[slot].lent_earlier || HoldsAreLong() || next.by_loop) return false;
+  if (!MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
   PushIdle(slot);
   LetLinger();
   next.poked = true;
@@ -569,10 +569,21 @@ void LaneCore::LetLinger() {
 
 // ---- Leases -------------------------------------------------------------------------------------
 
+// A long hold weighs as much as two short ones, so that a single one, whose holder was kept from
+// running, changes nothing. Of a hold that the word began only a part may be known.
+void LaneCore::NoteHold(const Slot& slot, TimePoint now) {
+  if (now - slot.lent >= kShortHold) {
+    long_holds_ = std::min(long_holds_ + 2, kMostLongHolds);
+  } else if (!slot.lent_earlier && long_holds_ > 0) {
+    --long_holds_;
+  }
+}
+
 Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint now) {
   Slot& s = slots_[slot];
   ROOST_CHECK(s.state == SlotState::kLeased, "a slot was returned that is not leased");
   ++ended_;
+  NoteHold(s, now);
   s.rested = s.tended = s.looked = now;
   s.holder = 0;
   Work work;

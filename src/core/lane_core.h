@@ -207,7 +207,10 @@ class LaneCore {
   Work Rest(uint8_t slot);
   void LetLinger();
   bool MayBeOvertaken(const Waiter& next) const { return next.overtaken < settings_.max_overtakes; }
-  bool LeaveIdleFor(Waiter& next, uint8_t slot, TimePoint now);
+  bool LeaveIdleFor(Waiter& next, uint8_t slot);
+  void NoteHold(const Slot& slot, TimePoint now);
+  // More than every third of late.
+  bool HoldsAreLong() const { return long_holds_ > kMostLongHolds / 2; }
   Work TakeIdle(Waiter& asker, TimePoint now);
   bool TakeTop(Waiter& waiter, TimePoint now);
   Work CloseIdle(uint8_t slot, CloseReason reason);
@@ -233,6 +236,8 @@ class LaneCore {
   std::span<Slot> slots_;
   std::array<int, kSlotStates> counts_{};
   int lingering_ = 0;
+  static constexpr int kMostLongHolds = 4;
+  int long_holds_ = 0;  // of the latest leases, 0 to kMostLongHolds: see NoteHold
   uint32_t epoch_ = 0;
   uint8_t idle_top_ = kNoSlot;
   Line line_;

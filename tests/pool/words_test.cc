@@ -290,11 +290,50 @@ TEST_F(WordsTest, ANewcomerMayPassTheNextInLineABoundedNumberOfTimes) {
   EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
 }
 
+// Each of these holds is the end of a wait of one caller, who holds next. Whether a newcomer could
+// have passed that caller at the end of the last one.
+bool CouldBePassed(FakePlatform& platform, Pool& pool, std::initializer_list<Duration> holds) {
+  Lease held = *pool.Acquire(kWrite, pool.In(1s));
+  bool passed = false;
+  for (const Duration& hold : holds) {
+    Caller waiter(platform, pool);
+    platform.Advance(hold);
+    held.Return();
+    if (&hold == holds.end() - 1) passed = pool.TryAcquire().ok();
+    platform.Run();
+    held = waiter.Take();
+  }
+  return passed;
+}
+
 TEST_F(WordsTest, NobodyIsOvertakenWhereHoldsAreLong) {
   PoolFor<Overtaken<16>> pool(backend, Options());
+  EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1ms, 1ms}));
+}
+
+TEST_F(WordsTest, NobodyIsOvertakenWhereHalfOfTheHoldsAreLong) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1us, 1ms, 1us, 1ms, 1us, 1ms, 1us}));
+}
+
+TEST_F(WordsTest, OneLongHoldAmongShortOnesChangesNothing) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us, 1ms}));
+  EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us}));
+}
+
+TEST_F(WordsTest, AfterLongHoldsShortOnesLetNewcomersPassAgain) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1ms, 1ms, 1us}));
+  EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us}));
+}
+
+// Lent through the word, at a moment that nobody looked at.
+TEST_F(WordsTest, NobodyIsOvertakenAfterAHoldOfUnknownLength) {
+  PoolFor<Overtaken<16>> pool(backend, Options());
+  Take(pool).Return();
   Lease held = Take(pool);
   Caller waiter(platform, pool);
-  platform.Advance(1ms);
   held.Return();
   EXPECT_FALSE(pool.TryAcquire().ok()) << "handed over";
   platform.Run();

@@ -3,9 +3,11 @@
 //
 // A thread of high priority that wants the lock would else wait for every thread of middle priority
 // that keeps the holder from running. Priority inheritance alone collapses when many threads ask
-// for short moments: each ask of a held lock is a system call. So it is tried a bounded number of
-// times first (fewer than it takes to go to sleep); without a bound a thread of high priority would
-// spin for ever where the holder cannot run.
+// for short moments: the kernel hands such a lock to the thread that slept longest, and until that
+// one runs everybody else who asks goes to sleep behind it. So the lock is tried a bounded number of
+// times first: with pauses, as long as a critical section takes; then giving the processor to the
+// holder, if it was taken off this one. Without a bound a thread of high priority would spin for ever
+// where the holder cannot run.
 //
 // Not absl::Mutex: the version in Debian 12 makes its timed waits on the wall clock, and has no
 // priority inheritance. Nothing here waits with a time-out; waiting is Platform::Wait.
@@ -13,6 +15,7 @@
 #define ROOST_INTERNAL_MUTEX_H_
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "absl/base/thread_annotations.h"
 #include "roost/internal/check.h"
@@ -37,10 +40,15 @@ class ABSL_LOCKABLE Mutex {
   Mutex& operator=(const Mutex&) = delete;
 
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
-    constexpr int kTries = 64;
-    for (int i = 0; i < kTries; ++i) {
+    constexpr int kPauses = 64;
+    constexpr int kYields = 4;
+    for (int i = 0; i < kPauses + kYields; ++i) {
       if (pthread_mutex_trylock(&mu_) == 0) return;
-      PauseBriefly();
+      if (i < kPauses) {
+        PauseBriefly();
+      } else {
+        sched_yield();
+      }
     }
     // The errors it has (a lock that was destroyed, a thread that locks twice) are bugs.
     ROOST_CHECK(pthread_mutex_lock(&mu_) == 0, "bug: a lock could not be taken");
