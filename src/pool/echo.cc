@@ -41,21 +41,14 @@ void EchoObserver::OnEvent(const Event& event) {
   std::array<char, 512> buffer;
   // The last byte is kept for the line's end.
   internal::Text text(std::span<char>(buffer).first(buffer.size() - 1));
-  text.Add("<%d>roost: pool=%.*s event=", Priority(event.kind), static_cast<int>(event.pool.size()),
-           event.pool.data());
-  text.Add(Name(event.kind));
-  if (event.slot >= 0) text.Add(" slot=%d", event.slot);
-  if (event.reason != CloseReason::kNone) {
-    text.Add(" reason=");
-    text.Add(Name(event.reason));
-  }
-  if (event.span != Duration::zero()) text.Add(" span=%.6f", internal::Seconds(event.span));
-  if (event.where.line != 0) text.Add(" where=%s:%d", event.where.file, event.where.line);
+  text.Add("<", Priority(event.kind), ">roost: pool=", event.pool, " event=", Name(event.kind));
+  if (event.slot >= 0) text.Add(" slot=", event.slot);
+  if (event.reason != CloseReason::kNone) text.Add(" reason=", Name(event.reason));
+  if (event.span != Duration::zero()) text.Add(" span=", internal::Seconds{event.span, 6});
+  if (event.where.line != 0) text.Add(" where=", event.where.file, ":", event.where.line);
   if (event.status != nullptr) {
     const std::string_view message(event.status->message().data(), event.status->message().size());
-    text.Add(" status=\"");
-    text.Add(message);
-    text.Add("\"");
+    text.Add(" status=\"", message, "\"");
   }
   const size_t length = text.view().size();
   // One event is one line, whatever a driver put into its message.

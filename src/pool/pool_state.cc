@@ -3,9 +3,11 @@
 #include "pool/pool_state.h"
 
 #include <algorithm>
+#include <array>
+#include <initializer_list>
 #include <memory>
-#include <new>
 #include <string>
+#include <string_view>
 
 #include "pool/text.h"
 
@@ -41,18 +43,10 @@ Duration ShortestPeriod(const PoolSettings& s) {
   return shortest == Duration::max() ? Duration::zero() : shortest;
 }
 
-std::string LimitReached(const PoolSettings& s) {
-  std::array<char, 96> buffer;
-  Text text(buffer);
-  text.Add("QueuePool limit of size %d overflow %d reached, ", s.pool_size, s.max_overflow);
-  return std::string(text.view());
-}
-
-std::string TimeoutSentence(const PoolSettings& s) {
-  std::array<char, 64> buffer;
-  Text text(buffer);
-  text.Add("connection timed out, timeout %.2f", Seconds(s.pool_timeout));
-  return LimitReached(s) + std::string(text.view());
+absl::Status Refusal(absl::StatusCode code, std::initializer_list<std::string_view> pieces) {
+  std::string text;
+  for (const std::string_view piece : pieces) text.append(piece);
+  return {code, text};
 }
 
 // The parts of the slots share the slot storage.
@@ -95,32 +89,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
               "(kConnectionBytes in roost/internal/pool_memory.h)");
   forks = &platform_.Forks();
   fork_generation = forks->load(std::memory_order_relaxed);
-  const std::string name = std::string("pool '") + name_ + "': ";
-  timeout_default_ = absl::DeadlineExceededError(TimeoutSentence(settings));
-  timeout_deadline_ = absl::DeadlineExceededError(LimitReached(settings) +
-                                                  "connection timed out at the caller's deadline");
-  nothing_free_ =
-      absl::DeadlineExceededError(LimitReached(settings) + "and TryAcquire does not wait");
-  dying_ = absl::UnavailableError(
-      name + "connection after connection was dead when it was looked at; retry later");
-  fill_late_ = absl::DeadlineExceededError(
-      name +
-      "Fill ended before as many connections were open: its deadline passed, or the pool is "
-      "paused");
-  full_ = absl::ResourceExhaustedError(name + std::to_string(settings.max_waiters) +
-                                       " callers stand in line already (kMaxWaiters); shed load");
-  closed_ = absl::FailedPreconditionError(name + "is closed");
-  forked_ = absl::FailedPreconditionError(
-      name +
-      "was made before fork() and cannot be used in the child; let the child exec, or fork "
-      "before the pool is made");
-  nested_ = absl::FailedPreconditionError(
-      name +
-      "this thread holds a lease, and every connection is held by threads that wait: one more "
-      "wait could only deadlock; return the lease first, or take a larger pool_size");
-  cancelled_ = absl::CancelledError(name + "the caller cancelled");
-  still_out_ = absl::DeadlineExceededError(
-      name + "leases are still out at the deadline of Close; they are closed when they return");
+  MakeRefusals();
 
   const auto capacity = static_cast<size_t>(memory.capacity);
   fast_slots_ = std::span(FastSlotsIn(memory), capacity);
@@ -153,6 +122,50 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
   stats_.capacity = settings.capacity();
 }
 
+// Copied when they are needed: a refusal then takes no memory.
+void PoolState::MakeRefusals() {
+  using enum absl::StatusCode;
+  std::array<char, 96> limit_buffer;
+  Text limit(limit_buffer);
+  limit.Add("QueuePool limit of size ", settings_.pool_size, " overflow ", settings_.max_overflow,
+            " reached, ");
+  std::array<char, 32> timeout_buffer;
+  Text timeout(timeout_buffer);
+  timeout.Add(Seconds{settings_.pool_timeout});
+  timeout_default_ =
+      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
+  timeout_deadline_ =
+      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
+  nothing_free_ = Refusal(kDeadlineExceeded, {limit.view(), "and TryAcquire does not wait"});
+
+  std::array<char, 16> waiters_buffer;
+  Text waiters(waiters_buffer);
+  waiters.Add(settings_.max_waiters);
+  const auto named = [this](absl::StatusCode code, std::string_view number,
+                            std::string_view words) {
+    return Refusal(code, {"pool '", name_, "': ", number, words});
+  };
+  full_ = named(kResourceExhausted, waiters.view(),
+                " callers stand in line already (kMaxWaiters); shed load");
+  dying_ = named(kUnavailable, "",
+                 "connection after connection was dead when it was looked at; retry later");
+  fill_late_ = named(kDeadlineExceeded, "",
+                     "Fill ended before as many connections were open: its deadline passed, or the "
+                     "pool is paused");
+  closed_ = named(kFailedPrecondition, "", "is closed");
+  forked_ = named(kFailedPrecondition, "",
+                  "was made before fork() and cannot be used in the child; let the child exec, or "
+                  "fork before the pool is made");
+  nested_ = named(kFailedPrecondition, "",
+                  "this thread holds a lease, and every connection is held by threads that wait: "
+                  "one more wait could only deadlock; return the lease first, or take a larger "
+                  "pool_size");
+  cancelled_ = named(kCancelled, "", "the caller cancelled");
+  still_out_ = named(kDeadlineExceeded, "",
+                     "leases are still out at the deadline of Close; they are closed when they "
+                     "return");
+}
+
 // `room`: how many may rest in the word; what comes above that is closed at its return.
 void PoolState::MakeFastLane(size_t lane, int slots, int room) {
   FastLane& fast = fast_[lane];
@@ -180,11 +193,11 @@ PoolState::~PoolState() {
   if (Drained()) return;
   std::array<char, 256> buffer;
   Text text(buffer);
-  text.Add("pool '%s' was destroyed while a lease is out", name_);
+  text.Add("pool '", name_, "' was destroyed while a lease is out");
   for (const core::LaneCore& lane : lanes_) {
     for (const core::Slot& s : lane.slots()) {
       if (s.state != core::SlotState::kLeased) continue;
-      text.Add(" (taken at %s:%d)", s.where.file, s.where.line);
+      text.Add(" (taken at ", s.where.file, ":", s.where.line, ")");
     }
   }
   Misuse(buffer.data());
@@ -205,82 +218,3 @@ const char* PoolState::CheckInvariants() {
 }
 
 }  // namespace roost::internal
-
-namespace roost {
-
-Pool::Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
-           const internal::PoolMemoryView& memory)
-    : state_(new (memory.state) internal::PoolState(backend, settings, options, memory)),
-      fast_(*state_) {}
-
-Pool::~Pool() { state_->~PoolState(); }
-
-absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
-  return state_->Acquire({.intent = intent, .where = where});
-}
-absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
-  return state_->Acquire(options);
-}
-absl::StatusOr<Lease> Pool::AcquireByLock(Intent intent, Deadline deadline, SourceLine where) {
-  internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-  if (lane.linked && !fast_.Forked()) {
-    uint8_t number = 0;
-    if (internal::TakeIdleLinked(lane, number)) {
-      return AcquireTaken(&lane.slots[number], deadline, where);
-    }
-  }
-  return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
-}
-absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
-  return state_->TryAcquire(intent, work_by, where);
-}
-absl::StatusOr<Lease> Pool::AcquireTaken(internal::FastSlot* slot, Deadline deadline,
-                                         SourceLine where) {
-  if (state_->Claim(*slot, deadline, where)) return Lease(*slot->lane, slot->number, deadline);
-  // In a pool of one lane either intent asks for that.
-  const Intent intent = slot->lane == fast_.lane_for[static_cast<size_t>(Intent::kRead)]
-                            ? Intent::kRead
-                            : Intent::kWrite;
-  return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
-}
-void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
-Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
-absl::Status Pool::Fill(int connections, Deadline deadline) {
-  return state_->Fill(connections, deadline);
-}
-TimePoint Pool::Tick(TimePoint now) { return state_->Tick(now); }
-int Pool::Descriptors(std::span<DescriptorWait> out) const { return state_->Descriptors(out); }
-void Pool::InvalidateAll() { state_->InvalidateAll(); }
-void Pool::Pause() { state_->Pause(); }
-void Pool::Resume() { state_->Resume(); }
-absl::Status Pool::Close(Deadline deadline) { return state_->Close(deadline); }
-Stats Pool::stats() const { return state_->Snapshot(); }
-std::string_view Pool::Report(std::span<char> out) const { return state_->Report(out); }
-std::string_view Pool::Explain(const absl::Status& refusal, Duration asked,
-                               std::span<char> out) const {
-  return state_->Explain(refusal, asked, out);
-}
-const PoolSettings& Pool::settings() const { return state_->settings(); }
-std::string_view Pool::name() const { return state_->name(); }
-Backend& Pool::backend() const { return state_->backend(); }
-Platform& Pool::platform() const { return state_->platform(); }
-
-void Lease::ReturnByLock() {
-  if (lane_->linked && slot_->connection->Untouched() && internal::RestLinked(*slot_)) {
-    slot_ = nullptr;
-    return;
-  }
-  internal::PoolState::Of(*this).Return(*this, /*discard=*/false);
-}
-void Lease::Discard() {
-  if (slot_ != nullptr) internal::PoolState::Of(*this).Return(*this, /*discard=*/true);
-}
-NativeHandle Lease::Detach() {
-  ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");
-  return internal::PoolState::Of(*this).Detach(*this);
-}
-void Lease::Untie() {
-  if (slot_ != nullptr) internal::PoolState::Of(*this).Untie(*this);
-}
-
-}  // namespace roost

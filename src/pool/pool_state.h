@@ -220,7 +220,8 @@ class PoolState : public FastPool {
 
   // ---- words.cc ----
   bool LookAgain(FastSlot& slot);
-  void MakeFastLane(size_t lane, int slots, int room);  // pool_state.cc
+  void MakeFastLane(size_t lane, int slots, int room);  // pool_state.cc, as the next
+  void MakeRefusals();
   void CloseWords(unsigned lanes) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void OpenWords(unsigned lanes) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void CloseWord(size_t lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

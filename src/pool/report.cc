@@ -1,8 +1,7 @@
 // report.cc - the pool in numbers and in words.
 
 #include <algorithm>
-#include <array>
-#include <cinttypes>
+#include <string_view>
 
 #include "pool/pool_state.h"
 #include "pool/text.h"
@@ -47,6 +46,14 @@ const char* FileOf(const SourceLine& where) {
   return file;
 }
 
+std::string_view MessageOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+Duration UntilRetry(const core::LaneCore& core, TimePoint now) {
+  return std::max(core.retry_at() - now, Duration::zero());
+}
+
 }  // namespace
 
 Stats PoolState::Snapshot() {
@@ -85,17 +92,15 @@ Stats PoolState::Snapshot() {
 std::string_view PoolState::Report(std::span<char> out) {
   Text text(out);
   const Stats stats = Snapshot();
-  text.Add("pool '%s' (%.*s, profile %s): %d of %d in use, %d idle, %d busy, %d waiting%s%s\n",
-           name_, static_cast<int>(backend_.kind().size()), backend_.kind().data(),
-           settings_.profile, stats.in_use, stats.capacity, stats.idle, stats.busy, stats.waiting,
-           stats.paused ? ", paused" : "", stats.closed ? ", closed" : "");
+  text.Add("pool '", name_, "' (", backend_.kind(), ", profile ", settings_.profile,
+           "): ", stats.in_use, " of ", stats.capacity, " in use, ", stats.idle, " idle, ",
+           stats.busy, " busy, ", stats.waiting, " waiting", stats.paused ? ", paused" : "",
+           stats.closed ? ", closed\n" : "\n");
   const uint64_t refused =
       stats.refused_full + stats.refused_away + stats.refused_nested + stats.refused_closed;
-  text.Add("  %" PRIu64 " checkouts, %" PRIu64 " waited, %" PRIu64 " timeouts, %" PRIu64
-           " refused; wait p99 ",
-           stats.checkouts, stats.waited, stats.timeouts, refused);
-  text.AddSpan(stats.wait.Percentile(0.99));
-  text.Add("\n");
+  text.Add("  ", stats.checkouts, " checkouts, ", stats.waited, " waited, ", stats.timeouts,
+           " timeouts, ", refused, " refused; wait p99 ", Spoken{stats.wait.Percentile(0.99)},
+           "\n");
   if (Forked()) return text.view();
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
@@ -103,10 +108,8 @@ std::string_view PoolState::Report(std::span<char> out) {
   AddHolders(text, now, "  ", "\n");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     for (const core::Waiter* w = lanes_[lane].line().front(); w != nullptr; w = w->next) {
-      text.Add("  %s:%d waits for a %s since ", FileOf(w->where), w->where.line,
-               RoleName(role_[lane]));
-      text.AddSpan(now - w->since);
-      text.Add("\n");
+      text.Add("  ", FileOf(w->where), ":", w->where.line, " waits for a ", RoleName(role_[lane]),
+               " since ", Spoken{now - w->since}, "\n");
     }
     AddAway(text, lane, now);
   }
@@ -118,10 +121,8 @@ void PoolState::AddHolders(Text& text, TimePoint now, const char* before, const 
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     for (const core::Slot& s : lanes_[lane].slots()) {
       if (s.state != SlotState::kLeased) continue;
-      text.Add("%s%s held by %s:%d for %s", before, RoleName(role_[lane]), FileOf(s.where),
-               s.where.line, s.lent_earlier ? "at least " : "");
-      text.AddSpan(now - s.lent);
-      text.Add("%s", after);
+      text.Add(before, RoleName(role_[lane]), " held by ", FileOf(s.where), ":", s.where.line,
+               s.lent_earlier ? " for at least " : " for ", Spoken{now - s.lent}, after);
     }
   }
 }
@@ -130,51 +131,41 @@ void PoolState::AddHolders(Text& text, TimePoint now, const char* before, const 
 void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
   if (last_error_[lane].ok()) return;
   const core::LaneCore& core = lanes_[lane];
-  const std::string_view message(last_error_[lane].message().data(),
-                                 last_error_[lane].message().size());
+  const std::string_view message = MessageOf(last_error_[lane]);
   if (core.failures() == 0) {
-    text.Add("  last failed open of a %s ", RoleName(role_[lane]));
-    text.AddSpan(now - failed_at_[lane]);
-    text.Add(" ago: %.*s\n", static_cast<int>(message.size()), message.data());
+    text.Add("  last failed open of a ", RoleName(role_[lane]), " ", Spoken{now - failed_at_[lane]},
+             " ago: ", message, "\n");
     return;
   }
-  text.Add("  %s away since ", AwayName(role_[lane]));
-  text.AddSpan(now - away_since_[lane]);
-  text.Add(", last error: %.*s, next try in ", static_cast<int>(message.size()), message.data());
-  text.AddSpan(std::max(core.retry_at() - now, Duration::zero()));
-  text.Add("\n");
+  text.Add("  ", AwayName(role_[lane]), " away since ", Spoken{now - away_since_[lane]},
+           ", last error: ", message, ", next try in ", Spoken{UntilRetry(core, now)}, "\n");
 }
 
 std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
                                     std::span<char> out) {
   Text text(out);
   if (Forked()) {
-    text.Add(std::string_view(forked_.message().data(), forked_.message().size()));
+    text.Add(MessageOf(forked_));
     return text.view();
   }
   Monitor monitor(mu_, *this, kBothLanes);
   const TimePoint now = platform_.Now();
   for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
   if (refusal == timeout_default_ || refusal == timeout_deadline_) {
-    text.Add("QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f",
-             settings_.pool_size, settings_.max_overflow, Seconds(asked));
+    text.Add("QueuePool limit of size ", settings_.pool_size, " overflow ", settings_.max_overflow,
+             " reached, connection timed out, timeout ", Seconds{asked});
   } else {
-    text.Add(std::string_view(refusal.message().data(), refusal.message().size()));
+    text.Add(MessageOf(refusal));
   }
   AddHolders(text, now, "; ", "");
-  text.Add("; %d waiting", Waiting());
+  text.Add("; ", Waiting(), " waiting");
   if (stats_.paused) text.Add("; paused");
   for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
     const core::LaneCore& core = lanes_[lane];
     if (core.failures() == 0) continue;
-    text.Add("; %s away since ", AwayName(role_[lane]));
-    text.AddSpan(now - away_since_[lane]);
-    if (refusal != last_error_[lane]) {
-      text.Add(", last error: %.*s", static_cast<int>(last_error_[lane].message().size()),
-               last_error_[lane].message().data());
-    }
-    text.Add(", next try in ");
-    text.AddSpan(std::max(core.retry_at() - now, Duration::zero()));
+    text.Add("; ", AwayName(role_[lane]), " away since ", Spoken{now - away_since_[lane]});
+    if (refusal != last_error_[lane]) text.Add(", last error: ", MessageOf(last_error_[lane]));
+    text.Add(", next try in ", Spoken{UntilRetry(core, now)});
   }
   return text.view();
 }

@@ -23,11 +23,9 @@ Duration Histogram::Percentile(double share) const {
 // -pool_size and counts open connections.
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out) {
   internal::Text text(out);
-  text.Add(
-      "Pool size: %d  Connections in pool: %d Current Overflow: %d Current Checked out "
-      "connections: "
-      "%d",
-      stats.pool_size, stats.idle, stats.open - stats.pool_size, stats.in_use);
+  text.Add("Pool size: ", stats.pool_size, "  Connections in pool: ", stats.idle,
+           " Current Overflow: ", stats.open - stats.pool_size,
+           " Current Checked out connections: ", stats.in_use);
   return text.view();
 }
 

@@ -1,9 +1,10 @@
-// text.h - formats into a buffer of the caller, cut to fit; no allocation.
+// text.h - formats into a buffer of the caller, cut to fit; no allocation, no locale. No printf either:
+// a pool would be the first to bring it into the memory of a small program.
 #ifndef ROOST_POOL_TEXT_H_
 #define ROOST_POOL_TEXT_H_
 
-#include <cstdarg>
-#include <cstdio>
+#include <concepts>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -11,41 +12,51 @@
 
 namespace roost::internal {
 
+// `span` in seconds, with so many digits behind the point (0 to 9), rounded half away from zero.
+struct Seconds {
+  Duration span;
+  int digits = 2;
+};
+
+// A span as people say it: "850 us", "12.3 ms", "1.24 s", "3 min 20 s".
+struct Spoken {
+  Duration span;
+};
+
 class Text {
  public:
   explicit Text(std::span<char> out) : out_(out) {
     if (!out_.empty()) out_[0] = '\0';
   }
 
-  [[gnu::format(printf, 2, 3)]] void Add(const char* format, ...) {
-    if (used_ >= out_.size()) return;
-    std::va_list args;
-    va_start(args, format);
-    const int wanted = std::vsnprintf(out_.data() + used_, out_.size() - used_, format, args);
-    va_end(args);
-    if (wanted < 0) return;
-    used_ += static_cast<size_t>(wanted);
-    // vsnprintf keeps one byte for its terminating zero.
-    if (used_ >= out_.size()) used_ = out_.size() - 1;
+  // Each piece after the other: strings, whole numbers, Seconds, Spoken.
+  template <class... Pieces>
+  void Add(const Pieces&... pieces) {
+    (Put(pieces), ...);
   }
-  void Add(std::string_view text) { Add("%.*s", static_cast<int>(text.size()), text.data()); }
-  // A span as people say it: "850 us", "12.3 ms", "1.24 s", "3 min 20 s".
-  void AddSpan(Duration span) {
-    const double us = static_cast<double>(span.count()) / 1e3;
-    if (us < 1e3) return Add("%.0f us", us);
-    if (us < 1e6) return Add("%.1f ms", us / 1e3);
-    if (us < 120e6) return Add("%.2f s", us / 1e6);
-    const long long seconds = static_cast<long long>(us / 1e6);
-    Add("%lld min %lld s", seconds / 60, seconds % 60);
-  }
+  // What is written so far; a zero stands behind it.
   std::string_view view() const { return {out_.data(), used_}; }
 
  private:
+  void Put(std::string_view text);
+  void Put(const char* text) { Put(std::string_view(text)); }
+  template <std::integral Number>
+  void Put(Number number) {
+    if constexpr (std::signed_integral<Number>) {
+      PutSigned(number);
+    } else {
+      PutWhole(number);
+    }
+  }
+  void Put(Seconds seconds);
+  void Put(Spoken spoken);
+  void PutSigned(int64_t number);
+  void PutWhole(uint64_t number);
+  void PutSteps(Duration span, Duration step, int digits);
+
   std::span<char> out_;
   size_t used_ = 0;
 };
-
-inline double Seconds(Duration span) { return static_cast<double>(span.count()) / 1e9; }
 
 }  // namespace roost::internal
 
