@@ -23,6 +23,8 @@ std::string Concat(std::initializer_list<std::string_view> pieces) {
   return text;
 }
 
+std::string Digits(int64_t number) { return std::to_string(number); }
+
 std::string Quoted(std::string_view sql) {
   while (!sql.empty() && IsBlank(sql.front())) sql.remove_prefix(1);
   while (!sql.empty() && IsBlank(sql.back())) sql.remove_suffix(1);

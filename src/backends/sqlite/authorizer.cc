@@ -5,65 +5,82 @@
 namespace roost::sqlite {
 namespace {
 
-enum class Rule : uint8_t { kHarmless, kRefused };
+// Why a pragma is refused; kHarmless: it is not.
+enum class Why : uint8_t { kHarmless, kTime, kLog, kDurable, kMemory, kLanes, kPages, kMapped };
 
+const char* WordsOf(Why why) {
+  switch (why) {
+    case Why::kHarmless:
+      return nullptr;
+    case Why::kTime:
+      return "waiting is bounded by the lease's deadline";
+    case Why::kLog:
+      return "the backend keeps the write-ahead log: see SqliteOptions";
+    case Why::kDurable:
+      return "choose SqliteOptions::durability, or seal";
+    case Why::kMemory:
+      return "the backend bounds memory: see SqliteOptions";
+    case Why::kLanes:
+      return "readers and the writer are divided by the pool";
+    case Why::kPages:
+      return "set SqliteOptions::max_kib";
+    case Why::kMapped:
+      return "a read error on a mapped card kills the process";
+  }
+  return nullptr;
+}
+
+// Without pointers, which the loader would have to write into every process at its start.
 struct PragmaRule {
-  const char* name;
-  Rule rule;
-  const char* reason;
+  char name[21];
+  Why why;
 };
-
-constexpr const char* kTime = "waiting is bounded by the lease's deadline";
-constexpr const char* kLog = "the backend keeps the write-ahead log: see SqliteOptions";
-constexpr const char* kDurable = "choose SqliteOptions::durability, or seal";
-constexpr const char* kMemory = "the backend bounds memory: see SqliteOptions";
-constexpr const char* kLanes = "readers and the writer are divided by the pool";
 
 // Pragmas with a value. Those in no row change the session (Trace::kSession).
 constexpr PragmaRule kPragmas[] = {
     // Their value is a question, or lives in the database itself.
-    {"application_id", Rule::kHarmless, nullptr},
-    {"foreign_key_check", Rule::kHarmless, nullptr},
-    {"foreign_key_list", Rule::kHarmless, nullptr},
-    {"incremental_vacuum", Rule::kHarmless, nullptr},
-    {"index_info", Rule::kHarmless, nullptr},
-    {"index_list", Rule::kHarmless, nullptr},
-    {"index_xinfo", Rule::kHarmless, nullptr},
-    {"integrity_check", Rule::kHarmless, nullptr},
-    {"optimize", Rule::kHarmless, nullptr},
-    {"quick_check", Rule::kHarmless, nullptr},
-    {"table_info", Rule::kHarmless, nullptr},
-    {"table_list", Rule::kHarmless, nullptr},
-    {"table_xinfo", Rule::kHarmless, nullptr},
-    {"user_version", Rule::kHarmless, nullptr},
-    {"wal_checkpoint", Rule::kHarmless, nullptr},
+    {"application_id", Why::kHarmless},
+    {"foreign_key_check", Why::kHarmless},
+    {"foreign_key_list", Why::kHarmless},
+    {"incremental_vacuum", Why::kHarmless},
+    {"index_info", Why::kHarmless},
+    {"index_list", Why::kHarmless},
+    {"index_xinfo", Why::kHarmless},
+    {"integrity_check", Why::kHarmless},
+    {"optimize", Why::kHarmless},
+    {"quick_check", Why::kHarmless},
+    {"table_info", Why::kHarmless},
+    {"table_list", Why::kHarmless},
+    {"table_xinfo", Why::kHarmless},
+    {"user_version", Why::kHarmless},
+    {"wal_checkpoint", Why::kHarmless},
     // Ends with the transaction.
-    {"defer_foreign_keys", Rule::kHarmless, nullptr},
+    {"defer_foreign_keys", Why::kHarmless},
     // They would break what the pool promises.
-    {"busy_timeout", Rule::kRefused, kTime},
-    {"cache_size", Rule::kRefused, kMemory},
-    {"cache_spill", Rule::kRefused, kMemory},
-    {"data_store_directory", Rule::kRefused, kMemory},
-    {"hard_heap_limit", Rule::kRefused, kMemory},
-    {"journal_mode", Rule::kRefused, kLog},
-    {"journal_size_limit", Rule::kRefused, kLog},
-    {"locking_mode", Rule::kRefused, kLanes},
-    {"max_page_count", Rule::kRefused, "set SqliteOptions::max_kib"},
-    {"mmap_size", Rule::kRefused, "a read error on a mapped card kills the process"},
-    {"query_only", Rule::kRefused, kLanes},
-    {"soft_heap_limit", Rule::kRefused, kMemory},
-    {"synchronous", Rule::kRefused, kDurable},
-    {"temp_store", Rule::kRefused, kMemory},
-    {"temp_store_directory", Rule::kRefused, kMemory},
-    {"threads", Rule::kRefused, kMemory},
-    {"wal_autocheckpoint", Rule::kRefused, kLog},
+    {"busy_timeout", Why::kTime},
+    {"cache_size", Why::kMemory},
+    {"cache_spill", Why::kMemory},
+    {"data_store_directory", Why::kMemory},
+    {"hard_heap_limit", Why::kMemory},
+    {"journal_mode", Why::kLog},
+    {"journal_size_limit", Why::kLog},
+    {"locking_mode", Why::kLanes},
+    {"max_page_count", Why::kPages},
+    {"mmap_size", Why::kMapped},
+    {"query_only", Why::kLanes},
+    {"soft_heap_limit", Why::kMemory},
+    {"synchronous", Why::kDurable},
+    {"temp_store", Why::kMemory},
+    {"temp_store_directory", Why::kMemory},
+    {"threads", Why::kMemory},
+    {"wal_autocheckpoint", Why::kLog},
 };
 
 Permit AuthorizePragma(const char* name, const char* value) {
   if (value == nullptr || name == nullptr) return {};
   for (const PragmaRule& pragma : kPragmas) {
     if (sqlite3_stricmp(pragma.name, name) != 0) continue;
-    return {pragma.rule != Rule::kRefused, Trace::kNothing, pragma.reason};
+    return {pragma.why == Why::kHarmless, Trace::kNothing, WordsOf(pragma.why)};
   }
   return {true, Trace::kSession, nullptr};
 }

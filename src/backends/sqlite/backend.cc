@@ -2,7 +2,6 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <new>
 #include <string>
@@ -30,7 +29,7 @@ namespace {
 // address, whose database a detached handle may keep alive.
 std::string NameInMemory(const void* backend, uint32_t random) {
   char name[64];
-  std::snprintf(name, sizeof(name), "file:/roost-%p-%08x?vfs=memdb", backend, random);
+  sqlite3_snprintf(sizeof name, name, "file:/roost-%p-%08x?vfs=memdb", backend, random);
   return name;
 }
 

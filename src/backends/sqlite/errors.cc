@@ -38,10 +38,11 @@ absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const Err
   if (!text.sql.empty()) append("", internal::Quoted(text.sql));
   append(" on ", text.path);
   append(": ", text.words);
-  if (sqlite_code != 0) append(" ", "(SQLite " + std::to_string(sqlite_code) + ")");
+  if (sqlite_code != 0)
+    append(" ", internal::Concat({"(SQLite ", internal::Digits(sqlite_code), ")"}));
   append("; ", text.advice);
   absl::Status status(status_code, message);
-  if (sqlite_code != 0) status.SetPayload(kPayload, absl::Cord(std::to_string(sqlite_code)));
+  if (sqlite_code != 0) status.SetPayload(kPayload, absl::Cord(internal::Digits(sqlite_code)));
   return status;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/errors.h"
@@ -62,19 +61,20 @@ absl::Status SetSwitches(sqlite3* db, const SqliteOptions& options) {
   return absl::OkStatus();
 }
 
-// Without a heap: connections are opened anew while a node runs.
+// Without a heap: connections are opened anew while a node runs. SQLite's own printf is in memory in
+// any case, the C library's may not be.
 absl::Status SetPragmas(sqlite3* db, const SqliteOptions& options, Access access) {
   const bool full = options.durability == SqliteDurability::kCommit;
   // A log that a pinned reader blew up shrinks to this at its next reset.
   const int64_t log_bytes =
       std::max<int64_t>(4 * options.checkpoint_pages * kPageBytes, int64_t{1} << 20);
   char sql[256];
-  std::snprintf(sql, sizeof sql,
-                "PRAGMA cache_size=-%lld;PRAGMA temp_store=FILE;PRAGMA mmap_size=0;"
-                "PRAGMA synchronous=%s;PRAGMA secure_delete=FAST;PRAGMA journal_size_limit=%lld;"
-                "PRAGMA query_only=%s",
-                static_cast<long long>(options.cache_kib), full ? "FULL" : "NORMAL",
-                static_cast<long long>(log_bytes), access == Access::kRead ? "ON" : "OFF");
+  sqlite3_snprintf(sizeof sql, sql,
+                   "PRAGMA cache_size=-%lld;PRAGMA temp_store=FILE;PRAGMA mmap_size=0;"
+                   "PRAGMA synchronous=%s;PRAGMA secure_delete=FAST;PRAGMA journal_size_limit=%lld;"
+                   "PRAGMA query_only=%s",
+                   static_cast<long long>(options.cache_kib), full ? "FULL" : "NORMAL",
+                   static_cast<long long>(log_bytes), access == Access::kRead ? "ON" : "OFF");
   return Execute(db, options, sql);
 }
 
@@ -87,7 +87,7 @@ absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
   const int64_t pages =
       std::clamp<int64_t>(options.max_kib * 1024 / page_bytes, 1, int64_t{4294967294});
   char sql[64];
-  std::snprintf(sql, sizeof sql, "PRAGMA max_page_count=%lld", static_cast<long long>(pages));
+  sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count=%lld", static_cast<long long>(pages));
   return Execute(db, options, sql);
 }
 

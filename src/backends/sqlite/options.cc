@@ -17,8 +17,8 @@ absl::Status Wrong(std::string_view sentence) {
 
 absl::Status CheckRange(std::string_view name, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Wrong(Concat({name, " is ", std::to_string(value), ", may be ", std::to_string(low),
-                       " to ", std::to_string(high)}));
+  return Wrong(Concat({name, " is ", internal::Digits(value), ", may be ", internal::Digits(low),
+                       " to ", internal::Digits(high)}));
 }
 
 absl::Status CheckPath(const SqliteOptions& options) {
