@@ -26,22 +26,28 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "roost/internal/machine.h"
 
 namespace roost {
 
 class Connection;
 
 // One SQL statement, with its hash made by the compiler. REQUIRES: the text outlives the Sql.
-// A literal does; the cache itself keeps no pointer to the text.
+// A literal does; the cache reads its own copy, and no text of an earlier Sql.
 class Sql {
  public:
-  constexpr explicit Sql(std::string_view text) : text_(text), hash_(Hash(text)) {}
+  constexpr explicit Sql(std::string_view text)
+      : text_(text), hash_(Hash(text)), constant_(std::is_constant_evaluated() && !text.empty()) {}
   constexpr std::string_view text() const { return text_; }
   // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
   constexpr uint64_t hash() const { return hash_; }
+  // Made by the compiler: what lies at this address is this text for ever. So two such Sql of one
+  // address and one length are the same, and a cache need not compare their characters.
+  constexpr bool is_constant() const { return constant_; }
 
  private:
   static constexpr uint64_t Hash(std::string_view text) {
@@ -53,6 +59,7 @@ class Sql {
   }
   std::string_view text_;
   uint64_t hash_;
+  bool constant_;
 };
 
 // A moment for the database: microseconds since 1970 UTC, stored as an integer.
@@ -100,6 +107,14 @@ class Value {
   constexpr bool is_boolean() const { return boolean_; }
   // The same for one made from Micros.
   constexpr bool is_moment() const { return moment_; }
+  // What a Statement answers for a column that it does not have. Rows makes an error of it, so that
+  // an application never sees one.
+  static constexpr Value NoColumn() {
+    Value value;
+    value.no_column_ = true;
+    return value;
+  }
+  constexpr bool is_no_column() const { return no_column_; }
   // REQUIRES: the type fits.
   constexpr int64_t int64() const { return int64_; }
   constexpr double real() const { return double_; }
@@ -110,6 +125,7 @@ class Value {
   Type type_ = Type::kNull;
   bool boolean_ = false;
   bool moment_ = false;
+  bool no_column_ = false;
   uint32_t size_ = 0;
   union {
     int64_t int64_ = 0;
@@ -132,10 +148,10 @@ class [[nodiscard]] Rows {
  public:
   Rows(Rows&& other) noexcept;
   Rows& operator=(Rows&&) = delete;
-  ~Rows();
+  ROOST_HOT ~Rows();
 
   // Steps to the next row. False at the end or after an error: then look at status().
-  bool Next();
+  ROOST_HOT bool Next();
   const absl::Status& status() const { return status_; }
 
   // Column `column` (0 is the first) as T: int64_t, int (kInvalidArgument when it does not fit),
@@ -154,14 +170,24 @@ class [[nodiscard]] Rows {
 
  private:
   friend class Statement;
-  Rows(Statement* statement, absl::Status status);
-  int Find(std::string_view name);
-  // Fills `value`; false and an error in status_ when the column cannot be read as `type`.
-  bool Read(int column, Value::Type type, Value& value);
-  bool ReadAny(int column, Value& value);
+  // A statement that could not start is not ours to finish: an earlier Rows may be reading it.
+  ROOST_HOT Rows(Statement* statement, absl::Status status)
+      : statement_(status.ok() ? statement : nullptr), status_(std::move(status)) {}
+  // What is rare is out of line; each of these has its usual case in front of it.
+  bool End(const absl::StatusOr<bool>& stepped);
+  Value Convert(int column, Value::Type type, Value value);
+  void FailColumn(int column);
   void FailRange(int column, std::string_view wanted);
+  int Find(std::string_view name);
+  ROOST_HOT Value Read(int column);
+  // Makes `value` one of `type`. False, and an error in status_: it cannot be read so.
+  ROOST_HOT bool Fit(int column, Value::Type type, Value& value) {
+    if (value.type() == type) return true;
+    value = Convert(column, type, value);
+    return !value.is_no_column();
+  }
   template <class T>
-  T As(int column, const Value& value);
+  T As(int column, Value value);
 
   Statement* statement_;
   bool on_row_ = false;
@@ -202,7 +228,8 @@ class Statement {
   virtual int columns() const = 0;
   // REQUIRES: 0 <= column < columns(). Valid while the statement is not run again.
   virtual std::string_view column_name(int column) const = 0;
-  // The value of the current row. REQUIRES: the last Step() said true; 0 <= column < columns().
+  // The value of the current row; Value::NoColumn() when there is no such column. REQUIRES: the last
+  // Step() said true.
   virtual Value column(int column) const = 0;
   // Rows inserted, updated or deleted by the last run.
   virtual int64_t changes() const = 0;
@@ -252,32 +279,49 @@ template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 }  // namespace internal
 
+inline Rows::~Rows() {
+  if (statement_ != nullptr) statement_->Finish();
+}
+
+inline bool Rows::Next() {
+  on_row_ = false;
+  if (!status_.ok() || statement_ == nullptr) return false;
+  const absl::StatusOr<bool> stepped = statement_->Step();
+  if (!stepped.ok() || !*stepped) return End(stepped);
+  on_row_ = true;
+  return true;
+}
+
+inline Value Rows::Read(int column) {
+  return on_row_ ? statement_->column(column) : Value::NoColumn();
+}
+
 template <class T>
 T Rows::Get(int column) {
-  Value value;
+  const Value value = Read(column);
   if constexpr (std::is_same_v<T, Value>) {
-    ReadAny(column, value);
-    return value;
+    if (!value.is_no_column()) return value;
+    FailColumn(column);
+    return Value();
   } else if constexpr (internal::kIsOptional<T>) {
-    if (!ReadAny(column, value) || value.is_null()) return T{};
+    if (value.is_no_column()) FailColumn(column);
+    if (value.is_null()) return T{};
     return As<typename T::value_type>(column, value);
   } else {
-    if (!ReadAny(column, value)) return T{};
     return As<T>(column, value);
   }
 }
 
 template <class T>
-T Rows::As(int column, const Value& any) {
-  Value value = any;
+inline T Rows::As(int column, Value value) {
   if constexpr (std::is_same_v<T, bool>) {
-    if (!Read(column, Value::Type::kInt64, value)) return false;
+    if (!Fit(column, Value::Type::kInt64, value)) return false;
     if (value.int64() != 0 && value.int64() != 1) FailRange(column, "bool (0 or 1)");
     return value.int64() == 1;
   } else if constexpr (std::is_same_v<T, Micros>) {
-    return Read(column, Value::Type::kInt64, value) ? Micros{value.int64()} : Micros{};
+    return Fit(column, Value::Type::kInt64, value) ? Micros{value.int64()} : Micros{};
   } else if constexpr (std::integral<T>) {
-    if (!Read(column, Value::Type::kInt64, value)) return 0;
+    if (!Fit(column, Value::Type::kInt64, value)) return 0;
     const T narrowed = static_cast<T>(value.int64());
     if (static_cast<int64_t>(narrowed) != value.int64()) {
       FailRange(column, "an integer of this width");
@@ -285,14 +329,14 @@ T Rows::As(int column, const Value& any) {
     }
     return narrowed;
   } else if constexpr (std::is_same_v<T, double>) {
-    return Read(column, Value::Type::kDouble, value) ? value.real() : 0.0;
+    return Fit(column, Value::Type::kDouble, value) ? value.real() : 0.0;
   } else if constexpr (std::is_same_v<T, std::string_view>) {
-    return Read(column, Value::Type::kText, value) ? value.text() : std::string_view();
+    return Fit(column, Value::Type::kText, value) ? value.text() : std::string_view();
   } else {
     static_assert(std::is_same_v<T, Blob>,
                   "Rows::Get<T>: T is an integer, bool, double, std::string_view, roost::Blob, "
                   "roost::Micros, roost::Value, or std::optional of one");
-    return Read(column, Value::Type::kBlob, value) ? value.blob() : Blob();
+    return Fit(column, Value::Type::kBlob, value) ? value.blob() : Blob();
   }
 }
 

@@ -26,19 +26,16 @@ std::string ColumnNames(const Statement& statement) {
   return names.empty() ? "no columns" : names;
 }
 
-// What `value` becomes when it is read as `type`; false when it cannot be.
-bool Convert(Value::Type type, Value& value) {
-  if (value.type() == type) return true;
+// What `value` is as `type`, which is another; Value::NoColumn() when it cannot be that.
+Value ConvertTo(Value::Type type, const Value& value) {
   if (type == Value::Type::kDouble && value.type() == Value::Type::kInt64) {
-    value = Value(static_cast<double>(value.int64()));
-    return true;
+    return Value(static_cast<double>(value.int64()));
   }
   if (type == Value::Type::kBlob && value.type() == Value::Type::kText) {
     const std::string_view text = value.text();
-    value = Value(Blob(reinterpret_cast<const std::byte*>(text.data()), text.size()));
-    return true;
+    return Value(Blob(reinterpret_cast<const std::byte*>(text.data()), text.size()));
   }
-  return false;
+  return Value::NoColumn();
 }
 
 }  // namespace
@@ -59,28 +56,16 @@ std::string_view Name(Value::Type type) {
   return "unknown";
 }
 
-// A statement that could not start is not ours to finish: an earlier Rows may be reading it.
-Rows::Rows(Statement* statement, absl::Status status)
-    : statement_(status.ok() ? statement : nullptr), status_(std::move(status)) {}
-
 Rows::Rows(Rows&& other) noexcept
     : statement_(std::exchange(other.statement_, nullptr)),
       on_row_(std::exchange(other.on_row_, false)),
       status_(std::move(other.status_)) {}
 
-Rows::~Rows() {
-  if (statement_ != nullptr) statement_->Finish();
-}
-
-bool Rows::Next() {
-  on_row_ = false;
-  if (!status_.ok() || statement_ == nullptr) return false;
-  const absl::StatusOr<bool> stepped = statement_->Step();
+// At the end the statement is free at once, not only when this object goes out of scope.
+bool Rows::End(const absl::StatusOr<bool>& stepped) {
   if (!stepped.ok()) status_ = stepped.status();
-  on_row_ = stepped.ok() && *stepped;
-  // At the end the statement is free at once, not only when this object goes out of scope.
-  if (!on_row_) std::exchange(statement_, nullptr)->Finish();
-  return on_row_;
+  std::exchange(statement_, nullptr)->Finish();
+  return false;
 }
 
 int Rows::Find(std::string_view name) {
@@ -97,31 +82,28 @@ int Rows::Find(std::string_view name) {
   return -1;
 }
 
-bool Rows::ReadAny(int column, Value& value) {
-  if (!on_row_ && !status_.ok()) return false;
+void Rows::FailColumn(int column) {
+  if (!status_.ok()) return;
   ROOST_CHECK(on_row_, "Rows::Get was called without a row: call it only after Next() said true");
-  if (column >= 0 && column < statement_->columns()) {
-    value = statement_->column(column);
-    return true;
-  }
-  if (status_.ok()) {
-    status_ = absl::InvalidArgumentError(
-        Concat({"column ", std::to_string(column + 1), " (counted from 1) is out of range in ",
-                Quoted(statement_->sql()), "; it has ", std::to_string(statement_->columns()), ": ",
-                ColumnNames(*statement_)}));
-  }
-  return false;
+  status_ = absl::InvalidArgumentError(
+      Concat({"column ", std::to_string(column + 1), " (counted from 1) is out of range in ",
+              Quoted(statement_->sql()), "; it has ", std::to_string(statement_->columns()), ": ",
+              ColumnNames(*statement_)}));
 }
 
-bool Rows::Read(int column, Value::Type type, Value& value) {
-  if (Convert(type, value)) return true;
-  if (!status_.ok()) return false;
+Value Rows::Convert(int column, Value::Type type, Value value) {
+  if (value.is_no_column()) {
+    FailColumn(column);
+    return value;
+  }
+  const Value converted = ConvertTo(type, value);
+  if (!converted.is_no_column() || !status_.ok()) return converted;
   const std::string_view advice =
       value.is_null() ? "; read it as a std::optional, where NULL is empty" : "";
   status_ =
       absl::InvalidArgumentError(Concat({ColumnText(*statement_, column), " is ",
                                          Name(value.type()), ", wanted ", Name(type), advice}));
-  return false;
+  return converted;
 }
 
 void Rows::FailRange(int column, std::string_view wanted) {

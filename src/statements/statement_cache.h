@@ -1,7 +1,9 @@
 // StatementCache: the prepared statements of one connection, least recently used out first.
 //
 // It constructs the backend's statements in memory it is given, so that a connection with its cache
-// is one block in the pool. Found by the hash of the Sql, then by its text.
+// is one block in the pool. Found by the hash of the Sql, then by its text; two Sql that the
+// compiler made need no look at their text, because one address then means one text. The statement
+// looked up last is asked first.
 //
 // S, the backend's statement, offers:
 //   std::string_view sql() const   its text; a driver may have cut blanks and comments from its end
@@ -10,7 +12,11 @@
 //
 // Invariants
 //   (1) an entry holds a statement exactly when its `used` is not 0;
-//   (2) `used` differs between entries that hold one: the smallest is the least recently used.
+//   (2) `used` differs between entries that hold one: the smallest is the least recently used;
+//   (3) `constant`, where it is not null, is the address of the text of the constant Sql that was
+//       last asked for this statement;
+//   (4) `last_` is the entry of the largest `used`, so that finding it again changes nothing; if
+//       that one was dropped, its `constant` is null.
 #ifndef ROOST_STATEMENTS_STATEMENT_CACHE_H_
 #define ROOST_STATEMENTS_STATEMENT_CACHE_H_
 
@@ -36,19 +42,24 @@ class StatementCache {
   // REQUIRES: `storage` has BytesFor(capacity) bytes, is aligned to std::max_align_t and outlives
   // this; capacity >= 1.
   StatementCache(std::byte* storage, int capacity)
-      : entries_(reinterpret_cast<Entry*>(storage)), capacity_(capacity) {
+      : entries_(reinterpret_cast<Entry*>(storage)), last_(entries_), capacity_(capacity) {
     for (int i = 0; i < capacity_; ++i) new (&entries_[i]) Entry;
   }
   ~StatementCache() { Clear(); }
   StatementCache(const StatementCache&) = delete;
   StatementCache& operator=(const StatementCache&) = delete;
 
+  // Whether last() is the statement for `sql`. False also where only Find can tell.
+  bool IsLast(const Sql& sql) const { return IsConstantOf(*last_, sql); }
+  // The statement that was found or added last. REQUIRES: IsLast() said true for some Sql.
+  S* last() const { return last_->statement(); }
+
   // The statement for `sql`, which becomes the most recently used; nullptr when it is not here.
   S* Find(const Sql& sql) {
     for (int i = 0; i < capacity_; ++i) {
       Entry& entry = entries_[i];
       if (entry.used == 0 || !Holds(entry, sql)) continue;
-      entry.used = ++clock_;
+      Note(entry, sql);
       return entry.statement();
     }
     return nullptr;
@@ -87,7 +98,7 @@ class StatementCache {
       if (entry.used != 0) continue;
       entry.hash = sql.hash();
       entry.size = sql.text().size();
-      entry.used = ++clock_;
+      Note(entry, sql);
       return new (entry.place) S(std::forward<Args>(args)...);
     }
     return nullptr;
@@ -118,25 +129,40 @@ class StatementCache {
     uint64_t hash = 0;
     size_t size = 0;    // of the Sql's text
     uint64_t used = 0;  // when, by clock_; 0: free
+    const char* constant = nullptr;
     alignas(S) std::byte place[sizeof(S)];
     S* statement() const {
       return std::launder(reinterpret_cast<S*>(const_cast<std::byte*>(place)));
     }
   };
 
+  // The same characters at the same place, which nobody changes. The hash only matters where a
+  // library was unloaded and another lies there now.
+  static bool IsConstantOf(const Entry& entry, const Sql& sql) {
+    return entry.constant == sql.text().data() && sql.is_constant() &&
+           entry.size == sql.text().size() && entry.hash == sql.hash();
+  }
   // Same hash, same length, and the text as far as the driver kept it: what it cut from the end had
   // no meaning.
-  static bool Holds(Entry& entry, const Sql& sql) {
+  static bool Holds(const Entry& entry, const Sql& sql) {
     return entry.hash == sql.hash() && entry.size == sql.text().size() &&
-           sql.text().starts_with(entry.statement()->sql());
+           (IsConstantOf(entry, sql) || sql.text().starts_with(entry.statement()->sql()));
+  }
+  // It is used now, for `sql`.
+  void Note(Entry& entry, const Sql& sql) {
+    if (sql.is_constant()) entry.constant = sql.text().data();
+    entry.used = ++clock_;
+    last_ = &entry;
   }
   static void Drop(Entry& entry) {
     if (entry.used == 0) return;
     entry.used = 0;
+    entry.constant = nullptr;
     entry.statement()->~S();
   }
 
   Entry* entries_;
+  Entry* last_;
   int capacity_;
   uint64_t clock_ = 0;
 };

@@ -47,6 +47,12 @@ void Check(const absl::Status& status) {
   if (!status.ok()) Die(status.ToString());
 }
 
+template <class T>
+T& CheckedValue(absl::StatusOr<T>& result) {
+  if (!result.ok()) Die(result.status().ToString());
+  return *result;
+}
+
 // ---- one statement, through the pool and without ------------------------------------------------
 
 class ThroughPool {
@@ -55,10 +61,8 @@ class ThroughPool {
   template <class Use>
   void With(Intent intent, const Sql& sql, Use use) {
     absl::StatusOr<Lease> lease = pool_.Acquire(intent, by_);
-    Check(lease.status());
-    absl::StatusOr<Statement*> statement = lease->Prepare(sql);
-    Check(statement.status());
-    use(**statement);
+    absl::StatusOr<Statement*> statement = CheckedValue(lease).Prepare(sql);
+    use(*CheckedValue(statement));
   }
   SqliteBackend backend_{{.path = ":memory:", .schema = kSchema}};
   PoolFor<profiles::RaspberryPi> pool_{backend_};

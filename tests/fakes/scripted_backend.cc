@@ -572,6 +572,7 @@ std::string_view ScriptedStatement::column_name(int column) const {
 }
 
 Value ScriptedStatement::column(int column) const {
+  if (column < 0 || column >= columns()) return Value::NoColumn();
   std::lock_guard lock(connection_->backend_.mu_);
   const auto& row = connection_->backend_.rows_[static_cast<size_t>(row_)];
   const ScriptedBackend::Cell& cell = row[static_cast<size_t>(column)];

@@ -51,6 +51,14 @@ TEST_F(LockTest, AWriteWithoutATransactionWaitsToo) {
   EXPECT_OK(writer_->Run(kInsert, 1, 1));
 }
 
+TEST_F(LockTest, AWaitInVainDoesNotColourTheNextError) {
+  foreign_.Run("BEGIN IMMEDIATE");
+  EXPECT_EQ(writer_->Run(kInsert, 1, 1).code(), absl::StatusCode::kDeadlineExceeded);
+  writer_->set_deadline(In(50ms));
+  const std::string long_text(Options().max_value_bytes + 1, 'x');
+  EXPECT_EQ(writer_->Run(kInsert, 1, long_text).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(LockTest, AReaderIsNeverHeldUpByAWriter) {
   foreign_.Run("BEGIN EXCLUSIVE; INSERT INTO t VALUES (1, 1)");
   EXPECT_EQ(AskInt(*reader_, kCount), 0);

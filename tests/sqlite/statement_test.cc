@@ -288,5 +288,86 @@ TEST_F(SqliteStatementTest, ADeadlineThatIsMovedHoldsForRowsUnderWay) {
   EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
+TEST_F(SqliteStatementTest, WhoAsksForItsFirstRowAfterTheDeadlineGetsNone) {
+  HeldConnection reader(backend_, platform_, Role::kReader);
+  reader->set_deadline(In(50ms));
+  {
+    Rows rows = (*reader->Prepare(kCount))->Query();
+    platform_.Advance(60ms);
+    EXPECT_FALSE(rows.Next());
+    EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_FALSE(rows.Next());
+  }
+  EXPECT_TRUE(reader->Untouched());
+  reader->set_deadline(In(50ms));
+  EXPECT_EQ(AskInt(*reader, kCount), 0) << "the same statement, in time";
+}
+
+TEST_F(SqliteStatementTest, AStatementThatWasEvictedIsPreparedAnew) {
+  constexpr Sql kOne("SELECT 1");
+  const std::string others[] = {"SELECT 2", "SELECT 3", "SELECT 4", "SELECT 5"};
+  EXPECT_EQ(AskInt(*writer_, kOne), 1);
+  EXPECT_EQ(AskInt(*writer_, kOne), 1);
+  for (const std::string& other : others) EXPECT_GT(AskInt(*writer_, Sql(other)), 1);
+  EXPECT_EQ(AskInt(*writer_, kOne), 1);
+}
+
+TEST_F(SqliteStatementTest, TheSameBufferWithOtherSqlIsAnotherStatement) {
+  std::string text = "SELECT 1";
+  EXPECT_EQ(AskInt(*writer_, Sql(text)), 1);
+  text.back() = '2';
+  EXPECT_EQ(AskInt(*writer_, Sql(text)), 2);
+}
+
+TEST_F(SqliteStatementTest, ColumnsThatAChangeOfTheSchemaAddsAreRead) {
+  constexpr Sql kAll("SELECT * FROM t");
+  EXPECT_OK(writer_->Run(kInsert, 1, 2));
+  Statement* const all = *writer_->Prepare(kAll);
+  EXPECT_OK(all->Run());
+  EXPECT_OK(writer_->RunScript("ALTER TABLE t ADD COLUMN c DEFAULT 3"));
+  Rows rows = all->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(2), 3);
+  EXPECT_EQ(rows.Get<std::optional<int>>(3), std::nullopt);
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kInvalidArgument) << "three, not four";
+}
+
+TEST_F(SqliteStatementTest, AnErrorInAStepLeavesTheStatementFitForTheNextRun) {
+  constexpr Sql kOverflow("SELECT abs($1)");
+  Statement* const absolute = *writer_->Prepare(kOverflow);
+  EXPECT_FALSE(absolute->Run(std::numeric_limits<int64_t>::min()).ok());
+  EXPECT_TRUE(writer_->Untouched());
+  Rows rows = absolute->Query(-5);
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<int>(0), 5);
+}
+
+TEST_F(SqliteStatementTest, TheConnectionIsTouchedUntilTheLastRowsEnd) {
+  constexpr Sql kTwo("SELECT 1 UNION ALL SELECT 2");
+  constexpr Sql kThree("SELECT 3 UNION ALL SELECT 4");
+  {
+    Rows outer = (*writer_->Prepare(kTwo))->Query();
+    ASSERT_TRUE(outer.Next());
+    {
+      Rows inner = (*writer_->Prepare(kThree))->Query();
+      ASSERT_TRUE(inner.Next());
+    }
+    EXPECT_FALSE(writer_->Untouched());
+    ASSERT_TRUE(outer.Next());
+    EXPECT_EQ(outer.Get<int>(0), 2);
+  }
+  EXPECT_TRUE(writer_->Untouched());
+}
+
+TEST_F(SqliteStatementTest, WhatIsWrittenWhileItReadsIsNotItsChange) {
+  EXPECT_OK(writer_->Run(kInsert, 1, 1));
+  Statement* const count = *writer_->Prepare(kCount);
+  Rows rows = count->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_OK(writer_->Run(kInsert, 2, 2));
+  EXPECT_FALSE(rows.Next());
+  EXPECT_EQ(count->changes(), 0);
+}
+
 }  // namespace
 }  // namespace roost::sqlite

@@ -41,7 +41,10 @@ class CannedStatement : public Statement {
   std::string_view column_name(int column) const override {
     return names_[static_cast<size_t>(column)];
   }
-  Value column(int column) const override { return rows_[next_ - 1][static_cast<size_t>(column)]; }
+  Value column(int column) const override {
+    if (column < 0 || column >= columns()) return Value::NoColumn();
+    return rows_[next_ - 1][static_cast<size_t>(column)];
+  }
   int64_t changes() const override { return 0; }
   std::string_view sql() const override { return "SELECT node, level FROM reading"; }
 

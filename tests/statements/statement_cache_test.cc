@@ -40,6 +40,11 @@ class StatementCacheTest : public ::testing::Test {
   }
   using Living = std::multiset<std::string>;
 
+  // What a backend does first.
+  FakeStatement* Last(Cache& cache, const Sql& sql) {
+    return cache.IsLast(sql) ? cache.last() : nullptr;
+  }
+
   alignas(std::max_align_t) std::byte storage_[Cache::BytesFor(kCapacity)];
   Living living_;
   const Sql a_{"A"}, b_{"B"}, c_{"C"}, d_{"D"};
@@ -53,6 +58,80 @@ TEST_F(StatementCacheTest, FindsWhatWasAdded) {
   EXPECT_EQ(cache.Find(a_), a);
   EXPECT_EQ(cache.Find(b_), nullptr);
   EXPECT_EQ(cache.size(), 1);
+}
+
+constexpr Sql kA{"A"};
+constexpr Sql kB{"B"};
+constexpr char kLong[] = "SELECT 12";
+constexpr Sql kWhole{kLong};
+constexpr Sql kBegin{std::string_view(kLong, 8)};
+static_assert(kA.is_constant() && kBegin.is_constant());
+static_assert(!Sql("").is_constant(), "it has no address of its own");
+
+TEST_F(StatementCacheTest, KnowsTheLastOneOfAConstantByItsAddress) {
+  Cache cache(storage_, kCapacity);
+  EXPECT_FALSE(cache.IsLast(kA)) << "nothing is here";
+  FakeStatement* a = Use(cache, kA);
+  EXPECT_EQ(Last(cache, kA), a);
+  EXPECT_FALSE(cache.IsLast(kB));
+  FakeStatement* b = Use(cache, kB);
+  EXPECT_EQ(Last(cache, kB), b);
+  EXPECT_FALSE(cache.IsLast(kA)) << "it is here, and not the last";
+  EXPECT_EQ(cache.Find(kA), a);
+  EXPECT_EQ(Last(cache, kA), a);
+}
+
+TEST_F(StatementCacheTest, OneAddressAndAnotherLengthIsAnotherStatement) {
+  Cache cache(storage_, kCapacity);
+  FakeStatement* whole = Use(cache, kWhole);
+  EXPECT_FALSE(cache.IsLast(kBegin));
+  EXPECT_EQ(cache.Find(kBegin), nullptr);
+  FakeStatement* begin = Use(cache, kBegin);
+  EXPECT_EQ(begin->sql(), "SELECT 1");
+  EXPECT_FALSE(cache.IsLast(kWhole));
+  EXPECT_EQ(cache.Find(kWhole), whole);
+}
+
+TEST_F(StatementCacheTest, TextMadeAtRunTimeIsComparedAsItMayHaveChanged) {
+  Cache cache(storage_, kCapacity);
+  std::string text = "A";
+  FakeStatement* a = Use(cache, Sql(text));
+  EXPECT_FALSE(cache.IsLast(Sql(text)));
+  EXPECT_EQ(cache.Find(Sql(text)), a);
+  text[0] = 'B';  // at the same address
+  EXPECT_EQ(cache.Find(Sql(text)), nullptr);
+  EXPECT_EQ(Use(cache, Sql(text))->sql(), "B");
+}
+
+TEST_F(StatementCacheTest, AConstantAndATextMadeAtRunTimeShareAStatement) {
+  Cache cache(storage_, kCapacity);
+  FakeStatement* a = Use(cache, a_);
+  EXPECT_FALSE(cache.IsLast(kA)) << "only its text tells";
+  EXPECT_EQ(cache.Find(kA), a);
+  EXPECT_EQ(Last(cache, kA), a) << "now it is known";
+  EXPECT_FALSE(cache.IsLast(a_));
+  EXPECT_EQ(cache.Find(a_), a);
+  EXPECT_EQ(Last(cache, kA), a) << "the same statement, found by the other";
+}
+
+TEST_F(StatementCacheTest, TheLastOneMayBeTheOneThatIsEvicted) {
+  Cache cache(storage_, 1);
+  Use(cache, kA);
+  EXPECT_TRUE(cache.MakeRoom());
+  EXPECT_FALSE(cache.IsLast(kA));
+  EXPECT_EQ(cache.Find(kA), nullptr);
+  FakeStatement* b = Use(cache, kB);
+  EXPECT_EQ(Last(cache, kB), b);
+  cache.Clear();
+  EXPECT_FALSE(cache.IsLast(kB));
+}
+
+TEST_F(StatementCacheTest, UsingTheLastOneAgainKeepsTheOrder) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&kA, &b_, &c_, &kA}) Use(cache, *sql);
+  EXPECT_NE(Last(cache, kA), nullptr);
+  ASSERT_NE(Use(cache, d_), nullptr);
+  EXPECT_EQ(living_, (Living{"A", "C", "D"}));
 }
 
 TEST_F(StatementCacheTest, FindsTheSameTextAtAnotherAddress) {

@@ -297,6 +297,7 @@ std::string_view PostgresStatement::column_name(int column) const {
 
 Value PostgresStatement::column(int column) const {
   const Libpq& pq = connection_.pq();
+  if (column < 0 || column >= pq.PQnfields(row_.get())) return Value::NoColumn();
   if (pq.PQgetisnull(row_.get(), 0, column) != 0) return Value();
   const std::string_view text(pq.PQgetvalue(row_.get(), 0, column),
                               static_cast<size_t>(pq.PQgetlength(row_.get(), 0, column)));

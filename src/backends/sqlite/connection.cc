@@ -155,6 +155,11 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql,
 }
 
 absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
+  if (cache_.IsLast(sql)) return cache_.last();
+  return PrepareOther(sql);
+}
+
+absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
   if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
   if (!cache_.HasRoom()) {
     return absl::ResourceExhaustedError(
@@ -232,6 +237,12 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
 
 absl::Status SqliteConnection::Ready() {
   patience_.Until(deadline());
+  absl::Status status = CheckSound();
+  if (status.ok() && IsLate()) return TooLate();
+  return status;
+}
+
+absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
   if (in_our_transaction_ && !InTransaction()) {
@@ -239,11 +250,11 @@ absl::Status SqliteConnection::Ready() {
         "the transaction was rolled back by an earlier error: end it and run it again from the "
         "start");
   }
-  if (!deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow())) {
-    return absl::DeadlineExceededError(
-        "the deadline of the lease has passed: no statement is begun");
-  }
   return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::TooLate() {
+  return absl::DeadlineExceededError("the deadline of the lease has passed: no statement is begun");
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -254,15 +265,6 @@ void SqliteConnection::NoteTransaction() {
   } else {
     Unmark(kMarkTransaction);
   }
-}
-
-void SqliteConnection::Started() {
-  ++reading_;
-  Mark(kMarkReading);
-}
-
-void SqliteConnection::Finished() {
-  if (--reading_ == 0) Unmark(kMarkReading);
 }
 
 int64_t SqliteConnection::TotalChanges() const { return sqlite3_total_changes64(db_); }

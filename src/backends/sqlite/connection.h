@@ -57,16 +57,29 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   NativeHandle Detach() override;
 
   // ---- For SqliteStatement ----
-  // Whether something may be started: the lease's deadline has not passed and the transaction that
-  // the caller believes in is still open.
+  // Whether something may be started: the connection is sound and the lease's deadline has not
+  // passed.
   absl::Status Ready();
+  // Whether the transaction that the caller believes in is still open, and no sync has failed.
+  // Always so while Untouched().
+  absl::Status CheckSound();
+  // Whether the lease's deadline has passed, to a tick of the coarse clock.
+  bool IsLate() const {
+    return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
+  }
+  static absl::Status TooLate();
   // Before each step: the deadline may have been moved.
   void Continue() { patience_.Until(deadline()); }
   bool InTransaction() const;
   // After anything that may begin or end a transaction.
   void NoteTransaction();
-  void Started();
-  void Finished();
+  void Started() {
+    ++reading_;
+    Mark(kMarkReading);
+  }
+  void Finished() {
+    if (--reading_ == 0) Unmark(kMarkReading);
+  }
   void Taint(Trace trace);
   int64_t TotalChanges() const;
   int64_t Changes() const;
@@ -89,6 +102,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
 
   // Runs one of the connection's own statements to its end; SQLite's code.
   int RunOwn(sqlite3_stmt* statement);
+  absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest);
   absl::Status CheckSingle(std::string_view sql, std::string_view rest);

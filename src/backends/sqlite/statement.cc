@@ -81,7 +81,11 @@ absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
 
 SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement,
                                  const ParameterMap& map, Trace trace)
-    : connection_(connection), statement_(statement), map_(map), trace_(trace) {}
+    : connection_(connection),
+      statement_(statement),
+      trace_(trace),
+      writes_(sqlite3_stmt_readonly(statement) == 0),
+      map_(map) {}
 
 SqliteStatement::~SqliteStatement() {
   if (statement_ == nullptr) return;
@@ -89,51 +93,79 @@ SqliteStatement::~SqliteStatement() {
   sqlite3_finalize(statement_);
 }
 
-absl::Status SqliteStatement::Bind(std::span<const Value> values) {
-  if (values.size() != map_.count) {
-    const std::string expected = std::to_string(map_.count);
-    return absl::InvalidArgumentError(
-        Concat({Quoted(sql()), " takes ", expected, map_.count == 1 ? " value, " : " values, ",
-                std::to_string(values.size()), values.size() == 1 ? " was given" : " were given"}));
-  }
-  for (size_t i = 0; i < values.size(); ++i) {
-    const int code = BindOne(statement_, map_.number[i], values[i]);
-    if (code != SQLITE_OK) {
-      return connection_.Fail(code, Operation::kStatement, in_transaction_,
-                              Concat({"$", std::to_string(i + 1), " of ", sql()}));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SqliteStatement::Start(std::span<const Value> values) {
-  if (reading_) {
+// Whether the deadline has passed is asked by the first Step, where the work begins.
+absl::Status SqliteStatement::CheckStart(size_t values) {
+  if (reading()) {
     return absl::FailedPreconditionError(
         Concat({Quoted(sql()), " is still being read: end its earlier Rows first"}));
   }
-  absl::Status status = connection_.Ready();
-  if (!status.ok()) return status;
-  in_transaction_ = connection_.InTransaction();
-  status = Bind(values);
-  if (!status.ok()) {
+  absl::Status status = connection_.CheckSound();
+  if (!status.ok() || values == map_.count) return status;
+  const std::string expected = std::to_string(map_.count);
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql()), " takes ", expected, map_.count == 1 ? " value, " : " values, ",
+              std::to_string(values), values == 1 ? " was given" : " were given"}));
+}
+
+absl::Status SqliteStatement::Bind(std::span<const Value> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int code = BindOne(statement_, map_.number[i], values[i]);
+    if (code == SQLITE_OK) continue;
     sqlite3_clear_bindings(statement_);
-    return status;
+    connection_.Continue();
+    return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
+                            Concat({"$", std::to_string(i + 1), " of ", sql()}));
   }
-  if (trace_ != Trace::kNothing) connection_.Taint(trace_);
-  changes_ = 0;
-  changes_before_ = connection_.TotalChanges();
-  reading_ = true;
-  ended_ = false;
-  connection_.Started();
   return absl::OkStatus();
 }
 
+// An untouched connection has no transaction, none of its statements is being read, no sync failed.
+absl::Status SqliteStatement::Start(std::span<const Value> values) {
+  if (!connection_.Untouched() || values.size() + map_.count != 0) return StartWithLook(values);
+  Begin(/*in_transaction=*/false);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
+  const bool untouched = connection_.Untouched();
+  absl::Status status;
+  if (!untouched || values.size() != map_.count) status = CheckStart(values.size());
+  if (!status.ok()) return status;
+  const bool in_transaction = !untouched && connection_.InTransaction();
+  status = Bind(values);
+  if (status.ok()) Begin(in_transaction);
+  return status;
+}
+
+inline void SqliteStatement::Begin(bool in_transaction) {
+  in_transaction_ = in_transaction;
+  if (trace_ != Trace::kNothing) connection_.Taint(trace_);
+  changes_ = 0;
+  if (writes_) changes_before_ = connection_.TotalChanges();
+  stage_ = Stage::kStarted;
+  connection_.Started();
+}
+
 absl::StatusOr<bool> SqliteStatement::Step() {
-  if (!reading_ || ended_) return false;
+  if (stage_ == Stage::kStarted) [[likely]] {
+    if (connection_.IsLate()) return Refuse();
+    stage_ = Stage::kRunning;
+  } else if (stage_ != Stage::kRunning) {
+    return false;
+  }
   connection_.Continue();
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
-  ended_ = true;
+  return End(code);
+}
+
+absl::StatusOr<bool> SqliteStatement::Refuse() {
+  stage_ = Stage::kEnded;
+  return SqliteConnection::TooLate();
+}
+
+absl::StatusOr<bool> SqliteStatement::End(int code) {
+  stage_ = Stage::kEnded;
   connection_.NoteTransaction();
   if (code == SQLITE_DONE) {
     CountChanges();
@@ -146,7 +178,7 @@ absl::StatusOr<bool> SqliteStatement::Step() {
 
 // sqlite3_changes keeps the count of an earlier statement when this one changes no rows.
 void SqliteStatement::CountChanges() {
-  if (connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
+  if (writes_ && connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
 }
 
 absl::Status SqliteStatement::Execute(std::span<const Value> values) {
@@ -159,16 +191,21 @@ absl::Status SqliteStatement::Execute(std::span<const Value> values) {
 }
 
 void SqliteStatement::Finish() {
-  if (!reading_ || statement_ == nullptr) return;
+  if (!reading() || statement_ == nullptr) return;
   const int code = sqlite3_reset(statement_);
+  if (code != SQLITE_OK || writes_ || map_.count != 0) CleanUp(code);
+  stage_ = Stage::kIdle;
+  connection_.Finished();
+}
+
+void SqliteStatement::CleanUp(int code) {
   if (map_.count != 0) sqlite3_clear_bindings(statement_);
+  if (stage_ == Stage::kEnded) return;
   // A run that was left before its end commits here; nobody is left to be told but the pool.
-  if (code != SQLITE_OK && !ended_) {
+  if (code != SQLITE_OK) {
     connection_.Fail(code, Operation::kCommit, in_transaction_, sql()).IgnoreError();
   }
-  if (!ended_) CountChanges();
-  reading_ = false;
-  connection_.Finished();
+  CountChanges();
 }
 
 int SqliteStatement::columns() const { return sqlite3_column_count(statement_); }
@@ -178,26 +215,35 @@ std::string_view SqliteStatement::column_name(int column) const {
   return name == nullptr ? std::string_view() : name;
 }
 
+// By the sqlite3_value of the column: its type and its content then cost one look at the row, not
+// two. SQLite calls such a value unprotected: it may be used by one thread at a time, as the whole
+// connection may.
 Value SqliteStatement::column(int column) const {
-  switch (sqlite3_column_type(statement_, column)) {
-    case SQLITE_INTEGER:
-      return Value(static_cast<int64_t>(sqlite3_column_int64(statement_, column)));
+  sqlite3_value* const found = sqlite3_column_value(statement_, column);
+  const int type = sqlite3_value_type(found);
+  if (type != SQLITE_INTEGER) return ReadOther(found, type, column);
+  return Value(static_cast<int64_t>(sqlite3_value_int64(found)));
+}
+
+Value SqliteStatement::ReadOther(sqlite3_value* found, int type, int column) const {
+  switch (type) {
     case SQLITE_FLOAT:
-      return Value(sqlite3_column_double(statement_, column));
+      return Value(sqlite3_value_double(found));
     case SQLITE_TEXT: {
-      // Not sqlite3_column_text: it copies the text to put a zero behind it, and may fail to.
-      const void* data = sqlite3_column_blob(statement_, column);
-      const int size = sqlite3_column_bytes(statement_, column);
+      // Not sqlite3_value_text: it copies the text to put a zero behind it, and may fail to.
+      const void* data = sqlite3_value_blob(found);
+      const int size = sqlite3_value_bytes(found);
       return Value(std::string_view(static_cast<const char*>(data), static_cast<size_t>(size)));
     }
     case SQLITE_BLOB: {
+      // Not sqlite3_value_blob: it would keep to itself that there was no memory for a zeroblob().
       const void* data = sqlite3_column_blob(statement_, column);
       const int size = sqlite3_column_bytes(statement_, column);
-      if (data == nullptr && size > 0) return Value();  // no memory to fill a zeroblob()
+      if (data == nullptr && size > 0) return Value();
       return Value(Blob(static_cast<const std::byte*>(data), static_cast<size_t>(size)));
     }
-    default:
-      return Value();
+    default:  // SQLite says NULL for a column that is not there, too
+      return column >= 0 && column < columns() ? Value() : Value::NoColumn();
   }
 }
 

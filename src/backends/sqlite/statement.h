@@ -13,6 +13,7 @@
 #include "roost/statement.h"
 
 struct sqlite3_stmt;
+struct sqlite3_value;
 
 namespace roost::sqlite {
 
@@ -47,24 +48,42 @@ class SqliteStatement final : public Statement {
   int64_t changes() const override { return changes_; }
   std::string_view sql() const override;
 
-  bool reading() const { return reading_; }
+  bool reading() const { return stage_ != Stage::kIdle; }
   const sqlite3_stmt* handle() const { return statement_; }
   // Forgets the driver's statement without freeing it: after fork.
   void Forget() { statement_ = nullptr; }
 
  private:
+  enum class Stage : uint8_t {
+    kIdle,     // Start may come
+    kStarted,  // the first Step may come
+    kRunning,  // between the first Step and the end of the run
+    kEnded,    // the run is over: a further sqlite3_step would begin it again
+  };
+
+  // Start where more has to be looked at than that the connection is untouched.
+  absl::Status StartWithLook(std::span<const Value> values);
+  absl::Status CheckStart(size_t values);
   absl::Status Bind(std::span<const Value> values);
+  void Begin(bool in_transaction);
+  absl::StatusOr<bool> Refuse();
+  // The run ended with `code`.
+  absl::StatusOr<bool> End(int code);
+  // What a run leaves to be done; sqlite3_reset gave `code`.
+  void CleanUp(int code);
   void CountChanges();
+  // The value of a column that is not an integer.
+  Value ReadOther(sqlite3_value* found, int type, int column) const;
 
   SqliteConnection& connection_;
   sqlite3_stmt* statement_;
+  Stage stage_ = Stage::kIdle;
+  const Trace trace_;
+  const bool writes_;            // may change rows
+  bool in_transaction_ = false;  // when the run began
   int64_t changes_ = 0;
   int64_t changes_before_ = 0;  // the connection's total when the run began
   ParameterMap map_;
-  Trace trace_;
-  bool reading_ = false;
-  bool ended_ = false;           // of the run: a further sqlite3_step would begin it again
-  bool in_transaction_ = false;  // when the run began
 };
 
 }  // namespace roost::sqlite
