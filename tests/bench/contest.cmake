@@ -27,15 +27,7 @@ endfunction()
 roost_contest_program(pools pools.cc roost::roost)
 roost_contest_program(sqlite sqlite.cc roost::roost roost::sqlite SQLite::SQLite3)
 
-# The same small node with and without the pool.
-foreach(kind raw pool)
-  add_executable(bench_footprint_${kind} footprint.cc)
-  target_link_libraries(bench_footprint_${kind} PRIVATE SQLite::SQLite3)
-  target_compile_options(bench_footprint_${kind} PRIVATE ${ROOST_WARNINGS})
-endforeach()
-target_compile_definitions(bench_footprint_pool PRIVATE ROOST_FOOTPRINT_POOL)
-target_link_libraries(bench_footprint_pool PRIVATE roost::roost roost::sqlite)
-add_dependencies(bench_programs bench_footprint_raw bench_footprint_pool)
+add_dependencies(bench_programs node_over_raw node_over_pool)
 
 # Counts heap calls of the programs above from outside, so that counting costs the others no time.
 add_library(bench_allocations SHARED allocation_preload.cc

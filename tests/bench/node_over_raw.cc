@@ -1,15 +1,18 @@
-// The same few statements through three SQLite connections: as raw handles, or through a pool,
-// which keeps its connections and statements in itself. What a program with a pool takes more is
-// what node_memory.py prints.
+// The same small node through three SQLite connections: as raw handles, or through a pool, which keeps
+// its connections and statements in itself. What a program with a pool takes more of memory is what
+// node_memory.py asserts and bench.py reports.
 //
-// Built twice: with ROOST_RAW=1 nothing of roostpool is in it. Prints its resident and private dirty
-// memory in KiB, its threads, and its shared libraries.
+// Usage: node_over_raw DATABASE     prints one line of JSON: how long until the first row is stored,
+//                                   resident and private dirty memory, threads, shared libraries
+//
+// Built twice: with ROOST_RAW=1 nothing of roostpool is in it. Same schema, statements and settings.
 #include <sqlite3.h>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 #include <sstream>
 #include <string>
@@ -28,8 +31,14 @@ constexpr std::array kTexts{"INSERT INTO reading(a, b) VALUES (1, 20.5)",
 constexpr int kRounds = 200;
 
 [[noreturn]] void Fail(const std::string& what) {
-  std::cerr << "node_over_raw: " << what << "\n";
+  std::fprintf(stderr, "node_over_raw: %s\n", what.c_str());
   std::exit(1);
+}
+
+double NowUs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
 }
 
 #if ROOST_RAW
@@ -60,18 +69,26 @@ Kept Open(const std::string& path) {
   return kept;
 }
 
-template <class Then>
-void Work(const std::string& path, Then then) {
-  std::array<Kept, 3> all{Open(path), Open(path), Open(path)};
+void Step(const Kept& kept, size_t statement) {
+  Check(kept.db, sqlite3_step(kept.statements[statement]));
+  sqlite3_reset(kept.statements[statement]);
+}
+
+// Calls `stored` after the first row and `done` while everything is still open.
+template <class Stored, class Done>
+void Work(const std::string& path, Stored stored, Done done) {
+  std::array<Kept, 3> all{Open(path)};
+  Step(all[0], 0);
+  stored();
+  all[1] = Open(path);
+  all[2] = Open(path);
   for (int round = 0; round < kRounds; ++round) {
-    for (Kept& kept : all) {
-      for (size_t i = &kept == &all[0] ? 0 : 1; i < kTexts.size(); ++i) {
-        Check(kept.db, sqlite3_step(kept.statements[i]));
-        sqlite3_reset(kept.statements[i]);
-      }
+    Step(all[0], 0);
+    for (const Kept& kept : all) {
+      for (size_t i = 1; i < kTexts.size(); ++i) Step(kept, i);
     }
   }
-  then();
+  done();
   for (const Kept& kept : all) {
     for (sqlite3_stmt* const statement : kept.statements) sqlite3_finalize(statement);
     sqlite3_close(kept.db);
@@ -96,14 +113,22 @@ void Ask(roost::Lease& lease, const char* text) {
   Check(rows.status());
 }
 
-template <class Then>
-void Work(const std::string& path, Then then) {
+void Store(roost::Pool& pool) {
+  absl::StatusOr<roost::Lease> writer = pool.Acquire(roost::kWrite);
+  Check(writer.status());
+  Check(writer->Run(roost::Sql(kTexts[0])));
+}
+
+// Calls `stored` after the first row and `done` while everything is still open.
+template <class Stored, class Done>
+void Work(const std::string& path, Stored stored, Done done) {
   roost::SqliteBackend backend({.path = path, .schema = kSchema});
   roost::PoolFor<Profile> pool(backend);
+  Store(pool);
+  stored();
   for (int round = 0; round < kRounds; ++round) {
+    Store(pool);
     absl::StatusOr<roost::Lease> writer = pool.Acquire(roost::kWrite);
-    Check(writer.status());
-    Check(writer->Run(roost::Sql(kTexts[0])));
     absl::StatusOr<roost::Lease> reader = pool.Acquire(roost::kRead);
     absl::StatusOr<roost::Lease> second = pool.Acquire(roost::kRead);
     for (absl::StatusOr<roost::Lease>* const lease : {&writer, &reader, &second}) {
@@ -111,7 +136,7 @@ void Work(const std::string& path, Then then) {
       for (size_t i = 1; i < kTexts.size(); ++i) Ask(**lease, kTexts[i]);
     }
   }
-  then();
+  done();
 }
 
 #endif
@@ -126,30 +151,36 @@ long Field(const std::string& text, const std::string& name) {
   return at == std::string::npos ? -1 : std::stol(text.substr(at + name.size() + 2));
 }
 
-void PrintLibraries() {
+// The names of the shared libraries in memory, as a list of JSON.
+std::string Libraries() {
   std::istringstream maps(Content("/proc/self/maps"));
+  std::string names;
   std::string last;
   for (std::string line; std::getline(maps, line);) {
     const std::string name = line.substr(line.rfind('/') + 1);
     if (name == last || name.find(".so") == std::string::npos) continue;
-    std::cout << "library " << name << "\n";
+    names += (names.empty() ? "\"" : ", \"") + name + "\"";
     last = name;
   }
+  return names;
 }
 
-void PrintSelf() {
+void PrintSelf(double first_row_us) {
   const std::string memory = Content("/proc/self/smaps_rollup");
-  std::cout << "rss_kib " << Field(memory, "Rss") << "\nprivate_dirty_kib "
-            << Field(memory, "Private_Dirty") << "\nthreads "
-            << Field(Content("/proc/self/status"), "Threads") << "\n";
-  PrintLibraries();
+  const long threads = Field(Content("/proc/self/status"), "Threads");
+  std::printf(
+      "{\"first_row_us\": %.1f, \"rss_kib\": %ld, \"private_dirty_kib\": %ld, \"threads\": %ld, "
+      "\"libraries\": [%s]}\n",
+      first_row_us, Field(memory, "Rss"), Field(memory, "Private_Dirty"), threads,
+      Libraries().c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) Fail("name a database file that may be made");
-  // What any program of C++ has touched before: streams, texts, numbers.
-  std::cout << "began_with_kib " << Field(Content("/proc/self/smaps_rollup"), "Rss") << std::endl;
-  Work(argv[1], PrintSelf);
+  const double start = NowUs();
+  double first_row_us = 0;
+  Work(
+      argv[1], [&] { first_row_us = NowUs() - start; }, [&] { PrintSelf(first_row_us); });
 }
