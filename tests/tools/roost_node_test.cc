@@ -342,6 +342,15 @@ TEST_F(RoostNodeTest, AConnectionStringNamesTheSameFile) {
   EXPECT_EQ(Rows(), 1);
 }
 
+TEST_F(RoostNodeTest, APathThatIsNoUtf8StillGivesJson) {
+  const std::string path = folder.File("caf\xe9.db");
+  const Outcome ran = RunProgram({ROOST_NODE, "--db", path, "-", "--json"}, "a 1\n");
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  EXPECT_TRUE(Has(json::parse(ran.output)["database"].get<std::string>(), "caf\xEF\xBF\xBD.db"))
+      << ran.output;
+  EXPECT_EQ(Database(path).Number("SELECT count(*) FROM reading"), 1);
+}
+
 TEST_F(RoostNodeTest, AFileThatIsNotItsDatabaseIsRefusedAndNotTouched) {
   std::ofstream(db) << "a text that somebody wants to keep, longer than the header of a database";
   const auto size = std::filesystem::file_size(db);

@@ -197,6 +197,11 @@ Json SettingsJson(const PoolSettings& s) {
           {"max_waiters", s.max_waiters}};
 }
 
+// Paths and names may hold bytes that are no UTF-8, which JSON cannot: they become U+FFFD.
+void PrintJson(const Json& json) {
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+}
+
 }  // namespace
 
 void PrintText(const Summary& summary) {
@@ -248,7 +253,7 @@ void PrintJson(const Summary& summary) {
   } else {
     json["read_back_error"] = summary.sensors.status().ToString();
   }
-  std::cout << json.dump(2) << "\n";
+  PrintJson(json);
 }
 
 void PrintText(const ProfileInfo& info) {
@@ -288,7 +293,7 @@ void PrintJson(const ProfileInfo& info) {
                    {"compile_flag", board.compile_flag},
                    {"page_bytes", board.page_bytes},
                    {"watchdog_limit_s", Seconds(board.watchdog_limit)}};
-  std::cout << json.dump(2) << "\n";
+  PrintJson(json);
 }
 
 }  // namespace roost::tools
