@@ -203,6 +203,8 @@ class Connection {
   void Mark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ | mark); }
   void Unmark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ & ~mark); }
   bool IsMarked(enum Mark mark) const { return (marks_ & mark) != 0; }
+  // Tells the leases of this connection apart.
+  uint32_t lease() const { return leases_; }
   void ClearMarks() {
     marks_ = 0;
     verdict_ = Verdict::kUsable;
