@@ -17,7 +17,8 @@
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long
-//           statements
+//           statements. After the deadline none is begun (to a tick, 10 ms), but for a read that is
+//           its lease's first: that one ends before it waits, or within 1000 steps of SQLite
 // Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
 //           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)

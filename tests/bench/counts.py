@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 MOST_INSTRUCTIONS = 64  # of acquire and return, optimised
+MOST_OVER_RAW = 225  # of SELECT 1 through the pool, over the same by a raw handle with a kept statement
 
 
 def run(command, **more):
@@ -115,6 +116,9 @@ def check(build, optimised):
     if count is not None:
         text = f"roost: {count:.1f} instructions a cycle, may be {MOST_INSTRUCTIONS}"
         checks.expect(count <= MOST_INSTRUCTIONS, text)
+        count = instructions(sqlite, "SELECT 1, pool") - instructions(sqlite, "SELECT 1, raw")
+        text = f"SELECT 1 through the pool: {count:.1f} instructions over raw, may be {MOST_OVER_RAW}"
+        checks.expect(count <= MOST_OVER_RAW, text)
     return checks.broken
 
 

@@ -288,9 +288,10 @@ TEST_F(SqliteStatementTest, ADeadlineThatIsMovedHoldsForRowsUnderWay) {
   EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-TEST_F(SqliteStatementTest, WhoAsksForItsFirstRowAfterTheDeadlineGetsNone) {
+TEST_F(SqliteStatementTest, WhoAsksForTheFirstRowAfterTheDeadlineGetsNone) {
   HeldConnection reader(backend_, platform_, Role::kReader);
-  reader->set_deadline(In(50ms));
+  reader->StartLease(In(50ms));
+  EXPECT_EQ(AskInt(*reader, kCount), 0);
   {
     Rows rows = (*reader->Prepare(kCount))->Query();
     platform_.Advance(60ms);
@@ -301,6 +302,38 @@ TEST_F(SqliteStatementTest, WhoAsksForItsFirstRowAfterTheDeadlineGetsNone) {
   EXPECT_TRUE(reader->Untouched());
   reader->set_deadline(In(50ms));
   EXPECT_EQ(AskInt(*reader, kCount), 0) << "the same statement, in time";
+}
+
+TEST_F(SqliteStatementTest, OnlyTheFirstReadOfALeaseIsBegunWithoutAskingTheClock) {
+  HeldConnection reader(backend_, platform_, Role::kReader);
+  for (int lease = 0; lease < 2; ++lease) {
+    reader->StartLease(In(50ms));
+    platform_.Advance(60ms);
+    EXPECT_EQ(AskInt(*reader, kCount), 0);
+    EXPECT_EQ(reader->Run(kCount).code(), absl::StatusCode::kDeadlineExceeded);
+    reader->EndLease();
+  }
+}
+
+TEST_F(SqliteStatementTest, AFirstReadThatIsLongIsCutAtTheDeadline) {
+  TickingPlatform ticking;
+  HeldConnection reader(backend_, ticking, Role::kReader);
+  reader->StartLease(Deadline::At(ticking.Now() - 1ms));
+  EXPECT_EQ(reader->Run(kEndless).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(reader->Untouched());
+}
+
+TEST_F(SqliteStatementTest, AFirstWriteIsNotBegunAfterTheDeadline) {
+  writer_->StartLease(In(50ms));
+  platform_.Advance(60ms);
+  EXPECT_EQ(writer_->Run(kInsert, 1, 1).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(writer_->Run(Sql("CREATE TEMP TABLE s(a)")).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  writer_->StartLease(In(50ms));
+  platform_.Advance(60ms);
+  EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kDeadlineExceeded);
+  writer_->set_deadline(In(50ms));
+  EXPECT_EQ(AskInt(*writer_, kCount), 0);
 }
 
 TEST_F(SqliteStatementTest, AStatementThatWasEvictedIsPreparedAnew) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -68,6 +69,10 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
     return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
   }
   static absl::Status TooLate();
+  // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun without
+  // a look at the clock, which would take as long as the acquire; SQLite looks before it waits, and
+  // after each thousand of its steps.
+  bool BeginsLease() { return std::exchange(last_lease_, lease()) != lease(); }
   // Before each step: the deadline may have been moved.
   void Continue() { patience_.Until(deadline()); }
   bool InTransaction() const;
@@ -133,6 +138,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   Patience patience_;
 
   int reading_ = 0;                  // statements between Start and Finish
+  uint32_t last_lease_ = 0;          // in which a statement was started
   bool in_our_transaction_ = false;  // a Transaction lives, even if SQLite rolled it back
   bool seal_commit_ = false;         // it asked for Durability::kSealed
   bool sync_failed_ = false;  // never sync again: the next one may succeed without having written

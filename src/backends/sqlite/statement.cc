@@ -85,6 +85,7 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* sta
       statement_(statement),
       trace_(trace),
       writes_(sqlite3_stmt_readonly(statement) == 0),
+      plain_(!writes_ && trace == Trace::kNothing && map.count == 0),
       map_(map) {}
 
 SqliteStatement::~SqliteStatement() {
@@ -121,8 +122,10 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
 
 // An untouched connection has no transaction, none of its statements is being read, no sync failed.
 absl::Status SqliteStatement::Start(std::span<const Value> values) {
-  if (!connection_.Untouched() || values.size() + map_.count != 0) return StartWithLook(values);
-  Begin(/*in_transaction=*/false);
+  if (!plain_ || !values.empty() || !connection_.Untouched()) return StartWithLook(values);
+  in_transaction_ = false;
+  stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
+  connection_.Started();
   return absl::OkStatus();
 }
 
@@ -130,36 +133,34 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
   const bool untouched = connection_.Untouched();
   absl::Status status;
   if (!untouched || values.size() != map_.count) status = CheckStart(values.size());
+  if (status.ok()) status = Bind(values);
   if (!status.ok()) return status;
-  const bool in_transaction = !untouched && connection_.InTransaction();
-  status = Bind(values);
-  if (status.ok()) Begin(in_transaction);
-  return status;
-}
-
-inline void SqliteStatement::Begin(bool in_transaction) {
-  in_transaction_ = in_transaction;
+  in_transaction_ = !untouched && connection_.InTransaction();
+  const bool only_reads = untouched && !writes_ && trace_ == Trace::kNothing;
+  const bool begins = connection_.BeginsLease();
+  stage_ = only_reads && begins ? Stage::kRunning : Stage::kStarted;
   if (trace_ != Trace::kNothing) connection_.Taint(trace_);
   changes_ = 0;
   if (writes_) changes_before_ = connection_.TotalChanges();
-  stage_ = Stage::kStarted;
   connection_.Started();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> SqliteStatement::Step() {
-  if (stage_ == Stage::kStarted) [[likely]] {
-    if (connection_.IsLate()) return Refuse();
-    stage_ = Stage::kRunning;
-  } else if (stage_ != Stage::kRunning) {
-    return false;
-  }
+  return stage_ == Stage::kRunning ? StepNow() : StepInTime();
+}
+
+inline absl::StatusOr<bool> SqliteStatement::StepNow() {
   connection_.Continue();
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   return End(code);
 }
 
-absl::StatusOr<bool> SqliteStatement::Refuse() {
+absl::StatusOr<bool> SqliteStatement::StepInTime() {
+  if (stage_ != Stage::kStarted) return false;
+  stage_ = Stage::kRunning;
+  if (!connection_.IsLate()) return StepNow();
   stage_ = Stage::kEnded;
   return SqliteConnection::TooLate();
 }
@@ -193,7 +194,7 @@ absl::Status SqliteStatement::Execute(std::span<const Value> values) {
 void SqliteStatement::Finish() {
   if (!reading() || statement_ == nullptr) return;
   const int code = sqlite3_reset(statement_);
-  if (code != SQLITE_OK || writes_ || map_.count != 0) CleanUp(code);
+  if (code != SQLITE_OK || !plain_) CleanUp(code);
   stage_ = Stage::kIdle;
   connection_.Finished();
 }

@@ -56,8 +56,8 @@ class SqliteStatement final : public Statement {
  private:
   enum class Stage : uint8_t {
     kIdle,     // Start may come
-    kStarted,  // the first Step may come
-    kRunning,  // between the first Step and the end of the run
+    kStarted,  // the first Step asks whether there is time
+    kRunning,  // until the end of the run
     kEnded,    // the run is over: a further sqlite3_step would begin it again
   };
 
@@ -65,8 +65,9 @@ class SqliteStatement final : public Statement {
   absl::Status StartWithLook(std::span<const Value> values);
   absl::Status CheckStart(size_t values);
   absl::Status Bind(std::span<const Value> values);
-  void Begin(bool in_transaction);
-  absl::StatusOr<bool> Refuse();
+  // The first Step, where it has to ask; false for one after the end.
+  absl::StatusOr<bool> StepInTime();
+  absl::StatusOr<bool> StepNow();
   // The run ended with `code`.
   absl::StatusOr<bool> End(int code);
   // What a run leaves to be done; sqlite3_reset gave `code`.
@@ -80,6 +81,7 @@ class SqliteStatement final : public Statement {
   Stage stage_ = Stage::kIdle;
   const Trace trace_;
   const bool writes_;            // may change rows
+  const bool plain_;             // reads, has no parameters and leaves no trace: changes_ stays 0
   bool in_transaction_ = false;  // when the run began
   int64_t changes_ = 0;
   int64_t changes_before_ = 0;  // the connection's total when the run began
