@@ -10,11 +10,12 @@ namespace roost {
 namespace {
 
 using internal::Concat;
+using internal::Digits;
 using internal::Quoted;
 
 // `column 2 ("level") of "SELECT ..."`. People count columns from 1, Get counts from 0.
 std::string ColumnText(const Statement& statement, int column) {
-  return Concat({"column ", std::to_string(column + 1), " (\"", statement.column_name(column),
+  return Concat({"column ", Digits(column + 1), " (\"", statement.column_name(column),
                  "\", counted from 1) of ", Quoted(statement.sql())});
 }
 
@@ -86,8 +87,8 @@ void Rows::FailColumn(int column) {
   if (!status_.ok()) return;
   ROOST_CHECK(on_row_, "Rows::Get was called without a row: call it only after Next() said true");
   status_ = absl::InvalidArgumentError(
-      Concat({"column ", std::to_string(column + 1), " (counted from 1) is out of range in ",
-              Quoted(statement_->sql()), "; it has ", std::to_string(statement_->columns()), ": ",
+      Concat({"column ", Digits(column + 1), " (counted from 1) is out of range in ",
+              Quoted(statement_->sql()), "; it has ", Digits(statement_->columns()), ": ",
               ColumnNames(*statement_)}));
 }
 
@@ -109,8 +110,8 @@ Value Rows::Convert(int column, Value::Type type, Value value) {
 void Rows::FailRange(int column, std::string_view wanted) {
   if (!status_.ok()) return;
   status_ = absl::InvalidArgumentError(
-      Concat({ColumnText(*statement_, column), " is ",
-              std::to_string(statement_->column(column).int64()), ", wanted ", wanted}));
+      Concat({ColumnText(*statement_, column), " is ", Digits(statement_->column(column).int64()),
+              ", wanted ", wanted}));
 }
 
 }  // namespace roost

@@ -16,6 +16,7 @@ namespace sqlite {
 namespace {
 
 using internal::Concat;
+using internal::Digits;
 using internal::Quoted;
 
 static_assert(sizeof(SqliteConnection) <= internal::kConnectionBytes,
@@ -163,7 +164,7 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
   if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
   if (!cache_.HasRoom()) {
     return absl::ResourceExhaustedError(
-        Concat({Quoted(sql.text()), " cannot be prepared: all ", std::to_string(cache_.capacity()),
+        Concat({Quoted(sql.text()), " cannot be prepared: all ", Digits(cache_.capacity()),
                 " statements of this connection's cache are being read; end some Rows first"}));
   }
   if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
