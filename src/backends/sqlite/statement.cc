@@ -12,12 +12,13 @@ namespace roost::sqlite {
 namespace {
 
 using internal::Concat;
+using internal::Digits;
 using internal::Quoted;
 
 absl::Status WrongPlaceholder(sqlite3_stmt* statement, std::string_view what) {
   return absl::InvalidArgumentError(
       Concat({Quoted(sqlite3_sql(statement)), ": ", what, "; placeholders are $1, $2, ..., $",
-              std::to_string(ParameterMap::kMax)}));
+              Digits(ParameterMap::kMax)}));
 }
 
 // The n of "$n", written without leading zeros; 0 for anything else.
@@ -58,7 +59,7 @@ int BindOne(sqlite3_stmt* statement, int number, const Value& value) {
 absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
   const int found = sqlite3_bind_parameter_count(statement);
   if (found > kMax) {
-    return WrongPlaceholder(statement, Concat({"it has ", std::to_string(found), " placeholders"}));
+    return WrongPlaceholder(statement, Concat({"it has ", Digits(found), " placeholders"}));
   }
   for (int i = 1; i <= found; ++i) {
     const char* name = sqlite3_bind_parameter_name(statement, i);
@@ -68,10 +69,9 @@ absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
           statement, Concat({"placeholder \"", name == nullptr ? "?" : name, "\" has no meaning"}));
     }
     if (placeholder > found) {
-      return WrongPlaceholder(statement,
-                              Concat({"it has ", name, " but only ", std::to_string(found),
-                                      " placeholders: one is "
-                                      "left out"}));
+      return WrongPlaceholder(statement, Concat({"it has ", name, " but only ", Digits(found),
+                                                 " placeholders: one is "
+                                                 "left out"}));
     }
     number[static_cast<size_t>(placeholder - 1)] = static_cast<uint8_t>(i);
   }
@@ -102,10 +102,10 @@ absl::Status SqliteStatement::CheckStart(size_t values) {
   }
   absl::Status status = connection_.CheckSound();
   if (!status.ok() || values == map_.count) return status;
-  const std::string expected = std::to_string(map_.count);
+  const std::string expected = Digits(map_.count);
   return absl::InvalidArgumentError(
       Concat({Quoted(sql()), " takes ", expected, map_.count == 1 ? " value, " : " values, ",
-              std::to_string(values), values == 1 ? " was given" : " were given"}));
+              Digits(values), values == 1 ? " was given" : " were given"}));
 }
 
 absl::Status SqliteStatement::Bind(std::span<const Value> values) {
@@ -115,7 +115,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
     sqlite3_clear_bindings(statement_);
     connection_.Continue();
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
-                            Concat({"$", std::to_string(i + 1), " of ", sql()}));
+                            Concat({"$", Digits(i + 1), " of ", sql()}));
   }
   return absl::OkStatus();
 }
