@@ -105,7 +105,7 @@ absl::Status SqliteStatement::CheckStart(size_t values) {
   const std::string expected = Digits(map_.count);
   return absl::InvalidArgumentError(
       Concat({Quoted(sql()), " takes ", expected, map_.count == 1 ? " value, " : " values, ",
-              Digits(values), values == 1 ? " was given" : " were given"}));
+              Digits(static_cast<int64_t>(values)), values == 1 ? " was given" : " were given"}));
 }
 
 absl::Status SqliteStatement::Bind(std::span<const Value> values) {
@@ -115,7 +115,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
     sqlite3_clear_bindings(statement_);
     connection_.Continue();
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
-                            Concat({"$", Digits(i + 1), " of ", sql()}));
+                            Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
   return absl::OkStatus();
 }
