@@ -228,8 +228,8 @@ class Statement {
   virtual int columns() const = 0;
   // REQUIRES: 0 <= column < columns(). Valid while the statement is not run again.
   virtual std::string_view column_name(int column) const = 0;
-  // The value of the current row; Value::NoColumn() when there is no such column. REQUIRES: the last
-  // Step() said true.
+  // The value of the current row; Value::NoColumn() when there is no such column. REQUIRES: the
+  // last Step() said true.
   virtual Value column(int column) const = 0;
   // Rows inserted, updated or deleted by the last run.
   virtual int64_t changes() const = 0;

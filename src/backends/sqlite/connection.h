@@ -69,9 +69,9 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
     return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
   }
   static absl::Status TooLate();
-  // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun without
-  // a look at the clock, which would take as long as the acquire; SQLite looks before it waits, and
-  // after each thousand of its steps.
+  // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun
+  // without a look at the clock, which would take as long as the acquire; SQLite looks before it
+  // waits, and after each thousand of its steps.
   bool BeginsLease() { return std::exchange(last_lease_, lease()) != lease(); }
   // Before each step: the deadline may have been moved.
   void Continue() { patience_.Until(deadline()); }
