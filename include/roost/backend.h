@@ -145,16 +145,18 @@ class Connection {
     static_cast<void>(now);
     return Step{.done = true};
   }
-  // A new lease begins: its statements end by `work_by`, and what an earlier lease left alive
-  // (a Transaction) is recognised as not its own.
-  void StartLease(Deadline work_by) {
-    deadline_ = work_by;
+  // A new lease begins: its statements end by `work_by`.
+  void StartLease(Deadline work_by) { deadline_ = work_by; }
+  // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
+  void EndLease() {
     ++leases_;
+    Unmark(kMarkBegan);
   }
-  void EndLease() { ++leases_; }
+  // EndLease has nothing to do, and Untouched.
+  bool Unmarked() const { return marks_ == 0; }
   // Nothing was done that could leave anything behind: the next holder can have it. No call, no
   // I/O.
-  bool Untouched() const { return marks_ == 0; }
+  bool Untouched() const { return (marks_ & ~kMarkBegan) == 0; }
   // Asks the driver (never the server) what the last user left behind. Cost: tens of ns.
   virtual Tidiness Inspect() = 0;
   // Undoes what Inspect called dirty. An error: close the connection.
@@ -199,6 +201,7 @@ class Connection {
     kMarkRaw = 8,          // the raw handle was taken
     kMarkError = 16,       // an error with a verdict other than kUsable
     kMarkUpkeep = 32,      // Upkeep is wanted before the next user
+    kMarkBegan = 64,       // Begin was called in this lease; by itself no reason for a look
   };
   void Mark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ | mark); }
   void Unmark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ & ~mark); }
@@ -206,7 +209,7 @@ class Connection {
   // Tells the leases of this connection apart.
   uint32_t lease() const { return leases_; }
   void ClearMarks() {
-    marks_ = 0;
+    marks_ &= kMarkBegan;
     verdict_ = Verdict::kUsable;
   }
   // Keeps the worst verdict.
@@ -228,7 +231,7 @@ class Connection {
   uint8_t marks_ = 0;
   Verdict verdict_ = Verdict::kUsable;
   Deadline deadline_ = Deadline::Never();
-  uint32_t leases_ = 0;  // beginnings and ends of leases of this connection
+  uint32_t leases_ = 0;  // of this connection, that ended and had begun a transaction
 };
 
 class Backend {

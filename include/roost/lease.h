@@ -88,16 +88,10 @@ class [[nodiscard]] Lease {
   // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
   // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
   ROOST_HOT void Return() {
-    if (slot_ == nullptr) return;
+    internal::FastSlot* const slot = std::exchange(slot_, nullptr);
+    if (slot == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot_->connection->Untouched()) {
-      slot_->connection->EndLease();
-      if (internal::Rest(*lane_, *slot_)) {
-        slot_ = nullptr;
-        return;
-      }
-    }
-    ReturnByLock();
+    if (!slot->connection->Unmarked() || !internal::Rest(*lane_, *slot)) ReturnByLock(slot);
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
@@ -113,12 +107,13 @@ class [[nodiscard]] Lease {
  private:
   friend class Pool;
   friend class internal::PoolState;
-  // Slot `number` of `lane`, which was taken for this thread.
-  ROOST_HOT Lease(internal::FastLane& lane, int number, Deadline work_by)
-      : slot_(&lane.slots[number]), lane_(&lane) {
-    slot_->connection->StartLease(work_by);
+  // A slot of `lane`, which was taken for this thread.
+  ROOST_HOT Lease(internal::FastLane& lane, internal::FastSlot& slot, Deadline work_by)
+      : slot_(&slot), lane_(&lane) {
+    slot.connection->StartLease(work_by);
   }
-  void ReturnByLock();
+  // Not told where the lease is: so the compiler may keep it in registers.
+  static void ReturnByLock(internal::FastSlot* slot);
 
   internal::FastSlot* slot_ = nullptr;  // null: holds nothing
   // Not used. g++ would join the neighbours in a vector register, which takes longer than two stores.

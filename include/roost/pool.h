@@ -26,6 +26,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -94,14 +95,22 @@ class Pool {
   // (Connection::set_deadline moves it).
   ROOST_HOT absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
                                           SourceLine where = SourceLine::Here()) {
-    if (fast_.Forked()) return AcquireByLock(intent, deadline, where);
-    internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-    uint8_t number = 0;
-    if (!internal::TakeIdle(lane, number)) return AcquireByLock(intent, deadline, where);
-    internal::FastSlot& slot = lane.slots[number];
-    if (!internal::IsGood(lane, slot, deadline)) return AcquireTaken(&slot, deadline, where);
-    internal::Sign(slot, where);
-    return Lease(lane, number, deadline);
+    internal::FastSlot* taken = nullptr;
+    if (!fast_.Forked()) {
+      internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
+      internal::FastSlot* const slots = lane.slots;
+      uint8_t number = 0;
+      if (internal::TakeIdle(lane, number)) {
+        taken = &slots[number];
+        if (internal::IsGood(lane, *taken, deadline)) {
+          internal::Sign(*taken, where);
+          return Lease(lane, *taken, deadline);
+        }
+      }
+    }
+    // Moved from a place of its own: so the compiler may keep the result above in registers.
+    absl::StatusOr<Lease> lease = AcquireSlowly(taken, intent, deadline, where);
+    return absl::StatusOr<Lease>(std::move(lease));
   }
   // The same with the profile's pool_timeout from now, by the coarse clock where the word serves it: up
   // to 10 ms early.
@@ -173,9 +182,9 @@ class Pool {
   friend class Housekeeper;
   friend class PendingAcquire;
   friend class PoolTestPeer;
-  absl::StatusOr<Lease> AcquireByLock(Intent intent, Deadline deadline, SourceLine where);
-  // Goes on with a slot that may not be lent without a look.
-  absl::StatusOr<Lease> AcquireTaken(internal::FastSlot* slot, Deadline deadline, SourceLine where);
+  // `taken`: a slot out of the word that may not be lent without a look; null: there was none.
+  absl::StatusOr<Lease> AcquireSlowly(internal::FastSlot* taken, Intent intent, Deadline deadline,
+                                      SourceLine where);
 
   internal::PoolState* const state_;
   const internal::FastPool fast_;  // as in state_

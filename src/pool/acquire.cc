@@ -30,7 +30,7 @@ std::optional<Lease> PoolState::AcquireFromWord(const AcquireOptions& options) {
   }
   FastSlot* const slot = TakeFast(lane, not_after, options.where);
   if (slot == nullptr) return std::nullopt;
-  return Lease(*slot->lane, slot->number, deadline);
+  return Lease(*slot->lane, *slot, deadline);
 }
 
 FastSlot* PoolState::TakeFast(size_t lane, Deadline not_after, SourceLine where) {
@@ -311,7 +311,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
   const size_t lane = LaneFor(intent);
   if (words_) {
     FastSlot* const slot = TakeFast(lane, work_by, where);
-    if (slot != nullptr) return Lease(*slot->lane, slot->number, work_by);
+    if (slot != nullptr) return Lease(*slot->lane, *slot, work_by);
   }
   const TimePoint now = platform_.Now();
   for (;;) {

@@ -21,27 +21,20 @@ absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
 absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
   return state_->Acquire(options);
 }
-absl::StatusOr<Lease> Pool::AcquireByLock(Intent intent, Deadline deadline, SourceLine where) {
+absl::StatusOr<Lease> Pool::AcquireSlowly(internal::FastSlot* taken, Intent intent,
+                                          Deadline deadline, SourceLine where) {
   internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-  if (lane.linked && !fast_.Forked()) {
-    uint8_t number = 0;
-    if (internal::TakeIdleLinked(lane, number)) {
-      return AcquireTaken(&lane.slots[number], deadline, where);
-    }
+  uint8_t number = 0;
+  if (lane.linked && !fast_.Forked() && internal::TakeIdleLinked(lane, number)) {
+    taken = &lane.slots[number];
+  }
+  if (taken != nullptr && state_->Claim(*taken, deadline, where)) {
+    return Lease(lane, *taken, deadline);
   }
   return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
 }
 absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
   return state_->TryAcquire(intent, work_by, where);
-}
-absl::StatusOr<Lease> Pool::AcquireTaken(internal::FastSlot* slot, Deadline deadline,
-                                         SourceLine where) {
-  if (state_->Claim(*slot, deadline, where)) return Lease(*slot->lane, slot->number, deadline);
-  // In a pool of one lane either intent asks for that.
-  const Intent intent = slot->lane == fast_.lane_for[static_cast<size_t>(Intent::kRead)]
-                            ? Intent::kRead
-                            : Intent::kWrite;
-  return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
 }
 void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
 Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
@@ -65,15 +58,16 @@ std::string_view Pool::name() const { return state_->name(); }
 Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
-void Lease::ReturnByLock() {
-  if (lane_->linked && slot_->connection->Untouched() && internal::RestLinked(*slot_)) {
-    slot_ = nullptr;
-    return;
+void Lease::ReturnByLock(internal::FastSlot* slot) {
+  if (slot->connection->Untouched()) {
+    slot->connection->EndLease();
+    if (slot->lane->linked ? internal::RestLinked(*slot) : internal::Rest(*slot->lane, *slot)) return;
   }
-  internal::PoolState::Of(*this).Return(*this, /*discard=*/false);
+  slot->lane->pool->Return(*slot, /*discard=*/false);
 }
 void Lease::Discard() {
-  if (slot_ != nullptr) internal::PoolState::Of(*this).Return(*this, /*discard=*/true);
+  internal::FastSlot* const slot = std::exchange(slot_, nullptr);
+  if (slot != nullptr) slot->lane->pool->Return(*slot, /*discard=*/true);
 }
 NativeHandle Lease::Detach() {
   ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");

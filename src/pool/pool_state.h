@@ -79,7 +79,7 @@ class PoolState : public FastPool {
   void Cancel(CancelToken& token);
 
   // ---- release.cc ----
-  void Return(Lease& lease, bool discard);
+  void Return(FastSlot& slot, bool discard);
   NativeHandle Detach(Lease& lease);
   void Untie(const Lease& lease);
 
@@ -215,7 +215,7 @@ class PoolState : public FastPool {
 
   Lease MakeLease(int slot, Deadline work_by, uint64_t thread) {
     FastAt(slot).holder.store(static_cast<uintptr_t>(thread), std::memory_order_relaxed);
-    return Lease(*FastAt(slot).lane, Local(slot), work_by);
+    return Lease(*FastAt(slot).lane, FastAt(slot), work_by);
   }
 
   // ---- words.cc ----

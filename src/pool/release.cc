@@ -4,11 +4,9 @@
 
 namespace roost::internal {
 
-void PoolState::Return(Lease& lease, bool discard) {
-  FastSlot& fast = *lease.slot_;
+void PoolState::Return(FastSlot& fast, bool discard) {
   const int slot = Number(fast);
   Connection& connection = *fast.connection;
-  Reset(lease);
   connection.EndLease();
   if (Forked()) return Abandon(fast);
   fast.holder.store(0, std::memory_order_relaxed);

@@ -13,6 +13,7 @@ absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
   }
   absl::Status begun = BeginTransaction(durability);
   if (!begun.ok()) return begun;
+  Mark(kMarkBegan);
   return Transaction(this, leases_);
 }
 

@@ -18,7 +18,7 @@ namespace roost::bench {
 
 using namespace std::chrono_literals;  // NOLINT(build/namespaces): benchmarks only
 
-[[noreturn, gnu::cold]] inline void Fail(const absl::Status& status) {
+[[noreturn, gnu::cold]] inline void Fail(absl::Status status) {
   std::fprintf(stderr, "contest: %s\n", status.ToString().c_str());
   std::exit(1);
 }
