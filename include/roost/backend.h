@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/deadline.h"
+#include "roost/internal/lease_record.h"
 #include "roost/platform.h"
 #include "roost/profile.h"
 #include "roost/statement.h"
@@ -127,13 +128,13 @@ class Connection {
   // The driver's handle, for what this interface does not offer. Still owned by the connection.
   // From now on the pool trusts no memory of ours about it: at return the driver itself is asked.
   void* Raw() {
-    marks_ |= kMarkRaw;
+    Mark(kMarkRaw);
     return RawHandle();
   }
 
   // By when statements have to end. Set at acquire to the lease's deadline.
-  Deadline deadline() const { return deadline_; }
-  void set_deadline(Deadline deadline) { deadline_ = deadline; }
+  Deadline deadline() const { return record_->work_by; }
+  void set_deadline(Deadline deadline) { record_->work_by = deadline; }
 
   // ---- For the pool ----
 
@@ -145,18 +146,26 @@ class Connection {
     static_cast<void>(now);
     return Step{.done = true};
   }
-  // A new lease begins: its statements end by `work_by`.
-  void StartLease(Deadline work_by) { deadline_ = work_by; }
+  // From now on the record of its leases lies in `place`. REQUIRES: outlives the connection.
+  void KeepRecordIn(internal::LeaseRecord& place) {
+    place.work_by = record_->work_by;
+    place.marks = record_->marks;
+    record_ = &place;
+  }
+  // A lease of a connection that no pool has begins: its statements end by `work_by`. A pool writes
+  // that into its record.
+  void StartLease(Deadline work_by) {
+    record_->work_by = work_by;
+    record_->CountLease();
+  }
   // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
   void EndLease() {
-    ++leases_;
+    ++ended_;
     Unmark(kMarkBegan);
   }
-  // EndLease has nothing to do, and Untouched.
-  bool Unmarked() const { return marks_ == 0; }
   // Nothing was done that could leave anything behind: the next holder can have it. No call, no
   // I/O.
-  bool Untouched() const { return (marks_ & ~kMarkBegan) == 0; }
+  bool Untouched() const { return (record_->marks & ~kMarkBegan) == 0; }
   // Asks the driver (never the server) what the last user left behind. Cost: tens of ns.
   virtual Tidiness Inspect() = 0;
   // Undoes what Inspect called dirty. An error: close the connection.
@@ -203,13 +212,13 @@ class Connection {
     kMarkUpkeep = 32,      // Upkeep is wanted before the next user
     kMarkBegan = 64,       // Begin was called in this lease; by itself no reason for a look
   };
-  void Mark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ | mark); }
-  void Unmark(enum Mark mark) { marks_ = static_cast<uint8_t>(marks_ & ~mark); }
-  bool IsMarked(enum Mark mark) const { return (marks_ & mark) != 0; }
+  void Mark(enum Mark mark) { record_->marks = static_cast<uint8_t>(record_->marks | mark); }
+  void Unmark(enum Mark mark) { record_->marks = static_cast<uint8_t>(record_->marks & ~mark); }
+  bool IsMarked(enum Mark mark) const { return (record_->marks & mark) != 0; }
   // Tells the leases of this connection apart.
-  uint32_t lease() const { return leases_; }
+  uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
   void ClearMarks() {
-    marks_ &= kMarkBegan;
+    record_->marks &= kMarkBegan;
     verdict_ = Verdict::kUsable;
   }
   // Keeps the worst verdict.
@@ -228,10 +237,10 @@ class Connection {
   virtual absl::Status RollbackTransaction() = 0;
   virtual void* RawHandle() = 0;
 
-  uint8_t marks_ = 0;
   Verdict verdict_ = Verdict::kUsable;
-  Deadline deadline_ = Deadline::Never();
-  uint32_t leases_ = 0;  // of this connection, that ended and had begun a transaction
+  uint32_t ended_ = 0;  // leases that ended and had begun a transaction
+  internal::LeaseRecord own_;
+  internal::LeaseRecord* record_ = &own_;
 };
 
 class Backend {

@@ -98,14 +98,10 @@ class Pool {
     internal::FastSlot* taken = nullptr;
     if (!fast_.Forked()) {
       internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-      internal::FastSlot* const slots = lane.slots;
-      uint8_t number = 0;
-      if (internal::TakeIdle(lane, number)) {
-        taken = &slots[number];
-        if (internal::IsGood(lane, *taken, deadline)) {
-          internal::Sign(*taken, where);
-          return Lease(lane, *taken, deadline);
-        }
+      taken = internal::TakeIdle(lane);
+      if (taken != nullptr && internal::IsGood(lane, *taken, deadline)) {
+        internal::Sign(*taken, where);
+        return Lease(lane, *taken, deadline);
       }
     }
     // Moved from a place of its own: so the compiler may keep the result above in registers.

@@ -30,15 +30,13 @@ std::optional<Lease> PoolState::AcquireFromWord(const AcquireOptions& options) {
   }
   FastSlot* const slot = TakeFast(lane, not_after, options.where);
   if (slot == nullptr) return std::nullopt;
-  return Lease(*slot->lane, *slot, deadline);
+  return Lease(fast_[lane], *slot, deadline);
 }
 
 FastSlot* PoolState::TakeFast(size_t lane, Deadline not_after, SourceLine where) {
   FastLane& fast = fast_[lane];
-  uint8_t number = 0;
-  if (!(fast.linked ? TakeIdleLinked(fast, number) : TakeIdle(fast, number))) return nullptr;
-  FastSlot& slot = fast.slots[number];
-  return Claim(slot, not_after, where) ? &slot : nullptr;
+  FastSlot* const slot = fast.linked ? TakeIdleLinked(fast) : TakeIdle(fast);
+  return slot != nullptr && Claim(*slot, not_after, where) ? slot : nullptr;
 }
 
 absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
@@ -311,7 +309,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline work_by, Sou
   const size_t lane = LaneFor(intent);
   if (words_) {
     FastSlot* const slot = TakeFast(lane, work_by, where);
-    if (slot != nullptr) return Lease(*slot->lane, *slot, work_by);
+    if (slot != nullptr) return Lease(fast_[lane], *slot, work_by);
   }
   const TimePoint now = platform_.Now();
   for (;;) {
@@ -381,6 +379,8 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
 }
 
 void PoolState::NoteLent(int slot) {
+  FastAt(slot).CountLease();
+  ++At(slot).leases;  // see CountCheckout
   // For its return: what was marked after it was lent comes back by the lock.
   FastAt(slot).epoch = lanes_[LaneOf(slot)].slots()[Local(slot)].epoch;
   Prepare(LaneOf(slot), Local(slot));

@@ -24,10 +24,7 @@ absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
 absl::StatusOr<Lease> Pool::AcquireSlowly(internal::FastSlot* taken, Intent intent,
                                           Deadline deadline, SourceLine where) {
   internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-  uint8_t number = 0;
-  if (lane.linked && !fast_.Forked() && internal::TakeIdleLinked(lane, number)) {
-    taken = &lane.slots[number];
-  }
+  if (lane.linked && !fast_.Forked()) taken = internal::TakeIdleLinked(lane);
   if (taken != nullptr && state_->Claim(*taken, deadline, where)) {
     return Lease(lane, *taken, deadline);
   }
@@ -58,16 +55,16 @@ std::string_view Pool::name() const { return state_->name(); }
 Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
-void Lease::ReturnByLock(internal::FastSlot* slot) {
-  if (slot->connection->Untouched()) {
-    slot->connection->EndLease();
-    if (slot->lane->linked ? internal::RestLinked(*slot) : internal::Rest(*slot->lane, *slot)) return;
+void Lease::ReturnByLock(internal::FastLane& lane, internal::FastSlot& slot) {
+  if (slot.connection->Untouched()) {
+    slot.connection->EndLease();
+    if (lane.linked ? internal::RestLinked(lane, slot) : internal::Rest(lane, slot)) return;
   }
-  slot->lane->pool->Return(*slot, /*discard=*/false);
+  lane.pool->Return(slot, /*discard=*/false);
 }
 void Lease::Discard() {
   internal::FastSlot* const slot = std::exchange(slot_, nullptr);
-  if (slot != nullptr) slot->lane->pool->Return(*slot, /*discard=*/true);
+  if (slot != nullptr) lane_->pool->Return(*slot, /*discard=*/true);
 }
 NativeHandle Lease::Detach() {
   ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");

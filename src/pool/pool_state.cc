@@ -176,7 +176,6 @@ void PoolState::MakeFastLane(size_t lane, int slots, int room) {
   fast.full = InWord::OfDepth(std::min(room, InWord::kMaxSlots));
   fast.linked_full = Linked::OfDepth(room);
   for (int slot = 0; slot < slots; ++slot) {
-    fast.slots[slot].lane = &fast;
     fast.slots[slot].number = static_cast<uint8_t>(slot);
   }
 }

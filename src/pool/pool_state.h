@@ -39,7 +39,7 @@ struct SteppedWork {
 struct SlotConnection {
   std::byte* memory = nullptr;
   SteppedWork stepped;
-  uint32_t uses = 0;  // of FastSlot, at the last look; under the lock
+  uint32_t leases = 0;  // of the record, as far as they are counted; under the lock
 };
 
 // A caller in line: the core's node and the word its thread sleeps on.
@@ -100,7 +100,7 @@ class PoolState : public FastPool {
   std::string_view Report(std::span<char> out);
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out);
 
-  static PoolState& Of(const Lease& lease) { return *lease.slot_->lane->pool; }
+  static PoolState& Of(const Lease& lease) { return *lease.lane_->pool; }
   static void Reset(Lease& lease) { lease.slot_ = nullptr; }
 
   const PoolSettings& settings() const { return settings_; }
@@ -211,11 +211,11 @@ class PoolState : public FastPool {
   FastSlot& FastAt(int slot) { return fast_slots_[static_cast<size_t>(slot)]; }
   // Belongs to whoever holds the slot, or to its stepped work.
   Connection*& ConnectionAt(int slot) { return FastAt(slot).connection; }
-  int Number(const FastSlot& slot) const { return slot.lane->first + slot.number; }
+  int Number(const FastSlot& slot) const { return static_cast<int>(&slot - fast_slots_.data()); }
 
   Lease MakeLease(int slot, Deadline work_by, uint64_t thread) {
     FastAt(slot).holder.store(static_cast<uintptr_t>(thread), std::memory_order_relaxed);
-    return Lease(*FastAt(slot).lane, FastAt(slot), work_by);
+    return Lease(fast_[LaneOf(slot)], FastAt(slot), work_by);
   }
 
   // ---- words.cc ----
@@ -229,7 +229,7 @@ class PoolState : public FastPool {
   // The slots that were in the word, the top first, into `slots`. Returns how many.
   size_t TakeFromWord(size_t lane, std::span<uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void GiveToWord(size_t lane, std::span<const uint8_t> slots) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool NoteUses(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool NoteLeases(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteHolder(size_t lane, uint8_t slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteHolders(size_t lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Prepare(size_t lane, uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -146,7 +146,7 @@ PoolState::Holding PoolState::HoldingOf(int slot, TimePoint now) const {
 
 void PoolState::CountReturn(int slot, TimePoint now) {
   // Taken from the word, and signed after the word was closed: not counted yet.
-  NoteUses(LaneOf(slot), Local(slot));
+  NoteLeases(LaneOf(slot), Local(slot));
   if (settings_.hold_times) stats_.hold.Add(HoldingOf(slot, now).held);
 }
 

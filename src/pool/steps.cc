@@ -33,6 +33,7 @@ absl::StatusOr<Step> PoolState::BeginStepped(size_t lane, const core::Work& work
   absl::StatusOr<Connection*> connection = backend_.Open(request);
   if (!connection.ok()) return connection.status();
   slot_connection = *connection;
+  slot_connection->KeepRecordIn(FastAt(Global(lane, work.slot)));
   return slot_connection->Advance(now);
 }
 

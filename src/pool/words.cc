@@ -14,22 +14,20 @@ int64_t Nanoseconds(TimePoint at) { return at.time_since_epoch().count(); }
 
 // ---- A lane of more slots than a word holds -----------------------------------------------------
 
-bool TakeIdleLinked(FastLane& lane, uint8_t& slot) {
+FastSlot* TakeIdleLinked(FastLane& lane) {
   // Acquire, here and where the swap fails: what the top slot says is below it has to be as new as
   // the word that makes it the top.
   Linked::Word word = lane.linked_word.load(std::memory_order_acquire);
   Linked::Word rest = 0;
   do {
-    if (Linked::HasNone(word)) return false;
+    if (Linked::HasNone(word)) return nullptr;
     rest = Linked::Pop(word, lane.slots[Linked::Top(word)].below.load(std::memory_order_relaxed));
   } while (!lane.linked_word.compare_exchange_weak(word, rest, std::memory_order_acquire,
                                                    std::memory_order_acquire));
-  slot = Linked::Top(word);
-  return true;
+  return &lane.slots[Linked::Top(word)];
 }
 
-bool RestLinked(FastSlot& slot) {
-  FastLane& lane = *slot.lane;
+bool RestLinked(FastLane& lane, FastSlot& slot) {
   if (slot.epoch != lane.epoch.load(std::memory_order_relaxed)) return false;
   slot.holder.store(0, std::memory_order_relaxed);
   Linked::Word word = lane.linked_word.load(std::memory_order_relaxed);
@@ -49,7 +47,7 @@ bool PoolState::Claim(FastSlot& slot, Deadline not_after, SourceLine where) {
     MutexLock lock(mu_);
     Prepare(lane, slot.number);
   }
-  if (!IsGood(*slot.lane, slot, not_after) && !LookAgain(slot)) return false;
+  if (!IsGood(fast_[lane], slot, not_after) && !LookAgain(slot)) return false;
   Sign(slot, where);
   if (new_peak != 0) {
     MutexLock lock(mu_);
@@ -60,11 +58,11 @@ bool PoolState::Claim(FastSlot& slot, Deadline not_after, SourceLine where) {
 
 // By the coarse clock. False: the core has it back.
 bool PoolState::LookAgain(FastSlot& slot) {
-  if (slot.epoch == slot.lane->epoch.load(std::memory_order_relaxed) &&
+  const size_t lane = LaneOf(Number(slot));
+  if (slot.epoch == fast_[lane].epoch.load(std::memory_order_relaxed) &&
       Nanoseconds(platform_.CoarseNow()) < slot.good_from + static_cast<int64_t>(slot.good_for)) {
     return true;
   }
-  const size_t lane = LaneOf(Number(slot));
   Wakes wakes;
   {
     Monitor monitor(mu_, *this, Only(lane));
@@ -119,7 +117,7 @@ void PoolState::CloseWord(size_t lane) {
   word_is_open_[lane] = false;
   const TimePoint now = platform_.Now();
   core.BeginResync();
-  for (size_t i = count; i-- > 0;) core.AtRest(buffer[i], NoteUses(lane, buffer[i]), now);
+  for (size_t i = count; i-- > 0;) core.AtRest(buffer[i], NoteLeases(lane, buffer[i]), now);
   NoteHolders(lane, now);
   core.EndResync();
 }
@@ -135,7 +133,7 @@ void PoolState::NoteHolders(size_t lane, TimePoint now) {
 
 void PoolState::NoteHolder(size_t lane, uint8_t slot, TimePoint now) {
   const FastSlot& fast = fast_[lane].slots[slot];
-  const bool anew = NoteUses(lane, slot);
+  const bool anew = NoteLeases(lane, slot);
   lanes_[lane].IsLent(
       slot, anew, fast.holder.load(std::memory_order_relaxed),
       {fast.file.load(std::memory_order_relaxed), fast.line.load(std::memory_order_relaxed)}, now);
@@ -143,12 +141,12 @@ void PoolState::NoteHolder(size_t lane, uint8_t slot, TimePoint now) {
 
 // Counts the leases given through the word since the last look. True: there were some. Counts right
 // if there were fewer than 2^32.
-bool PoolState::NoteUses(size_t lane, uint8_t slot) {
+bool PoolState::NoteLeases(size_t lane, uint8_t slot) {
   // Acquire: who sees the count sees whose lease it is, or a later one.
-  const uint32_t uses = fast_[lane].slots[slot].uses.load(std::memory_order_acquire);
-  uint32_t& seen = At(Global(lane, slot)).uses;
-  const uint32_t more = uses - seen;
-  seen = uses;
+  const uint32_t leases = fast_[lane].slots[slot].leases.load(std::memory_order_acquire);
+  uint32_t& seen = At(Global(lane, slot)).leases;
+  const uint32_t more = leases - seen;
+  seen = leases;
   stats_.checkouts += more;
   stats_.wait.Add(Duration::zero(), more);
   return more != 0;

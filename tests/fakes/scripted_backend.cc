@@ -399,7 +399,9 @@ absl::StatusOr<Statement*> ScriptedConnection::Prepare(const Sql& sql) {
 
 absl::Status ScriptedConnection::RunScript(std::string_view sql) {
   if (sql.starts_with("NONSENSE")) return backend_.nonsense_;
-  return Use(Call::kExecute);
+  absl::Status outcome = Use(Call::kExecute);
+  if (outcome.ok() && sql == "ROLLBACK") EndTransaction(false);
+  return outcome;
 }
 
 absl::Status ScriptedConnection::Seal() { return Use(Call::kSeal); }

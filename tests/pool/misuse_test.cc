@@ -72,6 +72,22 @@ TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLease) {
       "roost: a transaction outlived its lease");
 }
 
+// The connection comes back with nothing to be undone, so that it rests at once.
+TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLeaseAndItsDatabaseTransaction) {
+  PoolFor<Plain<1>> pool(backend, {.name = "main", .platform = &platform});
+  EXPECT_DEATH(
+      {
+        Take(pool).Return();
+        Lease lease = Take(pool);
+        absl::StatusOr<Transaction> transaction = (*lease).Begin();
+        lease.RunScript("ROLLBACK").IgnoreError();
+        lease.Return();
+        lease = Take(pool);
+        transaction->Rollback().IgnoreError();
+      },
+      "roost: a transaction outlived its lease");
+}
+
 TEST_F(MisuseDeathTest, AHousekeeperOfTooManyPools) {
   PoolFor<Plain<1>> pool(backend, Options());
   Housekeeper keeper(&platform);

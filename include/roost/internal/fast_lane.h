@@ -24,7 +24,7 @@
 //                                    store that opened the word, so that a taker sees that, too
 //   opening, the store      release  what the core wrote to the slots and to the lane
 //   closing, the exchange   acquire  what the holders wrote before they returned
-//   uses                    release / acquire  who counts a lease sees whose it is, or later
+//   leases                  release / acquire  who counts a lease sees whose it is, or later
 //   epoch, marks, holder, where, below     relaxed  ordered by the word, or only looked at
 //
 // Who changes one of these re-reads "Never" in src/README.md and runs tests/model.
@@ -37,6 +37,7 @@
 
 #include "roost/deadline.h"
 #include "roost/internal/idle_word.h"
+#include "roost/internal/lease_record.h"
 #include "roost/internal/machine.h"
 #include "roost/source_line.h"
 
@@ -51,9 +52,14 @@ struct FastLane;
 
 // What of a slot the way without a lock needs. Belongs to whoever holds the slot; the atomics are
 // looked at by others.
-struct alignas(64) FastSlot {
+struct alignas(64) FastSlot : LeaseRecord {
+  std::atomic<uint8_t> below{Linked::kBottom};
+  uint8_t number = 0;  // constant: in its lane
+  // Not 0: who takes it makes this many leases at a time, more than ever before. It is not good
+  // without a look then.
+  uint8_t new_peak = 0;
+  uint32_t epoch = 0;  // the lane's, when the core last had this slot in hand
   Connection* connection = nullptr;
-  FastLane* lane = nullptr;  // constant
   // May be lent without a look by whoever has a deadline in [good_from, good_from + good_for): a
   // deadline that has not passed is not before now. ns.
   int64_t good_from = 0;
@@ -61,13 +67,6 @@ struct alignas(64) FastSlot {
   std::atomic<uintptr_t> holder{0};   // thread of the lease; 0: nobody stands for it
   std::atomic<const char*> file{""};  // who acquired it
   std::atomic<int> line{0};
-  std::atomic<uint32_t> uses{0};  // leases given through the word; wraps, see NoteUses
-  uint32_t epoch = 0;             // the lane's, when the core last had this slot in hand
-  std::atomic<uint8_t> below{Linked::kBottom};
-  uint8_t number = 0;  // constant: in its lane
-  // Not 0: who takes it makes this many leases at a time, more than ever before. It is not good
-  // without a look then.
-  uint8_t new_peak = 0;
 };
 
 struct alignas(64) FastLane {
@@ -107,21 +106,23 @@ ROOST_HOT inline void Sign(FastSlot& slot, SourceLine where) {
   slot.holder.store(ThisThread(), std::memory_order_relaxed);
   slot.file.store(where.file, std::memory_order_relaxed);
   slot.line.store(where.line, std::memory_order_relaxed);
-  slot.uses.store(slot.uses.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  slot.CountLease();
 }
 
-// Takes the idle slot used last: it is this thread's now. False: there is none, take the long way.
-ROOST_HOT inline bool TakeIdle(FastLane& lane, uint8_t& slot) {
+// Takes the idle slot used last: it is this thread's now. Null: there is none, take the long way.
+ROOST_HOT inline FastSlot* TakeIdle(FastLane& lane) {
+  FastSlot* const slots = lane.slots;
+  FastSlot* slot = nullptr;
   InWord::Word word = lane.word.load(std::memory_order_relaxed);
   do {
-    if (InWord::HasNone(word)) return false;
+    if (InWord::HasNone(word)) return nullptr;
+    slot = slots + InWord::Top(word);
   } while (!lane.word.compare_exchange_weak(word, InWord::Pop(word), std::memory_order_acquire,
                                             std::memory_order_relaxed));
-  slot = InWord::Top(word);
-  return true;
+  return slot;
 }
 
-// False: take the long way. REQUIRES: nothing was left behind in the connection.
+// False: take the long way. REQUIRES: no mark is set.
 ROOST_HOT inline bool Rest(FastLane& lane, FastSlot& slot) {
   if (slot.epoch != lane.epoch.load(std::memory_order_relaxed)) return false;
   // Before the swap: a thread that sees this slot taken anew does not take us for its holder.
@@ -135,8 +136,8 @@ ROOST_HOT inline bool Rest(FastLane& lane, FastSlot& slot) {
 }
 
 // The same two for a lane that is linked.
-bool TakeIdleLinked(FastLane& lane, uint8_t& slot);
-bool RestLinked(FastSlot& slot);
+FastSlot* TakeIdleLinked(FastLane& lane);
+bool RestLinked(FastLane& lane, FastSlot& slot);
 
 }  // namespace internal
 }  // namespace roost
