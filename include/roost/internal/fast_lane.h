@@ -58,15 +58,15 @@ struct alignas(64) FastSlot : LeaseRecord {
   // Not 0: who takes it makes this many leases at a time, more than ever before. It is not good
   // without a look then.
   uint8_t new_peak = 0;
-  uint32_t epoch = 0;  // the lane's, when the core last had this slot in hand
+  uint32_t epoch = 0;        // the lane's, when the core last had this slot in hand
+  std::atomic<int> line{0};  // with `file`: who acquired it
   Connection* connection = nullptr;
   // May be lent without a look by whoever has a deadline in [good_from, good_from + good_for): a
   // deadline that has not passed is not before now. ns.
   int64_t good_from = 0;
   uint64_t good_for = 0;
-  std::atomic<uintptr_t> holder{0};   // thread of the lease; 0: nobody stands for it
-  std::atomic<const char*> file{""};  // who acquired it
-  std::atomic<int> line{0};
+  std::atomic<uintptr_t> holder{0};  // thread of the lease; 0: nobody stands for it
+  std::atomic<const char*> file{""};
 };
 
 struct alignas(64) FastLane {
