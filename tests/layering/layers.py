@@ -40,7 +40,7 @@ class Layer(NamedTuple):
 CONTRACT = "include/roost"
 LAYERS = (
     # The lock is inlined.
-    Layer(CONTRACT, (), frozenset({"thread"}), os=frozenset(("pthread.h",))),
+    Layer(CONTRACT, (), frozenset({"thread"}), os=frozenset(("pthread.h", "sched.h"))),
     Layer("src/core", (), frozenset(THREADS)),
     Layer("src/statements", (), frozenset()),
     Layer("src/pool", ("src/core",), frozenset()),
