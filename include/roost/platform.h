@@ -51,6 +51,9 @@ class Platform {
   // Microseconds since 1970 UTC by the wall clock, which may jump. Only for stamping readings.
   virtual int64_t UnixMicros() = 0;
 
+  // Lets a thread that is ready run on this processor first, if there is one of the same priority.
+  // A hint; may do nothing. Costs a system call where it does something.
+  virtual void GiveWay() {}
   // Sleeps while `word` holds `value`, until somebody calls Wake with its address, or `deadline`.
   // May return early for no reason: the caller looks at the word again. Returns false only when the
   // deadline passed.

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -119,6 +120,8 @@ Duration LinuxPlatform::Suspended() {
 int64_t LinuxPlatform::UnixMicros() {
   return Read(CLOCK_REALTIME).time_since_epoch() / std::chrono::microseconds(1);
 }
+
+void LinuxPlatform::GiveWay() { sched_yield(); }
 
 bool LinuxPlatform::Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) {
   const KernelTime until = ToKernelTime(deadline);

@@ -24,6 +24,7 @@ class LinuxPlatform : public Platform {
   TimePoint CoarseNow() override;
   Duration Suspended() override;
   int64_t UnixMicros() override;
+  void GiveWay() override;
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;

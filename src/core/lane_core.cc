@@ -525,13 +525,12 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
 }
 
 // A connection given to a thread that sleeps is nobody's until that thread runs. So the next caller
-// is only told, and a newcomer that runs already may be quicker: at most max_overtakes times, and
-// for one connection at a time. Where connections are held for much longer than a thread takes to
-// wake, or nobody knows for how long, nothing would be gained; and a loop may take long until it
-// looks.
+// is only told, and a newcomer that runs already may be quicker, at most max_overtakes times. Where
+// connections are held for much longer than a thread takes to wake, or nobody knows for how long,
+// nothing would be gained; and a loop may take long until it looks.
 bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot) {
-  if (slots_[slot].lent_earlier || HoldsAreLong() || next.by_loop) return false;
-  if (!MayBeOvertaken(next) || idle_top_ != kNoSlot) return false;
+  const bool in_vain = slots_[slot].lent_earlier || HoldsAreLong() || next.by_loop;
+  if (in_vain || !MayBeOvertaken(next)) return false;
   PushIdle(slot);
   LetLinger();
   next.poked = true;

@@ -56,6 +56,7 @@ struct PoolWaiter : core::Waiter {
   bool asleep = false;  // its owner has left it to be told; under the lock
   // Its owner's alone:
   bool slept = false;
+  int ahead = 0;  // callers, when it joined the line; 0 after its first sleep
   absl::Status open_error;
 };
 
@@ -246,6 +247,7 @@ class PoolState : public FastPool {
   static Deadline PingDeadline(const Request& asked) {
     return asked.may_wait ? asked.deadline : Deadline::Past();
   }
+  void SleepIn(PoolWaiter& waiter);
   absl::Status RefuseNewcomer(const Request& asked, size_t lane, Monitor& monitor, TimePoint now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   core::Work NextFor(PoolWaiter& waiter, const Request& asked, Doer& doer, Wakes& wakes,

@@ -79,6 +79,25 @@ TEST_F(WaitingTest, WakingForNoReasonNeitherCutsNorStretchesTheWait) {
   EXPECT_EQ(caller.status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
+TEST_F(WaitingTest, WhoJoinsBehindTwoOthersGivesWayOnce) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  Caller first(platform, pool), second(platform, pool);
+  EXPECT_EQ(platform.gave_way(), 0);
+  Caller third(platform, pool);
+  EXPECT_EQ(platform.gave_way(), 1);
+  third.actor().WakeForNoReason();
+  EXPECT_TRUE(third.waiting());
+  EXPECT_EQ(platform.gave_way(), 1) << "not before each sleep";
+  held.Return();
+  platform.Run();
+  first.Return();
+  platform.Run();
+  second.Return();
+  platform.Run();
+  EXPECT_TRUE(third.served());
+}
+
 // T20
 TEST_F(WaitingTest, ServesTheWaiterWhenAConnectionComesBack) {
   PoolFor<Plain<2>> pool(backend, Options());
