@@ -159,10 +159,7 @@ class Connection {
     record_->CountLease();
   }
   // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
-  void EndLease() {
-    ++ended_;
-    Unmark(kMarkBegan);
-  }
+  void EndLease() { Unmark(kMarkBegan); }
   // Nothing was done that could leave anything behind: the next holder can have it. No call, no
   // I/O.
   bool Untouched() const { return (record_->marks & ~kMarkBegan) == 0; }
@@ -218,7 +215,7 @@ class Connection {
   // Tells the leases of this connection apart.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
   void ClearMarks() {
-    record_->marks &= kMarkBegan;
+    record_->marks = static_cast<uint8_t>(record_->marks & kMarkBegan);
     verdict_ = Verdict::kUsable;
   }
   // Keeps the worst verdict.
@@ -238,7 +235,6 @@ class Connection {
   virtual void* RawHandle() = 0;
 
   Verdict verdict_ = Verdict::kUsable;
-  uint32_t ended_ = 0;  // leases that ended and had begun a transaction
   internal::LeaseRecord own_;
   internal::LeaseRecord* record_ = &own_;
 };

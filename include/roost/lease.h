@@ -91,7 +91,7 @@ class [[nodiscard]] Lease {
     internal::FastSlot* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot->marks != 0 || !internal::Rest(*lane_, *slot)) ReturnByLock(*lane_, *slot);
+    if (slot->marks != 0 || !internal::Rest(*lane_, *slot)) ReturnSlowly(*lane_, *slot);
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
@@ -113,7 +113,7 @@ class [[nodiscard]] Lease {
     slot.work_by = work_by;
   }
   // Not told where the lease is: so the compiler may keep it in registers.
-  static void ReturnByLock(internal::FastLane& lane, internal::FastSlot& slot);
+  static void ReturnSlowly(internal::FastLane& lane, internal::FastSlot& slot);
 
   internal::FastSlot* slot_ = nullptr;  // null: holds nothing
   // Not used. g++ would join the neighbours in a vector register, which takes longer than two stores.

@@ -45,7 +45,8 @@ class Sql {
   constexpr std::string_view text() const { return text_; }
   // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
   constexpr uint64_t hash() const { return hash_; }
-  // Made by the compiler: what lies at this address is this text for ever. So two such Sql of one
+  // Made by the compiler: what lies at this address is this text
+  // while it can be compared at all. So two such Sql of one
   // address and one length are the same, and a cache need not compare their characters.
   constexpr bool is_constant() const { return constant_; }
 
@@ -207,7 +208,8 @@ class Statement {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};
     return Execute(values);
   }
-  // Binds `args` and starts reading. An error shows in the Rows' status.
+  // Binds `args` and starts reading. An error shows in the Rows' status, one of the run itself
+  // (a deadline that has passed, too) after the first Next().
   template <class... Args>
   Rows Query(const Args&... args) {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};

@@ -56,6 +56,9 @@ bool TemplatePlatform::Wait(const std::atomic<uint32_t>& word, uint32_t value, D
   return bucket.woken.wait_until(lock, until) == std::cv_status::no_timeout;
 }
 
+// GiveWay: let a thread that is ready run first. Left out here: a hint, and no function of C++ has its
+// meaning. Where the machine has a yield to threads of the same priority, call that.
+
 // Wake: end every Wait on `word`.
 //   must       not read the word: its memory may be gone
 //   may        wake threads that sleep on other words, too

@@ -531,6 +531,9 @@ Work LaneCore::Offer(uint8_t slot, TimePoint now, bool handed_off) {
 bool LaneCore::LeaveIdleFor(Waiter& next, uint8_t slot) {
   const bool in_vain = slots_[slot].lent_earlier || HoldsAreLong() || next.by_loop;
   if (in_vain || !MayBeOvertaken(next)) return false;
+  // What does not linger is not left open beyond the kept number.
+  const bool lingers = settings_.linger > Duration::zero();
+  if (!lingers && count(SlotState::kIdle) >= std::max(settings_.kept, 1)) return false;
   PushIdle(slot);
   LetLinger();
   next.poked = true;

@@ -172,6 +172,7 @@ class LaneCore {
   // One of those to be told something: decided, or to look again. Null: none left.
   Waiter* NextNotice();
   const Line& line() const { return line_; }
+  int long_holds() const { return long_holds_; }
   std::span<const Slot> slots() const { return slots_; }
   std::span<Slot> slots() { return slots_; }
   int count(SlotState state) const { return counts_[static_cast<size_t>(state)]; }

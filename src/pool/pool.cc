@@ -55,7 +55,7 @@ std::string_view Pool::name() const { return state_->name(); }
 Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
-void Lease::ReturnByLock(internal::FastLane& lane, internal::FastSlot& slot) {
+void Lease::ReturnSlowly(internal::FastLane& lane, internal::FastSlot& slot) {
   if (slot.connection->Untouched()) {
     slot.connection->EndLease();
     if (lane.linked ? internal::RestLinked(lane, slot) : internal::Rest(lane, slot)) return;

@@ -1,4 +1,4 @@
-// text.h - formats into a buffer of the caller, cut to fit; no allocation, no locale. No printf either:
+// text.h - formats into a buffer of the caller, cut to fit; no allocation, no locale. Without printf:
 // a pool would be the first to bring it into the memory of a small program.
 #ifndef ROOST_POOL_TEXT_H_
 #define ROOST_POOL_TEXT_H_

@@ -14,7 +14,7 @@ absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
   absl::Status begun = BeginTransaction(durability);
   if (!begun.ok()) return begun;
   Mark(kMarkBegan);
-  return Transaction(this, ended_);
+  return Transaction(this, lease());
 }
 
 Transaction::Transaction(Transaction&& other) noexcept
@@ -27,7 +27,7 @@ Transaction::~Transaction() {
 
 Connection* Transaction::TakeConnection() {
   ROOST_CHECK(
-      connection_->ended_ == lease_,
+      connection_->IsMarked(Connection::kMarkBegan) && connection_->lease() == lease_,
       "a transaction outlived its lease: declare it after the lease, so that it ends before");
   return std::exchange(connection_, nullptr);
 }

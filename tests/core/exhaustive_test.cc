@@ -32,9 +32,9 @@ LaneSettings Settings(int kept, int overflow) {
                       .backoff_max = Duration(1)};
 }
 
-constexpr uint32_t Without(std::initializer_list<What> whats) {
-  uint32_t bits = 0;
-  for (const What what : whats) bits |= 1u << static_cast<int>(what);
+constexpr uint64_t Without(std::initializer_list<What> whats) {
+  uint64_t bits = 0;
+  for (const What what : whats) bits |= uint64_t{1} << static_cast<int>(what);
   return bits;
 }
 
@@ -103,7 +103,7 @@ TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
 
 // What only changes the facts about one connection is left out of the larger visits: the visit
 // above has tried it, and each such fact doubles the states.
-constexpr uint32_t kFactsOfOne =
+constexpr uint64_t kFactsOfOne =
     Without({What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
              What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill,
              What::kDoneCrowded});
@@ -121,27 +121,32 @@ TEST(LaneCoreExhaustive, TwoAndOneWithFourWaiters) {
                  {.lane = Plain(2, 1), .waiters = 4, .without = kFactsOfOne});
 }
 
-// Callers that may be overtaken twice, and everything the word does beside them.
+// Callers that may be overtaken twice, and everything the word does beside them. Long holds only turn
+// overtaking off: a visit of their own has them.
 TEST(LaneCoreExhaustive, OvertakingAndTheWord) {
   LaneSettings lane = Plain(2, 1);
   lane.max_overtakes = 2;
   ExpectAllRight("2+1, 3 waiters, overtaken at most twice",
                  {.lane = lane,
                   .waiters = 3,
-                  .without = kFactsOfOne | Without({What::kPause, What::kCancel, What::kReturnDirty,
-                                                    What::kDetach})});
+                  .without = kFactsOfOne | Without({What::kHoldLong, What::kPause, What::kCancel,
+                                                    What::kReturnDirty, What::kDetach})});
   lane = Settings(1, 1);
   lane.pre_ping = PrePing::kNever;
   lane.max_overtakes = 1;
   ExpectAllRight("1+1, 2 waiters, overtaken at most once, all events",
-                 {.lane = lane, .waiters = 2});
+                 {.lane = lane, .waiters = 2, .without = Without({What::kHoldLong})});
+  lane = Plain(1, 1);
+  lane.max_overtakes = 1;
+  ExpectAllRight("1+1, 2 waiters, the same, long holds",
+                 {.lane = lane, .waiters = 2, .without = kFactsOfOne});
   lane = Plain(0, 1);
   lane.max_overtakes = 1;
   ExpectAllRight("0+1, 3 waiters, nothing is kept", {.lane = lane, .waiters = 3});
 }
 
 // The word, of which the visits above have tried everything.
-constexpr uint32_t kTheWord =
+constexpr uint64_t kTheWord =
     Without({What::kFastTake, What::kFastRest, What::kFastSwap, What::kPutBack});
 
 TEST(LaneCoreExhaustive, FourAndTwoWithEviction) {

@@ -25,6 +25,7 @@ const char* Name(What what) {
                                           "return dirty",
                                           "return broken",
                                           "detach",
+                                          "hold long",
                                           "grow old",
                                           "rest long",
                                           "linger end",
@@ -90,6 +91,7 @@ std::vector<Step> World::Possible() const {
       }
     }
     if (WordTakes(static_cast<uint8_t>(i))) add(What::kFastRest, i);
+    if (IsShort(s)) add(What::kHoldLong, i);
     const bool rests = s.state == SlotState::kIdle;
     if ((rests || s.state == SlotState::kLeased) && s.expires >= now_) add(What::kGrowOld, i);
     if (rests && s.tended > TimePoint::min()) add(What::kRestLong, i);
@@ -171,6 +173,9 @@ void World::Take(const Step& step) {
     case What::kDetach:
       core_.Detach(i, now_);
       break;
+    case What::kHoldLong:
+      slots_[i].lent = now_ - kShortHold;
+      break;
     case What::kGrowOld:
       slots_[i].expires = now_ - Duration(1);
       break;
@@ -234,6 +239,12 @@ bool World::WordTakes(uint8_t slot) const {
   const bool room = settings_.lane.linger > Duration::zero() ||
                     core_.count(SlotState::kIdle) < settings_.lane.kept;
   return s.state == SlotState::kLeased && s.epoch == core_.epoch() && core_.Undisturbed() && room;
+}
+
+// So far a short hold, of which it matters that it is one.
+bool World::IsShort(const Slot& slot) const {
+  return settings_.lane.max_overtakes > 0 && slot.state == SlotState::kLeased &&
+         now_ - slot.lent < kShortHold;
 }
 
 std::vector<uint8_t> World::IdleTopFirst() const {
@@ -333,6 +344,10 @@ std::string World::SlotKey(uint8_t slot) const {
   key += s.suspect ? 'S' : '-';
   // A leased slot that was marked is told apart from one lent after the mark.
   key += s.state == SlotState::kLeased && s.epoch != core_.epoch() ? 'M' : '-';
+  if (settings_.lane.max_overtakes > 0 && s.state == SlotState::kLeased) {
+    key += IsShort(s) ? '-' : 'H';
+    key += s.lent_earlier ? 'e' : '-';
+  }
   // Freshness matters only where it saves a ping.
   key += s.fresh && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
   key += s.lingers ? (s.linger_until <= now_ ? 'L' : 'l') : '-';
@@ -374,6 +389,7 @@ std::string World::Key() const {
     if (w->poked) key += 'p';
     if (w->overtaken > 0) key += static_cast<char>('0' + w->overtaken);
   }
+  if (settings_.lane.max_overtakes > 0) key += static_cast<char>('0' + core_.long_holds());
   key += core_.closed() ? 'C' : '-';
   key += core_.paused() ? 'P' : '-';
   key += core_.away() ? 'A' : '-';
@@ -382,8 +398,20 @@ std::string World::Key() const {
   return key;
 }
 
+int World::IdleToStay() const {
+  int count = 0;
+  for (const uint8_t slot : IdleTopFirst()) {
+    if (slots_[slot].evict == CloseReason::kNone) ++count;
+  }
+  return count;
+}
+
 const char* World::Wrong() const {
   if (const char* broken = core_.CheckInvariants()) return broken;
+  if (settings_.lane.linger == Duration::zero() &&
+      IdleToStay() > std::max(settings_.lane.kept, 1)) {
+    return "more idle slots than are kept, and nothing lingers";
+  }
   if (core_.line().front() == nullptr || core_.paused()) return nullptr;
   if (core_.closed()) return "somebody waits in a closed lane";
   // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter

@@ -33,6 +33,7 @@ enum class What : uint8_t {
   kReturnDirty,
   kReturnBroken,
   kDetach,
+  kHoldLong,   // a lease becomes a long one
   kGrowOld,    // an idle or leased connection passes its age
   kRestLong,   // an idle connection has rested long
   kLingerEnd,  // an idle connection's linger ends
@@ -48,7 +49,7 @@ enum class What : uint8_t {
   kCancel,
   kClose,
 };
-inline constexpr int kWhats = 32;
+inline constexpr int kWhats = 33;
 const char* Name(What what);
 
 struct Step {
@@ -59,7 +60,7 @@ struct Step {
 struct WorldSettings {
   LaneSettings lane;
   int waiters = 4;
-  uint32_t without = 0;  // bit set of What that do not happen
+  uint64_t without = 0;  // bit set of What that do not happen
   // Callers have loops: a ping is gone on with in steps, by nobody's thread.
   bool in_steps = false;
 };
@@ -103,6 +104,8 @@ class World {
   void Finish(int job, const WorkResult& result);
   void Return(uint8_t slot, ReturnAs as);
   bool WordTakes(uint8_t slot) const;
+  bool IsShort(const Slot& slot) const;
+  int IdleToStay() const;
   void Resync(const std::vector<uint8_t>& top_first, uint8_t used);
   std::vector<uint8_t> IdleTopFirst() const;
   void Fast(What what, uint8_t slot);

@@ -46,9 +46,9 @@ class FakePlatform : public Platform {
   void AdvanceTo(TimePoint at);
   // How far CoarseNow() is behind Now().
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
-  // The machine sleeps for `span`: the monotonic clock stands still.
   // How often GiveWay was called.
   int gave_way() const { return gave_way_; }
+  // The machine sleeps for `span`: the monotonic clock stands still.
   void Suspend(Duration span) { suspended_ += span; }
   // How often a clock was read.
   int clock_reads() const { return clock_reads_; }

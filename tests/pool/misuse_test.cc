@@ -88,6 +88,21 @@ TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLeaseAndItsDatabaseTransactio
       "roost: a transaction outlived its lease");
 }
 
+// The next connection lies where the first one lay.
+TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsConnection) {
+  PoolFor<Plain<1>> pool(backend, {.name = "main", .platform = &platform});
+  EXPECT_DEATH(
+      {
+        Lease lease = Take(pool);
+        absl::StatusOr<Transaction> transaction = (*lease).Begin();
+        lease.Discard();
+        lease = Take(pool);
+        absl::StatusOr<Transaction> next = (*lease).Begin();
+        transaction->Commit().IgnoreError();
+      },
+      "roost: a transaction outlived its lease");
+}
+
 TEST_F(MisuseDeathTest, AHousekeeperOfTooManyPools) {
   PoolFor<Plain<1>> pool(backend, Options());
   Housekeeper keeper(&platform);

@@ -368,6 +368,42 @@ TEST_F(WordsTest, OneThatFoundNothingIsHandedTheNext) {
   EXPECT_EQ(pool.stats().handed_off, 1u);
 }
 
+struct TwoOvertaken : Plain<2> {
+  static constexpr int kMaxOvertakes = 16;
+};
+
+TEST_F(WordsTest, MoreThanOneMayLieIdleForOneThatWasTold) {
+  PoolFor<TwoOvertaken> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool);
+  Caller first(platform, pool), second(platform, pool);
+  a.Return();
+  b.Return();
+  EXPECT_EQ(pool.stats().idle, 2);
+  platform.Run();
+  EXPECT_TRUE(first.served());
+  EXPECT_TRUE(second.served());
+  EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
+}
+
+struct OneAndOverflow : Plain<1, 1> {
+  static constexpr int kMaxOvertakes = 16;
+  static constexpr Duration kLinger = 0s;
+};
+
+TEST_F(WordsTest, OverflowThatDoesNotLingerIsNotLeftIdleForOneThatWasTold) {
+  PoolFor<OneAndOverflow> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool);
+  Caller waiter(platform, pool);
+  a.Return();
+  b.Return();  // handed over
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  EXPECT_EQ(pool.stats().idle, 1);
+  waiter.Return();
+  EXPECT_EQ(pool.stats().open, 1);
+  EXPECT_EQ(backend.count(Call::kClose), 1);
+}
+
 TEST_F(WordsTest, OneThatLeavesPassesWhatLiesIdleOn) {
   PoolFor<Overtaken<1>> pool(backend, Options());
   Lease held = Take(pool);

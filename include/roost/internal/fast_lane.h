@@ -25,7 +25,7 @@
 //   opening, the store      release  what the core wrote to the slots and to the lane
 //   closing, the exchange   acquire  what the holders wrote before they returned
 //   leases                  release / acquire  who counts a lease sees whose it is, or later
-//   epoch, marks, holder, where, below     relaxed  ordered by the word, or only looked at
+//   epoch, holder, where, below            relaxed  ordered by the word, or only looked at
 //
 // Who changes one of these re-reads "Never" in src/README.md and runs tests/model.
 #ifndef ROOST_INTERNAL_FAST_LANE_H_

@@ -1,5 +1,5 @@
-// include/roost/internal/mutex.h - a lock that hands its holder the priority of those who wait, with
-// Clang's thread-safety annotations.
+// include/roost/internal/mutex.h - a lock that hands its holder the priority of those who wait,
+// with Clang's thread-safety annotations.
 //
 // A thread of high priority that wants the lock would else wait for every thread of middle priority
 // that keeps the holder from running. Priority inheritance alone collapses when many threads ask

@@ -38,8 +38,9 @@ absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const Err
   if (!text.sql.empty()) append("", internal::Quoted(text.sql));
   append(" on ", text.path);
   append(": ", text.words);
-  if (sqlite_code != 0)
+  if (sqlite_code != 0) {
     append(" ", internal::Concat({"(SQLite ", internal::Digits(sqlite_code), ")"}));
+  }
   append("; ", text.advice);
   absl::Status status(status_code, message);
   if (sqlite_code != 0) status.SetPayload(kPayload, absl::Cord(internal::Digits(sqlite_code)));

@@ -85,7 +85,8 @@ SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* sta
       statement_(statement),
       trace_(trace),
       writes_(sqlite3_stmt_readonly(statement) == 0),
-      plain_(!writes_ && trace == Trace::kNothing && map.count == 0),
+      only_reads_(!writes_ && trace == Trace::kNothing && sqlite3_column_count(statement) > 0),
+      plain_(only_reads_ && map.count == 0),
       map_(map) {}
 
 SqliteStatement::~SqliteStatement() {
@@ -113,7 +114,6 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
     const int code = BindOne(statement_, map_.number[i], values[i]);
     if (code == SQLITE_OK) continue;
     sqlite3_clear_bindings(statement_);
-    connection_.Continue();
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
                             Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
@@ -136,10 +136,8 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
   if (status.ok()) status = Bind(values);
   if (!status.ok()) return status;
   in_transaction_ = !untouched && connection_.InTransaction();
-  const bool only_reads = untouched && !writes_ && trace_ == Trace::kNothing;
   const bool begins = connection_.BeginsLease();
-  stage_ = only_reads && begins ? Stage::kRunning : Stage::kStarted;
-  if (trace_ != Trace::kNothing) connection_.Taint(trace_);
+  stage_ = untouched && only_reads_ && begins ? Stage::kRunning : Stage::kStarted;
   changes_ = 0;
   if (writes_) changes_before_ = connection_.TotalChanges();
   connection_.Started();
@@ -160,9 +158,12 @@ inline absl::StatusOr<bool> SqliteStatement::StepNow() {
 absl::StatusOr<bool> SqliteStatement::StepInTime() {
   if (stage_ != Stage::kStarted) return false;
   stage_ = Stage::kRunning;
-  if (!connection_.IsLate()) return StepNow();
-  stage_ = Stage::kEnded;
-  return SqliteConnection::TooLate();
+  if (connection_.IsLate()) {
+    stage_ = Stage::kEnded;
+    return SqliteConnection::TooLate();
+  }
+  if (trace_ != Trace::kNothing) connection_.Taint(trace_);
+  return StepNow();
 }
 
 absl::StatusOr<bool> SqliteStatement::End(int code) {

@@ -81,7 +81,8 @@ class SqliteStatement final : public Statement {
   Stage stage_ = Stage::kIdle;
   const Trace trace_;
   const bool writes_;            // may change rows
-  const bool plain_;             // reads, has no parameters and leaves no trace: changes_ stays 0
+  const bool only_reads_;        // gives rows, and does nothing else
+  const bool plain_;             // the same, without parameters: changes_ stays 0
   bool in_transaction_ = false;  // when the run began
   int64_t changes_ = 0;
   int64_t changes_before_ = 0;  // the connection's total when the run began
