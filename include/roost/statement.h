@@ -45,9 +45,9 @@ class Sql {
   constexpr std::string_view text() const { return text_; }
   // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
   constexpr uint64_t hash() const { return hash_; }
-  // Made by the compiler: what lies at this address is this text
-  // while it can be compared at all. So two such Sql of one
-  // address and one length are the same, and a cache need not compare their characters.
+  // Made by the compiler: what lies at this address is this text as long as it can be read at all.
+  // So two such Sql of one address and one length are the same, and a cache need not compare their
+  // characters.
   constexpr bool is_constant() const { return constant_; }
 
  private:
