@@ -5,7 +5,7 @@
 // tells those that were served, refused, or timed out. Take one queue for each loop. A loop that
 // uses a pool with OpenBy::kHousekeeper also calls Pool::Tick, or has a Housekeeper do so.
 //
-// Threads:  a queue and its acquires belong to the thread of its loop; the WakeCall comes from any
+// Threads:  a queue and its acquires belong to the thread of its loop; the WakeCallback comes from any
 //           thread, with no lock held unless more than eight callers are told at once
 // Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
 //           OpenBy::kCaller, meant for a local database, opens and pings on the loop's thread
@@ -48,8 +48,8 @@ class AcquireQueue {
  public:
   // `wake` is called when Run has something to do. REQUIRES: `platform` outlives this; null:
   // NativePlatform().
-  explicit AcquireQueue(WakeCall wake, Platform* platform = nullptr);
-  // REQUIRES: no acquire of it is pending. Waits for a WakeCall that is under way.
+  explicit AcquireQueue(WakeCallback wake, Platform* platform = nullptr);
+  // REQUIRES: no acquire of it is pending. Waits for a WakeCallback that is under way.
   ~AcquireQueue();
   AcquireQueue(const AcquireQueue&) = delete;
   AcquireQueue& operator=(const AcquireQueue&) = delete;
@@ -62,12 +62,12 @@ class AcquireQueue {
  private:
   friend class PendingAcquire;
   friend class internal::AsyncCaller;
-  static constexpr size_t kRingerBytes = 32;
+  static constexpr size_t kWakerBytes = 32;
 
   Platform& platform_;
   internal::RingNode pending_;
   internal::RingNode ended_;  // ended in this Run; their done functions were not called yet
-  alignas(void*) std::byte ringer_[kRingerBytes];  // internal::Ringer
+  alignas(void*) std::byte waker_[kWakerBytes];  // internal::Waker
 };
 
 class PendingAcquire {

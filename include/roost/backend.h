@@ -6,7 +6,7 @@
 //
 // Threads:  a Backend may be asked to open from several threads at once; a Connection belongs to
 //           one thread at a time: the holder of its slot
-// Blocks:   Open of a local database, Ping, Reset, Upkeep, and statements, up to their deadline;
+// Blocks:   Open of a local database, Ping, Reset, Maintain, and statements, up to their deadline;
 //           the others never
 // Memory:   a Connection is constructed in memory that the pool owns (ConnectionMemory), with its
 //           statement cache; what the driver takes for itself is the driver's
@@ -55,15 +55,15 @@ enum class Liveness : uint8_t {
 };
 
 // What an error said about this connection and its siblings.
-enum class Verdict : uint8_t {
-  kUsable,            // nothing: the error was about the statement
-  kDead,              // this connection must not be used again
-  kDeadSuspectOlder,  // and all that were opened before now have to prove that they live
-  kDeadAndOlderToo,   // and so are all that were opened before now
+enum class FaultScope : uint8_t {
+  kStatement,               // nothing: the error was about the statement
+  kConnection,              // this connection must not be used again
+  kConnectionSuspectOlder,  // and all that were opened before now have to prove that they live
+  kAllOlder,                // and so are all that were opened before now
 };
 
 // How much of a connection its last user has left behind.
-enum class Tidiness : uint8_t {
+enum class SessionState : uint8_t {
   kClean,   // nothing: lend it again
   kDirty,   // Reset() can undo it
   kBroken,  // close it
@@ -128,7 +128,7 @@ class Connection {
   // The driver's handle, for what this interface does not offer. Still owned by the connection.
   // From now on the pool trusts no memory of ours about it: at return the driver itself is asked.
   void* Raw() {
-    Mark(kMarkRaw);
+    SetDirty(kDirtyRaw);
     return RawHandle();
   }
 
@@ -140,7 +140,7 @@ class Connection {
 
   // Goes on with what Backend::Open or BeginPing has begun, as far as it can without waiting. May
   // be called at any time, also when nothing has happened. An error, past the deadline
-  // kDeadlineExceeded, ends it. An open that failed: verdict() tells what it means for the
+  // kDeadlineExceeded, ends it. An open that failed: fault_scope() tells what it means for the
   // connections that exist; the pool calls Close and the destructor.
   virtual absl::StatusOr<Step> Advance(TimePoint now) {
     static_cast<void>(now);
@@ -149,7 +149,7 @@ class Connection {
   // From now on the record of its leases lies in `place`. REQUIRES: outlives the connection.
   void KeepRecordIn(internal::LeaseRecord& place) {
     place.work_by = record_->work_by;
-    place.marks = record_->marks;
+    place.dirty_flags = record_->dirty_flags;
     record_ = &place;
   }
   // A lease of a connection that no pool has begins: its statements end by `work_by`. A pool writes
@@ -159,12 +159,12 @@ class Connection {
     record_->CountLease();
   }
   // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
-  void EndLease() { Unmark(kMarkBegan); }
+  void EndLease() { ClearDirty(kDirtyBegan); }
   // Nothing was done that could leave anything behind: the next holder can have it. No call, no
   // I/O.
-  bool Untouched() const { return (record_->marks & ~kMarkBegan) == 0; }
+  bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
   // Asks the driver (never the server) what the last user left behind. Cost: tens of ns.
-  virtual Tidiness Inspect() = 0;
+  virtual SessionState Inspect() = 0;
   // Undoes what Inspect called dirty. An error: close the connection.
   virtual absl::Status Reset(Deadline deadline) = 0;
   // What can be known for nothing. Cost: at most one system call that does not wait.
@@ -180,11 +180,11 @@ class Connection {
   }
   // Work for a quiet moment while the connection is idle: checkpoint, give memory back, keep the
   // link alive. An error: close it.
-  virtual absl::Status Upkeep(Deadline deadline) = 0;
-  // Tells whether Upkeep is wanted now, before the connection is lent again. No I/O.
-  virtual bool WantsUpkeep() const { return false; }
+  virtual absl::Status Maintain(Deadline deadline) = 0;
+  // Tells whether Maintain is wanted now, before the connection is lent again. No I/O.
+  virtual bool WantsMaintenance() const { return false; }
   // What the errors since the last reset mean.
-  Verdict verdict() const { return verdict_; }
+  FaultScope fault_scope() const { return fault_scope_; }
 
   // Ends the connection: closes it at the database. The pool then calls the destructor.
   virtual void Close() = 0;
@@ -200,28 +200,32 @@ class Connection {
   Connection() = default;
 
   // Why a connection cannot be lent again without a look. Backends set them as things happen.
-  enum Mark : uint8_t {
-    kMarkTransaction = 1,  // a transaction is open
-    kMarkReading = 2,      // a statement has been started and not finished
-    kMarkTainted = 4,      // session state was changed (a pragma, a temporary table, SET, ...)
-    kMarkRaw = 8,          // the raw handle was taken
-    kMarkError = 16,       // an error with a verdict other than kUsable
-    kMarkUpkeep = 32,      // Upkeep is wanted before the next user
-    kMarkBegan = 64,       // Begin was called in this lease; by itself no reason for a look
+  enum DirtyFlag : uint8_t {
+    kDirtyTransaction = 1,   // a transaction is open
+    kDirtyReading = 2,       // a statement has been started and not finished
+    kDirtyTainted = 4,       // session state was changed (a pragma, a temporary table, SET, ...)
+    kDirtyRaw = 8,           // the raw handle was taken
+    kDirtyError = 16,        // an error with a fault scope other than kStatement
+    kDirtyMaintenance = 32,  // Maintain is wanted before the next user
+    kDirtyBegan = 64,        // Begin was called in this lease; by itself no reason for a look
   };
-  void Mark(enum Mark mark) { record_->marks = static_cast<uint8_t>(record_->marks | mark); }
-  void Unmark(enum Mark mark) { record_->marks = static_cast<uint8_t>(record_->marks & ~mark); }
-  bool IsMarked(enum Mark mark) const { return (record_->marks & mark) != 0; }
+  void SetDirty(DirtyFlag flag) {
+    record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags | flag);
+  }
+  void ClearDirty(DirtyFlag flag) {
+    record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags & ~flag);
+  }
+  bool IsDirty(DirtyFlag flag) const { return (record_->dirty_flags & flag) != 0; }
   // Tells the leases of this connection apart.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
-  void ClearMarks() {
-    record_->marks = static_cast<uint8_t>(record_->marks & kMarkBegan);
-    verdict_ = Verdict::kUsable;
+  void ClearDirtyFlags() {
+    record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags & kDirtyBegan);
+    fault_scope_ = FaultScope::kStatement;
   }
-  // Keeps the worst verdict.
-  void Condemn(Verdict verdict) {
-    if (verdict > verdict_) verdict_ = verdict;
-    if (verdict_ != Verdict::kUsable) Mark(kMarkError);
+  // Keeps the worst fault scope.
+  void MarkFailed(FaultScope scope) {
+    if (scope > fault_scope_) fault_scope_ = scope;
+    if (fault_scope_ != FaultScope::kStatement) SetDirty(kDirtyError);
   }
 
  private:
@@ -234,7 +238,7 @@ class Connection {
   virtual absl::Status RollbackTransaction() = 0;
   virtual void* RawHandle() = 0;
 
-  Verdict verdict_ = Verdict::kUsable;
+  FaultScope fault_scope_ = FaultScope::kStatement;
   internal::LeaseRecord own_;
   internal::LeaseRecord* record_ = &own_;
 };

@@ -61,8 +61,8 @@ class Housekeeper {
   std::array<Pool*, kMaxPools> pools_{};
   int count_ = 0;
   std::atomic<uint32_t> calls_{0};    // grows with every Wake; what the thread sleeps on
-  std::atomic<bool> listens_{false};  // a thread waits for descriptors: ring the bell, too
-  int bell_ = -1;                     // from the first Add that needs one to Stop
+  std::atomic<bool> listens_{false};  // a thread waits for descriptors: ring the event, too
+  int event_ = -1;                    // from the first Add that needs one to Stop
   std::atomic<uint32_t> running_{0};  // threads inside Run; what Stop waits on
   std::atomic<bool> stopping_{false};
   uint32_t fork_generation_ = 0;  // of the process that the thread and the pools belong to

@@ -22,7 +22,7 @@
 //   kAlreadyExists       a unique or primary key is taken               the row is there: go on
 //   kCancelled           the caller cancelled                           nothing
 //
-// Threads:  one thread at a time; moving it to another is allowed (see Untie)
+// Threads:  one thread at a time; moving it to another is allowed (see ReleaseThread)
 // Blocks:   its end may reset or close the connection when its user left something behind
 // Memory:   24 bytes; no heap
 // Errors:   none; use after return aborts with a sentence
@@ -91,7 +91,7 @@ class [[nodiscard]] Lease {
     internal::FastSlot* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot->marks != 0 || !internal::Rest(*lane_, *slot)) ReturnSlowly(*lane_, *slot);
+    if (slot->dirty_flags != 0 || !internal::Rest(*lane_, *slot)) ReturnSlowly(*lane_, *slot);
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
@@ -102,7 +102,7 @@ class [[nodiscard]] Lease {
   // Says that the thread that acquired this lease no longer stands for it (it was given to
   // another). Without it, a second Acquire of that thread may be taken for a wait that can only
   // deadlock.
-  void Untie();
+  void ReleaseThread();
 
  private:
   friend class Pool;

@@ -59,7 +59,7 @@ enum class CloseReason : uint8_t {
   kBroken,        // an error in use showed that it is dead
   kPingFailed,    // it did not answer
   kResetFailed,   // it could not be cleaned
-  kUpkeepFailed,  // upkeep failed
+  kUpkeepFailed,  // maintenance failed
   kSuspect,       // one opened after it was found dead
   kPoolClosed,    // the pool is closing
 };

@@ -53,7 +53,7 @@ class Platform {
 
   // Lets a thread that is ready run on this processor first, if there is one of the same priority.
   // A hint; may do nothing. Costs a system call where it does something.
-  virtual void GiveWay() {}
+  virtual void Yield() {}
   // Sleeps while `word` holds `value`, until somebody calls Wake with its address, or `deadline`.
   // May return early for no reason: the caller looks at the word again. Returns false only when the
   // deadline passed.
@@ -71,13 +71,13 @@ class Platform {
     return wait.seen;
   }
 
-  // A bell is a descriptor that becomes readable when it is rung, for a thread that waits for
-  // descriptors and for other threads at once. Ringing never blocks; a bell rung twice is as good
+  // An event is a descriptor that becomes readable when it is signalled, for a thread that waits for
+  // descriptors and for other threads at once. Ringing never blocks; an event rung twice is as good
   // as rung once. -1: no more descriptors, or a platform without them.
-  virtual int OpenBell() = 0;
-  virtual void RingBell(int bell) = 0;
-  virtual void QuietBell(int bell) = 0;  // no longer readable, until it is rung again
-  virtual void CloseBell(int bell) = 0;
+  virtual int OpenEvent() = 0;
+  virtual void SignalEvent(int event) = 0;
+  virtual void ClearEvent(int event) = 0;  // no longer readable, until it is signalled again
+  virtual void CloseEvent(int event) = 0;
 
   // 32 random bits; good enough to spread load, not to make keys.
   virtual uint32_t Random() = 0;

@@ -65,7 +65,7 @@ struct AcquireOptions {
 
 // How a pool, or an AcquireQueue, has its owner's loop look: write to an eventfd, notify a
 // condition. Called from any thread. REQUIRES: does not block and does not call the pool.
-struct WakeCall {
+struct WakeCallback {
   void (*function)(void* context) = nullptr;  // null: nobody is called
   void* context = nullptr;
 };
@@ -82,7 +82,7 @@ struct PoolOptions {
   // For a program that calls Tick in a loop of its own: called when Tick has something to do before
   // the moment that it returned last, because a caller came (OpenBy::kHousekeeper). A Housekeeper
   // takes its place while it has the pool.
-  WakeCall on_work{};
+  WakeCallback on_work{};
 };
 
 class Pool {

@@ -106,7 +106,7 @@ struct Default {
   // Longest time a ping, and a reset, may take. Above 0.
   static constexpr Duration kPingTimeout = 2s;
   static constexpr Duration kResetTimeout = 2s;
-  // Upkeep of a connection that has rested this long, less up to a tenth drawn at random
+  // Maintain of a connection that has rested this long, less up to a tenth drawn at random
   // (checkpoint; a sign of life on the link), by Tick. 0: never.
   static constexpr Duration kKeepAlive = 0s;
   // Closes a connection that has rested this long, by Tick. 0: never.
@@ -333,7 +333,7 @@ constexpr bool CheckProfile() {
   static_assert(
       P::kIdleLimit == Duration::zero() || P::kKeepAlive < P::kIdleLimit,
       "roost profile: kKeepAlive must be shorter than kIdleLimit; else every connection is "
-      "closed before its first upkeep");
+      "closed before its first maintenance");
   static_assert(
       P::kPoolRecycle == Duration::zero() || P::kIdleLimit <= P::kPoolRecycle,
       "roost profile: kIdleLimit must not be above kPoolRecycle; recycling would always come "

@@ -67,7 +67,7 @@ struct SqliteOptions {
   bool read_only = false;
   // Page cache of each connection, in KiB. 16 to 65536.
   int cache_kib = 256;
-  // The log is checkpointed at upkeep from this size on, and cut back to nothing above twice of it,
+  // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice of it,
   // in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still

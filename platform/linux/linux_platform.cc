@@ -121,7 +121,7 @@ int64_t LinuxPlatform::UnixMicros() {
   return Read(CLOCK_REALTIME).time_since_epoch() / std::chrono::microseconds(1);
 }
 
-void LinuxPlatform::GiveWay() { sched_yield(); }
+void LinuxPlatform::Yield() { sched_yield(); }
 
 bool LinuxPlatform::Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) {
   const KernelTime until = ToKernelTime(deadline);
@@ -158,20 +158,20 @@ void LinuxPlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline
   }
 }
 
-int LinuxPlatform::OpenBell() { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int LinuxPlatform::OpenEvent() { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-void LinuxPlatform::RingBell(int bell) {
+void LinuxPlatform::SignalEvent(int event) {
   const uint64_t once = 1;
   // Fails only when it has been rung 2^64 - 2 times and nobody looked: then it is readable.
-  [[maybe_unused]] const ssize_t written = write(bell, &once, sizeof once);
+  [[maybe_unused]] const ssize_t written = write(event, &once, sizeof once);
 }
 
-void LinuxPlatform::QuietBell(int bell) {
+void LinuxPlatform::ClearEvent(int event) {
   uint64_t count = 0;
-  [[maybe_unused]] const ssize_t taken = read(bell, &count, sizeof count);
+  [[maybe_unused]] const ssize_t taken = read(event, &count, sizeof count);
 }
 
-void LinuxPlatform::CloseBell(int bell) { close(bell); }
+void LinuxPlatform::CloseEvent(int event) { close(event); }
 
 // No generator is kept: a child of fork would go on with its parent's numbers. It is called when a
 // connection is opened or recycled, so one system call is cheap enough.

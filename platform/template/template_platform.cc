@@ -56,7 +56,7 @@ bool TemplatePlatform::Wait(const std::atomic<uint32_t>& word, uint32_t value, D
   return bucket.woken.wait_until(lock, until) == std::cv_status::no_timeout;
 }
 
-// GiveWay: let a thread that is ready run first. Left out here: a hint, and no function of C++ has its
+// Yield: let a thread that is ready run first. Left out here: a hint, and no function of C++ has its
 // meaning. Where the machine has a yield to threads of the same priority, call that.
 
 // Wake: end every Wait on `word`.
@@ -105,35 +105,35 @@ void TemplatePlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadl
   }
 }
 
-// OpenBell, RingBell, QuietBell, CloseBell: a descriptor that another thread makes readable.
-//   must       never block in RingBell
+// OpenEvent, SignalEvent, ClearEvent, CloseEvent: a descriptor that another thread makes readable.
+//   must       never block in SignalEvent
 //   may        be left returning -1 where there are no descriptors
 // A datagram socket that is connected to itself serves wherever there are sockets.
-int TemplatePlatform::OpenBell() {
-  const int bell = socket(AF_INET, SOCK_DGRAM, 0);
-  if (bell == -1) return -1;
+int TemplatePlatform::OpenEvent() {
+  const int event = socket(AF_INET, SOCK_DGRAM, 0);
+  if (event == -1) return -1;
   sockaddr_in here{};
   here.sin_family = AF_INET;
   here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof here;
   auto* const address = reinterpret_cast<sockaddr*>(&here);
-  if (bind(bell, address, size) == 0 && getsockname(bell, address, &size) == 0 &&
-      connect(bell, address, size) == 0) {
-    return bell;
+  if (bind(event, address, size) == 0 && getsockname(event, address, &size) == 0 &&
+      connect(event, address, size) == 0) {
+    return event;
   }
-  close(bell);
+  close(event);
   return -1;
 }
 
-void TemplatePlatform::RingBell(int bell) { send(bell, "", 1, MSG_DONTWAIT); }
+void TemplatePlatform::SignalEvent(int event) { send(event, "", 1, MSG_DONTWAIT); }
 
-void TemplatePlatform::QuietBell(int bell) {
+void TemplatePlatform::ClearEvent(int event) {
   char byte = 0;
-  while (recv(bell, &byte, 1, MSG_DONTWAIT) > 0) {
+  while (recv(event, &byte, 1, MSG_DONTWAIT) > 0) {
   }
 }
 
-void TemplatePlatform::CloseBell(int bell) { close(bell); }
+void TemplatePlatform::CloseEvent(int event) { close(event); }
 
 // Random: 32 bits.
 //   must       differ between nodes that were switched on in the same second, and after fork()

@@ -28,10 +28,10 @@ class TemplatePlatform : public Platform {
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
-  int OpenBell() override;
-  void RingBell(int bell) override;
-  void QuietBell(int bell) override;
-  void CloseBell(int bell) override;
+  int OpenEvent() override;
+  void SignalEvent(int event) override;
+  void ClearEvent(int event) override;
+  void CloseEvent(int event) override;
   uint32_t Random() override;
   const std::atomic<uint32_t>& Forks() override;
 

@@ -50,7 +50,7 @@ void LaneCore::SetState(uint8_t slot, SlotState state) {
   ++counts_[Index(state)];
 }
 
-// The idle list is ordered by `rested`, the latest on top, so that upkeep does not change who is
+// The idle list is ordered by `rested`, the latest on top, so that maintenance does not change who is
 // lent next.
 void LaneCore::PushIdle(uint8_t slot) {
   SetState(slot, SlotState::kIdle);
@@ -413,7 +413,7 @@ Work LaneCore::Done(const Work& work, const WorkResult& result, Waiter* driver, 
         next = Begin(Act::kClose, work.slot, SlotState::kClosing, CloseReason::kPingFailed);
       }
       break;
-    case Act::kUpkeep:
+    case Act::kMaintain:
       s.tended = s.looked = now;
       next = result.ok
                  ? Offer(work.slot, now, /*handed_off=*/false)
@@ -563,7 +563,7 @@ void LaneCore::LetLinger() {
     Slot& s = slots_[slot];
     if (s.lingers) continue;
     s.lingers = true;
-    // From its return: upkeep in between does not prolong it.
+    // From its return: maintenance in between does not prolong it.
     s.linger_until = Later(s.rested, settings_.linger);
     ++lingering_;
   }
@@ -596,8 +596,8 @@ Work LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint n
     work = Begin(Act::kClose, slot, SlotState::kClosing, stale);
   } else if (as == ReturnAs::kDirty) {
     work = Begin(Act::kReset, slot, SlotState::kResetting);
-  } else if (as == ReturnAs::kWantsUpkeep) {
-    work = Begin(Act::kUpkeep, slot, SlotState::kPinging);
+  } else if (as == ReturnAs::kWantsMaintenance) {
+    work = Begin(Act::kMaintain, slot, SlotState::kPinging);
   } else {
     work = Offer(slot, now, /*handed_off=*/true);
   }

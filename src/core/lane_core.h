@@ -31,7 +31,7 @@
 
 namespace roost::core {
 
-enum class Act : uint8_t { kNone, kOpen, kPing, kUpkeep, kReset, kClose };
+enum class Act : uint8_t { kNone, kOpen, kPing, kMaintain, kReset, kClose };
 
 // Something to be done to a slot with the lock free. The performer holds the slot until Done.
 struct Work {
@@ -51,14 +51,14 @@ struct WorkResult {
   TimePoint began;      // kOpen: when the open began
   uint32_t random = 0;  // kOpen: for the age limit or the pause
   // kOpen that failed: what that says about the connections that exist. For the pool.
-  Verdict verdict = Verdict::kUsable;
+  FaultScope fault_scope = FaultScope::kStatement;
 };
 
 // Why a newcomer may not stand in line.
 enum class Refusal : uint8_t { kNone, kClosed, kFull, kAway };
 
 // How a lease ended.
-enum class ReturnAs : uint8_t { kClean, kWantsUpkeep, kDirty, kBroken };
+enum class ReturnAs : uint8_t { kClean, kWantsMaintenance, kDirty, kBroken };
 
 struct LaneSettings {
   int kept = 0;

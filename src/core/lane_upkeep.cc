@@ -88,7 +88,7 @@ Work LaneCore::ChoreOf(uint8_t slot, TimePoint now) {
   }
   if (settings_.keep_alive > Duration::zero() && now - s.tended >= KeepAliveAge(s)) {
     RemoveIdle(slot);
-    return Begin(Act::kUpkeep, slot, SlotState::kPinging);
+    return Begin(Act::kMaintain, slot, SlotState::kPinging);
   }
   return {};
 }

@@ -16,7 +16,7 @@ enum class SlotState : uint8_t {
   kOpening,     // somebody opens one
   kBackingOff,  // opening failed; nothing is opened in this lane until retry_at
   kIdle,        // at rest, in the idle list
-  kPinging,     // somebody checks it or does its upkeep; a waiter keeps its place meanwhile
+  kPinging,     // somebody checks it or does its maintenance; a waiter keeps its place meanwhile
   kLeased,      // lent
   kResetting,   // given back, being cleaned
   kClosing,     // being closed; it still counts, so that the database never sees more than capacity
@@ -42,7 +42,7 @@ struct Slot {
   TimePoint born;     // when its open began
   TimePoint expires;  // recycled when now is later; max(): never
   TimePoint rested;   // when it was first seen to be at rest
-  TimePoint tended;   // its last upkeep, or `rested`
+  TimePoint tended;   // its last maintenance, or `rested`
   TimePoint looked;   // when it was last known to be in order; a use may have followed
   TimePoint linger_until;
   TimePoint lent;       // since when it is lent; see lent_earlier

@@ -66,9 +66,9 @@ absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
 // processor, which would be idle until the kernel moves somebody here. With several callers ahead
 // there is time to let that one run first: it saves the sleep of one that is granted meanwhile.
 void PoolState::SleepIn(PoolWaiter& waiter) {
-  constexpr int kAheadToGiveWay = 2;
-  if (std::exchange(waiter.ahead, 0) >= kAheadToGiveWay) {
-    platform_.GiveWay();
+  constexpr int kAheadToYield = 2;
+  if (std::exchange(waiter.ahead, 0) >= kAheadToYield) {
+    platform_.Yield();
     if (waiter.word.load(std::memory_order_relaxed) != PoolWaiter::kNothing) return;
   }
   platform_.Wait(waiter.word, PoolWaiter::kNothing, Deadline::At(waiter.wakes_at));
@@ -369,7 +369,7 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
   const Liveness liveness = connection.Probe();
   if (liveness == Liveness::kAlive) return true;
   TimePoint now = platform_.Now();
-  Verdict verdict = Verdict::kDeadSuspectOlder;
+  FaultScope scope = FaultScope::kConnectionSuspectOlder;
   if (liveness == Liveness::kUnknown) {
     // Without time for a round trip, or where none is wanted, the benefit of the doubt is the
     // caller's: its statement will tell.
@@ -379,7 +379,7 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
     now = platform_.Now();
     // Ended by the caller's own deadline: says nothing about the others.
     if (deadline < full && answer.code() == absl::StatusCode::kDeadlineExceeded) {
-      verdict = Verdict::kDead;
+      scope = FaultScope::kConnection;
     }
     MutexLock lock(mu_);
     ++stats_.pings;
@@ -387,8 +387,8 @@ bool PoolState::ProvesAlive(size_t lane, int slot, Deadline deadline) {
     ++stats_.ping_failures;
   }
   EmitInvalidate(slot, CloseReason::kPingFailed, now);
-  verdict = std::max(verdict, connection.verdict());
-  GiveBackBroken(lane, slot, CloseReason::kPingFailed, verdict, now);
+  scope = std::max(scope, connection.fault_scope());
+  GiveBackBroken(lane, slot, CloseReason::kPingFailed, scope, now);
   return false;
 }
 

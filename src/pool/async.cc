@@ -35,14 +35,14 @@ class AsyncCaller : public RingNode {
         pool_(pool),
         asked_(pool.RequestFor(options, pool.platform().Now())),
         since_(pool.platform().Now()),
-        ringer_(RingerOf(queue)),
+        waker_(WakerOf(queue)),
         done_(done),
         context_(context) {
     asked_.may_wait = false;
   }
 
-  static Ringer& RingerOf(AcquireQueue& queue) {
-    return *std::launder(reinterpret_cast<Ringer*>(queue.ringer_));
+  static Waker& WakerOf(AcquireQueue& queue) {
+    return *std::launder(reinterpret_cast<Waker*>(queue.waker_));
   }
   static AsyncCaller& Of(PendingAcquire& owner) {
     return *std::launder(reinterpret_cast<AsyncCaller*>(owner.caller_));
@@ -76,7 +76,7 @@ class AsyncCaller : public RingNode {
   bool Enter() {
     while (attempts_++ < pool_.attempts()) {
       waiter_.emplace();
-      waiter_->ringer = &ringer_;
+      waiter_->waker = &waker_;
       const PoolState::Progress progress = pool_.Enter(*waiter_, asked_, since_, result_);
       if (progress == PoolState::Progress::kSleeps) return false;
       if (progress == PoolState::Progress::kEnded || Settle()) return true;
@@ -96,7 +96,7 @@ class AsyncCaller : public RingNode {
   PoolState& pool_;
   PoolState::Request asked_;
   const TimePoint since_;
-  Ringer& ringer_;
+  Waker& waker_;
   const PendingAcquire::Done done_;
   void* const context_;
   int attempts_ = 0;
@@ -108,18 +108,18 @@ class AsyncCaller : public RingNode {
 
 using internal::AsyncCaller;
 
-AcquireQueue::AcquireQueue(WakeCall wake, Platform* platform)
+AcquireQueue::AcquireQueue(WakeCallback wake, Platform* platform)
     : platform_(platform != nullptr ? *platform : NativePlatform()) {
-  static_assert(sizeof(internal::Ringer) <= kRingerBytes);
-  new (ringer_) internal::Ringer(wake);
+  static_assert(sizeof(internal::Waker) <= kWakerBytes);
+  new (waker_) internal::Waker(wake);
 }
 
 AcquireQueue::~AcquireQueue() {
   ROOST_CHECK(pending_.next == &pending_ && ended_.next == &ended_,
               "an AcquireQueue was destroyed while an acquire of it is pending");
-  internal::Ringer& ringer = AsyncCaller::RingerOf(*this);
-  ringer.Settle(platform_);
-  std::destroy_at(&ringer);
+  internal::Waker& waker = AsyncCaller::WakerOf(*this);
+  waker.Settle(platform_);
+  std::destroy_at(&waker);
 }
 
 TimePoint AcquireQueue::Run(TimePoint now) {

@@ -30,7 +30,8 @@ void Housekeeper::Add(Pool& pool) {
   ROOST_CHECK(!started_, "Housekeeper::Add was called after Start");
   ROOST_CHECK(count_ < kMaxPools, "Housekeeper: more pools than kMaxPools (8)");
   pools_[static_cast<size_t>(count_++)] = &pool;
-  if (bell_ == -1 && pool.settings().open_by == OpenBy::kHousekeeper) bell_ = platform_.OpenBell();
+  if (event_ == -1 && pool.settings().open_by == OpenBy::kHousekeeper)
+    event_ = platform_.OpenEvent();
   pool.state_->SetWorkCall(
       {.function = [](void* keeper) { static_cast<Housekeeper*>(keeper)->Wake(); },
        .context = this});
@@ -67,8 +68,8 @@ void Housekeeper::Stop() {
     state.SetWorkCall(state.work_call());
   }
   count_ = 0;
-  if (bell_ != -1) platform_.CloseBell(bell_);
-  bell_ = -1;
+  if (event_ != -1) platform_.CloseEvent(event_);
+  event_ = -1;
 }
 
 void Housekeeper::Run() {
@@ -106,26 +107,26 @@ void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
       until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
     }
   }
-  if (count == 1 || bell_ == -1 || listens_.exchange(true)) {
-    // No descriptor was left for a bell; or a second thread is in Run, and the first may not know of
+  if (count == 1 || event_ == -1 || listens_.exchange(true)) {
+    // No descriptor was left for an event; or a second thread is in Run, and the first may not know of
     // all descriptors.
     if (count > 1) until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
     platform_.Wait(calls_, seen, Deadline::At(until));
     return;
   }
-  waits[0] = {.fd = bell_, .wanted = {.readable = true}};
+  waits[0] = {.fd = event_, .wanted = {.readable = true}};
   // Either this sees the call, or Wake sees that somebody listens: one order for all four accesses.
   if (calls_.load() == seen) {
     platform_.WaitForDescriptors(std::span(waits).first(count), Deadline::At(until));
   }
   // In this order: what rings for the next listener is not swallowed.
-  platform_.QuietBell(bell_);
+  platform_.ClearEvent(event_);
   listens_.store(false);
 }
 
 void Housekeeper::Wake() {
   calls_.fetch_add(1);
-  if (listens_.load()) platform_.RingBell(bell_);
+  if (listens_.load()) platform_.SignalEvent(event_);
   platform_.Wake(&calls_);
 }
 

@@ -56,7 +56,7 @@ Backend& Pool::backend() const { return state_->backend(); }
 Platform& Pool::platform() const { return state_->platform(); }
 
 void Lease::ReturnSlowly(internal::FastLane& lane, internal::FastSlot& slot) {
-  if (slot.connection->Untouched()) {
+  if (slot.connection->IsPristine()) {
     slot.connection->EndLease();
     if (lane.linked ? internal::RestLinked(lane, slot) : internal::Rest(lane, slot)) return;
   }
@@ -70,8 +70,8 @@ NativeHandle Lease::Detach() {
   ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");
   return internal::PoolState::Of(*this).Detach(*this);
 }
-void Lease::Untie() {
-  if (slot_ != nullptr) internal::PoolState::Of(*this).Untie(*this);
+void Lease::ReleaseThread() {
+  if (slot_ != nullptr) internal::PoolState::Of(*this).ReleaseThread(*this);
 }
 
 }  // namespace roost

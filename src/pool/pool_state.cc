@@ -83,7 +83,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
              !settings.hold_times && observer_ == nullptr),
       shortest_period_(ShortestPeriod(settings)),
       connection_bytes_(memory.connection_bytes),
-      work_ringer_(options.on_work) {
+      work_waker_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= memory.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
               "(kConnectionBytes in roost/internal/pool_memory.h)");

@@ -16,7 +16,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "core/lane_core.h"
-#include "pool/ringer.h"
+#include "pool/waker.h"
 #include "roost/housekeeper.h"
 #include "roost/internal/mutex.h"
 #include "roost/pool.h"
@@ -52,7 +52,7 @@ struct PoolWaiter : core::Waiter {
   // owner, which thereby sees what was decided without the lock.
   std::atomic<uint32_t> word{kNothing};
   // Who is called when the word is set; null: a thread sleeps on the word. Constant while in line.
-  Ringer* ringer = nullptr;
+  Waker* waker = nullptr;
   bool asleep = false;  // its owner has left it to be told; under the lock
   // Its owner's alone:
   bool slept = false;
@@ -82,7 +82,7 @@ class PoolState : public FastPool {
   // ---- release.cc ----
   void Return(FastSlot& slot, bool discard);
   NativeHandle Detach(Lease& lease);
-  void Untie(const Lease& lease);
+  void ReleaseThread(const Lease& lease);
 
   // ---- housekeeping.cc ----
   absl::Status Fill(int connections, Deadline deadline);
@@ -93,8 +93,8 @@ class PoolState : public FastPool {
   void Resume();
   absl::Status Close(Deadline deadline);
   // Whoever was called before is not called by this pool after this returns.
-  void SetWorkCall(WakeCall call);
-  WakeCall work_call() const { return on_work_; }
+  void SetWorkCall(WakeCallback call);
+  WakeCallback work_call() const { return on_work_; }
 
   // ---- report.cc ----
   Stats Snapshot();
@@ -154,8 +154,8 @@ class PoolState : public FastPool {
   struct Wakes {
     struct One {
       const std::atomic<uint32_t>* word;
-      Ringer* ringer;
-      WakeCall call;
+      Waker* waker;
+      WakeCallback call;
     };
     static constexpr size_t kMany = 8;
     std::array<One, kMany> ones;
@@ -276,8 +276,8 @@ class PoolState : public FastPool {
   };
   void ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint now);
   void ReturnDirty(size_t lane, int slot, TimePoint now);
-  void ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now);
-  void GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict, TimePoint now,
+  void ReturnBroken(size_t lane, int slot, CloseReason reason, FaultScope scope, TimePoint now);
+  void GiveBackBroken(size_t lane, int slot, CloseReason reason, FaultScope scope, TimePoint now,
                       const Holding* returning = nullptr);
   Holding HoldingOf(int slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountReturn(int slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -315,9 +315,9 @@ class PoolState : public FastPool {
   // A deadline of the pool's own that has passed: the database is away.
   static absl::Status Judged(const core::Work& work, absl::Status status);
   // Ends what an open that failed has left. What its failure says about the other connections.
-  Verdict Drop(int slot);
-  // What `verdict` says about the connections that exist.
-  void Spread(Verdict verdict, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  FaultScope Drop(int slot);
+  // What `fault scope` says about the connections that exist.
+  void Spread(FaultScope scope, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   void CloseConnection(int slot, CloseReason reason, TimePoint now);
   void Count(size_t lane, const core::Work& work, const absl::Status& status, TimePoint now)
@@ -374,8 +374,8 @@ class PoolState : public FastPool {
   const PoolSettings settings_;
   const char* const name_;
   EchoObserver echo_;
-  Observer* const observer_;  // null: nobody watches
-  const WakeCall on_work_;    // of the options
+  Observer* const observer_;    // null: nobody watches
+  const WakeCallback on_work_;  // of the options
   // Nobody has to be told of a lease, and no clock has to be read for it: the words may be open.
   const bool words_;
   int lane_count_ = 1;
@@ -402,7 +402,7 @@ class PoolState : public FastPool {
   std::array<FastLane, 2> fast_;
   std::atomic<uint32_t> drained_word_{0};  // grows when a slot is emptied while the pool is closed
 
-  Ringer work_ringer_;  // calls the housekeeper; set and announced under mu_
+  Waker work_waker_;  // calls the housekeeper; set and announced under mu_
 
   // ---- Guarded ----
   mutable Mutex mu_;

@@ -14,21 +14,22 @@ void PoolState::Return(FastSlot& fast, bool discard) {
   const size_t lane = LaneOf(slot);
   if (discard) {
     EmitInvalidate(slot, CloseReason::kDiscarded, now);
-    return ReturnBroken(lane, slot, CloseReason::kDiscarded, connection.verdict(), now);
+    return ReturnBroken(lane, slot, CloseReason::kDiscarded, connection.fault_scope(), now);
   }
   // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-  if (connection.Untouched()) return ReturnClean(lane, slot, core::ReturnAs::kClean, now);
+  if (connection.IsPristine()) return ReturnClean(lane, slot, core::ReturnAs::kClean, now);
 
-  const Tidiness tidiness = connection.Inspect();
-  const Verdict verdict = connection.verdict();
-  if (tidiness == Tidiness::kBroken || verdict != Verdict::kUsable) {
+  const SessionState session_state = connection.Inspect();
+  const FaultScope scope = connection.fault_scope();
+  if (session_state == SessionState::kBroken || scope != FaultScope::kStatement) {
     EmitInvalidate(slot, CloseReason::kBroken, now);
-    return ReturnBroken(lane, slot, CloseReason::kBroken, verdict, now);
+    return ReturnBroken(lane, slot, CloseReason::kBroken, scope, now);
   }
-  if (tidiness == Tidiness::kDirty) return ReturnDirty(lane, slot, now);
-  ReturnClean(lane, slot,
-              connection.WantsUpkeep() ? core::ReturnAs::kWantsUpkeep : core::ReturnAs::kClean,
-              now);
+  if (session_state == SessionState::kDirty) return ReturnDirty(lane, slot, now);
+  ReturnClean(
+      lane, slot,
+      connection.WantsMaintenance() ? core::ReturnAs::kWantsMaintenance : core::ReturnAs::kClean,
+      now);
 }
 
 void PoolState::ReturnClean(size_t lane, int slot, core::ReturnAs as, TimePoint now) {
@@ -67,7 +68,7 @@ void PoolState::ReturnDirty(size_t lane, int slot, TimePoint now) {
   PerformAll(lane, work, {.returning = &holding}).IgnoreError();
 }
 
-void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
+void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, FaultScope scope,
                              TimePoint now) {
   Holding holding;
   {
@@ -75,11 +76,11 @@ void PoolState::ReturnBroken(size_t lane, int slot, CloseReason reason, Verdict 
     holding = HoldingOf(slot, now);
     CountReturn(slot, now);
   }
-  GiveBackBroken(lane, slot, reason, verdict, now, &holding);
+  GiveBackBroken(lane, slot, reason, scope, now, &holding);
 }
 
 // Closes a leased connection and tells the lanes what its death says about the others.
-void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdict verdict,
+void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, FaultScope scope,
                                TimePoint now, const Holding* returning) {
   Wakes wakes;
   core::Work work;
@@ -87,7 +88,7 @@ void PoolState::GiveBackBroken(size_t lane, int slot, CloseReason reason, Verdic
     Monitor monitor(mu_, *this, kBothLanes);
     ++stats_.invalidations;
     work = lanes_[lane].Return(Local(slot), core::ReturnAs::kBroken, reason, now);
-    Spread(verdict, now);
+    Spread(scope, now);
     Collect(lane, wakes);
   }
   Deliver(wakes);
@@ -131,7 +132,7 @@ void PoolState::Abandon(FastSlot& slot) {
   slot.connection = nullptr;
 }
 
-void PoolState::Untie(const Lease& lease) {
+void PoolState::ReleaseThread(const Lease& lease) {
   if (Forked()) return;
   const int slot = Number(*lease.slot_);
   lease.slot_->holder.store(0, std::memory_order_relaxed);

@@ -56,14 +56,14 @@ absl::Status PoolState::Judged(const core::Work& work, absl::Status status) {
   return absl::UnavailableError(status.message());
 }
 
-Verdict PoolState::Drop(int slot) {
+FaultScope PoolState::Drop(int slot) {
   Connection*& connection = ConnectionAt(slot);
-  if (connection == nullptr) return Verdict::kUsable;
-  const Verdict verdict = connection->verdict();
+  if (connection == nullptr) return FaultScope::kStatement;
+  const FaultScope scope = connection->fault_scope();
   connection->Close();
   connection->~Connection();
   connection = nullptr;
-  return verdict;
+  return scope;
 }
 
 core::Work PoolState::StartStepped(size_t lane, const core::Work& work, Doer& doer) {
@@ -108,7 +108,7 @@ core::Work PoolState::EndStepped(size_t lane, const SteppedWork& stepped, absl::
   result.began = stepped.began;
   result.cut_short = status == closed_;
   const core::Work& work = stepped.work;
-  if (work.act == Act::kOpen && !status.ok()) result.verdict = Drop(Global(lane, work.slot));
+  if (work.act == Act::kOpen && !status.ok()) result.fault_scope = Drop(Global(lane, work.slot));
   return Complete(lane, work, Judged(work, std::move(status)), result, doer);
 }
 
@@ -188,19 +188,19 @@ int PoolState::Descriptors(std::span<DescriptorWait> out) const {
   return static_cast<int>(count);
 }
 
-void PoolState::Spread(Verdict verdict, TimePoint now) {
+void PoolState::Spread(FaultScope scope, TimePoint now) {
   for (core::LaneCore& lane : lanes_) {
-    if (verdict == Verdict::kDeadSuspectOlder) lane.SuspectOlder(now);
-    if (verdict == Verdict::kDeadAndOlderToo) lane.EvictOlder(now, CloseReason::kSuspect);
+    if (scope == FaultScope::kConnectionSuspectOlder) lane.SuspectOlder(now);
+    if (scope == FaultScope::kAllOlder) lane.EvictOlder(now, CloseReason::kSuspect);
   }
 }
 
-void PoolState::SetWorkCall(WakeCall call) {
+void PoolState::SetWorkCall(WakeCallback call) {
   {
     MutexLock lock(mu_);
-    work_ringer_.set_call(call);
+    work_waker_.set_call(call);
   }
-  work_ringer_.Settle(platform_);
+  work_waker_.Settle(platform_);
 }
 
 }  // namespace roost::internal

@@ -63,9 +63,10 @@ core::Work PoolState::Complete(size_t lane, const core::Work& work, const absl::
   core::Work next;
   TimePoint retry_at{};
   {
-    Monitor monitor(mu_, *this, result.verdict == Verdict::kUsable ? Only(lane) : kBothLanes);
+    Monitor monitor(mu_, *this,
+                    result.fault_scope == FaultScope::kStatement ? Only(lane) : kBothLanes);
     Count(lane, work, status, now);
-    Spread(result.verdict, now);
+    Spread(result.fault_scope, now);
     next = lanes_[lane].Done(work, result, doer.driver, now);
     retry_at = lanes_[lane].retry_at();
     Collect(lane, wakes);
@@ -98,12 +99,12 @@ absl::Status PoolState::Perform(size_t lane, const core::Work& work, const Doer&
           work.act == Act::kPing
               ? connection->Ping(deadline)
               : WaitOut(slot, BeginStepped(lane, work, deadline, began), deadline);
-      if (work.act == Act::kOpen && !status.ok()) result.verdict = Drop(slot);
+      if (work.act == Act::kOpen && !status.ok()) result.fault_scope = Drop(slot);
       result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
       return result.cut_short ? status : Judged(work, std::move(status));
     }
-    case Act::kUpkeep:
-      return connection->Upkeep(Deadline::After(began, settings_.ping_timeout));
+    case Act::kMaintain:
+      return connection->Maintain(Deadline::After(began, settings_.ping_timeout));
     case Act::kReset:
       return connection->Reset(Deadline::After(began, settings_.reset_timeout));
     case Act::kClose:
@@ -145,7 +146,7 @@ void PoolState::Count(size_t lane, const core::Work& work, const absl::Status& s
       if (!ok) ++stats_.ping_failures;
       if (!ok) ++stats_.invalidations;
       break;
-    case Act::kUpkeep:
+    case Act::kMaintain:
       ++stats_.upkeeps;
       if (!ok) ++stats_.invalidations;
       break;
@@ -176,7 +177,7 @@ void PoolState::EmitBefore(int slot, const core::Work& work, const absl::Status&
   if (status.ok()) return;
   CloseReason reason = CloseReason::kNone;
   if (work.act == Act::kPing) reason = CloseReason::kPingFailed;
-  if (work.act == Act::kUpkeep) reason = CloseReason::kUpkeepFailed;
+  if (work.act == Act::kMaintain) reason = CloseReason::kUpkeepFailed;
   if (work.act == Act::kReset) reason = CloseReason::kResetFailed;
   if (reason == CloseReason::kNone) return;
   Event event = MakeEvent(EventKind::kInvalidate, slot, now);
@@ -197,9 +198,9 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
         CountCheckout(waiter->since, platform_.Now(), waiter->slept, waiter->handed_off);
       }
     }
-    Wakes::One one{.word = &waiter->word, .ringer = waiter->ringer, .call = {}};
+    Wakes::One one{.word = &waiter->word, .waker = waiter->waker, .call = {}};
     // Whoever is not asleep takes the lock before it sleeps, and sees.
-    const bool wake = waiter->asleep && (one.ringer == nullptr || one.ringer->Announce(one.call));
+    const bool wake = waiter->asleep && (one.waker == nullptr || one.waker->Announce(one.call));
     waiter->asleep = false;
     // Release: the owner reads the outcome without the lock. The last access to a decided node.
     waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kLook,
@@ -210,8 +211,8 @@ void PoolState::Collect(size_t lane, Wakes& wakes) {
 }
 
 void PoolState::CallHousekeeper(Wakes& wakes) {
-  Wakes::One one{.word = nullptr, .ringer = &work_ringer_, .call = {}};
-  if (work_ringer_.Announce(one.call)) AddWake(wakes, one);
+  Wakes::One one{.word = nullptr, .waker = &work_waker_, .call = {}};
+  if (work_waker_.Announce(one.call)) AddWake(wakes, one);
 }
 
 void PoolState::AddWake(Wakes& wakes, const Wakes::One& one) {
@@ -223,8 +224,8 @@ void PoolState::AddWake(Wakes& wakes, const Wakes::One& one) {
 }
 
 void PoolState::Wake(const Wakes::One& one) {
-  if (one.ringer != nullptr) {
-    one.ringer->Ring(one.call, platform_);
+  if (one.waker != nullptr) {
+    one.waker->Ring(one.call, platform_);
   } else {
     platform_.Wake(one.word);
   }
@@ -233,7 +234,7 @@ void PoolState::Wake(const Wakes::One& one) {
 void PoolState::NoteDrained(Wakes& wakes) {
   if (!stats_.closed || !Drained()) return;
   drained_word_.fetch_add(1, std::memory_order_release);
-  AddWake(wakes, {.word = &drained_word_, .ringer = nullptr, .call = {}});
+  AddWake(wakes, {.word = &drained_word_, .waker = nullptr, .call = {}});
 }
 
 void PoolState::Deliver(Wakes& wakes) {

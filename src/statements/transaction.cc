@@ -7,13 +7,13 @@
 namespace roost {
 
 absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
-  if (IsMarked(kMarkTransaction)) {
+  if (IsDirty(kDirtyTransaction)) {
     return absl::FailedPreconditionError(
         "a transaction is open on this connection already: commit it or roll it back first");
   }
   absl::Status begun = BeginTransaction(durability);
   if (!begun.ok()) return begun;
-  Mark(kMarkBegan);
+  SetDirty(kDirtyBegan);
   return Transaction(this, lease());
 }
 
@@ -27,7 +27,7 @@ Transaction::~Transaction() {
 
 Connection* Transaction::TakeConnection() {
   ROOST_CHECK(
-      connection_->IsMarked(Connection::kMarkBegan) && connection_->lease() == lease_,
+      connection_->IsDirty(Connection::kDirtyBegan) && connection_->lease() == lease_,
       "a transaction outlived its lease: declare it after the lease, so that it ends before");
   return std::exchange(connection_, nullptr);
 }

@@ -125,8 +125,9 @@ template <class C>
 class Exhausted {
  public:
   explicit Exhausted(C& pool) : pool_(pool), leases_{pool.Take(), pool.Take(), pool.Take()} {
-    if constexpr (requires { leases_[0].Untie(); }) {
-      for (typename C::Lease& lease : leases_) lease.Untie();  // another thread's, so to say
+    if constexpr (requires { leases_[0].ReleaseThread(); }) {
+      for (typename C::Lease& lease : leases_)
+        lease.ReleaseThread();  // another thread's, so to say
     }
   }
   ~Exhausted() {

@@ -16,11 +16,11 @@ class NothingConnection final : public Connection {
   absl::StatusOr<Statement*> Prepare(const Sql&) override { return NoSql(); }
   absl::Status RunScript(std::string_view) override { return NoSql(); }
   absl::Status Seal() override { return absl::OkStatus(); }
-  Tidiness Inspect() override { return Tidiness::kClean; }
+  SessionState Inspect() override { return SessionState::kClean; }
   absl::Status Reset(Deadline) override { return absl::OkStatus(); }
   Liveness Probe() override { return Liveness::kAlive; }
   absl::Status Ping(Deadline) override { return absl::OkStatus(); }
-  absl::Status Upkeep(Deadline) override { return absl::OkStatus(); }
+  absl::Status Maintain(Deadline) override { return absl::OkStatus(); }
   void Close() override {}
   void Abandon() override {}
   NativeHandle Detach() override { return {}; }

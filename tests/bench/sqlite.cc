@@ -251,10 +251,10 @@ void Round(Pool& pool) {
   Check(StoreBatch(pool, 5));
   absl::StatusOr<Lease> writer = pool.Acquire(kWrite, pool.In(10s));
   Check(writer.status());
-  writer->Untie();
+  writer->ReleaseThread();
   absl::StatusOr<Lease> one = pool.Acquire(kRead, pool.In(10s));
   Check(one.status());
-  one->Untie();
+  one->ReleaseThread();
   absl::StatusOr<Lease> two = pool.Acquire(kRead, pool.In(10s));
   Check(two.status());
   for (Lease* lease : {&*writer, &*one, &*two}) ReadAll(*lease);

@@ -38,17 +38,17 @@ TEST_P(ConnectionContract, AnOpenThatFailsSaysWhyAndLeavesNothing) {
 
 TEST_P(ConnectionContract, AFreshConnectionIsCleanAndAlive) {
   const auto fresh = OpenAnother(subject().writer());
-  EXPECT_TRUE((*fresh)->Untouched());
-  EXPECT_EQ((*fresh)->Inspect(), Tidiness::kClean);
-  EXPECT_EQ((*fresh)->verdict(), Verdict::kUsable);
+  EXPECT_TRUE((*fresh)->IsPristine());
+  EXPECT_EQ((*fresh)->Inspect(), SessionState::kClean);
+  EXPECT_EQ((*fresh)->fault_scope(), FaultScope::kStatement);
   EXPECT_NE((*fresh)->Probe(), Liveness::kDead);
   EXPECT_TRUE((*fresh)->Ping(InTime()).ok());
 }
 
 TEST_P(ConnectionContract, UpkeepKeepsWhatIsStored) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_TRUE(writer().Upkeep(InTime()).ok());
-  EXPECT_FALSE(writer().WantsUpkeep());
+  EXPECT_TRUE(writer().Maintain(InTime()).ok());
+  EXPECT_FALSE(writer().WantsMaintenance());
   EXPECT_EQ(CountRows(), 1);
 }
 
@@ -108,7 +108,7 @@ TEST_P(ConnectionContract, WrongSqlIsAnInvalidArgumentAndHarmsNothing) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(writer().RunScript(dialect().nonsense.text()).code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(writer().verdict(), Verdict::kUsable);
+  EXPECT_EQ(writer().fault_scope(), FaultScope::kStatement);
   EXPECT_TRUE(Insert(writer(), 1).ok());
 }
 

@@ -15,7 +15,7 @@ TEST_P(TransactionContract, CommitKeepsWhatWasWritten) {
   ASSERT_TRUE(Insert(writer(), 2).ok());
   EXPECT_TRUE(transaction->Commit().ok());
   EXPECT_EQ(CountRows(), 2);
-  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, RollbackTakesItBack) {
@@ -26,7 +26,7 @@ TEST_P(TransactionContract, RollbackTakesItBack) {
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(transaction->Rollback().ok());
   EXPECT_EQ(CountRows(), 1);
-  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, DroppedWithoutCommitItRollsBack) {
@@ -36,7 +36,7 @@ TEST_P(TransactionContract, DroppedWithoutCommitItRollsBack) {
     ASSERT_TRUE(Insert(writer(), 1).ok());
   }
   EXPECT_EQ(CountRows(), 0);
-  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, MovedItIsStillTheSame) {
@@ -89,11 +89,11 @@ TEST_P(TransactionContract, WhatAForgottenTransactionWroteIsGoneAfterReset) {
   ASSERT_TRUE(begun.ok());
   const Forgotten<Transaction> forgotten(*std::move(begun));
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_FALSE(writer().Untouched());
-  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  EXPECT_FALSE(writer().IsPristine());
+  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
   ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_TRUE(writer().Untouched());
-  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_TRUE(writer().IsPristine());
+  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
   EXPECT_EQ(CountRows(), 0);
   EXPECT_TRUE(writer().Begin().ok());
 }
@@ -103,10 +103,10 @@ TEST_P(TransactionContract, AForgottenReadingIsDirtyAndResetEndsIt) {
   ASSERT_TRUE(Insert(writer(), 2).ok());
   Forgotten<Rows> rows((*writer().Prepare(kSelect))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_FALSE(writer().Untouched());
-  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  EXPECT_FALSE(writer().IsPristine());
+  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
   ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_EQ(writer().Inspect(), Tidiness::kClean);
+  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(Insert(writer(), 3).ok());
 }
@@ -119,7 +119,7 @@ TEST_P(TransactionContract, AForgottenReadingInsideAForgottenTransactionIsResetT
   ASSERT_TRUE(Insert(writer(), 2).ok());
   Forgotten<Rows> rows((*writer().Prepare(kSelect))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_EQ(writer().Inspect(), Tidiness::kDirty);
+  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
   ASSERT_TRUE(writer().Reset(InTime()).ok());
   EXPECT_EQ(CountRows(), 1);
 }
@@ -132,8 +132,8 @@ TEST_P(TransactionContract, ResetOfACleanConnectionDoesNothing) {
 
 TEST_P(TransactionContract, TakingTheRawHandleIsSeenAndForgivenWhenNothingWasDone) {
   EXPECT_NE(writer().Raw(), nullptr);
-  EXPECT_FALSE(writer().Untouched());
-  EXPECT_NE(writer().Inspect(), Tidiness::kBroken);
+  EXPECT_FALSE(writer().IsPristine());
+  EXPECT_NE(writer().Inspect(), SessionState::kBroken);
 }
 
 }  // namespace

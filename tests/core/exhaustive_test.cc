@@ -105,8 +105,8 @@ TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
 // above has tried it, and each such fact doubles the states.
 constexpr uint64_t kFactsOfOne =
     Without({What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
-             What::kArriveLate, What::kReturnUpkeep, What::kChore, What::kDoneForGood, What::kFill,
-             What::kDoneCrowded});
+             What::kArriveLate, What::kReturnForMaintenance, What::kChore, What::kDoneForGood,
+             What::kFill, What::kDoneCrowded});
 
 LaneSettings Plain(int kept, int overflow) {
   LaneSettings lane = Settings(kept, overflow);

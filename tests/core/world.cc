@@ -21,7 +21,7 @@ const char* Name(What what) {
                                           "swap in the word",
                                           "put back",
                                           "return clean",
-                                          "return for upkeep",
+                                          "return for maintenance",
                                           "return dirty",
                                           "return broken",
                                           "detach",
@@ -85,7 +85,7 @@ std::vector<Step> World::Possible() const {
         add(What::kDoneCut, i);
     }
     if (s.state == SlotState::kLeased) {
-      for (const What what : {What::kReturnClean, What::kReturnUpkeep, What::kReturnDirty,
+      for (const What what : {What::kReturnClean, What::kReturnForMaintenance, What::kReturnDirty,
                               What::kReturnBroken, What::kDetach, What::kPutBack}) {
         add(what, i);
       }
@@ -161,8 +161,8 @@ void World::Take(const Step& step) {
     case What::kReturnClean:
       Return(i, ReturnAs::kClean);
       break;
-    case What::kReturnUpkeep:
-      Return(i, ReturnAs::kWantsUpkeep);
+    case What::kReturnForMaintenance:
+      Return(i, ReturnAs::kWantsMaintenance);
       break;
     case What::kReturnDirty:
       Return(i, ReturnAs::kDirty);

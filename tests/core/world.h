@@ -29,7 +29,7 @@ enum class What : uint8_t {
   kFastSwap,     // the word lends its two top slots and takes them back the other way round
   kPutBack,      // the word has lent a slot that may not be lent as it is
   kReturnClean,
-  kReturnUpkeep,
+  kReturnForMaintenance,
   kReturnDirty,
   kReturnBroken,
   kDetach,

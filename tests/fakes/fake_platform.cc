@@ -145,14 +145,14 @@ void FakePlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline 
   bool rung = false;
   for (DescriptorWait& wait : waits) {
     wait.seen = {};
-    if (wait.fd < kFirstBell) continue;
-    wait.seen.readable = wait.wanted.readable && rung_[wait.fd - kFirstBell].load();
+    if (wait.fd < kFirstEvent) continue;
+    wait.seen.readable = wait.wanted.readable && rung_[wait.fd - kFirstEvent].load();
     rung = rung || wait.seen.readable;
   }
   const Deadline until = rung ? Deadline::Past() : deadline;
   bool answered = false;
   for (DescriptorWait& wait : waits) {
-    if (wait.fd < 0 || wait.fd >= kFirstBell || !descriptor_) continue;
+    if (wait.fd < 0 || wait.fd >= kFirstEvent || !descriptor_) continue;
     wait.seen = descriptor_(wait.fd, wait.wanted, until);
     answered = true;
   }
@@ -161,18 +161,18 @@ void FakePlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline 
   AdvanceTo(deadline.time());
 }
 
-int FakePlatform::OpenBell() {
-  const int bell = bells_made_.fetch_add(1);
-  if (bell >= kBells) Stop("more bells than FakePlatform::kBells");
+int FakePlatform::OpenEvent() {
+  const int event = bells_made_.fetch_add(1);
+  if (event >= kEvents) Stop("more events than FakePlatform::kEvents");
   ++open_bells_;
-  return kFirstBell + bell;
+  return kFirstEvent + event;
 }
 
-void FakePlatform::RingBell(int bell) { rung_[bell - kFirstBell].store(true); }
+void FakePlatform::SignalEvent(int event) { rung_[event - kFirstEvent].store(true); }
 
-void FakePlatform::QuietBell(int bell) { rung_[bell - kFirstBell].store(false); }
+void FakePlatform::ClearEvent(int event) { rung_[event - kFirstEvent].store(false); }
 
-void FakePlatform::CloseBell(int) { --open_bells_; }
+void FakePlatform::CloseEvent(int) { --open_bells_; }
 
 uint32_t FakePlatform::Random() {
   if (randoms_.empty()) return random_;

@@ -46,7 +46,7 @@ class FakePlatform : public Platform {
   void AdvanceTo(TimePoint at);
   // How far CoarseNow() is behind Now().
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
-  // How often GiveWay was called.
+  // How often Yield was called.
   int gave_way() const { return gave_way_; }
   // The machine sleeps for `span`: the monotonic clock stands still.
   void Suspend(Duration span) { suspended_ += span; }
@@ -64,7 +64,7 @@ class FakePlatform : public Platform {
   void Run();
   int waits() const { return waits_.load(); }
   int wakes() const { return wakes_.load(); }
-  // Answers for each descriptor of a WaitForDescriptors that is no bell. Without it: nothing happens
+  // Answers for each descriptor of a WaitForDescriptors that is no event. Without it: nothing happens
   // until the deadline.
   void set_descriptor(std::function<IoEvents(int fd, IoEvents wanted, Deadline deadline)> answer) {
     descriptor_ = std::move(answer);
@@ -84,16 +84,16 @@ class FakePlatform : public Platform {
   TimePoint CoarseNow() override { return Now() - coarse_lag_; }
   Duration Suspended() override { return suspended_; }
   int64_t UnixMicros() override { return unix_micros_; }
-  void GiveWay() override { ++gave_way_; }
+  void Yield() override { ++gave_way_; }
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
-  // Bells are numbers from kFirstBell on; a rung one ends a wait for it at once.
-  static constexpr int kFirstBell = 1'000'000;
-  int OpenBell() override;
-  void RingBell(int bell) override;
-  void QuietBell(int bell) override;
-  void CloseBell(int bell) override;
+  // Bells are numbers from kFirstEvent on; a rung one ends a wait for it at once.
+  static constexpr int kFirstEvent = 1'000'000;
+  int OpenEvent() override;
+  void SignalEvent(int event) override;
+  void ClearEvent(int event) override;
+  void CloseEvent(int event) override;
   int open_bells() const { return open_bells_.load(); }
   uint32_t Random() override;
   const std::atomic<uint32_t>& Forks() override { return forks_; }
@@ -126,8 +126,8 @@ class FakePlatform : public Platform {
   std::atomic<uint32_t> forks_{0};
   std::atomic<int> waits_{0};
   std::atomic<int> wakes_{0};
-  static constexpr int kBells = 16;
-  std::atomic<bool> rung_[kBells] = {};
+  static constexpr int kEvents = 16;
+  std::atomic<bool> rung_[kEvents] = {};
   std::atomic<int> bells_made_{0};
   std::atomic<int> open_bells_{0};
 

@@ -33,8 +33,8 @@ std::string_view Name(Call call) {
       return "probe";
     case Call::kPing:
       return "ping";
-    case Call::kUpkeep:
-      return "upkeep";
+    case Call::kMaintain:
+      return "maintenance";
     case Call::kInspect:
       return "inspect";
     case Call::kReset:
@@ -339,7 +339,7 @@ absl::StatusOr<Step> ScriptedConnection::Advance(TimePoint now) {
                                ? backend_.Perform(Call::kOpen, serial_, role_, step_deadline_)
                                : Ping(step_deadline_);
     if (outcome.ok()) return Step{.done = true};
-    if (stepping_ == Call::kOpen) Condemn(backend_.verdict_of_failed_open_);
+    if (stepping_ == Call::kOpen) MarkFailed(backend_.verdict_of_failed_open_);
     return outcome;
   }
   return Step{.wait = {.fd = ScriptedBackend::kStepFd + serial_, .wanted = {.readable = true}},
@@ -360,7 +360,7 @@ absl::StatusOr<Step> ScriptedConnection::BeginPing(Deadline deadline) {
 absl::Status ScriptedConnection::Use(Call call) {
   absl::Status outcome = PerformHere(call, deadline());
   if (IsDead()) {
-    Condemn(backend_.verdict_when_dead_);
+    MarkFailed(backend_.verdict_when_dead_);
     outcome = backend_.gone_;
   }
   return outcome;
@@ -406,14 +406,14 @@ absl::Status ScriptedConnection::RunScript(std::string_view sql) {
 
 absl::Status ScriptedConnection::Seal() { return Use(Call::kSeal); }
 
-Tidiness ScriptedConnection::Inspect() {
+SessionState ScriptedConnection::Inspect() {
   const bool fine = PerformHere(Call::kInspect, Deadline::Never()).ok();
-  if (!fine || broken_ || verdict() != Verdict::kUsable) return Tidiness::kBroken;
-  if (IsMarked(kMarkTransaction) || IsMarked(kMarkReading) || IsMarked(kMarkTainted)) {
-    return Tidiness::kDirty;
+  if (!fine || broken_ || fault_scope() != FaultScope::kStatement) return SessionState::kBroken;
+  if (IsDirty(kDirtyTransaction) || IsDirty(kDirtyReading) || IsDirty(kDirtyTainted)) {
+    return SessionState::kDirty;
   }
-  ClearMarks();
-  return Tidiness::kClean;
+  ClearDirtyFlags();
+  return SessionState::kClean;
 }
 
 absl::Status ScriptedConnection::Reset(Deadline deadline) {
@@ -421,8 +421,8 @@ absl::Status ScriptedConnection::Reset(Deadline deadline) {
   if (!outcome.ok()) return outcome;
   if (IsDead()) return backend_.gone_;
   FinishAll();
-  if (IsMarked(kMarkTransaction)) EndTransaction(false);
-  ClearMarks();
+  if (IsDirty(kDirtyTransaction)) EndTransaction(false);
+  ClearDirtyFlags();
   return absl::OkStatus();
 }
 
@@ -438,9 +438,9 @@ absl::Status ScriptedConnection::Ping(Deadline deadline) {
   return outcome.ok() && IsDead() ? backend_.gone_ : outcome;
 }
 
-absl::Status ScriptedConnection::Upkeep(Deadline deadline) {
-  wants_upkeep_ = false;
-  absl::Status outcome = PerformHere(Call::kUpkeep, deadline);
+absl::Status ScriptedConnection::Maintain(Deadline deadline) {
+  wants_maintenance_ = false;
+  absl::Status outcome = PerformHere(Call::kMaintain, deadline);
   return outcome.ok() && IsDead() ? backend_.gone_ : outcome;
 }
 
@@ -461,11 +461,11 @@ NativeHandle ScriptedConnection::Detach() {
 }
 
 absl::Status ScriptedConnection::BeginTransaction(Durability) {
-  if (IsMarked(kMarkTransaction)) return absl::Status(absl::StatusCode::kFailedPrecondition, "");
+  if (IsDirty(kDirtyTransaction)) return absl::Status(absl::StatusCode::kFailedPrecondition, "");
   if (absl::Status status = Use(Call::kBegin); !status.ok()) return status;
   std::lock_guard lock(backend_.mu_);
   rows_at_begin_ = backend_.rows_.size();
-  Mark(kMarkTransaction);
+  SetDirty(kDirtyTransaction);
   return absl::OkStatus();
 }
 
@@ -482,7 +482,7 @@ absl::Status ScriptedConnection::RollbackTransaction() {
 }
 
 void ScriptedConnection::EndTransaction(bool keep) {
-  Unmark(kMarkTransaction);
+  ClearDirty(kDirtyTransaction);
   std::lock_guard lock(backend_.mu_);
   if (!keep && backend_.rows_.size() > rows_at_begin_) backend_.rows_.resize(rows_at_begin_);
 }
@@ -490,9 +490,9 @@ void ScriptedConnection::EndTransaction(bool keep) {
 void ScriptedConnection::Reading(int change) {
   reading_ += change;
   if (reading_ > 0) {
-    Mark(kMarkReading);
+    SetDirty(kDirtyReading);
   } else {
-    Unmark(kMarkReading);
+    ClearDirty(kDirtyReading);
   }
 }
 

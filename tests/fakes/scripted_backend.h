@@ -36,8 +36,8 @@ enum class Call : uint8_t {
   kOpen,
   kProbe,  // fails as Liveness::kDead
   kPing,
-  kUpkeep,
-  kInspect,  // fails as Tidiness::kBroken
+  kMaintain,
+  kInspect,  // fails as SessionState::kBroken
   kReset,
   kPrepare,
   kExecute,
@@ -93,7 +93,7 @@ class ScriptedBackend : public Backend {
   IoEvents Ready(int fd) const;
   int opens_begun() const;
   // What an open that failed in steps says about the other connections.
-  void set_verdict_of_failed_open(Verdict verdict) { verdict_of_failed_open_ = verdict; }
+  void set_verdict_of_failed_open(FaultScope scope) { verdict_of_failed_open_ = scope; }
   // Runs inside every call, before its outcome is decided, on the thread that makes it.
   void set_hook(std::function<void(const CallInfo&)> hook) { hook_ = std::move(hook); }
   // All connections are dead, and opens fail with `status` until StartServer.
@@ -105,7 +105,7 @@ class ScriptedBackend : public Backend {
   // noticed.
   void set_probe(Liveness alive, Liveness dead);
   // What a statement on a dead connection makes of the others.
-  void set_verdict_when_dead(Verdict verdict) { verdict_when_dead_ = verdict; }
+  void set_verdict_when_dead(FaultScope scope) { verdict_when_dead_ = scope; }
   // What ConnectionBytes answers, beyond what is needed.
   void set_extra_bytes(size_t bytes) { extra_bytes_ = bytes; }
   void set_logging(bool on) { logging_ = on; }
@@ -154,8 +154,8 @@ class ScriptedBackend : public Backend {
   FakePlatform* const platform_;
   const LanePlan lanes_;
   std::function<void(const CallInfo&)> hook_;
-  Verdict verdict_when_dead_ = Verdict::kDeadSuspectOlder;
-  Verdict verdict_of_failed_open_ = Verdict::kUsable;
+  FaultScope verdict_when_dead_ = FaultScope::kConnectionSuspectOlder;
+  FaultScope verdict_of_failed_open_ = FaultScope::kStatement;
   size_t extra_bytes_ = 0;
   bool logging_ = true;
   const absl::Status took_too_long_{absl::StatusCode::kDeadlineExceeded, "scripted: took too long"};
@@ -225,18 +225,18 @@ class ScriptedConnection : public Connection {
 
   // ---- What its holder does to it ----
   // Leaves something behind that Reset can undo.
-  void MakeDirty() { Mark(kMarkTainted); }
+  void MakeDirty() { SetDirty(kDirtyTainted); }
   // Leaves something behind that nothing can undo: Inspect says kBroken.
   void MakeBroken() {
     broken_ = true;
-    Mark(kMarkTainted);
+    SetDirty(kDirtyTainted);
   }
   // Was touched; Inspect finds it clean all the same.
-  void Touch() { Mark(kMarkRaw); }
+  void Touch() { SetDirty(kDirtyRaw); }
   // As an error of this kind would.
-  void Fail(Verdict verdict) { Condemn(verdict); }
-  // Wants upkeep before the next user.
-  void WantUpkeep() { wants_upkeep_ = true; }
+  void Fail(FaultScope scope) { MarkFailed(scope); }
+  // Wants maintenance before the next user.
+  void WantMaintenance() { wants_maintenance_ = true; }
   // This one does not answer from now on.
   void Die() { dead_ = true; }
 
@@ -246,12 +246,12 @@ class ScriptedConnection : public Connection {
   absl::Status Seal() override;
   absl::StatusOr<Step> Advance(TimePoint now) override;
   absl::StatusOr<Step> BeginPing(Deadline deadline) override;
-  Tidiness Inspect() override;
+  SessionState Inspect() override;
   absl::Status Reset(Deadline deadline) override;
   Liveness Probe() override;
   absl::Status Ping(Deadline deadline) override;
-  absl::Status Upkeep(Deadline deadline) override;
-  bool WantsUpkeep() const override { return wants_upkeep_; }
+  absl::Status Maintain(Deadline deadline) override;
+  bool WantsMaintenance() const override { return wants_maintenance_; }
   void Close() override;
   void Abandon() override;
   NativeHandle Detach() override;
@@ -288,7 +288,7 @@ class ScriptedConnection : public Connection {
   const Role role_;
   bool broken_ = false;
   bool dead_ = false;
-  bool wants_upkeep_ = false;
+  bool wants_maintenance_ = false;
 };
 
 // The scripted connection behind a lease of a pool over a ScriptedBackend.

@@ -101,7 +101,7 @@ class Life {
   // A lease of another holder's: no wait of this thread can deadlock on it.
   absl::StatusOr<Lease> Get(Intent intent) {
     absl::StatusOr<Lease> lease = pool_.Acquire(intent, pool_.In(1s));
-    if (lease.ok()) lease->Untie();
+    if (lease.ok()) lease->ReleaseThread();
     return lease;
   }
 
@@ -164,13 +164,13 @@ class Life {
       if (!lease.ok()) continue;
       dirty ? Scripted(*lease).MakeDirty() : Scripted(*lease).MakeBroken();
     }
-    for (const Verdict verdict : {Verdict::kDeadSuspectOlder, Verdict::kDeadAndOlderToo}) {
+    for (const FaultScope scope : {FaultScope::kConnectionSuspectOlder, FaultScope::kAllOlder}) {
       absl::StatusOr<Lease> other = Get(kWrite), lease = Get(kRead);
-      if (lease.ok()) Scripted(*lease).Fail(verdict);
+      if (lease.ok()) Scripted(*lease).Fail(scope);
     }
     absl::StatusOr<Lease> lease = Get(kWrite);
     if (lease.ok()) {
-      Scripted(*lease).WantUpkeep();
+      Scripted(*lease).WantMaintenance();
       Scripted(*lease).Touch();
       lease->Return();
     }
@@ -225,7 +225,7 @@ void ExpectRecovery(Pool& pool, FakePlatform& platform) {
   for (int i = 0; i < pool.settings().capacity(); ++i) {
     absl::StatusOr<Lease> lease = pool.Acquire(i == 0 ? kWrite : kRead, pool.In(1s));
     ASSERT_TRUE(lease.ok()) << "lease " << i + 1 << " after the fault: " << lease.status();
-    lease->Untie();
+    lease->ReleaseThread();
     EXPECT_TRUE((*lease)->RunScript("SET x").ok());
     leases.push_back(*std::move(lease));
   }

@@ -96,7 +96,7 @@ class BackendNode : public Node {
 
   void Bystand(Chance& chance) override {
     if (chance.Percent(20)) LookOrLookAway();
-    if ((*writer_)->WantsUpkeep() || chance.Percent(5)) (void)(*writer_)->Upkeep(Soon());
+    if ((*writer_)->WantsMaintenance() || chance.Percent(5)) (void)(*writer_)->Maintain(Soon());
     if (!chance.Percent(3)) return;
     Stop();
     (void)Start();
@@ -152,7 +152,7 @@ class PoolNode : public Node {
   void Bystand(Chance& chance) override {
     if (chance.Percent(20)) LookOrLookAway();
     if (chance.Percent(10)) {
-      platform_.Advance(std::chrono::minutes(1));  // time for upkeep
+      platform_.Advance(std::chrono::minutes(1));  // time for maintenance
       pool_->Tick(platform_.Now());
     }
     if (!chance.Percent(3)) return;

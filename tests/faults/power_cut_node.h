@@ -20,9 +20,9 @@ enum class Life {
   kSealedTransactions,  // kBatch, some commits with Durability::kSealed
   kSealed,              // kBatch, Connection::Seal after some commits
   kCommit,              // SqliteDurability::kCommit
-  kPool,                // sealed now in one way, now in the other, through a pool with its upkeep
-  kSealedFailingSync,   // as kSealed, and one sync of the card fails
-  kCommitFailingSync,   // as kCommit, and one sync of the card fails
+  kPool,  // sealed now in one way, now in the other, through a pool with its maintenance
+  kSealedFailingSync,  // as kSealed, and one sync of the card fails
+  kCommitFailingSync,  // as kCommit, and one sync of the card fails
 };
 const char* Name(Life life);
 

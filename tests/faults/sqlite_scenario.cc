@@ -49,10 +49,11 @@ void SqliteScenario::GiveBack(Held& held, Role role) {
     return;
   }
   Connection& connection = **held;
-  if (!connection.Untouched()) {
-    const Tidiness tidiness = connection.Inspect();
-    const bool keep = tidiness == Tidiness::kClean ||
-                      (tidiness == Tidiness::kDirty && Check("reset", connection.Reset(Soon())));
+  if (!connection.IsPristine()) {
+    const SessionState session_state = connection.Inspect();
+    const bool keep =
+        session_state == SessionState::kClean ||
+        (session_state == SessionState::kDirty && Check("reset", connection.Reset(Soon())));
     if (!keep) {
       held.reset();
       held = Open(role);
@@ -143,7 +144,7 @@ void SqliteScenario::Live() {
   GiveBack(writer_, Role::kWriter);
   TakeBack(10);
   StoreTwice(1);
-  if (writer_ != nullptr && !Check("upkeep", (*writer_)->Upkeep(Soon()))) writer_.reset();
+  if (writer_ != nullptr && !Check("maintenance", (*writer_)->Maintain(Soon()))) writer_.reset();
   GiveBack(writer_, Role::kWriter);
   StoreBatch("second batch", 11, 12, Durability::kDefault);
   if (reader_ != nullptr && !Check("ping", (*reader_)->Ping(Soon()))) reader_.reset();

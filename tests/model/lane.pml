@@ -1,7 +1,7 @@
 /* lane.pml - a model of the lock-free lane: one word before a monitor. See README.md of this folder.
  *
  * Callers take slots and give them back; a Marker marks what exists (InvalidateAll), a Keeper closes
- * and opens the lane and moves slots (stats, upkeep), a Closer shuts it down. What the monitor does
+ * and opens the lane and moves slots (stats, maintenance), a Closer shuts it down. What the monitor does
  * under its lock is one step, as nobody else can see it; each access to the word, to an epoch and to
  * a waiter's word is a step of its own. Memory is sequentially consistent.
  *
@@ -81,7 +81,7 @@ byte slot_epoch[NS]; /* belongs to whoever holds the slot, or to the lock where 
 #define OUT 1    /* the lane is open: idle or leased, the word knows */
 #define IDLE 2
 #define LEASED 3
-#define BUSY 4   /* in upkeep */
+#define BUSY 4   /* in maintenance */
 #define WAITING 0
 #define ENDED 1
 #define GRANTED 2 /* + slot */
@@ -593,7 +593,7 @@ proctype Marker() {
 	finished++
 }
 
-/* Upkeep takes the slot that has rested longest; it goes back below the others, as it was. */
+/* Maintain takes the slot that has rested longest; it goes back below the others, as it was. */
 inline take_bottom() {
 	j = 0;
 	do :: idle >> (2 * (j + 1)) -> j++ :: else -> break od;

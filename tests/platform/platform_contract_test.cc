@@ -210,21 +210,21 @@ TEST_F(PlatformContractTest, OneOfSeveralDescriptorsEndsTheWait) {
 }
 
 TEST_F(PlatformContractTest, ABellIsReadableFromItsRingingUntilItIsQuieted) {
-  const int bell = platform.OpenBell();
-  ASSERT_GE(bell, 0);
+  const int event = platform.OpenEvent();
+  ASSERT_GE(event, 0);
   const auto is_rung = [&] {
-    return platform.WaitForDescriptor(bell, {.readable = true}, Deadline::Past()).readable;
+    return platform.WaitForDescriptor(event, {.readable = true}, Deadline::Past()).readable;
   };
   EXPECT_FALSE(is_rung());
-  platform.RingBell(bell);
-  platform.RingBell(bell);
+  platform.SignalEvent(event);
+  platform.SignalEvent(event);
   EXPECT_TRUE(is_rung());
-  platform.QuietBell(bell);
+  platform.ClearEvent(event);
   EXPECT_FALSE(is_rung());
-  std::thread ringer([&] { platform.RingBell(bell); });
-  EXPECT_TRUE(platform.WaitForDescriptor(bell, {.readable = true}, In(kLong)).readable);
-  ringer.join();
-  platform.CloseBell(bell);
+  std::thread waker([&] { platform.SignalEvent(event); });
+  EXPECT_TRUE(platform.WaitForDescriptor(event, {.readable = true}, In(kLong)).readable);
+  waker.join();
+  platform.CloseEvent(event);
 }
 
 TEST_F(PlatformContractTest, RandomNumbersDiffer) {

@@ -50,7 +50,7 @@ class AllocationTest : public PoolTest {
   static Lease Get(Pool& pool, Duration within = 1s) {
     absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(within));
     if (!lease.ok()) std::abort();
-    lease->Untie();
+    lease->ReleaseThread();
     return *std::move(lease);
   }
 };
@@ -180,15 +180,15 @@ TEST_F(AllocationTest, EveryEndOfALease) {
     Lease broken = Get(pool);
     Scripted(broken).MakeBroken();
   }
-  for (const Verdict verdict :
-       {Verdict::kDead, Verdict::kDeadSuspectOlder, Verdict::kDeadAndOlderToo}) {
+  for (const FaultScope scope :
+       {FaultScope::kConnection, FaultScope::kConnectionSuspectOlder, FaultScope::kAllOlder}) {
     Lease other = Get(pool);
     Lease dead = Get(pool);
-    Scripted(dead).Fail(verdict);
+    Scripted(dead).Fail(scope);
   }
   {
     Lease tended = Get(pool);
-    Scripted(tended).WantUpkeep();
+    Scripted(tended).WantMaintenance();
     Scripted(tended).Touch();
   }
   Get(pool).Discard();

@@ -50,7 +50,7 @@ struct Asker {
 
 class AsyncTest : public PoolTest {
  protected:
-  // What a loop does when it is rung or the moment has come.
+  // What a loop does when it is signalled or the moment has come.
   TimePoint RunLoop() {
     rings = 0;
     return queue.Run(Now());
@@ -306,13 +306,13 @@ TEST(AsyncStressTest, AQueueMayEndAsSoonAsItsLastAcquireWasServed) {
     std::atomic<uint32_t> rung{0};
     std::optional<Lease> held = Must(pool.Acquire(kWrite, pool.In(60s)));
     std::optional<AcquireQueue> queue;
-    queue.emplace(WakeCall{.function =
-                               [](void* bell) {
-                                 auto& word = *static_cast<std::atomic<uint32_t>*>(bell);
-                                 word.store(1);
-                                 NativePlatform().Wake(&word);
-                               },
-                           .context = &rung});
+    queue.emplace(WakeCallback{.function =
+                                   [](void* event) {
+                                     auto& word = *static_cast<std::atomic<uint32_t>*>(event);
+                                     word.store(1);
+                                     NativePlatform().Wake(&word);
+                                   },
+                               .context = &rung});
     Asker asker(*queue);
     ASSERT_FALSE(asker.Ask(pool, {.deadline = pool.In(60s)}));
     std::thread returner([&] { held.reset(); });

@@ -47,7 +47,7 @@ TEST_F(EventsTest, ABrokenConnectionFiresInvalidateCloseCheckin) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease lease = Take(pool);
   events.Clear();
-  Scripted(lease).Fail(Verdict::kDead);
+  Scripted(lease).Fail(FaultScope::kConnection);
   lease.Return();
   EXPECT_THAT(events.names(), ElementsAre("invalidate", "close(broken)", "checkin"));
 }

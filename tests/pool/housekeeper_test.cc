@@ -52,12 +52,12 @@ TEST_F(HousekeeperTest, LooksAfterEachPoolWhenItIsDue) {
     platform.Run();
   }
   EXPECT_EQ(other.open_now(), 1) << "the overflow connection has lingered long enough";
-  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  EXPECT_EQ(backend.count(Call::kMaintain), 0);
   for (int i = 0; i < 60; ++i) {
     platform.Advance(1s);
     platform.Run();
   }
-  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  EXPECT_EQ(backend.count(Call::kMaintain), 1);
   keeper.Stop();
   platform.Run();
 }

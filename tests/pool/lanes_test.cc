@@ -119,7 +119,7 @@ TEST_F(LanesTest, ADeadReaderSaysTheSameOfTheWriter) {
   { Lease w = Take(pool, kWrite), r = Take(pool, kRead); }
   platform.Advance(1s);
   Lease reader = Take(pool, kRead);
-  Scripted(reader).Fail(Verdict::kDeadAndOlderToo);
+  Scripted(reader).Fail(FaultScope::kAllOlder);
   reader.Return();
   Lease writer = Take(pool, kWrite);
   EXPECT_EQ(SerialOf(writer), 3);

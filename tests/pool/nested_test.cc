@@ -73,7 +73,7 @@ TEST_F(NestedTest, ACallerWithoutALeaseWaitsEvenWhenAllHoldersWait) {
 TEST_F(NestedTest, ALeaseThatWasGivenAwayDoesNotCount) {
   PoolFor<Checked<1>> pool(backend, Options());
   Lease given = Must(pool.Acquire());
-  given.Untie();
+  given.ReleaseThread();
   platform.WhileWaiting([&] { given.Return(); });
   Lease second = Must(Second(pool));
 }

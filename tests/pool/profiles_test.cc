@@ -126,7 +126,7 @@ class EveryProfileTest : public PoolTest {
     std::vector<Lease> leases;
     for (int i = 0; i < P::kPoolSize + P::kMaxOverflow; ++i) {
       leases.push_back(Must(pool->Acquire(kWrite, pool->In(1s))));
-      leases.back().Untie();
+      leases.back().ReleaseThread();
     }
     platform.Advance(1ms);
     platform.Run();

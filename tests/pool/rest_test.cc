@@ -1,4 +1,4 @@
-// Resting connections: pre-ping, suspicion, recycling, the idle limit, upkeep.
+// Resting connections: pre-ping, suspicion, recycling, the idle limit, maintenance.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -247,7 +247,7 @@ TEST_F(RestTest, AnErrorThatKillsAllOlderOnesClosesThemAtTheirNextRest) {
   Lease a = Take(pool), b = Take(pool), c = Take(pool);
   b.Return();
   platform.Advance(1s);
-  Scripted(c).Fail(Verdict::kDeadAndOlderToo);
+  Scripted(c).Fail(FaultScope::kAllOlder);
   c.Return();
   Lease next = Take(pool);
   EXPECT_GT(SerialOf(next), 3);
@@ -262,7 +262,7 @@ TEST_F(RestTest, AnErrorThatMakesOlderOnesSuspectHasThemPingedBeforeUse) {
   OpenThree(pool);
   platform.Advance(1s);
   Lease c = Take(pool);
-  Scripted(c).Fail(Verdict::kDeadSuspectOlder);
+  Scripted(c).Fail(FaultScope::kConnectionSuspectOlder);
   c.Return();
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 2}));
   Take(pool).Return();
@@ -276,7 +276,7 @@ TEST_F(RestTest, TryAcquireDoesNotLendASuspect) {
   { Lease a = Take(pool), b = Take(pool); }
   platform.Advance(1s);
   Lease b = Take(pool);
-  Scripted(b).Fail(Verdict::kDeadSuspectOlder);
+  Scripted(b).Fail(FaultScope::kConnectionSuspectOlder);
   b.Return();
   EXPECT_FALSE(pool.TryAcquire().ok());
 }
@@ -286,7 +286,7 @@ TEST_F(RestTest, AnErrorOfOneConnectionLeavesTheOthersAlone) {
   { Lease a = Take(pool), b = Take(pool); }
   platform.Advance(1s);
   Lease one = Take(pool);
-  Scripted(one).Fail(Verdict::kDead);
+  Scripted(one).Fail(FaultScope::kConnection);
   one.Return();
   Take(pool).Return();
   EXPECT_EQ(backend.count(Call::kPing), 0);
@@ -298,7 +298,7 @@ TEST_F(RestTest, ConnectionsOpenedAfterTheErrorAreTrusted) {
   Lease old = Take(pool);
   platform.Advance(1s);
   Lease dead = Take(pool);
-  Scripted(dead).Fail(Verdict::kDeadAndOlderToo);
+  Scripted(dead).Fail(FaultScope::kAllOlder);
   dead.Return();
   platform.Advance(1s);
   Take(pool).Return();
@@ -436,7 +436,7 @@ TEST_F(RestTest, AStepOfTheWallClockRecyclesNothing) {
   EXPECT_EQ(backend.count(Call::kOpen), 1);
 }
 
-// ---- Idle limit and upkeep ----
+// ---- Idle limit and maintenance ----
 
 struct Impatient : Plain<3> {
   static constexpr Duration kIdleLimit = 60s;
@@ -470,10 +470,10 @@ TEST_F(RestTest, TickDoesTheUpkeepOfRestingConnections) {
   Take(pool).Return();
   const TimePoint returned = Now();
   EXPECT_EQ(Tick(pool), returned + 20s);
-  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  EXPECT_EQ(backend.count(Call::kMaintain), 0);
   platform.AdvanceTo(returned + 20s);
   EXPECT_EQ(Tick(pool), returned + 40s);
-  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  EXPECT_EQ(backend.count(Call::kMaintain), 1);
   EXPECT_EQ(pool.stats().upkeeps, 1u);
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
 }
@@ -500,17 +500,17 @@ TEST_F(RestTest, UpkeepIsNoUse) {
   EXPECT_EQ(pool.stats().checkouts, 1u);
   platform.Advance(20s);
   Tick(pool);
-  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 1u) << "upkeep did not prolong its rest";
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 1u) << "maintenance did not prolong its rest";
 }
 
 TEST_F(RestTest, AConnectionThatWantsUpkeepGetsItBeforeItIsLentAgain) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
-  Scripted(lease).WantUpkeep();
+  Scripted(lease).WantMaintenance();
   Scripted(lease).Touch();
   lease.Return();
   Take(pool).Return();
-  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  EXPECT_EQ(backend.count(Call::kMaintain), 1);
 }
 
 TEST_F(RestTest, ACallerTakesAnotherIdleConnectionDuringUpkeep) {
@@ -519,7 +519,7 @@ TEST_F(RestTest, ACallerTakesAnotherIdleConnectionDuringUpkeep) {
   platform.Advance(20s);
   Gate disk(platform);
   backend.set_hook([&](const CallInfo& info) {
-    if (info.call == Call::kUpkeep) disk.Pass();
+    if (info.call == Call::kMaintain) disk.Pass();
   });
   Actor keeper(platform, [&] { pool.Tick(platform.Now()); });
   EXPECT_TRUE(keeper.waiting());
@@ -537,7 +537,7 @@ TEST_F(RestTest, ACallerIsServedWhenTheUpkeepOfTheOnlyConnectionEnds) {
   platform.Advance(20s);
   Gate disk(platform);
   backend.set_hook([&](const CallInfo& info) {
-    if (info.call == Call::kUpkeep) disk.Pass();
+    if (info.call == Call::kMaintain) disk.Pass();
   });
   Actor keeper(platform, [&] { pool.Tick(platform.Now()); });
   Caller caller(platform, pool);
@@ -550,7 +550,7 @@ TEST_F(RestTest, AWaiterGetsTheConnectionWhenItsUpkeepEnds) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
   Caller waiter(platform, pool);
-  Scripted(lease).WantUpkeep();
+  Scripted(lease).WantMaintenance();
   Scripted(lease).Touch();
   lease.Return();
   platform.Run();

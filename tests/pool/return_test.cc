@@ -109,7 +109,7 @@ TEST_F(ReturnTest, AnErrorThatKilledTheConnectionClosesItAtItsReturn) {
   PoolFor<Plain<5>> pool(backend, Options());
   std::vector<Lease> leases;
   for (int i = 0; i < 5; ++i) leases.push_back(Take(pool));
-  Scripted(leases[2]).Fail(Verdict::kDead);
+  Scripted(leases[2]).Fail(FaultScope::kConnection);
   leases.clear();
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 4, .idle = 4}));
   EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), 1u);
@@ -189,7 +189,7 @@ TEST_F(ReturnTest, WaitersGetTheConnectionOnlyAfterItsReset) {
   server.Open();
   platform.Run();
   Lease next = waiter.Take();
-  EXPECT_TRUE(next->Untouched());
+  EXPECT_TRUE(next->IsPristine());
 }
 
 TEST_F(ReturnTest, AResetHasItsOwnTimeOutWhateverTheLeasesDeadline) {

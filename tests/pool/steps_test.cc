@@ -145,7 +145,7 @@ TEST_F(StepsTest, WhatARefusedStartUpSaysCondemnsTheOthers) {
   Caller caller(platform, pool);
   Tick(pool);
   backend.FailNext(Call::kOpen, absl::UnavailableError("57P03: the database is starting up"));
-  backend.set_verdict_of_failed_open(Verdict::kDeadAndOlderToo);
+  backend.set_verdict_of_failed_open(FaultScope::kAllOlder);
   backend.Answer(2);
   Tick(pool);
   held.Return();
@@ -288,7 +288,7 @@ TEST_F(StepsTest, AReturnerLeavesThePingToTheLoop) {
   }
   Lease first = a.Take(), second = b.Take();
   Caller waits(platform, pool);
-  Scripted(first).Fail(Verdict::kDeadSuspectOlder);
+  Scripted(first).Fail(FaultScope::kConnectionSuspectOlder);
   calls = 0;
   first.Return();
   const TimePoint before = Now();
@@ -315,7 +315,7 @@ TEST_F(StepsTest, InAChildOfForkAHalfOpenConnectionIsAbandoned) {
   EXPECT_EQ(Tick(pool), TimePoint::max());
 }
 
-// On real threads, sockets and clock: the housekeeper sleeps on the bell and the server's socket.
+// On real threads, sockets and clock: the housekeeper sleeps on the event and the server's socket.
 TEST(HousekeeperStepsTest, ListensToServersAndCallersAtOnce) {
   ScriptedBackend remote;
   ScriptedBackend local;

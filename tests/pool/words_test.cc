@@ -204,10 +204,10 @@ TEST_F(WordsTest, OneThatIsInUseAllTheTimeIsNotTended) {
     Take(pool).Return();
     pool.Tick(platform.Now());
   }
-  EXPECT_EQ(backend.count(Call::kUpkeep), 0);
+  EXPECT_EQ(backend.count(Call::kMaintain), 0);
   platform.Advance(30s);
   pool.Tick(platform.Now());
-  EXPECT_EQ(backend.count(Call::kUpkeep), 1);
+  EXPECT_EQ(backend.count(Call::kMaintain), 1);
 }
 
 TEST_F(WordsTest, AConnectionThatIsReplacedIsNoPeak) {
@@ -263,7 +263,7 @@ TEST_F(WordsTest, AWaitThatCouldOnlyDeadlockIsSeenThroughTheWord) {
   Lease mine = Take(pool);
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status().code(),
             absl::StatusCode::kFailedPrecondition);
-  mine.Untie();
+  mine.ReleaseThread();
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 

@@ -104,7 +104,7 @@ class AddressTest : public ::testing::Test {
     }
     return "none";
   }
-  // When the answer has come: waits for the bell as a housekeeper would.
+  // When the answer has come: waits for the event as a housekeeper would.
   std::string NextAfterAnswer(AddressQueue& queue) {
     std::string next = Next(queue);
     while (next == "pending") {
@@ -205,7 +205,7 @@ TEST_F(AddressTest, TheBellRingsWhenTheAnswerComes) {
   names_.Answer({.list = {"10.0.0.1"}});
   const Deadline generous = Deadline::After(NativePlatform().Now(), 60s);
   EXPECT_TRUE(
-      NativePlatform().WaitForDescriptor(lookup->bell(), {.readable = true}, generous).any());
+      NativePlatform().WaitForDescriptor(lookup->event(), {.readable = true}, generous).any());
   ASSERT_NE(lookup->answer(), nullptr);
   EXPECT_THAT(lookup->answer()->list, ElementsAre("10.0.0.1"));
 }
@@ -218,7 +218,7 @@ TEST_F(AddressTest, WhoAsksForANameThatIsBeingLookedUpJoinsIn) {
   names_.Answer({.list = {"10.0.0.1"}});
   for (const Lookup* const lookup : {first.get(), second.get(), other.get()}) {
     const Deadline generous = Deadline::After(NativePlatform().Now(), 60s);
-    NativePlatform().WaitForDescriptor(lookup->bell(), {.readable = true}, generous);
+    NativePlatform().WaitForDescriptor(lookup->event(), {.readable = true}, generous);
     EXPECT_NE(lookup->answer(), nullptr);
   }
   EXPECT_EQ(names_.asked(), 2);

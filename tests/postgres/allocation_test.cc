@@ -53,7 +53,7 @@ TEST_F(AllocationTest, TransactionsResetAndUpkeepTakeNone) {
     ok = ok && transaction.ok() && connection.Run(kAdd, i).ok() && transaction->Commit().ok();
     ok = ok && connection.Begin().ok();  // and rolled back
     ok = ok && connection.RunScript(kState).ok() && connection.Reset(by).ok();
-    ok = ok && connection.Seal().ok() && connection.Ping(by).ok() && connection.Upkeep(by).ok();
+    ok = ok && connection.Seal().ok() && connection.Ping(by).ok() && connection.Maintain(by).ok();
     ok = ok && connection.Probe() == Liveness::kAlive;
   }
   const int taken = Taken();

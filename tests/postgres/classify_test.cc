@@ -13,83 +13,83 @@ using absl::StatusCode;
 struct Row {
   std::string_view sqlstate;
   StatusCode code;
-  Verdict verdict;
+  FaultScope fault_scope;
 };
 
 // Everything that the table of the design names, and one more of each class.
 constexpr Row kRows[] = {
     // This connection is dead.
-    {"57P05", StatusCode::kUnavailable, Verdict::kDead},
-    {"25P03", StatusCode::kUnavailable, Verdict::kDead},
-    {"25P04", StatusCode::kUnavailable, Verdict::kDead},
-    {"08000", StatusCode::kUnavailable, Verdict::kDead},
-    {"08003", StatusCode::kUnavailable, Verdict::kDead},
-    {"08006", StatusCode::kUnavailable, Verdict::kDead},
-    {"08007", StatusCode::kUnknown, Verdict::kDead},
-    {"08P01", StatusCode::kUnavailable, Verdict::kDead},
+    {"57P05", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"25P03", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"25P04", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08000", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08003", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08006", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08007", StatusCode::kUnknown, FaultScope::kConnection},
+    {"08P01", StatusCode::kUnavailable, FaultScope::kConnection},
     // Every other one is suspect.
-    {"57P01", StatusCode::kUnavailable, Verdict::kDeadSuspectOlder},
+    {"57P01", StatusCode::kUnavailable, FaultScope::kConnectionSuspectOlder},
     // Every other one is dead.
-    {"57P02", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo},
-    {"57P03", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo},
-    {"57P04", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo},
+    {"57P02", StatusCode::kUnavailable, FaultScope::kAllOlder},
+    {"57P03", StatusCode::kUnavailable, FaultScope::kAllOlder},
+    {"57P04", StatusCode::kUnavailable, FaultScope::kAllOlder},
     // Transient.
-    {"53300", StatusCode::kResourceExhausted, Verdict::kDead},
-    {"53200", StatusCode::kResourceExhausted, Verdict::kUsable},
-    {"53100", StatusCode::kResourceExhausted, Verdict::kUsable},
-    {"53400", StatusCode::kResourceExhausted, Verdict::kUsable},
-    {"53999", StatusCode::kResourceExhausted, Verdict::kUsable},
-    {"08001", StatusCode::kUnavailable, Verdict::kDead},
-    {"08004", StatusCode::kUnavailable, Verdict::kDead},
-    {"08999", StatusCode::kUnavailable, Verdict::kDead},
-    {"57999", StatusCode::kUnavailable, Verdict::kDead},
+    {"53300", StatusCode::kResourceExhausted, FaultScope::kConnection},
+    {"53200", StatusCode::kResourceExhausted, FaultScope::kStatement},
+    {"53100", StatusCode::kResourceExhausted, FaultScope::kStatement},
+    {"53400", StatusCode::kResourceExhausted, FaultScope::kStatement},
+    {"53999", StatusCode::kResourceExhausted, FaultScope::kStatement},
+    {"08001", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08004", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"08999", StatusCode::kUnavailable, FaultScope::kConnection},
+    {"57999", StatusCode::kUnavailable, FaultScope::kConnection},
     // Retry the transaction.
-    {"40001", StatusCode::kAborted, Verdict::kUsable},
-    {"40P01", StatusCode::kAborted, Verdict::kUsable},
-    {"40002", StatusCode::kAborted, Verdict::kUsable},
-    {"55P03", StatusCode::kAborted, Verdict::kUsable},
-    {"55006", StatusCode::kAborted, Verdict::kUsable},
-    {"57014", StatusCode::kAborted, Verdict::kUsable},
+    {"40001", StatusCode::kAborted, FaultScope::kStatement},
+    {"40P01", StatusCode::kAborted, FaultScope::kStatement},
+    {"40002", StatusCode::kAborted, FaultScope::kStatement},
+    {"55P03", StatusCode::kAborted, FaultScope::kStatement},
+    {"55006", StatusCode::kAborted, FaultScope::kStatement},
+    {"57014", StatusCode::kAborted, FaultScope::kStatement},
     // The outcome is unknown.
-    {"40003", StatusCode::kUnknown, Verdict::kUsable},
+    {"40003", StatusCode::kUnknown, FaultScope::kStatement},
     // Configuration.
-    {"28P01", StatusCode::kUnauthenticated, Verdict::kDead},
-    {"28000", StatusCode::kUnauthenticated, Verdict::kDead},
-    {"3D000", StatusCode::kNotFound, Verdict::kDead},
-    {"42501", StatusCode::kPermissionDenied, Verdict::kUsable},
-    {"42704", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"F0000", StatusCode::kFailedPrecondition, Verdict::kUsable},
+    {"28P01", StatusCode::kUnauthenticated, FaultScope::kConnection},
+    {"28000", StatusCode::kUnauthenticated, FaultScope::kConnection},
+    {"3D000", StatusCode::kNotFound, FaultScope::kConnection},
+    {"42501", StatusCode::kPermissionDenied, FaultScope::kStatement},
+    {"42704", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"F0000", StatusCode::kFailedPrecondition, FaultScope::kStatement},
     // The application.
-    {"22001", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"22P02", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"23502", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"23503", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"23505", StatusCode::kAlreadyExists, Verdict::kUsable},
-    {"23514", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"42601", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"42P01", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"0A000", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"25P02", StatusCode::kAborted, Verdict::kUsable},
-    {"25P01", StatusCode::kFailedPrecondition, Verdict::kUsable},
-    {"25006", StatusCode::kFailedPrecondition, Verdict::kUsable},
-    {"26000", StatusCode::kAborted, Verdict::kUsable},
-    {"42P05", StatusCode::kAborted, Verdict::kUsable},
-    {"54001", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"P0001", StatusCode::kInvalidArgument, Verdict::kUsable},
-    {"XX000", StatusCode::kInternal, Verdict::kUsable},
-    {"XX001", StatusCode::kDataLoss, Verdict::kUsable},
-    {"XX002", StatusCode::kDataLoss, Verdict::kUsable},
-    {"58030", StatusCode::kUnavailable, Verdict::kUsable},
+    {"22001", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"22P02", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"23502", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"23503", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"23505", StatusCode::kAlreadyExists, FaultScope::kStatement},
+    {"23514", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"42601", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"42P01", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"0A000", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"25P02", StatusCode::kAborted, FaultScope::kStatement},
+    {"25P01", StatusCode::kFailedPrecondition, FaultScope::kStatement},
+    {"25006", StatusCode::kFailedPrecondition, FaultScope::kStatement},
+    {"26000", StatusCode::kAborted, FaultScope::kStatement},
+    {"42P05", StatusCode::kAborted, FaultScope::kStatement},
+    {"54001", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"P0001", StatusCode::kInvalidArgument, FaultScope::kStatement},
+    {"XX000", StatusCode::kInternal, FaultScope::kStatement},
+    {"XX001", StatusCode::kDataLoss, FaultScope::kStatement},
+    {"XX002", StatusCode::kDataLoss, FaultScope::kStatement},
+    {"58030", StatusCode::kUnavailable, FaultScope::kStatement},
     // Nobody knows these.
-    {"ZZ123", StatusCode::kInternal, Verdict::kDead},
-    {"9X000", StatusCode::kInternal, Verdict::kDead},
+    {"ZZ123", StatusCode::kInternal, FaultScope::kConnection},
+    {"9X000", StatusCode::kInternal, FaultScope::kConnection},
 };
 
 TEST(ClassifyTest, EachSqlstateHasItsStatusAndItsVerdict) {
   for (const Row& row : kRows) {
     const Finding finding = Classify({.sqlstate = row.sqlstate});
     EXPECT_EQ(finding.code, row.code) << row.sqlstate;
-    EXPECT_EQ(finding.verdict, row.verdict) << row.sqlstate;
+    EXPECT_EQ(finding.fault_scope, row.fault_scope) << row.sqlstate;
   }
 }
 
@@ -97,7 +97,7 @@ TEST(ClassifyTest, WhatEndsASessionThatCommitsLeavesTheOutcomeUnknown) {
   for (const std::string_view sqlstate : {"57P01", "57P02", "57P05", "08006", "08P01"}) {
     const Finding finding = Classify({.sqlstate = sqlstate, .operation = Operation::kCommit});
     EXPECT_EQ(finding.code, StatusCode::kUnknown) << sqlstate;
-    EXPECT_EQ(finding.verdict, Classify({.sqlstate = sqlstate}).verdict) << sqlstate;
+    EXPECT_EQ(finding.fault_scope, Classify({.sqlstate = sqlstate}).fault_scope) << sqlstate;
   }
 }
 
@@ -112,7 +112,7 @@ TEST(ClassifyTest, AnErrorThatTheServerGaveIsNotUnknownForACommit) {
 TEST(ClassifyTest, AServerThatLostItsRoleTakesAllItsConnectionsAlong) {
   const Finding finding = Classify({.sqlstate = "25006", .lost_role = true});
   EXPECT_EQ(finding.code, StatusCode::kUnavailable);
-  EXPECT_EQ(finding.verdict, Verdict::kDeadAndOlderToo);
+  EXPECT_EQ(finding.fault_scope, FaultScope::kAllOlder);
 }
 
 TEST(ClassifyTest, ABrokenLinkSuspectsTheOthersAndIsUnknownOnlyForACommit) {
@@ -120,17 +120,17 @@ TEST(ClassifyTest, ABrokenLinkSuspectsTheOthersAndIsUnknownOnlyForACommit) {
     const Finding finding = Classify({.cause = Cause::kLink, .operation = operation});
     EXPECT_EQ(finding.code,
               operation == Operation::kCommit ? StatusCode::kUnknown : StatusCode::kUnavailable);
-    EXPECT_EQ(finding.verdict, Verdict::kDeadSuspectOlder);
+    EXPECT_EQ(finding.fault_scope, FaultScope::kConnectionSuspectOlder);
   }
 }
 
 TEST(ClassifyTest, OurOwnDeadlineEndsOneConnectionOnly) {
   const Finding read = Classify({.cause = Cause::kDeadline});
   EXPECT_EQ(read.code, StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(read.verdict, Verdict::kDead);
+  EXPECT_EQ(read.fault_scope, FaultScope::kConnection);
   const Finding commit = Classify({.cause = Cause::kDeadline, .operation = Operation::kCommit});
   EXPECT_EQ(commit.code, StatusCode::kUnknown);
-  EXPECT_EQ(commit.verdict, Verdict::kDead);
+  EXPECT_EQ(commit.fault_scope, FaultScope::kConnection);
 }
 
 TEST(ClassifyTest, OnlyBookkeepingOfPreparedStatementsIsPreparedAnew) {

@@ -34,8 +34,8 @@ TEST_F(ErrorsTest, EachErrorOfTheServerHasItsCodeAndHarmsNothing) {
       EXPECT_EQ(status.code(), one.code) << status;
       EXPECT_EQ(PostgresSqlState(status), one.sqlstate) << status;
     }
-    EXPECT_EQ(session->verdict(), Verdict::kUsable) << one.sql;
-    EXPECT_EQ(session->Inspect(), Tidiness::kClean) << one.sql;
+    EXPECT_EQ(session->fault_scope(), FaultScope::kStatement) << one.sql;
+    EXPECT_EQ(session->Inspect(), SessionState::kClean) << one.sql;
   }
   EXPECT_EQ(session.CountRows(), 1);
 }
@@ -60,7 +60,7 @@ TEST_F(ErrorsTest, ALockThatIsNotGivenAbortsTheTransaction) {
   EXPECT_EQ(other->Run(kCount).code(), StatusCode::kAborted) << "25P02";
   EXPECT_EQ(second->Commit().code(), StatusCode::kAborted) << "the server says ROLLBACK";
   EXPECT_OK(first->Commit());
-  EXPECT_EQ(other->Inspect(), Tidiness::kClean);
+  EXPECT_EQ(other->Inspect(), SessionState::kClean);
 }
 
 TEST_F(ErrorsTest, ASerializationFailureAbortsTheTransaction) {
@@ -91,7 +91,7 @@ TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
 
 TEST_F(ErrorsTest, ACopyWithTheClientEndsTheConnection) {
   EXPECT_EQ(session->RunScript("COPY t TO STDOUT").code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
 }
 
 // ---- deadlines ----------------------------------------------------------------------------------
@@ -100,8 +100,8 @@ TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
   session->set_deadline(session.In(50ms));
   const absl::Status late = session->Run(kSleep);
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->verdict(), Verdict::kDead);
-  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
+  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session->Run(kCount), late);
   EXPECT_EQ(session->Prepare(Sql("SELECT 2")).status(), late);
@@ -118,7 +118,7 @@ TEST_F(ErrorsTest, ADeadlineThatHasPassedBeforeHarmsNothing) {
   EXPECT_EQ(session->Run(kAdd, 1).code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(session->RunScript("SELECT 1").code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(session->Begin().status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session.CountRows(), 0);
 }
@@ -134,7 +134,7 @@ TEST_F(LinkTest, ADeadlineIsUnknownOnlyForWhatCouldCommit) {
   proxy.Cut();
   session->set_deadline(session.In(50ms));
   EXPECT_EQ(session->Run(kAdd, 2).code(), StatusCode::kUnknown);
-  EXPECT_EQ(session->verdict(), Verdict::kDead);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
 }
 
 TEST_F(LinkTest, ADeadlineInACommitLeavesItsOutcomeUnknown) {
@@ -160,7 +160,7 @@ TEST_F(LinkTest, WhatIsSeenToBeDeadBeforeIsUnavailableAndNotUnknown) {
   }
   const absl::Status status = session->Run(kAdd, 2);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
-  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
 }
 
 // The roll-back of before is not answered yet when the link breaks: what was sent behind it may have
@@ -188,7 +188,7 @@ TEST_F(ErrorsTest, ASessionThatEndsWhileItWritesLeavesTheOutcomeUnknown) {
       session->Run(Sql("INSERT INTO t SELECT 1 WHERE pg_terminate_backend(pg_backend_pid())"));
   EXPECT_EQ(status.code(), StatusCode::kUnknown) << status;
   EXPECT_EQ(PostgresSqlState(status), "57P01");
-  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
   EXPECT_EQ(session->Run(kCount), status);
 }
 
@@ -205,7 +205,7 @@ TEST_F(ErrorsTest, ASessionThatEndedBeforeTellsWhy) {
   const absl::Status status = session->Run(kAdd, 1);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
   EXPECT_EQ(PostgresSqlState(status), "57P01");
-  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Probe, ping, upkeep: how a connection's death is noticed, and what that costs.
+// Probe, ping, maintenance: how a connection's death is noticed, and what that costs.
 #include <signal.h>
 
 #include "tests/postgres/session.h"
@@ -17,7 +17,7 @@ TEST_F(LifeTest, ASessionThatWasEndedIsDeadWithoutBeingAsked) {
   while (session->Probe() == Liveness::kAlive) {
   }
   EXPECT_EQ(session->Probe(), Liveness::kDead);
-  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
   EXPECT_EQ(PostgresSqlState(session->Ping(session.In(1s))), "57P01");
 }
 
@@ -38,7 +38,7 @@ TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
   ASSERT_EQ(::kill(std::stoi(crashes.Pid()), SIGKILL), 0);
   while (doomed->Probe() == Liveness::kAlive) {
   }
-  EXPECT_EQ(doomed->verdict(), Verdict::kDeadAndOlderToo);
+  EXPECT_EQ(doomed->fault_scope(), FaultScope::kAllOlder);
   EXPECT_EQ(PostgresSqlState(doomed->Run(Sql("SELECT 1"))), "57P02");
 }
 
@@ -48,14 +48,14 @@ TEST_F(LifeTest, AnImmediateShutdownSuspectsEverySession) {
   server.Stop(support::PostgresServer::Shutdown::kImmediate);
   while (doomed->Probe() == Liveness::kAlive) {
   }
-  EXPECT_EQ(doomed->verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(doomed->fault_scope(), FaultScope::kConnectionSuspectOlder);
   EXPECT_EQ(doomed->Run(Sql("SELECT 1")).code(), StatusCode::kUnavailable);
 }
 
 TEST_F(LifeTest, APingThatIsNotAnsweredEndsAtItsDeadline) {
   proxy.Cut();
   EXPECT_EQ(session->Ping(session.In(30ms)).code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
 }
 
 TEST_F(LifeTest, APingInStepsWaitsForNothing) {
@@ -87,8 +87,8 @@ TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
   proxy.Delay(20ms);
   proxy.ClearCounts();
   const TimePoint start = session.platform().Now();
-  ASSERT_OK(session->Upkeep(session.In(5s)));
-  EXPECT_OK(session->Upkeep(session.In(5s)));  // one question is on its way already
+  ASSERT_OK(session->Maintain(session.In(5s)));
+  EXPECT_OK(session->Maintain(session.In(5s)));  // one question is on its way already
   EXPECT_LT(session.platform().Now() - start, 20ms * 2);
   ASSERT_OK(session->Run(kCount));
   EXPECT_LE(proxy.counts().round_trips, 2);
@@ -96,12 +96,12 @@ TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
 
 TEST_F(LifeTest, AnAnswerThatIsOwedForTooLongMeansDeath) {
   proxy.Cut();
-  ASSERT_OK(session->Upkeep(session.In(1s)));
+  ASSERT_OK(session->Maintain(session.In(1s)));
   EXPECT_EQ(session->Probe(), Liveness::kAlive) << "it may still come";
   session.platform().Forward(11s);
   EXPECT_EQ(session->Probe(), Liveness::kDead);
-  EXPECT_EQ(session->verdict(), Verdict::kDeadSuspectOlder);
-  EXPECT_EQ(session->Upkeep(session.In(1s)).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(session->Maintain(session.In(1s)).code(), StatusCode::kUnavailable);
 }
 
 TEST_F(LifeTest, AnErrorOfSomethingOwedCondemns) {
@@ -113,7 +113,7 @@ TEST_F(LifeTest, AnErrorOfSomethingOwedCondemns) {
   proxy.Delay(0ms);
   while (session->Probe() == Liveness::kAlive) {
   }
-  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
+  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
 }
 
 }  // namespace

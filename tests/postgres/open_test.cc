@@ -122,7 +122,7 @@ TEST_F(OpenTest, AWrongPasswordIsNamedButNotShown) {
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnauthenticated) << opening.status();
   EXPECT_EQ(opening.sqlstate(), "28P01");
-  EXPECT_EQ(opening.attempt().verdict(), Verdict::kUsable);
+  EXPECT_EQ(opening.attempt().fault_scope(), FaultScope::kStatement);
   EXPECT_THAT(opening.message(), HasSubstr("127.0.0.1:" + PortOfServer() + "/postgres"));
   EXPECT_THAT(opening.message(), HasSubstr(".pgpass"));
   EXPECT_THAT(opening.message(), Not(HasSubstr("hunter2")));
@@ -171,7 +171,7 @@ TEST_F(OpenTest, OneSessionTooManyIsALackOfRoom) {
   Opening second(*remote);
   EXPECT_EQ(second.status().code(), StatusCode::kResourceExhausted) << second.status();
   EXPECT_EQ(second.sqlstate(), "53300");
-  EXPECT_EQ(second.attempt().verdict(), Verdict::kUsable);
+  EXPECT_EQ(second.attempt().fault_scope(), FaultScope::kStatement);
 }
 
 TEST_F(OpenTest, AParameterTheServerDoesNotKnowIsTheCallersMistake) {
@@ -195,8 +195,8 @@ TEST_F(OpenTest, AServerThatIsStartingMakesAllOlderConnectionsDead) {
     Opening opening(*remote);
     ASSERT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
     seen = opening.sqlstate() == "57P03";
-    EXPECT_EQ(opening.attempt().verdict(),
-              seen ? Verdict::kDeadAndOlderToo : Verdict::kDeadSuspectOlder);
+    EXPECT_EQ(opening.attempt().fault_scope(),
+              seen ? FaultScope::kAllOlder : FaultScope::kConnectionSuspectOlder);
   }
 }
 
@@ -207,7 +207,7 @@ TEST_F(OpenTest, AClosedPortIsAwayAndMakesOlderConnectionsSuspect) {
   Remote remote("postgresql://node@127.0.0.1:" + Port(port) + "/farm");
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
-  EXPECT_EQ(opening.attempt().verdict(), Verdict::kDeadSuspectOlder);
+  EXPECT_EQ(opening.attempt().fault_scope(), FaultScope::kConnectionSuspectOlder);
   EXPECT_THAT(opening.message(), HasSubstr("127.0.0.1:" + Port(port) + "/farm"));
   EXPECT_THAT(opening.message(), HasSubstr("refused"));
 }

@@ -76,7 +76,7 @@ TEST_F(PreparedTest, TheSessionHasNoMoreStatementsThanTheCache) {
   }
   // One more than the cache: the last one given up is told to the session with the next exchange.
   EXPECT_LE(std::stoi(small.Ask(kPrepared.text())), 3);
-  EXPECT_EQ(small->verdict(), Verdict::kUsable);
+  EXPECT_EQ(small->fault_scope(), FaultScope::kStatement);
 }
 
 TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
@@ -92,7 +92,7 @@ TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
   }
   EXPECT_OK(small->Run(kAdd, 1));
   EXPECT_EQ(small.CountRows(), 1);
-  EXPECT_EQ(small->verdict(), Verdict::kUsable);
+  EXPECT_EQ(small->fault_scope(), FaultScope::kStatement);
 }
 
 TEST_F(PreparedTest, WrongSqlIsFoundByPrepareAndByRun) {
@@ -109,7 +109,7 @@ TEST_F(PreparedTest, AWrongNumberOfValuesIsFoundAlsoWhenRunAtOnce) {
   const absl::Status status = session->Run(kAdd, 1, 2);
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
   EXPECT_EQ(session->Run(kAdd).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
   EXPECT_OK(session->Run(kAdd, 1));
 }
 

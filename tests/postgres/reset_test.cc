@@ -31,8 +31,8 @@ class ResetTest : public SessionTest {
 TEST_F(ResetTest, ACleanReturnAndTheProbeCostNothing) {
   ASSERT_OK(session->Run(kCount));
   Count();
-  EXPECT_EQ(session->Inspect(), Tidiness::kClean);
-  EXPECT_TRUE(session->Untouched());
+  EXPECT_EQ(session->Inspect(), SessionState::kClean);
+  EXPECT_TRUE(session->IsPristine());
   EXPECT_EQ(session->Probe(), Liveness::kAlive);
   EXPECT_EQ(Count(), 0);
   EXPECT_OK(session->Ping(session.In(5s)));
@@ -76,7 +76,7 @@ TEST_F(ResetTest, ARollbackIsNotWaitedForAndTravelsWithWhatFollows) {
     const TimePoint start = session.platform().Now();
     EXPECT_OK(transaction->Rollback());
     EXPECT_LT(session.platform().Now() - start, 300ms);
-    EXPECT_EQ(session->Inspect(), Tidiness::kClean);
+    EXPECT_EQ(session->Inspect(), SessionState::kClean);
     proxy.Delay(kWay);
   }
   EXPECT_EQ(session.CountRows(), 0);
@@ -84,13 +84,13 @@ TEST_F(ResetTest, ARollbackIsNotWaitedForAndTravelsWithWhatFollows) {
 
 TEST_F(ResetTest, AForgottenTransactionIsTakenBackWithoutWaiting) {
   ASSERT_OK(session->RunScript("BEGIN; INSERT INTO t VALUES (1)"));
-  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
   Count();
   proxy.Delay(300ms);
   const TimePoint start = session.platform().Now();
   ASSERT_OK(session->Reset(session.In(5s)));
   EXPECT_LT(session.platform().Now() - start, 300ms);
-  EXPECT_TRUE(session->Untouched());
+  EXPECT_TRUE(session->IsPristine());
   proxy.Delay(kWay);
   // The answer is collected by the next one who waits for one.
   EXPECT_OK(session->Ping(session.In(5s)));
@@ -105,10 +105,10 @@ TEST_F(ResetTest, SessionStateIsUndoneAndTheStatementsArePreparedAnew) {
        {"SET statement_timeout = 12345", "CREATE TEMP TABLE left_behind(a int)",
         "SELECT pg_advisory_lock(77)", "LISTEN door", "BEGIN; SET x.y = 1; COMMIT"}) {
     ASSERT_OK(session->RunScript(sql));
-    EXPECT_EQ(session->Inspect(), Tidiness::kDirty) << sql;
+    EXPECT_EQ(session->Inspect(), SessionState::kDirty) << sql;
     Count();
     ASSERT_OK(session->Reset(session.In(5s)));
-    EXPECT_EQ(session->Inspect(), Tidiness::kClean) << sql;
+    EXPECT_EQ(session->Inspect(), SessionState::kClean) << sql;
     EXPECT_EQ(session->Run(kAdd, nullptr).code(), StatusCode::kInvalidArgument);
     EXPECT_LE(Count(), 2) << "DISCARD ALL on its way, and preparing and running: " << sql;
   }
@@ -123,7 +123,7 @@ TEST_F(ResetTest, ACachedStatementThatTaintsDoesSoEachTime) {
   const Sql kSet("SELECT set_config('x.y', $1, false)");
   for (int i = 0; i < 2; ++i) {
     ASSERT_OK(session->Run(kSet, "left"));
-    EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+    EXPECT_EQ(session->Inspect(), SessionState::kDirty);
     ASSERT_OK(session->Reset(session.In(5s)));
     EXPECT_EQ(session.Ask("SELECT coalesce(current_setting('x.y', true), '')"), "");
   }
@@ -140,10 +140,10 @@ TEST_F(ResetTest, RowsThatAreStillReadAreEnded) {
   ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 100)"));
   auto rows = std::make_unique<Rows>((*session->Prepare(Sql("SELECT a FROM t")))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
   ASSERT_OK(session->Reset(session.In(5s)));
   rows.reset();
-  EXPECT_EQ(session->Inspect(), Tidiness::kClean);
+  EXPECT_EQ(session->Inspect(), SessionState::kClean);
   EXPECT_EQ(session.CountRows(), 100);
 }
 
@@ -153,8 +153,8 @@ TEST_F(ResetTest, ALongResultThatIsLeftCostsTheConnection) {
         (*session->Prepare(Sql("SELECT generate_series(1, 1000000), repeat('x', 100)")))->Query();
     ASSERT_TRUE(rows.Next());
   }
-  EXPECT_EQ(session->Inspect(), Tidiness::kBroken);
-  EXPECT_EQ(session->verdict(), Verdict::kDead);
+  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
   EXPECT_EQ(session->Run(kCount).code(), StatusCode::kUnavailable);
 }
 
@@ -182,7 +182,7 @@ TEST_F(ResetTest, TheRawHandleIsAnOrdinaryOne) {
   PQclear(result);
   EXPECT_OK(transaction->Rollback());
   PQclear(PQexec(PostgresHandle(*session), "SET x.y = 'raw'"));
-  EXPECT_EQ(session->Inspect(), Tidiness::kDirty);
+  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
   ASSERT_OK(session->Reset(session.In(5s)));
   EXPECT_EQ(session.CountRows(), 0);
   EXPECT_EQ(session.Ask("SELECT current_setting('x.y', true)"), "");
@@ -192,7 +192,7 @@ TEST_F(ResetTest, ARawHandleInTheMiddleOfSomethingIsBroken) {
   const auto leave = [](void (*what)(PGconn*)) {
     Session one;
     what(PostgresHandle(*one));
-    EXPECT_EQ(one->Inspect(), Tidiness::kBroken);
+    EXPECT_EQ(one->Inspect(), SessionState::kBroken);
     EXPECT_EQ(one->Run(kCount).code(), StatusCode::kFailedPrecondition);
     EXPECT_FALSE(one->Reset(one.In(5s)).ok());
   };

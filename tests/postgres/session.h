@@ -53,10 +53,10 @@ class LaterPlatform : public Platform {
     const bool far = deadline.IsNever() || deadline == Deadline::Past();
     native_.WaitForDescriptors(waits, far ? deadline : Deadline::At(deadline.time() - ahead_));
   }
-  int OpenBell() override { return native_.OpenBell(); }
-  void RingBell(int bell) override { native_.RingBell(bell); }
-  void QuietBell(int bell) override { native_.QuietBell(bell); }
-  void CloseBell(int bell) override { native_.CloseBell(bell); }
+  int OpenEvent() override { return native_.OpenEvent(); }
+  void SignalEvent(int event) override { native_.SignalEvent(event); }
+  void ClearEvent(int event) override { native_.ClearEvent(event); }
+  void CloseEvent(int event) override { native_.CloseEvent(event); }
   uint32_t Random() override { return native_.Random(); }
   const std::atomic<uint32_t>& Forks() override { return native_.Forks(); }
 

@@ -11,51 +11,51 @@ namespace roost::postgres {
 namespace {
 
 using absl::StatusCode;
-using enum Verdict;
+using enum FaultScope;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 struct Refusal {
   const char* sqlstate;
   StatusCode code;
-  Verdict verdict;
+  FaultScope fault_scope;
 };
 
 TEST(StartupErrorTest, EachSqlStateAsksForTheRightNextStep) {
   constexpr Refusal kRefusals[] = {
       // By itself over soon.
-      {"57P03", StatusCode::kUnavailable, kDeadAndOlderToo},
-      {"57P02", StatusCode::kUnavailable, kDeadAndOlderToo},
-      {"57P01", StatusCode::kUnavailable, kDeadSuspectOlder},
-      {"08001", StatusCode::kUnavailable, kDeadSuspectOlder},
-      {"08004", StatusCode::kUnavailable, kDeadSuspectOlder},
-      {"08006", StatusCode::kUnavailable, kDeadSuspectOlder},
-      {"53300", StatusCode::kResourceExhausted, kUsable},
-      {"53200", StatusCode::kResourceExhausted, kUsable},
-      {"53100", StatusCode::kResourceExhausted, kUsable},
-      {"53400", StatusCode::kResourceExhausted, kUsable},
-      {"58000", StatusCode::kUnavailable, kUsable},
-      {"XX000", StatusCode::kUnavailable, kUsable},
-      {"40P01", StatusCode::kUnavailable, kUsable},
-      {"23505", StatusCode::kUnavailable, kUsable},
-      {"25006", StatusCode::kUnavailable, kUsable},
-      {"ZZ999", StatusCode::kUnavailable, kUsable},
+      {"57P03", StatusCode::kUnavailable, kAllOlder},
+      {"57P02", StatusCode::kUnavailable, kAllOlder},
+      {"57P01", StatusCode::kUnavailable, kConnectionSuspectOlder},
+      {"08001", StatusCode::kUnavailable, kConnectionSuspectOlder},
+      {"08004", StatusCode::kUnavailable, kConnectionSuspectOlder},
+      {"08006", StatusCode::kUnavailable, kConnectionSuspectOlder},
+      {"53300", StatusCode::kResourceExhausted, kStatement},
+      {"53200", StatusCode::kResourceExhausted, kStatement},
+      {"53100", StatusCode::kResourceExhausted, kStatement},
+      {"53400", StatusCode::kResourceExhausted, kStatement},
+      {"58000", StatusCode::kUnavailable, kStatement},
+      {"XX000", StatusCode::kUnavailable, kStatement},
+      {"40P01", StatusCode::kUnavailable, kStatement},
+      {"23505", StatusCode::kUnavailable, kStatement},
+      {"25006", StatusCode::kUnavailable, kStatement},
+      {"ZZ999", StatusCode::kUnavailable, kStatement},
       // For a person.
-      {"28P01", StatusCode::kUnauthenticated, kUsable},
-      {"28000", StatusCode::kPermissionDenied, kUsable},
-      {"42501", StatusCode::kPermissionDenied, kUsable},
-      {"3D000", StatusCode::kNotFound, kUsable},
-      {"42704", StatusCode::kInvalidArgument, kUsable},
-      {"22023", StatusCode::kInvalidArgument, kUsable},
-      {"08P01", StatusCode::kInvalidArgument, kUsable},
-      {"55000", StatusCode::kFailedPrecondition, kUsable},
-      {"0A000", StatusCode::kFailedPrecondition, kUsable},
+      {"28P01", StatusCode::kUnauthenticated, kStatement},
+      {"28000", StatusCode::kPermissionDenied, kStatement},
+      {"42501", StatusCode::kPermissionDenied, kStatement},
+      {"3D000", StatusCode::kNotFound, kStatement},
+      {"42704", StatusCode::kInvalidArgument, kStatement},
+      {"22023", StatusCode::kInvalidArgument, kStatement},
+      {"08P01", StatusCode::kInvalidArgument, kStatement},
+      {"55000", StatusCode::kFailedPrecondition, kStatement},
+      {"0A000", StatusCode::kFailedPrecondition, kStatement},
   };
   for (const Refusal& refusal : kRefusals) {
     const StartupFinding finding =
         ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = refusal.sqlstate});
     EXPECT_EQ(finding.code, refusal.code) << refusal.sqlstate;
-    EXPECT_EQ(finding.verdict, refusal.verdict) << refusal.sqlstate;
+    EXPECT_EQ(finding.fault_scope, refusal.fault_scope) << refusal.sqlstate;
     EXPECT_FALSE(finding.other_address) << refusal.sqlstate;
   }
 }
@@ -81,7 +81,7 @@ TEST(StartupErrorTest, ALinkThatBreaksMakesOlderConnectionsSuspectAndTriesTheNex
   for (const Phase phase : {Phase::kConnect, Phase::kEncrypt, Phase::kSignIn}) {
     const StartupFinding finding = Silent(phase, "server closed the connection", true);
     EXPECT_EQ(finding.code, StatusCode::kUnavailable);
-    EXPECT_EQ(finding.verdict, kDeadSuspectOlder);
+    EXPECT_EQ(finding.fault_scope, kConnectionSuspectOlder);
     EXPECT_TRUE(finding.other_address);
   }
 }

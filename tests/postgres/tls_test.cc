@@ -127,10 +127,10 @@ class UnsetClock : public Platform {
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
     real_.WaitForDescriptors(waits, deadline);
   }
-  int OpenBell() override { return real_.OpenBell(); }
-  void RingBell(int bell) override { real_.RingBell(bell); }
-  void QuietBell(int bell) override { real_.QuietBell(bell); }
-  void CloseBell(int bell) override { real_.CloseBell(bell); }
+  int OpenEvent() override { return real_.OpenEvent(); }
+  void SignalEvent(int event) override { real_.SignalEvent(event); }
+  void ClearEvent(int event) override { real_.ClearEvent(event); }
+  void CloseEvent(int event) override { real_.CloseEvent(event); }
   uint32_t Random() override { return real_.Random(); }
   const std::atomic<uint32_t>& Forks() override { return real_.Forks(); }
 

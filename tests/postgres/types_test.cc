@@ -119,7 +119,7 @@ TEST_F(TypesTest, ATextWithAZeroByteIsRefusedBeforeAnythingIsSent) {
             StatusCode::kInvalidArgument);
   EXPECT_EQ(session->Prepare(Sql(std::string_view("SELECT 1\0", 9))).status().code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
 }
 
 TEST_F(TypesTest, AMomentBeyondTheCalendarIsRefused) {
@@ -142,7 +142,7 @@ TEST_F(TypesTest, SixtyThreePlaceholdersAreTheMost) {
   EXPECT_OK((*statement)->Execute(std::span(values).first(63)));
   const std::string more = Placeholders(64);
   EXPECT_EQ(session->Prepare(Sql(more)).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->verdict(), Verdict::kUsable);
+  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
 }
 
 TEST_F(TypesTest, AFormThatTheServerWasToldToUseInsteadIsAnErrorAndNotAGuess) {

@@ -115,7 +115,7 @@ TEST_F(RefusalsTest, OneSessionLeftServesThePool) {
   Node node(server_->Uri());
   absl::StatusOr<Lease> held = node.pool().Acquire(kWrite, node.pool().In(5s));
   ASSERT_TRUE(held.ok()) << held.status();
-  held->Untie();
+  held->ReleaseThread();
   const Answer second = node.Ask(300ms);
   EXPECT_FALSE(second.status.ok());
   EXPECT_LT(second.after, 300ms + kGrace);

@@ -44,23 +44,23 @@ Job Store(roost::AcquireQueue& queue, roost::Pool& pool, const char* sensor, int
 }  // namespace
 
 int main() {
-  int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   roost::SqliteBackend backend({.path = ":memory:", .schema = "CREATE TABLE reading(name, value)"});
   roost::PoolFor<roost::profiles::Testing> pool(backend);
   roost::AcquireQueue queue(
-      {.function = [](void* fd) { eventfd_write(*static_cast<int*>(fd), 1); }, .context = &bell});
+      {.function = [](void* fd) { eventfd_write(*static_cast<int*>(fd), 1); }, .context = &event});
   int stored = 0;
   // While this holds the only connection, both coroutines wait for it.
   std::optional<roost::Lease> first = *pool.Acquire();
   Store(queue, pool, "roof", stored);
   Store(queue, pool, "cellar", stored);
   first.reset();
-  pollfd rung{bell, POLLIN, 0};
+  pollfd rung{event, POLLIN, 0};
   while (stored < 6 && poll(&rung, 1, 5000) > 0) {
     eventfd_t rings = 0;
-    eventfd_read(bell, &rings);
+    eventfd_read(event, &rings);
     queue.Run(pool.platform().Now());
   }
-  close(bell);
+  close(event);
   return stored == 6 ? 0 : 1;
 }

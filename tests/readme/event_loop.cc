@@ -25,17 +25,17 @@ constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
 // [loop]
 class Loop {
  public:
-  Loop() : bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  ~Loop() { close(bell_); }
+  Loop() : event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Loop() { close(event_); }
 
   // Has poll return. From any thread.
-  void Ring() { eventfd_write(bell_, 1); }
+  void Ring() { eventfd_write(event_, 1); }
 
   // Sleeps until rung, until `pool` has something to do, or until `next`.
   void Sleep(roost::Pool& pool, roost::TimePoint next) {
     std::array<roost::DescriptorWait, 8> waits;
     const int count = std::min(pool.Descriptors(waits), 8);
-    std::array<pollfd, 9> fds{pollfd{bell_, POLLIN, 0}};
+    std::array<pollfd, 9> fds{pollfd{event_, POLLIN, 0}};
     for (int i = 0; i < count; ++i) {
       const roost::DescriptorWait& wait = waits[i];
       const int events = (wait.wanted.readable ? POLLIN : 0) | (wait.wanted.writable ? POLLOUT : 0);
@@ -46,11 +46,11 @@ class Loop {
         std::chrono::ceil<std::chrono::milliseconds>(std::min<roost::Duration>(left, 1h));
     poll(fds.data(), 1 + count, static_cast<int>(ms.count()));
     eventfd_t rings = 0;
-    eventfd_read(bell_, &rings);
+    eventfd_read(event_, &rings);
   }
 
  private:
-  const int bell_;
+  const int event_;
 };
 // [loop]
 
@@ -95,8 +95,8 @@ struct One : roost::profiles::RaspberryPi {
 
 int main() {
   Loop loop;
-  const roost::WakeCall ring{.function = [](void* l) { static_cast<Loop*>(l)->Ring(); },
-                             .context = &loop};
+  const roost::WakeCallback ring{.function = [](void* l) { static_cast<Loop*>(l)->Ring(); },
+                                 .context = &loop};
   roost::SqliteBackend backend({.path = ":memory:", .schema = "CREATE TABLE reading(name, value)"});
   roost::PoolFor<One> pool(backend, {.on_work = ring});
   roost::AcquireQueue queue(ring);

@@ -21,7 +21,7 @@ Connection Connect(const std::string& uri) { return {PQconnectdb(uri.c_str()), &
 class CertificatesTest : public ::testing::Test {
  protected:
   // What libpq says about a server with this certificate; empty: it is content.
-  std::string Verdict(const Certificates::Issued& issued) {
+  std::string FaultScope(const Certificates::Issued& issued) {
     PostgresServer server({.settings = issued.Settings()});
     std::string uri = server.Uri("sslmode=verify-full&sslrootcert=" + authority.root());
     uri.replace(uri.find("127.0.0.1"), 9, "localhost");
@@ -31,9 +31,9 @@ class CertificatesTest : public ::testing::Test {
 };
 
 TEST_F(CertificatesTest, AreTakenRefusedAndToldApart) {
-  EXPECT_EQ(Verdict(authority.Issue("localhost")), "");
-  EXPECT_TRUE(strstr(Verdict(authority.Issue("localhost", true)).c_str(), "verify failed"));
-  EXPECT_TRUE(strstr(Verdict(authority.Issue("other.test")).c_str(), "does not match"));
+  EXPECT_EQ(FaultScope(authority.Issue("localhost")), "");
+  EXPECT_TRUE(strstr(FaultScope(authority.Issue("localhost", true)).c_str(), "verify failed"));
+  EXPECT_TRUE(strstr(FaultScope(authority.Issue("other.test")).c_str(), "does not match"));
 }
 
 TEST(PgBouncerTest, GivesEachTransactionASession) {

@@ -84,7 +84,7 @@ TEST_F(BoundedTest, ANodesWorkFitsAndTakesNothingFromTheHeap) {
     work(batch * 60);
     if (batch % 50 == 0) {
       Lease writer = *pool.Acquire(kWrite);
-      ASSERT_OK(writer->Upkeep(Deadline::Never()));  // a checkpoint
+      ASSERT_OK(writer->Maintain(Deadline::Never()));  // a checkpoint
       ASSERT_OK(writer->Seal());
     }
   }

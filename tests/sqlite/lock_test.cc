@@ -31,7 +31,7 @@ TEST_F(LockTest, BeginWaitsForAnotherProcessUntilTheDeadline) {
   EXPECT_EQ(SqliteCode(status), SQLITE_BUSY);
   EXPECT_EQ(waited(), 50ms) << "not a moment longer";
   EXPECT_EQ(platform_.waits(), 50) << "one millisecond each";
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(LockTest, BeginGoesOnAsSoonAsTheOtherProcessIsDone) {
@@ -82,7 +82,7 @@ TEST_F(LockTest, ReadThenWriteLosesTheRaceAtOnceAndIsAborted) {
   EXPECT_EQ(SqliteCode(status), SQLITE_BUSY_SNAPSHOT);
   EXPECT_EQ(waited(), 0ms) << "waiting cannot help";
   ASSERT_OK(writer_->RunScript("ROLLBACK"));
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(LockTest, ReadThenWriteWhileAnotherWritesIsAbortedAtOnce) {
@@ -105,7 +105,7 @@ TEST_F(LockTest, RowsLeftOpenPinTheSnapshotAndAbortTheNextWrite) {
   const absl::Status begun = writer_->Begin().status();
   EXPECT_EQ(begun.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(SqliteCode(begun), SQLITE_BUSY_SNAPSHOT);
-  EXPECT_FALSE(writer_->Untouched()) << "the rows are still open";
+  EXPECT_FALSE(writer_->IsPristine()) << "the rows are still open";
 }
 
 TEST_F(LockTest, DroppingATableThatIsBeingReadIsTheCallersMistake) {
@@ -131,8 +131,8 @@ TEST_F(LockTest, AReadersWriteIsRefusedWithTheWayOut) {
   const absl::Status status = reader_->Run(kInsert, 1, 1);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("roost::kWrite"));
-  EXPECT_EQ(reader_->verdict(), Verdict::kUsable);
-  EXPECT_TRUE(reader_->Untouched());
+  EXPECT_EQ(reader_->fault_scope(), FaultScope::kStatement);
+  EXPECT_TRUE(reader_->IsPristine());
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ TEST_F(MemoryTest, ACommitThatAReaderHoldsUpIsRolledBackAtItsDeadline) {
     EXPECT_EQ((inserted.ok() ? committed : inserted).code(), absl::StatusCode::kDeadlineExceeded)
         << inserted << committed;
   }
-  EXPECT_EQ(writer->Inspect(), Tidiness::kClean);
+  EXPECT_EQ(writer->Inspect(), SessionState::kClean);
   EXPECT_EQ(AskInt(*reader, kCount), 2);
 }
 
@@ -75,7 +75,7 @@ TEST_F(MemoryTest, SealUpkeepProbeAndPingHaveNothingToDo) {
   HeldConnection writer(backend, platform_, Role::kWriter);
   ASSERT_OK(writer->Run(kInsert, 1, 1));
   EXPECT_OK(writer->Seal());
-  EXPECT_OK(writer->Upkeep(Deadline::Never()));
+  EXPECT_OK(writer->Maintain(Deadline::Never()));
   EXPECT_EQ(writer->Probe(), Liveness::kAlive);
   EXPECT_OK(writer->Ping(Deadline::Never()));
   EXPECT_EQ(AskInt(*writer, kCount), 1);

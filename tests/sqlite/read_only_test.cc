@@ -33,8 +33,8 @@ TEST_F(ReadOnlyTest, ByOptionNobodyWritesAndNothingIsMade) {
     ASSERT_TRUE(connection.ok()) << connection.status();
     EXPECT_EQ(AskInt(*connection, kCount), 1);
     EXPECT_EQ(connection->Run(kInsert, 2, 2).code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_EQ(connection->verdict(), Verdict::kUsable);
-    EXPECT_OK(connection->Upkeep(Deadline::Never()));
+    EXPECT_EQ(connection->fault_scope(), FaultScope::kStatement);
+    EXPECT_OK(connection->Maintain(Deadline::Never()));
     absl::StatusOr<Transaction> snapshot = connection->Begin();
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
   }
@@ -75,7 +75,8 @@ TEST_F(ReadOnlyTest, ReadersAndTheConnectionThatDoesBothStillOpen) {
   ASSERT_TRUE(both.ok()) << both.status();
   EXPECT_EQ(AskInt(*both, kCount), 1);
   EXPECT_EQ(both->Run(kInsert, 2, 2).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(both->verdict(), Verdict::kDead) << "opened again, it finds out whether it may write";
+  EXPECT_EQ(both->fault_scope(), FaultScope::kConnection)
+      << "opened again, it finds out whether it may write";
 
   both.Close();
   spy_.refuse_writers = false;
@@ -92,11 +93,11 @@ TEST_F(ReadOnlyTest, AWriteErrorCondemnsTheWriterAlone) {
   const absl::Status status = writer->Run(kInsert, 2, 2);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_EQ(SqliteCode(status), SQLITE_IOERR_WRITE);
-  EXPECT_EQ(writer->verdict(), Verdict::kDead);
-  EXPECT_EQ(writer->Inspect(), Tidiness::kBroken);
-  EXPECT_FALSE(writer->Untouched());
+  EXPECT_EQ(writer->fault_scope(), FaultScope::kConnection);
+  EXPECT_EQ(writer->Inspect(), SessionState::kBroken);
+  EXPECT_FALSE(writer->IsPristine());
   EXPECT_EQ(AskInt(*reader, kCount), 1);
-  EXPECT_TRUE(reader->Untouched());
+  EXPECT_TRUE(reader->IsPristine());
   spy_.fail_write = 0;
 }
 
@@ -109,7 +110,7 @@ TEST_F(ReadOnlyTest, AReadErrorIsUnavailableAndTheConnectionDead) {
   const absl::Status status = reader->Run(Sql("SELECT sum(length(b)) FROM t"));
   spy_.fail_read = 0;
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
-  EXPECT_EQ(reader->verdict(), Verdict::kDead);
+  EXPECT_EQ(reader->fault_scope(), FaultScope::kConnection);
 }
 
 }  // namespace

@@ -10,17 +10,17 @@ class ResetTest : public SqliteTest {
  protected:
   sqlite3* db() { return SqliteHandle(*writer_); }
   void ExpectCleanAfterReset() {
-    EXPECT_FALSE(writer_->Untouched());
-    EXPECT_EQ(writer_->Inspect(), Tidiness::kDirty);
+    EXPECT_FALSE(writer_->IsPristine());
+    EXPECT_EQ(writer_->Inspect(), SessionState::kDirty);
     EXPECT_OK(writer_->Reset(Deadline::Never()));
-    EXPECT_TRUE(writer_->Untouched());
-    EXPECT_EQ(writer_->Inspect(), Tidiness::kClean);
+    EXPECT_TRUE(writer_->IsPristine());
+    EXPECT_EQ(writer_->Inspect(), SessionState::kClean);
     EXPECT_EQ(AskInt(*writer_, kCount), 1);
   }
   // Left behind, the connection has to be closed.
   void ExpectResetFails() {
-    EXPECT_FALSE(writer_->Untouched());
-    EXPECT_EQ(writer_->Inspect(), Tidiness::kDirty);
+    EXPECT_FALSE(writer_->IsPristine());
+    EXPECT_EQ(writer_->Inspect(), SessionState::kDirty);
     EXPECT_FALSE(writer_->Reset(Deadline::Never()).ok());
   }
   void SetUp() override { ASSERT_OK(writer_->Run(kInsert, 1, 1)); }
@@ -34,8 +34,8 @@ TEST_F(ResetTest, OrdinaryWorkLeavesNothing) {
   ASSERT_OK(writer_->RunScript("DELETE FROM t WHERE a = 2; CREATE TABLE u(x); DROP TABLE u"));
   EXPECT_FALSE(writer_->Run(Sql("INSERT INTO t VALUES (1, 1)")).ok());
   EXPECT_FALSE(writer_->Prepare(Sql("no SQL at all")).ok());
-  EXPECT_TRUE(writer_->Untouched());
-  EXPECT_EQ(writer_->Inspect(), Tidiness::kClean);
+  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_EQ(writer_->Inspect(), SessionState::kClean);
 }
 
 TEST_F(ResetTest, AnOpenTransaction) {
@@ -98,13 +98,13 @@ TEST_F(ResetTest, APragmaThatWouldBreakThePoolIsRefused) {
     EXPECT_EQ(SqliteCode(status), SQLITE_AUTH) << sql;
     EXPECT_THAT(std::string(status.message()), Not(HasSubstr("not authorized"))) << sql;
   }
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
   EXPECT_EQ(Ask(db(), "PRAGMA journal_mode"), "wal");
 }
 
 TEST_F(ResetTest, APragmaThatAsksLeavesNothing) {
   ASSERT_OK(writer_->RunScript("PRAGMA table_info(t); PRAGMA user_version=3; PRAGMA cache_size"));
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(ResetTest, AttachIsRefused) {
@@ -112,7 +112,7 @@ TEST_F(ResetTest, AttachIsRefused) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("one database"));
   EXPECT_EQ(writer_->RunScript("VACUUM").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(ResetTest, AStatementOfTheDriverIsFinalized) {

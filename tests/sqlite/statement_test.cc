@@ -105,7 +105,7 @@ TEST_F(SqliteStatementTest, AWrongCountNamesSqlExpectedAndGiven) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "\"INSERT INTO t(a, b) VALUES ($1, $2)\" takes 2 values, 1 was given");
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(SqliteStatementTest, SqlMustHoldExactlyOneStatement) {
@@ -148,7 +148,7 @@ TEST_F(SqliteStatementTest, ConstraintsAreToldApart) {
             std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_CHECK));
   EXPECT_EQ(code(2, 2, 1, 1, 9),
             std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_FOREIGNKEY));
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(SqliteStatementTest, AValueThatIsTooLongIsRefusedAndNamed) {
@@ -275,7 +275,7 @@ TEST_F(SqliteStatementTest, AStatementIsCutAtTheDeadlineAndTheConnectionGoesOn) 
   EXPECT_EQ(reader->Run(kCount).code(), absl::StatusCode::kDeadlineExceeded)
       << "nothing is begun after the deadline";
   reader->set_deadline(Deadline::Never());
-  EXPECT_TRUE(reader->Untouched());
+  EXPECT_TRUE(reader->IsPristine());
   EXPECT_EQ(AskInt(*reader, kCount), 0);
 }
 
@@ -299,7 +299,7 @@ TEST_F(SqliteStatementTest, WhoAsksForTheFirstRowAfterTheDeadlineGetsNone) {
     EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
     EXPECT_FALSE(rows.Next());
   }
-  EXPECT_TRUE(reader->Untouched());
+  EXPECT_TRUE(reader->IsPristine());
   reader->set_deadline(In(50ms));
   EXPECT_EQ(AskInt(*reader, kCount), 0) << "the same statement, in time";
 }
@@ -320,7 +320,7 @@ TEST_F(SqliteStatementTest, AFirstReadThatIsLongIsCutAtTheDeadline) {
   HeldConnection reader(backend_, ticking, Role::kReader);
   reader->StartLease(Deadline::At(ticking.Now() - 1ms));
   EXPECT_EQ(reader->Run(kEndless).code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(reader->Untouched());
+  EXPECT_TRUE(reader->IsPristine());
 }
 
 TEST_F(SqliteStatementTest, AFirstWriteIsNotBegunAfterTheDeadline) {
@@ -369,7 +369,7 @@ TEST_F(SqliteStatementTest, AnErrorInAStepLeavesTheStatementFitForTheNextRun) {
   constexpr Sql kOverflow("SELECT abs($1)");
   Statement* const absolute = *writer_->Prepare(kOverflow);
   EXPECT_FALSE(absolute->Run(std::numeric_limits<int64_t>::min()).ok());
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
   Rows rows = absolute->Query(-5);
   ASSERT_TRUE(rows.Next());
   EXPECT_EQ(rows.Get<int>(0), 5);
@@ -385,11 +385,11 @@ TEST_F(SqliteStatementTest, TheConnectionIsTouchedUntilTheLastRowsEnd) {
       Rows inner = (*writer_->Prepare(kThree))->Query();
       ASSERT_TRUE(inner.Next());
     }
-    EXPECT_FALSE(writer_->Untouched());
+    EXPECT_FALSE(writer_->IsPristine());
     ASSERT_TRUE(outer.Next());
     EXPECT_EQ(outer.Get<int>(0), 2);
   }
-  EXPECT_TRUE(writer_->Untouched());
+  EXPECT_TRUE(writer_->IsPristine());
 }
 
 TEST_F(SqliteStatementTest, WhatIsWrittenWhileItReadsIsNotItsChange) {

@@ -105,7 +105,7 @@ int Connect(int port) {
 class TcpProxy::Relay {
  public:
   explicit Relay(int target)
-      : target_(target), bell_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(Listen(port())) {
+      : target_(target), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), listener_(Listen(port())) {
     thread_ = std::thread([this] { Run(); });
   }
   ~Relay() {
@@ -115,7 +115,7 @@ class TcpProxy::Relay {
     }
     Ring();
     thread_.join();
-    close(bell_);
+    close(event_);
   }
 
   int port() const { return port_.number(); }
@@ -135,7 +135,7 @@ class TcpProxy::Relay {
 
  private:
   void Run();
-  void Ring() const { eventfd_write(bell_, 1); }
+  void Ring() const { eventfd_write(event_, 1); }
   void TakeMode();
   void Watch(std::vector<pollfd>& watched) const;
   int TimeOut() const;
@@ -149,7 +149,7 @@ class TcpProxy::Relay {
 
   const LoopbackPort port_{};
   const int target_;
-  const int bell_;
+  const int event_;
   std::thread thread_{};
 
   // The proxy's thread's own.
@@ -197,7 +197,7 @@ void TcpProxy::Relay::Run() {
 // Makes the change that was asked for, if one was.
 void TcpProxy::Relay::TakeMode() {
   eventfd_t rung;
-  eventfd_read(bell_, &rung);
+  eventfd_read(event_, &rung);
   {
     const std::lock_guard lock(mutex_);
     if (taken_) return;
@@ -215,9 +215,9 @@ void TcpProxy::Relay::TakeMode() {
   changed_.notify_all();
 }
 
-// The bell, the listener, then client and server of each link.
+// The event, the listener, then client and server of each link.
 void TcpProxy::Relay::Watch(std::vector<pollfd>& watched) const {
-  watched.assign({{bell_, POLLIN, 0}, {listener_, POLLIN, 0}});
+  watched.assign({{event_, POLLIN, 0}, {listener_, POLLIN, 0}});
   const auto events = [](const Way& in, const Way& out) {
     const bool read = !in.ended && in.queued < kMostQueued;
     return static_cast<short>((read ? POLLIN : 0) | (out.blocked ? POLLOUT : 0));

@@ -27,11 +27,11 @@ class ForgetfulConnection : public Connection {
   absl::StatusOr<Statement*> Prepare(const Sql& sql) override { return real_->Prepare(sql); }
   absl::Status RunScript(std::string_view sql) override { return real_->RunScript(sql); }
   absl::Status Seal() override { return real_->Seal(); }
-  Tidiness Inspect() override { return real_->Inspect(); }
+  SessionState Inspect() override { return real_->Inspect(); }
   absl::Status Reset(Deadline deadline) override { return real_->Reset(deadline); }
   Liveness Probe() override { return real_->Probe(); }
   absl::Status Ping(Deadline deadline) override { return real_->Ping(deadline); }
-  absl::Status Upkeep(Deadline deadline) override { return real_->Upkeep(deadline); }
+  absl::Status Maintain(Deadline deadline) override { return real_->Maintain(deadline); }
   void Close() override { real_->Close(); }
   void Abandon() override { real_->Abandon(); }
   NativeHandle Detach() override { return real_->Detach(); }

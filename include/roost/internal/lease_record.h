@@ -17,7 +17,7 @@ struct LeaseRecord {
   Deadline work_by = Deadline::Never();  // Connection::deadline
   // Given so far, of any connection that lay here. Only the holder writes it; wraps.
   std::atomic<uint32_t> leases{0};
-  uint8_t marks = 0;  // Connection::Mark
+  uint8_t dirty_flags = 0;  // Connection::DirtyFlag
 
   // Release: see fast_lane.h.
   void CountLease() {

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 // most this, and at most this part of what is left.
 constexpr Duration kPatience = 1s;
 constexpr int kPatiencePart = 4;
-// How often to look for an answer where the platform has no bell.
+// How often to look for an answer where the platform has no event.
 constexpr Duration kBetweenLooks = 50ms;
 
 }  // namespace
@@ -51,7 +51,7 @@ AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
   }
   if (lookup_ == nullptr) return State::kNone;
   wait_until_ = tried_.empty() ? patience_ : Deadline::Never();
-  if (lookup_->bell() < 0) {
+  if (lookup_->event() < 0) {
     wait_until_ = std::min(wait_until_, Deadline::After(now, kBetweenLooks));
   }
   return State::kPending;
@@ -68,7 +68,7 @@ void AddressQueue::Take(const Addresses& answer) {
 }
 
 DescriptorWait AddressQueue::wait() const {
-  return {.fd = lookup_ != nullptr ? lookup_->bell() : -1, .wanted = {.readable = true}};
+  return {.fd = lookup_ != nullptr ? lookup_->event() : -1, .wanted = {.readable = true}};
 }
 
 Duration AddressQueue::ShareOf(Duration left) const {

@@ -309,7 +309,7 @@ PGconn* ConnectAttempt::Release() { return std::exchange(conn_, nullptr); }
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& finding,
                                                           std::string_view sqlstate,
                                                           std::string_view words) {
-  verdict_ = std::max(verdict_, finding.verdict);
+  fault_scope_ = std::max(fault_scope_, finding.fault_scope);
   failure_ = MakeStatus(finding.code, sqlstate,
                         {.where = WhereNow(), .words = words, .advice = finding.advice});
   if (!finding.other_address || !addresses_->HasMore()) return failure_;

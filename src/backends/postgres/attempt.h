@@ -42,7 +42,7 @@ class ConnectAttempt {
   // As Connection::Advance. REQUIRES: Start succeeded, and no error was returned since.
   absl::StatusOr<Step> Advance(TimePoint now);
   // After an error: what it means for the connections that exist.
-  Verdict verdict() const { return verdict_; }
+  FaultScope fault_scope() const { return fault_scope_; }
   // The connection, non-blocking and ready, with a notice receiver that drops everything and the
   // default verbosity; the caller's to finish. REQUIRES: done.
   PGconn* Release();
@@ -102,7 +102,7 @@ class ConnectAttempt {
   DescriptorWait wait_;
   Deadline wait_until_;
   absl::Status failure_;  // of the last address
-  Verdict verdict_ = Verdict::kUsable;
+  FaultScope fault_scope_ = FaultScope::kStatement;
 };
 
 }  // namespace roost::postgres

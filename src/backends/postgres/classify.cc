@@ -1,4 +1,4 @@
-// Two tables of rows {SQLSTATE or class, status, verdict, advice}; what depends on the moment is
+// Two tables of rows {SQLSTATE or class, status, fault scope, advice}; what depends on the moment is
 // decided by functions around them.
 #include "backends/postgres/classify.h"
 
@@ -10,7 +10,7 @@ using absl::StatusCode;
 struct Row {
   std::string_view sqlstate;  // five characters, or the two of a class
   StatusCode status;
-  Verdict verdict;
+  FaultScope fault_scope;
   std::string_view advice;
 };
 
@@ -25,88 +25,94 @@ constexpr std::string_view kUnsure =
 
 // Sorted by SQLSTATE. What is not here is judged by kClasses.
 constexpr Row kTable[] = {
-    {"08000", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"08001", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"08003", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"08004", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"08006", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"08007", StatusCode::kUnknown, Verdict::kDead, kUnsure},
-    {"08P01", StatusCode::kUnavailable, Verdict::kDead,
+    {"08000", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"08001", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"08003", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"08004", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"08006", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"08007", StatusCode::kUnknown, FaultScope::kConnection, kUnsure},
+    {"08P01", StatusCode::kUnavailable, FaultScope::kConnection,
      "client and server no longer understand each other: the connection is closed"},
-    {"23505", StatusCode::kAlreadyExists, Verdict::kUsable, ""},
-    {"25001", StatusCode::kFailedPrecondition, Verdict::kUsable, "a transaction is open already"},
-    {"25006", StatusCode::kFailedPrecondition, Verdict::kUsable,
+    {"23505", StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
+    {"25001", StatusCode::kFailedPrecondition, FaultScope::kStatement,
+     "a transaction is open already"},
+    {"25006", StatusCode::kFailedPrecondition, FaultScope::kStatement,
      "the transaction or the server only reads (target_session_attrs=primary looks for another)"},
-    {"25P01", StatusCode::kFailedPrecondition, Verdict::kUsable, "no transaction is open"},
-    {"25P02", StatusCode::kAborted, Verdict::kUsable,
+    {"25P01", StatusCode::kFailedPrecondition, FaultScope::kStatement, "no transaction is open"},
+    {"25P02", StatusCode::kAborted, FaultScope::kStatement,
      "an earlier statement of this transaction failed: roll it back and run it again"},
-    {"25P03", StatusCode::kUnavailable, Verdict::kDead,
+    {"25P03", StatusCode::kUnavailable, FaultScope::kConnection,
      "the transaction was idle for longer than the server allows, and is rolled back"},
-    {"25P04", StatusCode::kUnavailable, Verdict::kDead,
+    {"25P04", StatusCode::kUnavailable, FaultScope::kConnection,
      "the transaction was open for longer than the server allows, and is rolled back"},
-    {"26000", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"28000", StatusCode::kUnauthenticated, Verdict::kDead, kLogin},
-    {"28P01", StatusCode::kUnauthenticated, Verdict::kDead, kLogin},
-    {"3D000", StatusCode::kNotFound, Verdict::kDead, "there is no such database: create it"},
-    {"40001", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"40003", StatusCode::kUnknown, Verdict::kUsable, kUnsure},
-    {"40P01", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"42501", StatusCode::kPermissionDenied, Verdict::kUsable, "grant it, or use another role"},
-    {"42P05", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"53100", StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
-    {"53200", StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
-    {"53300", StatusCode::kResourceExhausted, Verdict::kDead,
+    {"26000", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"28000", StatusCode::kUnauthenticated, FaultScope::kConnection, kLogin},
+    {"28P01", StatusCode::kUnauthenticated, FaultScope::kConnection, kLogin},
+    {"3D000", StatusCode::kNotFound, FaultScope::kConnection,
+     "there is no such database: create it"},
+    {"40001", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"40003", StatusCode::kUnknown, FaultScope::kStatement, kUnsure},
+    {"40P01", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"42501", StatusCode::kPermissionDenied, FaultScope::kStatement,
+     "grant it, or use another role"},
+    {"42P05", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"53100", StatusCode::kResourceExhausted, FaultScope::kStatement, kFull},
+    {"53200", StatusCode::kResourceExhausted, FaultScope::kStatement, kFull},
+    {"53300", StatusCode::kResourceExhausted, FaultScope::kConnection,
      "the server lends no more sessions: let fewer pools share it, or raise max_connections"},
-    {"53400", StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
-    {"55000", StatusCode::kFailedPrecondition, Verdict::kUsable, ""},
-    {"55P03", StatusCode::kAborted, Verdict::kUsable, kAgain},
+    {"53400", StatusCode::kResourceExhausted, FaultScope::kStatement, kFull},
+    {"55000", StatusCode::kFailedPrecondition, FaultScope::kStatement, ""},
+    {"55P03", StatusCode::kAborted, FaultScope::kStatement, kAgain},
     // Not ours: a deadline of ours closes the connection, it never cancels.
-    {"57014", StatusCode::kAborted, Verdict::kUsable,
+    {"57014", StatusCode::kAborted, FaultScope::kStatement,
      "cancelled by the server's statement_timeout or by an administrator; run it again"},
-    {"57P01", StatusCode::kUnavailable, Verdict::kDeadSuspectOlder, kRetryLater},
-    {"57P02", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo, kRetryLater},
-    {"57P03", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo, kRetryLater},
-    {"57P04", StatusCode::kUnavailable, Verdict::kDeadAndOlderToo, "the database was dropped"},
-    {"57P05", StatusCode::kUnavailable, Verdict::kDead,
+    {"57P01", StatusCode::kUnavailable, FaultScope::kConnectionSuspectOlder, kRetryLater},
+    {"57P02", StatusCode::kUnavailable, FaultScope::kAllOlder, kRetryLater},
+    {"57P03", StatusCode::kUnavailable, FaultScope::kAllOlder, kRetryLater},
+    {"57P04", StatusCode::kUnavailable, FaultScope::kAllOlder, "the database was dropped"},
+    {"57P05", StatusCode::kUnavailable, FaultScope::kConnection,
      "the server ended the idle session (idle_session_timeout)"},
-    {"XX001", StatusCode::kDataLoss, Verdict::kUsable, kDamaged},
-    {"XX002", StatusCode::kDataLoss, Verdict::kUsable, kDamaged},
+    {"XX001", StatusCode::kDataLoss, FaultScope::kStatement, kDamaged},
+    {"XX002", StatusCode::kDataLoss, FaultScope::kStatement, kDamaged},
 };
 
 constexpr Row kClasses[] = {
-    {"08", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"0A", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"20", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"21", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"22", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"23", StatusCode::kInvalidArgument, Verdict::kUsable, "the schema refuses the row"},
-    {"24", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"25", StatusCode::kFailedPrecondition, Verdict::kUsable, ""},
-    {"26", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"27", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"28", StatusCode::kUnauthenticated, Verdict::kDead, kLogin},
-    {"2B", StatusCode::kFailedPrecondition, Verdict::kUsable, ""},
-    {"2D", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"2F", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"34", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"38", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"39", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"3B", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"3D", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"3F", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"40", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"42", StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {"44", StatusCode::kInvalidArgument, Verdict::kUsable, "the view refuses the row"},
-    {"53", StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
-    {"54", StatusCode::kInvalidArgument, Verdict::kUsable, "the statement is beyond a limit"},
-    {"55", StatusCode::kAborted, Verdict::kUsable, "another session uses the object: run it again"},
-    {"57", StatusCode::kUnavailable, Verdict::kDead, kRetryLater},
-    {"58", StatusCode::kUnavailable, Verdict::kUsable, "the server's system gave an error"},
-    {"72", StatusCode::kAborted, Verdict::kUsable, kAgain},
-    {"F0", StatusCode::kFailedPrecondition, Verdict::kUsable, "look at the server's configuration"},
-    {"HV", StatusCode::kUnavailable, Verdict::kUsable, "a foreign server gave an error"},
-    {"P0", StatusCode::kInvalidArgument, Verdict::kUsable, "raised by a function of the database"},
-    {"XX", StatusCode::kInternal, Verdict::kUsable, "a bug inside the server"},
+    {"08", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"0A", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"20", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"21", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"22", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"23", StatusCode::kInvalidArgument, FaultScope::kStatement, "the schema refuses the row"},
+    {"24", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"25", StatusCode::kFailedPrecondition, FaultScope::kStatement, ""},
+    {"26", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"27", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"28", StatusCode::kUnauthenticated, FaultScope::kConnection, kLogin},
+    {"2B", StatusCode::kFailedPrecondition, FaultScope::kStatement, ""},
+    {"2D", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"2F", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"34", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"38", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"39", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"3B", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"3D", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"3F", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"40", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"42", StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {"44", StatusCode::kInvalidArgument, FaultScope::kStatement, "the view refuses the row"},
+    {"53", StatusCode::kResourceExhausted, FaultScope::kStatement, kFull},
+    {"54", StatusCode::kInvalidArgument, FaultScope::kStatement, "the statement is beyond a limit"},
+    {"55", StatusCode::kAborted, FaultScope::kStatement,
+     "another session uses the object: run it again"},
+    {"57", StatusCode::kUnavailable, FaultScope::kConnection, kRetryLater},
+    {"58", StatusCode::kUnavailable, FaultScope::kStatement, "the server's system gave an error"},
+    {"72", StatusCode::kAborted, FaultScope::kStatement, kAgain},
+    {"F0", StatusCode::kFailedPrecondition, FaultScope::kStatement,
+     "look at the server's configuration"},
+    {"HV", StatusCode::kUnavailable, FaultScope::kStatement, "a foreign server gave an error"},
+    {"P0", StatusCode::kInvalidArgument, FaultScope::kStatement,
+     "raised by a function of the database"},
+    {"XX", StatusCode::kInternal, FaultScope::kStatement, "a bug inside the server"},
 };
 
 const Row* Find(std::string_view sqlstate) {
@@ -122,19 +128,19 @@ const Row* Find(std::string_view sqlstate) {
 Finding ByServer(const Evidence& evidence) {
   const std::string_view sqlstate = evidence.sqlstate;
   if (sqlstate == "25006" && evidence.lost_role) {
-    return {StatusCode::kUnavailable, Verdict::kDeadAndOlderToo,
+    return {StatusCode::kUnavailable, FaultScope::kAllOlder,
             "the server is no longer the primary: the next open looks for it elsewhere"};
   }
   const Row* const row = Find(sqlstate);
   if (row == nullptr) {
-    return {StatusCode::kInternal, Verdict::kDead, "a SQLSTATE unknown to roostpool"};
+    return {StatusCode::kInternal, FaultScope::kConnection, "a SQLSTATE unknown to roostpool"};
   }
   // PgBouncer says 08P01 for everything of its own, the death of the server behind it included.
-  const bool lost = row->verdict != Verdict::kUsable;
+  const bool lost = row->fault_scope != FaultScope::kStatement;
   if (lost && evidence.operation == Operation::kCommit) {
-    return {StatusCode::kUnknown, row->verdict, kUnsure};
+    return {StatusCode::kUnknown, row->fault_scope, kUnsure};
   }
-  return {row->status, row->verdict, row->advice};
+  return {row->status, row->fault_scope, row->advice};
 }
 
 }  // namespace
@@ -146,13 +152,14 @@ Finding Classify(const Evidence& evidence) {
       return ByServer(evidence);
     case Cause::kLink:
       // A link that broke for one may have broken for all: they have to prove that they live.
-      return {commits ? StatusCode::kUnknown : StatusCode::kUnavailable, Verdict::kDeadSuspectOlder,
-              commits ? kUnsure : kRetryLater};
+      return {commits ? StatusCode::kUnknown : StatusCode::kUnavailable,
+              FaultScope::kConnectionSuspectOlder, commits ? kUnsure : kRetryLater};
     case Cause::kDeadline:
-      return {commits ? StatusCode::kUnknown : StatusCode::kDeadlineExceeded, Verdict::kDead,
+      return {commits ? StatusCode::kUnknown : StatusCode::kDeadlineExceeded,
+              FaultScope::kConnection,
               commits ? kUnsure : "the connection is closed: its answer may still come"};
   }
-  return {StatusCode::kInternal, Verdict::kDead, ""};
+  return {StatusCode::kInternal, FaultScope::kConnection, ""};
 }
 
 bool WantsPreparing(std::string_view sqlstate) {

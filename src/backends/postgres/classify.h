@@ -34,7 +34,7 @@ struct Evidence {
 
 struct Finding {
   absl::StatusCode code = absl::StatusCode::kUnknown;
-  Verdict verdict = Verdict::kUsable;
+  FaultScope fault_scope = FaultScope::kStatement;
   std::string_view advice{};  // what to do; may be empty
 };
 

@@ -61,7 +61,7 @@ absl::StatusOr<Step> PostgresConnection::Advance(TimePoint now) {
 absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
   absl::StatusOr<Step> step = attempt_->Advance(now);
   if (!step.ok()) {
-    Condemn(attempt_->verdict());
+    MarkFailed(attempt_->fault_scope());
   } else if (step->done) {
     Adopt();
   }
@@ -147,9 +147,9 @@ void PostgresConnection::NoteTransaction() {
     in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
   }
   if (our_transaction_ || InTransaction()) {
-    Mark(kMarkTransaction);
+    SetDirty(kDirtyTransaction);
   } else {
-    Unmark(kMarkTransaction);
+    ClearDirty(kDirtyTransaction);
   }
 }
 
@@ -215,12 +215,13 @@ bool PostgresConnection::HandleIsIdle() const {
          state != PQTRANS_UNKNOWN;
 }
 
-Tidiness PostgresConnection::Inspect() {
-  if (!wire_.open() || !condemned_.ok() || verdict() != Verdict::kUsable) return Tidiness::kBroken;
-  if (IsMarked(kMarkRaw)) return HandleIsIdle() ? Tidiness::kDirty : Tidiness::kBroken;
+SessionState PostgresConnection::Inspect() {
+  if (!wire_.open() || !condemned_.ok() || fault_scope() != FaultScope::kStatement)
+    return SessionState::kBroken;
+  if (IsDirty(kDirtyRaw)) return HandleIsIdle() ? SessionState::kDirty : SessionState::kBroken;
   const bool dirty =
-      our_transaction_ || InTransaction() || reader_ != nullptr || IsMarked(kMarkTainted);
-  return dirty ? Tidiness::kDirty : Tidiness::kClean;
+      our_transaction_ || InTransaction() || reader_ != nullptr || IsDirty(kDirtyTainted);
+  return dirty ? SessionState::kDirty : SessionState::kClean;
 }
 
 absl::Status PostgresConnection::Reset(Deadline deadline) {
@@ -232,7 +233,7 @@ absl::Status PostgresConnection::Reset(Deadline deadline) {
     set_deadline(lease);
   }
   if (!condemned_.ok()) return condemned_;
-  if (IsMarked(kMarkRaw)) {
+  if (IsDirty(kDirtyRaw)) {
     if (!HandleIsIdle()) {
       return absl::FailedPreconditionError(
           "the raw handle was left in the middle of a query, a COPY or a pipeline");
@@ -241,8 +242,8 @@ absl::Status PostgresConnection::Reset(Deadline deadline) {
     NoteTransaction();
   }
   absl::Status status = RollbackTransaction();
-  if (status.ok() && (IsMarked(kMarkTainted) || IsMarked(kMarkRaw))) status = UndoSession();
-  if (status.ok()) ClearMarks();
+  if (status.ok() && (IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw))) status = UndoSession();
+  if (status.ok()) ClearDirtyFlags();
   return status;
 }
 
@@ -262,7 +263,7 @@ Liveness PostgresConnection::Probe() {
   if (wire_.owed() > 0 && platform_.CoarseNow() - wire_.owed_since() > kOwedTooLong) {
     CondemnFor(absl::UnavailableError(
                    Concat({Where(), " has not answered for 10 s: the link is taken for cut"})),
-               Verdict::kDeadSuspectOlder)
+               FaultScope::kConnectionSuspectOlder)
         .IgnoreError();
     return Liveness::kDead;
   }
@@ -308,8 +309,8 @@ absl::StatusOr<Step> PostgresConnection::AdvancePing(TimePoint now) {
       .at = ping_by_};
 }
 
-// Does not wait: whether the answer came is seen at the next upkeep or the next use.
-absl::Status PostgresConnection::Upkeep(Deadline /*deadline*/) {
+// Does not wait: whether the answer came is seen at the next maintenance or the next use.
+absl::Status PostgresConnection::Maintain(Deadline /*deadline*/) {
   if (!wire_.open()) return NotOpen();
   if (Probe() == Liveness::kDead) return condemned_;
   return wire_.owed() == 0 ? SendAlone("") : absl::OkStatus();

@@ -54,12 +54,12 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
 
   // ---- For the pool ----
   absl::StatusOr<Step> Advance(TimePoint now) override;
-  Tidiness Inspect() override;
+  SessionState Inspect() override;
   absl::Status Reset(Deadline deadline) override;
   Liveness Probe() override;
   absl::Status Ping(Deadline deadline) override;
   absl::StatusOr<Step> BeginPing(Deadline deadline) override;
-  absl::Status Upkeep(Deadline deadline) override;
+  absl::Status Maintain(Deadline deadline) override;
   void Close() override;
   void Abandon() override;
   NativeHandle Detach() override;
@@ -95,7 +95,7 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   void Started(PostgresStatement& statement);
   void Finished(PostgresStatement& statement);
   void NoteTransaction();
-  void Taint() { Mark(kMarkTainted); }
+  void Taint() { SetDirty(kDirtyTainted); }
   uint32_t NextSerial() { return ++serials_; }
   // The session is to forget this name, some time.
   void Deallocate(StatementName name);
@@ -113,7 +113,7 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   void Adopt();
 
   // Nothing can be relied on any more; `status` is what every call says from now on.
-  absl::Status CondemnFor(absl::Status status, Verdict verdict);
+  absl::Status CondemnFor(absl::Status status, FaultScope scope);
   absl::Status Break(const Finding& finding, std::string_view sqlstate, std::string_view words,
                      std::string_view sql);
   absl::Status Late(const Doing& doing);

@@ -49,8 +49,8 @@ std::string PostgresConnection::Where() const {
       {text(pq().PQhost(handle)), ":", text(pq().PQport(handle)), "/", text(pq().PQdb(handle))});
 }
 
-absl::Status PostgresConnection::CondemnFor(absl::Status status, Verdict verdict) {
-  Condemn(verdict);
+absl::Status PostgresConnection::CondemnFor(absl::Status status, FaultScope scope) {
+  MarkFailed(scope);
   if (condemned_.ok()) condemned_ = std::move(status);
   return condemned_;
 }
@@ -61,8 +61,8 @@ absl::Status PostgresConnection::Break(const Finding& finding, std::string_view 
   absl::Status status =
       MakeStatus(finding.code, sqlstate,
                  {.sql = sql, .where = where, .words = words, .advice = finding.advice});
-  if (finding.verdict == Verdict::kUsable) return status;
-  return CondemnFor(std::move(status), finding.verdict);
+  if (finding.fault_scope == FaultScope::kStatement) return status;
+  return CondemnFor(std::move(status), finding.fault_scope);
 }
 
 // The server itself only reads, and not just this transaction.
@@ -99,9 +99,9 @@ absl::Status PostgresConnection::FailWith(const Result& result, const Doing& doi
 
 // What the server said before it went, if it said anything, explains more than libpq does.
 absl::Status PostgresConnection::Lost(const Doing& doing) {
-  if (wire_.notice() != Verdict::kUsable) {
+  if (wire_.notice() != FaultScope::kStatement) {
     Finding finding = Classify({.sqlstate = wire_.notice_sqlstate(), .operation = doing.operation});
-    finding.verdict = std::max(finding.verdict, wire_.notice());
+    finding.fault_scope = std::max(finding.fault_scope, wire_.notice());
     return Break(finding, wire_.notice_sqlstate(), "the server ended the session", doing.sql);
   }
   const Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
@@ -126,13 +126,13 @@ absl::Status PostgresConnection::Fail(const Reply& reply, const Doing& doing) {
       if (!reply.result.copies()) break;
       return CondemnFor(absl::InvalidArgumentError(Concat(
                             {Quoted(doing.sql), " is a COPY with the client: use the raw handle"})),
-                        Verdict::kDead);
+                        FaultScope::kConnection);
     case Kind::kEnd:
     case Kind::kSync:
       break;
   }
   return CondemnFor(absl::InternalError(Concat({Quoted(doing.sql), ": answers out of order"})),
-                    Verdict::kDead);
+                    FaultScope::kConnection);
 }
 
 // ---- before an exchange -------------------------------------------------------------------------
@@ -153,7 +153,7 @@ absl::Status PostgresConnection::Ready() {
                 " is still being read, and PostgreSQL does one thing at a time on a connection: "
                 "end its Rows first"}));
   }
-  if (IsMarked(kMarkRaw)) {
+  if (IsDirty(kDirtyRaw)) {
     if (!HandleIsIdle()) {
       return absl::FailedPreconditionError("the raw handle is in the middle of a query");
     }
@@ -261,7 +261,7 @@ absl::Status PostgresConnection::JudgeOwed(const Result& result, const Doing& be
                 " may have been done or not: what the session was told before failed: ",
                 std::string_view{words.data(), words.size()}}));
   }
-  return CondemnFor(std::move(status), Verdict::kDead);
+  return CondemnFor(std::move(status), FaultScope::kConnection);
 }
 
 absl::StatusOr<bool> PostgresConnection::TakeOwed(int left, Deadline deadline,
@@ -330,7 +330,7 @@ void PostgresConnection::EndReading(const Doing& doing) {
                    Concat({Quoted(doing.sql),
                            " was not read to its end, and too much was left: the connection is "
                            "closed; read all rows, or bound them with LIMIT"})),
-               Verdict::kDead)
+               FaultScope::kConnection)
         .IgnoreError();
   }
   NoteTransaction();
@@ -375,12 +375,12 @@ absl::Status PostgresConnection::RunSettled(std::string_view sql, const Doing& d
 
 void PostgresConnection::Started(PostgresStatement& statement) {
   reader_ = &statement;
-  Mark(kMarkReading);
+  SetDirty(kDirtyReading);
 }
 
 void PostgresConnection::Finished(PostgresStatement& statement) {
   if (reader_ == &statement) reader_ = nullptr;
-  Unmark(kMarkReading);
+  ClearDirty(kDirtyReading);
 }
 
 }  // namespace roost::postgres

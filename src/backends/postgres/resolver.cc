@@ -27,7 +27,7 @@ struct Lookup::State {
   Addresses addresses;  // constant once answered
   struct Listener {
     Platform* platform;
-    int bell;
+    int event;
   };
   std::vector<Listener> listeners ABSL_GUARDED_BY(mu);
 };
@@ -56,10 +56,10 @@ void Answer(Lookup::State& state, Addresses addresses) {
   MutexLock lock(state.mu);
   state.addresses = std::move(addresses);
   state.answered = true;
-  // Ringing never blocks. Under the lock, so that nobody closes a bell, or ends its platform, on
+  // Ringing never blocks. Under the lock, so that nobody closes an event, or ends its platform, on
   // the way.
   for (const Lookup::State::Listener& listener : state.listeners) {
-    listener.platform->RingBell(listener.bell);
+    listener.platform->SignalEvent(listener.event);
   }
 }
 
@@ -134,22 +134,22 @@ bool IsLoopback(const std::string& address) {
 }
 
 Lookup::Lookup(std::shared_ptr<State> state, Platform& platform)
-    : state_(std::move(state)), platform_(platform), bell_(platform.OpenBell()) {
-  if (bell_ < 0) return;
+    : state_(std::move(state)), platform_(platform), event_(platform.OpenEvent()) {
+  if (event_ < 0) return;
   MutexLock lock(state_->mu);
-  if (state_->answered) platform_.RingBell(bell_);
-  state_->listeners.push_back({&platform_, bell_});
+  if (state_->answered) platform_.SignalEvent(event_);
+  state_->listeners.push_back({&platform_, event_});
 }
 
 Lookup::~Lookup() {
-  if (bell_ < 0) return;
+  if (event_ < 0) return;
   {
     MutexLock lock(state_->mu);
     std::erase_if(state_->listeners, [this](const State::Listener& listener) {
-      return listener.platform == &platform_ && listener.bell == bell_;
+      return listener.platform == &platform_ && listener.event == event_;
     });
   }
-  platform_.CloseBell(bell_);
+  platform_.CloseEvent(event_);
 }
 
 const Addresses* Lookup::answer() const {

@@ -45,12 +45,12 @@ class Lookup {
   // The answer; null while there is none. Valid as long as this.
   const Addresses* answer() const;
   // Readable when there is an answer. -1: the platform has none; look from time to time.
-  int bell() const { return bell_; }
+  int event() const { return event_; }
 
  private:
   const std::shared_ptr<State> state_;
   Platform& platform_;
-  const int bell_;
+  const int event_;
 };
 
 class Resolver {

@@ -13,7 +13,7 @@ using enum absl::StatusCode;
 struct Row {
   std::string_view sqlstate;
   absl::StatusCode code;
-  Verdict verdict;
+  FaultScope fault_scope;
   std::string_view advice;
 };
 
@@ -22,35 +22,35 @@ constexpr std::string_view kFreeSessions =
 
 constexpr Row kRows[] = {
     // The server is on its way down or up: what it had before is gone.
-    {"57P03", kUnavailable, Verdict::kDeadAndOlderToo, "it is starting, stopping or recovering"},
-    {"57P02", kUnavailable, Verdict::kDeadAndOlderToo, ""},
-    {"57P01", kUnavailable, Verdict::kDeadSuspectOlder, ""},
-    {"53300", kResourceExhausted, Verdict::kUsable, kFreeSessions},
-    {"53", kResourceExhausted, Verdict::kUsable, ""},
-    {"28P01", kUnauthenticated, Verdict::kUsable,
+    {"57P03", kUnavailable, FaultScope::kAllOlder, "it is starting, stopping or recovering"},
+    {"57P02", kUnavailable, FaultScope::kAllOlder, ""},
+    {"57P01", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
+    {"53300", kResourceExhausted, FaultScope::kStatement, kFreeSessions},
+    {"53", kResourceExhausted, FaultScope::kStatement, ""},
+    {"28P01", kUnauthenticated, FaultScope::kStatement,
      "give the right password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"},
-    {"28", kPermissionDenied, Verdict::kUsable,
+    {"28", kPermissionDenied, FaultScope::kStatement,
      "the server's pg_hba.conf and the role's LOGIN decide who may connect from where"},
-    {"3D000", kNotFound, Verdict::kUsable, "create the database, or correct dbname"},
-    {"42501", kPermissionDenied, Verdict::kUsable, "the role lacks a privilege: GRANT it"},
-    {"55000", kFailedPrecondition, Verdict::kUsable, ""},
-    {"08P01", kInvalidArgument, Verdict::kUsable,
+    {"3D000", kNotFound, FaultScope::kStatement, "create the database, or correct dbname"},
+    {"42501", kPermissionDenied, FaultScope::kStatement, "the role lacks a privilege: GRANT it"},
+    {"55000", kFailedPrecondition, FaultScope::kStatement, ""},
+    {"08P01", kInvalidArgument, FaultScope::kStatement,
      "behind PgBouncer: leave `options` out, or add it to its ignore_startup_parameters"},
-    {"0A000", kFailedPrecondition, Verdict::kUsable, ""},
-    {"08", kUnavailable, Verdict::kDeadSuspectOlder, ""},
-    {"57", kUnavailable, Verdict::kUsable, ""},
-    {"58", kUnavailable, Verdict::kUsable, ""},
-    {"XX", kUnavailable, Verdict::kUsable, ""},
+    {"0A000", kFailedPrecondition, FaultScope::kStatement, ""},
+    {"08", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
+    {"57", kUnavailable, FaultScope::kStatement, ""},
+    {"58", kUnavailable, FaultScope::kStatement, ""},
+    {"XX", kUnavailable, FaultScope::kStatement, ""},
     // on_connect: another connection was at the same statement.
-    {"40", kUnavailable, Verdict::kUsable, ""},
-    {"55P03", kUnavailable, Verdict::kUsable, ""},
-    {"23505", kUnavailable, Verdict::kUsable, ""},
-    {"42P07", kUnavailable, Verdict::kUsable, ""},
-    {"25006", kUnavailable, Verdict::kUsable,
+    {"40", kUnavailable, FaultScope::kStatement, ""},
+    {"55P03", kUnavailable, FaultScope::kStatement, ""},
+    {"23505", kUnavailable, FaultScope::kStatement, ""},
+    {"42P07", kUnavailable, FaultScope::kStatement, ""},
+    {"25006", kUnavailable, FaultScope::kStatement,
      "on_connect writes and this server is read-only: say target_session_attrs=read-write"},
-    {"22", kInvalidArgument, Verdict::kUsable, ""},
-    {"23", kInvalidArgument, Verdict::kUsable, ""},
-    {"42", kInvalidArgument, Verdict::kUsable, ""},
+    {"22", kInvalidArgument, FaultScope::kStatement, ""},
+    {"23", kInvalidArgument, FaultScope::kStatement, ""},
+    {"42", kInvalidArgument, FaultScope::kStatement, ""},
 };
 
 bool Has(std::string_view text, std::string_view part) {
@@ -76,7 +76,7 @@ StartupFinding FromServer(const StartupEvidence& evidence) {
   }
   for (const Row& row : kRows) {
     if (!evidence.sqlstate.starts_with(row.sqlstate)) continue;
-    return {.code = row.code, .verdict = row.verdict, .advice = row.advice};
+    return {.code = row.code, .fault_scope = row.fault_scope, .advice = row.advice};
   }
   return {.code = kUnavailable};
 }
@@ -97,7 +97,9 @@ bool IsLostLink(const StartupEvidence& evidence) {
 }
 
 StartupFinding LostLink() {
-  return {.code = kUnavailable, .verdict = Verdict::kDeadSuspectOlder, .other_address = true};
+  return {.code = kUnavailable,
+          .fault_scope = FaultScope::kConnectionSuspectOlder,
+          .other_address = true};
 }
 
 StartupFinding FromTls(const StartupEvidence& evidence) {
@@ -127,7 +129,7 @@ StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
     case Phase::kDone:
       break;
   }
-  return {.code = kUnavailable, .verdict = Verdict::kDeadSuspectOlder};
+  return {.code = kUnavailable, .fault_scope = FaultScope::kConnectionSuspectOlder};
 }
 
 bool IsSqlState(std::string_view text) {

@@ -37,7 +37,7 @@ struct StartupEvidence {
 
 struct StartupFinding {
   absl::StatusCode code = absl::StatusCode::kUnknown;
-  Verdict verdict = Verdict::kUsable;
+  FaultScope fault_scope = FaultScope::kStatement;
   std::string_view advice{};   // what would be right; may be empty
   bool other_address = false;  // another address of the same host may do better
 };

@@ -57,8 +57,8 @@ void Wire::OnNotice(void* self, const PGresult* result) {
                     (severity != nullptr && std::strcmp(severity, "FATAL") == 0);
   if (!ends) return;
   const Finding finding = Classify({.sqlstate = sqlstate, .operation = Operation::kIdle});
-  if (finding.verdict < wire.notice_) return;
-  wire.notice_ = std::max(finding.verdict, Verdict::kDead);
+  if (finding.fault_scope < wire.notice_) return;
+  wire.notice_ = std::max(finding.fault_scope, FaultScope::kConnection);
   std::memcpy(wire.notice_sqlstate_, sqlstate, sizeof(wire.notice_sqlstate_));
 }
 
@@ -115,11 +115,11 @@ Liveness Wire::Look() {
     if (descriptor < 0 || pq_->PQstatus(handle_) == CONNECTION_BAD) return Liveness::kDead;
     const IoEvents seen =
         platform_.WaitForDescriptor(descriptor, {.readable = true}, Deadline::Past());
-    if (!seen.any()) return notice_ == Verdict::kUsable ? Liveness::kAlive : Liveness::kDead;
+    if (!seen.any()) return notice_ == FaultScope::kStatement ? Liveness::kAlive : Liveness::kDead;
     const bool read = pq_->PQconsumeInput(handle_) == 1;
     // Parses: outside of an answer the server's words go to the notice receiver.
     pq_->PQisBusy(handle_);
-    if (!read || seen.hung_up || notice_ != Verdict::kUsable) return Liveness::kDead;
+    if (!read || seen.hung_up || notice_ != FaultScope::kStatement) return Liveness::kDead;
     DropNotifications();
   }
   return Liveness::kUnknown;

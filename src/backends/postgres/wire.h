@@ -73,8 +73,8 @@ class Wire {
   // What can be known for nothing: reads what has come, drops notifications. Unknown: more keeps
   // coming.
   Liveness Look();
-  // What the server said outside of any answer: kUsable, or why the connection is dead.
-  Verdict notice() const { return notice_; }
+  // What the server said outside of any answer: kStatement, or why the connection is dead.
+  FaultScope notice() const { return notice_; }
   const char* notice_sqlstate() const { return notice_sqlstate_; }
 
  private:
@@ -86,7 +86,7 @@ class Wire {
   PGconn* handle_ = nullptr;
   TimePoint owed_since_{};
   int owed_ = 0;
-  Verdict notice_ = Verdict::kUsable;
+  FaultScope notice_ = FaultScope::kStatement;
   char notice_sqlstate_[6] = "";
 };
 

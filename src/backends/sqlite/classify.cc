@@ -1,4 +1,4 @@
-// One table of rows {code, status, verdict, advice}; the few codes whose meaning depends on what
+// One table of rows {code, status, fault scope, advice}; the few codes whose meaning depends on what
 // was being done are decided by functions before the table is asked.
 #include "backends/sqlite/classify.h"
 
@@ -14,7 +14,7 @@ using absl::StatusCode;
 struct Row {
   int code;
   StatusCode status;
-  Verdict verdict;
+  FaultScope fault_scope;
   std::string_view advice;
 };
 
@@ -36,62 +36,68 @@ constexpr std::string_view kFixProgram = "";
 
 // Extended codes first where they differ from their primary code. Sorted by primary code.
 constexpr Row kTable[] = {
-    {SQLITE_ERROR, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {SQLITE_ERROR_SNAPSHOT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
-    {SQLITE_ERROR_RETRY, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
-    {SQLITE_INTERNAL, StatusCode::kInternal, Verdict::kDead, "a bug inside SQLite"},
-    {SQLITE_PERM, StatusCode::kPermissionDenied, Verdict::kDead, "look at the file's permissions"},
-    {SQLITE_ABORT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
-    {SQLITE_ABORT_ROLLBACK, StatusCode::kAborted, Verdict::kUsable,
+    {SQLITE_ERROR, StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {SQLITE_ERROR_SNAPSHOT, StatusCode::kAborted, FaultScope::kStatement, kRaceLost},
+    {SQLITE_ERROR_RETRY, StatusCode::kAborted, FaultScope::kStatement, kRaceLost},
+    {SQLITE_INTERNAL, StatusCode::kInternal, FaultScope::kConnection, "a bug inside SQLite"},
+    {SQLITE_PERM, StatusCode::kPermissionDenied, FaultScope::kConnection,
+     "look at the file's permissions"},
+    {SQLITE_ABORT, StatusCode::kAborted, FaultScope::kStatement, kRaceLost},
+    {SQLITE_ABORT_ROLLBACK, StatusCode::kAborted, FaultScope::kStatement,
      "the transaction was rolled back while its rows were being read"},
-    {SQLITE_BUSY, StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited},
-    {SQLITE_BUSY_SNAPSHOT, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
-    {SQLITE_BUSY_RECOVERY, StatusCode::kDeadlineExceeded, Verdict::kUsable,
+    {SQLITE_BUSY, StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited},
+    {SQLITE_BUSY_SNAPSHOT, StatusCode::kAborted, FaultScope::kStatement, kRaceLost},
+    {SQLITE_BUSY_RECOVERY, StatusCode::kDeadlineExceeded, FaultScope::kStatement,
      "another process is recovering the log"},
-    {SQLITE_LOCKED, StatusCode::kFailedPrecondition, Verdict::kUsable, kOwnReader},
-    {SQLITE_LOCKED_SHAREDCACHE, StatusCode::kAborted, Verdict::kUsable, kRaceLost},
-    {SQLITE_NOMEM, StatusCode::kResourceExhausted, Verdict::kUsable, "SQLite has no memory left"},
-    {SQLITE_READONLY, StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses},
-    {SQLITE_READONLY_DBMOVED, StatusCode::kUnavailable, Verdict::kDeadAndOlderToo,
-     "the file was moved or replaced"},
-    {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded, Verdict::kUsable,
-     "the statement ran into the deadline of its lease"},
-    {SQLITE_IOERR, StatusCode::kUnavailable, Verdict::kDead, "the card gave an error"},
-    {SQLITE_IOERR_WRITE, StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses},
-    {SQLITE_IOERR_FSYNC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
-    {SQLITE_IOERR_DIR_FSYNC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
-    {SQLITE_IOERR_COMMIT_ATOMIC, StatusCode::kDataLoss, Verdict::kDeadAndOlderToo, kNotSynced},
-    {SQLITE_IOERR_NOMEM, StatusCode::kResourceExhausted, Verdict::kUsable,
+    {SQLITE_LOCKED, StatusCode::kFailedPrecondition, FaultScope::kStatement, kOwnReader},
+    {SQLITE_LOCKED_SHAREDCACHE, StatusCode::kAborted, FaultScope::kStatement, kRaceLost},
+    {SQLITE_NOMEM, StatusCode::kResourceExhausted, FaultScope::kStatement,
      "SQLite has no memory left"},
-    {SQLITE_IOERR_SHMSIZE, StatusCode::kResourceExhausted, Verdict::kDead, kFull},
-    {SQLITE_IOERR_DATA, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
-    {SQLITE_IOERR_CORRUPTFS, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
-    {SQLITE_CORRUPT, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
-    {SQLITE_NOTFOUND, StatusCode::kInternal, Verdict::kUsable, "the VFS does not know the request"},
-    {SQLITE_FULL, StatusCode::kResourceExhausted, Verdict::kUsable, kFull},
-    {SQLITE_CANTOPEN, StatusCode::kUnavailable, Verdict::kDead, "the file could not be opened"},
-    {SQLITE_CANTOPEN_ISDIR, StatusCode::kInvalidArgument, Verdict::kDead,
+    {SQLITE_READONLY, StatusCode::kFailedPrecondition, FaultScope::kConnection, kCardRefuses},
+    {SQLITE_READONLY_DBMOVED, StatusCode::kUnavailable, FaultScope::kAllOlder,
+     "the file was moved or replaced"},
+    {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded, FaultScope::kStatement,
+     "the statement ran into the deadline of its lease"},
+    {SQLITE_IOERR, StatusCode::kUnavailable, FaultScope::kConnection, "the card gave an error"},
+    {SQLITE_IOERR_WRITE, StatusCode::kFailedPrecondition, FaultScope::kConnection, kCardRefuses},
+    {SQLITE_IOERR_FSYNC, StatusCode::kDataLoss, FaultScope::kAllOlder, kNotSynced},
+    {SQLITE_IOERR_DIR_FSYNC, StatusCode::kDataLoss, FaultScope::kAllOlder, kNotSynced},
+    {SQLITE_IOERR_COMMIT_ATOMIC, StatusCode::kDataLoss, FaultScope::kAllOlder, kNotSynced},
+    {SQLITE_IOERR_NOMEM, StatusCode::kResourceExhausted, FaultScope::kStatement,
+     "SQLite has no memory left"},
+    {SQLITE_IOERR_SHMSIZE, StatusCode::kResourceExhausted, FaultScope::kConnection, kFull},
+    {SQLITE_IOERR_DATA, StatusCode::kDataLoss, FaultScope::kConnectionSuspectOlder, kDamaged},
+    {SQLITE_IOERR_CORRUPTFS, StatusCode::kDataLoss, FaultScope::kConnectionSuspectOlder, kDamaged},
+    {SQLITE_CORRUPT, StatusCode::kDataLoss, FaultScope::kConnectionSuspectOlder, kDamaged},
+    {SQLITE_NOTFOUND, StatusCode::kInternal, FaultScope::kStatement,
+     "the VFS does not know the request"},
+    {SQLITE_FULL, StatusCode::kResourceExhausted, FaultScope::kStatement, kFull},
+    {SQLITE_CANTOPEN, StatusCode::kUnavailable, FaultScope::kConnection,
+     "the file could not be opened"},
+    {SQLITE_CANTOPEN_ISDIR, StatusCode::kInvalidArgument, FaultScope::kConnection,
      "the path names a directory: name a file in it"},
-    {SQLITE_CANTOPEN_SYMLINK, StatusCode::kFailedPrecondition, Verdict::kDead,
+    {SQLITE_CANTOPEN_SYMLINK, StatusCode::kFailedPrecondition, FaultScope::kConnection,
      "the path goes through a symbolic link, which is refused: give the path that it points to"},
-    {SQLITE_PROTOCOL, StatusCode::kUnavailable, Verdict::kUsable,
+    {SQLITE_PROTOCOL, StatusCode::kUnavailable, FaultScope::kStatement,
      "too many processes raced for the log's lock"},
-    {SQLITE_SCHEMA, StatusCode::kAborted, Verdict::kUsable, "the schema was changed: run it again"},
-    {SQLITE_TOOBIG, StatusCode::kInvalidArgument, Verdict::kUsable,
+    {SQLITE_SCHEMA, StatusCode::kAborted, FaultScope::kStatement,
+     "the schema was changed: run it again"},
+    {SQLITE_TOOBIG, StatusCode::kInvalidArgument, FaultScope::kStatement,
      "a value is longer than max_value_bytes, or the SQL is longer than 16 KiB"},
-    {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument, Verdict::kUsable,
+    {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument, FaultScope::kStatement,
      "the schema refuses the row"},
-    {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
-    {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
-    {SQLITE_CONSTRAINT_ROWID, StatusCode::kAlreadyExists, Verdict::kUsable, ""},
-    {SQLITE_MISMATCH, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {SQLITE_MISUSE, StatusCode::kInternal, Verdict::kDead, "a bug: SQLite was called wrongly"},
-    {SQLITE_NOLFS, StatusCode::kResourceExhausted, Verdict::kUsable,
+    {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
+    {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
+    {SQLITE_CONSTRAINT_ROWID, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
+    {SQLITE_MISMATCH, StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {SQLITE_MISUSE, StatusCode::kInternal, FaultScope::kConnection,
+     "a bug: SQLite was called wrongly"},
+    {SQLITE_NOLFS, StatusCode::kResourceExhausted, FaultScope::kStatement,
      "the file system takes no larger file"},
-    {SQLITE_AUTH, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {SQLITE_FORMAT, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder, kDamaged},
-    {SQLITE_RANGE, StatusCode::kInvalidArgument, Verdict::kUsable, kFixProgram},
-    {SQLITE_NOTADB, StatusCode::kDataLoss, Verdict::kDeadSuspectOlder,
+    {SQLITE_AUTH, StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {SQLITE_FORMAT, StatusCode::kDataLoss, FaultScope::kConnectionSuspectOlder, kDamaged},
+    {SQLITE_RANGE, StatusCode::kInvalidArgument, FaultScope::kStatement, kFixProgram},
+    {SQLITE_NOTADB, StatusCode::kDataLoss, FaultScope::kConnectionSuspectOlder,
      "the file is not a SQLite database: is the path right?"},
 };
 
@@ -107,24 +113,26 @@ Finding CannotOpen(int system_errno) {
   switch (system_errno) {
     case ENOENT:
     case ENOTDIR:
-      return {StatusCode::kNotFound, Verdict::kDead, "the file or its directory is not there"};
+      return {StatusCode::kNotFound, FaultScope::kConnection,
+              "the file or its directory is not there"};
     case EACCES:
     case EPERM:
-      return {StatusCode::kPermissionDenied, Verdict::kDead,
+      return {StatusCode::kPermissionDenied, FaultScope::kConnection,
               "the process may not open the file, or not create files in its directory"};
     case EISDIR:
-      return {StatusCode::kInvalidArgument, Verdict::kDead,
+      return {StatusCode::kInvalidArgument, FaultScope::kConnection,
               "the path names a directory: name a file in it"};
     case EROFS:
-      return {StatusCode::kFailedPrecondition, Verdict::kDead, kCardRefuses};
+      return {StatusCode::kFailedPrecondition, FaultScope::kConnection, kCardRefuses};
     case EMFILE:
     case ENFILE:
-      return {StatusCode::kResourceExhausted, Verdict::kDead, "no file descriptor is left"};
+      return {StatusCode::kResourceExhausted, FaultScope::kConnection,
+              "no file descriptor is left"};
     case ENOSPC:
     case EDQUOT:
-      return {StatusCode::kResourceExhausted, Verdict::kDead, kFull};
+      return {StatusCode::kResourceExhausted, FaultScope::kConnection, kFull};
     default:
-      return {StatusCode::kUnavailable, Verdict::kDead, "the file could not be opened"};
+      return {StatusCode::kUnavailable, FaultScope::kConnection, "the file could not be opened"};
   }
 }
 
@@ -132,20 +140,20 @@ Finding CannotOpen(int system_errno) {
 Finding Busy(const Evidence& evidence) {
   switch (evidence.operation) {
     case Operation::kOpen:
-      return {StatusCode::kUnavailable, Verdict::kUsable, kWaited};
+      return {StatusCode::kUnavailable, FaultScope::kStatement, kWaited};
     case Operation::kCommit:
-      if (evidence.gave_up) return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
-      return {StatusCode::kFailedPrecondition, Verdict::kUsable, kOwnReader};
+      if (evidence.gave_up) return {StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited};
+      return {StatusCode::kFailedPrecondition, FaultScope::kStatement, kOwnReader};
     case Operation::kStatement:
       if (evidence.in_transaction && !evidence.gave_up) {
-        return {StatusCode::kAborted, Verdict::kUsable, kRaceLost};
+        return {StatusCode::kAborted, FaultScope::kStatement, kRaceLost};
       }
-      return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+      return {StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited};
     case Operation::kBegin:
     case Operation::kSync:
-      return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+      return {StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited};
   }
-  return {StatusCode::kInternal, Verdict::kDead, ""};
+  return {StatusCode::kInternal, FaultScope::kConnection, ""};
 }
 
 }  // namespace
@@ -161,22 +169,23 @@ Finding Classify(const Evidence& evidence) {
   if (code == SQLITE_BUSY) return Busy(evidence);
   if (code == SQLITE_ERROR && evidence.gave_up) {
     // A connection that may not look whether its schema is fresh says "no such table" (memdb).
-    return {StatusCode::kDeadlineExceeded, Verdict::kUsable, kWaited};
+    return {StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited};
   }
   if ((code & 0xFF) == SQLITE_READONLY && !evidence.may_write &&
       evidence.operation != Operation::kOpen && code != SQLITE_READONLY_DBMOVED) {
-    return {StatusCode::kFailedPrecondition, Verdict::kUsable,
+    return {StatusCode::kFailedPrecondition, FaultScope::kStatement,
             "this connection only reads: acquire it with roost::kWrite"};
   }
   if (LacksSync(code) && evidence.operation == Operation::kCommit) {
     // The log's pages were written: after a crash the commit may be there or not.
-    return {StatusCode::kUnknown, Verdict::kDeadAndOlderToo,
+    return {StatusCode::kUnknown, FaultScope::kAllOlder,
             "the card did not confirm the commit: run it again only if it may be done twice"};
   }
   const Row* row = Find(code);
   if (row == nullptr) row = Find(code & 0xFF);
-  if (row == nullptr) return {StatusCode::kInternal, Verdict::kDead, "a code unknown to roostpool"};
-  return {row->status, row->verdict, row->advice};
+  if (row == nullptr)
+    return {StatusCode::kInternal, FaultScope::kConnection, "a code unknown to roostpool"};
+  return {row->status, row->fault_scope, row->advice};
 }
 
 }  // namespace roost::sqlite

@@ -51,9 +51,9 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
       role_(request.role),
       cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
       patience_(platform_),
-      // What an earlier process left in the log is not known: the first upkeep looks.
+      // What an earlier process left in the log is not known: the first maintenance looks.
       log_pages_(backend.options().checkpoint_pages + 1),
-      upkeep_at_(4 * backend.options().checkpoint_pages) {}
+      maintain_at_(4 * backend.options().checkpoint_pages) {}
 
 SqliteConnection::~SqliteConnection() { Close(); }
 
@@ -138,7 +138,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
 
 void SqliteConnection::Taint(Trace trace) {
   taint_ = std::max(taint_, trace);
-  Mark(kMarkTainted);
+  SetDirty(kDirtyTainted);
 }
 
 // The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
@@ -262,9 +262,9 @@ bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_
 
 void SqliteConnection::NoteTransaction() {
   if (in_our_transaction_ || InTransaction()) {
-    Mark(kMarkTransaction);
+    SetDirty(kDirtyTransaction);
   } else {
-    Unmark(kMarkTransaction);
+    ClearDirty(kDirtyTransaction);
   }
 }
 
@@ -285,7 +285,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .path = options().path,
                                     .words = refused ? refusal_ : WordsFor(db_, code),
                                     .advice = finding.advice});
-  Condemn(finding.verdict);
+  MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
     sync_failed_ = true;
@@ -346,7 +346,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
     const int code = RunOwn(rollback_);
     if (InTransaction()) {
       status = Fail(code, Operation::kStatement, true, "ROLLBACK");
-      Condemn(Verdict::kDead);
+      MarkFailed(FaultScope::kConnection);
     }
   }
   NoteTransaction();
@@ -355,11 +355,11 @@ absl::Status SqliteConnection::RollbackTransaction() {
 
 // ---- for the pool -------------------------------------------------------------------------------
 
-Tidiness SqliteConnection::Inspect() {
-  if (db_ == nullptr || verdict() != Verdict::kUsable) return Tidiness::kBroken;
+SessionState SqliteConnection::Inspect() {
+  if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return SessionState::kBroken;
   const bool dirty = InTransaction() || in_our_transaction_ || reading_ > 0 ||
-                     IsMarked(kMarkTainted) || IsMarked(kMarkRaw);
-  return dirty ? Tidiness::kDirty : Tidiness::kClean;
+                     IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);
+  return dirty ? SessionState::kDirty : SessionState::kClean;
 }
 
 absl::Status SqliteConnection::Reset(Deadline deadline) {
@@ -368,12 +368,13 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
   EndStatements();
   absl::Status status = RollbackTransaction();
   if (!status.ok()) return status;
-  if (verdict() != Verdict::kUsable) return absl::UnavailableError("the connection met an error");
+  if (fault_scope() != FaultScope::kStatement)
+    return absl::UnavailableError("the connection met an error");
   if (taint_ == Trace::kSession || sqlite3_db_name(db_, 2) != nullptr) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
-  if (IsMarked(kMarkRaw)) {
+  if (IsDirty(kDirtyRaw)) {
     Hook();
     status = Harden(db_, options());
     if (!status.ok()) return status;
@@ -382,9 +383,9 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
   if (!status.ok()) return status;
   taint_ = Trace::kNothing;
   sqlite3_set_last_insert_rowid(db_, 0);
-  const bool wants_upkeep = WantsUpkeep();
-  ClearMarks();
-  if (wants_upkeep) Mark(kMarkUpkeep);
+  const bool wants_maintenance = WantsMaintenance();
+  ClearDirtyFlags();
+  if (wants_maintenance) SetDirty(kDirtyMaintenance);
   return absl::OkStatus();
 }
 
@@ -416,7 +417,7 @@ absl::Status SqliteConnection::DropTemporary() {
 }
 
 Liveness SqliteConnection::Probe() {
-  if (db_ == nullptr || verdict() != Verdict::kUsable) return Liveness::kDead;
+  if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return Liveness::kDead;
   int moved = 0;
   const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   if (code != SQLITE_OK || moved == 0) return Liveness::kAlive;

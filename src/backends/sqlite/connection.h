@@ -1,6 +1,6 @@
 // SqliteConnection: one handle of SQLite in a slot of the pool.
 //
-// The marks that make Untouched() right are kept from the driver's own answers: after each
+// The marks that make IsPristine() right are kept from the driver's own answers: after each
 // statement sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which
 // SQLite asks when it prepares, says what a statement leaves behind in the session.
 #ifndef ROOST_BACKENDS_SQLITE_CONNECTION_H_
@@ -47,12 +47,12 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   absl::Status Seal() override;
 
   // ---- For the pool ----
-  Tidiness Inspect() override;
+  SessionState Inspect() override;
   absl::Status Reset(Deadline deadline) override;
   Liveness Probe() override;
   absl::Status Ping(Deadline deadline) override;
-  absl::Status Upkeep(Deadline deadline) override;
-  bool WantsUpkeep() const override { return IsMarked(kMarkUpkeep); }
+  absl::Status Maintain(Deadline deadline) override;
+  bool WantsMaintenance() const override { return IsDirty(kDirtyMaintenance); }
   void Close() override;
   void Abandon() override;
   NativeHandle Detach() override;
@@ -62,7 +62,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // passed.
   absl::Status Ready();
   // Whether the transaction that the caller believes in is still open, and no sync has failed.
-  // Always so while Untouched().
+  // Always so while IsPristine().
   absl::Status CheckSound();
   // Whether the lease's deadline has passed, to a tick of the coarse clock.
   bool IsLate() const {
@@ -80,10 +80,10 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   void NoteTransaction();
   void Started() {
     ++reading_;
-    Mark(kMarkReading);
+    SetDirty(kDirtyReading);
   }
   void Finished() {
-    if (--reading_ == 0) Unmark(kMarkReading);
+    if (--reading_ == 0) ClearDirty(kDirtyReading);
   }
   void Taint(Trace trace);
   int64_t TotalChanges() const;
@@ -148,7 +148,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   Trace taint_ = Trace::kNothing;  // of the session
   const char* refusal_ = nullptr;  // why the authorizer refused
   int log_pages_;                  // in the log that may not be in the database file yet
-  int upkeep_at_;                  // log_pages_ from which on kMarkUpkeep is set
+  int maintain_at_;                // log_pages_ from which on kDirtyMaintenance is set
 };
 
 }  // namespace roost::sqlite

@@ -122,7 +122,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
 
 // An untouched connection has no transaction, none of its statements is being read, no sync failed.
 absl::Status SqliteStatement::Start(std::span<const Value> values) {
-  if (!plain_ || !values.empty() || !connection_.Untouched()) return StartWithLook(values);
+  if (!plain_ || !values.empty() || !connection_.IsPristine()) return StartWithLook(values);
   in_transaction_ = false;
   stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
   connection_.Started();
@@ -130,7 +130,7 @@ absl::Status SqliteStatement::Start(std::span<const Value> values) {
 }
 
 absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
-  const bool untouched = connection_.Untouched();
+  const bool untouched = connection_.IsPristine();
   absl::Status status;
   if (!untouched || values.size() != map_.count) status = CheckStart(values.size());
   if (status.ok()) status = Bind(values);

@@ -1,9 +1,9 @@
 // The write-ahead log of a connection: sealing it and keeping it short.
 //
 //   log in pages      what happens                          where
-//   > checkpoint_pages      copied into the database          Upkeep, while idle
-//   > 2 x                   and the file cut back to nothing  Upkeep, while idle
-//   > 4 x                   Upkeep is asked for               at the return of the lease
+//   > checkpoint_pages      copied into the database          Maintain, while idle
+//   > 2 x                   and the file cut back to nothing  Maintain, while idle
+//   > 4 x                   Maintain is asked for               at the return of the lease
 //   > 8 x (1000 at least)   copied                            inside the commit: the backstop of a
 //                                                             writer that never returns its lease
 #include <sqlite3.h>
@@ -31,7 +31,7 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int p
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   connection.unsealed_ = connection.options().durability == SqliteDurability::kBatch;
   connection.log_pages_ = pages;
-  if (pages > connection.upkeep_at_) connection.Mark(kMarkUpkeep);
+  if (pages > connection.maintain_at_) connection.SetDirty(kDirtyMaintenance);
   if (pages > BackstopPages(connection.options()) && !connection.sync_failed_) {
     const int code =
         sqlite3_wal_checkpoint_v2(db, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
@@ -67,9 +67,9 @@ absl::Status SqliteConnection::SyncLog(Operation operation) {
   return absl::OkStatus();
 }
 
-absl::Status SqliteConnection::Upkeep(Deadline deadline) {
-  Unmark(kMarkUpkeep);
-  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "upkeep");
+absl::Status SqliteConnection::Maintain(Deadline deadline) {
+  ClearDirty(kDirtyMaintenance);
+  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "maintenance");
   absl::Status status;
   if (writes_ && has_log_ && log_pages_ > options().checkpoint_pages) {
     status = Checkpoint(deadline);
@@ -89,11 +89,11 @@ absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   if (code == SQLITE_OK) log_pages_ = std::max(0, pages - copied);
   // While a reader keeps the log from being cut, do not stop at every return to try again.
   const bool left = blocked || log_pages_ > 0;
-  upkeep_at_ = 4 * options().checkpoint_pages + (left ? log_pages_ : 0);
+  maintain_at_ = 4 * options().checkpoint_pages + (left ? log_pages_ : 0);
   if (code == SQLITE_OK || blocked) return absl::OkStatus();
   absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
   // A full card or too little memory pass without closing anything.
-  return verdict() == Verdict::kUsable ? absl::OkStatus() : status;
+  return fault_scope() == FaultScope::kStatement ? absl::OkStatus() : status;
 }
 
 }  // namespace roost::sqlite

@@ -45,10 +45,10 @@ constexpr Sql kInsert{
 // Between two tries of one heartbeat; doubles.
 constexpr Duration kRetryMin = 1s;
 
-int CheckedBell(int bell) {
-  if (bell < 0)
-    throw std::system_error(EMFILE, std::generic_category(), "no descriptor for a bell");
-  return bell;
+int CheckedEvent(int event) {
+  if (event < 0)
+    throw std::system_error(EMFILE, std::generic_category(), "no descriptor for an event");
+  return event;
 }
 
 // The link or the server, rather than what was asked of it.
@@ -78,7 +78,7 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
     : settings_(settings),
       platform_(platform),
       messages_(messages),
-      bell_(CheckedBell(platform.OpenBell())),
+      event_(CheckedEvent(platform.OpenEvent())),
       backend_({.uri = settings.uri,
                 .application_name = "roost-node@" + settings.name,
                 .on_connect = kSchema,
@@ -96,10 +96,10 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
 Remote::~Remote() {
   // Before the members that OnEvent writes are gone.
   Close(Deadline::Past());
-  platform_.CloseBell(bell_);
+  platform_.CloseEvent(event_);
 }
 
-void Remote::Ring() { platform_.RingBell(bell_); }
+void Remote::Ring() { platform_.SignalEvent(event_); }
 
 absl::Status Remote::Start() {
   const TimePoint now = platform_.Now();
@@ -111,7 +111,7 @@ absl::Status Remote::Start() {
 }
 
 void Remote::Turn(TimePoint now, const Heartbeat& heartbeat) {
-  platform_.QuietBell(bell_);
+  platform_.ClearEvent(event_);
   next_tick_ = pool_.Tick(now);
   next_run_ = queue_.Run(now);
   if (std::exchange(granted_, false)) Send(now, heartbeat);
@@ -221,7 +221,7 @@ TimePoint Remote::next() const {
 }
 
 size_t Remote::Descriptors(std::span<DescriptorWait> out) const {
-  out[0] = {.fd = bell_, .wanted = {.readable = true}};
+  out[0] = {.fd = event_, .wanted = {.readable = true}};
   return 1 + static_cast<size_t>(pool_.Descriptors(out.subspan(1)));
 }
 

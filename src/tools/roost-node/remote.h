@@ -63,7 +63,7 @@ class Remote final : private Observer {
   // A turn of the loop: keeps the pool's house and sends the heartbeat that is due.
   void Turn(TimePoint now, const Heartbeat& heartbeat);
   // When the next turn is wanted at the latest, and the descriptors that want it earlier: those of
-  // the pool and a bell. Returns how many were put into `out`.
+  // the pool and an event. Returns how many were put into `out`.
   static constexpr size_t kMostDescriptors = 3;
   TimePoint next() const;
   size_t Descriptors(std::span<DescriptorWait> out) const;
@@ -97,7 +97,7 @@ class Remote final : private Observer {
   const Settings settings_;
   Platform& platform_;
   Messages& messages_;
-  const int bell_;
+  const int event_;
   PostgresBackend backend_;
   PoolFor<Profile> pool_;
   AcquireQueue queue_;

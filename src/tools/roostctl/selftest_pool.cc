@@ -148,7 +148,7 @@ Result MeasureTimeout(Context& context, const std::string& path) {
   PoolFor<OneSlot> pool(backend, {.platform = &context.platform});
   absl::StatusOr<Lease> held = pool.Acquire(kWrite, context.deadline);
   if (!held.ok()) return Broken("acquire", held.status());
-  held->Untie();  // this thread is going to wait for itself on purpose
+  held->ReleaseThread();  // this thread is going to wait for itself on purpose
   std::vector<Duration> waited;
   for (int i = 0; i < kTimeouts && !context.IsOver(); ++i) {
     const TimePoint start = context.Now();

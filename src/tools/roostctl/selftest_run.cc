@@ -61,7 +61,7 @@ struct Job {
   std::function<Result()> work;
   Result result;
   std::atomic<bool> done{false};
-  int bell = -1;
+  int event = -1;
 };
 
 // Runs `work`; its result, or nothing when it did not come back by `until`, or a signal came.
@@ -69,21 +69,21 @@ std::optional<Result> RunInTime(Platform& platform, std::function<Result()> work
                                 const Signals& signals, int& signal) {
   const auto job = std::make_shared<Job>();
   job->work = std::move(work);
-  job->bell = platform.OpenBell();
+  job->event = platform.OpenEvent();
   std::thread([job, &platform] {
     job->result = job->work();
     job->done.store(true, std::memory_order_release);
-    platform.RingBell(job->bell);
+    platform.SignalEvent(job->event);
   }).detach();
-  DescriptorWait waits[2] = {{.fd = job->bell, .wanted = {.readable = true}},
+  DescriptorWait waits[2] = {{.fd = job->event, .wanted = {.readable = true}},
                              {.fd = signals.fd(), .wanted = {.readable = true}}};
   while (!waits[0].seen.any() && !until.HasPassed(platform.Now()) && signal == 0) {
     platform.WaitForDescriptors(waits, until);
     if (waits[1].seen.any()) signal = signals.Take();
   }
-  // The bell of a thread that still hangs is left to it.
+  // The event of a thread that still hangs is left to it.
   if (!job->done.load(std::memory_order_acquire)) return std::nullopt;
-  if (waits[0].seen.any()) platform.CloseBell(job->bell);
+  if (waits[0].seen.any()) platform.CloseEvent(job->event);
   return std::move(job->result);
 }
 
