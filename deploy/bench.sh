@@ -57,7 +57,7 @@ executed() {
   grep -c '^Trace' "$SCRATCH/trace"
 }
 
-# core_instructions CPU FLAG... - per cycle: floor, in the word (2 + 1), linked (50 + 25).
+# core_instructions CPU FLAG... - per cycle: floor, idle stack (2 + 1).
 core_instructions() {
   local cpu=$1 program kind short long
   shift
@@ -65,7 +65,7 @@ core_instructions() {
   logged "$LOG" aarch64-linux-gnu-g++ -std=c++20 -O2 -DNDEBUG -static -fno-exceptions -fno-rtti \
     "-mcpu=$cpu" "$@" -I"$ROOT" -I"$ROOT/include" -o "$program" "$ROOT/tests/bench/core_count.cc" ||
     { tail_of "$LOG"; die "core_count does not compile for $cpu"; }
-  for kind in floor word linked; do
+  for kind in floor core; do
     short=$(executed "$program" "$kind" 100)
     long=$(executed "$program" "$kind" 1100)
     printf '%s %s %s\n' "$cpu" "$kind" $(((long - short) / 1000))

@@ -39,14 +39,18 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "roost/backend.h"
+#include "roost/connection.h"
 #include "roost/internal/check.h"
-#include "roost/internal/fast_lane.h"
+#include "roost/internal/idle_stack.h"
 #include "roost/source_line.h"
 
 namespace roost {
 
 class Pool;
+
+namespace internal {
+struct LeaseAccess;
+}  // namespace internal
 
 class [[nodiscard]] Lease {
  public:
@@ -88,10 +92,10 @@ class [[nodiscard]] Lease {
   // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
   // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
   ROOST_HOT void Return() {
-    internal::FastSlot* const slot = std::exchange(slot_, nullptr);
+    internal::SlotHead* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
     // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
-    if (slot->dirty_flags != 0 || !internal::Rest(*lane_, *slot)) ReturnSlowly(*lane_, *slot);
+    if (slot->dirty_flags != 0 || !lane_->idle.TryPush(*slot)) ReturnSlowly(*lane_, *slot);
   }
   // Gives it back to be closed, not lent again: its user knows that it is no good.
   void Discard();
@@ -106,20 +110,21 @@ class [[nodiscard]] Lease {
 
  private:
   friend class Pool;
-  friend class internal::PoolState;
+  friend struct internal::LeaseAccess;
   // A slot of `lane`, which was taken for this thread.
-  ROOST_HOT Lease(internal::FastLane& lane, internal::FastSlot& slot, Deadline work_by)
+  ROOST_HOT Lease(internal::LaneHead& lane, internal::SlotHead& slot, Deadline deadline)
       : slot_(&slot), lane_(&lane) {
-    slot.work_by = work_by;
+    slot.deadline = deadline;
   }
   // Not told where the lease is: so the compiler may keep it in registers.
-  static void ReturnSlowly(internal::FastLane& lane, internal::FastSlot& slot);
+  static void ReturnSlowly(internal::LaneHead& lane, internal::SlotHead& slot);
 
-  internal::FastSlot* slot_ = nullptr;  // null: holds nothing
-  // Not used. g++ would join the neighbours in a vector register, which takes longer than two stores.
-  [[maybe_unused]] int apart_;
-  internal::FastLane* lane_ =
-      nullptr;  // of the slot; here, so that a return has one load less to wait for
+  internal::SlotHead* slot_ = nullptr;  // null: holds nothing
+  // Keeps g++ from storing both pointers as one vector, which takes longer than two stores:
+  // tests/bench/counts.py shows it.
+  [[maybe_unused]] int store_order_pad_;
+  internal::LaneHead* lane_ =
+      nullptr;  // of the slot; kept here, so that a return has one load less
 };
 
 }  // namespace roost

@@ -24,7 +24,8 @@
 
 #include "absl/status/status.h"
 #include "roost/deadline.h"
-#include "roost/lease.h"
+#include "roost/source_line.h"
+#include "roost/types.h"
 
 namespace roost {
 
@@ -48,27 +49,8 @@ enum class EventKind : uint8_t {
 };
 inline constexpr int kEventKinds = 16;
 
-enum class CloseReason : uint8_t {
-  kNone,
-  kOverflow,      // above the kept number and nobody waits
-  kLingered,      // overflow whose linger is over
-  kRecycled,      // older than pool_recycle
-  kIdle,          // rested longer than the idle limit
-  kInvalidated,   // InvalidateAll
-  kDiscarded,     // its user said it is no good
-  kBroken,        // an error in use showed that it is dead
-  kPingFailed,    // it did not answer
-  kResetFailed,   // it could not be cleaned
-  kUpkeepFailed,  // maintenance failed
-  kSuspect,       // one opened after it was found dead
-  kPoolClosed,    // the pool is closing
-};
-inline constexpr int kCloseReasons = 13;
-
 // "checkout", "first_connect", ...: SQLAlchemy's spelling where it has the event.
 std::string_view Name(EventKind kind);
-// "overflow", "recycled", ...
-std::string_view Name(CloseReason reason);
 
 struct Event {
   EventKind kind{};

@@ -32,8 +32,8 @@
 #include "absl/status/statusor.h"
 #include "roost/backend.h"
 #include "roost/deadline.h"
-#include "roost/internal/fast_lane.h"
-#include "roost/internal/pool_memory.h"
+#include "roost/internal/idle_stack.h"
+#include "roost/internal/storage.h"
 #include "roost/lease.h"
 #include "roost/observer.h"
 #include "roost/platform.h"
@@ -95,27 +95,28 @@ class Pool {
   // (Connection::set_deadline moves it).
   ROOST_HOT absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
                                           SourceLine where = SourceLine::Here()) {
-    internal::FastSlot* taken = nullptr;
-    if (!fast_.Forked()) {
-      internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-      taken = internal::TakeIdle(lane);
-      if (taken != nullptr && internal::IsGood(lane, *taken, deadline)) {
-        internal::Sign(*taken, where);
+    internal::SlotHead* taken = nullptr;
+    if (!head_.Forked()) {
+      internal::LaneHead& lane = *head_.lane_for[static_cast<size_t>(intent)];
+      taken = lane.idle.TryPop();
+      if (taken != nullptr && lane.idle.MayLendWithoutCheck(*taken, deadline)) {
+        internal::RecordOwner(*taken, where);
         return Lease(lane, *taken, deadline);
       }
     }
-    // Moved from a place of its own: so the compiler may keep the result above in registers.
+    // Copied from an object of its own, so that the compiler may keep the result above in registers:
+    // tests/bench/counts.py shows it.
     absl::StatusOr<Lease> lease = AcquireSlowly(taken, intent, deadline, where);
     return absl::StatusOr<Lease>(std::move(lease));
   }
-  // The same with the profile's pool_timeout from now, by the coarse clock where the word serves it: up
-  // to 10 ms early.
+  // The same with the profile's pool_timeout from now, by the coarse clock where the idle stack has a
+  // connection: up to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // What is free now, never waiting and never opening: the idle connection used last, if it needs
   // neither a round trip nor to be replaced (with PrePing::kAlways only a fresh one does not), else
-  // kDeadlineExceeded. Its statements are bounded by `work_by`.
-  absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline work_by = Deadline::Never(),
+  // kDeadlineExceeded. Its statements are bounded by `deadline`.
+  absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline deadline = Deadline::Never(),
                                    SourceLine where = SourceLine::Here());
   // Ends every Acquire that was given this token, now and later, with kCancelled.
   void Cancel(CancelToken& token);
@@ -169,7 +170,7 @@ class Pool {
 
  protected:
   Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
-       const internal::PoolMemoryView& memory);
+       const internal::PoolStorageView& storage);
   // REQUIRES: no lease is out and nobody is inside a call. Closes what is open. The end of a lease
   // is a call: join the thread whose lease was the last, even after Close was OK.
   ~Pool();
@@ -178,23 +179,23 @@ class Pool {
   friend class Housekeeper;
   friend class PendingAcquire;
   friend class PoolTestPeer;
-  // `taken`: a slot out of the word that may not be lent without a look; null: there was none.
-  absl::StatusOr<Lease> AcquireSlowly(internal::FastSlot* taken, Intent intent, Deadline deadline,
+  // `taken`: a slot from the idle stack that needs a check; null: the stack had none.
+  absl::StatusOr<Lease> AcquireSlowly(internal::SlotHead* taken, Intent intent, Deadline deadline,
                                       SourceLine where);
 
   internal::PoolState* const state_;
-  const internal::FastPool fast_;  // as in state_
+  const internal::PoolHead head_;  // as in state_
 };
 
 // A pool with the storage of profile P. Not movable: leases point into it.
 template <class P>
-class PoolFor : private internal::PoolMemory<P::kPoolSize + P::kMaxOverflow, P::kStatements>,
+class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>,
                 public Pool {
-  using Memory = internal::PoolMemory<P::kPoolSize + P::kMaxOverflow, P::kStatements>;
+  using Storage = internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>;
 
  public:
   explicit PoolFor(Backend& backend, const PoolOptions& options = {})
-      : Pool(backend, SettingsOf<P>(), options, Memory::View()) {}
+      : Pool(backend, SettingsOf<P>(), options, Storage::View()) {}
   ~PoolFor() = default;
 };
 

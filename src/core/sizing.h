@@ -1,4 +1,4 @@
-// sizing.h - the pool's arithmetic as free functions of numbers. No state, no clock, no chance of
+// core/sizing.h - the pool's arithmetic as free functions of numbers. No state, no clock, no chance of
 // its own.
 #ifndef ROOST_CORE_SIZING_H_
 #define ROOST_CORE_SIZING_H_
@@ -6,32 +6,32 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "roost/backend.h"
 #include "roost/deadline.h"
+#include "roost/types.h"
 
 namespace roost::core {
 
 // How the slots of a pool are divided into lanes.
 struct LaneSplit {
   int lanes = 1;
-  int kept[2] = {0, 0};
+  int core_size[2] = {0, 0};
   int overflow[2] = {0, 0};
   Role role[2] = {Role::kAny, Role::kReader};
 };
 
 // One lane for a backend whose connections are alike, and for a pool of a single slot; else one
-// writer, pool_size - 1 kept readers and max_overflow overflow readers.
+// writer, pool_size - 1 readers that stay open, and max_overflow overflow readers.
 constexpr LaneSplit SplitLanes(LanePlan plan, int pool_size, int max_overflow) {
   LaneSplit split;
   if (plan == LanePlan::kOne || pool_size + max_overflow == 1) {
-    split.kept[0] = pool_size;
+    split.core_size[0] = pool_size;
     split.overflow[0] = max_overflow;
     return split;
   }
   split.lanes = 2;
-  split.kept[0] = 1;
+  split.core_size[0] = 1;
   split.role[0] = Role::kWriter;
-  split.kept[1] = pool_size - 1;
+  split.core_size[1] = pool_size - 1;
   split.overflow[1] = max_overflow;
   return split;
 }
@@ -64,9 +64,6 @@ constexpr Duration BackoffPause(int failures, bool permanent, Duration min, Dura
   }
   return pause - 5 * TenthOf(pause, random);
 }
-
-// A hold that is not much longer than a sleeping thread takes to run: 30 to 100 us on a Raspberry Pi.
-inline constexpr Duration kShortHold = std::chrono::microseconds(200);
 
 // `span` after `moment`; the end of time where it would overflow.
 constexpr TimePoint Later(TimePoint moment, Duration span) {

@@ -1,4 +1,4 @@
-// slot.h - one slot of a lane: its state and what the core knows of its connection.
+// core/slot.h - one slot of a lane: its state, and what the core knows about its connection.
 #ifndef ROOST_CORE_SLOT_H_
 #define ROOST_CORE_SLOT_H_
 
@@ -6,51 +6,52 @@
 #include <string_view>
 
 #include "roost/deadline.h"
-#include "roost/lease.h"
-#include "roost/observer.h"
+#include "roost/internal/slot.h"
+#include "roost/types.h"
 
 namespace roost::core {
 
 enum class SlotState : uint8_t {
   kEmpty,       // no connection
-  kOpening,     // somebody opens one
+  kOpening,     // a connection is being opened
   kBackingOff,  // opening failed; nothing is opened in this lane until retry_at
-  kIdle,        // at rest, in the idle list
-  kPinging,     // somebody checks it or does its maintenance; a waiter keeps its place meanwhile
+  kIdle,        // open and lent to nobody; in the idle list
+  kPinging,     // a ping or maintenance runs; a waiter keeps its place meanwhile
   kLeased,      // lent
-  kResetting,   // given back, being cleaned
-  kClosing,     // being closed; it still counts, so that the database never sees more than capacity
+  kResetting,   // returned, being reset
+  kClosing,     // being closed; still counts, so that the database never sees more than capacity
 };
 inline constexpr int kSlotStates = 8;
 
+// "empty", "opening", ...
 std::string_view Name(SlotState state);
 
 inline constexpr uint8_t kNoSlot = 255;
 
-struct Slot {
-  SlotState state = SlotState::kEmpty;  // written by LaneCore::SetState alone
-  // Marked to be closed at its next rest, and why. kNone: not marked.
-  CloseReason evict = CloseReason::kNone;
-  bool suspect = false;  // has to answer a ping before it is lent
-  bool fresh = false;    // never lent since it was opened
-  bool lingers = false;  // above the kept number; rests until linger_until
-  bool leak_reported = false;
-  bool lent_earlier = false;     // lent at `lent` or before; nobody looked at a clock then
-  bool was_idle = false;         // for Resync
+// One cache line after the SlotHead, which holds the owner and the connection.
+struct Slot : internal::SlotHead {
+  SlotState state = SlotState::kEmpty;  // written by SlotTable::SetState alone
+  // Why the connection is closed at its next return or check. kNone: it is not marked.
+  CloseReason evict_reason = CloseReason::kNone;
   uint8_t idle_above = kNoSlot;  // neighbours in the idle list
   uint8_t idle_below = kNoSlot;
-  TimePoint born;     // when its open began
-  TimePoint expires;  // recycled when now is later; max(): never
-  TimePoint rested;   // when it was first seen to be at rest
-  TimePoint tended;   // its last maintenance, or `rested`
-  TimePoint looked;   // when it was last known to be in order; a use may have followed
-  TimePoint linger_until;
-  TimePoint lent;       // since when it is lent; see lent_earlier
-  uint32_t draw = 0;    // drawn at its open, for the jitter of its keep-alive
-  uint32_t epoch = 0;   // LaneCore::epoch() when it was lent
-  uint64_t holder = 0;  // thread that acquired it; 0: nobody stands for it
-  SourceLine where;     // who acquired it
+  bool suspect : 1 = false;        // must answer a ping before it is lent
+  bool never_leased : 1 = false;   // since it was opened
+  bool lingers : 1 = false;        // above core_size; stays open until linger_until
+  bool leak_reported : 1 = false;  // of the current lease
+  // The lease began at leased_at or before: no clock was read when it began.
+  bool leased_at_is_upper_bound : 1 = false;
+  bool probing : 1 = false;   // lent, but its caller still checks the connection
+  uint16_t jitter_seed = 0;   // drawn at the open, for the keep-alive's jitter
+  TimePoint opened_at;        // when the open began
+  TimePoint expires_at;       // recycled when now is later; max(): never
+  TimePoint idle_since;       // when the connection was first seen idle
+  TimePoint maintained_at;    // its last maintenance, or idle_since
+  TimePoint verified_at;      // when it was last known to be in order; a use may have followed
+  TimePoint linger_until;     // set while it lingers
+  TimePoint leased_at;        // see leased_at_is_upper_bound
 };
+static_assert(sizeof(Slot) == 128, "a slot is two cache lines");
 
 }  // namespace roost::core
 

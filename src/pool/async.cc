@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <memory>
 #include <new>
-#include <optional>
 
+#include "pool/acquisition.h"
 #include "pool/pool_state.h"
 
 namespace roost {
@@ -25,21 +25,15 @@ void RingNode::Unlink() {
   prev = next = this;
 }
 
-// What a PendingAcquire is while it is pending or has a result. Does what the thread of
-// PoolState::AcquireByLock does, a piece each time its loop comes by.
+// A PendingAcquire that is pending, or has a result: an Acquisition in the ring of its queue.
 class AsyncCaller : public RingNode {
  public:
   AsyncCaller(PendingAcquire& owner, AcquireQueue& queue, PoolState& pool,
               const AcquireOptions& options, PendingAcquire::Done done, void* context)
       : owner_(owner),
-        pool_(pool),
-        asked_(pool.RequestFor(options, pool.platform().Now())),
-        since_(pool.platform().Now()),
-        waker_(WakerOf(queue)),
+        acquisition_(pool.parts(), options, &WakerOf(queue)),
         done_(done),
-        context_(context) {
-    asked_.may_wait = false;
-  }
+        context_(context) {}
 
   static Waker& WakerOf(AcquireQueue& queue) {
     return *std::launder(reinterpret_cast<Waker*>(queue.waker_));
@@ -48,60 +42,15 @@ class AsyncCaller : public RingNode {
     return *std::launder(reinterpret_cast<AsyncCaller*>(owner.caller_));
   }
 
-  // Both: true when there is a result.
-  bool Begin() {
-    if (absl::Status forked = pool_.CheckFork(); !forked.ok()) return Ends(std::move(forked));
-    return Enter();
-  }
-  bool GoOn(TimePoint now) {
-    const uint32_t word = waiter_->word.load(std::memory_order_acquire);
-    if (word == PoolWaiter::kNothing && now < waiter_->wakes_at) return false;
-    if (word != PoolWaiter::kDecided &&
-        pool_.GoOn(*waiter_, asked_) == PoolState::Progress::kSleeps) {
-      return false;
-    }
-    return Settle() || Enter();
-  }
-  TimePoint wakes_at() const { return waiter_->wakes_at; }
-  // Out of the line, and without what it was given. A result that nobody took ends with this.
-  void GiveUp() {
-    if (!result_.has_value()) pool_.GiveUp(*waiter_, asked_);
-  }
-
-  absl::StatusOr<Lease> TakeResult() { return *std::move(result_); }
+  Acquisition& acquisition() { return acquisition_; }
   PendingAcquire& owner() { return owner_; }
   void CallDone() { done_(context_); }
 
  private:
-  bool Enter() {
-    while (attempts_++ < pool_.attempts()) {
-      waiter_.emplace();
-      waiter_->waker = &waker_;
-      const PoolState::Progress progress = pool_.Enter(*waiter_, asked_, since_, result_);
-      if (progress == PoolState::Progress::kSleeps) return false;
-      if (progress == PoolState::Progress::kEnded || Settle()) return true;
-    }
-    return Ends(pool_.RefuseDying(asked_));
-  }
-  bool Settle() {
-    result_ = pool_.Settle(*waiter_, asked_);
-    return result_.has_value();
-  }
-  bool Ends(absl::Status refusal) {
-    result_.emplace(std::move(refusal));
-    return true;
-  }
-
   PendingAcquire& owner_;
-  PoolState& pool_;
-  PoolState::Request asked_;
-  const TimePoint since_;
-  Waker& waker_;
+  Acquisition acquisition_;
   const PendingAcquire::Done done_;
   void* const context_;
-  int attempts_ = 0;
-  std::optional<PoolWaiter> waiter_;
-  std::optional<absl::StatusOr<Lease>> result_;
 };
 
 }  // namespace internal
@@ -118,7 +67,7 @@ AcquireQueue::~AcquireQueue() {
   ROOST_CHECK(pending_.next == &pending_ && ended_.next == &ended_,
               "an AcquireQueue was destroyed while an acquire of it is pending");
   internal::Waker& waker = AsyncCaller::WakerOf(*this);
-  waker.Settle(platform_);
+  waker.WaitForCalls(platform_);
   std::destroy_at(&waker);
 }
 
@@ -126,7 +75,7 @@ TimePoint AcquireQueue::Run(TimePoint now) {
   for (internal::RingNode* node = pending_.next; node != &pending_;) {
     auto& caller = static_cast<AsyncCaller&>(*node);
     node = node->next;
-    if (!caller.GoOn(now)) continue;
+    if (!caller.acquisition().IsDue(now) || !caller.acquisition().Step()) continue;
     caller.Unlink();
     caller.InsertBefore(ended_);
   }
@@ -138,8 +87,9 @@ TimePoint AcquireQueue::Run(TimePoint now) {
     caller.CallDone();
   }
   TimePoint next = TimePoint::max();
-  for (const internal::RingNode* node = pending_.next; node != &pending_; node = node->next) {
-    next = std::min(next, static_cast<const AsyncCaller*>(node)->wakes_at());
+  for (internal::RingNode* node = pending_.next; node != &pending_; node = node->next) {
+    auto& caller = static_cast<AsyncCaller&>(*node);
+    next = std::min(next, caller.acquisition().wakes_at());
   }
   return next;
 }
@@ -152,7 +102,7 @@ bool PendingAcquire::Start(AcquireQueue& queue, Pool& pool, const AcquireOptions
               "PendingAcquire::Start: it is pending, or its result was not taken");
   auto* const caller =
       new (caller_) AsyncCaller(*this, queue, *pool.state_, options, done, context);
-  const bool ready = caller->Begin();
+  const bool ready = caller->acquisition().Step();
   state_ = ready ? State::kReady : State::kPending;
   if (!ready) caller->InsertBefore(queue.pending_);
   return ready;
@@ -161,7 +111,7 @@ bool PendingAcquire::Start(AcquireQueue& queue, Pool& pool, const AcquireOptions
 absl::StatusOr<Lease> PendingAcquire::Take() {
   ROOST_CHECK(state_ == State::kReady, "PendingAcquire::Take: there is no result");
   AsyncCaller& caller = AsyncCaller::Of(*this);
-  absl::StatusOr<Lease> result = caller.TakeResult();
+  absl::StatusOr<Lease> result = caller.acquisition().TakeResult();
   std::destroy_at(&caller);
   state_ = State::kNone;
   return result;
@@ -171,7 +121,7 @@ void PendingAcquire::Cancel() {
   if (state_ == State::kNone) return;
   AsyncCaller& caller = AsyncCaller::Of(*this);
   caller.Unlink();
-  caller.GiveUp();
+  caller.acquisition().Cancel();
   std::destroy_at(&caller);
   state_ = State::kNone;
 }

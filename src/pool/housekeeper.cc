@@ -32,7 +32,7 @@ void Housekeeper::Add(Pool& pool) {
   pools_[static_cast<size_t>(count_++)] = &pool;
   if (event_ == -1 && pool.settings().open_by == OpenBy::kHousekeeper)
     event_ = platform_.OpenEvent();
-  pool.state_->SetWorkCall(
+  pool.state_->SetHousekeeper(
       {.function = [](void* keeper) { static_cast<Housekeeper*>(keeper)->Wake(); },
        .context = this});
 }
@@ -64,8 +64,7 @@ void Housekeeper::Stop() {
     platform_.Wait(running_, inside, Deadline::Never());
   }
   for (int i = 0; i < count_; ++i) {
-    internal::PoolState& state = *pools_[static_cast<size_t>(i)]->state_;
-    state.SetWorkCall(state.work_call());
+    pools_[static_cast<size_t>(i)]->state_->SetHousekeeper({});
   }
   count_ = 0;
   if (event_ != -1) platform_.CloseEvent(event_);

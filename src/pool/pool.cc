@@ -5,13 +5,15 @@
 #include <new>
 
 #include "pool/pool_state.h"
+#include "pool/report.h"
+#include "roost/internal/connection_access.h"
 
 namespace roost {
 
 Pool::Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
-           const internal::PoolMemoryView& memory)
-    : state_(new (memory.state) internal::PoolState(backend, settings, options, memory)),
-      fast_(*state_) {}
+           const internal::PoolStorageView& storage)
+    : state_(new (storage.state) internal::PoolState(backend, settings, options, storage)),
+      head_(state_->parts().head) {}
 
 Pool::~Pool() { state_->~PoolState(); }
 
@@ -21,17 +23,16 @@ absl::StatusOr<Lease> Pool::Acquire(Intent intent, SourceLine where) {
 absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
   return state_->Acquire(options);
 }
-absl::StatusOr<Lease> Pool::AcquireSlowly(internal::FastSlot* taken, Intent intent,
+absl::StatusOr<Lease> Pool::AcquireSlowly(internal::SlotHead* taken, Intent intent,
                                           Deadline deadline, SourceLine where) {
-  internal::FastLane& lane = *fast_.lane_for[static_cast<size_t>(intent)];
-  if (lane.linked && !fast_.Forked()) taken = internal::TakeIdleLinked(lane);
-  if (taken != nullptr && state_->Claim(*taken, deadline, where)) {
-    return Lease(lane, *taken, deadline);
+  if (taken != nullptr) {
+    auto& lane = static_cast<internal::Lane&>(*head_.lane_for[static_cast<size_t>(intent)]);
+    if (state_->Revalidate(lane, *taken, deadline, where)) return Lease(lane, *taken, deadline);
   }
   return state_->AcquireByLock({.intent = intent, .deadline = deadline, .where = where});
 }
-absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline work_by, SourceLine where) {
-  return state_->TryAcquire(intent, work_by, where);
+absl::StatusOr<Lease> Pool::TryAcquire(Intent intent, Deadline deadline, SourceLine where) {
+  return state_->TryAcquire(intent, deadline, where);
 }
 void Pool::Cancel(CancelToken& token) { state_->Cancel(token); }
 Deadline Pool::In(Duration span) const { return Deadline::After(platform().Now(), span); }
@@ -44,34 +45,38 @@ void Pool::InvalidateAll() { state_->InvalidateAll(); }
 void Pool::Pause() { state_->Pause(); }
 void Pool::Resume() { state_->Resume(); }
 absl::Status Pool::Close(Deadline deadline) { return state_->Close(deadline); }
-Stats Pool::stats() const { return state_->Snapshot(); }
-std::string_view Pool::Report(std::span<char> out) const { return state_->Report(out); }
+Stats Pool::stats() const { return internal::TakeSnapshot(state_->parts()); }
+std::string_view Pool::Report(std::span<char> out) const {
+  return internal::WriteReport(state_->parts(), out);
+}
 std::string_view Pool::Explain(const absl::Status& refusal, Duration asked,
                                std::span<char> out) const {
-  return state_->Explain(refusal, asked, out);
+  return internal::WriteExplanation(state_->parts(), refusal, asked, out);
 }
-const PoolSettings& Pool::settings() const { return state_->settings(); }
-std::string_view Pool::name() const { return state_->name(); }
-Backend& Pool::backend() const { return state_->backend(); }
-Platform& Pool::platform() const { return state_->platform(); }
+const PoolSettings& Pool::settings() const { return state_->parts().config.settings; }
+std::string_view Pool::name() const { return state_->parts().config.name; }
+Backend& Pool::backend() const { return state_->parts().config.backend; }
+Platform& Pool::platform() const { return state_->parts().config.platform; }
 
-void Lease::ReturnSlowly(internal::FastLane& lane, internal::FastSlot& slot) {
-  if (slot.connection->IsPristine()) {
-    slot.connection->EndLease();
-    if (lane.linked ? internal::RestLinked(lane, slot) : internal::Rest(lane, slot)) return;
+void Lease::ReturnSlowly(internal::LaneHead& head, internal::SlotHead& slot) {
+  auto& lane = static_cast<internal::Lane&>(head);
+  if (internal::ConnectionAccess::IsPristine(*slot.connection)) {
+    internal::ConnectionAccess::EndLease(*slot.connection);
+    if (lane.idle.TryPush(slot)) return;
   }
-  lane.pool->Return(slot, /*discard=*/false);
+  lane.pool->Return(lane, static_cast<core::Slot&>(slot), /*discard=*/false);
 }
 void Lease::Discard() {
-  internal::FastSlot* const slot = std::exchange(slot_, nullptr);
-  if (slot != nullptr) lane_->pool->Return(*slot, /*discard=*/true);
+  if (slot_ == nullptr) return;
+  auto& lane = static_cast<internal::Lane&>(*lane_);
+  lane.pool->Return(lane, internal::LeaseAccess::Take(*this), /*discard=*/true);
 }
 NativeHandle Lease::Detach() {
   ROOST_CHECK(slot_ != nullptr, "a lease was detached after it was returned or moved from");
-  return internal::PoolState::Of(*this).Detach(*this);
+  return lane_->pool->Detach(*this);
 }
 void Lease::ReleaseThread() {
-  if (slot_ != nullptr) internal::PoolState::Of(*this).ReleaseThread(*this);
+  if (slot_ != nullptr) lane_->pool->ReleaseThread(*this);
 }
 
 }  // namespace roost

@@ -1,217 +1,306 @@
-// pool_state.cc - how a pool is put together and taken apart.
+// pool/pool_state.cc - how a pool is put together, used and taken apart.
 
 #include "pool/pool_state.h"
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <memory>
-#include <string>
-#include <string_view>
 
+#include "pool/acquisition.h"
+#include "pool/release.h"
 #include "pool/text.h"
+#include "roost/internal/connection_access.h"
 
 namespace roost::internal {
 namespace {
 
-core::LaneSettings LaneSettingsOf(const PoolSettings& s, int kept, int overflow) {
-  return core::LaneSettings{
-      .kept = kept,
-      .overflow = overflow,
-      .max_waiters = s.max_waiters,
-      .max_overtakes = s.max_overtakes,
-      .pre_ping = s.pre_ping,
-      .open_by = s.open_by,
-      .when_away = s.when_away,
-      .pool_recycle = s.pool_recycle,
-      .ping_after = s.ping_after,
-      .keep_alive = s.keep_alive,
-      .idle_limit = s.idle_limit,
-      .linger = s.linger,
-      .backoff_min = s.backoff_min,
-      .backoff_max = s.backoff_max,
-  };
+// The slots and the stepped actions share the storage for slots.
+std::span<core::Slot> MakeSlots(const PoolStorageView& storage) {
+  auto* const slots = reinterpret_cast<core::Slot*>(storage.slots);
+  const auto capacity = static_cast<size_t>(storage.capacity);
+  std::uninitialized_value_construct_n(slots, capacity);
+  return {slots, capacity};
 }
 
-// The shortest of the periods by which things at rest fall due; zero: none do.
-Duration ShortestPeriod(const PoolSettings& s) {
-  Duration shortest = Duration::max();
-  for (const Duration d :
-       {s.keep_alive, s.idle_limit, s.linger, s.leak_after, s.pool_recycle - s.pool_recycle / 10}) {
-    if (d > Duration::zero()) shortest = std::min(shortest, d);
-  }
-  return shortest == Duration::max() ? Duration::zero() : shortest;
+std::span<SteppedAction> MakeSteppedActions(const PoolStorageView& storage) {
+  const auto capacity = static_cast<size_t>(storage.capacity);
+  auto* const stepped =
+      reinterpret_cast<SteppedAction*>(storage.slots + capacity * sizeof(core::Slot));
+  std::uninitialized_value_construct_n(stepped, capacity);
+  return {stepped, capacity};
 }
 
-absl::Status Refusal(absl::StatusCode code, std::initializer_list<std::string_view> pieces) {
-  std::string text;
-  for (const std::string_view piece : pieces) text.append(piece);
-  return {code, text};
+PoolHead MakeHead(Platform& platform) {
+  PoolHead head;
+  head.forks = &platform.Forks();
+  head.fork_generation = head.forks->load(std::memory_order_relaxed);
+  return head;
 }
 
-// The parts of the slots share the slot storage.
-FastSlot* FastSlotsIn(const PoolMemoryView& memory) {
-  return reinterpret_cast<FastSlot*>(memory.slots);
-}
-core::Slot* SlotsIn(const PoolMemoryView& memory) {
-  return reinterpret_cast<core::Slot*>(FastSlotsIn(memory) + memory.capacity);
-}
-SlotConnection* ConnectionsIn(const PoolMemoryView& memory) {
-  return reinterpret_cast<SlotConnection*>(SlotsIn(memory) + memory.capacity);
+Platform& PlatformOf(const PoolOptions& options) {
+  return options.platform != nullptr ? *options.platform : NativePlatform();
 }
 
-static_assert(sizeof(FastSlot) + sizeof(core::Slot) + sizeof(SlotConnection) <= kSlotBytes,
-              "kSlotBytes in pool_memory.h is too small for a slot");
-static_assert(sizeof(FastSlot) == 64 && sizeof(FastLane) == 64, "more than a cache line");
-static_assert(alignof(PoolState) <= 64 && alignof(FastSlot) % alignof(core::Slot) == 0);
+static_assert(sizeof(core::Slot) == sizeof(SlotHead), "the idle stack counts in whole slots");
+static_assert(sizeof(core::Slot) + sizeof(SteppedAction) <= kSlotBytes,
+              "kSlotBytes in storage.h is too small for a slot");
+static_assert(sizeof(LaneHead) == 64, "more than a cache line");
+static_assert(alignof(core::Slot) <= kSlotAlignment && alignof(PoolState) <= kSlotAlignment);
 static_assert(sizeof(PoolState) <= kPoolStateBytes,
-              "kPoolStateBytes in pool_memory.h is too small for PoolState");
-static_assert(sizeof(core::Slot) % alignof(SlotConnection) == 0);
+              "kPoolStateBytes in storage.h is too small for PoolState");
 
 }  // namespace
 
 PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
-                     const PoolMemoryView& memory)
-    : backend_(backend),
-      platform_(options.platform != nullptr ? *options.platform : NativePlatform()),
-      settings_(settings),
-      name_(options.name),
-      echo_(options.observer),
-      observer_(settings.echo_pool ? &echo_ : options.observer),
-      on_work_(options.on_work),
-      words_(settings.pre_ping == PrePing::kNever && settings.ping_after > Duration::zero() &&
-             !settings.hold_times && observer_ == nullptr),
-      shortest_period_(ShortestPeriod(settings)),
-      connection_bytes_(memory.connection_bytes),
-      work_waker_(options.on_work) {
-  ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= memory.connection_bytes,
+                     const PoolStorageView& storage)
+    : parts_{.head = MakeHead(PlatformOf(options)),
+             .config = {backend, PlatformOf(options), settings, options.name, storage.connections,
+                        storage.connection_bytes},
+             .refusals = Refusals(options.name, settings),
+             .recorder = Recorder(options.name, settings, options.observer),
+             .lanes =
+                 Lanes(parts_.config, parts_.recorder, *this, MakeSlots(storage), options.on_work),
+             .executor = Executor(parts_.config, parts_.refusals, parts_.recorder, parts_.lanes,
+                                  MakeSteppedActions(storage))},
+      maintenance_(parts_),
+      on_work_(options.on_work) {
+  ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= storage.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
-              "(kConnectionBytes in roost/internal/pool_memory.h)");
-  forks = &platform_.Forks();
-  fork_generation = forks->load(std::memory_order_relaxed);
-  MakeRefusals();
-
-  const auto capacity = static_cast<size_t>(memory.capacity);
-  fast_slots_ = std::span(FastSlotsIn(memory), capacity);
-  std::uninitialized_value_construct_n(fast_slots_.data(), capacity);
-  core::Slot* const slots = SlotsIn(memory);
-  std::uninitialized_value_construct_n(slots, capacity);
-  connections_ = std::span(ConnectionsIn(memory), capacity);
-  std::uninitialized_value_construct_n(connections_.data(), capacity);
-  for (size_t i = 0; i < capacity; ++i) {
-    connections_[i].memory = memory.connections + i * memory.connection_bytes;
-  }
-
-  const core::LaneSplit split =
-      core::SplitLanes(backend.lanes(), settings.pool_size, settings.max_overflow);
-  lane_count_ = split.lanes;
-  role_ = {split.role[0], split.role[1]};
-  MutexLock lock(mu_);
-  suspended_ = platform_.Suspended();
-  for (size_t lane = 0; lane < 2; ++lane) {
-    const int count = split.kept[lane] + split.overflow[lane];
-    lanes_[lane].Init(LaneSettingsOf(settings, split.kept[lane], split.overflow[lane]),
-                      std::span(slots + lane_base_[lane], static_cast<size_t>(count)));
-    MakeFastLane(lane, count, settings.linger > Duration::zero() ? count : split.kept[lane]);
-    lane_base_[lane + 1] = lane_base_[lane] + count;
-  }
-  lane_for[static_cast<size_t>(Intent::kWrite)] = &fast_[LaneFor(Intent::kWrite)];
-  lane_for[static_cast<size_t>(Intent::kRead)] = &fast_[LaneFor(Intent::kRead)];
-  stats_.pool_size = settings.pool_size;
-  stats_.max_overflow = settings.max_overflow;
-  stats_.capacity = settings.capacity();
-}
-
-// Copied when they are needed: a refusal then takes no memory.
-void PoolState::MakeRefusals() {
-  using enum absl::StatusCode;
-  std::array<char, 96> limit_buffer;
-  Text limit(limit_buffer);
-  limit.Add("QueuePool limit of size ", settings_.pool_size, " overflow ", settings_.max_overflow,
-            " reached, ");
-  std::array<char, 32> timeout_buffer;
-  Text timeout(timeout_buffer);
-  timeout.Add(Seconds{settings_.pool_timeout});
-  timeout_default_ =
-      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
-  timeout_deadline_ =
-      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
-  nothing_free_ = Refusal(kDeadlineExceeded, {limit.view(), "and TryAcquire does not wait"});
-
-  std::array<char, 16> waiters_buffer;
-  Text waiters(waiters_buffer);
-  waiters.Add(settings_.max_waiters);
-  const auto named = [this](absl::StatusCode code, std::string_view number,
-                            std::string_view words) {
-    return Refusal(code, {"pool '", name_, "': ", number, words});
-  };
-  full_ = named(kResourceExhausted, waiters.view(),
-                " callers stand in line already (kMaxWaiters); shed load");
-  dying_ = named(kUnavailable, "",
-                 "connection after connection was dead when it was looked at; retry later");
-  fill_late_ = named(kDeadlineExceeded, "",
-                     "Fill ended before as many connections were open: its deadline passed, or the "
-                     "pool is paused");
-  closed_ = named(kFailedPrecondition, "", "is closed");
-  forked_ = named(kFailedPrecondition, "",
-                  "was made before fork() and cannot be used in the child; let the child exec, or "
-                  "fork before the pool is made");
-  nested_ = named(kFailedPrecondition, "",
-                  "this thread holds a lease, and every connection is held by threads that wait: "
-                  "one more wait could only deadlock; return the lease first, or take a larger "
-                  "pool_size");
-  cancelled_ = named(kCancelled, "", "the caller cancelled");
-  still_out_ = named(kDeadlineExceeded, "",
-                     "leases are still out at the deadline of Close; they are closed when they "
-                     "return");
-}
-
-// `room`: how many may rest in the word; what comes above that is closed at its return.
-void PoolState::MakeFastLane(size_t lane, int slots, int room) {
-  FastLane& fast = fast_[lane];
-  fast.pool = this;
-  fast.first = static_cast<uint8_t>(lane_base_[lane]);
-  fast.slots = fast_slots_.data() + lane_base_[lane];
-  fast.linked = slots > InWord::kMaxSlots;
-  fast.full = InWord::OfDepth(std::min(room, InWord::kMaxSlots));
-  fast.linked_full = Linked::OfDepth(room);
-  for (int slot = 0; slot < slots; ++slot) {
-    fast.slots[slot].number = static_cast<uint8_t>(slot);
+              "(kConnectionBytes in roost/internal/storage.h)");
+  for (const Intent intent : {Intent::kRead, Intent::kWrite}) {
+    parts_.head.lane_for[static_cast<size_t>(intent)] = &parts_.lanes.For(intent);
   }
 }
 
 PoolState::~PoolState() {
-  if (Forked()) {
+  if (parts_.Forked()) {
     // What the parent opened is the parent's to close. The lock may be held by a thread that does
-    // not exist here; nobody else does either.
-    for (FastSlot& slot : fast_slots_) Abandon(slot);
+    // not exist here, and no other thread exists either.
+    for (Lane& lane : parts_.lanes.all()) lane.AbandonConnections();
     return;
   }
   Close(Deadline::Past()).IgnoreError();
-  Monitor monitor(mu_, *this, kBothLanes);
-  if (Drained()) return;
+  LaneGuard guard(parts_.lanes);
+  if (!parts_.lanes.is_drained()) AbortWithLeases();
+}
+
+void PoolState::AbortWithLeases() {
   std::array<char, 256> buffer;
   Text text(buffer);
-  text.Add("pool '", name_, "' was destroyed while a lease is out");
-  for (const core::LaneCore& lane : lanes_) {
-    for (const core::Slot& s : lane.slots()) {
+  text.Add("pool '", parts_.config.name, "' was destroyed while a lease is out");
+  for (Lane& lane : parts_.lanes.all()) {
+    for (const core::Slot& s : lane.core().slots().all()) {
       if (s.state != core::SlotState::kLeased) continue;
-      text.Add(" (taken at ", s.where.file, ":", s.where.line, ")");
+      text.Add(" (taken at ", s.where().file, ":", s.where().line, ")");
     }
   }
   Misuse(buffer.data());
 }
 
+// ---- Acquiring ----------------------------------------------------------------------------------
+
+absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
+  Lane& lane = parts_.lanes.For(options.intent);
+  const bool cancelled = options.cancel != nullptr && options.cancel->cancelled();
+  if (lane.fast_path_enabled() && !parts_.Forked() && !cancelled) {
+    // The coarse clock is this much behind, at most.
+    constexpr Duration kTick = std::chrono::milliseconds(10);
+    const TimePoint now =
+        options.deadline.has_value() ? TimePoint() : parts_.config.platform.CoarseNow();
+    const Deadline not_after = options.deadline.value_or(Deadline::After(now, kTick));
+    if (SlotHead* const slot = TakeIdle(lane, not_after, options.where)) {
+      const Duration timeout = parts_.config.settings.pool_timeout;
+      return LeaseAccess::Make(lane, *slot,
+                               options.deadline.value_or(Deadline::After(now, timeout)));
+    }
+  }
+  return AcquireByLock(options);
+}
+
+absl::StatusOr<Lease> PoolState::AcquireByLock(const AcquireOptions& options) {
+  Acquisition acquisition(parts_, options);
+  while (!acquisition.Step()) acquisition.Sleep();
+  return acquisition.TakeResult();
+}
+
+SlotHead* PoolState::TakeIdle(Lane& lane, Deadline not_after, SourceLine where) {
+  SlotHead* const slot = lane.idle.TryPop();
+  return slot != nullptr && Revalidate(lane, *slot, not_after, where) ? slot : nullptr;
+}
+
+bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, SourceLine where) {
+  const int new_peak = slot.new_peak;
+  if (new_peak != 0) {
+    PoolMutexLock lock(parts_.lanes.mu());
+    lane.PrepareToLend(slot.number);
+  }
+  if (!lane.idle.MayLendWithoutCheck(slot, not_after) && !lane.IsCurrentByClock(slot)) {
+    {
+      LaneGuard guard(parts_.lanes, lane);
+      lane.core().ReturnUnused(slot.number, parts_.config.platform.Now());
+    }
+    // Close has closed what was idle then, and waits for this slot; or others became idle meanwhile.
+    parts_.executor.CloseEvicted(lane);
+    return false;
+  }
+  RecordOwner(slot, where);
+  if (new_peak != 0) {
+    PoolMutexLock lock(parts_.lanes.mu());
+    lane.RecordPeak(new_peak);
+  }
+  return true;
+}
+
+absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline deadline, SourceLine where) {
+  if (parts_.Forked()) return parts_.refusals.forked;
+  Lane& lane = parts_.lanes.For(intent);
+  if (lane.fast_path_enabled()) {
+    SlotHead* const slot = TakeIdle(lane, deadline, where);
+    if (slot != nullptr) return LeaseAccess::Make(lane, *slot, deadline);
+  }
+  Recorder& recorder = parts_.recorder;
+  const TimePoint now = parts_.config.platform.Now();
+  for (;;) {
+    uint8_t local = 0;
+    bool probe = false;
+    absl::Status refusal;
+    {
+      LaneGuard guard(parts_.lanes, lane);
+      if (lane.core().closed()) {
+        ++recorder.counts().refused_closed;
+        refusal = parts_.refusals.closed;
+      } else if (!lane.core().TryLend(now, ThisThread(), where, local, probe)) {
+        ++recorder.counts().timeouts;
+        refusal = parts_.refusals.nothing_free;
+      } else {
+        lane.RecordLent(local);
+        lane.slot(local).probing = probe;
+        if (!probe) recorder.CountCheckout(Duration::zero(), false, false);
+      }
+    }
+    if (!refusal.ok()) {
+      recorder.EmitRefusal(EventKind::kRefused, refusal, Duration::zero(), where, now);
+      return refusal;
+    }
+    core::Slot& slot = lane.slot(local);
+    if (probe) {
+      if (!ProvesAlive(parts_, lane, slot, Deadline::Past())) continue;
+      PoolMutexLock lock(parts_.lanes.mu());
+      slot.probing = false;
+      recorder.CountCheckout(Duration::zero(), false, false);
+    }
+    recorder.EmitCheckout(lane.NumberOf(slot), Duration::zero(), where, now);
+    return LeaseAccess::Make(lane, slot, deadline);
+  }
+}
+
+template <class Event>
+void PoolState::TellLanes(Event event) {
+  LaneGuard guard(parts_.lanes);
+  const TimePoint now = parts_.config.platform.Now();
+  for (Lane& lane : parts_.lanes.all()) event(lane.core(), now);
+}
+
+void PoolState::Cancel(CancelToken& token) {
+  token.cancelled_.store(true, std::memory_order_relaxed);
+  if (parts_.Forked()) return;
+  TellLanes([&token](core::LaneCore& lane, TimePoint now) { lane.Cancel(&token, now); });
+}
+
+// ---- Leases -------------------------------------------------------------------------------------
+
+void PoolState::Return(Lane& lane, core::Slot& slot, bool discard) {
+  ReturnLease(parts_, lane, slot, discard);
+}
+
+NativeHandle PoolState::Detach(Lease& lease) {
+  Lane& lane = LeaseAccess::LaneOf(lease);
+  return DetachLease(parts_, lane, LeaseAccess::Take(lease));
+}
+
+void PoolState::ReleaseThread(const Lease& lease) {
+  if (!parts_.Forked()) LeaseAccess::SlotOf(lease).ClearOwner();
+}
+
+// ---- Housekeeping -------------------------------------------------------------------------------
+
+TimePoint PoolState::Tick(TimePoint now) {
+  return parts_.Forked() ? TimePoint::max() : maintenance_.Tick(now);
+}
+
+absl::Status PoolState::Fill(int connections, Deadline deadline) {
+  ROOST_CHECK(connections <= parts_.config.settings.pool_size,
+              "Pool::Fill: more connections than pool_size");
+  if (parts_.Forked()) return parts_.refusals.forked;
+  return maintenance_.Fill(connections, deadline);
+}
+
+int PoolState::Descriptors(std::span<DescriptorWait> out) const {
+  return parts_.Forked() ? 0 : parts_.executor.Descriptors(out);
+}
+
+void PoolState::InvalidateAll() {
+  if (parts_.Forked()) return;
+  TellLanes(
+      [](core::LaneCore& lane, TimePoint) { lane.slots().EvictAll(CloseReason::kInvalidated); });
+  if (parts_.recorder.watched()) {
+    parts_.recorder.EmitWithReason(EventKind::kSoftInvalidate, -1, CloseReason::kInvalidated,
+                                   parts_.config.platform.Now());
+  }
+  maintenance_.CloseEvicted();
+}
+
+void PoolState::Pause() {
+  if (parts_.Forked()) return;
+  TellLanes([](core::LaneCore& lane, TimePoint) { lane.Pause(); });
+}
+
+void PoolState::Resume() {
+  if (parts_.Forked()) return;
+  TellLanes([](core::LaneCore& lane, TimePoint now) { lane.Resume(now); });
+}
+
+absl::Status PoolState::Close(Deadline deadline) {
+  if (parts_.Forked()) return parts_.refusals.forked;
+  Platform& platform = parts_.config.platform;
+  TellLanes([](core::LaneCore& lane, TimePoint now) { lane.Close(now); });
+  parts_.executor.AbortSteps();
+  maintenance_.CloseEvicted();
+  for (;;) {
+    // Read before the look: a slot emptied between the look and the wait changes it.
+    const std::atomic<uint32_t>& drained = parts_.lanes.drained();
+    const uint32_t seen = drained.load(std::memory_order_acquire);
+    {
+      PoolMutexLock lock(parts_.lanes.mu());
+      if (parts_.lanes.is_drained()) return absl::OkStatus();
+    }
+    if (deadline.HasPassed(platform.Now())) return parts_.refusals.still_out;
+    platform.Wait(drained, seen, deadline);
+  }
+}
+
+void PoolState::SetHousekeeper(WakeCallback callback) {
+  Waker& housekeeper = parts_.lanes.housekeeper();
+  {
+    PoolMutexLock lock(parts_.lanes.mu());
+    housekeeper.set_callback(callback.function != nullptr ? callback : on_work_);
+  }
+  housekeeper.WaitForCalls(parts_.config.platform);
+}
+
+// ---- For tests ----------------------------------------------------------------------------------
+
 bool PoolState::LockIsFree() const {
-  if (!mu_.TryLock()) return false;
-  mu_.Unlock();
+  Mutex& mu = parts_.lanes.mu();
+  if (!mu.TryLock()) return false;
+  mu.Unlock();
   return true;
 }
 
 const char* PoolState::CheckInvariants() {
-  Monitor monitor(mu_, *this, kBothLanes);
-  for (const core::LaneCore& lane : lanes_) {
-    if (const char* broken = lane.CheckInvariants()) return broken;
+  LaneGuard guard(parts_.lanes);
+  for (Lane& lane : parts_.lanes.all()) {
+    if (const char* broken = lane.core().CheckInvariants()) return broken;
   }
   return nullptr;
 }

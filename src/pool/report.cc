@@ -1,9 +1,10 @@
-// report.cc - the pool in numbers and in words.
+// pool/report.cc - copies what is going on under the lock, and formats it after that.
+
+#include "pool/report.h"
 
 #include <algorithm>
-#include <string_view>
+#include <array>
 
-#include "pool/pool_state.h"
 #include "pool/text.h"
 
 namespace roost::internal {
@@ -11,7 +12,7 @@ namespace {
 
 using core::SlotState;
 
-// "writer", "reader", or nothing where all are alike.
+// "writer", "reader", or "connection" where all are alike.
 const char* RoleName(Role role) {
   switch (role) {
     case Role::kAny:
@@ -50,122 +51,211 @@ std::string_view MessageOf(const absl::Status& status) {
   return {status.message().data(), status.message().size()};
 }
 
-Duration UntilRetry(const core::LaneCore& core, TimePoint now) {
-  return std::max(core.retry_at() - now, Duration::zero());
+// A lease, or a waiter.
+struct HoldInfo {
+  SourceLine where;
+  Duration span{};
+  Role role = Role::kAny;
+  bool at_least = false;  // it began before `span` ago
+};
+
+struct LaneInfo {
+  Role role = Role::kAny;
+  int failures = 0;
+  absl::Status last_error;
+  Duration failed_ago{};
+  Duration away_for{};
+  Duration next_try_in{};
+};
+
+// What a text needs to know. 11 KB, on the caller's stack.
+struct PoolInfo {
+  static constexpr size_t kMostHolders = 254;
+  static constexpr size_t kMostWaiters = 64;
+
+  Stats stats;
+  int waiting = 0;
+  std::array<HoldInfo, kMostHolders> holders;
+  size_t holder_count = 0;
+  std::array<HoldInfo, kMostWaiters> waiters;
+  size_t waiter_count = 0;
+  std::array<LaneInfo, 2> lanes;
+  size_t lane_count = 0;
+};
+
+void AddHolders(PoolInfo& info, Lane& lane, TimePoint now)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  for (const core::Slot& s : lane.core().slots().all()) {
+    if (s.state != SlotState::kLeased) continue;
+    info.holders[info.holder_count++] = {.where = s.where(),
+                                         .span = now - s.leased_at,
+                                         .role = lane.role(),
+                                         .at_least = s.leased_at_is_upper_bound};
+  }
 }
 
-}  // namespace
-
-Stats PoolState::Snapshot() {
-  if (Forked()) {
-    // In the child the lock may be held for ever by a thread that only the parent has.
-    Stats shape;
-    shape.pool_size = settings_.pool_size;
-    shape.max_overflow = settings_.max_overflow;
-    shape.capacity = settings_.capacity();
-    shape.closed = true;
-    return shape;
+void AddWaiters(PoolInfo& info, Lane& lane, TimePoint now)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  for (const core::Waiter* w = lane.core().queue().front();
+       w != nullptr && info.waiter_count < info.waiters.size(); w = w->next) {
+    info.waiters[info.waiter_count++] = {
+        .where = w->where, .span = now - w->since, .role = lane.role()};
   }
-  Monitor monitor(mu_, *this, kBothLanes);
-  const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
-  Stats stats = stats_;
-  stats.peak_in_use = peak_[0] + peak_[1];
-  for (const core::LaneCore& lane : lanes_) {
-    stats.open += lane.open();
-    stats.idle += lane.count(SlotState::kIdle);
-    stats.in_use += lane.count(SlotState::kLeased);
-    stats.busy += lane.count(SlotState::kOpening) + lane.count(SlotState::kPinging) +
-                  lane.count(SlotState::kResetting) + lane.count(SlotState::kClosing);
-    stats.waiting += lane.line().length();
-    stats.away = stats.away || lane.away();
-    for (const core::Slot& s : lane.slots()) {
-      if (s.state == SlotState::kLeased) {
-        stats.longest_hold = std::max(stats.longest_hold, now - s.lent);
+}
+
+void AddLane(PoolInfo& info, Lane& lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  const core::Availability& availability = lane.core().availability();
+  const OpenErrors& errors = lane.errors();
+  info.lanes[info.lane_count++] = {
+      .role = lane.role(),
+      .failures = availability.failures(),
+      .last_error = errors.last,
+      .failed_ago = now - errors.failed_at,
+      .away_for = now - errors.away_since,
+      .next_try_in = std::max(availability.retry_at() - now, Duration::zero())};
+}
+
+Stats StatsOf(PoolParts& pool, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  for (Lane& lane : pool.lanes.all()) lane.RecordLeases(now);
+  Stats stats = pool.recorder.counts();
+  stats.peak_in_use = 0;
+  stats.closed = pool.lanes.is_closed();
+  for (Lane& lane : pool.lanes.all()) {
+    const core::LaneCore& core = lane.core();
+    const core::SlotTable& slots = core.slots();
+    stats.open += slots.open();
+    stats.idle += slots.count(SlotState::kIdle);
+    stats.in_use += slots.count(SlotState::kLeased);
+    stats.busy += slots.coming() + slots.count(SlotState::kClosing);
+    stats.waiting += core.queue().length();
+    stats.away = stats.away || core.availability().is_away();
+    stats.paused = stats.paused || core.paused();
+    stats.peak_in_use += lane.peak();
+    for (const core::Slot& s : slots.all()) {
+      if (s.state != SlotState::kLeased) continue;
+      if (s.probing) {
+        // Its caller still checks the connection; it is no checkout yet.
+        --stats.in_use;
+        ++stats.busy;
       }
+      stats.longest_hold = std::max(stats.longest_hold, now - s.leased_at);
     }
   }
   stats.overflow_in_use = std::max(0, stats.open - stats.pool_size);
   return stats;
 }
 
-std::string_view PoolState::Report(std::span<char> out) {
+// In the child of a fork.
+Stats ShapeOf(const PoolSettings& settings) {
+  Stats shape;
+  shape.pool_size = settings.pool_size;
+  shape.max_overflow = settings.max_overflow;
+  shape.capacity = settings.capacity();
+  shape.closed = true;
+  return shape;
+}
+
+void Look(PoolParts& pool, PoolInfo& info) {
+  if (pool.Forked()) {
+    info.stats = ShapeOf(pool.config.settings);
+    return;
+  }
+  LaneGuard guard(pool.lanes);
+  const TimePoint now = pool.config.platform.Now();
+  info.stats = StatsOf(pool, now);
+  for (Lane& lane : pool.lanes.all()) {
+    AddHolders(info, lane, now);
+    AddWaiters(info, lane, now);
+    AddLane(info, lane, now);
+  }
+}
+
+void WriteHolders(Text& text, const PoolInfo& info, const char* before, const char* after) {
+  for (const HoldInfo& holder : std::span(info.holders).first(info.holder_count)) {
+    text.Add(before, RoleName(holder.role), " held by ", FileOf(holder.where), ":",
+             holder.where.line, holder.at_least ? " for at least " : " for ", Spoken{holder.span},
+             after);
+  }
+}
+
+void WriteWaiters(Text& text, const PoolInfo& info, Role role) {
+  for (const HoldInfo& waiter : std::span(info.waiters).first(info.waiter_count)) {
+    if (waiter.role != role) continue;
+    text.Add("  ", FileOf(waiter.where), ":", waiter.where.line, " waits for a ",
+             RoleName(waiter.role), " since ", Spoken{waiter.span}, "\n");
+  }
+}
+
+// What went wrong last with opening, and when it is tried again.
+void WriteErrors(Text& text, const LaneInfo& lane) {
+  if (lane.last_error.ok()) return;
+  const std::string_view message = MessageOf(lane.last_error);
+  if (lane.failures == 0) {
+    text.Add("  last failed open of a ", RoleName(lane.role), " ", Spoken{lane.failed_ago},
+             " ago: ", message, "\n");
+    return;
+  }
+  text.Add("  ", AwayName(lane.role), " away since ", Spoken{lane.away_for},
+           ", last error: ", message, ", next try in ", Spoken{lane.next_try_in}, "\n");
+}
+
+}  // namespace
+
+Stats TakeSnapshot(PoolParts& pool) {
+  if (pool.Forked()) return ShapeOf(pool.config.settings);
+  LaneGuard guard(pool.lanes);
+  return StatsOf(pool, pool.config.platform.Now());
+}
+
+std::string_view WriteReport(PoolParts& pool, std::span<char> out) {
   Text text(out);
-  const Stats stats = Snapshot();
-  text.Add("pool '", name_, "' (", backend_.kind(), ", profile ", settings_.profile,
-           "): ", stats.in_use, " of ", stats.capacity, " in use, ", stats.idle, " idle, ",
-           stats.busy, " busy, ", stats.waiting, " waiting", stats.paused ? ", paused" : "",
-           stats.closed ? ", closed\n" : "\n");
+  PoolInfo info;
+  Look(pool, info);
+  const Stats& stats = info.stats;
+  text.Add("pool '", pool.config.name, "' (", pool.config.backend.kind(), ", profile ",
+           pool.config.settings.profile, "): ", stats.in_use, " of ", stats.capacity, " in use, ",
+           stats.idle, " idle, ", stats.busy, " busy, ", stats.waiting, " waiting",
+           stats.paused ? ", paused" : "", stats.closed ? ", closed\n" : "\n");
   const uint64_t refused =
       stats.refused_full + stats.refused_away + stats.refused_nested + stats.refused_closed;
   text.Add("  ", stats.checkouts, " checkouts, ", stats.waited, " waited, ", stats.timeouts,
            " timeouts, ", refused, " refused; wait p99 ", Spoken{stats.wait.Percentile(0.99)},
            "\n");
-  if (Forked()) return text.view();
-  Monitor monitor(mu_, *this, kBothLanes);
-  const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
-  AddHolders(text, now, "  ", "\n");
-  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
-    for (const core::Waiter* w = lanes_[lane].line().front(); w != nullptr; w = w->next) {
-      text.Add("  ", FileOf(w->where), ":", w->where.line, " waits for a ", RoleName(role_[lane]),
-               " since ", Spoken{now - w->since}, "\n");
-    }
-    AddAway(text, lane, now);
+  WriteHolders(text, info, "  ", "\n");
+  for (const LaneInfo& lane : std::span(info.lanes).first(info.lane_count)) {
+    WriteWaiters(text, info, lane.role);
+    WriteErrors(text, lane);
+  }
+  if (static_cast<size_t>(stats.waiting) > info.waiter_count && info.lane_count > 0) {
+    text.Add("  and ", static_cast<size_t>(stats.waiting) - info.waiter_count, " more wait\n");
   }
   return text.view();
 }
 
-// Who holds what since when.
-void PoolState::AddHolders(Text& text, TimePoint now, const char* before, const char* after) const {
-  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
-    for (const core::Slot& s : lanes_[lane].slots()) {
-      if (s.state != SlotState::kLeased) continue;
-      text.Add(before, RoleName(role_[lane]), " held by ", FileOf(s.where), ":", s.where.line,
-               s.lent_earlier ? " for at least " : " for ", Spoken{now - s.lent}, after);
-    }
-  }
-}
-
-// What went wrong last with opening, and when it is tried again.
-void PoolState::AddAway(Text& text, size_t lane, TimePoint now) const {
-  if (last_error_[lane].ok()) return;
-  const core::LaneCore& core = lanes_[lane];
-  const std::string_view message = MessageOf(last_error_[lane]);
-  if (core.failures() == 0) {
-    text.Add("  last failed open of a ", RoleName(role_[lane]), " ", Spoken{now - failed_at_[lane]},
-             " ago: ", message, "\n");
-    return;
-  }
-  text.Add("  ", AwayName(role_[lane]), " away since ", Spoken{now - away_since_[lane]},
-           ", last error: ", message, ", next try in ", Spoken{UntilRetry(core, now)}, "\n");
-}
-
-std::string_view PoolState::Explain(const absl::Status& refusal, Duration asked,
-                                    std::span<char> out) {
+std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, Duration asked,
+                                  std::span<char> out) {
   Text text(out);
-  if (Forked()) {
-    text.Add(MessageOf(forked_));
+  if (pool.Forked()) {
+    text.Add(MessageOf(pool.refusals.forked));
     return text.view();
   }
-  Monitor monitor(mu_, *this, kBothLanes);
-  const TimePoint now = platform_.Now();
-  for (size_t lane = 0; lane < 2; ++lane) NoteHolders(lane, now);
-  if (refusal == timeout_default_ || refusal == timeout_deadline_) {
-    text.Add("QueuePool limit of size ", settings_.pool_size, " overflow ", settings_.max_overflow,
+  PoolInfo info;
+  Look(pool, info);
+  const PoolSettings& settings = pool.config.settings;
+  if (refusal == pool.refusals.timeout_default || refusal == pool.refusals.timeout_deadline) {
+    text.Add("QueuePool limit of size ", settings.pool_size, " overflow ", settings.max_overflow,
              " reached, connection timed out, timeout ", Seconds{asked});
   } else {
     text.Add(MessageOf(refusal));
   }
-  AddHolders(text, now, "; ", "");
-  text.Add("; ", Waiting(), " waiting");
-  if (stats_.paused) text.Add("; paused");
-  for (size_t lane = 0; lane < static_cast<size_t>(lane_count_); ++lane) {
-    const core::LaneCore& core = lanes_[lane];
-    if (core.failures() == 0) continue;
-    text.Add("; ", AwayName(role_[lane]), " away since ", Spoken{now - away_since_[lane]});
-    if (refusal != last_error_[lane]) text.Add(", last error: ", MessageOf(last_error_[lane]));
-    text.Add(", next try in ", Spoken{UntilRetry(core, now)});
+  WriteHolders(text, info, "; ", "");
+  text.Add("; ", info.stats.waiting, " waiting");
+  if (info.stats.paused) text.Add("; paused");
+  for (const LaneInfo& lane : std::span(info.lanes).first(info.lane_count)) {
+    if (lane.failures == 0) continue;
+    text.Add("; ", AwayName(lane.role), " away since ", Spoken{lane.away_for});
+    if (refusal != lane.last_error) text.Add(", last error: ", MessageOf(lane.last_error));
+    text.Add(", next try in ", Spoken{lane.next_try_in});
   }
   return text.view();
 }

@@ -38,8 +38,7 @@ def cycle_bars(data):
     rows = by_name(data["cycles"])
     roost, floor = rows["roost"], rows["floor"]
     peers = data["peers"] + data.get("languages", {}).get("rows", [])
-    yield Bar("core in the word / floor", over(rows["core, in the word"]["ns"], floor["ns"]), 1.35)
-    yield Bar("core linked / floor", over(rows["core, linked"]["ns"], floor["ns"]), 1.65)
+    yield Bar("core, idle stack / floor", over(rows["core, idle stack"]["ns"], floor["ns"]), 1.35)
     yield Bar("acquire + return / floor", roost["floors"], 1.9,
               note="public interface, metrics, generation, recycle")
     yield Bar("instructions of acquire + return", roost["instructions"], 64, unit="",
@@ -144,9 +143,9 @@ def other_bars(data):
 
 def aarch64_bars(data):
     counts = data.get("aarch64") or {}
-    yield Bar("aarch64 instructions of the core, in the word, A76", counts.get("cortex-a76.word"), 36, unit="",
+    yield Bar("aarch64 instructions of the core, idle stack, A76", counts.get("cortex-a76.core"), 36, unit="",
               note="LSE atomics")
-    yield Bar("aarch64 instructions of the core, in the word, A72", counts.get("cortex-a72.word"), 40, unit="",
+    yield Bar("aarch64 instructions of the core, idle stack, A72", counts.get("cortex-a72.core"), 40, unit="",
               note="without LSE")
 
 

@@ -1,7 +1,7 @@
 // core_count - N cycles of the core alone, for counting instructions where nothing else can be
 // measured: deploy/bench.sh builds it for aarch64 and counts what QEMU executes.
 //
-// Usage: core_count floor|word|linked N
+// Usage: core_count floor|core N
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -11,8 +11,7 @@
 
 namespace {
 
-using roost::bench::InWordCore;
-using roost::bench::LinkedCore;
+using roost::bench::CoreCycle;
 
 // What benchmark::DoNotOptimize does; that header is not there for a board.
 void Use(uint8_t& slot) { asm volatile("" : "+r"(slot)); }
@@ -27,11 +26,11 @@ class Floor {
 
  private:
   void Replace(int64_t by, std::memory_order order) {
-    int64_t word = word_.load(std::memory_order_relaxed);
-    while (!word_.compare_exchange_weak(word, word + by, order, std::memory_order_relaxed)) {
+    int64_t value = value_.load(std::memory_order_relaxed);
+    while (!value_.compare_exchange_weak(value, value + by, order, std::memory_order_relaxed)) {
     }
   }
-  alignas(64) std::atomic<int64_t> word_{3};
+  alignas(64) std::atomic<int64_t> value_{3};
 };
 
 template <class Core>
@@ -51,7 +50,6 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const int64_t cycles = std::atoll(argv[2]);
   if (std::strcmp(argv[1], "floor") == 0) return Run<Floor>(cycles);
-  if (std::strcmp(argv[1], "word") == 0) return Run<InWordCore<2>>(cycles);
-  if (std::strcmp(argv[1], "linked") == 0) return Run<LinkedCore<50, 25>>(cycles);
+  if (std::strcmp(argv[1], "core") == 0) return Run<CoreCycle<2>>(cycles);
   return 2;
 }

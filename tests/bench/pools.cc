@@ -8,19 +8,11 @@
 namespace roost::bench {
 namespace {
 
-struct InWordText {
-  static constexpr const char* kName = "core, in the word";
-  static constexpr const char* kNote = "the two compare-and-swaps of our cycle, 2 + 1 slots";
-};
-struct LinkedText {
-  static constexpr const char* kName = "core, linked";
-  static constexpr const char* kNote = "the same for 50 + 25 slots";
-};
-template <class Core, class Text>
+// The idle stack alone.
 class AloneCore {
  public:
-  static constexpr const char* kName = Text::kName;
-  static constexpr const char* kNote = Text::kNote;
+  static constexpr const char* kName = "core, idle stack";
+  static constexpr const char* kNote = "the two compare-and-swaps of our cycle, 2 + 1 slots";
   void Cycle() {
     uint8_t slot = core_.Take();
     benchmark::DoNotOptimize(slot);
@@ -28,7 +20,7 @@ class AloneCore {
   }
 
  private:
-  Core core_;
+  CoreCycle<2> core_;
 };
 
 // A plain pool as a contestant; Text names it.
@@ -69,8 +61,7 @@ struct BareFifoText {
 
 std::vector<Entry> Entries() {
   return EntriesOf<Floor, TwoAtomics, MutexPair, PriorityMutexPair, ClockRead<CLOCK_MONOTONIC>,
-                   ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore<InWordCore<2>, InWordText>,
-                   AloneCore<LinkedCore<50, 25>, LinkedText>, RoostPool<OfThePi>,
+                   ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore, RoostPool<OfThePi>,
                    RoostPool<OfThePiDefaultTimeout>, RoostPool<WithHoldTimes>, RoostPool<Large>,
                    RoostPool<Three>, RoostPool<ThreeStrict>, KeptRoostPool<Lingering>,
                    Plain<BargingPool<true>, BargingText>,

@@ -101,8 +101,7 @@ def board_table(data):
         return ""
     rows = [("", [cell(label), *(cell(str(counts[f"{cpu}.{kind}"]), "number")
                                  for cpu in ("cortex-a76", "cortex-a72"))])
-            for kind, label in (("floor", "floor"), ("word", "core, in the word, 2 + 1 slots"),
-                                ("linked", "core, linked, 50 + 25 slots"))]
+            for kind, label in (("floor", "floor"), ("core", "core, idle stack, 2 + 1 slots"))]
     return table(["instructions of a cycle on a Pi, loop included", "5 (A76, LSE)#", "4 (A72)#"], rows)
 
 

@@ -1,5 +1,5 @@
 // Opening, ending, proving and preparing: what every connection does.
-#include "roost/internal/pool_memory.h"
+#include "roost/internal/storage.h"
 #include "tests/contract/fixture.h"
 
 namespace roost::contract {

@@ -1,10 +1,10 @@
 // CouldOnlyDeadlock: true when a wait cannot end, and only then.
 
+#include "core/deadlock.h"
+
 #include <gtest/gtest.h>
 
 #include <array>
-
-#include "core/lane_core.h"
 
 namespace roost::core {
 namespace {
@@ -13,12 +13,13 @@ constexpr TimePoint kNow{std::chrono::seconds(100)};
 
 // A lane whose slots are all open and at rest.
 struct Lane {
-  explicit Lane(int kept) {
-    core.Init(LaneSettings{.kept = kept, .max_waiters = 8},
-              std::span(slots.data(), static_cast<size_t>(kept)));
-    for (int i = 0; i < kept; ++i) {
-      const Work work = core.NextFill(i + 1, kNow);
-      core.Done(work, {.ok = true, .began = kNow}, nullptr, kNow);
+  explicit Lane(int size) {
+    settings.pool_size = size;
+    settings.max_waiters = 8;
+    core.Init(settings, size, std::span(slots.data(), static_cast<size_t>(size)));
+    for (int i = 0; i < size; ++i) {
+      const Action action = core.NextFill(i + 1, kNow);
+      core.OnActionDone(action, {.ok = true, .began_at = kNow}, nullptr, kNow);
     }
   }
   void Hold(uint64_t thread) {
@@ -29,11 +30,12 @@ struct Lane {
   void Wait(uint64_t thread) {
     Waiter& waiter = waiters[static_cast<size_t>(waiting++)];
     waiter.thread = thread;
-    core.Join(waiter);
+    core.Enqueue(waiter);
   }
   std::array<Slot, 4> slots{};
   std::array<Waiter, 4> waiters{};
   int waiting = 0;
+  PoolSettings settings;
   LaneCore core;
 };
 

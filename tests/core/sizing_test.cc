@@ -18,9 +18,9 @@ TEST(Sizing, ASqlitePoolHasOneWriterAndReaders) {
                          Row{1, 1, 2, 1, 0, 1}}) {
     const LaneSplit split = SplitLanes(LanePlan::kWriterAndReaders, row.size, row.overflow);
     EXPECT_EQ(split.lanes, row.lanes);
-    EXPECT_EQ(split.kept[0], row.writer);
+    EXPECT_EQ(split.core_size[0], row.writer);
     EXPECT_EQ(split.overflow[0], 0);
-    EXPECT_EQ(split.kept[1], row.kept_readers);
+    EXPECT_EQ(split.core_size[1], row.kept_readers);
     EXPECT_EQ(split.overflow[1], row.overflow_readers);
     EXPECT_EQ(split.role[0], Role::kWriter);
     EXPECT_EQ(split.role[1], Role::kReader);
@@ -30,14 +30,14 @@ TEST(Sizing, ASqlitePoolHasOneWriterAndReaders) {
 TEST(Sizing, OneSlotServesBothIntents) {
   const LaneSplit split = SplitLanes(LanePlan::kWriterAndReaders, 1, 0);
   EXPECT_EQ(split.lanes, 1);
-  EXPECT_EQ(split.kept[0], 1);
+  EXPECT_EQ(split.core_size[0], 1);
   EXPECT_EQ(split.role[0], Role::kAny);
 }
 
 TEST(Sizing, EveryOtherBackendHasOneLane) {
   const LaneSplit split = SplitLanes(LanePlan::kOne, 10, 5);
   EXPECT_EQ(split.lanes, 1);
-  EXPECT_EQ(split.kept[0], 10);
+  EXPECT_EQ(split.core_size[0], 10);
   EXPECT_EQ(split.overflow[0], 5);
 }
 

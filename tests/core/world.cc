@@ -9,17 +9,17 @@ namespace roost::core {
 const char* Name(What what) {
   constexpr const char* kNames[kWhats] = {"arrive",
                                           "arrive late",
-                                          "look",
+                                          "recheck",
                                           "time out",
                                           "done ok",
                                           "done failed",
                                           "done for good",
                                           "done cut short",
                                           "done crowded",
-                                          "lend through the word",
-                                          "return to the word",
-                                          "swap in the word",
-                                          "put back",
+                                          "lend from the idle stack",
+                                          "return to the idle stack",
+                                          "swap in the idle stack",
+                                          "return unused",
                                           "return clean",
                                           "return for maintenance",
                                           "return dirty",
@@ -29,10 +29,10 @@ const char* Name(What what) {
                                           "grow old",
                                           "rest long",
                                           "linger end",
-                                          "chore",
+                                          "maintenance",
                                           "fill",
                                           "retry time",
-                                          "suspect",
+                                          "suspect older",
                                           "evict older",
                                           "evict all",
                                           "close evicted",
@@ -44,8 +44,8 @@ const char* Name(What what) {
 }
 
 World::World(const WorldSettings& settings) : settings_(settings) {
-  core_.Init(settings.lane, std::span(slots_.data(), static_cast<size_t>(settings.lane.kept +
-                                                                         settings.lane.overflow)));
+  core_.Init(settings_.lane, settings.lane.pool_size,
+             std::span(slots_.data(), static_cast<size_t>(settings.lane.capacity())));
 }
 
 int World::FreeCaller() const {
@@ -66,8 +66,8 @@ std::vector<Step> World::Possible() const {
   }
   for (size_t i = 0; i < callers_.size(); ++i) {
     const Caller& caller = callers_[i];
-    if (caller.where != Where::kInLine || caller.node.driving) continue;
-    add(What::kLook, i);  // also for no reason: a wait may end early
+    if (caller.where != Where::kInLine || caller.node.performing) continue;
+    add(What::kRecheck, i);  // also for no reason: a wait may end early
     add(What::kTimeOut, i);
   }
   for (size_t i = 0; i < callers_.size(); ++i) {
@@ -76,37 +76,37 @@ std::vector<Step> World::Possible() const {
   const auto count = core_.slots().size();
   for (size_t i = 0; i < count; ++i) {
     const Slot& s = slots_[i];
-    if (jobs_[i].work) {
+    if (jobs_[i].action) {
       add(What::kDoneOk, i);
-      if (jobs_[i].work.act != Act::kClose) add(What::kDoneFailed, i);
-      if (jobs_[i].work.act == Act::kOpen) add(What::kDoneForGood, i);
-      if (jobs_[i].work.act == Act::kOpen) add(What::kDoneCrowded, i);
-      if (jobs_[i].work.act == Act::kPing || jobs_[i].work.act == Act::kOpen)
+      if (jobs_[i].action.kind != ActionKind::kClose) add(What::kDoneFailed, i);
+      if (jobs_[i].action.kind == ActionKind::kOpen) add(What::kDoneForGood, i);
+      if (jobs_[i].action.kind == ActionKind::kOpen) add(What::kDoneCrowded, i);
+      if (jobs_[i].action.kind == ActionKind::kPing || jobs_[i].action.kind == ActionKind::kOpen)
         add(What::kDoneCut, i);
     }
     if (s.state == SlotState::kLeased) {
       for (const What what : {What::kReturnClean, What::kReturnForMaintenance, What::kReturnDirty,
-                              What::kReturnBroken, What::kDetach, What::kPutBack}) {
+                              What::kReturnBroken, What::kDetach, What::kReturnUnused}) {
         add(what, i);
       }
     }
-    if (WordTakes(static_cast<uint8_t>(i))) add(What::kFastRest, i);
+    if (StackTakes(static_cast<uint8_t>(i))) add(What::kFastPush, i);
     if (IsShort(s)) add(What::kHoldLong, i);
     const bool rests = s.state == SlotState::kIdle;
-    if ((rests || s.state == SlotState::kLeased) && s.expires >= now_) add(What::kGrowOld, i);
-    if (rests && s.tended > TimePoint::min()) add(What::kRestLong, i);
+    if ((rests || s.state == SlotState::kLeased) && s.expires_at >= now_) add(What::kGrowOld, i);
+    if (rests && s.maintained_at > TimePoint::min()) add(What::kRestLong, i);
     if (rests && s.lingers && s.linger_until > now_) add(What::kLingerEnd, i);
   }
-  if (core_.Undisturbed()) {
+  if (core_.FastPathAllowed()) {
     const size_t idle = IdleTopFirst().size();
-    if (idle > 0) add(What::kFastTake);
+    if (idle > 0) add(What::kFastPop);
     if (idle > 1) add(What::kFastSwap);
   }
-  add(What::kChore);
+  add(What::kMaintenance);
   add(What::kFill);
-  if (core_.retry_at() > now_) add(What::kRetryTime);
-  if (core_.open() > 0) {
-    add(What::kSuspect);
+  if (core_.availability().retry_at() > now_) add(What::kRetryTime);
+  if (core_.slots().open() > 0) {
+    add(What::kSuspectOlder);
     add(What::kEvictOlder);
     add(What::kEvictAll);
     add(What::kCloseEvicted);
@@ -118,45 +118,45 @@ std::vector<Step> World::Possible() const {
 
 void World::Take(const Step& step) {
   const uint8_t i = step.index;
-  const WorkResult ok{.ok = true, .began = now_};
+  const ActionResult ok{.ok = true, .began_at = now_};
   switch (step.what) {
     case What::kArrive:
     case What::kArriveLate:
       Arrive(step.what == What::kArriveLate);
       break;
-    case What::kLook:
-      Look(i);
+    case What::kRecheck:
+      Recheck(i);
       break;
     case What::kTimeOut: {
       Waiter& node = callers_[i].node;
-      const Work work = core_.WorkFor(node, now_);
-      Start(work, i);
+      const Action action = core_.ActionFor(node, now_);
+      Start(action, i);
       node.may_ping = false;
-      if (!work) SleepOrLeave(i);
+      if (!action) SleepOrLeave(i);
       break;
     }
     case What::kDoneOk:
       Finish(i, ok);
       break;
     case What::kDoneFailed:
-      Finish(i, {.ok = false, .began = now_});
+      Finish(i, {.ok = false, .began_at = now_});
       break;
     case What::kDoneForGood:
-      Finish(i, {.ok = false, .permanent = true, .began = now_});
+      Finish(i, {.ok = false, .permanent = true, .began_at = now_});
       break;
     case What::kDoneCut:
-      Finish(i, {.ok = false, .cut_short = true, .began = now_});
+      Finish(i, {.ok = false, .cut_short = true, .began_at = now_});
       break;
     case What::kDoneCrowded:
-      Finish(i, {.ok = false, .crowded = true, .began = now_});
+      Finish(i, {.ok = false, .crowded = true, .began_at = now_});
       break;
-    case What::kFastTake:
-    case What::kFastRest:
+    case What::kFastPop:
+    case What::kFastPush:
     case What::kFastSwap:
       Fast(step.what, i);
       break;
-    case What::kPutBack:
-      core_.PutBack(i, now_);
+    case What::kReturnUnused:
+      core_.ReturnUnused(i, now_);
       break;
     case What::kReturnClean:
       Return(i, ReturnAs::kClean);
@@ -174,34 +174,34 @@ void World::Take(const Step& step) {
       core_.Detach(i, now_);
       break;
     case What::kHoldLong:
-      slots_[i].lent = now_ - kShortHold;
+      slots_[i].leased_at = now_ - kShortHold;
       break;
     case What::kGrowOld:
-      slots_[i].expires = now_ - Duration(1);
+      slots_[i].expires_at = now_ - Duration(1);
       break;
     case What::kRestLong:
-      slots_[i].tended = TimePoint::min();
+      slots_[i].maintained_at = TimePoint::min();
       break;
     case What::kLingerEnd:
       slots_[i].linger_until = now_;
       break;
-    case What::kChore:
-      Start(core_.NextChore(now_), -1);
+    case What::kMaintenance:
+      Start(core_.NextMaintenance(now_), -1);
       break;
     case What::kFill:
-      Start(core_.NextFill(settings_.lane.kept, now_), -1);
+      Start(core_.NextFill(settings_.lane.pool_size, now_), -1);
       break;
     case What::kRetryTime:
-      now_ = core_.retry_at();
+      now_ = core_.availability().retry_at();
       break;
-    case What::kSuspect:
-      core_.SuspectOlder(now_);
+    case What::kSuspectOlder:
+      core_.slots().SuspectOlder(now_);
       break;
     case What::kEvictOlder:
-      core_.EvictOlder(now_, CloseReason::kSuspect);
+      core_.slots().EvictOlder(now_, CloseReason::kSuspect);
       break;
     case What::kEvictAll:
-      core_.EvictAll(CloseReason::kInvalidated);
+      core_.slots().EvictAll(CloseReason::kInvalidated);
       break;
     case What::kCloseEvicted:
       Start(core_.NextEvicted(), -1);
@@ -222,48 +222,43 @@ void World::Take(const Step& step) {
   Settle();
 }
 
-// What the word of the pool does: see fast_lane.h. Each time the core learns of it at once.
+// What the idle stack does: see idle_stack.h. Each time the core learns of it at once.
 void World::Fast(What what, uint8_t slot) {
   std::vector<uint8_t> idle = IdleTopFirst();
-  uint8_t used = what == What::kFastRest ? kNoSlot : idle.front();
-  if (what == What::kFastRest) idle.insert(idle.begin(), slot);
-  if (what == What::kFastTake) idle.erase(idle.begin());
+  uint8_t used = what == What::kFastPush ? kNoSlot : idle.front();
+  if (what == What::kFastPush) idle.insert(idle.begin(), slot);
+  if (what == What::kFastPop) idle.erase(idle.begin());
   if (what == What::kFastSwap) std::swap(idle[0], idle[1]);
-  Resync(idle, used);
+  Reconcile(idle, used);
 }
 
-// A leased slot may go to the word: not marked since it was lent, and a place is free where what is
-// above the kept number does not linger.
-bool World::WordTakes(uint8_t slot) const {
+// A leased slot may go to the idle stack: not marked since it was lent, and a place is free where
+// overflow does not linger.
+bool World::StackTakes(uint8_t slot) const {
   const Slot& s = slots_[slot];
   const bool room = settings_.lane.linger > Duration::zero() ||
-                    core_.count(SlotState::kIdle) < settings_.lane.kept;
-  return s.state == SlotState::kLeased && s.epoch == core_.epoch() && core_.Undisturbed() && room;
+                    core_.slots().count(SlotState::kIdle) < settings_.lane.pool_size;
+  return s.state == SlotState::kLeased && s.epoch == core_.slots().epoch() &&
+         core_.FastPathAllowed() && room;
 }
 
 // So far a short hold, of which it matters that it is one.
 bool World::IsShort(const Slot& slot) const {
   return settings_.lane.max_overtakes > 0 && slot.state == SlotState::kLeased &&
-         now_ - slot.lent < kShortHold;
+         now_ - slot.leased_at < kShortHold;
 }
 
 std::vector<uint8_t> World::IdleTopFirst() const {
   std::vector<uint8_t> idle;
-  for (uint8_t slot = core_.idle_top(); slot != kNoSlot; slot = slots_[slot].idle_below) {
+  for (uint8_t slot = core_.slots().idle_top(); slot != kNoSlot; slot = slots_[slot].idle_below) {
     idle.push_back(slot);
   }
   return idle;
 }
 
-void World::Resync(const std::vector<uint8_t>& top_first, uint8_t used) {
-  core_.BeginResync();
-  for (auto slot = top_first.rbegin(); slot != top_first.rend(); ++slot) {
-    core_.AtRest(*slot, *slot == used, now_);
-  }
-  for (uint8_t slot = 0; slot < static_cast<uint8_t>(core_.slots().size()); ++slot) {
-    if (core_.WasOut(slot)) core_.IsLent(slot, slot == used, 1, {}, now_);
-  }
-  core_.EndResync();
+void World::Reconcile(const std::vector<uint8_t>& top_first, uint8_t used) {
+  const std::vector<uint8_t> bottom_first(top_first.rbegin(), top_first.rend());
+  core_.slots().Reconcile(bottom_first, used == kNoSlot ? 0 : uint64_t{1} << used, now_);
 }
 
 void World::Arrive(bool late) {
@@ -277,16 +272,16 @@ void World::Arrive(bool late) {
   caller.node.cancel = &caller;
   caller.node.may_ping = !late;
   caller.where = Where::kInLine;
-  core_.Join(caller.node);
-  const Work work = core_.WorkFor(caller.node, now_);
-  Start(work, i);
-  if (!work) SleepOrLeave(i);
+  core_.Enqueue(caller.node);
+  const Action action = core_.ActionFor(caller.node, now_);
+  Start(action, i);
+  if (!action) SleepOrLeave(i);
 }
 
-void World::Look(int i) {
-  const Work work = core_.WorkFor(callers_[static_cast<size_t>(i)].node, now_);
-  Start(work, i);
-  if (!work) SleepOrLeave(i);
+void World::Recheck(int i) {
+  const Action action = core_.ActionFor(callers_[static_cast<size_t>(i)].node, now_);
+  Start(action, i);
+  if (!action) SleepOrLeave(i);
 }
 
 // A caller without work: one whose deadline has passed does not sleep.
@@ -298,36 +293,37 @@ void World::SleepOrLeave(int i) {
     return;
   }
   Settle();
-  core_.Leave(caller.node, now_);
+  core_.Remove(caller.node, now_);
   caller.where = Where::kAbsent;
 }
 
 // Delivers the core's notices, as the pool does before it frees the lock. A decided caller that is
 // not at work is gone.
 void World::Settle() {
-  while (core_.NextNotice() != nullptr) {
+  while (core_.queue().NextNotification() != nullptr) {
   }
   for (Caller& caller : callers_) {
     if (caller.where == Where::kAbsent) continue;
     if (caller.node.outcome == Outcome::kWaiting) continue;
-    caller.where = caller.node.driving ? Where::kDecided : Where::kAbsent;
+    caller.where = caller.node.performing ? Where::kDecided : Where::kAbsent;
   }
 }
 
-void World::Start(const Work& work, int driver) {
-  if (settings_.in_steps && work.act == Act::kPing && driver >= 0) {
-    callers_[static_cast<size_t>(driver)].node.driving = false;
-    driver = -1;
+void World::Start(const Action& action, int performer) {
+  if (settings_.in_steps && action.kind == ActionKind::kPing && performer >= 0) {
+    callers_[static_cast<size_t>(performer)].node.performing = false;
+    performer = -1;
   }
-  if (work) jobs_[work.slot] = {work, driver};
+  if (action) jobs_[action.slot] = {action, performer};
 }
 
-void World::Finish(int slot, const WorkResult& result) {
+void World::Finish(int slot, const ActionResult& result) {
   const Job job = jobs_[static_cast<size_t>(slot)];
   jobs_[static_cast<size_t>(slot)] = {};
-  Waiter* const driver = job.driver < 0 ? nullptr : &callers_[static_cast<size_t>(job.driver)].node;
-  const Work next = core_.Done(job.work, result, driver, now_);
-  Start(next, job.driver);
+  Waiter* const performer =
+      job.performer < 0 ? nullptr : &callers_[static_cast<size_t>(job.performer)].node;
+  const Action next = core_.OnActionDone(job.action, result, performer, now_);
+  Start(next, job.performer);
 }
 
 void World::Return(uint8_t slot, ReturnAs as) {
@@ -340,28 +336,28 @@ std::string World::SlotKey(uint8_t slot) const {
   std::string key(1, static_cast<char>('a' + static_cast<int>(s.state)));
   const bool exists = s.state != SlotState::kEmpty && s.state != SlotState::kBackingOff;
   if (!exists) return key;
-  key += s.evict != CloseReason::kNone ? 'E' : '-';
+  key += s.evict_reason != CloseReason::kNone ? 'E' : '-';
   key += s.suspect ? 'S' : '-';
   // A leased slot that was marked is told apart from one lent after the mark.
-  key += s.state == SlotState::kLeased && s.epoch != core_.epoch() ? 'M' : '-';
+  key += s.state == SlotState::kLeased && s.epoch != core_.slots().epoch() ? 'M' : '-';
   if (settings_.lane.max_overtakes > 0 && s.state == SlotState::kLeased) {
     key += IsShort(s) ? '-' : 'H';
-    key += s.lent_earlier ? 'e' : '-';
+    key += s.leased_at_is_upper_bound ? 'e' : '-';
   }
   // Freshness matters only where it saves a ping.
-  key += s.fresh && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
+  key += s.never_leased && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
   key += s.lingers ? (s.linger_until <= now_ ? 'L' : 'l') : '-';
-  key += s.expires < now_ ? 'O' : '-';
-  key += s.tended == TimePoint::min() ? 'R' : '-';
-  key += static_cast<char>('0' + static_cast<int>(job.work.act));
-  if (job.driver < 0) {
+  key += s.expires_at < now_ ? 'O' : '-';
+  key += s.maintained_at == TimePoint::min() ? 'R' : '-';
+  key += static_cast<char>('0' + static_cast<int>(job.action.kind));
+  if (job.performer < 0) {
     key += '.';
-  } else if (callers_[static_cast<size_t>(job.driver)].where == Where::kDecided) {
+  } else if (callers_[static_cast<size_t>(job.performer)].where == Where::kDecided) {
     key += '!';
   } else {
     int place = 0;
-    for (const Waiter* w = core_.line().front();
-         w != &callers_[static_cast<size_t>(job.driver)].node; w = w->next) {
+    for (const Waiter* w = core_.queue().front();
+         w != &callers_[static_cast<size_t>(job.performer)].node; w = w->next) {
       ++place;
     }
     key += static_cast<char>('A' + place);
@@ -382,26 +378,29 @@ std::string World::Key() const {
   for (const std::string& part : parts) key += part + ' ';
   for (; top != kNoSlot; top = slots_[top].idle_below) key += SlotKey(top) + '>';
   key += '|';
-  const bool retry = core_.retry_at() > now_;
-  for (const Waiter* w = core_.line().front(); w != nullptr; w = w->next) {
-    key += w->driving ? 'd' : w->awake ? 'w' : retry && w->wakes_at <= core_.retry_at() ? 't' : 's';
+  const bool retry = core_.availability().retry_at() > now_;
+  for (const Waiter* w = core_.queue().front(); w != nullptr; w = w->next) {
+    key += w->performing                                             ? 'd'
+           : w->awake                                                ? 'w'
+           : retry && w->wakes_at <= core_.availability().retry_at() ? 't'
+                                                                     : 's';
     if (!w->may_ping) key += '\'';
-    if (w->poked) key += 'p';
-    if (w->overtaken > 0) key += static_cast<char>('0' + w->overtaken);
+    if (w->woken_to_recheck) key += 'p';
+    if (w->barged > 0) key += static_cast<char>('0' + w->barged);
   }
-  if (settings_.lane.max_overtakes > 0) key += static_cast<char>('0' + core_.long_holds());
+  if (settings_.lane.max_overtakes > 0) key += static_cast<char>('0' + core_.holds().score());
   key += core_.closed() ? 'C' : '-';
   key += core_.paused() ? 'P' : '-';
-  key += core_.away() ? 'A' : '-';
+  key += core_.availability().is_away() ? 'A' : '-';
   key += retry ? 'R' : '-';
-  key += static_cast<char>('0' + std::min(core_.failures(), 2));
+  key += static_cast<char>('0' + std::min(core_.availability().failures(), 2));
   return key;
 }
 
 int World::IdleToStay() const {
   int count = 0;
   for (const uint8_t slot : IdleTopFirst()) {
-    if (slots_[slot].evict == CloseReason::kNone) ++count;
+    if (slots_[slot].evict_reason == CloseReason::kNone) ++count;
   }
   return count;
 }
@@ -409,17 +408,17 @@ int World::IdleToStay() const {
 const char* World::Wrong() const {
   if (const char* broken = core_.CheckInvariants()) return broken;
   if (settings_.lane.linger == Duration::zero() &&
-      IdleToStay() > std::max(settings_.lane.kept, 1)) {
+      IdleToStay() > std::max(settings_.lane.pool_size, 1)) {
     return "more idle slots than are kept, and nothing lingers";
   }
-  if (core_.line().front() == nullptr || core_.paused()) return nullptr;
+  if (core_.queue().front() == nullptr || core_.paused()) return nullptr;
   if (core_.closed()) return "somebody waits in a closed lane";
   // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter
   // that is awake or will wake for the retry, or the housekeeper that was told when to come.
   for (size_t i = 0; i < core_.slots().size(); ++i) {
-    if (jobs_[i].work || slots_[i].state == SlotState::kLeased) return nullptr;
+    if (jobs_[i].action || slots_[i].state == SlotState::kLeased) return nullptr;
   }
-  for (const Waiter* w = core_.line().front(); w != nullptr; w = w->next) {
+  for (const Waiter* w = core_.queue().front(); w != nullptr; w = w->next) {
     if (w->awake || w->wakes_at < TimePoint::max()) return nullptr;
   }
   if (settings_.lane.open_by == OpenBy::kHousekeeper && core_.NextDue() < TimePoint::max()) {

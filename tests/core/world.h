@@ -15,32 +15,32 @@
 namespace roost::core {
 
 enum class What : uint8_t {
-  kArrive,       // a caller with time; takes an idle slot, is refused, or joins and looks for work
-  kArriveLate,   // a caller whose deadline has passed
-  kLook,         // a waiter that is awake, or wakes, looks for work and else sleeps
-  kTimeOut,      // a waiter that is not at work looks a last time and leaves
-  kDoneOk,       // a worker reports success
-  kDoneFailed,   // ... failure
-  kDoneForGood,  // an open failed with an error that needs a person
-  kDoneCut,      // an open or a ping was cut short by its caller's deadline
-  kDoneCrowded,  // an open failed because the server has no room
-  kFastTake,     // the word lends its top slot
-  kFastRest,     // the word takes a slot back
-  kFastSwap,     // the word lends its two top slots and takes them back the other way round
-  kPutBack,      // the word has lent a slot that may not be lent as it is
+  kArrive,        // a caller with time; takes an idle slot, is refused, or joins and looks for work
+  kArriveLate,    // a caller whose deadline has passed
+  kRecheck,       // a waiter that is awake, or wakes, looks for work and else sleeps
+  kTimeOut,       // a waiter that is not at work looks a last time and leaves
+  kDoneOk,        // a worker reports success
+  kDoneFailed,    // ... failure
+  kDoneForGood,   // an open failed with an error that needs a person
+  kDoneCut,       // an open or a ping was cut short by its caller's deadline
+  kDoneCrowded,   // an open failed because the server has no room
+  kFastPop,       // the idle stack lends its top slot
+  kFastPush,      // the idle stack takes a slot back
+  kFastSwap,      // the idle stack lends its two top slots and takes them back the other way round
+  kReturnUnused,  // the idle stack has lent a slot that may not be lent as it is
   kReturnClean,
   kReturnForMaintenance,
   kReturnDirty,
   kReturnBroken,
   kDetach,
-  kHoldLong,   // a lease becomes a long one
-  kGrowOld,    // an idle or leased connection passes its age
-  kRestLong,   // an idle connection has rested long
-  kLingerEnd,  // an idle connection's linger ends
-  kChore,      // the housekeeper asks
+  kHoldLong,     // a lease becomes a long one
+  kGrowOld,      // an idle or leased connection passes its age
+  kRestLong,     // an idle connection has rested long
+  kLingerEnd,    // an idle connection's linger ends
+  kMaintenance,  // the housekeeper asks
   kFill,
   kRetryTime,  // the back-off's time comes
-  kSuspect,
+  kSuspectOlder,
   kEvictOlder,
   kEvictAll,
   kCloseEvicted,
@@ -58,7 +58,7 @@ struct Step {
 };
 
 struct WorldSettings {
-  LaneSettings lane;
+  PoolSettings lane = {};  // pool_size: its core_size
   int waiters = 4;
   uint64_t without = 0;  // bit set of What that do not happen
   // Callers have loops: a ping is gone on with in steps, by nobody's thread.
@@ -90,23 +90,23 @@ class World {
     Where where = Where::kAbsent;
   };
   struct Job {
-    Work work;
-    int driver = -1;  // index of the caller whose thread performs it
+    Action action;
+    int performer = -1;  // index of the caller whose thread performs it
   };
 
   bool Happens(What what) const { return (settings_.without >> static_cast<int>(what) & 1) == 0; }
   int FreeCaller() const;
   void Arrive(bool late);
-  void Look(int caller);
+  void Recheck(int caller);
   void SleepOrLeave(int caller);
   void Settle();
-  void Start(const Work& work, int driver);
-  void Finish(int job, const WorkResult& result);
+  void Start(const Action& action, int performer);
+  void Finish(int job, const ActionResult& result);
   void Return(uint8_t slot, ReturnAs as);
-  bool WordTakes(uint8_t slot) const;
+  bool StackTakes(uint8_t slot) const;
   bool IsShort(const Slot& slot) const;
   int IdleToStay() const;
-  void Resync(const std::vector<uint8_t>& top_first, uint8_t used);
+  void Reconcile(const std::vector<uint8_t>& top_first, uint8_t used);
   std::vector<uint8_t> IdleTopFirst() const;
   void Fast(What what, uint8_t slot);
   std::string SlotKey(uint8_t slot) const;

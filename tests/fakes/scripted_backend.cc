@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "gtest/gtest.h"
-#include "roost/internal/pool_memory.h"
+#include "roost/internal/storage.h"
 
 namespace roost::fakes {
 namespace {

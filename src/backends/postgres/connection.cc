@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "roost/internal/pool_memory.h"
+#include "roost/internal/storage.h"
 #include "statements/text.h"
 
 namespace roost {

@@ -8,7 +8,7 @@
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
 #include "roost/internal/check.h"
-#include "roost/internal/pool_memory.h"
+#include "roost/internal/storage.h"
 #include "statements/text.h"
 
 namespace roost {

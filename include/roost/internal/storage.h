@@ -1,9 +1,9 @@
-// include/roost/internal/pool_memory.h - the storage that PoolFor adds to Pool. No logic.
+// include/roost/internal/storage.h - the storage that PoolFor adds to Pool. No logic.
 //
 // The sizes below are upper bounds for what src/pool and the backends place here; each is asserted
 // where the real type is known.
-#ifndef ROOST_INTERNAL_POOL_MEMORY_H_
-#define ROOST_INTERNAL_POOL_MEMORY_H_
+#ifndef ROOST_INTERNAL_STORAGE_H_
+#define ROOST_INTERNAL_STORAGE_H_
 
 #include <cstddef>
 
@@ -11,8 +11,10 @@ namespace roost::internal {
 
 class PoolState;
 
-inline constexpr size_t kPoolStateBytes = 1984;
-inline constexpr size_t kSlotBytes = 232;
+inline constexpr size_t kPoolStateBytes = 2048;
+// A slot and its stepped action. A slot is two cache lines and begins at one.
+inline constexpr size_t kSlotBytes = 176;
+inline constexpr size_t kSlotAlignment = 128;
 // A connection without its statement cache, and one entry of that cache, of the largest backend.
 inline constexpr size_t kConnectionBytes = 512;
 inline constexpr size_t kStatementBytes = 160;
@@ -21,7 +23,7 @@ constexpr size_t ConnectionBytesFor(int statements) {
   return kConnectionBytes + kStatementBytes * static_cast<size_t>(statements);
 }
 
-struct PoolMemoryView {
+struct PoolStorageView {
   std::byte* state;
   std::byte* slots;        // capacity * kSlotBytes
   std::byte* connections;  // capacity * connection_bytes
@@ -30,20 +32,20 @@ struct PoolMemoryView {
 };
 
 template <int kCapacity, int kStatements>
-class PoolMemory {
+class PoolStorage {
  protected:
-  PoolMemoryView View() {
+  PoolStorageView View() {
     return {state_, slots_, connections_, ConnectionBytesFor(kStatements), kCapacity};
   }
 
  private:
   static constexpr size_t kCount = kCapacity > 0 ? static_cast<size_t>(kCapacity) : 1;
   static constexpr size_t kConnection = ConnectionBytesFor(kStatements > 0 ? kStatements : 1);
-  alignas(64) std::byte state_[kPoolStateBytes];
-  alignas(64) std::byte slots_[kCount * kSlotBytes];
+  alignas(kSlotAlignment) std::byte state_[kPoolStateBytes];
+  alignas(kSlotAlignment) std::byte slots_[kCount * kSlotBytes];
   alignas(std::max_align_t) std::byte connections_[kCount * kConnection];
 };
 
 }  // namespace roost::internal
 
-#endif  // ROOST_INTERNAL_POOL_MEMORY_H_
+#endif  // ROOST_INTERNAL_STORAGE_H_

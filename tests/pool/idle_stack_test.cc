@@ -1,5 +1,5 @@
-// What is lent and returned through the word of a lane, without the lock: the same promises as by
-// the lock, and the core learns of all of it.
+// tests/pool/idle_stack_test.cc - what is lent and returned by a lane's idle stack, without the lock:
+// the same promises as by the lock, and the core learns of all of it.
 
 #include "roost/async.h"
 #include "tests/pool/pool_test_support.h"
@@ -8,14 +8,14 @@
 namespace roost {
 namespace {
 
-// Nobody observes: else the words stay closed.
+// Nobody observes: else the idle stacks stay closed.
 class UnobservedTest : public PoolTest {
  protected:
   PoolOptions Options() { return {.name = "main", .platform = &platform}; }
 };
-using WordsTest = UnobservedTest;
+using IdleStackTest = UnobservedTest;
 
-// The same pools with a word that holds the stack, and with one that holds only its top.
+// The same promises with an idle stack, and in a lane of too many slots for one.
 struct Small : Plain<2, 1> {
   static constexpr Duration kLinger = 5s;
 };
@@ -24,18 +24,18 @@ struct Large : Plain<9, 2> {
 };
 
 template <class P>
-class WordOfTest : public UnobservedTest {};
+class IdleConnectionsTest : public UnobservedTest {};
 using Profiles = ::testing::Types<Small, Large>;
 class ProfileNames {
  public:
   template <class P>
   static std::string GetName(int) {
-    return P::kPoolSize <= 7 ? "InWord" : "Linked";
+    return P::kPoolSize <= 7 ? "IdleStack" : "Lock";
   }
 };
-TYPED_TEST_SUITE(WordOfTest, Profiles, ProfileNames);
+TYPED_TEST_SUITE(IdleConnectionsTest, Profiles, ProfileNames);
 
-TYPED_TEST(WordOfTest, TheOneUsedLastIsLentFirst) {
+TYPED_TEST(IdleConnectionsTest, TheOneUsedLastIsLentFirst) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease a = this->Take(pool), b = this->Take(pool);
   const int first = a.slot(), second = b.slot();
@@ -48,7 +48,7 @@ TYPED_TEST(WordOfTest, TheOneUsedLastIsLentFirst) {
   EXPECT_EQ(this->backend.count(Call::kOpen), 2);
 }
 
-TYPED_TEST(WordOfTest, EveryLeaseIsCounted) {
+TYPED_TEST(IdleConnectionsTest, EveryLeaseIsCounted) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease kept = this->Take(pool);
   for (int i = 0; i < 100; ++i) this->Take(pool).Return();
@@ -62,7 +62,7 @@ TYPED_TEST(WordOfTest, EveryLeaseIsCounted) {
   EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
 }
 
-TYPED_TEST(WordOfTest, TheMostAtOnceIsNoted) {
+TYPED_TEST(IdleConnectionsTest, TheMostAtOnceIsNoted) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   ASSERT_TRUE(pool.Fill(2, pool.In(1s)).ok());
   this->Take(pool).Return();
@@ -76,7 +76,7 @@ TYPED_TEST(WordOfTest, TheMostAtOnceIsNoted) {
   EXPECT_EQ(this->backend.count(Call::kOpen), 2);
 }
 
-TYPED_TEST(WordOfTest, InvalidatedConnectionsAreNotLentAgain) {
+TYPED_TEST(IdleConnectionsTest, InvalidatedConnectionsAreNotLentAgain) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease lent = this->Take(pool);
   this->Take(pool).Return();
@@ -89,7 +89,7 @@ TYPED_TEST(WordOfTest, InvalidatedConnectionsAreNotLentAgain) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kInvalidated), 2u);
 }
 
-TYPED_TEST(WordOfTest, WaitersAndTheWordDoNotMix) {
+TYPED_TEST(IdleConnectionsTest, WaitersAndTheIdleStackDoNotMix) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   std::vector<Lease> all;
   for (int i = 0; i < pool.settings().capacity(); ++i) all.push_back(this->Take(pool));
@@ -104,7 +104,7 @@ TYPED_TEST(WordOfTest, WaitersAndTheWordDoNotMix) {
   EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
 }
 
-TYPED_TEST(WordOfTest, APausedOrClosedPoolLendsNothing) {
+TYPED_TEST(IdleConnectionsTest, APausedOrClosedPoolLendsNothing) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease lent = this->Take(pool);
   this->Take(pool).Return();
@@ -122,7 +122,7 @@ TYPED_TEST(WordOfTest, APausedOrClosedPoolLendsNothing) {
   EXPECT_EQ(pool.stats().open, 0);
 }
 
-TYPED_TEST(WordOfTest, WhatIsAboveTheKeptNumberLingersWithoutBeingInTheWay) {
+TYPED_TEST(IdleConnectionsTest, WhatIsAboveTheKeptNumberLingersWithoutBeingInTheWay) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   {
     std::vector<Lease> all;
@@ -150,7 +150,7 @@ struct AgingOf : Plain<kSize> {
 using Aging = AgingOf<1>;
 using TwoAging = AgingOf<2>;
 
-TEST_F(WordsTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
+TEST_F(IdleStackTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
   for (const Duration patience : {Duration(-1s), Duration(1ms), Duration(1s), Duration(1h)}) {
     PoolFor<Aging> pool(backend, Options());
     Take(pool).Return();
@@ -167,7 +167,7 @@ TEST_F(WordsTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
   EXPECT_EQ(pool.stats().recycles, 1u);
 }
 
-TEST_F(WordsTest, AYoungConnectionIsLentWithoutAClock) {
+TEST_F(IdleStackTest, AYoungConnectionIsLentWithoutAClock) {
   PoolFor<Aging> pool(backend, Options());
   Take(pool).Return();
   Take(pool).Return();
@@ -178,7 +178,7 @@ TEST_F(WordsTest, AYoungConnectionIsLentWithoutAClock) {
   EXPECT_EQ(platform.clock_reads() - reads, own);
 }
 
-TEST_F(WordsTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
+TEST_F(IdleStackTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
   PoolFor<Aging> pool(backend, Options());
   Take(pool).Return();
   platform.Advance(29s);
@@ -196,7 +196,7 @@ struct Tended : Plain<1> {
   static constexpr Duration kKeepAlive = 30s;
 };
 
-TEST_F(WordsTest, OneThatIsInUseAllTheTimeIsNotTended) {
+TEST_F(IdleStackTest, OneThatIsInUseAllTheTimeIsNotTended) {
   PoolFor<Tended> pool(backend, Options());
   Take(pool).Return();
   for (int i = 0; i < 4; ++i) {
@@ -210,7 +210,7 @@ TEST_F(WordsTest, OneThatIsInUseAllTheTimeIsNotTended) {
   EXPECT_EQ(backend.count(Call::kMaintain), 1);
 }
 
-TEST_F(WordsTest, AConnectionThatIsReplacedIsNoPeak) {
+TEST_F(IdleStackTest, AConnectionThatIsReplacedIsNoPeak) {
   PoolFor<TwoAging> pool(backend, Options());
   ASSERT_TRUE(pool.Fill(2, pool.In(1s)).ok());
   platform.Advance(101s);
@@ -222,7 +222,7 @@ TEST_F(WordsTest, AConnectionThatIsReplacedIsNoPeak) {
 
 // ---- Holders ------------------------------------------------------------------------------------
 
-TEST_F(WordsTest, AHolderIsNamedWithTheLeastTimeItCanHaveHeld) {
+TEST_F(IdleStackTest, AHolderIsNamedWithTheLeastTimeItCanHaveHeld) {
   PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
   Lease lease = Take(pool);
@@ -237,7 +237,7 @@ struct Watched : Plain<1> {
   static constexpr Duration kLeakAfter = 10s;
 };
 
-TEST_F(WordsTest, ALeakIsReportedOnceItWasSeenLongEnough) {
+TEST_F(IdleStackTest, ALeakIsReportedOnceItWasSeenLongEnough) {
   PoolFor<Watched> pool(backend, Options());
   Take(pool).Return();
   for (int i = 0; i < 5; ++i) {
@@ -257,7 +257,7 @@ struct Checked : Plain<1> {
   static constexpr bool kNestedCheck = true;
 };
 
-TEST_F(WordsTest, AWaitThatCouldOnlyDeadlockIsSeenThroughTheWord) {
+TEST_F(IdleStackTest, AWaitThatCouldOnlyDeadlockIsSeenThroughTheWord) {
   PoolFor<Checked> pool(backend, Options());
   Take(pool).Return();
   Lease mine = Take(pool);
@@ -274,7 +274,7 @@ struct Overtaken : Plain<1> {
   static constexpr int kMaxOvertakes = kTimes;
 };
 
-TEST_F(WordsTest, ANewcomerMayPassTheNextInLineABoundedNumberOfTimes) {
+TEST_F(IdleStackTest, ANewcomerMayPassTheNextInLineABoundedNumberOfTimes) {
   PoolFor<Overtaken<2>> pool(backend, Options());
   Lease held = Take(pool);
   Caller waiter(platform, pool);
@@ -306,30 +306,30 @@ bool CouldBePassed(FakePlatform& platform, Pool& pool, std::initializer_list<Dur
   return passed;
 }
 
-TEST_F(WordsTest, NobodyIsOvertakenWhereHoldsAreLong) {
+TEST_F(IdleStackTest, NobodyIsOvertakenWhereHoldsAreLong) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1ms, 1ms}));
 }
 
-TEST_F(WordsTest, NobodyIsOvertakenWhereHalfOfTheHoldsAreLong) {
+TEST_F(IdleStackTest, NobodyIsOvertakenWhereHalfOfTheHoldsAreLong) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1us, 1ms, 1us, 1ms, 1us, 1ms, 1us}));
 }
 
-TEST_F(WordsTest, OneLongHoldAmongShortOnesChangesNothing) {
+TEST_F(IdleStackTest, OneLongHoldAmongShortOnesChangesNothing) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us, 1ms}));
   EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us}));
 }
 
-TEST_F(WordsTest, AfterLongHoldsShortOnesLetNewcomersPassAgain) {
+TEST_F(IdleStackTest, AfterLongHoldsShortOnesLetNewcomersPassAgain) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   EXPECT_FALSE(CouldBePassed(platform, pool, {1ms, 1ms, 1ms, 1us}));
   EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us}));
 }
 
-// Lent through the word, at a moment that nobody looked at.
-TEST_F(WordsTest, NobodyIsOvertakenAfterAHoldOfUnknownLength) {
+// Lent by the idle stack, at a moment that nobody looked at.
+TEST_F(IdleStackTest, NobodyIsOvertakenAfterAHoldOfUnknownLength) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   Take(pool).Return();
   Lease held = Take(pool);
@@ -340,7 +340,7 @@ TEST_F(WordsTest, NobodyIsOvertakenAfterAHoldOfUnknownLength) {
   EXPECT_TRUE(waiter.served());
 }
 
-TEST_F(WordsTest, ALoopIsNotOvertaken) {
+TEST_F(IdleStackTest, ALoopIsNotOvertaken) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   Lease held = Take(pool);
   AcquireQueue queue({}, &platform);
@@ -353,7 +353,7 @@ TEST_F(WordsTest, ALoopIsNotOvertaken) {
   EXPECT_TRUE(pool.TryAcquire().ok());
 }
 
-TEST_F(WordsTest, OneThatFoundNothingIsHandedTheNext) {
+TEST_F(IdleStackTest, OneThatFoundNothingIsHandedTheNext) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   Lease held = Take(pool);
   Caller waiter(platform, pool);
@@ -372,7 +372,7 @@ struct TwoOvertaken : Plain<2> {
   static constexpr int kMaxOvertakes = 16;
 };
 
-TEST_F(WordsTest, MoreThanOneMayLieIdleForOneThatWasTold) {
+TEST_F(IdleStackTest, MoreThanOneMayLieIdleForOneThatWasTold) {
   PoolFor<TwoOvertaken> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
   Caller first(platform, pool), second(platform, pool);
@@ -390,7 +390,7 @@ struct OneAndOverflow : Plain<1, 1> {
   static constexpr Duration kLinger = 0s;
 };
 
-TEST_F(WordsTest, OverflowThatDoesNotLingerIsNotLeftIdleForOneThatWasTold) {
+TEST_F(IdleStackTest, OverflowThatDoesNotLingerIsNotLeftIdleForOneThatWasTold) {
   PoolFor<OneAndOverflow> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
   Caller waiter(platform, pool);
@@ -404,7 +404,7 @@ TEST_F(WordsTest, OverflowThatDoesNotLingerIsNotLeftIdleForOneThatWasTold) {
   EXPECT_EQ(backend.count(Call::kClose), 1);
 }
 
-TEST_F(WordsTest, OneThatLeavesPassesWhatLiesIdleOn) {
+TEST_F(IdleStackTest, OneThatLeavesPassesWhatLiesIdleOn) {
   PoolFor<Overtaken<1>> pool(backend, Options());
   Lease held = Take(pool);
   CancelToken token;

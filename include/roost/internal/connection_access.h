@@ -1,0 +1,59 @@
+// include/roost/internal/connection_access.h - what the pool calls on a connection.
+//
+// A borrower holds a Connection, too, and must not close it behind the pool's back: so these
+// functions are private in Connection, and this class is their one friend. For src/pool and for
+// tests of drivers.
+#ifndef ROOST_INTERNAL_CONNECTION_ACCESS_H_
+#define ROOST_INTERNAL_CONNECTION_ACCESS_H_
+
+#include "roost/backend.h"
+
+namespace roost::internal {
+
+struct ConnectionAccess {
+  // Each does what the function of Connection with the same name does: see backend.h.
+  static absl::StatusOr<Step> Advance(Connection& c, TimePoint now) { return c.Advance(now); }
+  static SessionState Inspect(Connection& c) { return c.Inspect(); }
+  static absl::Status Reset(Connection& c, Deadline deadline) { return c.Reset(deadline); }
+  static Liveness Probe(Connection& c) { return c.Probe(); }
+  static absl::Status Ping(Connection& c, Deadline deadline) { return c.Ping(deadline); }
+  static absl::StatusOr<Step> BeginPing(Connection& c, Deadline deadline) {
+    return c.BeginPing(deadline);
+  }
+  static absl::Status Maintain(Connection& c, Deadline deadline) { return c.Maintain(deadline); }
+  static bool WantsMaintenance(const Connection& c) { return c.WantsMaintenance(); }
+  static FaultScope fault_scope(const Connection& c) { return c.fault_scope(); }
+  static void Close(Connection& c) { c.Close(); }
+  static void Abandon(Connection& c) { c.Abandon(); }
+  static NativeHandle Detach(Connection& c) { return c.Detach(); }
+
+  static void KeepRecordIn(Connection& c, LeaseRecord& place) { c.KeepRecordIn(place); }
+  static void StartLease(Connection& c, Deadline deadline) { c.StartLease(deadline); }
+  static void EndLease(Connection& c) { c.EndLease(); }
+  static bool IsPristine(const Connection& c) { return c.IsPristine(); }
+
+  // Closes a connection and frees its place.
+  static void CloseAndDestroy(Connection*& c) {
+    c->Close();
+    c->~Connection();
+    c = nullptr;
+  }
+  // In the child of a fork: forgets a connection, which is still the parent's. Null: nothing to do.
+  static void AbandonAndDestroy(Connection*& c) {
+    if (c == nullptr) return;
+    c->Abandon();
+    c->~Connection();
+    c = nullptr;
+  }
+  // Gives the driver's handle away and frees the connection's place.
+  static NativeHandle DetachAndDestroy(Connection*& c) {
+    const NativeHandle handle = c->Detach();
+    c->~Connection();
+    c = nullptr;
+    return handle;
+  }
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_INTERNAL_CONNECTION_ACCESS_H_

@@ -1,0 +1,95 @@
+// include/roost/internal/slot.h - the part of a slot that the lock-free path reads and writes.
+//
+// A slot is one record of 128 bytes (core::Slot). Its first cache line is the SlotHead below: what
+// an acquire and a return touch. The second belongs to the core and is used under the pool's lock.
+#ifndef ROOST_INTERNAL_SLOT_H_
+#define ROOST_INTERNAL_SLOT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "roost/deadline.h"
+#include "roost/internal/machine.h"
+#include "roost/source_line.h"
+
+namespace roost {
+
+class Connection;
+
+namespace internal {
+
+// What a connection keeps of the lease it is in. Lies in the pool's slot, so that an acquire and a
+// return find it without following a pointer; a connection outside of a pool has its own.
+// Belongs to the holder of the connection.
+struct LeaseRecord {
+  Deadline deadline = Deadline::Never();  // Connection::deadline
+  // Leases given so far, of any connection in this slot. Only the holder writes it; wraps.
+  std::atomic<uint32_t> leases{0};
+  uint8_t dirty_flags = 0;  // Connection::DirtyFlag
+
+  // Release: see idle_stack.h.
+  void CountLease() {
+    leases.store(leases.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+};
+
+// Belongs to the holder of the slot. Other threads may look at the atomics.
+// Aligned to the size of a whole slot: core::Slot places its own fields into the second half.
+struct alignas(128) SlotHead : LeaseRecord {
+  SlotHead() = default;
+  // Copied only by tests that save a whole lane and put it back.
+  SlotHead(const SlotHead& other) { *this = other; }
+  SlotHead& operator=(const SlotHead& other) {
+    deadline = other.deadline;
+    leases.store(other.leases.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    dirty_flags = other.dirty_flags;
+    number = other.number;
+    new_peak = other.new_peak;
+    epoch = other.epoch;
+    connection = other.connection;
+    good_from = other.good_from;
+    good_for = other.good_for;
+    SetOwner(other.owner.load(std::memory_order_relaxed), other.where());
+    return *this;
+  }
+
+  // ---- Who holds the lease ----
+
+  // For reports. Relaxed: a reader may pair the owner of one lease with the line of another.
+  void SetOwner(uintptr_t thread, SourceLine line_of_code) {
+    owner.store(thread, std::memory_order_relaxed);
+    file.store(line_of_code.file, std::memory_order_relaxed);
+    line.store(line_of_code.line, std::memory_order_relaxed);
+  }
+  void ClearOwner() { owner.store(0, std::memory_order_relaxed); }
+  SourceLine where() const {
+    return {file.load(std::memory_order_relaxed), line.load(std::memory_order_relaxed)};
+  }
+
+  uint8_t number = 0;  // of the slot in its lane; constant
+  // If not 0, taking this slot from the idle stack sets a new peak of this many leases; the taker
+  // must record it under the lock.
+  uint8_t new_peak = 0;
+  // The lane's epoch when the core last gave this slot to the idle stack or to a caller.
+  uint32_t epoch = 0;
+  std::atomic<int> line{0};  // with `file`: the source line that acquired the lease
+  Connection* connection = nullptr;
+  // The slot may be lent without a check by a caller whose deadline lies in
+  // [good_from, good_from + good_for), in ns: a deadline that has not passed bounds the current time.
+  int64_t good_from = 0;
+  uint64_t good_for = 0;
+  std::atomic<uintptr_t> owner{0};  // thread that answers for the lease; 0: none
+  std::atomic<const char*> file{""};
+};
+
+// Records the owning thread and source line of a lease that was taken from the idle stack.
+ROOST_HOT inline void RecordOwner(SlotHead& slot, SourceLine where) {
+  slot.SetOwner(ThisThread(), where);
+  slot.CountLease();
+}
+
+}  // namespace internal
+}  // namespace roost
+
+#endif  // ROOST_INTERNAL_SLOT_H_

@@ -1,0 +1,49 @@
+// core/checks.h - what a connection's age and idle time ask for. Free functions of its slot.
+#ifndef ROOST_CORE_CHECKS_H_
+#define ROOST_CORE_CHECKS_H_
+
+#include "core/sizing.h"
+#include "core/slot.h"
+#include "roost/profile.h"
+
+namespace roost::core {
+
+// Why the connection must be closed instead of lent. kNone: it need not.
+inline CloseReason WhyStale(const Slot& slot, TimePoint now) {
+  if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
+  return now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
+}
+
+// True if the connection must answer a ping before it is lent.
+inline bool NeedsPing(const Slot& slot, const PoolSettings& settings, TimePoint now) {
+  if (slot.suspect) return true;
+  if (slot.never_leased) return false;
+  switch (settings.pre_ping) {
+    case PrePing::kNever:
+      return false;
+    case PrePing::kAlways:
+      return true;
+    case PrePing::kAfterIdle:
+      return now - slot.maintained_at >= settings.ping_after;
+  }
+  return false;
+}
+
+// True if the connection must pass a check that costs no round trip. Where pings are off (a local
+// file) only after an idle period; a connection that comes straight from another user needs none.
+inline bool NeedsProbe(const Slot& slot, const PoolSettings& settings, TimePoint now) {
+  if (slot.never_leased) return false;
+  return settings.pre_ping != PrePing::kNever || now - slot.verified_at >= settings.ping_after;
+}
+
+// The idle time after which a connection gets maintenance. Up to a tenth is taken off, so that
+// connections opened together do not speak together. REQUIRES: keep_alive > 0.
+inline Duration KeepAliveAge(const Slot& slot, const PoolSettings& settings) {
+  // The seed's 16 bits in both halves: the least and the most stay what they were.
+  const uint32_t random = slot.jitter_seed * uint32_t{0x10001};
+  return settings.keep_alive - TenthOf(settings.keep_alive, random);
+}
+
+}  // namespace roost::core
+
+#endif  // ROOST_CORE_CHECKS_H_

@@ -1,0 +1,339 @@
+// pool/acquisition.cc - from "I need a connection" to a lease or a refusal.
+
+#include "pool/acquisition.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/deadlock.h"
+#include "pool/release.h"
+#include "roost/internal/connection_access.h"
+
+namespace roost::internal {
+
+using core::Outcome;
+
+Acquisition::Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* waker)
+    : pool_(pool),
+      lane_(pool.lanes.For(options.intent)),
+      since_(pool.config.platform.Now()),
+      deadline_(options.deadline.value_or(
+          Deadline::After(since_, pool.config.settings.pool_timeout))),
+      own_deadline_(options.deadline.has_value()),
+      where_(options.where),
+      cancel_(options.cancel),
+      waker_(waker) {}
+
+bool Acquisition::Step() {
+  if (!result_.has_value() && pool_.Forked()) Refuse(pool_.refusals.forked);
+  while (!result_.has_value()) {
+    if (!queued_) {
+      // A connection that turns out dead at its check sends its caller round again, with the same
+      // deadline. The bound ends that with a database that dies again and again.
+      if (attempts_++ > pool_.config.settings.capacity()) {
+        RefuseDying();
+        break;
+      }
+      Begin();
+    } else {
+      // Acquire: pairs with the release in Lane::Notify, the last access of another thread.
+      settles_ = waiter_->word.load(std::memory_order_acquire) == PoolWaiter::kDecided;
+      if (!settles_) Continue();
+    }
+    if (result_.has_value()) break;
+    if (!settles_) return false;
+    Settle();
+  }
+  return true;
+}
+
+// A thread that was woken a moment ago, by this one handing over a connection, may be queued behind
+// this one on its processor, which would be idle until the kernel moves another thread here. With
+// several callers ahead there is time to let it run first: that saves the sleep of a caller that is
+// granted meanwhile.
+void Acquisition::Sleep() {
+  constexpr int kAheadToYield = 2;
+  Platform& platform = pool_.config.platform;
+  if (std::exchange(ahead_, 0) >= kAheadToYield) {
+    platform.Yield();
+    if (waiter_->word.load(std::memory_order_relaxed) != PoolWaiter::kNothing) return;
+  }
+  platform.Wait(waiter_->word, PoolWaiter::kNothing, Deadline::At(waiter_->wakes_at));
+}
+
+// In one critical section: what can be had at once, else a place in the queue and the first action.
+void Acquisition::Begin() {
+  waiter_.emplace();
+  waiter_->waker = waker_;
+  waiter_->since = since_;
+  ActionContext context = Context();
+  core::Action action;
+  Next next = Next::kSettle;
+  absl::Status refusal;
+  TimePoint now;
+  {
+    LaneGuard guard(pool_.lanes, lane_);
+    now = pool_.config.platform.Now();
+    if (!LendAtOnce(now)) {
+      refusal = RefuseNewcomer(guard, now);
+      if (refusal.ok()) {
+        Enqueue();
+        next = NextStep(guard, context, action, now);
+      }
+    }
+  }
+  if (!refusal.ok()) {
+    pool_.recorder.EmitRefusal(EventKind::kRefused, refusal, Duration::zero(), where_, now);
+    return Refuse(std::move(refusal));
+  }
+  queued_ = true;
+  Perform(next, context, action);
+}
+
+void Acquisition::Continue() {
+  ActionContext context = Context();
+  core::Action action;
+  Next next = Next::kSettle;
+  {
+    LaneGuard guard(pool_.lanes, lane_);
+    next = NextStep(guard, context, action, pool_.config.platform.Now());
+  }
+  Perform(next, context, action);
+}
+
+// Performs what the core wants of this thread until it wants nothing.
+void Acquisition::Perform(Next next, ActionContext& context, core::Action action) {
+  while (next == Next::kAct) {
+    absl::Status error = pool_.executor.Execute(lane_, action, context);
+    if (!error.ok()) open_error_ = std::move(error);
+    context.performer = &*waiter_;
+    LaneGuard guard(pool_.lanes, lane_);
+    next = NextStep(guard, context, action, pool_.config.platform.Now());
+  }
+  settles_ = next == Next::kSettle;
+}
+
+// Grants an idle connection without queueing.
+bool Acquisition::LendAtOnce(TimePoint now) {
+  // Cancelled callers are refused in the order of Cancel: see RefuseNewcomer.
+  if (IsCancelled()) return false;
+  if (!lane_.core().TryLend(now, Owner(), where_, waiter_->slot, waiter_->probe)) return false;
+  waiter_->outcome = Outcome::kGranted;
+  lane_.RecordLent(waiter_->slot);
+  if (waiter_->probe) {
+    lane_.slot(waiter_->slot).probing = true;
+  } else {
+    pool_.recorder.CountCheckout(now - since_, /*waited=*/false, /*handed_off=*/false);
+  }
+  return true;
+}
+
+// OK: it may enter the queue.
+absl::Status Acquisition::RefuseNewcomer(LaneGuard& guard, TimePoint now) {
+  Stats& counts = pool_.recorder.counts();
+  // Read under the lock: Cancel sets the token before it takes the lock, so that either this sees
+  // it, or Cancel sees this waiter in the queue.
+  if (IsCancelled()) {
+    ++counts.cancelled;
+    return pool_.refusals.cancelled;
+  }
+  switch (lane_.core().Admit(now)) {
+    case core::Refusal::kNone:
+      break;
+    case core::Refusal::kClosed:
+      ++counts.refused_closed;
+      return pool_.refusals.closed;
+    case core::Refusal::kFull:
+      ++counts.refused_full;
+      return pool_.refusals.full;
+    case core::Refusal::kAway:
+      ++counts.refused_away;
+      return lane_.errors().last;
+  }
+  if (!CouldOnlyDeadlock(guard, now)) return absl::OkStatus();
+  ++counts.refused_nested;
+  return pool_.refusals.nested;
+}
+
+bool Acquisition::CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) {
+  // A caller that goes on with its loop while it waits may return what it holds.
+  if (!pool_.config.settings.nested_check || !may_wait() || deadline_.HasPassed(now) ||
+      !pool_.lanes.MayBeOwner(ThisThread())) {
+    return false;
+  }
+  // Whether this wait could end is a question to both lanes.
+  guard.TakeBoth();
+  std::array<const core::LaneCore*, 2> cores{};
+  size_t count = 0;
+  size_t wanted = 0;
+  for (Lane& lane : pool_.lanes.all()) {
+    if (&lane == &lane_) wanted = count;
+    cores[count++] = &lane.core();
+  }
+  return core::CouldOnlyDeadlock(std::span(cores.data(), count), wanted, ThisThread());
+}
+
+void Acquisition::Enqueue() {
+  waiter_->by_loop = !may_wait();
+  waiter_->thread = Owner();
+  waiter_->where = where_;
+  waiter_->cancel = cancel_;
+  lane_.core().Enqueue(*waiter_);
+  ahead_ = lane_.core().queue().length() - 1;
+  Stats& counts = pool_.recorder.counts();
+  counts.peak_waiting = std::max(counts.peak_waiting, pool_.lanes.waiting());
+}
+
+// What this thread has to do. A caller whose deadline has passed leaves the queue.
+Acquisition::Next Acquisition::NextStep(LaneGuard& guard, ActionContext& context,
+                                        core::Action& action, TimePoint now) {
+  core::LaneCore& core = lane_.core();
+  PoolWaiter& waiter = *waiter_;
+  waiter.asleep = false;
+  waiter.may_ping = !deadline_.HasPassed(now);
+  action = core.ActionFor(waiter, now);
+  if (action && pool_.executor.RunsInSteps(action, context)) {
+    // Tick ends the action; meanwhile this waiter can be served like any other.
+    waiter.performing = false;
+    context.performer = nullptr;
+  }
+  guard.NotifyWaiters();
+  if (action) return Next::kAct;
+  if (waiter.outcome != Outcome::kWaiting) return Next::kSettle;
+  if (deadline_.HasPassed(now)) {
+    core.Remove(waiter, now);
+    return Next::kSettle;
+  }
+  core.Sleep(waiter, deadline_.time());
+  waiter.slept = waiter.asleep = true;
+  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+  return Next::kSleep;
+}
+
+// Makes the result of a decided waiter. No result: the connection was dead; begin again.
+void Acquisition::Settle() {
+  queued_ = settles_ = false;
+  if (waiter_->outcome == Outcome::kGranted) {
+    SettleGranted();
+  } else {
+    SettleRefused();
+  }
+}
+
+void Acquisition::SettleGranted() {
+  core::Slot& slot = lane_.slot(waiter_->slot);
+  if (waiter_->probe) {
+    if (!ProvesAlive(pool_, lane_, slot, may_wait() ? deadline_ : Deadline::Past())) return;
+    const TimePoint now = pool_.config.platform.Now();
+    PoolMutexLock lock(pool_.lanes.mu());
+    slot.probing = false;
+    pool_.recorder.CountCheckout(now - since_, waiter_->slept, waiter_->handed_off);
+  }
+  if (pool_.recorder.watched()) {
+    const TimePoint now = pool_.config.platform.Now();
+    pool_.recorder.EmitCheckout(lane_.NumberOf(slot), now - since_, where_, now);
+  }
+  result_.emplace(LeaseAccess::Make(lane_, slot, deadline_));
+}
+
+void Acquisition::SettleRefused() {
+  EventKind kind = EventKind::kRefused;
+  absl::Status status;
+  {
+    PoolMutexLock lock(pool_.lanes.mu());
+    status = CountRefusal(kind);
+  }
+  if (pool_.recorder.watched()) {
+    const TimePoint now = pool_.config.platform.Now();
+    pool_.recorder.EmitRefusal(kind, status, now - since_, where_, now);
+  }
+  Refuse(std::move(status));
+}
+
+absl::Status Acquisition::CountRefusal(EventKind& kind) {
+  Stats& counts = pool_.recorder.counts();
+  switch (waiter_->outcome) {
+    case Outcome::kWaiting: {
+      ++counts.timeouts;
+      kind = EventKind::kTimeout;
+      // While no connection exists to wait for, the caller needs to know why opening fails.
+      const core::LaneCore& core = lane_.core();
+      if (core.availability().is_away() && core.slots().open() == 0) return lane_.errors().last;
+      return own_deadline_ ? pool_.refusals.timeout_deadline : pool_.refusals.timeout_default;
+    }
+    case Outcome::kOpenError:
+      ++counts.refused_away;
+      return open_error_;
+    case Outcome::kAway:
+      ++counts.refused_away;
+      return lane_.errors().last;
+    case Outcome::kClosed:
+      ++counts.refused_closed;
+      return pool_.refusals.closed;
+    case Outcome::kCancelled:
+      ++counts.cancelled;
+      return pool_.refusals.cancelled;
+    case Outcome::kGranted:
+      break;
+  }
+  Misuse("bug: a granted waiter was refused");
+}
+
+void Acquisition::RefuseDying() {
+  {
+    PoolMutexLock lock(pool_.lanes.mu());
+    ++pool_.recorder.counts().refused_away;
+  }
+  const absl::Status& dying = pool_.refusals.dying;
+  if (pool_.recorder.watched()) {
+    pool_.recorder.EmitRefusal(EventKind::kRefused, dying, Duration::zero(), where_,
+                               pool_.config.platform.Now());
+  }
+  Refuse(dying);
+}
+
+void Acquisition::Cancel() {
+  if (result_.has_value() || !queued_ || pool_.Forked()) return;
+  {
+    LaneGuard guard(pool_.lanes, lane_);
+    if (waiter_->outcome == Outcome::kWaiting) {
+      lane_.core().Remove(*waiter_, pool_.config.platform.Now());
+      ++pool_.recorder.counts().cancelled;
+    }
+  }
+  if (waiter_->outcome != Outcome::kGranted) return;
+  core::Slot& slot = lane_.slot(waiter_->slot);
+  slot.ClearOwner();
+  LeaseAccess::Make(lane_, slot, deadline_).Return();
+}
+
+bool ProvesAlive(PoolParts& pool, Lane& lane, core::Slot& slot, Deadline deadline) {
+  Connection& connection = *slot.connection;
+  const Liveness liveness = ConnectionAccess::Probe(connection);
+  if (liveness == Liveness::kAlive) return true;
+  TimePoint now = pool.config.platform.Now();
+  FaultScope scope = FaultScope::kConnectionSuspectOlder;
+  if (liveness == Liveness::kUnknown) {
+    const PoolSettings& settings = pool.config.settings;
+    // Without time for a round trip, or where none is wanted, the caller gets the benefit of the
+    // doubt: its statement will tell.
+    if (deadline.HasPassed(now) || settings.pre_ping == PrePing::kNever) return true;
+    const Deadline full = Deadline::After(now, settings.ping_timeout);
+    const absl::Status answer = ConnectionAccess::Ping(connection, std::min(deadline, full));
+    now = pool.config.platform.Now();
+    // A ping that the caller's own deadline ended says nothing about other connections.
+    if (deadline < full && answer.code() == absl::StatusCode::kDeadlineExceeded) {
+      scope = FaultScope::kConnection;
+    }
+    PoolMutexLock lock(pool.lanes.mu());
+    ++pool.recorder.counts().pings;
+    if (answer.ok()) return true;
+    ++pool.recorder.counts().ping_failures;
+  }
+  scope = std::max(scope, ConnectionAccess::fault_scope(connection));
+  ReturnBroken(pool, lane, slot, CloseReason::kPingFailed, scope, /*counted=*/false, now);
+  return false;
+}
+
+}  // namespace roost::internal

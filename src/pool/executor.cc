@@ -1,0 +1,177 @@
+// pool/executor.cc - performs one action after the other, and reports each to the core.
+
+#include "pool/executor.h"
+
+#include <algorithm>
+
+#include "roost/internal/connection_access.h"
+
+namespace roost::internal {
+
+using core::ActionKind;
+
+namespace {
+
+// True for a code that does not pass by itself: a person has to change a setting, a password, a card.
+bool NeedsPerson(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// An open that ran into the pool's own time-out: the database is away.
+absl::Status AsUnavailable(const core::Action& action, absl::Status status) {
+  if (action.kind != ActionKind::kOpen || !absl::IsDeadlineExceeded(status)) return status;
+  return absl::UnavailableError(status.message());
+}
+
+CloseReason WhyInvalid(ActionKind failed) {
+  if (failed == ActionKind::kPing) return CloseReason::kPingFailed;
+  if (failed == ActionKind::kMaintain) return CloseReason::kUpkeepFailed;
+  if (failed == ActionKind::kReset) return CloseReason::kResetFailed;
+  return CloseReason::kNone;
+}
+
+}  // namespace
+
+absl::Status Executor::Execute(Lane& lane, core::Action action, ActionContext context) {
+  absl::Status open_error;
+  while (action) {
+    if (RunsInSteps(action, context)) {
+      action = StartStepped(lane, action, context);
+      continue;
+    }
+    core::ActionResult result;
+    result.began_at = config_.platform.Now();
+    absl::Status status = ExecuteOne(lane, action, context, result);
+    const core::Action next = Complete(lane, action, status, result, context);
+    if (action.kind == ActionKind::kOpen && !status.ok()) open_error = std::move(status);
+    action = next;
+  }
+  return open_error;
+}
+
+// Performs one action, with the lock free. Fills in what the core wants to know about it.
+absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
+                                  const ActionContext& context, core::ActionResult& result) {
+  Connection* const connection = lane.ConnectionIn(action.slot);
+  const TimePoint began_at = result.began_at;
+  switch (action.kind) {
+    case ActionKind::kNone:
+      break;
+    case ActionKind::kOpen:
+    case ActionKind::kPing: {
+      const Deadline full = FullDeadline(action, began_at);
+      const Deadline deadline = std::min(context.deadline, full);
+      absl::Status status =
+          action.kind == ActionKind::kPing
+              ? ConnectionAccess::Ping(*connection, deadline)
+              : WaitForSteps(lane, action.slot, BeginSteps(lane, action, deadline, began_at),
+                             deadline);
+      if (action.kind == ActionKind::kOpen && !status.ok()) {
+        result.fault_scope = CloseFailedOpen(lane, action.slot);
+      }
+      result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
+      return result.cut_short ? status : AsUnavailable(action, std::move(status));
+    }
+    case ActionKind::kMaintain:
+      return ConnectionAccess::Maintain(
+          *connection, Deadline::After(began_at, config_.settings.ping_timeout));
+    case ActionKind::kReset:
+      return ConnectionAccess::Reset(*connection,
+                                     Deadline::After(began_at, config_.settings.reset_timeout));
+    case ActionKind::kClose:
+      CloseConnection(lane, action.slot, action.reason, began_at);
+      break;
+  }
+  return absl::OkStatus();
+}
+
+// Reports how `action` ended to the core, the counters, the observer and the waiters. Returns what
+// has to be done next.
+core::Action Executor::Complete(Lane& lane, const core::Action& action, const absl::Status& status,
+                                core::ActionResult& result, ActionContext& context) {
+  const TimePoint now = config_.platform.Now();
+  const bool is_open = action.kind == ActionKind::kOpen;
+  result.ok = status.ok();
+  if (is_open) {
+    result.permanent = NeedsPerson(status);
+    result.crowded = absl::IsResourceExhausted(status);
+    result.random = config_.platform.Random();
+  }
+  EmitBefore(lane, action, status, now);
+  // The end of the lease is told while the slot is nobody else's.
+  if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {
+    recorder_.EmitCheckin(lane.NumberOf(action.slot), *context.returning, now);
+    context.returning = nullptr;
+  }
+  WakeList wakes(config_.platform);
+  core::Action next;
+  TimePoint retry_at{};
+  {
+    LaneGuard guard(lanes_, lane, &wakes);
+    if (result.fault_scope != FaultScope::kStatement) guard.TakeBoth();
+    recorder_.CountAction(action, result.ok);
+    if (is_open && !result.ok) {
+      OpenErrors& errors = lane.errors();
+      if (lane.core().availability().failures() == 0) errors.away_since = now;
+      errors.last = status;
+      errors.failed_at = now;
+    }
+    lanes_.MarkSiblings(result.fault_scope, now);
+    next = lane.core().OnActionDone(action, result, context.performer, now);
+    retry_at = lane.core().availability().retry_at();
+    guard.NotifyWaiters();
+    lanes_.WakeCloserIfDrained(guard.wakes());
+  }
+  if (is_open && !result.ok) {
+    recorder_.EmitConnectFailed(lane.NumberOf(action.slot), status,
+                                Deadline::At(retry_at).Left(now), now);
+  }
+  wakes.WakeAll();
+  return next;
+}
+
+// Events that must come before the slot may be another caller's.
+void Executor::EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
+                          TimePoint now) {
+  if (!recorder_.watched()) return;
+  const int slot = lane.NumberOf(action.slot);
+  if (!status.ok()) {
+    const CloseReason reason = WhyInvalid(action.kind);
+    if (reason == CloseReason::kNone) return;
+    return recorder_.EmitWithReason(EventKind::kInvalidate, slot, reason, now, &status);
+  }
+  if (action.kind == ActionKind::kReset) recorder_.Emit(EventKind::kReset, slot, now);
+  if (action.kind == ActionKind::kOpen) recorder_.EmitConnected(slot, now);
+}
+
+void Executor::CloseConnection(Lane& lane, uint8_t slot, CloseReason reason, TimePoint now) {
+  const int number = lane.NumberOf(slot);
+  if (reason == CloseReason::kRecycled) recorder_.Emit(EventKind::kRecycle, number, now);
+  ConnectionAccess::CloseAndDestroy(lane.ConnectionIn(slot));
+  if (!recorder_.watched()) return;
+  recorder_.EmitWithReason(EventKind::kClose, number, reason, config_.platform.Now());
+}
+
+void Executor::CloseEvicted(Lane& lane) {
+  for (;;) {
+    core::Action action;
+    {
+      LaneGuard guard(lanes_, lane);
+      action = lane.core().NextEvicted();
+    }
+    if (!action) return;
+    Execute(lane, action, {}).IgnoreError();
+  }
+}
+
+}  // namespace roost::internal

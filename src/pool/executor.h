@@ -1,0 +1,96 @@
+// pool/executor.h - performs the actions that the core decides: open, ping, maintain, reset, close.
+#ifndef ROOST_POOL_EXECUTOR_H_
+#define ROOST_POOL_EXECUTOR_H_
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/action.h"
+#include "pool/lane.h"
+#include "pool/refusals.h"
+
+namespace roost::internal {
+
+// On whose behalf an action is performed, and under which conditions.
+struct ActionContext {
+  core::Waiter* performer = nullptr;  // this thread's node in the wait queue, if it has one
+  Deadline deadline = Deadline::Never();
+  const LeaseInfo* returning = nullptr;  // a reset or a close is the end of this lease
+  bool may_wait = false;                 // for a server's round trips
+  bool is_tick = false;                  // the housekeeping loop: need not be told what it began
+};
+
+// An open or a ping that takes round trips and goes on in steps, by whoever calls Tick. One for each
+// slot of the pool. While `busy`, one thread is inside Connection::Advance and alone may end it.
+struct SteppedAction {
+  core::Action action;  // kNone: nothing goes on in this slot
+  bool busy = false;
+  TimePoint began_at;
+  Deadline deadline;
+  Step step;  // how far it has come
+};
+
+// Whoever gets an Action from the core calls Execute. The lock is free while a driver works.
+class Executor {
+ public:
+  // `stepped` has an entry for each slot of the pool.
+  Executor(const PoolConfig& config, const Refusals& refusals, Recorder& recorder, Lanes& lanes,
+           std::span<SteppedAction> stepped)
+      : config_(config),
+        refusals_(refusals),
+        recorder_(recorder),
+        lanes_(lanes),
+        stepped_(stepped) {}
+
+  // Performs `action` and every action that follows from it. The lock is free before and after.
+  // Returns the error of a failed open, else OK.
+  absl::Status Execute(Lane& lane, core::Action action, ActionContext context);
+  // True if `action` needs a server's answer and its performer must not wait: Tick continues it.
+  bool RunsInSteps(const core::Action& action, const ActionContext& context) const;
+  // Closes the idle connections of a lane that are marked.
+  void CloseEvicted(Lane& lane);
+
+  // ---- Stepped actions ----
+
+  // Continues those whose descriptor is ready or whose time has come.
+  void ContinueSteps(TimePoint now);
+  // The pool is closed: ends those that no thread is inside of. The others end where they are.
+  void AbortSteps();
+  // When the next step is due without its descriptor; max(): none.
+  TimePoint NextStepAt() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // See Pool::Descriptors.
+  int Descriptors(std::span<DescriptorWait> out) const;
+
+ private:
+  absl::Status ExecuteOne(Lane& lane, const core::Action& action, const ActionContext& context,
+                          core::ActionResult& result);
+  core::Action Complete(Lane& lane, const core::Action& action, const absl::Status& status,
+                        core::ActionResult& result, ActionContext& context);
+  void EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
+                  TimePoint now);
+  Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;
+  absl::StatusOr<Step> BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
+                                  TimePoint now);
+  absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
+                            Deadline deadline);
+  core::Action StartStepped(Lane& lane, const core::Action& action, ActionContext& context);
+  core::Action RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context);
+  core::Action EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
+                          ActionContext& context);
+  bool TakeStep(int slot, TimePoint now);
+  FaultScope CloseFailedOpen(Lane& lane, uint8_t slot);
+  void CloseConnection(Lane& lane, uint8_t slot, CloseReason reason, TimePoint now);
+  SteppedAction& At(int slot) { return stepped_[static_cast<size_t>(slot)]; }
+
+  const PoolConfig& config_;
+  const Refusals& refusals_;
+  Recorder& recorder_;
+  Lanes& lanes_;
+  const std::span<SteppedAction> stepped_;  // the entries are guarded by the pool's lock
+  int stepping_ ABSL_GUARDED_BY(kPoolLock) = 0;  // entries that are in use
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_POOL_EXECUTOR_H_

@@ -1,0 +1,248 @@
+// pool/lane.cc - joins a lane's idle stack with its core; tells waiters.
+
+#include "pool/lane.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/sizing.h"
+#include "roost/internal/connection_access.h"
+
+namespace roost::internal {
+namespace {
+
+int64_t Nanoseconds(TimePoint at) { return at.time_since_epoch().count(); }
+
+}  // namespace
+
+// ---- Lane ---------------------------------------------------------------------------------------
+
+// No other thread knows the lane yet.
+void Lane::Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, Role role,
+                int core_size, std::span<core::Slot> slots, int first_slot,
+                bool fast_path) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  config_ = &config;
+  recorder_ = &recorder;
+  role_ = role;
+  slots_ = slots;
+  pool = &owner;
+  first = static_cast<uint8_t>(first_slot);
+  const int count = static_cast<int>(slots.size());
+  fast_path_enabled_ = fast_path && count > 0 && count <= SlotStack::kMaxSlots;
+  for (size_t i = 0; i < slots.size(); ++i) slots[i].number = static_cast<uint8_t>(i);
+  const bool lingers = config.settings.linger > Duration::zero();
+  idle.Init(slots.data(), fast_path_enabled_ ? (lingers ? count : core_size) : 0);
+  core_.Init(config.settings, core_size, slots);
+}
+
+bool Lane::MayBeOwner(uintptr_t thread) const {
+  return std::any_of(slots_.begin(), slots_.end(), [thread](const core::Slot& slot) {
+    return slot.owner.load(std::memory_order_relaxed) == thread;
+  });
+}
+
+bool Lane::IsCurrentByClock(const SlotHead& slot) const {
+  return idle.IsCurrent(slot) && Nanoseconds(config_->platform.CoarseNow()) <
+                                     slot.good_from + static_cast<int64_t>(slot.good_for);
+}
+
+void Lane::AbandonConnections() {
+  for (core::Slot& slot : slots_) ConnectionAccess::AbandonAndDestroy(slot.connection);
+}
+
+void Lane::RecordLent(uint8_t slot) {
+  if (!fast_path_enabled_) return;
+  leases_seen_[slot] = slots_[slot].leases.load(std::memory_order_relaxed);
+  PrepareToLend(slot);
+}
+
+bool Lane::CountFastLeases(uint8_t slot) {
+  if (!fast_path_enabled_) return false;
+  // Acquire: a thread that sees the count sees the lease's owner, or a later one.
+  const uint32_t leases = slots_[slot].leases.load(std::memory_order_acquire);
+  const uint32_t more = leases - leases_seen_[slot];
+  leases_seen_[slot] = leases;
+  recorder_->CountFastCheckouts(more);
+  return more != 0;
+}
+
+void Lane::RecordLeases(TimePoint now) {
+  if (!fast_path_enabled_) return;
+  for (const core::Slot& s : slots_) {
+    if (s.state == core::SlotState::kLeased && CountFastLeases(s.number)) {
+      core_.slots().RecordLease(s.number, now);
+    }
+  }
+}
+
+void Lane::PrepareToLend(uint8_t slot) {
+  core::Slot& s = slots_[slot];
+  const TimePoint until = std::min(core::Later(s.expires_at, Duration(1)),
+                                   core::Later(s.verified_at, config_->settings.ping_after));
+  s.good_from = Nanoseconds(s.idle_since);
+  s.good_for = until > s.idle_since ? static_cast<uint64_t>((until - s.idle_since).count()) : 0;
+  s.new_peak = 0;
+}
+
+void Lane::CloseFastPath() {
+  if (!fast_path_open_) return;
+  fast_path_open_ = false;
+  std::array<uint8_t, SlotStack::kMaxSlots> buffer;
+  size_t count = 0;
+  for (SlotStack::Value stack = idle.Close(); !SlotStack::HasNone(stack);
+       stack = SlotStack::Pop(stack)) {
+    buffer[count++] = SlotStack::Top(stack);
+  }
+  std::reverse(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+  uint64_t used = 0;
+  for (const core::Slot& s : slots_) {
+    if (CountFastLeases(s.number)) used |= uint64_t{1} << s.number;
+  }
+  core_.slots().Reconcile(std::span(buffer.data(), count), used, config_->platform.Now());
+}
+
+void Lane::OpenFastPath() {
+  const core::SlotTable& table = core_.slots();
+  RecordPeak(table.count(core::SlotState::kLeased));
+  if (!fast_path_enabled_ || !core_.FastPathAllowed()) return;
+  std::array<uint8_t, SlotStack::kMaxSlots> buffer;
+  size_t count = 0;
+  for (uint8_t slot = table.idle_top(); slot != core::kNoSlot; slot = table[slot].idle_below) {
+    buffer[count++] = slot;
+  }
+  std::reverse(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+  // Nothing but lending and returning happens while the stack is open. So whoever takes one of the
+  // lowest `spare` slots makes more leases at a time than there ever were, and nothing but that
+  // changes which slots are the lowest.
+  const int existing =
+      table.count(core::SlotState::kIdle) + table.count(core::SlotState::kLeased);
+  const auto spare = static_cast<size_t>(std::max(0, existing - peak_));
+  for (size_t depth = 0; depth < count; ++depth) {
+    core::Slot& s = slots_[buffer[depth]];
+    PrepareToLend(s.number);
+    s.epoch = table.epoch();
+    if (depth >= spare) continue;
+    s.new_peak = static_cast<uint8_t>(static_cast<size_t>(existing) - depth);
+    s.good_for = 0;
+  }
+  fast_path_open_ = true;
+  idle.Open(std::span(buffer.data(), count), table.epoch());
+}
+
+void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
+  while (core::Waiter* const node = core_.queue().NextNotification()) {
+    auto* const waiter = static_cast<PoolWaiter*>(node);
+    const bool decided = waiter->outcome != core::Outcome::kWaiting;
+    if (waiter->outcome == core::Outcome::kGranted) {
+      RecordLent(waiter->slot);
+      if (waiter->probe) {
+        slots_[waiter->slot].probing = true;
+      } else {
+        recorder_->CountCheckout(config_->platform.Now() - waiter->since, waiter->slept,
+                                 waiter->handed_off);
+      }
+    }
+    // A waiter that is not asleep takes the lock before it sleeps, and sees its outcome then.
+    std::optional<WakeList::Target> target;
+    if (waiter->asleep) target = WakeList::TargetOf(waiter->word, waiter->waker);
+    waiter->asleep = false;
+    // Release: the owner reads the outcome without the lock. The last access to a decided node.
+    waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kRecheck,
+                       std::memory_order_release);
+    if (target.has_value()) wakes.Add(*target);
+  }
+  if (core_.TakeHousekeeperWanted()) wakes.Add(housekeeper);
+}
+
+// ---- Lanes --------------------------------------------------------------------------------------
+
+Lanes::Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
+             std::span<core::Slot> slots, WakeCallback on_work)
+    : platform_(config.platform), housekeeper_(on_work) {
+  const PoolSettings& settings = config.settings;
+  const core::LaneSplit split =
+      core::SplitLanes(config.backend.lanes(), settings.pool_size, settings.max_overflow);
+  count_ = static_cast<size_t>(split.lanes);
+  reader_ = count_ - 1;
+  // Nobody has to be told of a lease, and no clock has to be read for one.
+  const bool fast_path = settings.pre_ping == PrePing::kNever &&
+                         settings.ping_after > Duration::zero() && !settings.hold_times &&
+                         !recorder.watched();
+  size_t first = 0;
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    const auto size = static_cast<size_t>(split.core_size[i] + split.overflow[i]);
+    lanes_[i].Init(config, recorder, owner, split.role[i], split.core_size[i],
+                   slots.subspan(first, size), static_cast<int>(first), fast_path);
+    first += size;
+  }
+}
+
+bool Lanes::MayBeOwner(uintptr_t thread) const {
+  return lanes_[0].MayBeOwner(thread) || lanes_[1].MayBeOwner(thread);
+}
+
+int Lanes::waiting() const {
+  return lanes_[0].core().queue().length() + lanes_[1].core().queue().length();
+}
+
+bool Lanes::is_drained() const {
+  return lanes_[0].core().slots().is_drained() && lanes_[1].core().slots().is_drained();
+}
+
+void Lanes::MarkSiblings(FaultScope scope, TimePoint now) {
+  for (Lane& lane : lanes_) {
+    core::SlotTable& slots = lane.core().slots();
+    if (scope == FaultScope::kConnectionSuspectOlder) slots.SuspectOlder(now);
+    if (scope == FaultScope::kAllOlder) slots.EvictOlder(now, CloseReason::kSuspect);
+  }
+}
+
+void Lanes::WakeCloserIfDrained(WakeList& wakes) {
+  if (!is_closed() || !is_drained()) return;
+  drained_.fetch_add(1, std::memory_order_release);
+  wakes.Add(drained_);
+}
+
+// ---- LaneGuard ----------------------------------------------------------------------------------
+
+LaneGuard::LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred)
+    : lanes_(lanes),
+      held_(&lane, 1),
+      own_(lanes.platform()),
+      wakes_(deferred != nullptr ? deferred : &own_) {
+  Lock();
+}
+
+LaneGuard::LaneGuard(Lanes& lanes)
+    : lanes_(lanes), held_(lanes.all()), own_(lanes.platform()), wakes_(&own_) {
+  Lock();
+}
+
+LaneGuard::~LaneGuard() {
+  Unlock();
+  own_.WakeAll();
+}
+
+void LaneGuard::Lock() {
+  lanes_.mu().Lock();
+  for (Lane& lane : held_) lane.CloseFastPath();
+}
+
+void LaneGuard::Unlock() {
+  for (Lane& lane : held_) {
+    lane.Notify(*wakes_, lanes_.housekeeper());
+    lane.OpenFastPath();
+  }
+  lanes_.mu().Unlock();
+}
+
+void LaneGuard::TakeBoth() {
+  held_ = lanes_.all();
+  for (Lane& lane : held_) lane.CloseFastPath();
+}
+
+void LaneGuard::NotifyWaiters() {
+  for (Lane& lane : held_) lane.Notify(*wakes_, lanes_.housekeeper());
+}
+
+}  // namespace roost::internal

@@ -1,0 +1,210 @@
+// pool/lane.h - START HERE for how a connection is lent: one lane of a pool, and the guard that locks it.
+//
+// A lane is a set of slots whose connections serve the same intent: a SQLite pool has a writer lane
+// and a reader lane, a PostgreSQL pool has one. Each lane joins three things:
+//
+//   idle stack   lends and takes back idle connections without the lock (roost/internal/idle_stack.h)
+//   core         decides everything else under the lock: waiting, opening, closing (core/lane_core.h)
+//   slots        one record for each connection; the idle stack and the core share them
+//
+// An acquire that finds a usable slot on the idle stack is one compare-and-swap. Every other acquire,
+// and every look at the lane, makes a LaneGuard:
+//
+//   lock; close the idle stack; tell the core what the stack did meanwhile (LaneCore::Reconcile)
+//   ... the core decides, as if there were no stack ...
+//   collect the waiters to wake; open the stack, if LaneCore::FastPathAllowed; unlock; wake
+//
+// So while a caller waits, the stack stays closed, and every return comes to the lock and meets the
+// waiter there.
+#ifndef ROOST_POOL_LANE_H_
+#define ROOST_POOL_LANE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "core/lane_core.h"
+#include "pool/pool_config.h"
+#include "pool/recorder.h"
+#include "pool/wake_list.h"
+#include "roost/internal/idle_stack.h"
+
+namespace roost::internal {
+
+// A caller in the wait queue: the core's node, and the futex word on which its thread sleeps.
+struct PoolWaiter : core::Waiter {
+  static constexpr uint32_t kNothing = 0;  // sleep on
+  static constexpr uint32_t kRecheck = 1;  // take the lock and ask the core again
+  // The outcome stands; no other thread touches this node from here on.
+  static constexpr uint32_t kDecided = 2;
+
+  // Set (release) under the lock, kDecided as the last access to the node. Read (acquire) by its
+  // owner, which thereby sees the outcome without the lock.
+  std::atomic<uint32_t> word{kNothing};
+  // Whom to call when the word is set. Null: a thread sleeps on the word. Constant while it waits.
+  Waker* waker = nullptr;
+  bool asleep = false;  // its owner waits to be told; under the lock
+  bool slept = false;   // its owner's alone
+};
+
+// What went wrong with the opens of a lane.
+struct OpenErrors {
+  absl::Status last;       // OK: no open has failed
+  TimePoint failed_at;     // of `last`
+  TimePoint away_since;    // the first failure in a row
+};
+
+class Lane : public LaneHead {
+ public:
+  // `slots` outlives this. `first_slot`: the pool's number of slots[0]. `fast_path`: no one has to be
+  // told of a lease, and no clock has to be read for one.
+  void Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, Role role,
+            int core_size, std::span<core::Slot> slots, int first_slot, bool fast_path);
+
+  // ---- Constant ----
+
+  Role role() const { return role_; }
+  // Numbers in events and reports count over all lanes of a pool.
+  int NumberOf(uint8_t slot) const { return first + slot; }
+  int NumberOf(const SlotHead& slot) const { return first + slot.number; }
+  bool fast_path_enabled() const { return fast_path_enabled_; }
+
+  // ---- Without the lock ----
+
+  // Belongs to whoever holds the slot, or performs an action on it.
+  Connection*& ConnectionIn(uint8_t slot) { return slots_[slot].connection; }
+  core::Slot& slot(uint8_t slot) { return slots_[slot]; }
+  std::byte* MemoryOf(uint8_t slot) const {
+    return config_->connections + static_cast<size_t>(NumberOf(slot)) * config_->connection_bytes;
+  }
+  // True if this thread may own a lease.
+  bool MayBeOwner(uintptr_t thread) const;
+  // True if the coarse clock and the epoch allow lending `slot`, which this thread took from the
+  // idle stack.
+  bool IsCurrentByClock(const SlotHead& slot) const;
+  // In the child of a fork: forgets the connections, which are still the parent's.
+  void AbandonConnections();
+
+  // ---- Under the lock, with the idle stack closed ----
+
+  core::LaneCore& core() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return core_; }
+  const core::LaneCore& core() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return core_; }
+  OpenErrors& errors() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return errors_; }
+  int peak() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return peak_; }
+  void RecordPeak(int leases) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+    if (leases > peak_) peak_ = leases;
+  }
+  // The core lent `slot`: its record is prepared for the return.
+  void RecordLent(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Counts the leases of `slot` that the idle stack gave since the last look. True: there were some.
+  // Right if there were fewer than 2^32.
+  bool CountFastLeases(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Tells the core about every lease that the idle stack gave since the last look, also of slots
+  // that were taken from the stack before it was closed and recorded after that.
+  void RecordLeases(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  LeaseInfo InfoOf(uint8_t slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+    const core::Slot& s = slots_[slot];
+    return {now - s.leased_at, s.where(), s.leak_reported};
+  }
+  // Works out until when, and up to which deadline, `slot` may be lent without a check.
+  void PrepareToLend(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Tells every waiter that the core notified, and puts those that sleep into `wakes`.
+  void Notify(WakeList& wakes, Waker& housekeeper) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+
+  // ---- For LaneGuard ----
+
+  void CloseFastPath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  void OpenFastPath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+
+ private:
+  const PoolConfig* config_ = nullptr;
+  Recorder* recorder_ = nullptr;
+  Role role_ = Role::kAny;
+  bool fast_path_enabled_ = false;
+  std::span<core::Slot> slots_;
+  core::LaneCore core_ ABSL_GUARDED_BY(kPoolLock);
+  OpenErrors errors_ ABSL_GUARDED_BY(kPoolLock);
+  bool fast_path_open_ ABSL_GUARDED_BY(kPoolLock) = false;
+  int peak_ ABSL_GUARDED_BY(kPoolLock) = 0;  // most leases at once
+  // SlotHead::leases of each slot, as far as they are counted.
+  std::array<uint32_t, SlotStack::kMaxSlots> leases_seen_ ABSL_GUARDED_BY(kPoolLock){};
+};
+
+// The lanes of a pool, and their lock.
+class Lanes {
+ public:
+  Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
+        std::span<core::Slot> slots, WakeCallback on_work);
+
+  Lane& For(Intent intent) { return lanes_[intent == Intent::kRead ? reader_ : 0]; }
+  // The lane of this slot of the pool.
+  Lane& OfSlot(int slot) { return lanes_[slot < lanes_[1].first ? 0 : 1]; }
+  uint8_t LocalOf(int slot) { return static_cast<uint8_t>(slot - OfSlot(slot).first); }
+  // One or two.
+  std::span<Lane> all() { return std::span(lanes_).first(count_); }
+  // True if this thread may own a lease of one of them.
+  bool MayBeOwner(uintptr_t thread) const;
+
+  Mutex& mu() const { return mu_; }
+  Platform& platform() const { return platform_; }
+  Waker& housekeeper() { return housekeeper_; }
+
+  // ---- Under the lock ----
+
+  int waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  bool is_closed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+    return lanes_[0].core().closed();
+  }
+  bool is_drained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // What an error says about the connections that exist.
+  void MarkSiblings(FaultScope scope, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Of a closed pool: wakes the thread that waits until every slot is empty, when that is so.
+  void WakeCloserIfDrained(WakeList& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+
+  // Grows when the last slot of a closed pool was emptied.
+  const std::atomic<uint32_t>& drained() const { return drained_; }
+
+ private:
+  Platform& platform_;
+  mutable Mutex mu_;
+  std::array<Lane, 2> lanes_;
+  size_t count_ = 1;
+  size_t reader_ = 0;  // index of the lane for Intent::kRead
+  Waker housekeeper_;  // set and announced under the lock
+  std::atomic<uint32_t> drained_{0};
+};
+
+// Takes the lock, and one lane or both into the core's hands. At its end it tells the waiters, opens
+// the idle stacks that may be open, releases the lock, and wakes. A guard of one lane leaves the
+// other lane's stack open.
+class ABSL_SCOPED_LOCKABLE LaneGuard {
+ public:
+  // `deferred`: takes the wakes, for a caller that has to do something before WakeList::WakeAll.
+  LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred = nullptr)
+      ABSL_EXCLUSIVE_LOCK_FUNCTION(kPoolLock);
+  // Both lanes.
+  explicit LaneGuard(Lanes& lanes) ABSL_EXCLUSIVE_LOCK_FUNCTION(kPoolLock);
+  ~LaneGuard() ABSL_UNLOCK_FUNCTION();
+  LaneGuard(const LaneGuard&) = delete;
+  LaneGuard& operator=(const LaneGuard&) = delete;
+
+  // The other lane, too, from here on.
+  void TakeBoth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Tells the waiters that the core has notified so far.
+  void NotifyWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  WakeList& wakes() { return *wakes_; }
+
+ private:
+  void Lock() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void Unlock() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+  Lanes& lanes_;
+  std::span<Lane> held_;
+  WakeList own_;
+  WakeList* const wakes_;
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_POOL_LANE_H_

@@ -1,0 +1,177 @@
+// pool/maintenance.cc - Tick and Fill.
+
+#include "pool/maintenance.h"
+
+#include <algorithm>
+
+namespace roost::internal {
+namespace {
+
+Duration ShortestPeriod(const PoolSettings& s) {
+  Duration shortest = Duration::max();
+  for (const Duration d :
+       {s.keep_alive, s.idle_limit, s.linger, s.leak_after, s.pool_recycle - s.pool_recycle / 10}) {
+    if (d > Duration::zero()) shortest = std::min(shortest, d);
+  }
+  return shortest == Duration::max() ? Duration::zero() : shortest;
+}
+
+}  // namespace
+
+Maintenance::Maintenance(PoolParts& pool)
+    : pool_(pool),
+      shortest_period_(ShortestPeriod(pool.config.settings)),
+      suspended_(pool.config.platform.Suspended()) {}
+
+TimePoint Maintenance::Tick(TimePoint now) {
+  ReportLateTick(now);
+  CheckForSuspend(now);
+  pool_.executor.ContinueSteps(now);
+  for (Lane& lane : pool_.lanes.all()) Maintain(lane, now);
+  if (pool_.config.settings.leak_after > Duration::zero()) {
+    for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
+  }
+  return PromiseNextTick(now);
+}
+
+TimePoint Maintenance::PromiseNextTick(TimePoint now) {
+  LaneGuard guard(pool_.lanes);
+  TimePoint next = TimePoint::max();
+  if (!pool_.lanes.is_closed()) {
+    for (Lane& lane : pool_.lanes.all()) next = std::min(next, lane.core().NextDue());
+    // A connection that becomes idle after this moment falls due a whole period later at the
+    // earliest.
+    if (shortest_period_ > Duration::zero()) {
+      next = std::min(next, Deadline::After(now, shortest_period_).time());
+    }
+    next = std::max(std::min(next, pool_.executor.NextStepAt()), now);
+  }
+  promised_tick_ = next;
+  return next;
+}
+
+// Each slot is due at most twice in one call (closed, opened anew); the bound ends a loop with a
+// database that fails at once.
+void Maintenance::Maintain(Lane& lane, TimePoint now) {
+  for (int i = 0; i <= 2 * pool_.config.settings.capacity(); ++i) {
+    core::Action action;
+    {
+      LaneGuard guard(pool_.lanes, lane);
+      action = lane.core().NextMaintenance(now);
+    }
+    if (!action) return;
+    pool_.executor.Execute(lane, action, {.is_tick = true}).IgnoreError();
+  }
+}
+
+// While the machine was suspended, a server or a carrier may have forgotten connections, and the
+// clock of their idle time stood still.
+void Maintenance::CheckForSuspend(TimePoint now) {
+  if (pool_.config.settings.pre_ping == PrePing::kNever) return;
+  const Duration suspended = pool_.config.platform.Suspended();
+  LaneGuard guard(pool_.lanes);
+  // The two clocks behind the figure are steered apart by a little.
+  if (suspended - suspended_ > std::chrono::seconds(1)) {
+    pool_.lanes.MarkSiblings(FaultScope::kConnectionSuspectOlder, now);
+  }
+  suspended_ = suspended;
+}
+
+void Maintenance::ReportLateTick(TimePoint now) {
+  TimePoint promised;
+  {
+    PoolMutexLock lock(pool_.lanes.mu());
+    promised = promised_tick_;
+  }
+  if (!pool_.recorder.watched() || promised == TimePoint::max()) return;
+  // Half a period and a second of grace: a loaded board is not an alarm.
+  const Duration grace = shortest_period_ / 2 + std::chrono::seconds(1);
+  if (now - promised > grace) pool_.recorder.EmitLateTick(now - promised, now);
+}
+
+// One report for each lease.
+void Maintenance::ReportLeaks(Lane& lane, TimePoint now) {
+  while (ReportOneLeak(lane, now)) {
+  }
+}
+
+bool Maintenance::ReportOneLeak(Lane& lane, TimePoint now) {
+  int number = -1;
+  LeaseInfo lease;
+  {
+    LaneGuard guard(pool_.lanes, lane);
+    lane.RecordLeases(now);
+    for (core::Slot& s : lane.core().slots().all()) {
+      const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
+                         now - s.leased_at > pool_.config.settings.leak_after;
+      if (!leaks) continue;
+      s.leak_reported = true;
+      ++pool_.recorder.counts().leaks;
+      number = lane.NumberOf(s);
+      lease = lane.InfoOf(s.number, now);
+      break;
+    }
+  }
+  if (number < 0) return false;
+  pool_.recorder.EmitLeak(number, lease.held, lease.where, now);
+  return true;
+}
+
+absl::Status Maintenance::Fill(int connections, Deadline deadline) {
+  for (Lane& lane : pool_.lanes.all()) {
+    int core_size = 0;
+    {
+      PoolMutexLock lock(pool_.lanes.mu());
+      core_size = lane.core().slots().core_size();
+    }
+    absl::Status status = FillLane(lane, std::min(core_size, connections), deadline);
+    if (!status.ok()) return status;
+    connections -= std::min(connections, core_size);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Maintenance::FillLane(Lane& lane, int target, Deadline deadline) {
+  for (;;) {
+    core::Action action;
+    {
+      LaneGuard guard(pool_.lanes, lane);
+      core::LaneCore& core = lane.core();
+      const core::SlotTable& slots = core.slots();
+      const TimePoint now = pool_.config.platform.Now();
+      if (core.closed()) return pool_.refusals.closed;
+      if (slots.live() + slots.count(core::SlotState::kOpening) >= target) return absl::OkStatus();
+      if (deadline.HasPassed(now)) return pool_.refusals.fill_late;
+      action = core.NextFill(target, now);
+      // Nothing may be opened at this moment: an open failed a moment ago, or the pool is paused.
+      if (!action && slots.count(core::SlotState::kOpening) == 0) {
+        return core.availability().failures() > 0 ? lane.errors().last : pool_.refusals.fill_late;
+      }
+    }
+    if (!action) {
+      WaitForOtherOpen(deadline);
+      continue;
+    }
+    absl::Status error =
+        pool_.executor.Execute(lane, action, {.deadline = deadline, .may_wait = true});
+    if (!error.ok()) return error;
+  }
+}
+
+// Another thread has an open under way, and one is enough at a time: continues it, or gives its
+// performer a moment.
+void Maintenance::WaitForOtherOpen(Deadline deadline) {
+  constexpr Duration kGlance = std::chrono::milliseconds(5);
+  Platform& platform = pool_.config.platform;
+  const TimePoint now = platform.Now();
+  pool_.executor.ContinueSteps(now);
+  const std::atomic<uint32_t> nobody{0};
+  platform.Wait(nobody, 0, std::min(deadline, Deadline::After(now, kGlance)));
+}
+
+void Maintenance::CloseEvicted() {
+  const std::span<Lane> lanes = pool_.lanes.all();
+  for (size_t i = lanes.size(); i-- > 0;) pool_.executor.CloseEvicted(lanes[i]);
+}
+
+}  // namespace roost::internal

@@ -1,0 +1,37 @@
+// pool/maintenance.h - what is done beside callers: Tick, Fill, closing what is marked, leak reports.
+#ifndef ROOST_POOL_MAINTENANCE_H_
+#define ROOST_POOL_MAINTENANCE_H_
+
+#include "pool/pool_parts.h"
+
+namespace roost::internal {
+
+class Maintenance {
+ public:
+  explicit Maintenance(PoolParts& pool);
+
+  // See Pool::Tick and Pool::Fill.
+  TimePoint Tick(TimePoint now);
+  absl::Status Fill(int connections, Deadline deadline);
+  // Closes what is marked, readers before the writer, which checkpoints the log when it is the last.
+  void CloseEvicted();
+
+ private:
+  void Maintain(Lane& lane, TimePoint now);
+  absl::Status FillLane(Lane& lane, int target, Deadline deadline);
+  void WaitForOtherOpen(Deadline deadline);
+  void ReportLeaks(Lane& lane, TimePoint now);
+  bool ReportOneLeak(Lane& lane, TimePoint now);
+  void ReportLateTick(TimePoint now);
+  void CheckForSuspend(TimePoint now);
+  TimePoint PromiseNextTick(TimePoint now);
+
+  PoolParts& pool_;
+  const Duration shortest_period_;  // by which an idle connection falls due; zero: none does
+  Duration suspended_ ABSL_GUARDED_BY(kPoolLock);  // Platform::Suspended at the last look
+  TimePoint promised_tick_ ABSL_GUARDED_BY(kPoolLock) = TimePoint::max();
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_POOL_MAINTENANCE_H_

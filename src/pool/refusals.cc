@@ -1,0 +1,66 @@
+// pool/refusals.cc - the words of the refusals.
+
+#include "pool/refusals.h"
+
+#include <array>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "pool/text.h"
+
+namespace roost::internal {
+namespace {
+
+absl::Status Refusal(absl::StatusCode code, std::initializer_list<std::string_view> pieces) {
+  std::string text;
+  for (const std::string_view piece : pieces) text.append(piece);
+  return {code, text};
+}
+
+}  // namespace
+
+Refusals::Refusals(const char* pool, const PoolSettings& settings) {
+  using enum absl::StatusCode;
+  std::array<char, 96> limit_buffer;
+  Text limit(limit_buffer);
+  limit.Add("QueuePool limit of size ", settings.pool_size, " overflow ", settings.max_overflow,
+            " reached, ");
+  std::array<char, 32> timeout_buffer;
+  Text timeout(timeout_buffer);
+  timeout.Add(Seconds{settings.pool_timeout});
+  timeout_default =
+      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
+  timeout_deadline =
+      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
+  nothing_free = Refusal(kDeadlineExceeded, {limit.view(), "and TryAcquire does not wait"});
+
+  std::array<char, 16> waiters_buffer;
+  Text waiters(waiters_buffer);
+  waiters.Add(settings.max_waiters);
+  const auto named = [pool](absl::StatusCode code, std::string_view number,
+                            std::string_view words) {
+    return Refusal(code, {"pool '", pool, "': ", number, words});
+  };
+  full = named(kResourceExhausted, waiters.view(),
+               " callers stand in line already (kMaxWaiters); shed load");
+  dying = named(kUnavailable, "",
+                "connection after connection was dead when it was looked at; retry later");
+  fill_late = named(kDeadlineExceeded, "",
+                    "Fill ended before as many connections were open: its deadline passed, or the "
+                    "pool is paused");
+  closed = named(kFailedPrecondition, "", "is closed");
+  forked = named(kFailedPrecondition, "",
+                 "was made before fork() and cannot be used in the child; let the child exec, or "
+                 "fork before the pool is made");
+  nested = named(kFailedPrecondition, "",
+                 "this thread holds a lease, and every connection is held by threads that wait: "
+                 "one more wait could only deadlock; return the lease first, or take a larger "
+                 "pool_size");
+  cancelled = named(kCancelled, "", "the caller cancelled");
+  still_out = named(kDeadlineExceeded, "",
+                    "leases are still out at the deadline of Close; they are closed when they "
+                    "return");
+}
+
+}  // namespace roost::internal

@@ -1,0 +1,28 @@
+// pool/refusals.h - the statuses that a pool refuses callers with, made once: a copy does not allocate.
+#ifndef ROOST_POOL_REFUSALS_H_
+#define ROOST_POOL_REFUSALS_H_
+
+#include "absl/status/status.h"
+#include "roost/profile.h"
+
+namespace roost::internal {
+
+struct Refusals {
+  Refusals(const char* pool, const PoolSettings& settings);
+
+  absl::Status timeout_default;   // the profile's pool_timeout passed
+  absl::Status timeout_deadline;  // the caller's own deadline passed
+  absl::Status nothing_free;      // TryAcquire
+  absl::Status dying;             // connection after connection was dead
+  absl::Status fill_late;
+  absl::Status full;
+  absl::Status closed;
+  absl::Status forked;
+  absl::Status nested;
+  absl::Status cancelled;
+  absl::Status still_out;  // Close
+};
+
+}  // namespace roost::internal
+
+#endif  // ROOST_POOL_REFUSALS_H_

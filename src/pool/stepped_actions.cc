@@ -1,0 +1,201 @@
+// pool/stepped_actions.cc - opens and pings that continue in steps, so that neither the housekeeping
+// loop nor a caller's loop waits for a server.
+
+#include <algorithm>
+#include <utility>
+
+#include "pool/executor.h"
+#include "roost/internal/connection_access.h"
+
+namespace roost::internal {
+
+using core::ActionKind;
+
+bool Executor::RunsInSteps(const core::Action& action, const ActionContext& context) const {
+  return (action.kind == ActionKind::kOpen || action.kind == ActionKind::kPing) &&
+         !context.may_wait && config_.settings.open_by == OpenBy::kHousekeeper;
+}
+
+Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) const {
+  return Deadline::After(began_at, action.kind == ActionKind::kOpen
+                                       ? config_.settings.open_timeout
+                                       : config_.settings.ping_timeout);
+}
+
+// Begins an open or a ping. Returns its first step, or its error.
+absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action,
+                                          Deadline deadline, TimePoint now) {
+  Connection*& slot_connection = lane.ConnectionIn(action.slot);
+  if (action.kind == ActionKind::kPing) {
+    return ConnectionAccess::BeginPing(*slot_connection, deadline);
+  }
+  OpenRequest request;
+  request.role = lane.role();
+  request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
+                    config_.settings.statements};
+  request.platform = &config_.platform;
+  request.deadline = deadline;
+  request.tcp_timers = config_.settings.tcp_timers;
+  absl::StatusOr<Connection*> connection = config_.backend.Open(request);
+  if (!connection.ok()) return connection.status();
+  slot_connection = *connection;
+  ConnectionAccess::KeepRecordIn(*slot_connection, lane.slot(action.slot));
+  return ConnectionAccess::Advance(*slot_connection, now);
+}
+
+// Continues to the end, waiting.
+absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
+                                    Deadline deadline) {
+  Platform& platform = config_.platform;
+  bool late = false;
+  while (step.ok() && !step->done) {
+    if (late) {
+      return absl::DeadlineExceededError(
+          "the backend did not end an open at its deadline (a bug of the backend)");
+    }
+    late = deadline.HasPassed(platform.Now());
+    platform.WaitForDescriptors({&step->wait, 1}, std::min(step->at, deadline));
+    step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), platform.Now());
+  }
+  return step.status();
+}
+
+// Closes what a failed open has left. Returns which existing connections the failure concerns.
+FaultScope Executor::CloseFailedOpen(Lane& lane, uint8_t slot) {
+  Connection*& connection = lane.ConnectionIn(slot);
+  if (connection == nullptr) return FaultScope::kStatement;
+  const FaultScope scope = ConnectionAccess::fault_scope(*connection);
+  ConnectionAccess::CloseAndDestroy(connection);
+  return scope;
+}
+
+// Begins `action` and leaves the rest to Tick. If it ended already, returns what has to be done
+// next.
+core::Action Executor::StartStepped(Lane& lane, const core::Action& action,
+                                    ActionContext& context) {
+  const int slot = lane.NumberOf(action.slot);
+  const TimePoint now = config_.platform.Now();
+  const Deadline deadline = FullDeadline(action, now);
+  {
+    PoolMutexLock lock(lanes_.mu());
+    At(slot) = {.action = action, .busy = true, .began_at = now, .deadline = deadline, .step = {}};
+    ++stepping_;
+  }
+  return RecordStep(slot, BeginSteps(lane, action, deadline, now), context);
+}
+
+// Keeps `step` for the next Tick, or ends the action.
+core::Action Executor::RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context) {
+  const bool continues = step.ok() && !step->done;
+  SteppedAction ended;
+  WakeList wakes(config_.platform);
+  bool kept = false;
+  {
+    PoolMutexLock lock(lanes_.mu());
+    SteppedAction& stepped = At(slot);
+    kept = continues && !lanes_.is_closed();
+    if (kept) {
+      stepped.step = *step;
+      stepped.busy = false;
+      if (!context.is_tick) wakes.Add(lanes_.housekeeper());
+    } else {
+      ended = std::exchange(stepped, {});
+      --stepping_;
+    }
+  }
+  wakes.WakeAll();
+  if (kept) return {};
+  return EndStepped(lanes_.OfSlot(slot), ended, continues ? refusals_.closed : step.status(),
+                    context);
+}
+
+core::Action Executor::EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
+                                  ActionContext& context) {
+  const core::Action& action = stepped.action;
+  core::ActionResult result;
+  result.began_at = stepped.began_at;
+  result.cut_short = status == refusals_.closed;
+  if (action.kind == ActionKind::kOpen) {
+    if (!status.ok()) result.fault_scope = CloseFailedOpen(lane, action.slot);
+    if (absl::IsDeadlineExceeded(status)) status = absl::UnavailableError(status.message());
+  }
+  return Complete(lane, action, status, result, context);
+}
+
+void Executor::ContinueSteps(TimePoint now) {
+  {
+    PoolMutexLock lock(lanes_.mu());
+    if (stepping_ == 0) return;
+  }
+  for (int slot = 0; slot < static_cast<int>(stepped_.size()); ++slot) {
+    if (!TakeStep(slot, now)) continue;
+    Lane& lane = lanes_.OfSlot(slot);
+    ActionContext context{.is_tick = true};
+    Connection& connection = *lane.ConnectionIn(lanes_.LocalOf(slot));
+    absl::StatusOr<Step> step = ConnectionAccess::Advance(connection, config_.platform.Now());
+    const core::Action next = RecordStep(slot, std::move(step), context);
+    Execute(lane, next, context).IgnoreError();
+  }
+}
+
+// True: the action of `slot` can continue, and this thread has it to itself.
+bool Executor::TakeStep(int slot, TimePoint now) {
+  SteppedAction& stepped = At(slot);
+  DescriptorWait wait;
+  {
+    PoolMutexLock lock(lanes_.mu());
+    if (stepped.action.kind == ActionKind::kNone || stepped.busy) return false;
+    stepped.busy = true;
+    if (std::min(stepped.step.at, stepped.deadline).HasPassed(now)) return true;
+    wait = stepped.step.wait;
+  }
+  config_.platform.WaitForDescriptors({&wait, 1}, Deadline::Past());
+  if (wait.seen.any()) return true;
+  PoolMutexLock lock(lanes_.mu());
+  if (lanes_.is_closed()) return true;  // AbortSteps has passed it over: it ends here
+  stepped.busy = false;
+  return false;
+}
+
+void Executor::AbortSteps() {
+  for (int slot = 0; slot < static_cast<int>(stepped_.size()); ++slot) {
+    SteppedAction ended;
+    {
+      PoolMutexLock lock(lanes_.mu());
+      SteppedAction& stepped = At(slot);
+      if (stepped.action.kind == ActionKind::kNone || stepped.busy) continue;
+      ended = std::exchange(stepped, {});
+      --stepping_;
+    }
+    Lane& lane = lanes_.OfSlot(slot);
+    ActionContext context;
+    const core::Action next = EndStepped(lane, ended, refusals_.closed, context);
+    Execute(lane, next, context).IgnoreError();
+  }
+}
+
+TimePoint Executor::NextStepAt() const {
+  TimePoint next = TimePoint::max();
+  if (stepping_ == 0) return next;
+  for (const SteppedAction& stepped : stepped_) {
+    if (stepped.action.kind == ActionKind::kNone || stepped.busy) continue;
+    next = std::min({next, stepped.step.at.time(), stepped.deadline.time()});
+  }
+  return next;
+}
+
+int Executor::Descriptors(std::span<DescriptorWait> out) const {
+  PoolMutexLock lock(lanes_.mu());
+  size_t count = 0;
+  if (stepping_ == 0) return 0;
+  for (const SteppedAction& stepped : stepped_) {
+    if (stepped.action.kind == ActionKind::kNone || stepped.busy || stepped.step.wait.fd < 0) {
+      continue;
+    }
+    if (count < out.size()) out[count] = stepped.step.wait;
+    ++count;
+  }
+  return static_cast<int>(count);
+}
+
+}  // namespace roost::internal
