@@ -16,20 +16,20 @@ namespace {
 
 using std::chrono::hours;
 
-LaneSettings Settings(int kept, int overflow) {
-  return LaneSettings{.kept = kept,
-                      .overflow = overflow,
-                      .max_waiters = 4,
-                      .pre_ping = PrePing::kAfterIdle,
-                      .open_by = OpenBy::kCaller,
-                      .when_away = WhenAway::kRefuse,
-                      .pool_recycle = hours(100),
-                      .ping_after = hours(10),
-                      .keep_alive = hours(20),
-                      .idle_limit = Duration::zero(),
-                      .linger = hours(1),
-                      .backoff_min = Duration(1),
-                      .backoff_max = Duration(1)};
+PoolSettings Settings(int core_size, int overflow) {
+  PoolSettings s;
+  s.pool_size = core_size;
+  s.max_overflow = overflow;
+  s.max_waiters = 4;
+  s.pre_ping = PrePing::kAfterIdle;
+  s.open_by = OpenBy::kCaller;
+  s.when_away = WhenAway::kRefuse;
+  s.pool_recycle = hours(100);
+  s.ping_after = hours(10);
+  s.keep_alive = hours(20);
+  s.linger = hours(1);
+  s.backoff_min = s.backoff_max = Duration(1);
+  return s;
 }
 
 constexpr uint64_t Without(std::initializer_list<What> whats) {
@@ -71,7 +71,8 @@ Visit VisitAll(const WorldSettings& settings) {
     const size_t from = frontier.front().first;
     const World saved = frontier.front().second;
     frontier.pop_front();
-    for (const Step& step : saved.Possible()) {
+    *world = saved;
+    for (const Step& step : world->Possible()) {
       *world = saved;
       world->Take(step);
       ++visit.steps;
@@ -104,12 +105,12 @@ TEST(LaneCoreExhaustive, OneAndOneWithEverythingThatCanHappen) {
 // What only changes the facts about one connection is left out of the larger visits: the visit
 // above has tried it, and each such fact doubles the states.
 constexpr uint64_t kFactsOfOne =
-    Without({What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder, What::kSuspect,
-             What::kArriveLate, What::kReturnForMaintenance, What::kChore, What::kDoneForGood,
-             What::kFill, What::kDoneCrowded});
+    Without({What::kGrowOld, What::kRestLong, What::kLingerEnd, What::kEvictOlder,
+             What::kSuspectOlder, What::kArriveLate, What::kReturnForMaintenance,
+             What::kMaintenance, What::kDoneForGood, What::kFill, What::kDoneCrowded});
 
-LaneSettings Plain(int kept, int overflow) {
-  LaneSettings lane = Settings(kept, overflow);
+PoolSettings Plain(int core_size, int overflow) {
+  PoolSettings lane = Settings(core_size, overflow);
   lane.max_waiters = 8;
   lane.pre_ping = PrePing::kNever;
   lane.linger = Duration::zero();
@@ -121,10 +122,10 @@ TEST(LaneCoreExhaustive, TwoAndOneWithFourWaiters) {
                  {.lane = Plain(2, 1), .waiters = 4, .without = kFactsOfOne});
 }
 
-// Callers that may be overtaken twice, and everything the word does beside them. Long holds only turn
+// Callers that may be overtaken twice, and everything the idle stack does beside them. Long holds only turn
 // overtaking off: a visit of their own has them.
-TEST(LaneCoreExhaustive, OvertakingAndTheWord) {
-  LaneSettings lane = Plain(2, 1);
+TEST(LaneCoreExhaustive, OvertakingAndTheIdleStack) {
+  PoolSettings lane = Plain(2, 1);
   lane.max_overtakes = 2;
   ExpectAllRight("2+1, 3 waiters, overtaken at most twice",
                  {.lane = lane,
@@ -145,15 +146,15 @@ TEST(LaneCoreExhaustive, OvertakingAndTheWord) {
   ExpectAllRight("0+1, 3 waiters, nothing is kept", {.lane = lane, .waiters = 3});
 }
 
-// The word, of which the visits above have tried everything.
-constexpr uint64_t kTheWord =
-    Without({What::kFastTake, What::kFastRest, What::kFastSwap, What::kPutBack});
+// The idle stack, of which the visits above have tried everything.
+constexpr uint64_t kTheIdleStack =
+    Without({What::kFastPop, What::kFastPush, What::kFastSwap, What::kReturnUnused});
 
 TEST(LaneCoreExhaustive, FourAndTwoWithEviction) {
   ExpectAllRight("4+2, 3 waiters, evict, fail, detach, close",
                  {.lane = Plain(4, 2),
                   .waiters = 3,
-                  .without = kFactsOfOne | kTheWord |
+                  .without = kFactsOfOne | kTheIdleStack |
                              Without({What::kPause, What::kCancel, What::kReturnDirty})});
 }
 
@@ -161,20 +162,20 @@ TEST(LaneCoreExhaustive, FourAndTwoWithFourWaiters) {
   ExpectAllRight("4+2, 4 waiters, fail, break, detach, close",
                  {.lane = Plain(4, 2),
                   .waiters = 4,
-                  .without = kFactsOfOne | kTheWord |
+                  .without = kFactsOfOne | kTheIdleStack |
                              Without({What::kPause, What::kCancel, What::kReturnDirty,
                                       What::kEvictAll, What::kCloseEvicted})});
 }
 
 TEST(LaneCoreExhaustive, WaitingWhileTheDatabaseIsAway) {
-  LaneSettings lane = Plain(2, 1);
+  PoolSettings lane = Plain(2, 1);
   lane.when_away = WhenAway::kWait;
   ExpectAllRight("2+1, 3 waiters, wait while away",
                  {.lane = lane, .waiters = 3, .without = kFactsOfOne | Without({What::kPause})});
 }
 
 TEST(LaneCoreExhaustive, OpenedByTheHousekeeper) {
-  LaneSettings lane = Settings(1, 1);
+  PoolSettings lane = Settings(1, 1);
   lane.open_by = OpenBy::kHousekeeper;
   ExpectAllRight("1+1, 2 waiters, opened by the housekeeper",
                  {.lane = lane, .waiters = 2, .without = Without({What::kPause, What::kCancel})});
@@ -186,10 +187,11 @@ TEST(LaneCoreExhaustive, OpenedByTheHousekeeper) {
   lane = Plain(2, 1);
   lane.open_by = OpenBy::kHousekeeper;
   lane.when_away = WhenAway::kWait;
-  ExpectAllRight("2+1, 3 waiters, the same, waiting while away",
-                 {.lane = lane,
-                  .waiters = 3,
-                  .without = (kFactsOfOne & ~Without({What::kChore})) | Without({What::kPause})});
+  ExpectAllRight(
+      "2+1, 3 waiters, the same, waiting while away",
+      {.lane = lane,
+       .waiters = 3,
+       .without = (kFactsOfOne & ~Without({What::kMaintenance})) | Without({What::kPause})});
 }
 
 }  // namespace
