@@ -42,7 +42,7 @@ namespace roost {
 
 namespace sqlite {
 class Handle;
-class Patience;
+class DeadlineHandler;
 class SqliteConnection;
 }  // namespace sqlite
 
@@ -98,9 +98,9 @@ class SqliteBackend final : public Backend {
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
-  absl::Status Bootstrap(sqlite::Patience& patience, const OpenRequest& request,
+  absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
                          sqlite::Handle& keeper);
-  absl::StatusOr<bool> PrepareDatabase(sqlite::Patience& patience, Platform& platform,
+  absl::StatusOr<bool> PrepareDatabase(sqlite::DeadlineHandler& handler, Platform& platform,
                                        sqlite::Handle& keeper);
   // The file is gone: the next Open prepares a new one.
   void Forget();

@@ -50,7 +50,7 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
       writes_(request.role != Role::kReader && !backend.options().read_only),
       role_(request.role),
       cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
-      patience_(platform_),
+      deadline_handler_(platform_),
       // What an earlier process left in the log is not known: the first maintenance looks.
       log_pages_(backend.options().checkpoint_pages + 1),
       maintain_at_(4 * backend.options().checkpoint_pages) {}
@@ -60,8 +60,9 @@ SqliteConnection::~SqliteConnection() { Close(); }
 // ---- opening ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
-  patience_.Until(deadline);
-  absl::StatusOr<Handle> handle = OpenHandle(name, options(), AccessFor(writes_), patience_);
+  deadline_handler_.SetDeadline(deadline);
+  absl::StatusOr<Handle> handle =
+      OpenHandle(name, options(), AccessFor(writes_), deadline_handler_);
   if (!handle.ok()) return handle.status();
   db_ = handle->release();
   absl::Status status = CheckMode();
@@ -113,7 +114,7 @@ absl::Status SqliteConnection::PrepareOwn() {
 }
 
 void SqliteConnection::Hook() {
-  patience_.Guard(db_);
+  deadline_handler_.Install(db_);
   sqlite3_set_authorizer(db_, &OnAuthorize, this);
   if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
 }
@@ -168,7 +169,7 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
                 " statements of this connection's cache are being read; end some Rows first"}));
   }
   if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
-  patience_.Until(deadline());
+  deadline_handler_.SetDeadline(deadline());
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
@@ -237,7 +238,7 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
 // ---- running ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Ready() {
-  patience_.Until(deadline());
+  deadline_handler_.SetDeadline(deadline());
   absl::Status status = CheckSound();
   if (status.ok() && IsLate()) return TooLate();
   return status;
@@ -278,7 +279,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .operation = operation,
                                     .in_transaction = in_transaction,
                                     .may_write = writes_,
-                                    .gave_up = patience_.gave_up()});
+                                    .gave_up = deadline_handler_.gave_up()});
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
@@ -327,7 +328,7 @@ absl::Status SqliteConnection::CommitTransaction() {
   // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in
   // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
-  const Patience::Uncut uncut(patience_);
+  const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   const int code = RunOwn(commit_);
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
   in_our_transaction_ = false;
@@ -342,7 +343,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
   if (InTransaction()) {
-    const Patience::Uncut uncut(patience_);
+    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
     const int code = RunOwn(rollback_);
     if (InTransaction()) {
       status = Fail(code, Operation::kStatement, true, "ROLLBACK");
@@ -364,7 +365,7 @@ SessionState SqliteConnection::Inspect() {
 
 absl::Status SqliteConnection::Reset(Deadline deadline) {
   if (db_ == nullptr) return absl::FailedPreconditionError("the connection is closed");
-  patience_.Until(deadline);
+  deadline_handler_.SetDeadline(deadline);
   EndStatements();
   absl::Status status = RollbackTransaction();
   if (!status.ok()) return status;
@@ -431,7 +432,7 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
     return absl::UnavailableError(
         Concat({options().path, " was moved, replaced or deleted, or the connection is closed"}));
   }
-  patience_.Until(deadline);
+  deadline_handler_.SetDeadline(deadline);
   const int code = RunOwn(ping_);
   if (code == SQLITE_OK) return absl::OkStatus();
   return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(ping_));
@@ -464,7 +465,7 @@ void SqliteConnection::Abandon() {
 
 NativeHandle SqliteConnection::Detach() {
   FinalizeAll();
-  Patience::Leave(db_);
+  DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
   return {std::exchange(db_, nullptr)};

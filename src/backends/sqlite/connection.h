@@ -15,8 +15,8 @@
 #include "absl/status/statusor.h"
 #include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/classify.h"
+#include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
-#include "backends/sqlite/patience.h"
 #include "backends/sqlite/statement.h"
 #include "roost/backend.h"
 #include "roost/sqlite.h"
@@ -74,7 +74,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // waits, and after each thousand of its steps.
   bool BeginsLease() { return std::exchange(last_lease_, lease()) != lease(); }
   // Before each step: the deadline may have been moved.
-  void Continue() { patience_.Until(deadline()); }
+  void Continue() { deadline_handler_.SetDeadline(deadline()); }
   bool InTransaction() const;
   // After anything that may begin or end a transaction.
   void NoteTransaction();
@@ -135,7 +135,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   sqlite3_stmt* rollback_ = nullptr;
   sqlite3_stmt* ping_ = nullptr;
   StatementCache<SqliteStatement> cache_;
-  Patience patience_;
+  DeadlineHandler deadline_handler_;
 
   int reading_ = 0;                  // statements between Start and Finish
   uint32_t last_lease_ = 0;          // in which a statement was started

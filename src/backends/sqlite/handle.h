@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backends/sqlite/patience.h"
+#include "backends/sqlite/deadline_handler.h"
 #include "roost/sqlite.h"
 
 namespace roost::sqlite {
@@ -37,13 +37,13 @@ enum class Access : uint8_t {
 
 // Opens `name`: a path, or the URI of a database in memory.
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
-                                  Access access, Patience& patience);
+                                  Access access, DeadlineHandler& handler);
 
 // Sets the limits and switches of the session, which a borrower of the raw handle may have changed.
 absl::Status Harden(sqlite3* db, const SqliteOptions& options);
 
 // Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
-absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience);
+absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler);
 
 // Runs statements that return nothing of interest. A failure is an error of opening.
 absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql);

@@ -17,7 +17,7 @@ namespace roost::sqlite {
 namespace {
 
 // How long a checkpoint waits for a reader of the old pages before it leaves the rest for later.
-constexpr Duration kCheckpointPatience = std::chrono::milliseconds(5);
+constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
 
 int BackstopPages(const SqliteOptions& options) {
   return std::max(1000, 8 * options.checkpoint_pages);
@@ -81,7 +81,8 @@ absl::Status SqliteConnection::Maintain(Deadline deadline) {
 absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   const bool cut_back = log_pages_ > 2 * options().checkpoint_pages;
   const int mode = cut_back ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-  patience_.Until(std::min(deadline, Deadline::After(platform_.Now(), kCheckpointPatience)));
+  deadline_handler_.SetDeadline(
+      std::min(deadline, Deadline::After(platform_.Now(), kCheckpointTime)));
   int pages = 0;
   int copied = 0;
   const int code = sqlite3_wal_checkpoint_v2(db_, "main", mode, &pages, &copied);
