@@ -7,8 +7,8 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "backends/postgres/attempt.h"
-#include "backends/postgres/endpoints.h"
+#include "backends/postgres/backend_state.h"
+#include "backends/postgres/connect_attempt.h"
 #include "roost/platform.h"
 #include "roost/postgres.h"
 
@@ -19,17 +19,17 @@ class Opening {
  public:
   static constexpr Duration kGenerous = std::chrono::seconds(20);
 
-  explicit Opening(Endpoints& endpoints, Duration limit = kGenerous, TcpTimers timers = {},
+  explicit Opening(BackendState& backend, Duration limit = kGenerous, TcpTimers timers = {},
                    Platform& platform = NativePlatform())
-      : endpoints_(endpoints),
+      : backend_(backend),
         platform_(platform),
         deadline_(Deadline::After(platform.Now(), limit)),
-        attempt_(endpoints, {.platform = &platform, .deadline = deadline_, .tcp_timers = timers}) {
+        attempt_(backend, {.platform = &platform, .deadline = deadline_, .tcp_timers = timers}) {
     status_ = attempt_.Start();
     while (status_.ok() && handle_ == nullptr) GoOn();
   }
   ~Opening() {
-    if (handle_ != nullptr) endpoints_.pq().PQfinish(handle_);
+    if (handle_ != nullptr) backend_.pq().PQfinish(handle_);
   }
   Opening(const Opening&) = delete;
   Opening& operator=(const Opening&) = delete;
@@ -47,12 +47,12 @@ class Opening {
 
   // The first column of the first row, by the driver itself; "" when it fails.
   std::string Ask(const std::string& sql) {
-    Exchange exchange(endpoints_.pq(), handle_);
-    if (!exchange.Send(sql)) return "";
-    while (exchange.Advance() == Exchange::State::kUnderWay) {
-      platform_.WaitForDescriptor(endpoints_.pq().PQsocket(handle_), exchange.wanted(), deadline_);
+    StartupQuery query(backend_.pq(), handle_);
+    if (!query.Send(sql)) return "";
+    while (query.Advance() == StartupQuery::State::kUnderWay) {
+      platform_.WaitForDescriptor(backend_.pq().PQsocket(handle_), query.wanted(), deadline_);
     }
-    return exchange.error().empty() ? exchange.value() : "";
+    return query.error().empty() ? query.value() : "";
   }
 
  private:
@@ -70,7 +70,7 @@ class Opening {
     }
   }
 
-  Endpoints& endpoints_;
+  BackendState& backend_;
   Platform& platform_;
   const Deadline deadline_;
   ConnectAttempt attempt_;
@@ -84,15 +84,15 @@ class Opening {
 class Remote {
  public:
   explicit Remote(PostgresOptions options, LookUpFunction look_up = SystemLookUp)
-      : options_(std::move(options)), endpoints_(options_, std::move(look_up)) {}
+      : options_(std::move(options)), backend_(options_, std::move(look_up)) {}
   explicit Remote(const std::string& uri) : Remote(PostgresOptions{.uri = uri}) {}
 
-  Endpoints& operator*() { return endpoints_; }
-  Endpoints* operator->() { return &endpoints_; }
+  BackendState& operator*() { return backend_; }
+  BackendState* operator->() { return &backend_; }
 
  private:
   const PostgresOptions options_;
-  Endpoints endpoints_;
+  BackendState backend_;
 };
 
 }  // namespace roost::postgres

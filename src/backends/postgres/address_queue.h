@@ -25,13 +25,13 @@ class AddressQueue {
 
   enum class State {
     kReady,    // `address` is to be tried (empty: a socket)
-    kPending,  // wait for wait(), or until wait_until()
+    kPending,  // wait for wait(), or until wait_deadline() has passed
     kNone,     // no more
   };
   State Next(TimePoint now, std::string& address);
 
   DescriptorWait wait() const;
-  Deadline wait_until() const { return wait_until_; }
+  Deadline wait_deadline() const { return wait_deadline_; }
   // Another address may come after the one that was taken.
   bool HasMore() const { return !queue_.empty() || lookup_ != nullptr; }
   // The part of `left` for the one that was taken: the others want theirs.
@@ -50,8 +50,8 @@ class AddressQueue {
   std::unique_ptr<Lookup> lookup_;  // while its answer is wanted
   std::string remembered_;          // the last good one
   std::string tried_;               // it, while the answer was awaited
-  Deadline patience_ = Deadline::Never();
-  Deadline wait_until_ = Deadline::Never();
+  Deadline lookup_deadline_ = Deadline::Never();
+  Deadline wait_deadline_ = Deadline::Never();
   int error_ = 0;
   std::string words_;
 };

@@ -1,4 +1,4 @@
-// Opening, preparing, transactions, and the pool's half; conversation.cc has the exchanges.
+// Opening, preparing, transactions, and the pool's half; pipeline.cc has the exchanges.
 #include "backends/postgres/connection.h"
 
 #include <chrono>
@@ -40,12 +40,12 @@ size_t PostgresConnection::BytesFor(int statements) {
   return sizeof(PostgresConnection) + StatementCache<PostgresStatement>::BytesFor(statements);
 }
 
-PostgresConnection::PostgresConnection(Endpoints& endpoints, const OpenRequest& request)
-    : endpoints_(endpoints),
+PostgresConnection::PostgresConnection(BackendState& backend, const OpenRequest& request)
+    : backend_(backend),
       platform_(*request.platform),
       role_(request.role),
-      attempt_(std::make_unique<ConnectAttempt>(endpoints, request)),
-      wire_(platform_),
+      attempt_(std::make_unique<ConnectAttempt>(backend, request)),
+      link_(platform_),
       cache_(request.memory.data + sizeof(PostgresConnection), request.memory.statements) {}
 
 PostgresConnection::~PostgresConnection() { Close(); }
@@ -71,7 +71,7 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
 void PostgresConnection::Adopt() {
   endpoint_ = attempt_->endpoint();
   wants_primary_ = attempt_->wants_primary();
-  wire_.Adopt(endpoints_.pq(), attempt_->Release());
+  link_.Adopt(backend_.pq(), attempt_->Release());
   attempt_.reset();
 }
 
@@ -142,8 +142,8 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
 // ---- transactions -------------------------------------------------------------------------------
 
 void PostgresConnection::NoteTransaction() {
-  if (wire_.open() && wire_.owed() == 0) {
-    const PGTransactionStatusType state = pq().PQtransactionStatus(wire_.handle());
+  if (link_.open() && link_.owed() == 0) {
+    const PGTransactionStatusType state = pq().PQtransactionStatus(link_.handle());
     in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
   }
   if (our_transaction_ || InTransaction()) {
@@ -209,14 +209,14 @@ absl::Status PostgresConnection::Seal() {
 // ---- for the pool -------------------------------------------------------------------------------
 
 bool PostgresConnection::HandleIsIdle() const {
-  if (wire_.owed() > 0) return true;
-  const PGTransactionStatusType state = pq().PQtransactionStatus(wire_.handle());
-  return pq().PQpipelineStatus(wire_.handle()) == PQ_PIPELINE_OFF && state != PQTRANS_ACTIVE &&
+  if (link_.owed() > 0) return true;
+  const PGTransactionStatusType state = pq().PQtransactionStatus(link_.handle());
+  return pq().PQpipelineStatus(link_.handle()) == PQ_PIPELINE_OFF && state != PQTRANS_ACTIVE &&
          state != PQTRANS_UNKNOWN;
 }
 
 SessionState PostgresConnection::Inspect() {
-  if (!wire_.open() || !condemned_.ok() || fault_scope() != FaultScope::kStatement)
+  if (!link_.open() || !condemned_.ok() || fault_scope() != FaultScope::kStatement)
     return SessionState::kBroken;
   if (IsDirty(kDirtyRaw)) return HandleIsIdle() ? SessionState::kDirty : SessionState::kBroken;
   const bool dirty =
@@ -225,12 +225,12 @@ SessionState PostgresConnection::Inspect() {
 }
 
 absl::Status PostgresConnection::Reset(Deadline deadline) {
-  if (!wire_.open()) return NotOpen();
+  if (!link_.open()) return NotOpen();
   if (reader_ != nullptr) {
-    const Deadline lease = this->deadline();
+    const Deadline lease_deadline = this->deadline();
     set_deadline(deadline);
     reader_->Finish();
-    set_deadline(lease);
+    set_deadline(lease_deadline);
   }
   if (!condemned_.ok()) return condemned_;
   if (IsDirty(kDirtyRaw)) {
@@ -238,7 +238,7 @@ absl::Status PostgresConnection::Reset(Deadline deadline) {
       return absl::FailedPreconditionError(
           "the raw handle was left in the middle of a query, a COPY or a pipeline");
     }
-    wire_.Listen();
+    link_.Listen();
     NoteTransaction();
   }
   absl::Status status = RollbackTransaction();
@@ -254,20 +254,20 @@ absl::Status PostgresConnection::UndoSession() {
   if (!status.ok()) return status;
   cache_.ForEach([](PostgresStatement& statement) { statement.Forget(); });
   unwanted_ = {};
-  on_connect_pending_ = !endpoints_.options().on_connect.empty();
+  on_connect_pending_ = !backend_.options().on_connect.empty();
   return absl::OkStatus();
 }
 
 Liveness PostgresConnection::Probe() {
-  if (!wire_.open() || !condemned_.ok()) return Liveness::kDead;
-  if (wire_.owed() > 0 && platform_.CoarseNow() - wire_.owed_since() > kOwedTooLong) {
+  if (!link_.open() || !condemned_.ok()) return Liveness::kDead;
+  if (link_.owed() > 0 && platform_.CoarseNow() - link_.owed_since() > kOwedTooLong) {
     CondemnFor(absl::UnavailableError(
                    Concat({Where(), " has not answered for 10 s: the link is taken for cut"})),
                FaultScope::kConnectionSuspectOlder)
         .IgnoreError();
     return Liveness::kDead;
   }
-  const Liveness seen = wire_.Look();
+  const Liveness seen = link_.Look();
   if (seen == Liveness::kDead) {
     CheckAlive().IgnoreError();
     return Liveness::kDead;
@@ -284,36 +284,36 @@ absl::Status PostgresConnection::Ping(Deadline deadline) {
 }
 
 absl::StatusOr<Step> PostgresConnection::BeginPing(Deadline deadline) {
-  if (!wire_.open()) return NotOpen();
+  if (!link_.open()) return NotOpen();
   if (!condemned_.ok()) return condemned_;
   if (reader_ != nullptr || !HandleIsIdle()) {
     return absl::FailedPreconditionError("the connection is in the middle of an exchange");
   }
   absl::Status sent = SendAlone("");
   if (!sent.ok()) return sent;
-  ping_by_ = deadline;
+  ping_deadline_ = deadline;
   return Step{
-      .wait = {.fd = wire_.descriptor(), .wanted = {.readable = true, .writable = wire_.Unsent()}},
+      .wait = {.fd = link_.descriptor(), .wanted = {.readable = true, .writable = link_.Unsent()}},
       .at = deadline};
 }
 
 absl::StatusOr<Step> PostgresConnection::AdvancePing(TimePoint now) {
-  if (!wire_.open()) return NotOpen();
+  if (!link_.open()) return NotOpen();
   if (!condemned_.ok()) return condemned_;
   const absl::StatusOr<bool> answered = TakeOwed(0, Deadline::Past());
   if (!answered.ok()) return answered.status();
   if (*answered) return Step{.done = true};
-  if (ping_by_.HasPassed(now)) return Late({.operation = Operation::kIdle});
+  if (ping_deadline_.HasPassed(now)) return Late({.operation = Operation::kIdle});
   return Step{
-      .wait = {.fd = wire_.descriptor(), .wanted = {.readable = true, .writable = wire_.Unsent()}},
-      .at = ping_by_};
+      .wait = {.fd = link_.descriptor(), .wanted = {.readable = true, .writable = link_.Unsent()}},
+      .at = ping_deadline_};
 }
 
 // Does not wait: whether the answer came is seen at the next maintenance or the next use.
 absl::Status PostgresConnection::Maintain(Deadline /*deadline*/) {
-  if (!wire_.open()) return NotOpen();
+  if (!link_.open()) return NotOpen();
   if (Probe() == Liveness::kDead) return condemned_;
-  return wire_.owed() == 0 ? SendAlone("") : absl::OkStatus();
+  return link_.owed() == 0 ? SendAlone("") : absl::OkStatus();
 }
 
 // The session ends, or is somebody else's: nothing has to be told to it.
@@ -326,13 +326,13 @@ void PostgresConnection::DropStatements() {
 void PostgresConnection::Close() {
   attempt_.reset();
   DropStatements();
-  wire_.Close();
+  link_.Close();
 }
 
 void PostgresConnection::Abandon() {
   if (attempt_ != nullptr) attempt_->Abandon();
   DropStatements();
-  wire_.Abandon();
+  link_.Abandon();
 }
 
 NativeHandle PostgresConnection::Detach() {
@@ -342,12 +342,12 @@ NativeHandle PostgresConnection::Detach() {
     if (QueueUnwanted()) TakeOwed(0, deadline()).IgnoreError();
   }
   DropStatements();
-  return {wire_.Release()};
+  return {link_.Release()};
 }
 
 void* PostgresConnection::RawHandle() {
   if (condemned_.ok() && reader_ == nullptr) Settle({}).IgnoreError();
-  return wire_.handle();
+  return link_.handle();
 }
 
 }  // namespace postgres

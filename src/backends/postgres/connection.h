@@ -1,6 +1,6 @@
 // PostgresConnection: one session of PostgreSQL in a slot of the pool.
 //
-// While it opens, a ConnectAttempt does the work; then a Wire. Each exchange begins with BeginExchange,
+// While it opens, a ConnectAttempt does the work; then a PqConnection. Each exchange begins with BeginExchange,
 // which puts in front what was put off until now (BEGIN, DEALLOCATE), and ends with EndExchange. An
 // error that leaves the connection in doubt condemns it: from then on every call gives the same
 // status, and the pool closes it.
@@ -16,11 +16,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backends/postgres/attempt.h"
+#include "backends/postgres/backend_state.h"
 #include "backends/postgres/classify.h"
-#include "backends/postgres/endpoints.h"
+#include "backends/postgres/connect_attempt.h"
+#include "backends/postgres/pq_connection.h"
 #include "backends/postgres/statement.h"
-#include "backends/postgres/wire.h"
 #include "roost/backend.h"
 #include "roost/postgres.h"
 #include "statements/statement_cache.h"
@@ -40,8 +40,8 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   static size_t BytesFor(int statements);
 
   // REQUIRES: request.memory holds BytesFor(request.memory.statements) bytes, and this is
-  // constructed at its beginning; endpoints outlives this.
-  PostgresConnection(Endpoints& endpoints, const OpenRequest& request);
+  // constructed at its beginning; backend outlives this.
+  PostgresConnection(BackendState& backend, const OpenRequest& request);
   ~PostgresConnection() override;
 
   // Begins to open; Advance goes on. After an error there is only the destructor.
@@ -65,10 +65,10 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   NativeHandle Detach() override;
 
   // ---- For PostgresStatement ----
-  Wire& wire() { return wire_; }
-  const Libpq& pq() const { return wire_.pq(); }
+  PqConnection& link() { return link_; }
+  const Libpq& pq() const { return link_.pq(); }
   // Statements are not kept between transactions: they have no name.
-  bool pooler() const { return endpoints_.transaction_pooler(); }
+  bool pooler() const { return backend_.transaction_pooler(); }
   bool InTransaction() const { return in_transaction_ || begin_pending_; }
   // Whether something may be sent now: the connection is good, nobody reads, there is time.
   absl::Status Ready();
@@ -140,12 +140,11 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
   // False: its user left the handle in the middle of a query, a COPY or a pipeline.
   bool HandleIsIdle() const;
   absl::Status CheckAlive();
-  absl::Status EndReadingBy(Deadline deadline, const Doing& doing);
   absl::Status UndoSession();
   void DropStatements();
 
   // Constant after Adopt.
-  Endpoints& endpoints_;
+  BackendState& backend_;
   Platform& platform_;
   const Role role_;
   bool wants_primary_ = false;
@@ -153,11 +152,11 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
 
   // While it opens. Apart, because it is larger than all the rest, and opening takes memory anyway.
   std::unique_ptr<ConnectAttempt> attempt_;
-  Wire wire_;
+  PqConnection link_;
   StatementCache<PostgresStatement> cache_;
   PostgresStatement* reader_ = nullptr;    // whose rows are being read
   absl::Status condemned_;                 // OK: it is not
-  Deadline ping_by_{};                     // of the ping that Advance goes on with
+  Deadline ping_deadline_{};               // of the ping that Advance goes on with
   std::array<StatementName, 2> unwanted_;  // that the session still has
   uint32_t serials_ = 0;
   uint8_t begin_commands_ = 0;       // in front of the exchange that goes on

@@ -72,7 +72,7 @@ bool PostgresStatement::SendPreparing() {
   std::array<char, StatementName::kSize> name{};
   if (!connection_.pooler()) name_.Write(name);
   const Libpq& pq = connection_.pq();
-  PGconn* const handle = connection_.wire().handle();
+  PGconn* const handle = connection_.link().handle();
   return pq.PQsendPrepare(handle, name.data(), text_.c_str(), 0, nullptr) == 1 &&
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
 }
@@ -164,7 +164,7 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
 
 bool PostgresStatement::SendRun(const Parameters& parameters) {
   const Libpq& pq = connection_.pq();
-  PGconn* const handle = connection_.wire().handle();
+  PGconn* const handle = connection_.link().handle();
   if (connection_.pooler()) {
     return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), nullptr,
                                 parameters.values(), parameters.lengths(), parameters.formats(),
@@ -199,8 +199,8 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
   reading_ = true;
   ended_ = false;
   connection_.Started(*this);
-  connection_.pq().PQsetSingleRowMode(connection_.wire().handle());
-  const absl::StatusOr<bool> first = Take(connection_.wire().Receive(connection_.deadline()));
+  connection_.pq().PQsetSingleRowMode(connection_.link().handle());
+  const absl::StatusOr<bool> first = Take(connection_.link().Receive(connection_.deadline()));
   waiting_row_ = first.ok() && *first;
   if (!first.ok()) Finish();
   return first.status();
@@ -257,7 +257,7 @@ absl::Status PostgresStatement::DecodeBytes() {
 absl::StatusOr<bool> PostgresStatement::Step() {
   if (!reading_ || ended_) return false;
   if (std::exchange(waiting_row_, false)) return true;
-  return Take(connection_.wire().Receive(connection_.deadline()));
+  return Take(connection_.link().Receive(connection_.deadline()));
 }
 
 absl::Status PostgresStatement::Execute(std::span<const Value> values) {

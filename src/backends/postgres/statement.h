@@ -13,9 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/postgres/libpq.h"
+#include "backends/postgres/pq_connection.h"
 #include "backends/postgres/result.h"
 #include "backends/postgres/sql_traits.h"
-#include "backends/postgres/wire.h"
 #include "roost/statement.h"
 
 namespace roost::postgres {

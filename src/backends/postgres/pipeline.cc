@@ -44,7 +44,7 @@ std::string WithoutQuotes(std::string_view words) {
 
 std::string PostgresConnection::Where() const {
   const auto text = [](const char* part) { return part == nullptr ? "" : part; };
-  PGconn* const handle = wire_.handle();
+  PGconn* const handle = link_.handle();
   return Concat(
       {text(pq().PQhost(handle)), ":", text(pq().PQport(handle)), "/", text(pq().PQdb(handle))});
 }
@@ -69,7 +69,7 @@ absl::Status PostgresConnection::Break(const Finding& finding, std::string_view 
 bool PostgresConnection::LostItsRole(std::string_view sqlstate) const {
   if (sqlstate != "25006" || !wants_primary_) return false;
   const auto is_on = [this](const char* parameter) {
-    const char* const value = pq().PQparameterStatus(wire_.handle(), parameter);
+    const char* const value = pq().PQparameterStatus(link_.handle(), parameter);
     return value != nullptr && std::string_view(value) == "on";
   };
   return is_on("in_hot_standby") || is_on("default_transaction_read_only");
@@ -77,8 +77,8 @@ bool PostgresConnection::LostItsRole(std::string_view sqlstate) const {
 
 // A server tells what it has become only with the end of the exchange, behind the error.
 void PostgresConnection::TakeRest() {
-  while (condemned_.ok() && wire_.owed() > 0) {
-    const Kind kind = wire_.Receive(deadline()).kind;
+  while (condemned_.ok() && link_.owed() > 0) {
+    const Kind kind = link_.Receive(deadline()).kind;
     if (kind == Kind::kLate || kind == Kind::kLost) return;  // EndExchange comes upon it, too
   }
 }
@@ -88,7 +88,7 @@ absl::Status PostgresConnection::FailWith(const Result& result, const Doing& doi
   if (sqlstate.empty()) return Lost(doing);
   if (sqlstate == "25006" && wants_primary_) TakeRest();
   const bool lost_role = LostItsRole(sqlstate);
-  if (lost_role) endpoints_.LostRole(endpoint_);
+  if (lost_role) backend_.LostRole(endpoint_);
   const Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .lost_role = lost_role});
   if (MayQuoteValues(sqlstate)) {
@@ -99,13 +99,13 @@ absl::Status PostgresConnection::FailWith(const Result& result, const Doing& doi
 
 // What the server said before it went, if it said anything, explains more than libpq does.
 absl::Status PostgresConnection::Lost(const Doing& doing) {
-  if (wire_.notice() != FaultScope::kStatement) {
-    Finding finding = Classify({.sqlstate = wire_.notice_sqlstate(), .operation = doing.operation});
-    finding.fault_scope = std::max(finding.fault_scope, wire_.notice());
-    return Break(finding, wire_.notice_sqlstate(), "the server ended the session", doing.sql);
+  if (link_.notice() != FaultScope::kStatement) {
+    Finding finding = Classify({.sqlstate = link_.notice_sqlstate(), .operation = doing.operation});
+    finding.fault_scope = std::max(finding.fault_scope, link_.notice());
+    return Break(finding, link_.notice_sqlstate(), "the server ended the session", doing.sql);
   }
   const Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
-  const char* const words = pq().PQerrorMessage(wire_.handle());
+  const char* const words = pq().PQerrorMessage(link_.handle());
   return Break(finding, "", words == nullptr || *words == '\0' ? "the link broke" : words,
                doing.sql);
 }
@@ -140,13 +140,13 @@ absl::Status PostgresConnection::Fail(const Reply& reply, const Doing& doing) {
 // The free look (C1) before anything is sent: what a connection that is known to be dead was not
 // sent, has certainly not happened.
 absl::Status PostgresConnection::CheckAlive() {
-  if (wire_.Look() != Liveness::kDead) return absl::OkStatus();
+  if (link_.Look() != Liveness::kDead) return absl::OkStatus();
   return Lost({.operation = Operation::kIdle});
 }
 
 absl::Status PostgresConnection::Ready() {
   if (!condemned_.ok()) return condemned_;
-  if (!wire_.open()) return absl::FailedPreconditionError("the connection is not open");
+  if (!link_.open()) return absl::FailedPreconditionError("the connection is not open");
   if (reader_ != nullptr) {
     return absl::FailedPreconditionError(
         Concat({Quoted(reader_->sql()),
@@ -170,7 +170,7 @@ absl::Status PostgresConnection::Ready() {
   }
   absl::Status status = CheckAlive();
   if (!status.ok() || !on_connect_pending_) return status;
-  const Doing doing{.sql = endpoints_.options().on_connect};
+  const Doing doing{.sql = backend_.options().on_connect};
   status = Settle(doing);
   if (status.ok()) status = RunSettled(doing.sql, doing);
   if (status.ok()) on_connect_pending_ = false;
@@ -181,17 +181,17 @@ bool PostgresConnection::QueueBegin() {
   if (!begin_pending_) return true;
   begin_pending_ = false;
   begin_commands_ = seal_commit_ ? 2 : 1;
-  return wire_.Command(role_ == Role::kReader ? kBeginReading : kBegin) &&
-         (!seal_commit_ || wire_.Command(kBeginSealed));
+  return link_.Command(role_ == Role::kReader ? kBeginReading : kBegin) &&
+         (!seal_commit_ || link_.Command(kBeginSealed));
 }
 
 // As an exchange of its own in front: its failure must not be the failure of what follows.
 bool PostgresConnection::QueueUnwanted() {
   if (unwanted_[0].serial == 0) return true;
-  if (wire_.owed() == 0 && pq().PQtransactionStatus(wire_.handle()) == PQTRANS_INERROR) {
+  if (link_.owed() == 0 && pq().PQtransactionStatus(link_.handle()) == PQTRANS_INERROR) {
     return true;  // the server would refuse it: later
   }
-  if (!wire_.Enter()) return false;
+  if (!link_.Enter()) return false;
   for (StatementName& name : unwanted_) {
     if (name.serial == 0) continue;
     std::array<char, StatementName::kSize> text;
@@ -199,13 +199,13 @@ bool PostgresConnection::QueueUnwanted() {
     std::array<char, StatementName::kSize + 16> sql{"DEALLOCATE "};
     std::copy(text.begin(), text.end(), sql.begin() + 11);
     name = {};
-    if (!wire_.Command(sql.data())) return false;
+    if (!link_.Command(sql.data())) return false;
   }
-  return wire_.Sync();
+  return link_.Sync();
 }
 
 void PostgresConnection::Deallocate(StatementName name) {
-  if (name.serial == 0 || !condemned_.ok() || !wire_.open()) return;
+  if (name.serial == 0 || !condemned_.ok() || !link_.open()) return;
   for (StatementName& place : unwanted_) {
     if (place.serial != 0) continue;
     place = name;
@@ -218,13 +218,13 @@ void PostgresConnection::Deallocate(StatementName name) {
 
 bool PostgresConnection::BeginExchange(bool with_begin) {
   begin_commands_ = 0;
-  return QueueUnwanted() && wire_.Enter() && (!with_begin || QueueBegin());
+  return QueueUnwanted() && link_.Enter() && (!with_begin || QueueBegin());
 }
 
-bool PostgresConnection::SendExchange() { return wire_.Sync(); }
+bool PostgresConnection::SendExchange() { return link_.Sync(); }
 
 absl::StatusOr<Result> PostgresConnection::Ask(const char* sql, const Doing& doing) {
-  if (!BeginExchange(/*with_begin=*/false) || !wire_.Command(sql) || !SendExchange()) {
+  if (!BeginExchange(/*with_begin=*/false) || !link_.Command(sql) || !SendExchange()) {
     return Lost(doing);
   }
   absl::Status status = TakePutOff(doing);
@@ -241,7 +241,7 @@ absl::StatusOr<Result> PostgresConnection::Ask(const char* sql, const Doing& doi
 }
 
 absl::Status PostgresConnection::SendAlone(const char* sql) {
-  if (wire_.Enter() && wire_.Command(sql) && wire_.Sync()) return absl::OkStatus();
+  if (link_.Enter() && link_.Command(sql) && link_.Sync()) return absl::OkStatus();
   return Lost({.sql = sql});
 }
 
@@ -266,8 +266,8 @@ absl::Status PostgresConnection::JudgeOwed(const Result& result, const Doing& be
 
 absl::StatusOr<bool> PostgresConnection::TakeOwed(int left, Deadline deadline,
                                                   const Doing& behind) {
-  while (wire_.owed() > left) {
-    const Reply reply = wire_.Receive(deadline);
+  while (link_.owed() > left) {
+    const Reply reply = link_.Receive(deadline);
     if (reply.kind == Kind::kLate) return false;
     if (reply.kind == Kind::kLost) return Lost(behind);
     if (reply.kind != Kind::kResult) continue;
@@ -292,7 +292,7 @@ absl::Status PostgresConnection::TakePutOff(const Doing& doing) {
 absl::StatusOr<Result> PostgresConnection::TakeCommand(const Doing& doing) {
   Result last;
   for (;;) {
-    Reply reply = wire_.Receive(deadline());
+    Reply reply = link_.Receive(deadline());
     if (reply.kind == Kind::kEnd) return last;
     const bool good =
         reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
@@ -303,8 +303,8 @@ absl::StatusOr<Result> PostgresConnection::TakeCommand(const Doing& doing) {
 
 absl::Status PostgresConnection::EndExchange(const Doing& doing, bool judge) {
   absl::Status status;
-  while (condemned_.ok() && wire_.owed() > 0) {
-    const Reply reply = wire_.Receive(deadline());
+  while (condemned_.ok() && link_.owed() > 0) {
+    const Reply reply = link_.Receive(deadline());
     const bool ends = reply.kind == Kind::kLate || reply.kind == Kind::kLost;
     const bool failed = reply.kind == Kind::kResult && reply.result.failed() && judge;
     if (!ends && !failed) continue;
@@ -316,10 +316,11 @@ absl::Status PostgresConnection::EndExchange(const Doing& doing, bool judge) {
 }
 
 void PostgresConnection::EndReading(const Doing& doing) {
-  const Deadline by = std::min(deadline(), Deadline::After(platform_.Now(), kTimeToDrop));
+  const Deadline drop_deadline =
+      std::min(deadline(), Deadline::After(platform_.Now(), kTimeToDrop));
   int rows = 0;
-  while (condemned_.ok() && wire_.owed() > 0) {
-    const Reply reply = wire_.Receive(by);
+  while (condemned_.ok() && link_.owed() > 0) {
+    const Reply reply = link_.Receive(drop_deadline);
     if (reply.kind == Kind::kLost) Lost(doing).IgnoreError();
     if (reply.kind == Kind::kResult && reply.result.failed()) {
       FailWith(reply.result, doing).IgnoreError();
@@ -356,10 +357,10 @@ absl::Status PostgresConnection::Settle(const Doing& doing) {
 absl::Status PostgresConnection::RunSettled(std::string_view sql, const Doing& doing) {
   Arena arena(pq());
   const char* const text = arena.Copy(sql);
-  if (text == nullptr || pq().PQsendQuery(wire_.handle(), text) != 1) return Lost(doing);
+  if (text == nullptr || pq().PQsendQuery(link_.handle(), text) != 1) return Lost(doing);
   absl::Status status;
   while (condemned_.ok()) {
-    const Reply reply = wire_.Receive(deadline());
+    const Reply reply = link_.Receive(deadline());
     if (reply.kind == Kind::kEnd) break;
     const bool good =
         reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
