@@ -108,7 +108,7 @@ class SqliteBackend final : public Backend {
   void Distrust();
 
   const SqliteOptions options_;
-  // WAL mode and the schema are set by one caller, while the others wait on this word.
+  // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.

@@ -160,16 +160,16 @@ TEST_F(AddressTest, TheLastGoodOneComesFirst) {
 
 TEST_F(AddressTest, AFailedLookupSaysWhyWhereNoAddressIsKnown) {
   AddressQueue queue = Queue(name_);
-  names_.Answer({.error = EAI_AGAIN, .words = "not now"});
+  names_.Answer({.error = EAI_AGAIN, .message = "not now"});
   EXPECT_EQ(NextAfterAnswer(queue), "none");
   EXPECT_EQ(queue.error(), EAI_AGAIN);
-  EXPECT_EQ(queue.words(), "not now");
+  EXPECT_EQ(queue.message(), "not now");
 }
 
 TEST_F(AddressTest, AFailedLookupLeavesTheLastGoodOne) {
   book_.Remember(name_.host, "10.0.0.9");
   AddressQueue queue = Queue(name_);
-  names_.Answer({.error = EAI_AGAIN, .words = "not now"});
+  names_.Answer({.error = EAI_AGAIN, .message = "not now"});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.9");
   EXPECT_EQ(Next(queue), "none");
 }
@@ -251,7 +251,7 @@ TEST_F(AddressTest, TheSystemAnswersForAnAddressWithoutAsking) {
   EXPECT_THAT(SystemLookUp("127.0.0.1").list, ElementsAre("127.0.0.1"));
   const Addresses wrong = SystemLookUp("");
   EXPECT_NE(wrong.error, 0);
-  EXPECT_FALSE(wrong.words.empty());
+  EXPECT_FALSE(wrong.message.empty());
 }
 
 // ---- The file ----

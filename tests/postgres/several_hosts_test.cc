@@ -26,7 +26,7 @@ class SilentNames {
   LookUpFunction function() const {
     return [released = released_](const std::string&) {
       released->wait(false);
-      return Addresses{.error = EAI_AGAIN, .words = "silence"};
+      return Addresses{.error = EAI_AGAIN, .message = "silence"};
     };
   }
 
@@ -164,7 +164,7 @@ TEST_F(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
 
 TEST_F(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
   Remote remote({.uri = "host=db.example.test user=node"}, [](const std::string&) {
-    return Addresses{.error = EAI_NONAME, .words = "Name or service not known"};
+    return Addresses{.error = EAI_NONAME, .message = "Name or service not known"};
   });
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kNotFound) << opening.status();

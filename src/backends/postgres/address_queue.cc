@@ -59,7 +59,7 @@ AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
 
 void AddressQueue::Take(const Addresses& answer) {
   error_ = answer.error;
-  words_ = answer.words;
+  message_ = answer.message;
   queue_.assign(answer.list.begin(), answer.list.end());
   if (queue_.empty() && !remembered_.empty()) queue_.push_back(remembered_);
   const auto good = std::find(queue_.begin(), queue_.end(), remembered_);

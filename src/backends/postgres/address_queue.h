@@ -36,9 +36,9 @@ class AddressQueue {
   bool HasMore() const { return !queue_.empty() || lookup_ != nullptr; }
   // The part of `left` for the one that was taken: the others want theirs.
   Duration ShareOf(Duration left) const;
-  // The number of getaddrinfo and its words; 0: the name was found, or is none.
+  // The number of getaddrinfo and its message; 0: the name was found, or is none.
   int error() const { return error_; }
-  const std::string& words() const { return words_; }
+  const std::string& message() const { return message_; }
   // After fork, in the child: the lookup's lock may be held by a thread that is not there.
   void Abandon() { static_cast<void>(lookup_.release()); }
 
@@ -53,7 +53,7 @@ class AddressQueue {
   Deadline lookup_deadline_ = Deadline::Never();
   Deadline wait_deadline_ = Deadline::Never();
   int error_ = 0;
-  std::string words_;
+  std::string message_;
 };
 
 }  // namespace roost::postgres

@@ -46,7 +46,7 @@ Finding Classify(const Evidence& evidence);
 // columns have changed since: preparing again helps.
 bool WantsPreparing(std::string_view sqlstate);
 
-// The words of such an error may repeat a value that was bound.
+// The message of such an error may repeat a value that was bound.
 bool MayQuoteValues(std::string_view sqlstate);
 
 }  // namespace roost::postgres

@@ -163,7 +163,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
   const StartupFinding finding = ClassifyLookup(addresses_->error());
   return MakeStatus(finding.code, "",
                     {.where = WhereNow(),
-                     .words = Concat({"looking up ", target().host, ": ", addresses_->words()}),
+                     .message = Concat({"looking up ", target().host, ": ", addresses_->message()}),
                      .advice = finding.advice});
 }
 
@@ -190,7 +190,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartFailed() {
   };
   if (has(target().port) && has(target().host)) return ConnectFailed(true);
   return MakeStatus(absl::StatusCode::kInvalidArgument, "",
-                    {.where = WhereNow(), .words = message});
+                    {.where = WhereNow(), .message = message});
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
@@ -219,12 +219,12 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up)
   const StartupEvidence evidence{
       .phase = phase_,
       .sqlstate = message.sqlstate,
-      .words = message.words,
+      .message = message.text,
       .hung_up = hung_up,
       .needs_password = pq().PQconnectionNeedsPassword(conn_) == 1,
       .clock_unset = platform_.UnixMicros() < kBuiltUnixMicros,
   };
-  return Fail(ClassifyStartup(evidence), message.sqlstate, message.words);
+  return Fail(ClassifyStartup(evidence), message.sqlstate, message.text);
 }
 
 // ---- The server's role ----
@@ -277,8 +277,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceQuery() {
   if (!query_->error().empty()) {
     const std::string error = query_->error();
     const std::string sqlstate = query_->sqlstate();
-    return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .words = error}), sqlstate,
-                Concat({Name(phase_), " it: ", error}));
+    return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .message = error}),
+                sqlstate, Concat({Name(phase_), " it: ", error}));
   }
   if (phase_ == Phase::kOnConnect) return Finish();
   const std::string answer = query_->value();
@@ -308,10 +308,10 @@ PGconn* ConnectAttempt::Release() { return std::exchange(conn_, nullptr); }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& finding,
                                                           std::string_view sqlstate,
-                                                          std::string_view words) {
+                                                          std::string_view message) {
   fault_scope_ = std::max(fault_scope_, finding.fault_scope);
   failure_ = MakeStatus(finding.code, sqlstate,
-                        {.where = WhereNow(), .words = words, .advice = finding.advice});
+                        {.where = WhereNow(), .message = message, .advice = finding.advice});
   if (!finding.other_address || !addresses_->HasMore()) return failure_;
   Drop();
   phase_ = Phase::kLookUp;

@@ -77,7 +77,7 @@ class ConnectAttempt {
   absl::StatusOr<Next> ConnectFailed(bool hung_up);
   // Ends the try of this address; another one may still do better.
   absl::StatusOr<Next> Fail(const StartupFinding& finding, std::string_view sqlstate,
-                            std::string_view words);
+                            std::string_view message);
   absl::Status GiveUp(absl::Status status);
   absl::Status OutOfTime() const;
   void Drop();

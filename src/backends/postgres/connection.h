@@ -114,7 +114,7 @@ class alignas(std::max_align_t) PostgresConnection final : public Connection {
 
   // Nothing can be relied on any more; `status` is what every call says from now on.
   absl::Status CondemnFor(absl::Status status, FaultScope scope);
-  absl::Status Break(const Finding& finding, std::string_view sqlstate, std::string_view words,
+  absl::Status Break(const Finding& finding, std::string_view sqlstate, std::string_view message,
                      std::string_view sql);
   absl::Status Late(const Doing& doing);
   void TakeRest();

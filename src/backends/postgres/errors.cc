@@ -11,14 +11,14 @@ namespace {
 
 constexpr char kPayload[] = "roostpool/postgresql-sqlstate";
 
-// How a message ends its words.
+// How the server's part of a message ends.
 std::string InMessage(std::string_view sqlstate) {
   return internal::Concat({"(SQLSTATE ", sqlstate, ")"});
 }
 
-std::string_view TrimmedEnd(std::string_view words) {
-  while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.remove_suffix(1);
-  return words;
+std::string_view TrimmedEnd(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  return text;
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate, const 
   };
   if (!text.sql.empty()) append("", internal::Quoted(text.sql));
   append(" on ", text.where);
-  append(": ", TrimmedEnd(text.words));
+  append(": ", TrimmedEnd(text.message));
   if (!sqlstate.empty()) append(" ", InMessage(sqlstate));
   append("; ", text.advice);
   absl::Status status(code, message);

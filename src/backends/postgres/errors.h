@@ -1,4 +1,4 @@
-// Makes a status of this backend: words, where, the SQL, and the SQLSTATE.
+// Makes a status of this backend: message, where, the SQL, and the SQLSTATE.
 #ifndef ROOST_BACKENDS_POSTGRES_ERRORS_H_
 #define ROOST_BACKENDS_POSTGRES_ERRORS_H_
 
@@ -11,8 +11,8 @@ namespace roost::postgres {
 // What a message is made of. Empty parts are left out.
 struct ErrorText {
   std::string_view sql{};
-  std::string_view where{};  // "host:port/database"
-  std::string_view words{};  // the server's, libpq's or ours; trailing newlines are dropped
+  std::string_view where{};    // "host:port/database"
+  std::string_view message{};  // the server's, libpq's or ours; trailing newlines are dropped
   std::string_view advice{};
 };
 

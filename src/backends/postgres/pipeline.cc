@@ -27,10 +27,10 @@ constexpr char kBeginSealed[] =
     "WHERE current_setting('synchronous_commit') = 'off'";
 
 // `value "12x" is out of range` -> `value "..." is out of range`: what was bound is not for a log.
-std::string WithoutQuotes(std::string_view words) {
+std::string WithoutQuotes(std::string_view message) {
   std::string shown;
   bool inside = false;
-  for (const char c : words) {
+  for (const char c : message) {
     if (c == '"') shown.append(inside ? "...\"" : "\"");
     if (c == '"') inside = !inside;
     if (c != '"' && !inside) shown.push_back(c);
@@ -56,11 +56,11 @@ absl::Status PostgresConnection::CondemnFor(absl::Status status, FaultScope scop
 }
 
 absl::Status PostgresConnection::Break(const Finding& finding, std::string_view sqlstate,
-                                       std::string_view words, std::string_view sql) {
+                                       std::string_view message, std::string_view sql) {
   const std::string where = Where();
   absl::Status status =
       MakeStatus(finding.code, sqlstate,
-                 {.sql = sql, .where = where, .words = words, .advice = finding.advice});
+                 {.sql = sql, .where = where, .message = message, .advice = finding.advice});
   if (finding.fault_scope == FaultScope::kStatement) return status;
   return CondemnFor(std::move(status), finding.fault_scope);
 }
@@ -92,9 +92,9 @@ absl::Status PostgresConnection::FailWith(const Result& result, const Doing& doi
   const Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .lost_role = lost_role});
   if (MayQuoteValues(sqlstate)) {
-    return Break(finding, sqlstate, WithoutQuotes(result.words()), doing.sql);
+    return Break(finding, sqlstate, WithoutQuotes(result.message()), doing.sql);
   }
-  return Break(finding, sqlstate, result.words(), doing.sql);
+  return Break(finding, sqlstate, result.message(), doing.sql);
 }
 
 // What the server said before it went, if it said anything, explains more than libpq does.
@@ -105,8 +105,8 @@ absl::Status PostgresConnection::Lost(const Doing& doing) {
     return Break(finding, link_.notice_sqlstate(), "the server ended the session", doing.sql);
   }
   const Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
-  const char* const words = pq().PQerrorMessage(link_.handle());
-  return Break(finding, "", words == nullptr || *words == '\0' ? "the link broke" : words,
+  const char* const message = pq().PQerrorMessage(link_.handle());
+  return Break(finding, "", message == nullptr || *message == '\0' ? "the link broke" : message,
                doing.sql);
 }
 
@@ -252,14 +252,14 @@ absl::Status PostgresConnection::SendAlone(const char* sql) {
 // that may commit, nobody knows.
 absl::Status PostgresConnection::JudgeOwed(const Result& result, const Doing& behind) {
   if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
-  if (result.sqlstate().empty()) return Lost(behind);  // libpq's own word for a broken link
+  if (result.sqlstate().empty()) return Lost(behind);  // libpq's own message for a broken link
   absl::Status status = FailWith(result, {.operation = Operation::kIdle});
   if (condemned_.ok() && behind.operation == Operation::kCommit) {
-    const auto words = status.message();
+    const auto message = status.message();
     status = absl::UnknownError(
         Concat({Quoted(behind.sql),
                 " may have been done or not: what the session was told before failed: ",
-                std::string_view{words.data(), words.size()}}));
+                std::string_view{message.data(), message.size()}}));
   }
   return CondemnFor(std::move(status), FaultScope::kConnection);
 }

@@ -117,7 +117,7 @@ Liveness PqConnection::Look() {
         platform_.WaitForDescriptor(descriptor, {.readable = true}, Deadline::Past());
     if (!seen.any()) return notice_ == FaultScope::kStatement ? Liveness::kAlive : Liveness::kDead;
     const bool read = pq_->PQconsumeInput(handle_) == 1;
-    // Parses: outside of an answer the server's words go to the notice receiver.
+    // Parses: outside of an answer what the server says goes to the notice receiver.
     pq_->PQisBusy(handle_);
     if (!read || seen.hung_up || notice_ != FaultScope::kStatement) return Liveness::kDead;
     DropNotifications();

@@ -18,7 +18,7 @@ namespace roost::postgres {
 
 struct Addresses {
   int error = 0;  // EAI_..., 0: found
-  std::string words{};
+  std::string message{};
   std::vector<std::string> list{};  // numeric; each once
 };
 

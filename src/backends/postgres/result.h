@@ -41,7 +41,7 @@ class Result {
   // Empty where libpq gave up by itself.
   std::string_view sqlstate() const { return Field(PG_DIAG_SQLSTATE); }
   // Without detail and hint: they repeat what was bound.
-  std::string_view words() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
+  std::string_view message() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
   std::string_view command() const { return pq_->PQcmdStatus(result_); }
 
  private:

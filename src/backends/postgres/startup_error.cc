@@ -58,20 +58,20 @@ bool Has(std::string_view text, std::string_view part) {
 }
 
 // PgBouncer gives all its own refusals one SQLSTATE and speaks English only.
-bool IsPassingTrouble(std::string_view words) {
+bool IsPassingTrouble(std::string_view message) {
   constexpr std::string_view kSigns[] = {
       "conn",    "timeout", "crash", "failed",   "paused",
       "suspend", "shut",    "idle",  "lifetime", "memory",
   };
-  if (Has(words, "startup parameter") || Has(words, "authentication failed")) return false;
+  if (Has(message, "startup parameter") || Has(message, "authentication failed")) return false;
   for (const std::string_view sign : kSigns) {
-    if (Has(words, sign)) return true;
+    if (Has(message, sign)) return true;
   }
   return false;
 }
 
 StartupFinding FromServer(const StartupEvidence& evidence) {
-  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.words)) {
+  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.message)) {
     return {.code = kUnavailable};
   }
   for (const Row& row : kRows) {
@@ -87,13 +87,14 @@ constexpr std::string_view kTlsAdvice =
     "sslmode=disable (unencrypted) knowingly";
 
 // OpenSSL's reasons are in English everywhere, libpq's own sentences may be translated.
-bool IsAboutCertificates(std::string_view words) {
-  return Has(words, "certificate") || Has(words, " alert ") || Has(words, "unsupported protocol");
+bool IsAboutCertificates(std::string_view message) {
+  return Has(message, "certificate") || Has(message, " alert ") ||
+         Has(message, "unsupported protocol");
 }
 
 bool IsLostLink(const StartupEvidence& evidence) {
-  return evidence.hung_up || Has(evidence.words, "SYSCALL") ||
-         Has(evidence.words, "closed the connection");
+  return evidence.hung_up || Has(evidence.message, "SYSCALL") ||
+         Has(evidence.message, "closed the connection");
 }
 
 StartupFinding LostLink() {
@@ -114,14 +115,14 @@ StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
     case Phase::kConnect:
       return LostLink();
     case Phase::kEncrypt:
-      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      if (IsAboutCertificates(evidence.message)) return FromTls(evidence);
       return IsLostLink(evidence) ? LostLink() : FromTls(evidence);
     case Phase::kSignIn:
       if (evidence.needs_password) {
         return {.code = kUnauthenticated,
                 .advice = "give a password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"};
       }
-      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      if (IsAboutCertificates(evidence.message)) return FromTls(evidence);
       if (IsLostLink(evidence)) return LostLink();
       return {.code = kFailedPrecondition, .advice = "is there a PostgreSQL server at this port?"};
     case Phase::kAskRole:
@@ -158,17 +159,17 @@ bool IsLocation(std::string_view line) {
 }
 
 std::string OnOneLine(std::string_view text) {
-  std::string words;
+  std::string joined;
   while (!text.empty()) {
     const size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     while (!line.empty() && (line.front() == '\t' || line.front() == ' ')) line.remove_prefix(1);
     if (line.empty() || IsLocation(line)) continue;
-    if (!words.empty()) words.push_back(' ');
-    words.append(line);
+    if (!joined.empty()) joined.push_back(' ');
+    joined.append(line);
   }
-  return words;
+  return joined;
 }
 
 }  // namespace
@@ -212,9 +213,9 @@ StartupFinding ClassifyLookup(int error) {
 
 StartupMessage ReadStartupMessage(std::string_view message) {
   const std::optional<size_t> at = FindSqlState(message);
-  if (!at.has_value()) return {.words = OnOneLine(message)};
+  if (!at.has_value()) return {.text = OnOneLine(message)};
   return {.sqlstate = std::string(message.substr(*at + 3, 5)),
-          .words = OnOneLine(message.substr(*at + 10))};
+          .text = OnOneLine(message.substr(*at + 10))};
 }
 
 }  // namespace roost::postgres

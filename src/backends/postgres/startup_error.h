@@ -29,7 +29,7 @@ std::string_view Name(Phase phase);
 struct StartupEvidence {
   Phase phase = Phase::kConnect;
   std::string_view sqlstate{};  // the server's; empty: none
-  std::string_view words{};     // the server's or libpq's
+  std::string_view message{};   // the server's or libpq's
   bool hung_up = false;         // the other side had closed before libpq looked
   bool needs_password = false;  // the server asked for one and there is none
   bool clock_unset = false;     // the wall clock shows a time before this program was built
@@ -48,11 +48,11 @@ StartupFinding ClassifyStartup(const StartupEvidence& evidence);
 StartupFinding ClassifyLookup(int error);
 
 // What libpq 15 says of a refused start-up with verbosity VERBOSE, taken apart: "FATAL:  57P03: the
-// database system is starting up". The words are the server's sentence with detail and hint, else
+// database system is starting up". The text is the server's sentence with detail and hint, else
 // all of libpq's, on one line. Works in every language.
 struct StartupMessage {
   std::string sqlstate{};
-  std::string words{};
+  std::string text{};
 };
 StartupMessage ReadStartupMessage(std::string_view message);
 

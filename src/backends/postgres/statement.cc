@@ -155,7 +155,7 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
   if (in_transaction) {
     return MakeStatus(absl::StatusCode::kAborted, sqlstate,
                       {.sql = sql(),
-                       .words = "the session's prepared form of it was no longer good",
+                       .message = "the session's prepared form of it was no longer good",
                        .advice = "run the whole transaction again"});
   }
   status = connection_.Ready();

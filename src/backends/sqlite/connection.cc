@@ -80,7 +80,7 @@ absl::Status SqliteConnection::CheckMode() {
   if (!mode.ok()) return mode.status();
   has_log_ = *mode == "wal";
   if (!writes_) return absl::OkStatus();
-  // SQLite falls back to reading, without a word, where the card or the file refuses writes. A
+  // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
     return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
@@ -284,7 +284,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
                                     .path = options().path,
-                                    .words = refused ? refusal_ : WordsFor(db_, code),
+                                    .message = refused ? refusal_ : MessageFor(db_, code),
                                     .advice = finding.advice});
   MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {

@@ -37,7 +37,7 @@ absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const Err
   };
   if (!text.sql.empty()) append("", internal::Quoted(text.sql));
   append(" on ", text.path);
-  append(": ", text.words);
+  append(": ", text.message);
   if (sqlite_code != 0) {
     append(" ", internal::Concat({"(SQLite ", internal::Digits(sqlite_code), ")"}));
   }
@@ -47,7 +47,7 @@ absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const Err
   return status;
 }
 
-std::string_view WordsFor(sqlite3* db, int code) {
+std::string_view MessageFor(sqlite3* db, int code) {
   if (db == nullptr || sqlite3_extended_errcode(db) != code) return sqlite3_errstr(code);
   return sqlite3_errmsg(db);
 }

@@ -1,4 +1,4 @@
-// Turns a result code of SQLite into a status: words, the path, the SQL, and the code as a payload.
+// Turns a result code of SQLite into a status: message, path, SQL, and the code as a payload.
 #ifndef ROOST_BACKENDS_SQLITE_ERRORS_H_
 #define ROOST_BACKENDS_SQLITE_ERRORS_H_
 
@@ -15,15 +15,15 @@ namespace roost::sqlite {
 struct ErrorText {
   std::string_view sql;
   std::string_view path;
-  std::string_view words;  // SQLite's, or ours
+  std::string_view message;  // SQLite's, or ours
   std::string_view advice;
 };
 
 // REQUIRES: status_code is not kOk.
 absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const ErrorText& text);
 
-// What SQLite says about its last error on `db`; the general words for `code` when `db` is null.
-std::string_view WordsFor(sqlite3* db, int code);
+// What SQLite says about its last error on `db`; the general message for `code` when `db` is null.
+std::string_view MessageFor(sqlite3* db, int code);
 
 // The system's error number behind the last CANTOPEN or IOERR of `db`; 0 for other codes.
 int SystemErrno(sqlite3* db, int code);

@@ -127,9 +127,11 @@ Handle::~Handle() { sqlite3_close(db_); }
 absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql) {
   const Finding finding = Classify(
       {.code = code, .system_errno = SystemErrno(db, code), .operation = Operation::kOpen});
-  return MakeStatus(
-      finding.code, code,
-      {.sql = sql, .path = options.path, .words = WordsFor(db, code), .advice = finding.advice});
+  return MakeStatus(finding.code, code,
+                    {.sql = sql,
+                     .path = options.path,
+                     .message = MessageFor(db, code),
+                     .advice = finding.advice});
 }
 
 absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql) {
