@@ -1,4 +1,4 @@
-// Table C5: what each SQLSTATE means for the caller and for the connections.
+// What each SQLSTATE, a broken link and a deadline mean for the caller and for the connections.
 #include "backends/postgres/classify.h"
 
 #include <string>

@@ -4,54 +4,12 @@
 
 #include <optional>
 
+#include "backends/postgres/sqlstates.h"
+
 namespace roost::postgres {
 namespace {
 
 using enum absl::StatusCode;
-
-// A row with two characters stands for a class. The first that fits counts.
-struct Row {
-  std::string_view sqlstate;
-  absl::StatusCode code;
-  FaultScope fault_scope;
-  std::string_view advice;
-};
-
-constexpr std::string_view kFreeSessions =
-    "close other sessions, or raise max_connections or the role's CONNECTION LIMIT";
-
-constexpr Row kRows[] = {
-    // The server is on its way down or up: what it had before is gone.
-    {"57P03", kUnavailable, FaultScope::kAllOlder, "it is starting, stopping or recovering"},
-    {"57P02", kUnavailable, FaultScope::kAllOlder, ""},
-    {"57P01", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
-    {"53300", kResourceExhausted, FaultScope::kStatement, kFreeSessions},
-    {"53", kResourceExhausted, FaultScope::kStatement, ""},
-    {"28P01", kUnauthenticated, FaultScope::kStatement,
-     "give the right password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"},
-    {"28", kPermissionDenied, FaultScope::kStatement,
-     "the server's pg_hba.conf and the role's LOGIN decide who may connect from where"},
-    {"3D000", kNotFound, FaultScope::kStatement, "create the database, or correct dbname"},
-    {"42501", kPermissionDenied, FaultScope::kStatement, "the role lacks a privilege: GRANT it"},
-    {"55000", kFailedPrecondition, FaultScope::kStatement, ""},
-    {"08P01", kInvalidArgument, FaultScope::kStatement,
-     "behind PgBouncer: leave `options` out, or add it to its ignore_startup_parameters"},
-    {"0A000", kFailedPrecondition, FaultScope::kStatement, ""},
-    {"08", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
-    {"57", kUnavailable, FaultScope::kStatement, ""},
-    {"58", kUnavailable, FaultScope::kStatement, ""},
-    {"XX", kUnavailable, FaultScope::kStatement, ""},
-    // on_connect: another connection was at the same statement.
-    {"40", kUnavailable, FaultScope::kStatement, ""},
-    {"55P03", kUnavailable, FaultScope::kStatement, ""},
-    {"23505", kUnavailable, FaultScope::kStatement, ""},
-    {"42P07", kUnavailable, FaultScope::kStatement, ""},
-    {"25006", kUnavailable, FaultScope::kStatement,
-     "on_connect writes and this server is read-only: say target_session_attrs=read-write"},
-    {"22", kInvalidArgument, FaultScope::kStatement, ""},
-    {"23", kInvalidArgument, FaultScope::kStatement, ""},
-    {"42", kInvalidArgument, FaultScope::kStatement, ""},
-};
 
 bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
@@ -74,11 +32,9 @@ StartupFinding FromServer(const StartupEvidence& evidence) {
   if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.message)) {
     return {.code = kUnavailable};
   }
-  for (const Row& row : kRows) {
-    if (!evidence.sqlstate.starts_with(row.sqlstate)) continue;
-    return {.code = row.code, .fault_scope = row.fault_scope, .advice = row.advice};
-  }
-  return {.code = kUnavailable};
+  const Finding* const finding = FindAtStartup(evidence.sqlstate);
+  if (finding == nullptr) return {.code = kUnavailable};
+  return {.code = finding->code, .fault_scope = finding->fault_scope, .advice = finding->advice};
 }
 
 constexpr std::string_view kTlsAdvice =

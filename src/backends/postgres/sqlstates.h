@@ -1,0 +1,30 @@
+// backends/postgres/sqlstates.h - what each SQLSTATE means, in a session and at start-up.
+//
+// One table with two columns. Pure: what depends on more than the SQLSTATE is decided by classify.h
+// for a session, and by startup_error.h for an open.
+#ifndef ROOST_BACKENDS_POSTGRES_SQLSTATES_H_
+#define ROOST_BACKENDS_POSTGRES_SQLSTATES_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+
+namespace roost::postgres {
+
+struct Finding {
+  absl::StatusCode code = absl::StatusCode::kUnknown;
+  FaultScope fault_scope = FaultScope::kStatement;
+  std::string_view advice{};  // what to do; may be empty
+};
+
+// The column for a session that is ready. A SQLSTATE without a row has its class's answer; nullptr:
+// no such class.
+const Finding* FindInSession(std::string_view sqlstate);
+
+// The column for an open: from the start-up packet to the end of on_connect. As FindInSession.
+const Finding* FindAtStartup(std::string_view sqlstate);
+
+}  // namespace roost::postgres
+
+#endif  // ROOST_BACKENDS_POSTGRES_SQLSTATES_H_
