@@ -45,12 +45,11 @@ size_t SqliteConnection::BytesFor(int statements) {
 }
 
 SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& request)
-    : backend_(backend),
-      platform_(*request.platform),
+    : Session(request),
+      backend_(backend),
       writes_(request.role != Role::kReader && !backend.options().read_only),
-      role_(request.role),
       cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
-      deadline_handler_(platform_),
+      deadline_handler_(platform()),
       // What an earlier process left in the log is not known: the first maintenance looks.
       log_pages_(backend.options().checkpoint_pages + 1),
       maintain_at_(4 * backend.options().checkpoint_pages) {}
@@ -83,7 +82,7 @@ absl::Status SqliteConnection::CheckMode() {
   // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
-    return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
+    return role() == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
   }
   if (has_log_ || IsMemory(options())) return absl::OkStatus();
   backend_.Forget();
@@ -139,7 +138,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
 
 void SqliteConnection::Taint(Trace trace) {
   taint_ = std::max(taint_, trace);
-  SetDirty(kDirtyTainted);
+  Session::Taint();
 }
 
 // The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
@@ -162,13 +161,10 @@ absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
 }
 
 absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
-  if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
-  if (!cache_.HasRoom()) {
-    return absl::ResourceExhaustedError(
-        Concat({Quoted(sql.text()), " cannot be prepared: all ", Digits(cache_.capacity()),
-                " statements of this connection's cache are being read; end some Rows first"}));
-  }
-  if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
+  return cache_.FindOrPrepare(sql, [&] { return PrepareNew(sql); });
+}
+
+absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   deadline_handler_.SetDeadline(deadline());
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
@@ -177,16 +173,12 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
   absl::Status status;
   ParameterMap map;
   if (*prepared == nullptr) {
-    status = absl::InvalidArgumentError(
-        Concat({Quoted(sql.text()), " holds no statement, only blanks or comments"}));
+    status = internal::HoldsNoStatement(sql.text());
   } else {
     status = CheckSingle(sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
-  if (status.ok()) {
-    cache_.MakeRoom();
-    return cache_.Add(sql, *this, *prepared, map, trace);
-  }
+  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
   sqlite3_finalize(*prepared);
   return status;
 }
@@ -231,7 +223,7 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
     status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
   }
   sqlite3_finalize(statement);
-  NoteTransaction();
+  RecordTransaction();
   return status;
 }
 
@@ -247,7 +239,7 @@ absl::Status SqliteConnection::Ready() {
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
-  if (in_our_transaction_ && !InTransaction()) {
+  if (transaction().IsLost(InTransaction())) {
     return absl::AbortedError(
         "the transaction was rolled back by an earlier error: end it and run it again from the "
         "start");
@@ -255,19 +247,7 @@ absl::Status SqliteConnection::CheckSound() {
   return absl::OkStatus();
 }
 
-absl::Status SqliteConnection::TooLate() {
-  return absl::DeadlineExceededError("the deadline of the lease has passed: no statement is begun");
-}
-
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
-
-void SqliteConnection::NoteTransaction() {
-  if (in_our_transaction_ || InTransaction()) {
-    SetDirty(kDirtyTransaction);
-  } else {
-    ClearDirty(kDirtyTransaction);
-  }
-}
 
 int64_t SqliteConnection::TotalChanges() const { return sqlite3_total_changes64(db_); }
 int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
@@ -283,7 +263,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
-                                    .path = options().path,
+                                    .where = options().path,
                                     .message = refused ? refusal_ : MessageFor(db_, code),
                                     .advice = finding.advice});
   MarkFailed(finding.fault_scope);
@@ -294,10 +274,10 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   }
   if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
   if (IsNoMemory(code)) {
-    if (in_our_transaction_ && InTransaction()) RunOwn(rollback_);
+    if (transaction().ours() && InTransaction()) RunOwn(rollback_);
     sqlite3_db_release_memory(db_);
   }
-  NoteTransaction();
+  RecordTransaction();
   return status;
 }
 
@@ -315,11 +295,10 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   if (!status.ok()) return status;
   const int code = RunOwn(begin_);
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(begin_));
-  in_our_transaction_ = true;
   // With synchronous=FULL every commit is sealed by itself.
-  seal_commit_ = durability == Durability::kSealed && writes_ &&
-                 options().durability == SqliteDurability::kBatch;
-  NoteTransaction();
+  transaction().Begin(durability == Durability::kSealed && writes_ &&
+                      options().durability == SqliteDurability::kBatch);
+  RecordTransaction();
   return absl::OkStatus();
 }
 
@@ -331,15 +310,15 @@ absl::Status SqliteConnection::CommitTransaction() {
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   const int code = RunOwn(commit_);
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
-  in_our_transaction_ = false;
-  NoteTransaction();
+  transaction().End();
+  RecordTransaction();
   // Sealed by a sync of the log after the commit, not by synchronous=FULL around it: the same one
   // sync, but the pragma would be compiled twice for each transaction, with some 60 allocations.
-  return seal_commit_ ? SyncLog(Operation::kCommit) : absl::OkStatus();
+  return transaction().seal_commit() ? SyncLog(Operation::kCommit) : absl::OkStatus();
 }
 
 absl::Status SqliteConnection::RollbackTransaction() {
-  in_our_transaction_ = false;
+  transaction().End();
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
   if (InTransaction()) {
@@ -350,7 +329,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
       MarkFailed(FaultScope::kConnection);
     }
   }
-  NoteTransaction();
+  RecordTransaction();
   return status;
 }
 
@@ -358,9 +337,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
 
 SessionState SqliteConnection::Inspect() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return SessionState::kBroken;
-  const bool dirty = InTransaction() || in_our_transaction_ || reading_ > 0 ||
-                     IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);
-  return dirty ? SessionState::kDirty : SessionState::kClean;
+  return InspectFlags(InTransaction());
 }
 
 absl::Status SqliteConnection::Reset(Deadline deadline) {
@@ -375,7 +352,7 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
-  if (IsDirty(kDirtyRaw)) {
+  if (IsRaw()) {
     Hook();
     status = Harden(db_, options());
     if (!status.ok()) return status;

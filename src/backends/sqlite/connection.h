@@ -1,4 +1,4 @@
-// SqliteConnection: one handle of SQLite in a slot of the pool.
+// backends/sqlite/connection.h - SqliteConnection: one handle of SQLite in a slot of the pool.
 //
 // The marks that make IsPristine() right are kept from the driver's own answers: after each
 // statement sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which
@@ -13,12 +13,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/common/session.h"
 #include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/statement.h"
-#include "roost/backend.h"
 #include "roost/sqlite.h"
 #include "statements/statement_cache.h"
 
@@ -28,7 +28,7 @@ struct sqlite3_stmt;
 namespace roost::sqlite {
 
 // Aligned so that the statement cache can begin where the object ends.
-class alignas(std::max_align_t) SqliteConnection final : public Connection {
+class alignas(std::max_align_t) SqliteConnection final : public backends::Session {
  public:
   // Bytes of memory for a connection with a cache of `statements`.
   static size_t BytesFor(int statements);
@@ -64,11 +64,6 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // Whether the transaction that the caller believes in is still open, and no sync has failed.
   // Always so while IsPristine().
   absl::Status CheckSound();
-  // Whether the lease's deadline has passed, to a tick of the coarse clock.
-  bool IsLate() const {
-    return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
-  }
-  static absl::Status TooLate();
   // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun
   // without a look at the clock, which would take as long as the acquire; SQLite looks before it
   // waits, and after each thousand of its steps.
@@ -77,14 +72,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   void Continue() { deadline_handler_.SetDeadline(deadline()); }
   bool InTransaction() const;
   // After anything that may begin or end a transaction.
-  void NoteTransaction();
-  void Started() {
-    ++reading_;
-    SetDirty(kDirtyReading);
-  }
-  void Finished() {
-    if (--reading_ == 0) ClearDirty(kDirtyReading);
-  }
+  void RecordTransaction() { Session::RecordTransaction(InTransaction()); }
   void Taint(Trace trace);
   int64_t TotalChanges() const;
   int64_t Changes() const;
@@ -108,6 +96,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // Runs one of the connection's own statements to its end; SQLite's code.
   int RunOwn(sqlite3_stmt* statement);
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
+  absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest);
   absl::Status CheckSingle(std::string_view sql, std::string_view rest);
@@ -124,9 +113,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
 
   // Constant after Open.
   SqliteBackend& backend_;
-  Platform& platform_;
-  const bool writes_;  // may write
-  const Role role_;
+  const bool writes_;     // may write
   bool has_log_ = false;  // is in WAL mode
 
   sqlite3* db_ = nullptr;
@@ -137,10 +124,7 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   StatementCache<SqliteStatement> cache_;
   DeadlineHandler deadline_handler_;
 
-  int reading_ = 0;                  // statements between Start and Finish
-  uint32_t last_lease_ = 0;          // in which a statement was started
-  bool in_our_transaction_ = false;  // a Transaction lives, even if SQLite rolled it back
-  bool seal_commit_ = false;         // it asked for Durability::kSealed
+  uint32_t last_lease_ = 0;   // in which a statement was started
   bool sync_failed_ = false;  // never sync again: the next one may succeed without having written
   bool unsealed_ = true;      // there may be commits that no sync has covered
   bool trusted_ = false;      // SQL of our own: the authorizer lets everything pass

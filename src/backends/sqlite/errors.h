@@ -5,22 +5,14 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "backends/sqlite/classify.h"
+#include "backends/common/error.h"
 
 struct sqlite3;
 
 namespace roost::sqlite {
 
-// What a message is made of. Empty parts are left out.
-struct ErrorText {
-  std::string_view sql;
-  std::string_view path;
-  std::string_view message;  // SQLite's, or ours
-  std::string_view advice;
-};
-
-// REQUIRES: status_code is not kOk.
-absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const ErrorText& text);
+// `sqlite_code`: extended; 0: none. SqliteCode gives it back. REQUIRES: code is not kOk.
+absl::Status MakeStatus(absl::StatusCode code, int sqlite_code, const backends::ErrorText& text);
 
 // What SQLite says about its last error on `db`; the general message for `code` when `db` is null.
 std::string_view MessageFor(sqlite3* db, int code);

@@ -129,7 +129,7 @@ absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std:
       {.code = code, .system_errno = SystemErrno(db, code), .operation = Operation::kOpen});
   return MakeStatus(finding.code, code,
                     {.sql = sql,
-                     .path = options.path,
+                     .where = options.path,
                      .message = MessageFor(db, code),
                      .advice = finding.advice});
 }

@@ -82,7 +82,7 @@ absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   const bool cut_back = log_pages_ > 2 * options().checkpoint_pages;
   const int mode = cut_back ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   deadline_handler_.SetDeadline(
-      std::min(deadline, Deadline::After(platform_.Now(), kCheckpointTime)));
+      std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
   int pages = 0;
   int copied = 0;
   const int code = sqlite3_wal_checkpoint_v2(db_, "main", mode, &pages, &copied);
