@@ -45,6 +45,13 @@ void PqConnection::Abandon() {
   if (descriptor >= 0) ::close(descriptor);
 }
 
+bool PqConnection::IsIdle() const {
+  if (owed_ > 0) return true;
+  const PGTransactionStatusType state = pq_->PQtransactionStatus(handle_);
+  return pq_->PQpipelineStatus(handle_) == PQ_PIPELINE_OFF && state != PQTRANS_ACTIVE &&
+         state != PQTRANS_UNKNOWN;
+}
+
 // What the server says while nobody asks: the only place where an idle connection learns why it
 // ends. 57P02, to every session of a server that lost one to a crash, and 57P01 of an immediate
 // shutdown come as warnings.

@@ -1,4 +1,4 @@
-// PqConnection: one PGconn, sending and receiving without ever waiting longer than a deadline.
+// backends/postgres/pq_connection.h - PqConnection: one PGconn, sending and receiving without ever waiting longer than a deadline.
 //
 // Everything goes through libpq's pipeline mode: commands are queued, a Sync ends an exchange, and
 // the answers come in the same order. An answer that nobody waits for now is owed; it is taken by
@@ -51,6 +51,8 @@ class PqConnection {
   PGconn* handle() const { return handle_; }
   bool open() const { return handle_ != nullptr; }
   int descriptor() const { return pq_->PQsocket(handle_); }
+  // False: a user of the handle left it in the middle of a query, a COPY or a pipeline.
+  bool IsIdle() const;
 
   // ---- Sending: queues, never waits ----
 

@@ -7,16 +7,11 @@
 
 #include <string_view>
 
-#include "absl/status/status.h"
-#include "roost/backend.h"
+#include "backends/common/error.h"
 
 namespace roost::postgres {
 
-struct Finding {
-  absl::StatusCode code = absl::StatusCode::kUnknown;
-  FaultScope fault_scope = FaultScope::kStatement;
-  std::string_view advice{};  // what to do; may be empty
-};
+using backends::Finding;
 
 // The column for a session that is ready. A SQLSTATE without a row has its class's answer; nullptr:
 // no such class.
