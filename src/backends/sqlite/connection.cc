@@ -28,6 +28,9 @@ static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
 
 constexpr std::string_view kNoLength = {};
 
+// How long a checkpoint waits for a reader of the old pages before it leaves the rest for later.
+constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
+
 // What may follow a statement: blanks and semicolons.
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
@@ -48,11 +51,9 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
     : Session(request),
       backend_(backend),
       writes_(request.role != Role::kReader && !backend.options().read_only),
+      log_(backend.options()),
       cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
-      deadline_handler_(platform()),
-      // What an earlier process left in the log is not known: the first maintenance looks.
-      log_pages_(backend.options().checkpoint_pages + 1),
-      maintain_at_(4 * backend.options().checkpoint_pages) {}
+      deadline_handler_(platform()) {}
 
 SqliteConnection::~SqliteConnection() { Close(); }
 
@@ -65,7 +66,13 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
   if (!handle.ok()) return handle.status();
   db_ = handle->release();
   absl::Status status = CheckMode();
-  if (status.ok()) status = PrepareOwn();
+  if (status.ok()) status = own_.Prepare(db_, writes_, options());
+  // This loads the schema: a file that is no database, or a damaged one, shows here and not at a
+  // borrower.
+  if (status.ok()) {
+    const int code = OwnStatements::Run(own_.ping());
+    if (code != SQLITE_OK) status = OpenError(db_, code, options(), "");
+  }
   if (status.ok()) {
     Hook();
   } else {
@@ -77,39 +84,19 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
 absl::Status SqliteConnection::CheckMode() {
   absl::StatusOr<std::string> mode = QueryText(db_, options(), "PRAGMA journal_mode");
   if (!mode.ok()) return mode.status();
-  has_log_ = *mode == "wal";
+  log_.set_present(*mode == "wal");
   if (!writes_) return absl::OkStatus();
   // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
     return role() == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
   }
-  if (has_log_ || IsMemory(options())) return absl::OkStatus();
+  if (log_.present() || IsMemory(options())) return absl::OkStatus();
   backend_.Forget();
   return absl::FailedPreconditionError(
       Concat({options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
               "\" mode): its readers and writers would block each other; the next open switches it "
               "back"}));
-}
-
-// The statements of the connection itself; running the last loads the schema, so that a file that
-// is no database, or a damaged one, shows here and not at a borrower.
-absl::Status SqliteConnection::PrepareOwn() {
-  struct Own {
-    sqlite3_stmt** statement;
-    std::string_view sql;
-  };
-  const Own kOwn[] = {{&begin_, writes_ ? "BEGIN IMMEDIATE" : "BEGIN"},
-                      {&commit_, "COMMIT"},
-                      {&rollback_, "ROLLBACK"},
-                      {&ping_, "SELECT 1 FROM sqlite_schema LIMIT 1"}};
-  for (const Own& own : kOwn) {
-    const int code = sqlite3_prepare_v3(db_, own.sql.data(), static_cast<int>(own.sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, own.statement, nullptr);
-    if (code != SQLITE_OK) return OpenError(db_, code, options(), own.sql);
-  }
-  const int code = RunOwn(ping_);
-  return code == SQLITE_OK ? absl::OkStatus() : OpenError(db_, code, options(), "");
 }
 
 void SqliteConnection::Hook() {
@@ -238,7 +225,7 @@ absl::Status SqliteConnection::Ready() {
 
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
-  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
+  if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
   if (transaction().IsLost(InTransaction())) {
     return absl::AbortedError(
         "the transaction was rolled back by an earlier error: end it and run it again from the "
@@ -269,23 +256,16 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
-    sync_failed_ = true;
+    log_.RecordFailedSync();
     sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
   if (IsNoMemory(code)) {
-    if (transaction().ours() && InTransaction()) RunOwn(rollback_);
+    if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());
     sqlite3_db_release_memory(db_);
   }
   RecordTransaction();
   return status;
-}
-
-int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
-  int code = SQLITE_ROW;
-  while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  sqlite3_reset(statement);
-  return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 // ---- transactions -------------------------------------------------------------------------------
@@ -293,8 +273,8 @@ int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
   if (!status.ok()) return status;
-  const int code = RunOwn(begin_);
-  if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(begin_));
+  const int code = OwnStatements::Run(own_.begin());
+  if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
   // With synchronous=FULL every commit is sealed by itself.
   transaction().Begin(durability == Durability::kSealed && writes_ &&
                       options().durability == SqliteDurability::kBatch);
@@ -308,7 +288,7 @@ absl::Status SqliteConnection::CommitTransaction() {
   // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-  const int code = RunOwn(commit_);
+  const int code = OwnStatements::Run(own_.commit());
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
   transaction().End();
   RecordTransaction();
@@ -323,7 +303,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
   absl::Status status;
   if (InTransaction()) {
     const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-    const int code = RunOwn(rollback_);
+    const int code = OwnStatements::Run(own_.rollback());
     if (InTransaction()) {
       status = Fail(code, Operation::kStatement, true, "ROLLBACK");
       MarkFailed(FaultScope::kConnection);
@@ -331,6 +311,57 @@ absl::Status SqliteConnection::RollbackTransaction() {
   }
   RecordTransaction();
   return status;
+}
+
+// ---- the log ------------------------------------------------------------------------------------
+
+// After each commit that wrote to the log. Always OK: SQLite would report another code as the
+// commit's, which has happened.
+int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int pages) {
+  SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
+  WriteAheadLog& log = connection.log_;
+  log.RecordCommit(pages);
+  if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
+  if (log.IsTooLong() && !log.sync_failed()) {
+    const int code =
+        sqlite3_wal_checkpoint_v2(db, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    if (code != SQLITE_OK && !IsBlocked(code)) {
+      connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
+    }
+  }
+  return SQLITE_OK;
+}
+
+absl::Status SqliteConnection::Seal() {
+  if (InTransaction()) {
+    return absl::FailedPreconditionError(
+        "a transaction is open: commit it before sealing, or begin it with Durability::kSealed");
+  }
+  return SyncLog(Operation::kSync);
+}
+
+absl::Status SqliteConnection::SyncLog(Operation operation) {
+  const int code = log_.sync_failed() ? SQLITE_IOERR_FSYNC : log_.Sync(db_);
+  return code == SQLITE_OK ? absl::OkStatus() : Fail(code, operation, false, "seal");
+}
+
+absl::Status SqliteConnection::Maintain(Deadline deadline) {
+  ClearDirty(kDirtyMaintenance);
+  if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "maintenance");
+  absl::Status status;
+  if (writes_ && log_.WantsCheckpoint()) status = Checkpoint(deadline);
+  sqlite3_db_release_memory(db_);
+  return status;
+}
+
+absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
+  deadline_handler_.SetDeadline(
+      std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
+  const int code = log_.Checkpoint(db_);
+  if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
+  absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
+  // A full card or too little memory pass without closing anything.
+  return fault_scope() == FaultScope::kStatement ? absl::OkStatus() : status;
 }
 
 // ---- for the pool -------------------------------------------------------------------------------
@@ -380,8 +411,7 @@ void SqliteConnection::EndStatements() {
 }
 
 bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
-  bool ours =
-      statement == begin_ || statement == commit_ || statement == rollback_ || statement == ping_;
+  bool ours = own_.Has(statement);
   cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
   return ours;
 }
@@ -410,17 +440,14 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
         Concat({options().path, " was moved, replaced or deleted, or the connection is closed"}));
   }
   deadline_handler_.SetDeadline(deadline);
-  const int code = RunOwn(ping_);
+  const int code = OwnStatements::Run(own_.ping());
   if (code == SQLITE_OK) return absl::OkStatus();
-  return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(ping_));
+  return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(own_.ping()));
 }
 
 void SqliteConnection::FinalizeAll() {
   cache_.Clear();
-  for (sqlite3_stmt** own : {&begin_, &commit_, &rollback_, &ping_}) {
-    sqlite3_finalize(*own);
-    *own = nullptr;
-  }
+  own_.Finalize();
 }
 
 void SqliteConnection::Close() {
@@ -436,7 +463,7 @@ void SqliteConnection::Close() {
 void SqliteConnection::Abandon() {
   cache_.ForEach([](SqliteStatement& statement) { statement.Forget(); });
   cache_.Clear();
-  begin_ = commit_ = rollback_ = ping_ = nullptr;
+  own_.Forget();
   db_ = nullptr;
 }
 

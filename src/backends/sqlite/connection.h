@@ -18,7 +18,9 @@
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/own_statements.h"
 #include "backends/sqlite/statement.h"
+#include "backends/sqlite/write_ahead_log.h"
 #include "roost/sqlite.h"
 #include "statements/statement_cache.h"
 
@@ -85,7 +87,6 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   absl::Status RollbackTransaction() override;
   void* RawHandle() override { return db_; }
 
-  absl::Status PrepareOwn();
   absl::Status CheckMode();
   // Hooks that SQLite calls with `self`.
   static int OnAuthorize(void* self, int action, const char* first, const char* second,
@@ -93,8 +94,6 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   static int OnLog(void* self, sqlite3* db, const char* database, int pages);
   void Hook();
 
-  // Runs one of the connection's own statements to its end; SQLite's code.
-  int RunOwn(sqlite3_stmt* statement);
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
   absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
@@ -113,26 +112,19 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
 
   // Constant after Open.
   SqliteBackend& backend_;
-  const bool writes_;     // may write
-  bool has_log_ = false;  // is in WAL mode
+  const bool writes_;  // may write
 
   sqlite3* db_ = nullptr;
-  sqlite3_stmt* begin_ = nullptr;
-  sqlite3_stmt* commit_ = nullptr;
-  sqlite3_stmt* rollback_ = nullptr;
-  sqlite3_stmt* ping_ = nullptr;
+  OwnStatements own_;
+  WriteAheadLog log_;
   StatementCache<SqliteStatement> cache_;
   DeadlineHandler deadline_handler_;
 
-  uint32_t last_lease_ = 0;   // in which a statement was started
-  bool sync_failed_ = false;  // never sync again: the next one may succeed without having written
-  bool unsealed_ = true;      // there may be commits that no sync has covered
-  bool trusted_ = false;      // SQL of our own: the authorizer lets everything pass
+  uint32_t last_lease_ = 0;        // in which a statement was started
+  bool trusted_ = false;           // SQL of our own: the authorizer lets everything pass
   Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
   Trace taint_ = Trace::kNothing;  // of the session
   const char* refusal_ = nullptr;  // why the authorizer refused
-  int log_pages_;                  // in the log that may not be in the database file yet
-  int maintain_at_;                // log_pages_ from which on kDirtyMaintenance is set
 };
 
 }  // namespace roost::sqlite
