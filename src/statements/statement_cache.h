@@ -1,5 +1,4 @@
-// statements/statement_cache.h - the prepared statements of one connection, least recently used out
-// first.
+// statements/statement_cache.h - the prepared statements of one connection.
 //
 // It constructs the backend's statements in memory it is given, so that a connection with its cache
 // is one block in the pool. Found by the hash of the Sql, then by its text; two Sql that the

@@ -1,8 +1,11 @@
 // backends/common/error.h - what an error means, and the status that says it.
 //
-// A message reads `"INSERT ..." on /data/node.db: disk I/O error (SQLite 10); the card gave an error`:
-// the SQL, where, what the database said, its own code, and what to do. The code is also the payload
-// of the status, from which the backend's public function reads it back.
+// A message has the SQL, the place, what the database said, its own code, and what to do:
+//
+//   "INSERT ..." on /data/node.db: disk I/O error (SQLite 10); the card gave an error
+//
+// The database's code is also the payload of the status, from which the backend's public function
+// reads it back.
 #ifndef ROOST_BACKENDS_COMMON_ERROR_H_
 #define ROOST_BACKENDS_COMMON_ERROR_H_
 

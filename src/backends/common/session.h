@@ -53,7 +53,7 @@ class Session : public Connection {
 
   TransactionState& transaction() { return transaction_; }
   const TransactionState& transaction() const { return transaction_; }
-  // To be called after whatever may have begun or ended a transaction. `open`: the database has one.
+  // Call after whatever may have begun or ended a transaction. `open`: the database has one.
   void RecordTransaction(bool open) {
     if (transaction_.ours() || open) {
       SetDirty(kDirtyTransaction);
@@ -80,7 +80,8 @@ class Session : public Connection {
   using Connection::MarkFailed;
 
  protected:
-  // What Inspect answers for a connection that is not broken. `open`: the database has a transaction.
+  // What Inspect answers for a connection that is not broken. `open`: the database has a
+  // transaction.
   SessionState InspectFlags(bool open) const;
 
  private:

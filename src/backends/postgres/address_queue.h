@@ -1,7 +1,8 @@
-// The addresses of one host in the order in which to try them, for one attempt to connect.
+// backends/postgres/address_queue.h - in which order the addresses of one host are tried.
 //
-// The name service is asked first and believed: after a failover a name leads elsewhere. The last
-// good address takes its place when it fails or is slow, and comes first among several.
+// For one attempt to connect. The name service is asked first and believed: after a failover a name
+// leads elsewhere. The last good address takes its place when it fails or is slow, and comes first
+// among several.
 #ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
 #define ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
 

@@ -1,7 +1,9 @@
-// What all connections of one PostgresBackend share: libpq itself, the options as libpq understands
-// them, which host to try next, and the last good addresses of their names.
+// backends/postgres/backend_state.h - what all connections of one PostgresBackend share.
 //
-// Threads: any.
+// libpq itself, the options as libpq understands them, which host to try next, and the last good
+// addresses of the hosts' names.
+//
+// Threads:  any
 #ifndef ROOST_BACKENDS_POSTGRES_BACKEND_STATE_H_
 #define ROOST_BACKENDS_POSTGRES_BACKEND_STATE_H_
 

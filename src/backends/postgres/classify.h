@@ -1,7 +1,7 @@
 // backends/postgres/classify.h - what an error of a session means for caller and connections. Pure.
 //
-// A SQLSTATE's own meaning is in sqlstates.h; here is what depends on the moment: the cause, what was
-// being done, and whether the server has lost its role.
+// A SQLSTATE's own meaning is in sqlstates.h. Here is what depends on the moment: the cause, what
+// was being done, and whether the server has lost its role.
 #ifndef ROOST_BACKENDS_POSTGRES_CLASSIFY_H_
 #define ROOST_BACKENDS_POSTGRES_CLASSIFY_H_
 

@@ -1,4 +1,4 @@
-// ConnectAttempt: one try to connect to one host, in steps that never wait.
+// backends/postgres/connect_attempt.h - one try to connect to one host, in steps that never wait.
 //
 // Look up the name, if it is one; PQconnectStart with hostaddr; PQconnectPoll; check the server's
 // role; run on_connect. A host with several addresses has them tried in turn. The deadline is the

@@ -1,4 +1,4 @@
-// backends/postgres/failures.h - Failures: what goes wrong in a session, and what it means for it.
+// backends/postgres/failures.h - what goes wrong in a session, and what it means for it.
 //
 // An error that leaves the connection in doubt condemns it: from then on every call gives the same
 // status, and the pool closes it.
@@ -30,8 +30,8 @@ class Failures {
   Failures(const Failures&) = delete;
   Failures& operator=(const Failures&) = delete;
 
-  // The connection is to `endpoint` (ConnectAttempt::endpoint). `wants_primary`: it is of no use when
-  // that server only reads.
+  // The connection is to `endpoint` (ConnectAttempt::endpoint). `wants_primary`: it is of no use
+  // when that server only reads.
   void Adopt(int endpoint, bool wants_primary) {
     endpoint_ = endpoint;
     wants_primary_ = wants_primary;

@@ -1,8 +1,8 @@
-// backends/postgres/pipeline.h - Pipeline: the exchanges of a session with its server.
+// backends/postgres/pipeline.h - the exchanges of a session with its server.
 //
 // An exchange is what is sent together and answered together. Begin puts in front what was put off
 // until now (BEGIN, DEALLOCATE), Send ends and sends it, End takes what is left of its answers. An
-// exchange whose answers nobody waits for now is owed: the next one takes them on its way to its own.
+// exchange whose answers nobody waits for now is owed: the next one takes them before its own.
 //
 // Threads:  one at a time
 // Blocks:   what takes answers, up to the deadline of the lease

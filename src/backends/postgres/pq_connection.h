@@ -1,9 +1,9 @@
-// backends/postgres/pq_connection.h - PqConnection: one PGconn, sending and receiving without ever waiting longer than a deadline.
+// backends/postgres/pq_connection.h - one PGconn, which never waits longer than a deadline.
 //
 // Everything goes through libpq's pipeline mode: commands are queued, a Sync ends an exchange, and
-// the answers come in the same order. An answer that nobody waits for now is owed; it is taken by
-// whoever waits next. The pipeline is on exactly while something is owed, so that between two
-// exchanges the handle is an ordinary one.
+// the answers come in the same order. An exchange whose answers nobody waits for now is owed. The
+// pipeline is on exactly while something is owed, so that between two exchanges the handle is an
+// ordinary one.
 #ifndef ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 #define ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 

@@ -1,4 +1,4 @@
-// A PGresult that is cleared at its end, and memory of libpq's for copies of text.
+// backends/postgres/result.h - a PGresult that is cleared at its end, and memory of libpq's.
 #ifndef ROOST_BACKENDS_POSTGRES_RESULT_H_
 #define ROOST_BACKENDS_POSTGRES_RESULT_H_
 

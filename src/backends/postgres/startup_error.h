@@ -1,5 +1,6 @@
-// What an attempt to connect that failed means: for its caller, for the connections that exist, and
-// for the next try. Pure.
+// backends/postgres/startup_error.h - what an attempt to connect that failed means. Pure.
+//
+// It answers for the caller, for the connections that exist, and for the next try.
 #ifndef ROOST_BACKENDS_POSTGRES_STARTUP_ERROR_H_
 #define ROOST_BACKENDS_POSTGRES_STARTUP_ERROR_H_
 

@@ -1,4 +1,4 @@
-// One query of an open, in steps that never wait.
+// backends/postgres/startup_query.h - one query of an open, in steps that never wait.
 #ifndef ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
 #define ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
 

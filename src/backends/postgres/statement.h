@@ -1,7 +1,8 @@
 // backends/postgres/statement.h - a prepared statement of PostgreSQL in the connection's cache.
 //
-// The session may not have it (yet, or any more): then preparing travels with the next run. Rows are
-// read one by one (libpq's single-row mode), so that a result of any length needs the memory of one.
+// The session may not have it yet, or may have lost it: then preparing travels with the next run.
+// Rows are read one by one (libpq's single-row mode), so that a result of any length needs the
+// memory of one row.
 #ifndef ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 #define ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 

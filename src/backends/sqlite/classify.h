@@ -1,5 +1,6 @@
-// backends/sqlite/classify.h - what each result code of SQLite means for the caller and for the
-// connection. Pure.
+// backends/sqlite/classify.h - what each result code of SQLite means. Pure.
+//
+// It answers for the caller and for the connection.
 #ifndef ROOST_BACKENDS_SQLITE_CLASSIFY_H_
 #define ROOST_BACKENDS_SQLITE_CLASSIFY_H_
 

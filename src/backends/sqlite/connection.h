@@ -1,6 +1,6 @@
-// backends/sqlite/connection.h - SqliteConnection: one handle of SQLite in a slot of the pool.
+// backends/sqlite/connection.h - one handle of SQLite in a slot of the pool.
 //
-// The marks that make IsPristine() right are kept from the driver's own answers: after each
+// The dirty flags that make IsPristine() right come from the driver's own answers: after each
 // statement sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which
 // SQLite asks when it prepares, says what a statement leaves behind in the session.
 #ifndef ROOST_BACKENDS_SQLITE_CONNECTION_H_

@@ -1,4 +1,4 @@
-// Turns a result code of SQLite into a status: message, path, SQL, and the code as a payload.
+// backends/sqlite/errors.h - from a result code of SQLite to a status.
 #ifndef ROOST_BACKENDS_SQLITE_ERRORS_H_
 #define ROOST_BACKENDS_SQLITE_ERRORS_H_
 

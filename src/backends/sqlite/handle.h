@@ -1,4 +1,6 @@
-// Opens a sqlite3* with every setting that a pooled connection needs, in the order that matters.
+// backends/sqlite/handle.h - opens a sqlite3* as a pooled connection needs it.
+//
+// With every limit, switch and pragma, in the order that matters.
 #ifndef ROOST_BACKENDS_SQLITE_HANDLE_H_
 #define ROOST_BACKENDS_SQLITE_HANDLE_H_
 

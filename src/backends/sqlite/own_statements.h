@@ -12,8 +12,8 @@ namespace roost::sqlite {
 
 class OwnStatements {
  public:
-  // `writes`: begin() takes the write lock. An error is one of opening. On error Finalize is still to
-  // be called.
+  // `writes`: begin() takes the write lock. An error is one of opening; Finalize is still to be
+  // called.
   absl::Status Prepare(sqlite3* db, bool writes, const SqliteOptions& options);
   void Finalize();
   // Forgets them without freeing them: after fork.

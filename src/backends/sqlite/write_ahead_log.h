@@ -1,13 +1,12 @@
-// backends/sqlite/write_ahead_log.h - the write-ahead log of a connection: how long it is, and
-// whether all of it has been synced.
+// backends/sqlite/write_ahead_log.h - the write-ahead log of a connection: its length, its sync.
 //
-//   pages in the log        what happens                          where
-//   > checkpoint_pages      copied into the database              Maintain, while idle
-//   > 2 x                   and the file cut back to nothing      Maintain, while idle
-//   > 4 x                   Maintain is asked for                 at the return of the lease
-//   > 8 x (1000 at least)   copied                                inside the commit: the backstop of
-//                                                                 a writer that never returns its
-//                                                                 lease
+//   pages in the log       what happens                       where
+//   > checkpoint_pages     copied into the database           Maintain, while idle
+//   > 2 x                  and the file cut back to nothing   Maintain, while idle
+//   > 4 x                  Maintain is asked for              at the return of the lease
+//   > 8 x (1000 at least)  copied                             inside the commit
+//
+// The last row is for a writer that never returns its lease.
 #ifndef ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
 #define ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
 
@@ -35,8 +34,9 @@ class WriteAheadLog {
   // To be copied inside the commit.
   bool IsTooLong() const;
   bool WantsCheckpoint() const { return present_ && pages_ > options_.checkpoint_pages; }
-  // Copies it, and cuts it back where it is long. SQLite's code; blocked by a reader: SQLITE_BUSY or
-  // SQLITE_LOCKED, and what is left is for later. Waits as long as the busy handler of `db` allows.
+  // Copies it, and cuts it back where it is long. Returns SQLite's code. SQLITE_BUSY or
+  // SQLITE_LOCKED: a reader blocks it, and what is left is for later. Waits as long as the busy
+  // handler of `db` allows.
   int Checkpoint(sqlite3* db);
 
   // ---- Its sync ----
