@@ -36,7 +36,7 @@ struct pg_conn;
 namespace roost {
 
 namespace postgres {
-class Endpoints;
+class BackendState;
 }  // namespace postgres
 
 struct PostgresOptions {
@@ -85,7 +85,7 @@ class PostgresBackend final : public Backend {
  private:
   const PostgresOptions options_;
   const std::string target_;
-  const std::unique_ptr<postgres::Endpoints> endpoints_;
+  const std::unique_ptr<postgres::BackendState> state_;
 };
 
 // The driver's handle (PGconn*) of a connection of this backend; see Connection::Raw. Waits for

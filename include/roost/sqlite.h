@@ -42,7 +42,7 @@ namespace roost {
 
 namespace sqlite {
 class Handle;
-class Patience;
+class DeadlineHandler;
 class SqliteConnection;
 }  // namespace sqlite
 
@@ -98,9 +98,9 @@ class SqliteBackend final : public Backend {
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
-  absl::Status Bootstrap(sqlite::Patience& patience, const OpenRequest& request,
+  absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
                          sqlite::Handle& keeper);
-  absl::StatusOr<bool> PrepareDatabase(sqlite::Patience& patience, Platform& platform,
+  absl::StatusOr<bool> PrepareDatabase(sqlite::DeadlineHandler& handler, Platform& platform,
                                        sqlite::Handle& keeper);
   // The file is gone: the next Open prepares a new one.
   void Forget();
@@ -108,7 +108,7 @@ class SqliteBackend final : public Backend {
   void Distrust();
 
   const SqliteOptions options_;
-  // WAL mode and the schema are set by one caller, while the others wait on this word.
+  // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.

@@ -1,4 +1,4 @@
-// StatementCache: the prepared statements of one connection, least recently used out first.
+// statements/statement_cache.h - the prepared statements of one connection.
 //
 // It constructs the backend's statements in memory it is given, so that a connection with its cache
 // is one block in the pool. Found by the hash of the Sql, then by its text; two Sql that the
@@ -26,9 +26,20 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "roost/statement.h"
 
 namespace roost {
+namespace internal {
+
+// kResourceExhausted: all `capacity` statements of the cache are being read.
+absl::Status NoRoomToPrepare(std::string_view sql, int capacity);
+// kInvalidArgument: the text is empty; it holds nothing but blanks and comments.
+absl::Status EmptySql();
+absl::Status HoldsNoStatement(std::string_view sql);
+
+}  // namespace internal
 
 template <class S>
 class StatementCache {
@@ -65,8 +76,26 @@ class StatementCache {
     return nullptr;
   }
 
-  // Whether MakeRoom would say true. Ask before preparing, make room after: SQL that turns out to
-  // be wrong costs nobody his place.
+  // The statement for `sql`; if it is not here, what `prepare()` gives: an absl::StatusOr<S*> that it
+  // got from Insert, or an error. `prepare` is called when there is room and the text is not empty.
+  template <class Prepare>
+  absl::StatusOr<S*> FindOrPrepare(const Sql& sql, Prepare prepare) {
+    if (S* const found = Find(sql); found != nullptr) return found;
+    if (!HasRoom()) return internal::NoRoomToPrepare(sql.text(), capacity_);
+    if (sql.text().empty()) return internal::EmptySql();
+    return prepare();
+  }
+
+  // Makes room, and constructs the statement for `sql` from `args`. REQUIRES: HasRoom(), and
+  // Find(sql) says nullptr.
+  template <class... Args>
+  S* Insert(const Sql& sql, Args&&... args) {
+    MakeRoom();
+    return Add(sql, std::forward<Args>(args)...);
+  }
+
+  // Whether MakeRoom would say true. It is asked before a statement is prepared, and room is made
+  // after: SQL that turns out to be wrong displaces no statement.
   bool HasRoom() const {
     for (int i = 0; i < capacity_; ++i) {
       if (entries_[i].used == 0 || !entries_[i].statement()->reading()) return true;

@@ -27,7 +27,7 @@ using fakes::FakePlatform;
 using fakes::Scripted;
 using fakes::ScriptedBackend;
 
-constexpr Sql kInsert{"INSERT INTO t VALUES ($1)"};
+constexpr Sql kStore{"INSERT INTO t VALUES ($1)"};
 constexpr Sql kSelect{"SELECT * FROM t"};
 
 // A pool that uses everything it can.
@@ -110,7 +110,7 @@ class Life {
     if (!lease.ok()) return;
     absl::StatusOr<Transaction> transaction = (*lease)->Begin();
     if (!transaction.ok()) return;
-    (void)(*lease)->Run(kInsert, 1);
+    (void)(*lease)->Run(kStore, 1);
     if (transaction->Commit().ok()) (void)(*lease)->Seal();
   }
 
@@ -127,7 +127,7 @@ class Life {
     absl::StatusOr<Lease> lease = Get(kWrite);
     if (!lease.ok()) return;
     absl::StatusOr<Transaction> transaction = (*lease)->Begin();
-    if (transaction.ok()) (void)(*lease)->Run(kInsert, 2);
+    if (transaction.ok()) (void)(*lease)->Run(kStore, 2);
   }
 
   void UseAll() {

@@ -23,7 +23,7 @@ using support::PowerCutVfs;
 constexpr char kPath[] = "/node.db";
 constexpr char kSchema[] =
     "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, last INTEGER, body BLOB)";
-constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2, randomblob(100))"};
+constexpr Sql kStore{"INSERT INTO reading VALUES ($1, $2, randomblob(100))"};
 constexpr Sql kSelect{"SELECT id FROM reading"};
 constexpr Sql kCount{"SELECT count(*) FROM reading"};
 
@@ -55,7 +55,7 @@ absl::Status StoreThrough(Connection& writer, int64_t first, int count, Durabili
   absl::StatusOr<Transaction> batch = writer.Begin(durability);
   if (!batch.ok()) return batch.status();
   for (int i = 0; i < count; ++i) {
-    const absl::Status status = writer.Run(kInsert, first + i, i == count - 1);
+    const absl::Status status = writer.Run(kStore, first + i, i == count - 1);
     if (!status.ok()) return status;
   }
   return batch->Commit();

@@ -34,7 +34,8 @@ void Answer(const std::string& line) { std::cout << line << std::endl; }
 
 void Store(int first, int last) {
   for (int id = first; id <= last; ++id) {
-    const std::string outcome = Execute("INSERT INTO reading VALUES (" + std::to_string(id) + ")");
+    const std::string outcome =
+        Execute("INSERT INTO reading(id) VALUES (" + std::to_string(id) + ")");
     if (outcome != "ok") std::cerr << "second_process: " << outcome << std::endl;
   }
 }

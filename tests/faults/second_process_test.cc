@@ -13,15 +13,13 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "tests/faults/reading.h"
 #include "tests/support/temp_dir.h"
 
 namespace roost::faults {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr Sql kInsert{"INSERT INTO reading VALUES ($1)"};
-constexpr Sql kCount{"SELECT count(*) FROM reading"};
 
 // The program second_process, at the other end of two pipes.
 class SecondProcess {
@@ -73,9 +71,7 @@ class SecondProcess {
 class SecondProcessTest : public ::testing::Test {
  protected:
   SecondProcessTest()
-      : backend_({.path = folder_.File("node.db"),
-                  .schema = "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY)"}),
-        pool_(backend_) {
+      : backend_({.path = folder_.File("node.db"), .schema = kSchema}), pool_(backend_) {
     EXPECT_TRUE(pool_.Fill(2, pool_.In(20s)).ok());
     other_.emplace(folder_.File("node.db"));
   }
@@ -85,7 +81,7 @@ class SecondProcessTest : public ::testing::Test {
     if (!lease.ok()) return lease.status();
     absl::StatusOr<Transaction> batch = (*lease)->Begin();
     if (!batch.ok()) return batch.status();
-    const absl::Status status = (*lease)->Run(kInsert, id);
+    const absl::Status status = (*lease)->Run(kInsert, id, nullptr);
     return status.ok() ? batch->Commit() : status;
   }
   int64_t Count() {
@@ -107,7 +103,7 @@ TEST_F(SecondProcessTest, ReadsWhileThePoolWrites) {
     ASSERT_TRUE(lease.ok()) << lease.status();
     absl::StatusOr<Transaction> batch = (*lease)->Begin();
     ASSERT_TRUE(batch.ok()) << batch.status();
-    ASSERT_TRUE((*lease)->Run(kInsert, i).ok());
+    ASSERT_TRUE((*lease)->Run(kInsert, i, nullptr).ok());
     EXPECT_EQ(other_->Ask("count"), std::to_string(i)) << "what is not committed is not there";
     ASSERT_TRUE(batch->Commit().ok());
     EXPECT_EQ(other_->Ask("count"), std::to_string(i + 1));

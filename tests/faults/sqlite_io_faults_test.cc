@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "tests/faults/reading.h"
 #include "tests/faults/sqlite_scenario.h"
 #include "tests/support/power_cut_disk.h"
 
@@ -117,8 +118,6 @@ TEST(SqliteIoFaults, EachWriteFindsTheCardFull) {
 
 // ---- a card with one writer and one reader ------------------------------------------------------
 
-constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
-constexpr Sql kCount{"SELECT count(*) FROM reading"};
 constexpr Sql kDelete{"DELETE FROM reading WHERE id <= $1"};
 
 class SqliteCard : public ::testing::Test {
@@ -129,7 +128,7 @@ class SqliteCard : public ::testing::Test {
     reader_.reset();
     writer_.reset();
     options.path = "/node.db";
-    options.schema = "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, body BLOB)";
+    options.schema = kSchema;
     options.vfs = card_.name();
     backend_.emplace(options);
     OpenWriter();

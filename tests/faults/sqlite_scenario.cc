@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using support::HeldConnection;
 
-constexpr Sql kInsert{"INSERT INTO reading VALUES ($1, $2, $3)"};
+constexpr Sql kStore{"INSERT INTO reading VALUES ($1, $2, $3)"};
 constexpr Sql kSelect{"SELECT id, name, body FROM reading WHERE id > $1 ORDER BY name"};
 
 }  // namespace
@@ -78,7 +78,7 @@ void SqliteScenario::StoreBatch(const char* step, int64_t first, int64_t last,
     absl::StatusOr<Transaction> batch = (*writer_)->Begin(durability);
     status = batch.status();
     for (auto id = ids.begin(); status.ok() && id != ids.end(); ++id) {
-      status = (*writer_)->Run(kInsert, *id, "batch", nullptr);
+      status = (*writer_)->Run(kStore, *id, "batch", nullptr);
     }
     if (status.ok()) status = batch->Commit();
   }
@@ -91,7 +91,7 @@ void SqliteScenario::StoreOne(int64_t id) {
   if (writer_ == nullptr) return;
   // Long enough to need more than one page.
   const std::string body(6000, 'b');
-  const absl::Status status = (*writer_)->Run(kInsert, id, "one", std::as_bytes(std::span(body)));
+  const absl::Status status = (*writer_)->Run(kStore, id, "one", std::as_bytes(std::span(body)));
   Check("store one", status);
   Note({id}, status);
   GiveBack(writer_, Role::kWriter);
@@ -102,7 +102,7 @@ void SqliteScenario::TakeBack(int64_t id) {
   {
     absl::StatusOr<Transaction> batch = (*writer_)->Begin();
     if (Check("begin", batch.status())) {
-      Check("insert", (*writer_)->Run(kInsert, id, "taken back", nullptr));
+      Check("insert", (*writer_)->Run(kStore, id, "taken back", nullptr));
       Check("rollback", batch->Rollback());
     }
   }
@@ -112,7 +112,7 @@ void SqliteScenario::TakeBack(int64_t id) {
 
 void SqliteScenario::StoreTwice(int64_t id) {
   if (writer_ == nullptr || !stored_.contains(id)) return;
-  const absl::Status status = (*writer_)->Run(kInsert, id, "twice", nullptr);
+  const absl::Status status = (*writer_)->Run(kStore, id, "twice", nullptr);
   if (status.ok()) failures_.push_back({"twice", absl::InternalError("was accepted")});
   if (!absl::IsAlreadyExists(status)) Check("twice", status);
   GiveBack(writer_, Role::kWriter);

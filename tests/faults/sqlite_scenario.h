@@ -1,7 +1,7 @@
 // tests/faults/sqlite_scenario.h - a short life of two connections that goes on after every error.
 //
-// Open, schema, batch, query, seal, maintenance, close. What fails is noted; a connection that was left
-// dirty is reset, a broken one is closed and opened anew, as a pool would. So a test can make any
+// Open, schema, batch, query, seal, maintenance, close. What fails is noted; a connection that was
+// left dirty is reset, a broken one is closed and opened anew, as a pool would. So a test can make any
 // call or any allocation fail and then ask whether what was acknowledged is there, and nothing
 // else.
 #ifndef ROOST_TESTS_FAULTS_SQLITE_SCENARIO_H_

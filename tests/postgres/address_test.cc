@@ -139,7 +139,7 @@ TEST_F(AddressTest, TheAddressesOfANameComeInTheirOrder) {
   AddressQueue queue = Queue(name_);
   EXPECT_EQ(Next(queue), "pending");
   EXPECT_GE(queue.wait().fd, 0);
-  EXPECT_TRUE(queue.wait_until().IsNever());
+  EXPECT_TRUE(queue.wait_deadline().IsNever());
   names_.Answer({.list = {"10.0.0.1", "10.0.0.2"}});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.1");
   EXPECT_TRUE(queue.HasMore());
@@ -160,16 +160,16 @@ TEST_F(AddressTest, TheLastGoodOneComesFirst) {
 
 TEST_F(AddressTest, AFailedLookupSaysWhyWhereNoAddressIsKnown) {
   AddressQueue queue = Queue(name_);
-  names_.Answer({.error = EAI_AGAIN, .words = "not now"});
+  names_.Answer({.error = EAI_AGAIN, .message = "not now"});
   EXPECT_EQ(NextAfterAnswer(queue), "none");
   EXPECT_EQ(queue.error(), EAI_AGAIN);
-  EXPECT_EQ(queue.words(), "not now");
+  EXPECT_EQ(queue.message(), "not now");
 }
 
 TEST_F(AddressTest, AFailedLookupLeavesTheLastGoodOne) {
   book_.Remember(name_.host, "10.0.0.9");
   AddressQueue queue = Queue(name_);
-  names_.Answer({.error = EAI_AGAIN, .words = "not now"});
+  names_.Answer({.error = EAI_AGAIN, .message = "not now"});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.9");
   EXPECT_EQ(Next(queue), "none");
 }
@@ -178,13 +178,13 @@ TEST_F(AddressTest, ASlowLookupIsOvertakenByTheLastGoodOne) {
   book_.Remember(name_.host, "10.0.0.9");
   AddressQueue queue = Queue(name_);
   EXPECT_EQ(Next(queue), "pending");
-  EXPECT_EQ(queue.wait_until(), Deadline::At(platform_.Now() + 1s));
+  EXPECT_EQ(queue.wait_deadline(), Deadline::At(platform_.Now() + 1s));
   platform_.Advance(1s);
   EXPECT_EQ(Next(queue), "10.0.0.9");
   EXPECT_TRUE(queue.HasMore());
   // It was no good: the answer counts again, but for the one that was tried.
   EXPECT_EQ(Next(queue), "pending");
-  EXPECT_TRUE(queue.wait_until().IsNever());
+  EXPECT_TRUE(queue.wait_deadline().IsNever());
   names_.Answer({.list = {"10.0.0.9", "10.0.0.1"}});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.1");
   EXPECT_EQ(Next(queue), "none");
@@ -194,7 +194,7 @@ TEST_F(AddressTest, OfAShortDeadlineTheLookupGetsAQuarter) {
   book_.Remember(name_.host, "10.0.0.9");
   AddressQueue queue = Queue(name_, 2s);
   EXPECT_EQ(Next(queue), "pending");
-  EXPECT_EQ(queue.wait_until(), Deadline::At(platform_.Now() + 500ms));
+  EXPECT_EQ(queue.wait_deadline(), Deadline::At(platform_.Now() + 500ms));
 }
 
 // ---- Lookups ----
@@ -251,7 +251,7 @@ TEST_F(AddressTest, TheSystemAnswersForAnAddressWithoutAsking) {
   EXPECT_THAT(SystemLookUp("127.0.0.1").list, ElementsAre("127.0.0.1"));
   const Addresses wrong = SystemLookUp("");
   EXPECT_NE(wrong.error, 0);
-  EXPECT_FALSE(wrong.words.empty());
+  EXPECT_FALSE(wrong.message.empty());
 }
 
 // ---- The file ----

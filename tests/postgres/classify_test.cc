@@ -1,4 +1,4 @@
-// Table C5: what each SQLSTATE means for the caller and for the connections.
+// What each SQLSTATE, a broken link and a deadline mean for the caller and for the connections.
 #include "backends/postgres/classify.h"
 
 #include <string>
@@ -16,7 +16,7 @@ struct Row {
   FaultScope fault_scope;
 };
 
-// Everything that the table of the design names, and one more of each class.
+// The SQLSTATEs that a node meets, and one more of each class.
 constexpr Row kRows[] = {
     // This connection is dead.
     {"57P05", StatusCode::kUnavailable, FaultScope::kConnection},

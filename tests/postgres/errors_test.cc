@@ -1,7 +1,7 @@
 // What the caller sees of each error of a real server, of a broken link, and of a deadline.
 #include <thread>
 
-#include "tests/postgres/session.h"
+#include "tests/postgres/postgres_test_support.h"
 
 namespace roost::postgres {
 namespace {

@@ -1,7 +1,7 @@
 // Probe, ping, maintenance: how a connection's death is noticed, and what that costs.
 #include <signal.h>
 
-#include "tests/postgres/session.h"
+#include "tests/postgres/postgres_test_support.h"
 
 namespace roost::postgres {
 namespace {
@@ -31,7 +31,7 @@ TEST_F(LifeTest, ANotificationIsNoDeath) {
 }
 
 TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
-  support::PostgresServer server;
+  PostgresServer server;
   Session doomed(server.Uri());
   Session crashes(server.Uri());
   ASSERT_OK(doomed->Run(Sql("SELECT 1")));
@@ -43,9 +43,9 @@ TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
 }
 
 TEST_F(LifeTest, AnImmediateShutdownSuspectsEverySession) {
-  support::PostgresServer server;
+  PostgresServer server;
   Session doomed(server.Uri());
-  server.Stop(support::PostgresServer::Shutdown::kImmediate);
+  server.Stop(PostgresServer::Shutdown::kImmediate);
   while (doomed->Probe() == Liveness::kAlive) {
   }
   EXPECT_EQ(doomed->fault_scope(), FaultScope::kConnectionSuspectOlder);

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/postgres/listeners.h"
-#include "tests/postgres/server_test.h"
+#include "tests/postgres/postgres_test_support.h"
 #include "tests/support/temp_dir.h"
 
 namespace roost::postgres {
@@ -48,10 +48,8 @@ class Variable {
   const char* const name_;
 };
 
-using OpenTest = ServerTest;
-
-TEST_F(OpenTest, AUriLeadsToAReadySession) {
-  Remote remote(server().Uri());
+TEST(OpenTest, AUriLeadsToAReadySession) {
+  Remote remote(Server().Uri());
   Opening opening(*remote);
   ASSERT_TRUE(opening.ok()) << opening.status();
   EXPECT_EQ(opening.Ask("SELECT current_user"), "node");
@@ -61,8 +59,8 @@ TEST_F(OpenTest, AUriLeadsToAReadySession) {
   EXPECT_FALSE(remote->transaction_pooler());
 }
 
-TEST_F(OpenTest, SoDoKeywordsAndAUnixSocket) {
-  Remote remote("host=" + server().socket_folder() + " port=" + PortOfServer() +
+TEST(OpenTest, SoDoKeywordsAndAUnixSocket) {
+  Remote remote("host=" + Server().socket_folder() + " port=" + PortOfServer() +
                 " user=node dbname=postgres application_name='the gate' pooler=transaction");
   Opening opening(*remote);
   ASSERT_TRUE(opening.ok()) << opening.status();
@@ -70,10 +68,10 @@ TEST_F(OpenTest, SoDoKeywordsAndAUnixSocket) {
   EXPECT_TRUE(remote->transaction_pooler());
 }
 
-TEST_F(OpenTest, TheTimersReachTheSocketUnlessTheUriHasItsOwn) {
+TEST(OpenTest, TheTimersReachTheSocketUnlessTheUriHasItsOwn) {
   const TcpTimers timers{
       .user_timeout = 4321ms, .keepalive_idle = 6s, .keepalive_interval = 2s, .keepalive_count = 4};
-  Remote plain(server().Uri());
+  Remote plain(Server().Uri());
   Opening opening(*plain, 20s, timers);
   ASSERT_TRUE(opening.ok()) << opening.status();
   const int fd = plain->pq().PQsocket(opening.handle());
@@ -82,7 +80,7 @@ TEST_F(OpenTest, TheTimersReachTheSocketUnlessTheUriHasItsOwn) {
   EXPECT_EQ(SocketOption(fd, TCP_KEEPINTVL), 2);
   EXPECT_EQ(SocketOption(fd, TCP_KEEPCNT), 4);
 
-  Remote own(server().Uri("tcp_user_timeout=99&keepalives_idle=33"));
+  Remote own(Server().Uri("tcp_user_timeout=99&keepalives_idle=33"));
   Opening second(*own, 20s, timers);
   ASSERT_TRUE(second.ok()) << second.status();
   const int other = own->pq().PQsocket(second.handle());
@@ -91,16 +89,16 @@ TEST_F(OpenTest, TheTimersReachTheSocketUnlessTheUriHasItsOwn) {
   EXPECT_NE(SocketOption(other, TCP_KEEPCNT), 4);
 }
 
-TEST_F(OpenTest, OnConnectRunsBeforeTheConnectionIsReady) {
-  Remote remote({.uri = server().Uri(), .on_connect = "SET geqo = off; SET work_mem = '1MB'"});
+TEST(OpenTest, OnConnectRunsBeforeTheConnectionIsReady) {
+  Remote remote({.uri = Server().Uri(), .on_connect = "SET geqo = off; SET work_mem = '1MB'"});
   Opening opening(*remote);
   ASSERT_TRUE(opening.ok()) << opening.status();
   EXPECT_EQ(opening.Ask("SHOW geqo"), "off");
   EXPECT_EQ(opening.Ask("SHOW work_mem"), "1MB");
 }
 
-TEST_F(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
-  Remote remote({.uri = server().Uri(), .on_connect = "SET geqo = off; SELECT no_such_column"});
+TEST(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
+  Remote remote({.uri = Server().Uri(), .on_connect = "SET geqo = off; SELECT no_such_column"});
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << opening.status();
   EXPECT_EQ(opening.sqlstate(), "42703");
@@ -108,8 +106,8 @@ TEST_F(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
   EXPECT_THAT(opening.message(), HasSubstr("no_such_column"));
 }
 
-TEST_F(OpenTest, OnConnectMayNotCopy) {
-  Remote remote({.uri = server().Uri(), .on_connect = "COPY pg_class TO STDOUT"});
+TEST(OpenTest, OnConnectMayNotCopy) {
+  Remote remote({.uri = Server().Uri(), .on_connect = "COPY pg_class TO STDOUT"});
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kFailedPrecondition) << opening.status();
   EXPECT_THAT(opening.message(), HasSubstr("COPY"));
@@ -117,7 +115,7 @@ TEST_F(OpenTest, OnConnectMayNotCopy) {
 
 // ---- Refused by the server ----
 
-TEST_F(OpenTest, AWrongPasswordIsNamedButNotShown) {
+TEST(OpenTest, AWrongPasswordIsNamedButNotShown) {
   Remote remote("postgresql://secretive:hunter2@127.0.0.1:" + PortOfServer() + "/postgres");
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnauthenticated) << opening.status();
@@ -128,7 +126,7 @@ TEST_F(OpenTest, AWrongPasswordIsNamedButNotShown) {
   EXPECT_THAT(opening.message(), Not(HasSubstr("hunter2")));
 }
 
-TEST_F(OpenTest, APasswordThatIsMissingIsAskedFor) {
+TEST(OpenTest, APasswordThatIsMissingIsAskedFor) {
   const TempDir empty;
   Remote remote("postgresql://secretive@127.0.0.1:" + PortOfServer() +
                 "/postgres?passfile=" + empty.File("none"));
@@ -137,7 +135,7 @@ TEST_F(OpenTest, APasswordThatIsMissingIsAskedFor) {
   EXPECT_THAT(opening.message(), HasSubstr(".pgpass"));
 }
 
-TEST_F(OpenTest, APasswordMayComeFromAFile) {
+TEST(OpenTest, APasswordMayComeFromAFile) {
   const TempDir dir;
   WriteSecret(dir.File("pass"), "127.0.0.1:" + PortOfServer() + ":*:secretive:open sesame\n");
   Remote remote("host=127.0.0.1 port=" + PortOfServer() +
@@ -147,7 +145,7 @@ TEST_F(OpenTest, APasswordMayComeFromAFile) {
   EXPECT_EQ(opening.Ask("SELECT current_user"), "secretive");
 }
 
-TEST_F(OpenTest, ADatabaseThatIsMissingIsNotFound) {
+TEST(OpenTest, ADatabaseThatIsMissingIsNotFound) {
   Remote remote("postgresql://node@127.0.0.1:" + PortOfServer() + "/nowhere");
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kNotFound) << opening.status();
@@ -155,7 +153,7 @@ TEST_F(OpenTest, ADatabaseThatIsMissingIsNotFound) {
   EXPECT_THAT(opening.message(), HasSubstr("nowhere"));
 }
 
-TEST_F(OpenTest, AUserWhoMayNotComeInIsRefused) {
+TEST(OpenTest, AUserWhoMayNotComeInIsRefused) {
   Remote remote("postgresql://banned@127.0.0.1:" + PortOfServer() + "/postgres");
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kPermissionDenied) << opening.status();
@@ -163,7 +161,7 @@ TEST_F(OpenTest, AUserWhoMayNotComeInIsRefused) {
   EXPECT_THAT(opening.message(), HasSubstr("pg_hba.conf"));
 }
 
-TEST_F(OpenTest, OneSessionTooManyIsALackOfRoom) {
+TEST(OpenTest, OneSessionTooManyIsALackOfRoom) {
   const std::string uri = "postgresql://lonely@127.0.0.1:" + PortOfServer() + "/postgres";
   Remote remote(uri);
   Opening first(*remote);
@@ -174,14 +172,14 @@ TEST_F(OpenTest, OneSessionTooManyIsALackOfRoom) {
   EXPECT_EQ(second.attempt().fault_scope(), FaultScope::kStatement);
 }
 
-TEST_F(OpenTest, AParameterTheServerDoesNotKnowIsTheCallersMistake) {
-  Remote remote(server().Uri("options=-c%20no_such_thing%3D1"));
+TEST(OpenTest, AParameterTheServerDoesNotKnowIsTheCallersMistake) {
+  Remote remote(Server().Uri("options=-c%20no_such_thing%3D1"));
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << opening.status();
   EXPECT_EQ(opening.sqlstate(), "42704");
 }
 
-TEST_F(OpenTest, AServerThatIsStartingMakesAllOlderConnectionsDead) {
+TEST(OpenTest, AServerThatIsStartingMakesAllOlderConnectionsDead) {
   PostgresServer other;
   other.Stop();
   // What a server says that has been told to wait for a primary that never comes.
@@ -202,7 +200,7 @@ TEST_F(OpenTest, AServerThatIsStartingMakesAllOlderConnectionsDead) {
 
 // ---- Nobody there ----
 
-TEST_F(OpenTest, AClosedPortIsAwayAndMakesOlderConnectionsSuspect) {
+TEST(OpenTest, AClosedPortIsAwayAndMakesOlderConnectionsSuspect) {
   const LoopbackPort port;
   Remote remote("postgresql://node@127.0.0.1:" + Port(port) + "/farm");
   Opening opening(*remote);
@@ -212,14 +210,14 @@ TEST_F(OpenTest, AClosedPortIsAwayAndMakesOlderConnectionsSuspect) {
   EXPECT_THAT(opening.message(), HasSubstr("refused"));
 }
 
-TEST_F(OpenTest, ASocketThatIsMissingIsAway) {
+TEST(OpenTest, ASocketThatIsMissingIsAway) {
   Remote remote("host=/nowhere/at/all user=node dbname=farm");
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
   EXPECT_THAT(opening.message(), HasSubstr("/nowhere/at/all"));
 }
 
-TEST_F(OpenTest, AServerThatIsNoneIsAMistake) {
+TEST(OpenTest, AServerThatIsNoneIsAMistake) {
   NotAServer http("HTTP/1.1 400 Bad Request\r\n\r\n");
   Remote remote("postgresql://node@127.0.0.1:" + Port(http.port()) + "/farm?sslmode=disable");
   Opening opening(*remote);
@@ -229,7 +227,7 @@ TEST_F(OpenTest, AServerThatIsNoneIsAMistake) {
 
 // ---- Deadlines ----
 
-TEST_F(OpenTest, SilenceAfterTheStartUpPacketEndsAtTheDeadline) {
+TEST(OpenTest, SilenceAfterTheStartUpPacketEndsAtTheDeadline) {
   NotAServer silent("");
   Remote remote("postgresql://node@127.0.0.1:" + Port(silent.port()) + "/farm?sslmode=disable");
   Opening opening(*remote, 150ms);
@@ -238,7 +236,7 @@ TEST_F(OpenTest, SilenceAfterTheStartUpPacketEndsAtTheDeadline) {
   ExpectInTime(opening);
 }
 
-TEST_F(OpenTest, SilenceBeforeEncryptionEndsAtTheDeadline) {
+TEST(OpenTest, SilenceBeforeEncryptionEndsAtTheDeadline) {
   NotAServer silent("");
   Remote remote("postgresql://node@127.0.0.1:" + Port(silent.port()) + "/farm?sslmode=require");
   Opening opening(*remote, 150ms);
@@ -247,7 +245,7 @@ TEST_F(OpenTest, SilenceBeforeEncryptionEndsAtTheDeadline) {
   ExpectInTime(opening);
 }
 
-TEST_F(OpenTest, AConnectWithoutAnAnswerEndsAtTheDeadline) {
+TEST(OpenTest, AConnectWithoutAnAnswerEndsAtTheDeadline) {
   FullListener full;
   Remote remote("postgresql://node@127.0.0.1:" + Port(full.port()) + "/farm");
   Opening opening(*remote, 150ms);
@@ -256,28 +254,28 @@ TEST_F(OpenTest, AConnectWithoutAnAnswerEndsAtTheDeadline) {
   ExpectInTime(opening);
 }
 
-TEST_F(OpenTest, OnConnectEndsAtTheDeadline) {
-  Remote remote({.uri = server().Uri(), .on_connect = "SELECT pg_sleep(30)"});
+TEST(OpenTest, OnConnectEndsAtTheDeadline) {
+  Remote remote({.uri = Server().Uri(), .on_connect = "SELECT pg_sleep(30)"});
   Opening opening(*remote, 300ms);
   EXPECT_EQ(opening.status().code(), StatusCode::kDeadlineExceeded) << opening.status();
   EXPECT_THAT(opening.message(), HasSubstr("running on_connect"));
   ExpectInTime(opening);
   // The server does not notice by itself that its client has gone.
-  server().Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
+  Server().Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'node'");
 }
 
-TEST_F(OpenTest, ADeadlineThatHasPassedStartsNothing) {
-  Remote remote(server().Uri());
+TEST(OpenTest, ADeadlineThatHasPassedStartsNothing) {
+  Remote remote(Server().Uri());
   Opening opening(*remote, -1s);
   EXPECT_EQ(opening.status().code(), StatusCode::kDeadlineExceeded) << opening.status();
 }
 
 // ---- What is left behind ----
 
-TEST_F(OpenTest, AnAttemptThatIsGivenUpLeavesNothing) {
-  Remote remote(server().Uri());
+TEST(OpenTest, AnAttemptThatIsGivenUpLeavesNothing) {
+  Remote remote(Server().Uri());
   { Opening first(*remote); }  // libpq is loaded, the address book is read
-  ASSERT_TRUE(server().WaitForSessions(0));
+  ASSERT_TRUE(Server().WaitForSessions(0));
   const size_t before = Descriptors();
   for (int steps = 0; steps < 6; ++steps) {
     ConnectAttempt attempt(*remote, {.platform = &NativePlatform(), .deadline = Deadline::Never()});
@@ -290,13 +288,13 @@ TEST_F(OpenTest, AnAttemptThatIsGivenUpLeavesNothing) {
     }
   }
   EXPECT_EQ(Descriptors(), before);
-  EXPECT_TRUE(server().WaitForSessions(0));
+  EXPECT_TRUE(Server().WaitForSessions(0));
 }
 
-TEST_F(OpenTest, FailuresLeaveNoDescriptor) {
+TEST(OpenTest, FailuresLeaveNoDescriptor) {
   const LoopbackPort closed;
   Remote refused("postgresql://node@127.0.0.1:" + Port(closed) + "/farm");
-  Remote nowhere(server().Uri("target_session_attrs=standby"));
+  Remote nowhere(Server().Uri("target_session_attrs=standby"));
   { Opening warm_up(*refused); }
   const size_t before = Descriptors();
   for (int i = 0; i < 5; ++i) {
@@ -309,7 +307,7 @@ TEST_F(OpenTest, FailuresLeaveNoDescriptor) {
 
 // ---- Where options come from ----
 
-TEST_F(OpenTest, AServiceFileCounts) {
+TEST(OpenTest, AServiceFileCounts) {
   const TempDir dir;
   WriteSecret(dir.File("services"), "[farm]\nhost=127.0.0.1\nport=" + PortOfServer() +
                                         "\nuser=node\ndbname=postgres\napplication_name=served\n");
@@ -324,7 +322,7 @@ TEST_F(OpenTest, AServiceFileCounts) {
   EXPECT_THAT(failed.message(), HasSubstr("barn"));
 }
 
-TEST_F(OpenTest, VariablesCount) {
+TEST(OpenTest, VariablesCount) {
   const Variable host("PGHOST", "127.0.0.1");
   const Variable port("PGPORT", PortOfServer());
   const Variable user("PGUSER", "node");

@@ -1,6 +1,6 @@
 // Which statements the session has prepared, and what happens when it has not.
 #include "backends/postgres/statement.h"
-#include "tests/postgres/session.h"
+#include "tests/postgres/postgres_test_support.h"
 
 namespace roost::postgres {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "tests/postgres/session.h"
+#include "tests/postgres/postgres_test_support.h"
 
 namespace roost::postgres {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/postgres/endpoints.h"
+#include "backends/postgres/backend_state.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/temp_dir.h"
@@ -210,43 +210,43 @@ class RotationTest : public ::testing::Test {
  protected:
   void Read(const std::string& uri) {
     options_.uri = uri;
-    endpoints_.emplace(options_);
-    ASSERT_TRUE(endpoints_->Read().ok());
+    backend_.emplace(options_);
+    ASSERT_TRUE(backend_->Read().ok());
   }
   PostgresOptions options_;
-  std::optional<Endpoints> endpoints_;
+  std::optional<BackendState> backend_;
 };
 
 TEST_F(RotationTest, TheFirstIsFirstAndEachFailureMovesOn) {
   Read("host=10.0.0.1,10.0.0.2,10.0.0.3");
   for (const int expected : {0, 1, 2, 0, 1}) {
-    EXPECT_EQ(endpoints_->Choose(), expected);
-    endpoints_->Failed(expected);
+    EXPECT_EQ(backend_->Choose(), expected);
+    backend_->Failed(expected);
   }
 }
 
 TEST_F(RotationTest, TheLastGoodOneStaysFirst) {
   Read("host=10.0.0.1,10.0.0.2");
-  endpoints_->Failed(0);
-  endpoints_->Succeeded(1, false);
-  EXPECT_EQ(endpoints_->Choose(), 1);
-  endpoints_->Failed(0);  // an attempt that began earlier
-  EXPECT_EQ(endpoints_->Choose(), 1);
-  endpoints_->LostRole(1);
-  EXPECT_EQ(endpoints_->Choose(), 0);
+  backend_->Failed(0);
+  backend_->Succeeded(1, false);
+  EXPECT_EQ(backend_->Choose(), 1);
+  backend_->Failed(0);  // an attempt that began earlier
+  EXPECT_EQ(backend_->Choose(), 1);
+  backend_->LostRole(1);
+  EXPECT_EQ(backend_->Choose(), 0);
 }
 
 TEST_F(RotationTest, ASecondBestWillDoWhenAllHaveBeenTried) {
   Read("host=10.0.0.1,10.0.0.2");
-  EXPECT_FALSE(endpoints_->TakesSecondBest());
-  endpoints_->Failed(0);
-  EXPECT_TRUE(endpoints_->TakesSecondBest());
-  endpoints_->Succeeded(1, true);
-  EXPECT_TRUE(endpoints_->TakesSecondBest());
-  endpoints_->Succeeded(0, false);
-  EXPECT_FALSE(endpoints_->TakesSecondBest());
+  EXPECT_FALSE(backend_->TakesSecondBest());
+  backend_->Failed(0);
+  EXPECT_TRUE(backend_->TakesSecondBest());
+  backend_->Succeeded(1, true);
+  EXPECT_TRUE(backend_->TakesSecondBest());
+  backend_->Succeeded(0, false);
+  EXPECT_FALSE(backend_->TakesSecondBest());
   Read("host=10.0.0.1");
-  EXPECT_TRUE(endpoints_->TakesSecondBest());
+  EXPECT_TRUE(backend_->TakesSecondBest());
 }
 
 TEST_F(RotationTest, AListThatGotShorterIsNoTrouble) {
@@ -254,12 +254,12 @@ TEST_F(RotationTest, AListThatGotShorterIsNoTrouble) {
   setenv("PGSERVICEFILE", dir.File("services").c_str(), 1);
   std::ofstream(dir.File("services")) << "[farm]\nhost=10.0.0.1,10.0.0.2\n";
   Read("service=farm");
-  endpoints_->Failed(0);
+  backend_->Failed(0);
   std::ofstream(dir.File("services")) << "[farm]\nhost=10.0.0.7\n";
-  const auto settings = endpoints_->Read();
+  const auto settings = backend_->Read();
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ((*settings)->endpoints.size(), 1u);
-  EXPECT_EQ(endpoints_->Choose(), 0);
+  EXPECT_EQ(backend_->Choose(), 0);
   unsetenv("PGSERVICEFILE");
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "tests/postgres/listeners.h"
-#include "tests/postgres/server_test.h"
+#include "tests/postgres/postgres_test_support.h"
 #include "tests/support/pgbouncer.h"
 #include "tests/support/temp_dir.h"
 
@@ -26,7 +26,7 @@ class SilentNames {
   LookUpFunction function() const {
     return [released = released_](const std::string&) {
       released->wait(false);
-      return Addresses{.error = EAI_AGAIN, .words = "silence"};
+      return Addresses{.error = EAI_AGAIN, .message = "silence"};
     };
   }
 
@@ -34,11 +34,9 @@ class SilentNames {
   const std::shared_ptr<std::atomic<bool>> released_ = std::make_shared<std::atomic<bool>>(false);
 };
 
-using SeveralHostsTest = ServerTest;
-
 // ---- Several hosts ----
 
-TEST_F(SeveralHostsTest, AClosedFirstHostGivesWayToTheSecondWhichIsRemembered) {
+TEST(SeveralHostsTest, AClosedFirstHostGivesWayToTheSecondWhichIsRemembered) {
   const LoopbackPort closed;
   Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(closed) + "," + PortOfServer() +
                 " user=node dbname=postgres");
@@ -51,7 +49,7 @@ TEST_F(SeveralHostsTest, AClosedFirstHostGivesWayToTheSecondWhichIsRemembered) {
   }
 }
 
-TEST_F(SeveralHostsTest, ASilentFirstHostCostsOneDeadline) {
+TEST(SeveralHostsTest, ASilentFirstHostCostsOneDeadline) {
   FullListener full;
   Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(full.port()) + "," + PortOfServer() +
                 " user=node dbname=postgres");
@@ -61,7 +59,7 @@ TEST_F(SeveralHostsTest, ASilentFirstHostCostsOneDeadline) {
   EXPECT_TRUE(second.ok()) << second.status();
 }
 
-TEST_F(SeveralHostsTest, AnEndpointThatLostItsRoleIsLeft) {
+TEST(SeveralHostsTest, AnEndpointThatLostItsRoleIsLeft) {
   Remote remote("host=127.0.0.1,localhost port=" + PortOfServer() + " user=node dbname=postgres");
   Opening first(*remote);
   ASSERT_TRUE(first.ok()) << first.status();
@@ -75,34 +73,34 @@ TEST_F(SeveralHostsTest, AnEndpointThatLostItsRoleIsLeft) {
 
 // ---- Roles ----
 
-TEST_F(SeveralHostsTest, APrimaryIsNoStandby) {
+TEST(SeveralHostsTest, APrimaryIsNoStandby) {
   for (const char* const role : {"read-write", "primary", "any", "prefer-standby"}) {
-    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
+    Remote remote(Server().Uri("target_session_attrs=" + std::string(role)));
     Opening opening(*remote);
     EXPECT_TRUE(opening.ok()) << role << ": " << opening.status();
   }
   for (const char* const role : {"read-only", "standby"}) {
-    Remote remote(server().Uri("target_session_attrs=" + std::string(role)));
+    Remote remote(Server().Uri("target_session_attrs=" + std::string(role)));
     Opening opening(*remote);
     EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << role << opening.status();
     EXPECT_THAT(opening.message(), HasSubstr("it is a primary that takes writes"));
   }
 }
 
-TEST_F(SeveralHostsTest, SessionsThatOnlyReadAreNoReadWrite) {
-  server().Sql("ALTER ROLE node SET default_transaction_read_only = on");
-  Remote writes(server().Uri("target_session_attrs=read-write"));
+TEST(SeveralHostsTest, SessionsThatOnlyReadAreNoReadWrite) {
+  Server().Sql("ALTER ROLE node SET default_transaction_read_only = on");
+  Remote writes(Server().Uri("target_session_attrs=read-write"));
   Opening refused(*writes);
   EXPECT_EQ(refused.status().code(), StatusCode::kUnavailable) << refused.status();
   EXPECT_THAT(refused.message(), HasSubstr("a primary whose sessions are read-only"));
-  Remote reads(server().Uri("target_session_attrs=read-only"));
+  Remote reads(Server().Uri("target_session_attrs=read-only"));
   Opening opening(*reads);
   EXPECT_TRUE(opening.ok()) << opening.status();
-  server().Sql("ALTER ROLE node RESET default_transaction_read_only");
+  Server().Sql("ALTER ROLE node RESET default_transaction_read_only");
 }
 
-TEST_F(SeveralHostsTest, TheStandbyIsFoundAmongTwo) {
-  const std::unique_ptr<PostgresServer> standby = PostgresServer::StandbyOf(server());
+TEST(SeveralHostsTest, TheStandbyIsFoundAmongTwo) {
+  const std::unique_ptr<PostgresServer> standby = PostgresServer::StandbyOf(Server());
   const std::string hosts = "host=127.0.0.1,127.0.0.1 port=" + PortOfServer() + "," +
                             std::to_string(standby->port()) + " user=node dbname=postgres ";
   for (const char* const role : {"standby", "read-only", "prefer-standby"}) {
@@ -119,22 +117,22 @@ TEST_F(SeveralHostsTest, TheStandbyIsFoundAmongTwo) {
   EXPECT_THAT(opening.message(), HasSubstr("it is a standby"));
 }
 
-TEST_F(SeveralHostsTest, BehindAPoolerThatHidesItTheRoleIsAskedFor) {
-  const PgBouncer bouncer(server(), 2);
+TEST(SeveralHostsTest, BehindAPoolerThatHidesItTheRoleIsAskedFor) {
+  const PgBouncer bouncer(Server(), 2);
   for (const char* const role : {"read-write", "primary", "any"}) {
-    Remote remote(server().UriThrough(bouncer.port(), "target_session_attrs=" + std::string(role)));
+    Remote remote(Server().UriThrough(bouncer.port(), "target_session_attrs=" + std::string(role)));
     Opening opening(*remote);
     EXPECT_TRUE(opening.ok()) << role << ": " << opening.status();
   }
-  Remote remote(server().UriThrough(bouncer.port(), "target_session_attrs=standby"));
+  Remote remote(Server().UriThrough(bouncer.port(), "target_session_attrs=standby"));
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
   EXPECT_THAT(opening.message(), HasSubstr("it is a primary that takes writes"));
 }
 
-TEST_F(SeveralHostsTest, AnOptionThatPgBouncerRefusesIsExplained) {
-  const PgBouncer bouncer(server(), 2);
-  Remote remote(server().UriThrough(bouncer.port(), "options=-c%20geqo%3Doff"));
+TEST(SeveralHostsTest, AnOptionThatPgBouncerRefusesIsExplained) {
+  const PgBouncer bouncer(Server(), 2);
+  Remote remote(Server().UriThrough(bouncer.port(), "options=-c%20geqo%3Doff"));
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << opening.status();
   EXPECT_EQ(opening.sqlstate(), "08P01");
@@ -143,7 +141,7 @@ TEST_F(SeveralHostsTest, AnOptionThatPgBouncerRefusesIsExplained) {
 
 // ---- Names ----
 
-TEST_F(SeveralHostsTest, ANameIsLookedUpAndKeptForTheCertificateAndThePassword) {
+TEST(SeveralHostsTest, ANameIsLookedUpAndKeptForTheCertificateAndThePassword) {
   Remote remote(
       {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
       [](const std::string&) { return Addresses{.list = {"127.0.0.1"}}; });
@@ -153,7 +151,7 @@ TEST_F(SeveralHostsTest, ANameIsLookedUpAndKeptForTheCertificateAndThePassword) 
   EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
 }
 
-TEST_F(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
+TEST(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
   SilentNames names;
   Remote remote({.uri = "host=db.example.test user=node"}, names.function());
   Opening opening(*remote, 150ms);
@@ -162,9 +160,9 @@ TEST_F(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
   ExpectInTime(opening);
 }
 
-TEST_F(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
+TEST(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
   Remote remote({.uri = "host=db.example.test user=node"}, [](const std::string&) {
-    return Addresses{.error = EAI_NONAME, .words = "Name or service not known"};
+    return Addresses{.error = EAI_NONAME, .message = "Name or service not known"};
   });
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kNotFound) << opening.status();
@@ -172,7 +170,7 @@ TEST_F(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
               HasSubstr("looking up db.example.test: Name or service not known"));
 }
 
-TEST_F(SeveralHostsTest, AfterARestartWithoutANameServiceTheLastGoodAddressIsFound) {
+TEST(SeveralHostsTest, AfterARestartWithoutANameServiceTheLastGoodAddressIsFound) {
   const TempDir dir;
   const PostgresOptions options{
       .uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable",
@@ -189,7 +187,7 @@ TEST_F(SeveralHostsTest, AfterARestartWithoutANameServiceTheLastGoodAddressIsFou
   EXPECT_STREQ(after->pq().PQhostaddr(opening.handle()), "127.0.0.1");
 }
 
-TEST_F(SeveralHostsTest, TheAddressesOfANameAreTriedInTurn) {
+TEST(SeveralHostsTest, TheAddressesOfANameAreTriedInTurn) {
   Remote remote(
       {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
       [](const std::string&) {
@@ -200,7 +198,7 @@ TEST_F(SeveralHostsTest, TheAddressesOfANameAreTriedInTurn) {
   EXPECT_STREQ(remote->pq().PQhostaddr(opening.handle()), "127.0.0.1");
 }
 
-TEST_F(SeveralHostsTest, WhenAllAddressesFailTheLastOneIsNamed) {
+TEST(SeveralHostsTest, WhenAllAddressesFailTheLastOneIsNamed) {
   const LoopbackPort closed;
   Remote remote({.uri = "postgresql://node@db.example.test:" + Port(closed) + "/farm"},
                 [](const std::string&) {

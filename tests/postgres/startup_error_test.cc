@@ -61,8 +61,8 @@ TEST(StartupErrorTest, EachSqlStateAsksForTheRightNextStep) {
 }
 
 TEST(StartupErrorTest, PgBouncersRefusalsAreToldApartByTheirWords) {
-  const auto code = [](std::string_view words) {
-    return ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = "08P01", .words = words}).code;
+  const auto code = [](std::string_view message) {
+    return ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = "08P01", .message = message}).code;
   };
   EXPECT_EQ(code("unsupported startup parameter: options"), StatusCode::kInvalidArgument);
   EXPECT_EQ(code("no such database: farm"), StatusCode::kInvalidArgument);
@@ -73,8 +73,8 @@ TEST(StartupErrorTest, PgBouncersRefusalsAreToldApartByTheirWords) {
   EXPECT_THAT(std::string(ClassifyStartup({.sqlstate = "08P01"}).advice), HasSubstr("PgBouncer"));
 }
 
-StartupFinding Silent(Phase phase, std::string_view words, bool hung_up) {
-  return ClassifyStartup({.phase = phase, .words = words, .hung_up = hung_up});
+StartupFinding Silent(Phase phase, std::string_view message, bool hung_up) {
+  return ClassifyStartup({.phase = phase, .message = message, .hung_up = hung_up});
 }
 
 TEST(StartupErrorTest, ALinkThatBreaksMakesOlderConnectionsSuspectAndTriesTheNextAddress) {
@@ -87,21 +87,21 @@ TEST(StartupErrorTest, ALinkThatBreaksMakesOlderConnectionsSuspectAndTriesTheNex
 }
 
 TEST(StartupErrorTest, ACertificateThatIsRefusedSaysHowToChooseOtherwise) {
-  const char* const kWords[] = {"SSL error: certificate verify failed",
-                                "root certificate file \"/x/root.crt\" does not exist",
-                                "server does not support SSL, but SSL was required",
-                                "server certificate for \"a\" does not match host name \"b\""};
-  for (const char* const words : kWords) {
-    const StartupFinding finding = Silent(Phase::kEncrypt, words, false);
-    EXPECT_EQ(finding.code, StatusCode::kFailedPrecondition) << words;
-    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslrootcert=FILE")) << words;
-    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslmode=require")) << words;
+  const char* const kMessages[] = {"SSL error: certificate verify failed",
+                                   "root certificate file \"/x/root.crt\" does not exist",
+                                   "server does not support SSL, but SSL was required",
+                                   "server certificate for \"a\" does not match host name \"b\""};
+  for (const char* const message : kMessages) {
+    const StartupFinding finding = Silent(Phase::kEncrypt, message, false);
+    EXPECT_EQ(finding.code, StatusCode::kFailedPrecondition) << message;
+    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslrootcert=FILE")) << message;
+    EXPECT_THAT(std::string(finding.advice), HasSubstr("sslmode=require")) << message;
   }
 }
 
 TEST(StartupErrorTest, WithAClockThatIsNotSetACertificateIsNobodysFault) {
   const StartupFinding finding = ClassifyStartup({.phase = Phase::kEncrypt,
-                                                  .words = "SSL error: certificate verify failed",
+                                                  .message = "SSL error: certificate verify failed",
                                                   .clock_unset = true});
   EXPECT_EQ(finding.code, StatusCode::kUnavailable);
   EXPECT_THAT(std::string(finding.advice), HasSubstr("clock is not set"));
@@ -115,7 +115,7 @@ TEST(StartupErrorTest, AClientCertificateThatIsRefusedLaterIsAboutCertificates) 
 
 TEST(StartupErrorTest, APasswordThatIsMissingIsAskedFor) {
   const StartupFinding finding = ClassifyStartup(
-      {.phase = Phase::kSignIn, .words = "fe_sendauth: no password", .needs_password = true});
+      {.phase = Phase::kSignIn, .message = "fe_sendauth: no password", .needs_password = true});
   EXPECT_EQ(finding.code, StatusCode::kUnauthenticated);
   EXPECT_THAT(std::string(finding.advice), HasSubstr(".pgpass"));
 }
@@ -139,7 +139,7 @@ TEST(StartupMessageTest, TheSqlStateIsFoundInEveryLanguage) {
         "FATAL:  57P03: the words"}) {
     const StartupMessage message = ReadStartupMessage(text);
     EXPECT_EQ(message.sqlstate, "57P03") << text;
-    EXPECT_EQ(message.words, "the words") << text;
+    EXPECT_EQ(message.text, "the words") << text;
   }
 }
 
@@ -147,7 +147,7 @@ TEST(StartupMessageTest, DetailAndHintStayTheLocationGoes) {
   const StartupMessage message = ReadStartupMessage(
       "FATAL:  3D000: database \"x\" does not exist\nDETAIL:  It seems to have just been dropped.\n"
       "HINT:  Look elsewhere.\nLOCATION:  InitPostgres, postinit.c:887\n");
-  EXPECT_EQ(message.words,
+  EXPECT_EQ(message.text,
             "database \"x\" does not exist DETAIL:  It seems to have just been dropped. "
             "HINT:  Look elsewhere.");
 }
@@ -158,7 +158,7 @@ TEST(StartupMessageTest, WithoutOneAllOfItIsWordsOnOneLine) {
       "\tIs the server running on that host and accepting TCP/IP connections?\n");
   EXPECT_THAT(message.sqlstate, IsEmpty());
   EXPECT_EQ(
-      message.words,
+      message.text,
       "connection to server at \"127.0.0.1\", port 1 failed: Connection refused Is the server "
       "running on that host and accepting TCP/IP connections?");
 }
@@ -167,7 +167,7 @@ TEST(StartupMessageTest, WhatOnlyLooksLikeOneIsNone) {
   EXPECT_THAT(ReadStartupMessage("failed:  57P0: x").sqlstate, IsEmpty());
   EXPECT_THAT(ReadStartupMessage("failed:  57p03: x").sqlstate, IsEmpty());
   EXPECT_THAT(ReadStartupMessage("failed:  ").sqlstate, IsEmpty());
-  EXPECT_THAT(ReadStartupMessage("").words, IsEmpty());
+  EXPECT_THAT(ReadStartupMessage("").text, IsEmpty());
 }
 
 TEST(PhaseTest, EachHasWordsForADeadline) {

@@ -1,21 +1,13 @@
 // Encryption by default to a host that is not local, with a certificate authority of our own.
-#include <atomic>
-#include <span>
 #include <string>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "tests/postgres/opening.h"
+#include "tests/postgres/postgres_test_support.h"
 #include "tests/support/certificates.h"
-#include "tests/support/postgres_server.h"
 
 namespace roost::postgres {
 namespace {
 
-using absl::StatusCode;
 using support::Certificates;
-using support::PostgresServer;
-using ::testing::HasSubstr;
 
 constexpr char kHost[] = "db.example.test";
 
@@ -114,28 +106,10 @@ TEST_F(TlsTest, AServerThatWantsEncryptionSaysSo) {
   EXPECT_EQ(opening.sqlstate(), "28000");
 }
 
-// A machine that has just started, without a clock of its own; else the real one.
-class UnsetClock : public Platform {
+// A machine that has just started, without a clock of its own.
+class UnsetClock : public fakes::ForwardingPlatform {
  public:
   int64_t UnixMicros() override { return 3'600'000'000; }
-  TimePoint Now() override { return real_.Now(); }
-  TimePoint CoarseNow() override { return real_.CoarseNow(); }
-  bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override {
-    return real_.Wait(word, value, deadline);
-  }
-  void Wake(const std::atomic<uint32_t>* word) override { real_.Wake(word); }
-  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
-    real_.WaitForDescriptors(waits, deadline);
-  }
-  int OpenEvent() override { return real_.OpenEvent(); }
-  void SignalEvent(int event) override { real_.SignalEvent(event); }
-  void ClearEvent(int event) override { real_.ClearEvent(event); }
-  void CloseEvent(int event) override { real_.CloseEvent(event); }
-  uint32_t Random() override { return real_.Random(); }
-  const std::atomic<uint32_t>& Forks() override { return real_.Forks(); }
-
- private:
-  Platform& real_ = NativePlatform();
 };
 
 TEST_F(TlsTest, BeforeTheClockIsSetARefusalIsForNow) {

@@ -1,7 +1,7 @@
 // What goes into a column of each type, and what comes out.
 #include <optional>
 
-#include "tests/postgres/session.h"
+#include "tests/postgres/postgres_test_support.h"
 
 namespace roost::postgres {
 namespace {

@@ -1,6 +1,7 @@
-// What can happen to a connection's server and link, one fault a row, and what a caller then sees.
+// tests/postgres_faults/faults.h - what can happen to a server and a link, one fault a row.
 //
-// The tests assert what the rows promise; fault_table prints what was seen.
+// Each row says what a caller then sees. The tests assert what the rows promise; fault_table prints
+// what was seen.
 #ifndef ROOST_TESTS_POSTGRES_FAULTS_FAULTS_H_
 #define ROOST_TESTS_POSTGRES_FAULTS_FAULTS_H_
 

@@ -1,4 +1,4 @@
-// What is asserted of every row; see faults.h.
+// tests/postgres_faults/faults_test_body.h - what is asserted of every row of faults.h.
 #ifndef ROOST_TESTS_POSTGRES_FAULTS_FAULTS_TEST_BODY_H_
 #define ROOST_TESTS_POSTGRES_FAULTS_FAULTS_TEST_BODY_H_
 

@@ -1,5 +1,6 @@
-// A node that uses a remote PostgreSQL, with times short enough for a test: backend, pool,
-// housekeeper, and a caller's questions.
+// tests/postgres_faults/node.h - a node that uses a remote PostgreSQL.
+//
+// Backend, pool, housekeeper, and a caller's questions, with times short enough for a test.
 #ifndef ROOST_TESTS_POSTGRES_FAULTS_NODE_H_
 #define ROOST_TESTS_POSTGRES_FAULTS_NODE_H_
 

@@ -1,4 +1,4 @@
-// B3 and B4: SQLite in a fixed block of memory, as a pool of a Raspberry Pi uses it. A program of
+// SQLite in a fixed block of memory, as a pool of a Raspberry Pi uses it. A program of
 // its own, because SQLite has one heap in a process.
 #include <sqlite3.h>
 

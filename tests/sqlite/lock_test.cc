@@ -1,4 +1,4 @@
-// A3: where "database is locked" really comes from, and what becomes of it here.
+// Where "database is locked" really comes from, and what becomes of it here.
 #include <string>
 
 #include "tests/sqlite/sqlite_test_support.h"

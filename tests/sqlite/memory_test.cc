@@ -1,4 +1,4 @@
-// A7: ":memory:" is one database, shared by the connections of one backend.
+// ":memory:" is one database, shared by the connections of one backend.
 #include <memory>
 
 #include "tests/sqlite/sqlite_test_support.h"

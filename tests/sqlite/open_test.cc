@@ -1,4 +1,4 @@
-// A1 and A10 of what a pool has to do with SQLite: opening, its settings, and files that move.
+// Opening SQLite: its settings, and files that move.
 #include <filesystem>
 #include <fstream>
 #include <thread>

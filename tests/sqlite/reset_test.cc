@@ -1,4 +1,4 @@
-// A8: what a borrower can leave behind, how it is noticed, and what undoes it.
+// What a borrower can leave behind, how it is noticed, and what undoes it.
 #include <string>
 
 #include "tests/sqlite/sqlite_test_support.h"

@@ -16,6 +16,7 @@
 #include "roost/sqlite.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/held_connection.h"
+#include "tests/support/status_macros.h"
 #include "tests/support/temp_dir.h"
 
 namespace roost::sqlite {
@@ -98,17 +99,6 @@ class SqliteTest : public ::testing::Test {
   TempDir dir_;
   FakePlatform platform_;
 };
-
-#define ASSERT_OK(expression)                    \
-  do {                                           \
-    const absl::Status assert_ok = (expression); \
-    ASSERT_TRUE(assert_ok.ok()) << assert_ok;    \
-  } while (false)
-#define EXPECT_OK(expression)                    \
-  do {                                           \
-    const absl::Status expect_ok = (expression); \
-    EXPECT_TRUE(expect_ok.ok()) << expect_ok;    \
-  } while (false)
 
 }  // namespace roost::sqlite
 

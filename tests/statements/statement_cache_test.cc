@@ -217,6 +217,41 @@ TEST_F(StatementCacheTest, ItsEndDestroysAll) {
   EXPECT_TRUE(living_.empty());
 }
 
+TEST_F(StatementCacheTest, PreparesOnlyWhatIsNotHere) {
+  Cache cache(storage_, kCapacity);
+  int prepared = 0;
+  const auto prepare = [&]() -> absl::StatusOr<FakeStatement*> {
+    ++prepared;
+    return cache.Insert(a_, a_.text(), living_);
+  };
+  const absl::StatusOr<FakeStatement*> first = cache.FindOrPrepare(a_, prepare);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(*cache.FindOrPrepare(a_, prepare), *first);
+  EXPECT_EQ(prepared, 1);
+}
+
+TEST_F(StatementCacheTest, SqlThatCannotBePreparedDisplacesNothing) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql);
+  const auto refuse = []() -> absl::StatusOr<FakeStatement*> {
+    return absl::InvalidArgumentError("wrong");
+  };
+  EXPECT_EQ(cache.FindOrPrepare(d_, refuse).status().message(), "wrong");
+  EXPECT_EQ(cache.FindOrPrepare(Sql(""), refuse).status().message(), "the SQL is empty");
+  EXPECT_EQ(cache.size(), 3);
+}
+
+TEST_F(StatementCacheTest, NothingIsPreparedWhileAllAreBeingRead) {
+  Cache cache(storage_, kCapacity);
+  for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
+  const absl::Status status =
+      cache.FindOrPrepare(d_, [] { return absl::StatusOr<FakeStatement*>(nullptr); }).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ(status.message(),
+            "\"D\" cannot be prepared: all 3 statements of this connection's cache are being read; "
+            "end some Rows first");
+}
+
 TEST_F(StatementCacheTest, ACapacityOfOneServesOneAfterTheOther) {
   Cache cache(storage_, 1);
   for (const Sql* sql : {&a_, &b_, &a_}) {

@@ -1,7 +1,9 @@
-// The last good address of each host name, in memory and in a file that may be lost: a name service
-// that is down does not keep a node from its server, also after a restart.
+// backends/postgres/address_book.h - the last good address of each host name.
 //
-// Threads: any.
+// It lives in memory and in a file that may be lost. With it a name service that is down does not
+// keep a node from its server, also after a restart.
+//
+// Threads:  any
 #ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_BOOK_H_
 #define ROOST_BACKENDS_POSTGRES_ADDRESS_BOOK_H_
 

@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 
 // How long the name service is waited for where an address of the host is known from before: at
 // most this, and at most this part of what is left.
-constexpr Duration kPatience = 1s;
-constexpr int kPatiencePart = 4;
+constexpr Duration kLookupTime = 1s;
+constexpr int kLookupPart = 4;
 // How often to look for an answer where the platform has no event.
 constexpr Duration kBetweenLooks = 50ms;
 
@@ -28,8 +28,8 @@ AddressQueue::AddressQueue(const Endpoint& endpoint, Resolver& resolver, Address
   remembered_ = book.Find(endpoint_.host);
   if (!remembered_.empty()) {
     const TimePoint now = platform.Now();
-    patience_ =
-        Deadline::After(now, std::min<Duration>(kPatience, deadline.Left(now) / kPatiencePart));
+    lookup_deadline_ =
+        Deadline::After(now, std::min<Duration>(kLookupTime, deadline.Left(now) / kLookupPart));
   }
   lookup_ = resolver.Start(endpoint_.host, platform);
 }
@@ -39,7 +39,7 @@ AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
     if (const Addresses* const answer = lookup_->answer(); answer != nullptr) {
       Take(*answer);
       lookup_.reset();
-    } else if (tried_.empty() && patience_.HasPassed(now)) {
+    } else if (tried_.empty() && lookup_deadline_.HasPassed(now)) {
       tried_ = remembered_;
       queue_.push_back(remembered_);
     }
@@ -50,16 +50,16 @@ AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
     return State::kReady;
   }
   if (lookup_ == nullptr) return State::kNone;
-  wait_until_ = tried_.empty() ? patience_ : Deadline::Never();
+  wait_deadline_ = tried_.empty() ? lookup_deadline_ : Deadline::Never();
   if (lookup_->event() < 0) {
-    wait_until_ = std::min(wait_until_, Deadline::After(now, kBetweenLooks));
+    wait_deadline_ = std::min(wait_deadline_, Deadline::After(now, kBetweenLooks));
   }
   return State::kPending;
 }
 
 void AddressQueue::Take(const Addresses& answer) {
   error_ = answer.error;
-  words_ = answer.words;
+  message_ = answer.message;
   queue_.assign(answer.list.begin(), answer.list.end());
   if (queue_.empty() && !remembered_.empty()) queue_.push_back(remembered_);
   const auto good = std::find(queue_.begin(), queue_.end(), remembered_);

@@ -1,7 +1,8 @@
-// The addresses of one host in the order in which to try them, for one attempt to connect.
+// backends/postgres/address_queue.h - in which order the addresses of one host are tried.
 //
-// The name service is asked first and believed: after a failover a name leads elsewhere. The last
-// good address takes its place when it fails or is slow, and comes first among several.
+// For one attempt to connect. The name service is asked first and believed: after a failover a name
+// leads elsewhere. The last good address takes its place when it fails or is slow, and comes first
+// among several.
 #ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
 #define ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
 
@@ -25,20 +26,20 @@ class AddressQueue {
 
   enum class State {
     kReady,    // `address` is to be tried (empty: a socket)
-    kPending,  // wait for wait(), or until wait_until()
+    kPending,  // wait for wait(), or until wait_deadline() has passed
     kNone,     // no more
   };
   State Next(TimePoint now, std::string& address);
 
   DescriptorWait wait() const;
-  Deadline wait_until() const { return wait_until_; }
+  Deadline wait_deadline() const { return wait_deadline_; }
   // Another address may come after the one that was taken.
   bool HasMore() const { return !queue_.empty() || lookup_ != nullptr; }
   // The part of `left` for the one that was taken: the others want theirs.
   Duration ShareOf(Duration left) const;
-  // The number of getaddrinfo and its words; 0: the name was found, or is none.
+  // The number of getaddrinfo and its message; 0: the name was found, or is none.
   int error() const { return error_; }
-  const std::string& words() const { return words_; }
+  const std::string& message() const { return message_; }
   // After fork, in the child: the lookup's lock may be held by a thread that is not there.
   void Abandon() { static_cast<void>(lookup_.release()); }
 
@@ -50,10 +51,10 @@ class AddressQueue {
   std::unique_ptr<Lookup> lookup_;  // while its answer is wanted
   std::string remembered_;          // the last good one
   std::string tried_;               // it, while the answer was awaited
-  Deadline patience_ = Deadline::Never();
-  Deadline wait_until_ = Deadline::Never();
+  Deadline lookup_deadline_ = Deadline::Never();
+  Deadline wait_deadline_ = Deadline::Never();
   int error_ = 0;
-  std::string words_;
+  std::string message_;
 };
 
 }  // namespace roost::postgres

@@ -4,9 +4,9 @@
 #include <new>
 #include <utility>
 
+#include "backends/postgres/backend_state.h"
 #include "backends/postgres/connection.h"
 #include "backends/postgres/conninfo.h"
-#include "backends/postgres/endpoints.h"
 #include "roost/internal/check.h"
 #include "roost/postgres.h"
 
@@ -17,7 +17,7 @@ using postgres::PostgresConnection;
 PostgresBackend::PostgresBackend(PostgresOptions options)
     : options_(std::move(options)),
       target_(postgres::DescribeTarget(options_.uri, std::getenv)),
-      endpoints_(std::make_unique<postgres::Endpoints>(options_)) {}
+      state_(std::make_unique<postgres::BackendState>(options_)) {}
 
 PostgresBackend::~PostgresBackend() = default;
 
@@ -29,7 +29,7 @@ absl::StatusOr<Connection*> PostgresBackend::Open(const OpenRequest& request) {
   ROOST_CHECK(request.platform != nullptr, "PostgresBackend::Open was called without a platform");
   ROOST_CHECK(request.memory.bytes >= ConnectionBytes(request.memory.statements),
               "PostgresBackend::Open was given too little memory; see ConnectionBytes");
-  auto* const connection = new (request.memory.data) PostgresConnection(*endpoints_, request);
+  auto* const connection = new (request.memory.data) PostgresConnection(*state_, request);
   absl::Status status = connection->Start();
   if (status.ok()) return connection;
   std::destroy_at(connection);

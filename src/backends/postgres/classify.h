@@ -1,12 +1,14 @@
-// What each SQLSTATE, and a link that broke, mean for the caller and for the connections. Pure.
+// backends/postgres/classify.h - what an error of a session means for caller and connections. Pure.
+//
+// A SQLSTATE's own meaning is in sqlstates.h. Here is what depends on the moment: the cause, what
+// was being done, and whether the server has lost its role.
 #ifndef ROOST_BACKENDS_POSTGRES_CLASSIFY_H_
 #define ROOST_BACKENDS_POSTGRES_CLASSIFY_H_
 
 #include <cstdint>
 #include <string_view>
 
-#include "absl/status/status.h"
-#include "roost/backend.h"
+#include "backends/postgres/sqlstates.h"
 
 namespace roost::postgres {
 
@@ -32,21 +34,15 @@ struct Evidence {
   bool lost_role = false;
 };
 
-struct Finding {
-  absl::StatusCode code = absl::StatusCode::kUnknown;
-  FaultScope fault_scope = FaultScope::kStatement;
-  std::string_view advice{};  // what to do; may be empty
-};
-
-// A SQLSTATE in no table is judged by its class, and an unknown class is kInternal with a dead
-// connection. REQUIRES: evidence.sqlstate is not 00000.
+// A SQLSTATE of a class that is in no table is kInternal, and ends the connection. REQUIRES:
+// evidence.sqlstate is not 00000.
 Finding Classify(const Evidence& evidence);
 
 // The connection lacks the prepared statement, has another one of that name, or keeps a plan whose
 // columns have changed since: preparing again helps.
 bool WantsPreparing(std::string_view sqlstate);
 
-// The words of such an error may repeat a value that was bound.
+// The message of such an error may repeat a value that was bound.
 bool MayQuoteValues(std::string_view sqlstate);
 
 }  // namespace roost::postgres

@@ -1,4 +1,3 @@
-// Opening, preparing, transactions, and the pool's half; conversation.cc has the exchanges.
 #include "backends/postgres/connection.h"
 
 #include <chrono>
@@ -40,12 +39,10 @@ size_t PostgresConnection::BytesFor(int statements) {
   return sizeof(PostgresConnection) + StatementCache<PostgresStatement>::BytesFor(statements);
 }
 
-PostgresConnection::PostgresConnection(Endpoints& endpoints, const OpenRequest& request)
-    : endpoints_(endpoints),
-      platform_(*request.platform),
-      role_(request.role),
-      attempt_(std::make_unique<ConnectAttempt>(endpoints, request)),
-      wire_(platform_),
+PostgresConnection::PostgresConnection(BackendState& backend, const OpenRequest& request)
+    : Session(request),
+      attempt_(std::make_unique<ConnectAttempt>(backend, request)),
+      pipeline_(*this, backend),
       cache_(request.memory.data + sizeof(PostgresConnection), request.memory.statements) {}
 
 PostgresConnection::~PostgresConnection() { Close(); }
@@ -63,16 +60,10 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
   if (!step.ok()) {
     MarkFailed(attempt_->fault_scope());
   } else if (step->done) {
-    Adopt();
+    pipeline_.Adopt(*attempt_);
+    attempt_.reset();
   }
   return step;
-}
-
-void PostgresConnection::Adopt() {
-  endpoint_ = attempt_->endpoint();
-  wants_primary_ = attempt_->wants_primary();
-  wire_.Adopt(endpoints_.pq(), attempt_->Release());
-  attempt_.reset();
 }
 
 // ---- preparing ----------------------------------------------------------------------------------
@@ -81,7 +72,7 @@ absl::Status PostgresConnection::CheckSql(std::string_view sql, SqlTraits traits
   if (sql.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError(Concat({Quoted(sql), " has a zero byte in it"}));
   }
-  if (traits.taints && pooler()) {
+  if (traits.taints && pipeline_.pooler()) {
     return absl::InvalidArgumentError(
         Concat({Quoted(sql),
                 " changes the session, which a transaction pooler gives to another client next: "
@@ -91,23 +82,19 @@ absl::Status PostgresConnection::CheckSql(std::string_view sql, SqlTraits traits
 }
 
 absl::StatusOr<PostgresStatement*> PostgresConnection::FindOrAdd(const Sql& sql) {
-  if (PostgresStatement* found = cache_.Find(sql); found != nullptr) return found;
-  if (!cache_.HasRoom()) {
-    return absl::ResourceExhaustedError(
-        Concat({Quoted(sql.text()), " cannot be prepared: all ", std::to_string(cache_.capacity()),
-                " statements of this connection's cache are being read; end some Rows first"}));
-  }
-  if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
+  return cache_.FindOrPrepare(sql, [&] { return Add(sql); });
+}
+
+absl::StatusOr<PostgresStatement*> PostgresConnection::Add(const Sql& sql) {
   const SqlTraits traits = ReadTraits(sql.text());
   absl::Status status = CheckSql(sql.text(), traits);
-  if (status.ok()) status = Ready();
+  if (status.ok()) status = pipeline_.Ready();
   if (!status.ok()) return status;
   StatementText text(pq(), sql.text());
   if (!text.ok()) {
     return absl::ResourceExhaustedError(Concat({Quoted(sql.text()), ": libpq has no memory"}));
   }
-  cache_.MakeRoom();
-  return cache_.Add(sql, *this, std::move(text), sql, traits);
+  return cache_.Insert(sql, pipeline_, std::move(text), sql, traits);
 }
 
 absl::StatusOr<Statement*> PostgresConnection::Prepare(const Sql& sql) {
@@ -132,222 +119,209 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
   const Doing doing{.sql = sql,
                     .operation = traits.reads ? Operation::kStatement : Operation::kCommit};
   absl::Status status = CheckSql(sql, traits);
-  if (status.ok()) status = Ready();
-  if (status.ok()) status = Settle({.sql = sql});
+  if (status.ok()) status = pipeline_.Ready();
+  if (status.ok()) status = pipeline_.Settle({.sql = sql});
   if (!status.ok()) return status;
   if (traits.taints) Taint();
-  return RunSettled(sql, doing);
+  return pipeline_.RunSettled(sql, doing);
 }
 
 // ---- transactions -------------------------------------------------------------------------------
 
-void PostgresConnection::NoteTransaction() {
-  if (wire_.open() && wire_.owed() == 0) {
-    const PGTransactionStatusType state = pq().PQtransactionStatus(wire_.handle());
-    in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
-  }
-  if (our_transaction_ || InTransaction()) {
-    SetDirty(kDirtyTransaction);
-  } else {
-    ClearDirty(kDirtyTransaction);
-  }
-}
-
 absl::Status PostgresConnection::BeginTransaction(Durability durability) {
-  absl::Status status = Ready();
+  absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
-  our_transaction_ = true;
-  begin_pending_ = true;
-  seal_commit_ = durability == Durability::kSealed && role_ != Role::kReader;
-  NoteTransaction();
+  transaction().Begin(durability == Durability::kSealed && role() != Role::kReader);
+  pipeline_.PutOffBegin();
+  pipeline_.RecordTransaction();
   return absl::OkStatus();
 }
 
 absl::Status PostgresConnection::CommitTransaction() {
   const Doing doing{.sql = "COMMIT", .operation = Operation::kCommit};
-  if (!condemned_.ok()) return condemned_;
-  if (begin_pending_) {  // nothing was run in it
-    our_transaction_ = begin_pending_ = false;
-    NoteTransaction();
+  if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (pipeline_.CancelBegin()) {  // nothing was run in it
+    transaction().End();
+    pipeline_.RecordTransaction();
     return absl::OkStatus();
   }
-  absl::Status status = Ready();
+  absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
-  our_transaction_ = false;
-  const absl::StatusOr<Result> answer = Ask(doing.sql.data(), doing);
+  transaction().End();
+  const absl::StatusOr<Result> answer = pipeline_.Ask(doing.sql.data(), doing);
   if (!answer.ok()) return answer.status();
   // The server's answer to the COMMIT of a transaction that has failed is no error.
   if (answer->command() != "ROLLBACK") return absl::OkStatus();
   return absl::AbortedError(
       "the transaction was rolled back, because a statement in it had failed: run it again from "
-      "the "
-      "start");
+      "the start");
 }
 
 absl::Status PostgresConnection::RollbackTransaction() {
-  our_transaction_ = false;
-  const bool begun = !std::exchange(begin_pending_, false);
-  if (reader_ != nullptr) reader_->Finish();
-  if (!condemned_.ok()) return condemned_;
-  absl::Status status;
-  if (begun && in_transaction_) status = SendAlone("ROLLBACK");
-  in_transaction_ = false;
-  NoteTransaction();
-  return status;
+  transaction().End();
+  const bool begun = !pipeline_.CancelBegin();
+  FinishReader();
+  if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  return pipeline_.LeaveTransaction(/*tell_server=*/begun);
 }
 
 absl::Status PostgresConnection::Seal() {
   const Doing doing{.sql = kSealSql};
-  absl::Status status = Ready();
+  absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
-  if (InTransaction()) {
+  if (pipeline_.InTransaction()) {
     return absl::FailedPreconditionError("a transaction is open: commit it before Seal");
   }
-  return Ask(kSealSql, doing).status();
+  return pipeline_.Ask(kSealSql, doing).status();
 }
 
 // ---- for the pool -------------------------------------------------------------------------------
 
-bool PostgresConnection::HandleIsIdle() const {
-  if (wire_.owed() > 0) return true;
-  const PGTransactionStatusType state = pq().PQtransactionStatus(wire_.handle());
-  return pq().PQpipelineStatus(wire_.handle()) == PQ_PIPELINE_OFF && state != PQTRANS_ACTIVE &&
-         state != PQTRANS_UNKNOWN;
+absl::Status PostgresConnection::CheckOpen() const {
+  return pipeline_.link().open() ? pipeline_.condemned() : NotOpen();
+}
+
+void PostgresConnection::FinishReader() {
+  if (Statement* const reader = pipeline_.reader(); reader != nullptr) {
+    static_cast<PostgresStatement*>(reader)->Finish();
+  }
 }
 
 SessionState PostgresConnection::Inspect() {
-  if (!wire_.open() || !condemned_.ok() || fault_scope() != FaultScope::kStatement)
-    return SessionState::kBroken;
-  if (IsDirty(kDirtyRaw)) return HandleIsIdle() ? SessionState::kDirty : SessionState::kBroken;
-  const bool dirty =
-      our_transaction_ || InTransaction() || reader_ != nullptr || IsDirty(kDirtyTainted);
-  return dirty ? SessionState::kDirty : SessionState::kClean;
+  if (!CheckOpen().ok() || fault_scope() != FaultScope::kStatement) return SessionState::kBroken;
+  if (IsRaw() && !link().IsIdle()) return SessionState::kBroken;
+  return InspectFlags(pipeline_.InTransaction());
 }
 
 absl::Status PostgresConnection::Reset(Deadline deadline) {
-  if (!wire_.open()) return NotOpen();
-  if (reader_ != nullptr) {
-    const Deadline lease = this->deadline();
-    set_deadline(deadline);
-    reader_->Finish();
-    set_deadline(lease);
-  }
-  if (!condemned_.ok()) return condemned_;
-  if (IsDirty(kDirtyRaw)) {
-    if (!HandleIsIdle()) {
+  if (!link().open()) return NotOpen();
+  const Deadline lease_deadline = this->deadline();
+  set_deadline(deadline);
+  FinishReader();
+  set_deadline(lease_deadline);
+  if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (IsRaw()) {
+    if (!link().IsIdle()) {
       return absl::FailedPreconditionError(
           "the raw handle was left in the middle of a query, a COPY or a pipeline");
     }
-    wire_.Listen();
-    NoteTransaction();
+    link().Listen();
+    pipeline_.RecordTransaction();
   }
   absl::Status status = RollbackTransaction();
-  if (status.ok() && (IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw))) status = UndoSession();
+  if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();
   if (status.ok()) ClearDirtyFlags();
   return status;
 }
 
 // Through a pooler there is no session of ours to undo; SQL that would change it was refused.
 absl::Status PostgresConnection::UndoSession() {
-  if (pooler()) return absl::OkStatus();
-  absl::Status status = SendAlone("DISCARD ALL");
+  if (pipeline_.pooler()) return absl::OkStatus();
+  absl::Status status = pipeline_.SendAlone("DISCARD ALL");
   if (!status.ok()) return status;
   cache_.ForEach([](PostgresStatement& statement) { statement.Forget(); });
-  unwanted_ = {};
-  on_connect_pending_ = !endpoints_.options().on_connect.empty();
+  pipeline_.RecordDiscard();
   return absl::OkStatus();
 }
 
 Liveness PostgresConnection::Probe() {
-  if (!wire_.open() || !condemned_.ok()) return Liveness::kDead;
-  if (wire_.owed() > 0 && platform_.CoarseNow() - wire_.owed_since() > kOwedTooLong) {
-    CondemnFor(absl::UnavailableError(
-                   Concat({Where(), " has not answered for 10 s: the link is taken for cut"})),
-               FaultScope::kConnectionSuspectOlder)
+  if (!CheckOpen().ok()) return Liveness::kDead;
+  if (link().owed() > 0 && platform().CoarseNow() - link().owed_since() > kOwedTooLong) {
+    Failures& failures = pipeline_.failures();
+    failures
+        .Condemn(absl::UnavailableError(Concat(
+                     {failures.Where(), " has not answered for 10 s: the link is taken for cut"})),
+                 FaultScope::kConnectionSuspectOlder)
         .IgnoreError();
     return Liveness::kDead;
   }
-  const Liveness seen = wire_.Look();
+  const Liveness seen = link().Look();
   if (seen == Liveness::kDead) {
-    CheckAlive().IgnoreError();
+    pipeline_.CheckAlive().IgnoreError();
     return Liveness::kDead;
   }
-  return TakeOwed(0, Deadline::Past()).ok() ? seen : Liveness::kDead;
+  return pipeline_.TakeOwed(0, Deadline::Past()).ok() ? seen : Liveness::kDead;
 }
 
 absl::Status PostgresConnection::Ping(Deadline deadline) {
   absl::StatusOr<Step> step = BeginPing(deadline);
   if (!step.ok() || step->done) return step.status();
-  const absl::StatusOr<bool> answered = TakeOwed(0, deadline);
+  const absl::StatusOr<bool> answered = pipeline_.TakeOwed(0, deadline);
   if (!answered.ok()) return answered.status();
-  return *answered ? absl::OkStatus() : Late({.operation = Operation::kIdle});
+  return *answered ? absl::OkStatus() : pipeline_.failures().Late({.operation = Operation::kIdle});
 }
 
 absl::StatusOr<Step> PostgresConnection::BeginPing(Deadline deadline) {
-  if (!wire_.open()) return NotOpen();
-  if (!condemned_.ok()) return condemned_;
-  if (reader_ != nullptr || !HandleIsIdle()) {
+  absl::Status status = CheckOpen();
+  if (!status.ok()) return status;
+  if (pipeline_.reader() != nullptr || !link().IsIdle()) {
     return absl::FailedPreconditionError("the connection is in the middle of an exchange");
   }
-  absl::Status sent = SendAlone("");
-  if (!sent.ok()) return sent;
-  ping_by_ = deadline;
-  return Step{
-      .wait = {.fd = wire_.descriptor(), .wanted = {.readable = true, .writable = wire_.Unsent()}},
-      .at = deadline};
+  status = pipeline_.SendAlone("");
+  if (!status.ok()) return status;
+  ping_deadline_ = deadline;
+  return AwaitPing();
 }
 
 absl::StatusOr<Step> PostgresConnection::AdvancePing(TimePoint now) {
-  if (!wire_.open()) return NotOpen();
-  if (!condemned_.ok()) return condemned_;
-  const absl::StatusOr<bool> answered = TakeOwed(0, Deadline::Past());
+  absl::Status status = CheckOpen();
+  if (!status.ok()) return status;
+  const absl::StatusOr<bool> answered = pipeline_.TakeOwed(0, Deadline::Past());
   if (!answered.ok()) return answered.status();
   if (*answered) return Step{.done = true};
-  if (ping_by_.HasPassed(now)) return Late({.operation = Operation::kIdle});
-  return Step{
-      .wait = {.fd = wire_.descriptor(), .wanted = {.readable = true, .writable = wire_.Unsent()}},
-      .at = ping_by_};
+  if (ping_deadline_.HasPassed(now)) {
+    return pipeline_.failures().Late({.operation = Operation::kIdle});
+  }
+  return AwaitPing();
+}
+
+Step PostgresConnection::AwaitPing() {
+  const IoEvents wanted{.readable = true, .writable = link().Unsent()};
+  return {.wait = {.fd = link().descriptor(), .wanted = wanted}, .at = ping_deadline_};
 }
 
 // Does not wait: whether the answer came is seen at the next maintenance or the next use.
 absl::Status PostgresConnection::Maintain(Deadline /*deadline*/) {
-  if (!wire_.open()) return NotOpen();
-  if (Probe() == Liveness::kDead) return condemned_;
-  return wire_.owed() == 0 ? SendAlone("") : absl::OkStatus();
+  if (!link().open()) return NotOpen();
+  if (Probe() == Liveness::kDead) return pipeline_.condemned();
+  return link().owed() == 0 ? pipeline_.SendAlone("") : absl::OkStatus();
 }
 
 // The session ends, or is somebody else's: nothing has to be told to it.
 void PostgresConnection::DropStatements() {
   cache_.ForEach([](PostgresStatement& statement) { statement.Drop(); });
   cache_.Clear();
-  reader_ = nullptr;
+  pipeline_.DropReader();
 }
 
 void PostgresConnection::Close() {
   attempt_.reset();
   DropStatements();
-  wire_.Close();
+  link().Close();
 }
 
 void PostgresConnection::Abandon() {
   if (attempt_ != nullptr) attempt_->Abandon();
   DropStatements();
-  wire_.Abandon();
+  link().Abandon();
 }
 
 NativeHandle PostgresConnection::Detach() {
-  if (reader_ != nullptr) reader_->Finish();
-  if (condemned_.ok() && Settle({}).ok() && HandleIsIdle()) {
-    cache_.ForEach([this](PostgresStatement& statement) { Deallocate(statement.name()); });
-    if (QueueUnwanted()) TakeOwed(0, deadline()).IgnoreError();
+  FinishReader();
+  if (pipeline_.condemned().ok() && pipeline_.Settle({}).ok() && link().IsIdle()) {
+    cache_.ForEach(
+        [this](PostgresStatement& statement) { pipeline_.Deallocate(statement.name()); });
+    if (pipeline_.SendDeallocations()) pipeline_.TakeOwed(0, deadline()).IgnoreError();
   }
   DropStatements();
-  return {wire_.Release()};
+  return {link().Release()};
 }
 
 void* PostgresConnection::RawHandle() {
-  if (condemned_.ok() && reader_ == nullptr) Settle({}).IgnoreError();
-  return wire_.handle();
+  if (pipeline_.condemned().ok() && pipeline_.reader() == nullptr) {
+    pipeline_.Settle({}).IgnoreError();
+  }
+  return link().handle();
 }
 
 }  // namespace postgres

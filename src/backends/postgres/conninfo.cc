@@ -201,16 +201,16 @@ std::string_view Find(const Conninfo& conninfo, std::string_view key) {
 bool IsSecret(std::string_view key) { return key.find("password") != std::string_view::npos; }
 
 // The keys that cannot be the rest of a password with a space in it.
-bool IsHarmlessKey(const Conninfo& conninfo, std::string_view word) {
+bool IsHarmlessKey(const Conninfo& conninfo, std::string_view name) {
   for (const ConninfoOption& option : conninfo.options) {
     if (IsSecret(option.key) && !(conninfo.is_uri && option.end == 0)) return false;
-    if (option.key == word) return true;
+    if (option.key == name) return true;
   }
   return false;
 }
 
-bool MayBeShown(const Conninfo& conninfo, std::string_view word) {
-  return word.size() <= 1 || (conninfo.readable && IsHarmlessKey(conninfo, word));
+bool MayBeShown(const Conninfo& conninfo, std::string_view name) {
+  return name.size() <= 1 || (conninfo.readable && IsHarmlessKey(conninfo, name));
 }
 
 std::string FromEnvironment(std::string_view value, const char* name,

@@ -1,5 +1,7 @@
-// Connection strings as text: what has to be known before libpq reads them, and what may be shown
-// of them. Pure. What they mean is libpq's to say (settings.h).
+// backends/postgres/conninfo.h - connection strings as text.
+//
+// What has to be known before libpq reads them, and what may be shown of them. What they mean is
+// libpq's to say (settings.h). Pure.
 #ifndef ROOST_BACKENDS_POSTGRES_CONNINFO_H_
 #define ROOST_BACKENDS_POSTGRES_CONNINFO_H_
 

@@ -2,57 +2,37 @@
 
 #include <string>
 
-#include "absl/strings/cord.h"
 #include "roost/postgres.h"
-#include "statements/text.h"
 
 namespace roost {
 namespace {
 
+constexpr char kName[] = "SQLSTATE";
 constexpr char kPayload[] = "roostpool/postgresql-sqlstate";
 
-// How a message ends its words.
-std::string InMessage(std::string_view sqlstate) {
-  return internal::Concat({"(SQLSTATE ", sqlstate, ")"});
-}
-
-std::string_view TrimmedEnd(std::string_view words) {
-  while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.remove_suffix(1);
-  return words;
+std::string_view TrimmedEnd(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  return text;
 }
 
 }  // namespace
 
 // Payloads are only handed out as copies; what lives as long as the status is its message.
 std::string_view PostgresSqlState(const absl::Status& status) {
-  const auto payload = status.GetPayload(kPayload);
-  if (!payload.has_value()) return {};
-  const std::string sqlstate(*payload);
+  const std::string sqlstate = backends::NativeCodeOf(status, kPayload);
+  if (sqlstate.empty()) return {};
   const std::string_view message(status.message().data(), status.message().size());
-  const size_t place = message.rfind(InMessage(sqlstate));
+  const size_t place = message.rfind(backends::InMessage(kName, sqlstate));
   if (place == std::string_view::npos) return {};
-  return message.substr(place + InMessage("").size() - 1, sqlstate.size());
+  return message.substr(place + backends::InMessage(kName, "").size() - 1, sqlstate.size());
 }
 
 namespace postgres {
 
-absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate, const ErrorText& text) {
-  std::string message;
-  const auto append = [&message](std::string_view before, std::string_view part) {
-    if (part.empty()) return;
-    if (!message.empty()) message.append(before);
-    message.append(part);
-  };
-  if (!text.sql.empty()) append("", internal::Quoted(text.sql));
-  append(" on ", text.where);
-  append(": ", TrimmedEnd(text.words));
-  if (!sqlstate.empty()) append(" ", InMessage(sqlstate));
-  append("; ", text.advice);
-  absl::Status status(code, message);
-  if (!sqlstate.empty()) {
-    status.SetPayload(kPayload, absl::Cord(absl::string_view(sqlstate.data(), sqlstate.size())));
-  }
-  return status;
+absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate,
+                        backends::ErrorText text) {
+  text.message = TrimmedEnd(text.message);
+  return backends::MakeStatus(code, {.name = kName, .text = sqlstate, .payload = kPayload}, text);
 }
 
 }  // namespace postgres

@@ -1,4 +1,4 @@
-// The functions of libpq that this backend calls, found at run time.
+// backends/postgres/libpq.h - the functions of libpq that this backend calls, found at run time.
 //
 // A program that links this backend does not link libpq: its 23 shared objects and 1 MB of dirty
 // pages are for nodes that have a remote. So the code calls through a table,

@@ -1,4 +1,4 @@
-// The values of one run in the form in which libpq takes them, on the stack.
+// backends/postgres/parameters.h - the values of one run as libpq takes them, on the stack.
 //
 // Numbers go as text, which any column that they fit takes; a bool as "1" or "0", which a boolean
 // and an integer take. Text and blobs stay where they are. What the server takes a parameter for

@@ -92,7 +92,7 @@ void Begin(const std::shared_ptr<Lookup::State>& state) {
   if (StartQuietThread(argument.get()) == 0) {
     static_cast<void>(argument.release());  // Run has it now
   } else {
-    Answer(*state, {.error = EAI_AGAIN, .words = "the system gives no thread to look it up"});
+    Answer(*state, {.error = EAI_AGAIN, .message = "the system gives no thread to look it up"});
   }
 }
 
@@ -106,7 +106,7 @@ Addresses SystemLookUp(const std::string& name) {
   Addresses addresses;
   addresses.error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
   if (addresses.error != 0) {
-    addresses.words = gai_strerror(addresses.error);
+    addresses.message = gai_strerror(addresses.error);
     return addresses;
   }
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {

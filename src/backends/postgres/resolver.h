@@ -1,7 +1,9 @@
-// Names of hosts to addresses, beside the caller: the system's resolver can take 10 s and cannot be
-// interrupted, so each lookup has a thread of its own, which nobody waits for.
+// backends/postgres/resolver.h - names of hosts to addresses, beside the caller.
 //
-// Threads: any. A lookup that hangs outlives the Resolver harmlessly.
+// The system's resolver can take 10 s and cannot be interrupted, so each lookup has a thread of its
+// own, which nobody waits for.
+//
+// Threads:  any. A lookup that hangs outlives the Resolver harmlessly
 #ifndef ROOST_BACKENDS_POSTGRES_RESOLVER_H_
 #define ROOST_BACKENDS_POSTGRES_RESOLVER_H_
 
@@ -18,7 +20,7 @@ namespace roost::postgres {
 
 struct Addresses {
   int error = 0;  // EAI_..., 0: found
-  std::string words{};
+  std::string message{};
   std::vector<std::string> list{};  // numeric; each once
 };
 

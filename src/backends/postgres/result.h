@@ -1,4 +1,4 @@
-// A PGresult that is cleared at its end, and memory of libpq's for copies of text.
+// backends/postgres/result.h - a PGresult that is cleared at its end, and memory of libpq's.
 #ifndef ROOST_BACKENDS_POSTGRES_RESULT_H_
 #define ROOST_BACKENDS_POSTGRES_RESULT_H_
 
@@ -41,7 +41,7 @@ class Result {
   // Empty where libpq gave up by itself.
   std::string_view sqlstate() const { return Field(PG_DIAG_SQLSTATE); }
   // Without detail and hint: they repeat what was bound.
-  std::string_view words() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
+  std::string_view message() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
   std::string_view command() const { return pq_->PQcmdStatus(result_); }
 
  private:

@@ -37,10 +37,10 @@ absl::StatusOr<std::vector<Option>> Parse(const Libpq& pq, const std::string& co
   char* error = nullptr;
   const LibpqOptions parsed(pq.PQconninfoParse(conninfo.c_str(), &error), FreeOptions{&pq});
   if (parsed == nullptr) {
-    const std::string words = error != nullptr ? error : "out of memory";
+    const std::string message = error != nullptr ? error : "out of memory";
     pq.PQfreemem(error);
     return absl::InvalidArgumentError(
-        Concat({"the connection string is wrong: ", WithoutSecrets(words, conninfo)}));
+        Concat({"the connection string is wrong: ", WithoutSecrets(message, conninfo)}));
   }
   std::vector<Option> given;
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
@@ -263,7 +263,7 @@ absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& op
   if (merged.Value("sslmode").empty()) {  // has a default, so merging itself has failed
     return MakeStatus(
         absl::StatusCode::kInvalidArgument, "",
-        {.where = "the connection options are wrong", .words = pq.PQerrorMessage(probe.get())});
+        {.where = "the connection options are wrong", .message = pq.PQerrorMessage(probe.get())});
   }
   Settings settings{.given = *given};
   absl::StatusOr<WantedRole> role = ParseRole(merged.Value("target_session_attrs"));

@@ -1,4 +1,6 @@
-// The options as libpq understands them: connection string, PG* variables, service file; and what
+// backends/postgres/settings.h - the options as libpq understands them.
+//
+// They come from the connection string, the PG* variables and the service file. Settings says what
 // this backend makes of them for each host.
 #ifndef ROOST_BACKENDS_POSTGRES_SETTINGS_H_
 #define ROOST_BACKENDS_POSTGRES_SETTINGS_H_

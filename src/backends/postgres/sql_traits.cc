@@ -10,57 +10,57 @@ bool IsLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
 }
-bool IsWordPart(char c) { return IsLetter(c) || (c >= '0' && c <= '9') || c == '$'; }
+bool IsTokenPart(char c) { return IsLetter(c) || (c >= '0' && c <= '9') || c == '$'; }
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Compares a word in any case with a word in lower case.
-bool Is(std::string_view word, std::string_view lower) {
-  return std::equal(word.begin(), word.end(), lower.begin(), lower.end(),
+// Compares a token in any case with a token in lower case.
+bool Is(std::string_view token, std::string_view lower) {
+  return std::equal(token.begin(), token.end(), lower.begin(), lower.end(),
                     [](char a, char b) { return Lower(a) == b; });
 }
-bool StartsWith(std::string_view word, std::string_view lower) {
-  return word.size() >= lower.size() && Is(word.substr(0, lower.size()), lower);
+bool StartsWith(std::string_view token, std::string_view lower) {
+  return token.size() >= lower.size() && Is(token.substr(0, lower.size()), lower);
 }
-bool Contains(std::string_view word, std::string_view lower) {
-  for (size_t i = 0; i + lower.size() <= word.size(); ++i) {
-    if (StartsWith(word.substr(i), lower)) return true;
+bool Contains(std::string_view token, std::string_view lower) {
+  for (size_t i = 0; i + lower.size() <= token.size(); ++i) {
+    if (StartsWith(token.substr(i), lower)) return true;
   }
   return false;
 }
 template <size_t kCount>
-bool IsOneOf(std::string_view word, const std::string_view (&words)[kCount]) {
-  return std::any_of(words, words + kCount,
-                     [word](std::string_view each) { return Is(word, each); });
+bool IsOneOf(std::string_view token, const std::string_view (&tokens)[kCount]) {
+  return std::any_of(tokens, tokens + kCount,
+                     [token](std::string_view each) { return Is(token, each); });
 }
 
-// The words of a text, without comments, strings and quoted names. The body between dollar quotes
+// Gives the tokens of a text, without comments, strings and quoted names. The body between dollar quotes
 // counts as text: it is what DO runs.
-class Words {
+class Lexer {
  public:
-  explicit Words(std::string_view sql) : rest_(sql) {}
+  explicit Lexer(std::string_view sql) : rest_(sql) {}
 
-  // The next word; empty at the end.
+  // The next token; empty at the end.
   std::string_view Next() {
     while (!rest_.empty()) {
-      if (IsLetter(rest_.front())) return TakeWord();
+      if (IsLetter(rest_.front())) return TakeToken();
       if (SkipComment() || SkipQuoted()) continue;
       if (rest_.front() == ';') begins_ = true;
       rest_.remove_prefix(1);
     }
     return {};
   }
-  // The last word was the first of a statement.
+  // The last token was the first of a statement.
   bool first() const { return first_; }
 
  private:
-  std::string_view TakeWord() {
+  std::string_view TakeToken() {
     size_t size = 1;
-    while (size < rest_.size() && IsWordPart(rest_[size])) ++size;
-    const std::string_view word = rest_.substr(0, size);
+    while (size < rest_.size() && IsTokenPart(rest_[size])) ++size;
+    const std::string_view token = rest_.substr(0, size);
     rest_.remove_prefix(size);
     first_ = begins_;
-    begins_ = Is(word, "begin");  // in the body of a DO
-    return word;
+    begins_ = Is(token, "begin");  // in the body of a DO
+    return token;
   }
   bool SkipComment() {
     if (rest_.starts_with("--")) {
@@ -79,7 +79,7 @@ class Words {
     return true;
   }
   // A quote without its end is taken for an apostrophe in a dollar-quoted text. A backslash before
-  // a quote is left alone: it ends an E'' string too early, which shows more words, not fewer.
+  // a quote is left alone: it ends an E'' string too early, which shows more tokens, not fewer.
   bool SkipQuoted() {
     const char quote = rest_.front();
     if (quote != '\'' && quote != '"') return false;
@@ -91,7 +91,7 @@ class Words {
   }
 
   std::string_view rest_;
-  bool begins_ = true;  // the next word is the first of a statement
+  bool begins_ = true;  // the next token is the first of a statement
   bool first_ = false;
 };
 
@@ -105,35 +105,35 @@ constexpr std::string_view kLocal[] = {"local", "constraints", "transaction"};
 
 // TEMP after CREATE, OR REPLACE, LOCAL, GLOBAL, or the INTO of a SELECT, and not the column or
 // table of a node that measures a temperature.
-bool IsTemporary(std::string_view word, std::string_view before, std::string_view before_that) {
-  if (!Is(word, "temp") && !Is(word, "temporary")) return false;
+bool IsTemporary(std::string_view token, std::string_view before, std::string_view before_that) {
+  if (!Is(token, "temp") && !Is(token, "temporary")) return false;
   constexpr std::string_view kBefore[] = {"create", "replace", "local", "global"};
   if (IsOneOf(before, kBefore)) return true;
   return Is(before, "into") && !Is(before_that, "insert") && !Is(before_that, "merge");
 }
 
-bool IsSessionFunction(std::string_view word) {
-  if (Is(word, "set_config")) return true;
-  return StartsWith(word, "pg_") && Contains(word, "advisory_lock") && !Contains(word, "xact");
+bool IsSessionFunction(std::string_view token) {
+  if (Is(token, "set_config")) return true;
+  return StartsWith(token, "pg_") && Contains(token, "advisory_lock") && !Contains(token, "xact");
 }
 
 }  // namespace
 
 SqlTraits ReadTraits(std::string_view sql) {
   SqlTraits traits{.reads = true, .taints = false};
-  Words words(sql);
+  Lexer lexer(sql);
   std::string_view before;
   std::string_view before_that;
-  bool sets = false;  // the last word was a SET that begins a statement
-  for (std::string_view word = words.Next(); !word.empty(); word = words.Next()) {
-    if (sets && !IsOneOf(word, kLocal)) traits.taints = true;
-    sets = words.first() && Is(word, "set");
-    if (words.first() && !IsOneOf(word, kReading)) traits.reads = false;
-    if (IsOneOf(word, kWriting)) traits.reads = false;
-    if (words.first() && !sets && IsOneOf(word, kLeaving)) traits.taints = true;
-    if (IsTemporary(word, before, before_that) || IsSessionFunction(word)) traits.taints = true;
+  bool sets = false;  // the last token was a SET that begins a statement
+  for (std::string_view token = lexer.Next(); !token.empty(); token = lexer.Next()) {
+    if (sets && !IsOneOf(token, kLocal)) traits.taints = true;
+    sets = lexer.first() && Is(token, "set");
+    if (lexer.first() && !IsOneOf(token, kReading)) traits.reads = false;
+    if (IsOneOf(token, kWriting)) traits.reads = false;
+    if (lexer.first() && !sets && IsOneOf(token, kLeaving)) traits.taints = true;
+    if (IsTemporary(token, before, before_that) || IsSessionFunction(token)) traits.taints = true;
     before_that = before;
-    before = word;
+    before = token;
   }
   return traits;
 }

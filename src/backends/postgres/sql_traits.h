@@ -1,8 +1,9 @@
-// What can be read off a SQL text before it is sent: whether it can change anything, and whether it
-// leaves something behind in the session. Pure.
+// backends/postgres/sql_traits.h - what can be read off a SQL text before it is sent. Pure.
 //
-// A lexer of words, not a parser: it knows comments, quotes and the beginnings of statements. Where
-// it cannot tell, it says the safe thing. What a function of the server does, it cannot see.
+// Whether it can change anything, and whether it leaves something behind in the session.
+//
+// A lexer, not a parser: it knows comments, quotes and the beginnings of statements. Where it
+// cannot tell, it says the safe thing. What a function of the server does, it cannot see.
 #ifndef ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 #define ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 

@@ -4,81 +4,37 @@
 
 #include <optional>
 
+#include "backends/postgres/sqlstates.h"
+
 namespace roost::postgres {
 namespace {
 
 using enum absl::StatusCode;
-
-// A row with two characters stands for a class. The first that fits counts.
-struct Row {
-  std::string_view sqlstate;
-  absl::StatusCode code;
-  FaultScope fault_scope;
-  std::string_view advice;
-};
-
-constexpr std::string_view kFreeSessions =
-    "close other sessions, or raise max_connections or the role's CONNECTION LIMIT";
-
-constexpr Row kRows[] = {
-    // The server is on its way down or up: what it had before is gone.
-    {"57P03", kUnavailable, FaultScope::kAllOlder, "it is starting, stopping or recovering"},
-    {"57P02", kUnavailable, FaultScope::kAllOlder, ""},
-    {"57P01", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
-    {"53300", kResourceExhausted, FaultScope::kStatement, kFreeSessions},
-    {"53", kResourceExhausted, FaultScope::kStatement, ""},
-    {"28P01", kUnauthenticated, FaultScope::kStatement,
-     "give the right password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"},
-    {"28", kPermissionDenied, FaultScope::kStatement,
-     "the server's pg_hba.conf and the role's LOGIN decide who may connect from where"},
-    {"3D000", kNotFound, FaultScope::kStatement, "create the database, or correct dbname"},
-    {"42501", kPermissionDenied, FaultScope::kStatement, "the role lacks a privilege: GRANT it"},
-    {"55000", kFailedPrecondition, FaultScope::kStatement, ""},
-    {"08P01", kInvalidArgument, FaultScope::kStatement,
-     "behind PgBouncer: leave `options` out, or add it to its ignore_startup_parameters"},
-    {"0A000", kFailedPrecondition, FaultScope::kStatement, ""},
-    {"08", kUnavailable, FaultScope::kConnectionSuspectOlder, ""},
-    {"57", kUnavailable, FaultScope::kStatement, ""},
-    {"58", kUnavailable, FaultScope::kStatement, ""},
-    {"XX", kUnavailable, FaultScope::kStatement, ""},
-    // on_connect: another connection was at the same statement.
-    {"40", kUnavailable, FaultScope::kStatement, ""},
-    {"55P03", kUnavailable, FaultScope::kStatement, ""},
-    {"23505", kUnavailable, FaultScope::kStatement, ""},
-    {"42P07", kUnavailable, FaultScope::kStatement, ""},
-    {"25006", kUnavailable, FaultScope::kStatement,
-     "on_connect writes and this server is read-only: say target_session_attrs=read-write"},
-    {"22", kInvalidArgument, FaultScope::kStatement, ""},
-    {"23", kInvalidArgument, FaultScope::kStatement, ""},
-    {"42", kInvalidArgument, FaultScope::kStatement, ""},
-};
 
 bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
 // PgBouncer gives all its own refusals one SQLSTATE and speaks English only.
-bool IsPassingTrouble(std::string_view words) {
+bool IsPassingTrouble(std::string_view message) {
   constexpr std::string_view kSigns[] = {
       "conn",    "timeout", "crash", "failed",   "paused",
       "suspend", "shut",    "idle",  "lifetime", "memory",
   };
-  if (Has(words, "startup parameter") || Has(words, "authentication failed")) return false;
+  if (Has(message, "startup parameter") || Has(message, "authentication failed")) return false;
   for (const std::string_view sign : kSigns) {
-    if (Has(words, sign)) return true;
+    if (Has(message, sign)) return true;
   }
   return false;
 }
 
 StartupFinding FromServer(const StartupEvidence& evidence) {
-  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.words)) {
+  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.message)) {
     return {.code = kUnavailable};
   }
-  for (const Row& row : kRows) {
-    if (!evidence.sqlstate.starts_with(row.sqlstate)) continue;
-    return {.code = row.code, .fault_scope = row.fault_scope, .advice = row.advice};
-  }
-  return {.code = kUnavailable};
+  const Finding* const finding = FindAtStartup(evidence.sqlstate);
+  if (finding == nullptr) return {.code = kUnavailable};
+  return {.code = finding->code, .fault_scope = finding->fault_scope, .advice = finding->advice};
 }
 
 constexpr std::string_view kTlsAdvice =
@@ -87,13 +43,14 @@ constexpr std::string_view kTlsAdvice =
     "sslmode=disable (unencrypted) knowingly";
 
 // OpenSSL's reasons are in English everywhere, libpq's own sentences may be translated.
-bool IsAboutCertificates(std::string_view words) {
-  return Has(words, "certificate") || Has(words, " alert ") || Has(words, "unsupported protocol");
+bool IsAboutCertificates(std::string_view message) {
+  return Has(message, "certificate") || Has(message, " alert ") ||
+         Has(message, "unsupported protocol");
 }
 
 bool IsLostLink(const StartupEvidence& evidence) {
-  return evidence.hung_up || Has(evidence.words, "SYSCALL") ||
-         Has(evidence.words, "closed the connection");
+  return evidence.hung_up || Has(evidence.message, "SYSCALL") ||
+         Has(evidence.message, "closed the connection");
 }
 
 StartupFinding LostLink() {
@@ -114,14 +71,14 @@ StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
     case Phase::kConnect:
       return LostLink();
     case Phase::kEncrypt:
-      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      if (IsAboutCertificates(evidence.message)) return FromTls(evidence);
       return IsLostLink(evidence) ? LostLink() : FromTls(evidence);
     case Phase::kSignIn:
       if (evidence.needs_password) {
         return {.code = kUnauthenticated,
                 .advice = "give a password in ~/.pgpass, in passfile=FILE or in PGPASSWORD"};
       }
-      if (IsAboutCertificates(evidence.words)) return FromTls(evidence);
+      if (IsAboutCertificates(evidence.message)) return FromTls(evidence);
       if (IsLostLink(evidence)) return LostLink();
       return {.code = kFailedPrecondition, .advice = "is there a PostgreSQL server at this port?"};
     case Phase::kAskRole:
@@ -158,17 +115,17 @@ bool IsLocation(std::string_view line) {
 }
 
 std::string OnOneLine(std::string_view text) {
-  std::string words;
+  std::string joined;
   while (!text.empty()) {
     const size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     while (!line.empty() && (line.front() == '\t' || line.front() == ' ')) line.remove_prefix(1);
     if (line.empty() || IsLocation(line)) continue;
-    if (!words.empty()) words.push_back(' ');
-    words.append(line);
+    if (!joined.empty()) joined.push_back(' ');
+    joined.append(line);
   }
-  return words;
+  return joined;
 }
 
 }  // namespace
@@ -212,9 +169,9 @@ StartupFinding ClassifyLookup(int error) {
 
 StartupMessage ReadStartupMessage(std::string_view message) {
   const std::optional<size_t> at = FindSqlState(message);
-  if (!at.has_value()) return {.words = OnOneLine(message)};
+  if (!at.has_value()) return {.text = OnOneLine(message)};
   return {.sqlstate = std::string(message.substr(*at + 3, 5)),
-          .words = OnOneLine(message.substr(*at + 10))};
+          .text = OnOneLine(message.substr(*at + 10))};
 }
 
 }  // namespace roost::postgres

@@ -1,5 +1,6 @@
-// What an attempt to connect that failed means: for its caller, for the connections that exist, and
-// for the next try. Pure.
+// backends/postgres/startup_error.h - what an attempt to connect that failed means. Pure.
+//
+// It answers for the caller, for the connections that exist, and for the next try.
 #ifndef ROOST_BACKENDS_POSTGRES_STARTUP_ERROR_H_
 #define ROOST_BACKENDS_POSTGRES_STARTUP_ERROR_H_
 
@@ -29,7 +30,7 @@ std::string_view Name(Phase phase);
 struct StartupEvidence {
   Phase phase = Phase::kConnect;
   std::string_view sqlstate{};  // the server's; empty: none
-  std::string_view words{};     // the server's or libpq's
+  std::string_view message{};   // the server's or libpq's
   bool hung_up = false;         // the other side had closed before libpq looked
   bool needs_password = false;  // the server asked for one and there is none
   bool clock_unset = false;     // the wall clock shows a time before this program was built
@@ -48,11 +49,11 @@ StartupFinding ClassifyStartup(const StartupEvidence& evidence);
 StartupFinding ClassifyLookup(int error);
 
 // What libpq 15 says of a refused start-up with verbosity VERBOSE, taken apart: "FATAL:  57P03: the
-// database system is starting up". The words are the server's sentence with detail and hint, else
+// database system is starting up". The text is the server's sentence with detail and hint, else
 // all of libpq's, on one line. Works in every language.
 struct StartupMessage {
   std::string sqlstate{};
-  std::string words{};
+  std::string text{};
 };
 StartupMessage ReadStartupMessage(std::string_view message);
 

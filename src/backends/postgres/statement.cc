@@ -5,10 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "backends/postgres/connection.h"
 #include "backends/postgres/errors.h"
 #include "backends/postgres/parameters.h"
 #include "backends/postgres/values.h"
+#include "statements/statement_cache.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -31,14 +31,6 @@ int64_t ChangesOf(const Libpq& pq, const Result& result) {
 
 }  // namespace
 
-void StatementName::Write(std::array<char, kSize>& out) const {
-  constexpr std::string_view kPrefix = "roost_";
-  char* at = std::copy(kPrefix.begin(), kPrefix.end(), out.data());
-  at = std::to_chars(at, out.data() + out.size(), hash, 16).ptr;
-  *at++ = '_';
-  *std::to_chars(at, out.data() + out.size() - 1, serial, 16).ptr = '\0';
-}
-
 StatementText::StatementText(const Libpq& pq, std::string_view text)
     : size_(text.size()), memory_(pq, Take(pq, text)) {}
 
@@ -48,16 +40,16 @@ PGresult* StatementText::Take(const Libpq& pq, std::string_view text) {
   return arena.Release();
 }
 
-PostgresStatement::PostgresStatement(PostgresConnection& connection, StatementText text,
-                                     const Sql& sql, SqlTraits traits)
-    : connection_(connection),
+PostgresStatement::PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql,
+                                     SqlTraits traits)
+    : pipeline_(pipeline),
       text_(std::move(text)),
       name_{.hash = sql.hash(), .serial = 0},
       traits_(traits) {}
 
 PostgresStatement::~PostgresStatement() {
   if (reading_) Finish();
-  connection_.Deallocate(name());
+  pipeline_.Deallocate(name());
 }
 
 void PostgresStatement::Drop() {
@@ -68,11 +60,11 @@ void PostgresStatement::Drop() {
 // ---- preparing ----------------------------------------------------------------------------------
 
 bool PostgresStatement::SendPreparing() {
-  name_.serial = connection_.NextSerial();
+  name_.serial = pipeline_.NextSerial();
   std::array<char, StatementName::kSize> name{};
-  if (!connection_.pooler()) name_.Write(name);
-  const Libpq& pq = connection_.pq();
-  PGconn* const handle = connection_.wire().handle();
+  if (!pipeline_.pooler()) name_.Write(name);
+  const Libpq& pq = pipeline_.pq();
+  PGconn* const handle = pipeline_.link().handle();
   return pq.PQsendPrepare(handle, name.data(), text_.c_str(), 0, nullptr) == 1 &&
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
 }
@@ -80,10 +72,10 @@ bool PostgresStatement::SendPreparing() {
 // The answers to Parse and Describe. What was sent behind them may have been done even if these do
 // not come: `doing` says what that is.
 absl::Status PostgresStatement::TakePreparing(const Doing& doing) {
-  const absl::StatusOr<Result> parsed = connection_.TakeCommand(doing);
+  const absl::StatusOr<Result> parsed = pipeline_.TakeCommand(doing);
   if (!parsed.ok()) return parsed.status();
-  prepared_ = !connection_.pooler();
-  absl::StatusOr<Result> described = connection_.TakeCommand(doing);
+  prepared_ = !pipeline_.pooler();
+  absl::StatusOr<Result> described = pipeline_.TakeCommand(doing);
   if (!described.ok()) return described.status();
   description_ = *std::move(described);
   if (parameters() <= static_cast<int>(Parameters::kMax)) return absl::OkStatus();
@@ -94,38 +86,26 @@ absl::Status PostgresStatement::TakePreparing(const Doing& doing) {
 
 absl::Status PostgresStatement::Describe() {
   const Doing doing{.sql = sql()};
-  absl::Status status = connection_.Ready();
+  absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
-  if (!connection_.BeginExchange(/*with_begin=*/false) || !SendPreparing() ||
-      !connection_.SendExchange()) {
-    return connection_.Lost(doing);
+  if (!pipeline_.Begin(/*with_begin=*/false) || !SendPreparing() || !pipeline_.Send()) {
+    return pipeline_.failures().Lost(doing);
   }
-  status = connection_.TakePutOff(doing);
+  status = pipeline_.TakePutOff(doing);
   if (status.ok()) status = TakePreparing(doing);
   return Broke(status);
 }
 
 // Takes what follows an answer; the first error counts.
 absl::Status PostgresStatement::Broke(const absl::Status& status) {
-  const absl::Status ended = connection_.EndExchange({.sql = sql()}, /*judge=*/status.ok());
+  const absl::Status ended = pipeline_.End({.sql = sql()}, /*judge=*/status.ok());
   return status.ok() ? ended : status;
 }
 
 // ---- running ------------------------------------------------------------------------------------
 
-absl::Status PostgresStatement::CheckCount(size_t count) const {
-  if (count == static_cast<size_t>(parameters())) return absl::OkStatus();
-  const int wanted = parameters();
-  return absl::InvalidArgumentError(Concat(
-      {Quoted(sql()), " takes ", std::to_string(wanted), wanted == 1 ? " value, " : " values, ",
-       std::to_string(count), count == 1 ? " was given" : " were given"}));
-}
-
 absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const {
-  if (reading_) {
-    return absl::FailedPreconditionError(
-        Concat({Quoted(sql()), " is still being read: end its earlier Rows first"}));
-  }
+  if (reading_) return backends::StillBeingRead(sql());
   if (described()) return CheckCount(values.size());
   if (values.size() <= Parameters::kMax) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -135,7 +115,7 @@ absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const
 
 absl::Status PostgresStatement::Start(std::span<const Value> values) {
   absl::Status status = CheckValues(values);
-  if (status.ok()) status = connection_.Ready();
+  if (status.ok()) status = pipeline_.Ready();
   // A moment has two forms, and which one is meant only the server knows.
   const auto is_moment = [](const Value& value) { return value.is_moment(); };
   if (status.ok() && !described() && std::any_of(values.begin(), values.end(), is_moment)) {
@@ -144,28 +124,28 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
   }
   if (!status.ok()) return status;
   const bool was_prepared = prepared_;
-  const bool in_transaction = connection_.InTransaction();
+  const bool in_transaction = pipeline_.InTransaction();
   status = RunOnce(values);
   const std::string_view sqlstate = PostgresSqlState(status);
   if (!WantsPreparing(sqlstate) || !(was_prepared || sqlstate == "42P05")) return status;
   // The session lost it, or its columns have changed: nothing was run. Inside of a transaction that
   // error was its end, and its next run finds the statement prepared anew.
-  connection_.Deallocate(name());
+  pipeline_.Deallocate(name());
   prepared_ = false;
   if (in_transaction) {
     return MakeStatus(absl::StatusCode::kAborted, sqlstate,
                       {.sql = sql(),
-                       .words = "the session's prepared form of it was no longer good",
+                       .message = "the session's prepared form of it was no longer good",
                        .advice = "run the whole transaction again"});
   }
-  status = connection_.Ready();
+  status = pipeline_.Ready();
   return status.ok() ? RunOnce(values) : status;
 }
 
 bool PostgresStatement::SendRun(const Parameters& parameters) {
-  const Libpq& pq = connection_.pq();
-  PGconn* const handle = connection_.wire().handle();
-  if (connection_.pooler()) {
+  const Libpq& pq = pipeline_.pq();
+  PGconn* const handle = pipeline_.link().handle();
+  if (pipeline_.pooler()) {
     return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), nullptr,
                                 parameters.values(), parameters.lengths(), parameters.formats(),
                                 0) == 1;
@@ -177,19 +157,19 @@ bool PostgresStatement::SendRun(const Parameters& parameters) {
 }
 
 absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
-  commits_ = !traits_.reads && !connection_.InTransaction();
+  commits_ = !traits_.reads && !pipeline_.InTransaction();
   const Doing doing{.sql = sql(),
                     .operation = commits_ ? Operation::kCommit : Operation::kStatement};
-  Parameters parameters(connection_.pq());
+  Parameters parameters(pipeline_.pq());
   absl::Status status = parameters.Read(values, description_.get(), sql());
   if (!status.ok()) return status;
-  const bool prepares = connection_.pooler() ? !described() : !prepared_;
-  if (!connection_.BeginExchange(/*with_begin=*/true) || (prepares && !SendPreparing()) ||
-      !SendRun(parameters) || !connection_.SendExchange()) {
-    return connection_.Lost(doing);
+  const bool prepares = pipeline_.pooler() ? !described() : !prepared_;
+  if (!pipeline_.Begin(/*with_begin=*/true) || (prepares && !SendPreparing()) ||
+      !SendRun(parameters) || !pipeline_.Send()) {
+    return pipeline_.failures().Lost(doing);
   }
-  if (traits_.taints) connection_.Taint();
-  status = connection_.TakePutOff(doing);
+  if (traits_.taints) pipeline_.session().Taint();
+  status = pipeline_.TakePutOff(doing);
   if (status.ok() && prepares) {
     status = TakePreparing(doing);
     if (status.ok()) status = CheckCount(values.size());
@@ -198,9 +178,9 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
   changes_ = 0;
   reading_ = true;
   ended_ = false;
-  connection_.Started(*this);
-  connection_.pq().PQsetSingleRowMode(connection_.wire().handle());
-  const absl::StatusOr<bool> first = Take(connection_.wire().Receive(connection_.deadline()));
+  pipeline_.RecordStart(*this);
+  pipeline_.pq().PQsetSingleRowMode(pipeline_.link().handle());
+  const absl::StatusOr<bool> first = Take(pipeline_.Receive());
   waiting_row_ = first.ok() && *first;
   if (!first.ok()) Finish();
   return first.status();
@@ -220,27 +200,26 @@ absl::StatusOr<bool> PostgresStatement::Take(Reply reply) {
     ended_ = true;
     absl::Status status = TakeEnd(reply.result);
     // Only now: a statement without a transaction commits after it has said that it is complete.
-    const absl::Status end = connection_.EndExchange(doing, /*judge=*/true);
+    const absl::Status end = pipeline_.End(doing, /*judge=*/true);
     if (status.ok()) status = end;
     if (!status.ok()) return status;
     return false;
   }
   ended_ = true;
-  absl::Status status = connection_.Fail(reply, doing);
+  absl::Status status = pipeline_.failures().Fail(reply, doing);
   return Broke(status);
 }
 
 absl::Status PostgresStatement::TakeEnd(const Result& result) {
   if (result.status() == PGRES_EMPTY_QUERY) {
-    return absl::InvalidArgumentError(
-        Concat({Quoted(sql()), " holds no statement, only blanks or comments"}));
+    return internal::HoldsNoStatement(sql());
   }
-  changes_ = ChangesOf(connection_.pq(), result);
+  changes_ = ChangesOf(pipeline_.pq(), result);
   return absl::OkStatus();
 }
 
 absl::Status PostgresStatement::DecodeBytes() {
-  const Libpq& pq = connection_.pq();
+  const Libpq& pq = pipeline_.pq();
   for (int i = 0; i < pq.PQnfields(row_.get()); ++i) {
     if (pq.PQftype(row_.get(), i) != kBytea || pq.PQgetisnull(row_.get(), 0, i) != 0) continue;
     // The row is ours alone, and is cleared before the next one.
@@ -257,16 +236,7 @@ absl::Status PostgresStatement::DecodeBytes() {
 absl::StatusOr<bool> PostgresStatement::Step() {
   if (!reading_ || ended_) return false;
   if (std::exchange(waiting_row_, false)) return true;
-  return Take(connection_.wire().Receive(connection_.deadline()));
-}
-
-absl::Status PostgresStatement::Execute(std::span<const Value> values) {
-  absl::Status status = Start(values);
-  if (!status.ok()) return status;
-  absl::StatusOr<bool> more = true;
-  while (more.ok() && *more) more = Step();
-  Finish();
-  return more.status();
+  return Take(pipeline_.Receive());
 }
 
 void PostgresStatement::Finish() {
@@ -274,29 +244,29 @@ void PostgresStatement::Finish() {
   reading_ = false;
   waiting_row_ = false;
   row_ = Result();
-  connection_.Finished(*this);
+  pipeline_.RecordFinish(*this);
   if (ended_) return;
   ended_ = true;
-  connection_.EndReading({.sql = sql()});
+  pipeline_.EndReading({.sql = sql()});
 }
 
 // ---- reading ------------------------------------------------------------------------------------
 
 int PostgresStatement::parameters() const {
-  return description_ ? connection_.pq().PQnparams(description_.get()) : 0;
+  return description_ ? pipeline_.pq().PQnparams(description_.get()) : 0;
 }
 
 int PostgresStatement::columns() const {
-  return description_ ? connection_.pq().PQnfields(description_.get()) : 0;
+  return description_ ? pipeline_.pq().PQnfields(description_.get()) : 0;
 }
 
 std::string_view PostgresStatement::column_name(int column) const {
-  const char* const name = connection_.pq().PQfname(description_.get(), column);
+  const char* const name = pipeline_.pq().PQfname(description_.get(), column);
   return name == nullptr ? std::string_view() : name;
 }
 
 Value PostgresStatement::column(int column) const {
-  const Libpq& pq = connection_.pq();
+  const Libpq& pq = pipeline_.pq();
   if (column < 0 || column >= pq.PQnfields(row_.get())) return Value::NoColumn();
   if (pq.PQgetisnull(row_.get(), 0, column) != 0) return Value();
   const std::string_view text(pq.PQgetvalue(row_.get(), 0, column),

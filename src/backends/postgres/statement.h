@@ -1,39 +1,27 @@
-// A prepared statement of PostgreSQL in the connection's cache.
+// backends/postgres/statement.h - a prepared statement of PostgreSQL in the connection's cache.
 //
-// The session may not have it (yet, or any more): then preparing travels with the next run. Rows are
-// read one by one (libpq's single-row mode), so that a result of any length needs the memory of one.
+// The session may not have it yet, or may have lost it: then preparing travels with the next run.
+// Rows are read one by one (libpq's single-row mode), so that a result of any length needs the
+// memory of one row.
 #ifndef ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 #define ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backends/postgres/libpq.h"
-#include "backends/postgres/result.h"
+#include "backends/common/error.h"
+#include "backends/common/statement.h"
+#include "backends/postgres/pipeline.h"
 #include "backends/postgres/sql_traits.h"
-#include "backends/postgres/wire.h"
+#include "backends/postgres/statement_name.h"
 #include "roost/statement.h"
 
 namespace roost::postgres {
 
 class Parameters;
-class PostgresConnection;
-struct Doing;
-
-// What the server calls a statement: the Sql's hash, and a number that no other statement of the
-// session has had, so that neither a collision nor a name that was left over can meet it.
-struct StatementName {
-  uint64_t hash = 0;
-  uint32_t serial = 0;  // 0: none
-
-  // "roost_<hash>_<serial>", in hexadecimal.
-  static constexpr size_t kSize = 32;
-  void Write(std::array<char, kSize>& out) const;
-};
 
 // The text of a Sql with a zero at its end, in memory of libpq's.
 class StatementText {
@@ -54,13 +42,11 @@ class StatementText {
   Result memory_;
 };
 
-class PostgresStatement final : public Statement {
+class PostgresStatement final : public backends::StatementBase<PostgresStatement> {
  public:
-  PostgresStatement(PostgresConnection& connection, StatementText text, const Sql& sql,
-                    SqlTraits traits);
+  PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql, SqlTraits traits);
   ~PostgresStatement() override;
 
-  absl::Status Execute(std::span<const Value> values) override;
   absl::Status Start(std::span<const Value> values) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
@@ -83,7 +69,9 @@ class PostgresStatement final : public Statement {
 
  private:
   absl::Status CheckValues(std::span<const Value> values) const;
-  absl::Status CheckCount(size_t count) const;
+  absl::Status CheckCount(size_t count) const {
+    return backends::CheckCount(sql(), parameters(), count);
+  }
   absl::Status RunOnce(std::span<const Value> values);
   bool SendPreparing();
   bool SendRun(const Parameters& parameters);
@@ -95,7 +83,7 @@ class PostgresStatement final : public Statement {
   // The error of a command of ours: takes what follows it, too.
   absl::Status Broke(const absl::Status& status);
 
-  PostgresConnection& connection_;
+  Pipeline& pipeline_;
   StatementText text_;
   Result description_;  // the server's answer to Describe
   Result row_;          // the current one

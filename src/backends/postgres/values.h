@@ -1,4 +1,4 @@
-// From the text of a column, as the server sends it, to a Value; and moments in time. Pure.
+// backends/postgres/values.h - from the text of a column to a Value; moments in time. Pure.
 #ifndef ROOST_BACKENDS_POSTGRES_VALUES_H_
 #define ROOST_BACKENDS_POSTGRES_VALUES_H_
 

@@ -17,7 +17,7 @@ constexpr int TopBit(size_t bits) { return static_cast<int>(std::bit_width(bits)
 
 }  // namespace
 
-// A block begins with the last word of the one before it, which holds `prev` while that is free.
+// A block begins with the last size_t of the one before it, which holds `prev` while that is free.
 // An allocation begins at `next_free`.
 struct Arena::Block {
   Block* prev;

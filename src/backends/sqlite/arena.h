@@ -1,4 +1,4 @@
-// Arena: a heap in one fixed block of memory, by two-level segregated fit.
+// backends/sqlite/arena.h - a heap in one fixed block of memory, by two-level segregated fit.
 //
 // Free blocks are kept in lists by size class: a power of two, divided linearly into kSteps. A bit
 // map of the classes that have any makes finding a block that is large enough two searches for a

@@ -8,7 +8,7 @@ namespace {
 // Why a pragma is refused; kHarmless: it is not.
 enum class Why : uint8_t { kHarmless, kTime, kLog, kDurable, kMemory, kLanes, kPages, kMapped };
 
-const char* WordsOf(Why why) {
+const char* ReasonOf(Why why) {
   switch (why) {
     case Why::kHarmless:
       return nullptr;
@@ -80,7 +80,7 @@ Permit AuthorizePragma(const char* name, const char* value) {
   if (value == nullptr || name == nullptr) return {};
   for (const PragmaRule& pragma : kPragmas) {
     if (sqlite3_stricmp(pragma.name, name) != 0) continue;
-    return {pragma.why == Why::kHarmless, Trace::kNothing, WordsOf(pragma.why)};
+    return {pragma.why == Why::kHarmless, Trace::kNothing, ReasonOf(pragma.why)};
   }
   return {true, Trace::kSession, nullptr};
 }

@@ -1,4 +1,6 @@
-// What SQL may do to the session of a pooled connection. Pure; asked by SQLite when it prepares.
+// backends/sqlite/authorizer.h - what SQL may do to the session of a pooled connection.
+//
+// Pure. SQLite asks it when it prepares a statement.
 #ifndef ROOST_BACKENDS_SQLITE_AUTHORIZER_H_
 #define ROOST_BACKENDS_SQLITE_AUTHORIZER_H_
 

@@ -18,8 +18,8 @@ namespace roost {
 
 using internal::Concat;
 using sqlite::Access;
+using sqlite::DeadlineHandler;
 using sqlite::Handle;
-using sqlite::Patience;
 using sqlite::SqliteConnection;
 
 namespace {
@@ -125,10 +125,10 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
 absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {
   // Held until the connection is open, so that closing it is not the last close, which would delete
   // the log for the connection to make again.
-  Patience patience(*request.platform);
-  patience.Until(request.deadline);
+  DeadlineHandler handler(*request.platform);
+  handler.SetDeadline(request.deadline);
   Handle keeper;
-  absl::Status status = Bootstrap(patience, request, keeper);
+  absl::Status status = Bootstrap(handler, request, keeper);
   if (!status.ok()) return status;
   const std::string& name = sqlite::IsMemory(options_) ? memory_name_ : options_.path;
   auto* connection = new (request.memory.data) SqliteConnection(*this, request);
@@ -139,7 +139,7 @@ absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) 
 }
 
 // One caller prepares the database; the others wait for it, up to their own deadlines.
-absl::Status SqliteBackend::Bootstrap(Patience& patience, const OpenRequest& request,
+absl::Status SqliteBackend::Bootstrap(DeadlineHandler& handler, const OpenRequest& request,
                                       Handle& keeper) {
   if (options_.read_only) return absl::OkStatus();
   while (true) {
@@ -151,7 +151,7 @@ absl::Status SqliteBackend::Bootstrap(Patience& patience, const OpenRequest& req
           Concat({options_.path, ": another thread is still preparing the database"}));
     }
   }
-  absl::StatusOr<bool> prepared = PrepareDatabase(patience, *request.platform, keeper);
+  absl::StatusOr<bool> prepared = PrepareDatabase(handler, *request.platform, keeper);
   bootstrap_ = prepared.ok() && *prepared && !distrusted_ ? kDone : kNeeded;
   request.platform->Wake(&bootstrap_);
   return prepared.status();
@@ -159,12 +159,12 @@ absl::Status SqliteBackend::Bootstrap(Patience& patience, const OpenRequest& req
 
 // True when the database is ready for every role; false when the card takes no writes, so that what
 // is there can be read, and preparing it has to wait.
-absl::StatusOr<bool> SqliteBackend::PrepareDatabase(Patience& patience, Platform& platform,
+absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Platform& platform,
                                                     Handle& keeper) {
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
-  absl::StatusOr<Handle> handle = sqlite::OpenHandle(memory ? memory_name_ : options_.path,
-                                                     options_, Access::kCreate, patience);
+  absl::StatusOr<Handle> handle =
+      sqlite::OpenHandle(memory ? memory_name_ : options_.path, options_, Access::kCreate, handler);
   if (!handle.ok()) return handle.status();
   sqlite3* const db = handle->get();
   if (sqlite3_db_readonly(db, "main") == 1) return false;
@@ -177,10 +177,10 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(Patience& patience, Platform
     distrusted_ = true;
     return status;
   }
-  if (!memory) status = sqlite::SwitchToLog(db, options_, patience);
+  if (!memory) status = sqlite::SwitchToLog(db, options_, handler);
   if (status.ok()) status = RunSchema(db, options_);
   if (!status.ok()) return status;
-  Patience::Leave(db);  // `patience` ends with this call, the handle may not
+  DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not
   if (memory && anchor_ == nullptr) {
     anchor_ = handle->release();
   } else {

@@ -1,12 +1,13 @@
-// What each result code of SQLite means for the caller and for the connection. Pure.
+// backends/sqlite/classify.h - what each result code of SQLite means. Pure.
+//
+// It answers for the caller and for the connection.
 #ifndef ROOST_BACKENDS_SQLITE_CLASSIFY_H_
 #define ROOST_BACKENDS_SQLITE_CLASSIFY_H_
 
 #include <cstdint>
 #include <string_view>
 
-#include "absl/status/status.h"
-#include "roost/backend.h"
+#include "backends/common/error.h"
 
 namespace roost::sqlite {
 
@@ -28,11 +29,7 @@ struct Evidence {
   bool gave_up = false;         // the busy handler waited until the deadline
 };
 
-struct Finding {
-  absl::StatusCode code = absl::StatusCode::kUnknown;
-  FaultScope fault_scope = FaultScope::kStatement;
-  std::string_view advice;  // what to do; may be empty
-};
+using backends::Finding;
 
 // A code that is in no table is judged by its primary code, and an unknown primary code is
 // kInternal with a dead connection. REQUIRES: evidence.code is an error.

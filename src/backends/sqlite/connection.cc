@@ -28,6 +28,9 @@ static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
 
 constexpr std::string_view kNoLength = {};
 
+// How long a checkpoint waits for a reader of the old pages before it leaves the rest for later.
+constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
+
 // What may follow a statement: blanks and semicolons.
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
@@ -45,27 +48,31 @@ size_t SqliteConnection::BytesFor(int statements) {
 }
 
 SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& request)
-    : backend_(backend),
-      platform_(*request.platform),
+    : Session(request),
+      backend_(backend),
       writes_(request.role != Role::kReader && !backend.options().read_only),
-      role_(request.role),
+      log_(backend.options()),
       cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
-      patience_(platform_),
-      // What an earlier process left in the log is not known: the first maintenance looks.
-      log_pages_(backend.options().checkpoint_pages + 1),
-      maintain_at_(4 * backend.options().checkpoint_pages) {}
+      deadline_handler_(platform()) {}
 
 SqliteConnection::~SqliteConnection() { Close(); }
 
 // ---- opening ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
-  patience_.Until(deadline);
-  absl::StatusOr<Handle> handle = OpenHandle(name, options(), AccessFor(writes_), patience_);
+  deadline_handler_.SetDeadline(deadline);
+  absl::StatusOr<Handle> handle =
+      OpenHandle(name, options(), AccessFor(writes_), deadline_handler_);
   if (!handle.ok()) return handle.status();
   db_ = handle->release();
   absl::Status status = CheckMode();
-  if (status.ok()) status = PrepareOwn();
+  if (status.ok()) status = own_.Prepare(db_, writes_, options());
+  // This loads the schema: a file that is no database, or a damaged one, shows here and not at a
+  // borrower.
+  if (status.ok()) {
+    const int code = OwnStatements::Run(own_.ping());
+    if (code != SQLITE_OK) status = OpenError(db_, code, options(), "");
+  }
   if (status.ok()) {
     Hook();
   } else {
@@ -77,14 +84,14 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
 absl::Status SqliteConnection::CheckMode() {
   absl::StatusOr<std::string> mode = QueryText(db_, options(), "PRAGMA journal_mode");
   if (!mode.ok()) return mode.status();
-  has_log_ = *mode == "wal";
+  log_.set_present(*mode == "wal");
   if (!writes_) return absl::OkStatus();
-  // SQLite falls back to reading, without a word, where the card or the file refuses writes. A
+  // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
-    return role_ == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
+    return role() == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
   }
-  if (has_log_ || IsMemory(options())) return absl::OkStatus();
+  if (log_.present() || IsMemory(options())) return absl::OkStatus();
   backend_.Forget();
   return absl::FailedPreconditionError(
       Concat({options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
@@ -92,28 +99,8 @@ absl::Status SqliteConnection::CheckMode() {
               "back"}));
 }
 
-// The statements of the connection itself; running the last loads the schema, so that a file that
-// is no database, or a damaged one, shows here and not at a borrower.
-absl::Status SqliteConnection::PrepareOwn() {
-  struct Own {
-    sqlite3_stmt** statement;
-    std::string_view sql;
-  };
-  const Own kOwn[] = {{&begin_, writes_ ? "BEGIN IMMEDIATE" : "BEGIN"},
-                      {&commit_, "COMMIT"},
-                      {&rollback_, "ROLLBACK"},
-                      {&ping_, "SELECT 1 FROM sqlite_schema LIMIT 1"}};
-  for (const Own& own : kOwn) {
-    const int code = sqlite3_prepare_v3(db_, own.sql.data(), static_cast<int>(own.sql.size()),
-                                        SQLITE_PREPARE_PERSISTENT, own.statement, nullptr);
-    if (code != SQLITE_OK) return OpenError(db_, code, options(), own.sql);
-  }
-  const int code = RunOwn(ping_);
-  return code == SQLITE_OK ? absl::OkStatus() : OpenError(db_, code, options(), "");
-}
-
 void SqliteConnection::Hook() {
-  patience_.Guard(db_);
+  deadline_handler_.Install(db_);
   sqlite3_set_authorizer(db_, &OnAuthorize, this);
   if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
 }
@@ -138,7 +125,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
 
 void SqliteConnection::Taint(Trace trace) {
   taint_ = std::max(taint_, trace);
-  SetDirty(kDirtyTainted);
+  Session::Taint();
 }
 
 // The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
@@ -161,14 +148,11 @@ absl::StatusOr<Statement*> SqliteConnection::Prepare(const Sql& sql) {
 }
 
 absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
-  if (SqliteStatement* found = cache_.Find(sql); found != nullptr) return found;
-  if (!cache_.HasRoom()) {
-    return absl::ResourceExhaustedError(
-        Concat({Quoted(sql.text()), " cannot be prepared: all ", Digits(cache_.capacity()),
-                " statements of this connection's cache are being read; end some Rows first"}));
-  }
-  if (sql.text().empty()) return absl::InvalidArgumentError("the SQL is empty");
-  patience_.Until(deadline());
+  return cache_.FindOrPrepare(sql, [&] { return PrepareNew(sql); });
+}
+
+absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
+  deadline_handler_.SetDeadline(deadline());
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
@@ -176,16 +160,12 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
   absl::Status status;
   ParameterMap map;
   if (*prepared == nullptr) {
-    status = absl::InvalidArgumentError(
-        Concat({Quoted(sql.text()), " holds no statement, only blanks or comments"}));
+    status = internal::HoldsNoStatement(sql.text());
   } else {
     status = CheckSingle(sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
-  if (status.ok()) {
-    cache_.MakeRoom();
-    return cache_.Add(sql, *this, *prepared, map, trace);
-  }
+  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
   sqlite3_finalize(*prepared);
   return status;
 }
@@ -230,14 +210,14 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
     status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
   }
   sqlite3_finalize(statement);
-  NoteTransaction();
+  RecordTransaction();
   return status;
 }
 
 // ---- running ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Ready() {
-  patience_.Until(deadline());
+  deadline_handler_.SetDeadline(deadline());
   absl::Status status = CheckSound();
   if (status.ok() && IsLate()) return TooLate();
   return status;
@@ -245,8 +225,8 @@ absl::Status SqliteConnection::Ready() {
 
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
-  if (sync_failed_) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
-  if (in_our_transaction_ && !InTransaction()) {
+  if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
+  if (transaction().IsLost(InTransaction())) {
     return absl::AbortedError(
         "the transaction was rolled back by an earlier error: end it and run it again from the "
         "start");
@@ -254,19 +234,7 @@ absl::Status SqliteConnection::CheckSound() {
   return absl::OkStatus();
 }
 
-absl::Status SqliteConnection::TooLate() {
-  return absl::DeadlineExceededError("the deadline of the lease has passed: no statement is begun");
-}
-
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
-
-void SqliteConnection::NoteTransaction() {
-  if (in_our_transaction_ || InTransaction()) {
-    SetDirty(kDirtyTransaction);
-  } else {
-    ClearDirty(kDirtyTransaction);
-  }
-}
 
 int64_t SqliteConnection::TotalChanges() const { return sqlite3_total_changes64(db_); }
 int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
@@ -278,33 +246,26 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .operation = operation,
                                     .in_transaction = in_transaction,
                                     .may_write = writes_,
-                                    .gave_up = patience_.gave_up()});
+                                    .gave_up = deadline_handler_.gave_up()});
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
-                                    .path = options().path,
-                                    .words = refused ? refusal_ : WordsFor(db_, code),
+                                    .where = options().path,
+                                    .message = refused ? refusal_ : MessageFor(db_, code),
                                     .advice = finding.advice});
   MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
-    sync_failed_ = true;
+    log_.RecordFailedSync();
     sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
   if (IsNoMemory(code)) {
-    if (in_our_transaction_ && InTransaction()) RunOwn(rollback_);
+    if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());
     sqlite3_db_release_memory(db_);
   }
-  NoteTransaction();
+  RecordTransaction();
   return status;
-}
-
-int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
-  int code = SQLITE_ROW;
-  while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  sqlite3_reset(statement);
-  return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 // ---- transactions -------------------------------------------------------------------------------
@@ -312,13 +273,12 @@ int SqliteConnection::RunOwn(sqlite3_stmt* statement) {
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
   if (!status.ok()) return status;
-  const int code = RunOwn(begin_);
-  if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(begin_));
-  in_our_transaction_ = true;
+  const int code = OwnStatements::Run(own_.begin());
+  if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
   // With synchronous=FULL every commit is sealed by itself.
-  seal_commit_ = durability == Durability::kSealed && writes_ &&
-                 options().durability == SqliteDurability::kBatch;
-  NoteTransaction();
+  transaction().Begin(durability == Durability::kSealed && writes_ &&
+                      options().durability == SqliteDurability::kBatch);
+  RecordTransaction();
   return absl::OkStatus();
 }
 
@@ -327,44 +287,93 @@ absl::Status SqliteConnection::CommitTransaction() {
   // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in
   // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
-  const Patience::Uncut uncut(patience_);
-  const int code = RunOwn(commit_);
+  const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
+  const int code = OwnStatements::Run(own_.commit());
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
-  in_our_transaction_ = false;
-  NoteTransaction();
+  transaction().End();
+  RecordTransaction();
   // Sealed by a sync of the log after the commit, not by synchronous=FULL around it: the same one
   // sync, but the pragma would be compiled twice for each transaction, with some 60 allocations.
-  return seal_commit_ ? SyncLog(Operation::kCommit) : absl::OkStatus();
+  return transaction().seal_commit() ? SyncLog(Operation::kCommit) : absl::OkStatus();
 }
 
 absl::Status SqliteConnection::RollbackTransaction() {
-  in_our_transaction_ = false;
+  transaction().End();
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
   if (InTransaction()) {
-    const Patience::Uncut uncut(patience_);
-    const int code = RunOwn(rollback_);
+    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
+    const int code = OwnStatements::Run(own_.rollback());
     if (InTransaction()) {
       status = Fail(code, Operation::kStatement, true, "ROLLBACK");
       MarkFailed(FaultScope::kConnection);
     }
   }
-  NoteTransaction();
+  RecordTransaction();
   return status;
+}
+
+// ---- the log ------------------------------------------------------------------------------------
+
+// After each commit that wrote to the log. Always OK: SQLite would report another code as the
+// commit's, which has happened.
+int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int pages) {
+  SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
+  WriteAheadLog& log = connection.log_;
+  log.RecordCommit(pages);
+  if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
+  if (log.IsTooLong() && !log.sync_failed()) {
+    const int code =
+        sqlite3_wal_checkpoint_v2(db, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    if (code != SQLITE_OK && !IsBlocked(code)) {
+      connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
+    }
+  }
+  return SQLITE_OK;
+}
+
+absl::Status SqliteConnection::Seal() {
+  if (InTransaction()) {
+    return absl::FailedPreconditionError(
+        "a transaction is open: commit it before sealing, or begin it with Durability::kSealed");
+  }
+  return SyncLog(Operation::kSync);
+}
+
+absl::Status SqliteConnection::SyncLog(Operation operation) {
+  const int code = log_.sync_failed() ? SQLITE_IOERR_FSYNC : log_.Sync(db_);
+  return code == SQLITE_OK ? absl::OkStatus() : Fail(code, operation, false, "seal");
+}
+
+absl::Status SqliteConnection::Maintain(Deadline deadline) {
+  ClearDirty(kDirtyMaintenance);
+  if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "maintenance");
+  absl::Status status;
+  if (writes_ && log_.WantsCheckpoint()) status = Checkpoint(deadline);
+  sqlite3_db_release_memory(db_);
+  return status;
+}
+
+absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
+  deadline_handler_.SetDeadline(
+      std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
+  const int code = log_.Checkpoint(db_);
+  if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
+  absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
+  // A full card or too little memory pass without closing anything.
+  return fault_scope() == FaultScope::kStatement ? absl::OkStatus() : status;
 }
 
 // ---- for the pool -------------------------------------------------------------------------------
 
 SessionState SqliteConnection::Inspect() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return SessionState::kBroken;
-  const bool dirty = InTransaction() || in_our_transaction_ || reading_ > 0 ||
-                     IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);
-  return dirty ? SessionState::kDirty : SessionState::kClean;
+  return InspectFlags(InTransaction());
 }
 
 absl::Status SqliteConnection::Reset(Deadline deadline) {
   if (db_ == nullptr) return absl::FailedPreconditionError("the connection is closed");
-  patience_.Until(deadline);
+  deadline_handler_.SetDeadline(deadline);
   EndStatements();
   absl::Status status = RollbackTransaction();
   if (!status.ok()) return status;
@@ -374,7 +383,7 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
-  if (IsDirty(kDirtyRaw)) {
+  if (IsRaw()) {
     Hook();
     status = Harden(db_, options());
     if (!status.ok()) return status;
@@ -402,8 +411,7 @@ void SqliteConnection::EndStatements() {
 }
 
 bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
-  bool ours =
-      statement == begin_ || statement == commit_ || statement == rollback_ || statement == ping_;
+  bool ours = own_.Has(statement);
   cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
   return ours;
 }
@@ -431,18 +439,15 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
     return absl::UnavailableError(
         Concat({options().path, " was moved, replaced or deleted, or the connection is closed"}));
   }
-  patience_.Until(deadline);
-  const int code = RunOwn(ping_);
+  deadline_handler_.SetDeadline(deadline);
+  const int code = OwnStatements::Run(own_.ping());
   if (code == SQLITE_OK) return absl::OkStatus();
-  return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(ping_));
+  return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(own_.ping()));
 }
 
 void SqliteConnection::FinalizeAll() {
   cache_.Clear();
-  for (sqlite3_stmt** own : {&begin_, &commit_, &rollback_, &ping_}) {
-    sqlite3_finalize(*own);
-    *own = nullptr;
-  }
+  own_.Finalize();
 }
 
 void SqliteConnection::Close() {
@@ -458,13 +463,13 @@ void SqliteConnection::Close() {
 void SqliteConnection::Abandon() {
   cache_.ForEach([](SqliteStatement& statement) { statement.Forget(); });
   cache_.Clear();
-  begin_ = commit_ = rollback_ = ping_ = nullptr;
+  own_.Forget();
   db_ = nullptr;
 }
 
 NativeHandle SqliteConnection::Detach() {
   FinalizeAll();
-  Patience::Leave(db_);
+  DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
   return {std::exchange(db_, nullptr)};

@@ -1,6 +1,6 @@
-// SqliteConnection: one handle of SQLite in a slot of the pool.
+// backends/sqlite/connection.h - one handle of SQLite in a slot of the pool.
 //
-// The marks that make IsPristine() right are kept from the driver's own answers: after each
+// The dirty flags that make IsPristine() right come from the driver's own answers: after each
 // statement sqlite3_get_autocommit says whether a transaction is open, and the authorizer, which
 // SQLite asks when it prepares, says what a statement leaves behind in the session.
 #ifndef ROOST_BACKENDS_SQLITE_CONNECTION_H_
@@ -13,12 +13,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/common/session.h"
 #include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/classify.h"
+#include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
-#include "backends/sqlite/patience.h"
+#include "backends/sqlite/own_statements.h"
 #include "backends/sqlite/statement.h"
-#include "roost/backend.h"
+#include "backends/sqlite/write_ahead_log.h"
 #include "roost/sqlite.h"
 #include "statements/statement_cache.h"
 
@@ -28,7 +30,7 @@ struct sqlite3_stmt;
 namespace roost::sqlite {
 
 // Aligned so that the statement cache can begin where the object ends.
-class alignas(std::max_align_t) SqliteConnection final : public Connection {
+class alignas(std::max_align_t) SqliteConnection final : public backends::Session {
  public:
   // Bytes of memory for a connection with a cache of `statements`.
   static size_t BytesFor(int statements);
@@ -64,27 +66,15 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   // Whether the transaction that the caller believes in is still open, and no sync has failed.
   // Always so while IsPristine().
   absl::Status CheckSound();
-  // Whether the lease's deadline has passed, to a tick of the coarse clock.
-  bool IsLate() const {
-    return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
-  }
-  static absl::Status TooLate();
   // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun
   // without a look at the clock, which would take as long as the acquire; SQLite looks before it
   // waits, and after each thousand of its steps.
   bool BeginsLease() { return std::exchange(last_lease_, lease()) != lease(); }
   // Before each step: the deadline may have been moved.
-  void Continue() { patience_.Until(deadline()); }
+  void Continue() { deadline_handler_.SetDeadline(deadline()); }
   bool InTransaction() const;
   // After anything that may begin or end a transaction.
-  void NoteTransaction();
-  void Started() {
-    ++reading_;
-    SetDirty(kDirtyReading);
-  }
-  void Finished() {
-    if (--reading_ == 0) ClearDirty(kDirtyReading);
-  }
+  void RecordTransaction() { Session::RecordTransaction(InTransaction()); }
   void Taint(Trace trace);
   int64_t TotalChanges() const;
   int64_t Changes() const;
@@ -97,7 +87,6 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   absl::Status RollbackTransaction() override;
   void* RawHandle() override { return db_; }
 
-  absl::Status PrepareOwn();
   absl::Status CheckMode();
   // Hooks that SQLite calls with `self`.
   static int OnAuthorize(void* self, int action, const char* first, const char* second,
@@ -105,9 +94,8 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
   static int OnLog(void* self, sqlite3* db, const char* database, int pages);
   void Hook();
 
-  // Runs one of the connection's own statements to its end; SQLite's code.
-  int RunOwn(sqlite3_stmt* statement);
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
+  absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest);
   absl::Status CheckSingle(std::string_view sql, std::string_view rest);
@@ -124,31 +112,19 @@ class alignas(std::max_align_t) SqliteConnection final : public Connection {
 
   // Constant after Open.
   SqliteBackend& backend_;
-  Platform& platform_;
   const bool writes_;  // may write
-  const Role role_;
-  bool has_log_ = false;  // is in WAL mode
 
   sqlite3* db_ = nullptr;
-  sqlite3_stmt* begin_ = nullptr;
-  sqlite3_stmt* commit_ = nullptr;
-  sqlite3_stmt* rollback_ = nullptr;
-  sqlite3_stmt* ping_ = nullptr;
+  OwnStatements own_;
+  WriteAheadLog log_;
   StatementCache<SqliteStatement> cache_;
-  Patience patience_;
+  DeadlineHandler deadline_handler_;
 
-  int reading_ = 0;                  // statements between Start and Finish
-  uint32_t last_lease_ = 0;          // in which a statement was started
-  bool in_our_transaction_ = false;  // a Transaction lives, even if SQLite rolled it back
-  bool seal_commit_ = false;         // it asked for Durability::kSealed
-  bool sync_failed_ = false;  // never sync again: the next one may succeed without having written
-  bool unsealed_ = true;      // there may be commits that no sync has covered
-  bool trusted_ = false;      // SQL of our own: the authorizer lets everything pass
+  uint32_t last_lease_ = 0;        // in which a statement was started
+  bool trusted_ = false;           // SQL of our own: the authorizer lets everything pass
   Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
   Trace taint_ = Trace::kNothing;  // of the session
   const char* refusal_ = nullptr;  // why the authorizer refused
-  int log_pages_;                  // in the log that may not be in the database file yet
-  int maintain_at_;                // log_pages_ from which on kDirtyMaintenance is set
 };
 
 }  // namespace roost::sqlite

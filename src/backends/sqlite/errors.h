@@ -1,29 +1,21 @@
-// Turns a result code of SQLite into a status: words, the path, the SQL, and the code as a payload.
+// backends/sqlite/errors.h - from a result code of SQLite to a status.
 #ifndef ROOST_BACKENDS_SQLITE_ERRORS_H_
 #define ROOST_BACKENDS_SQLITE_ERRORS_H_
 
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "backends/sqlite/classify.h"
+#include "backends/common/error.h"
 
 struct sqlite3;
 
 namespace roost::sqlite {
 
-// What a message is made of. Empty parts are left out.
-struct ErrorText {
-  std::string_view sql;
-  std::string_view path;
-  std::string_view words;  // SQLite's, or ours
-  std::string_view advice;
-};
+// `sqlite_code`: extended; 0: none. SqliteCode gives it back. REQUIRES: code is not kOk.
+absl::Status MakeStatus(absl::StatusCode code, int sqlite_code, const backends::ErrorText& text);
 
-// REQUIRES: status_code is not kOk.
-absl::Status MakeStatus(absl::StatusCode status_code, int sqlite_code, const ErrorText& text);
-
-// What SQLite says about its last error on `db`; the general words for `code` when `db` is null.
-std::string_view WordsFor(sqlite3* db, int code);
+// What SQLite says about its last error on `db`; the general message for `code` when `db` is null.
+std::string_view MessageFor(sqlite3* db, int code);
 
 // The system's error number behind the last CANTOPEN or IOERR of `db`; 0 for other codes.
 int SystemErrno(sqlite3* db, int code);

@@ -127,9 +127,11 @@ Handle::~Handle() { sqlite3_close(db_); }
 absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql) {
   const Finding finding = Classify(
       {.code = code, .system_errno = SystemErrno(db, code), .operation = Operation::kOpen});
-  return MakeStatus(
-      finding.code, code,
-      {.sql = sql, .path = options.path, .words = WordsFor(db, code), .advice = finding.advice});
+  return MakeStatus(finding.code, code,
+                    {.sql = sql,
+                     .where = options.path,
+                     .message = MessageFor(db, code),
+                     .advice = finding.advice});
 }
 
 absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql) {
@@ -154,11 +156,11 @@ absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options,
   return text;
 }
 
-absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience) {
+absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
   while (true) {
     absl::StatusOr<std::string> mode = QueryText(db, options, "PRAGMA journal_mode=WAL");
     // While somebody else writes, SQLite refuses at once, without asking the busy handler.
-    if (!mode.ok() && (SqliteCode(mode.status()) & 0xFF) == SQLITE_BUSY && patience.Pause())
+    if (!mode.ok() && (SqliteCode(mode.status()) & 0xFF) == SQLITE_BUSY && handler.Pause())
       continue;
     if (!mode.ok() || *mode == "wal") return mode.status();
     return absl::FailedPreconditionError(
@@ -168,7 +170,7 @@ absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& pa
 }
 
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
-                                  Access access, Patience& patience) {
+                                  Access access, DeadlineHandler& handler) {
   sqlite3* db = nullptr;
   const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
   const int code = sqlite3_open_v2(name.c_str(), &db, Flags(options, access), vfs);
@@ -176,7 +178,7 @@ absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& 
   if (db == nullptr) return OpenError(nullptr, SQLITE_NOMEM, options, "");
   sqlite3_extended_result_codes(db, 1);
   if (code != SQLITE_OK) return OpenError(db, sqlite3_extended_errcode(db), options, "");
-  patience.Guard(db);
+  handler.Install(db);
   absl::Status status = Configure(db, options, access);
   if (!status.ok()) return status;
   return handle;

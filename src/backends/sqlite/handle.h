@@ -1,4 +1,6 @@
-// Opens a sqlite3* with every setting that a pooled connection needs, in the order that matters.
+// backends/sqlite/handle.h - opens a sqlite3* as a pooled connection needs it.
+//
+// With every limit, switch and pragma, in the order that matters.
 #ifndef ROOST_BACKENDS_SQLITE_HANDLE_H_
 #define ROOST_BACKENDS_SQLITE_HANDLE_H_
 
@@ -8,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backends/sqlite/patience.h"
+#include "backends/sqlite/deadline_handler.h"
 #include "roost/sqlite.h"
 
 namespace roost::sqlite {
@@ -37,13 +39,13 @@ enum class Access : uint8_t {
 
 // Opens `name`: a path, or the URI of a database in memory.
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
-                                  Access access, Patience& patience);
+                                  Access access, DeadlineHandler& handler);
 
 // Sets the limits and switches of the session, which a borrower of the raw handle may have changed.
 absl::Status Harden(sqlite3* db, const SqliteOptions& options);
 
 // Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
-absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, Patience& patience);
+absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler);
 
 // Runs statements that return nothing of interest. A failure is an error of opening.
 absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql);

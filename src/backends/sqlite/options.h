@@ -1,4 +1,4 @@
-// Checks SqliteOptions.
+// backends/sqlite/options.h - checks SqliteOptions.
 #ifndef ROOST_BACKENDS_SQLITE_OPTIONS_H_
 #define ROOST_BACKENDS_SQLITE_OPTIONS_H_
 

@@ -97,16 +97,9 @@ SqliteStatement::~SqliteStatement() {
 
 // Whether the deadline has passed is asked by the first Step, where the work begins.
 absl::Status SqliteStatement::CheckStart(size_t values) {
-  if (reading()) {
-    return absl::FailedPreconditionError(
-        Concat({Quoted(sql()), " is still being read: end its earlier Rows first"}));
-  }
+  if (reading()) return backends::StillBeingRead(sql());
   absl::Status status = connection_.CheckSound();
-  if (!status.ok() || values == map_.count) return status;
-  const std::string expected = Digits(map_.count);
-  return absl::InvalidArgumentError(
-      Concat({Quoted(sql()), " takes ", expected, map_.count == 1 ? " value, " : " values, ",
-              Digits(static_cast<int64_t>(values)), values == 1 ? " was given" : " were given"}));
+  return status.ok() ? backends::CheckCount(sql(), map_.count, values) : status;
 }
 
 absl::Status SqliteStatement::Bind(std::span<const Value> values) {
@@ -125,7 +118,7 @@ absl::Status SqliteStatement::Start(std::span<const Value> values) {
   if (!plain_ || !values.empty() || !connection_.IsPristine()) return StartWithLook(values);
   in_transaction_ = false;
   stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
-  connection_.Started();
+  connection_.RecordStart();
   return absl::OkStatus();
 }
 
@@ -140,7 +133,7 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
   stage_ = untouched && only_reads_ && begins ? Stage::kRunning : Stage::kStarted;
   changes_ = 0;
   if (writes_) changes_before_ = connection_.TotalChanges();
-  connection_.Started();
+  connection_.RecordStart();
   return absl::OkStatus();
 }
 
@@ -160,7 +153,7 @@ absl::StatusOr<bool> SqliteStatement::StepInTime() {
   stage_ = Stage::kRunning;
   if (connection_.IsLate()) {
     stage_ = Stage::kEnded;
-    return SqliteConnection::TooLate();
+    return backends::Session::TooLate();
   }
   if (trace_ != Trace::kNothing) connection_.Taint(trace_);
   return StepNow();
@@ -168,7 +161,7 @@ absl::StatusOr<bool> SqliteStatement::StepInTime() {
 
 absl::StatusOr<bool> SqliteStatement::End(int code) {
   stage_ = Stage::kEnded;
-  connection_.NoteTransaction();
+  connection_.RecordTransaction();
   if (code == SQLITE_DONE) {
     CountChanges();
     return false;
@@ -183,21 +176,12 @@ void SqliteStatement::CountChanges() {
   if (writes_ && connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
 }
 
-absl::Status SqliteStatement::Execute(std::span<const Value> values) {
-  absl::Status status = Start(values);
-  if (!status.ok()) return status;
-  absl::StatusOr<bool> more = true;
-  while (more.ok() && *more) more = Step();
-  Finish();
-  return more.status();
-}
-
 void SqliteStatement::Finish() {
   if (!reading() || statement_ == nullptr) return;
   const int code = sqlite3_reset(statement_);
   if (code != SQLITE_OK || !plain_) CleanUp(code);
   stage_ = Stage::kIdle;
-  connection_.Finished();
+  connection_.RecordFinish();
 }
 
 void SqliteStatement::CleanUp(int code) {

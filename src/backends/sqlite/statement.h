@@ -1,4 +1,4 @@
-// A prepared statement of SQLite in the connection's cache.
+// backends/sqlite/statement.h - a prepared statement of SQLite in the connection's cache.
 #ifndef ROOST_BACKENDS_SQLITE_STATEMENT_H_
 #define ROOST_BACKENDS_SQLITE_STATEMENT_H_
 
@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/common/statement.h"
 #include "backends/sqlite/authorizer.h"
 #include "roost/statement.h"
 
@@ -30,14 +31,13 @@ struct ParameterMap {
   absl::Status Read(sqlite3_stmt* statement);
 };
 
-class SqliteStatement final : public Statement {
+class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
  public:
   // Takes `statement` over.
   SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, const ParameterMap& map,
                   Trace trace);
   ~SqliteStatement() override;
 
-  absl::Status Execute(std::span<const Value> values) override;
   absl::Status Start(std::span<const Value> values) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;

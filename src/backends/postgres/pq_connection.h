@@ -1,11 +1,11 @@
-// Wire: one PGconn, sending and receiving without ever waiting longer than a deadline.
+// backends/postgres/pq_connection.h - one PGconn, which never waits longer than a deadline.
 //
 // Everything goes through libpq's pipeline mode: commands are queued, a Sync ends an exchange, and
-// the answers come in the same order. An answer that nobody waits for now is owed; it is taken by
-// whoever waits next. The pipeline is on exactly while something is owed, so that between two
-// exchanges the handle is an ordinary one.
-#ifndef ROOST_BACKENDS_POSTGRES_WIRE_H_
-#define ROOST_BACKENDS_POSTGRES_WIRE_H_
+// the answers come in the same order. An exchange whose answers nobody waits for now is owed. The
+// pipeline is on exactly while something is owed, so that between two exchanges the handle is an
+// ordinary one.
+#ifndef ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
+#define ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 
 #include <cstdint>
 
@@ -29,11 +29,11 @@ struct Reply {
   Result result{};  // of kResult
 };
 
-class Wire {
+class PqConnection {
  public:
-  explicit Wire(Platform& platform) : platform_(platform) {}
-  Wire(const Wire&) = delete;
-  Wire& operator=(const Wire&) = delete;
+  explicit PqConnection(Platform& platform) : platform_(platform) {}
+  PqConnection(const PqConnection&) = delete;
+  PqConnection& operator=(const PqConnection&) = delete;
 
   // Takes a handle that is ready and non-blocking. REQUIRES: `pq` and this outlive its use here.
   void Adopt(const Libpq& pq, PGconn* handle);
@@ -51,6 +51,8 @@ class Wire {
   PGconn* handle() const { return handle_; }
   bool open() const { return handle_ != nullptr; }
   int descriptor() const { return pq_->PQsocket(handle_); }
+  // False: a user of the handle left it in the middle of a query, a COPY or a pipeline.
+  bool IsIdle() const;
 
   // ---- Sending: queues, never waits ----
 
@@ -92,4 +94,4 @@ class Wire {
 
 }  // namespace roost::postgres
 
-#endif  // ROOST_BACKENDS_POSTGRES_WIRE_H_
+#endif  // ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_

@@ -1,4 +1,4 @@
-#include "backends/postgres/attempt.h"
+#include "backends/postgres/connect_attempt.h"
 
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "backends/postgres/endpoints.h"
+#include "backends/postgres/backend_state.h"
 #include "backends/postgres/errors.h"
 #include "statements/text.h"
 
@@ -73,24 +73,24 @@ bool Fits(WantedRole wanted, bool standby, bool read_only) {
 
 }  // namespace
 
-ConnectAttempt::ConnectAttempt(Endpoints& endpoints, const OpenRequest& request)
-    : endpoints_(endpoints),
+ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request)
+    : backend_(backend),
       platform_(*request.platform),
       deadline_(request.deadline),
       timers_(request.tcp_timers) {}
 
 ConnectAttempt::~ConnectAttempt() { Drop(); }
 
-const Libpq& ConnectAttempt::pq() const { return endpoints_.pq(); }
+const Libpq& ConnectAttempt::pq() const { return backend_.pq(); }
 
 void ConnectAttempt::Drop() {
-  exchange_.reset();
+  query_.reset();
   // Sends at most a good-bye, into a socket that does not block.
   if (conn_ != nullptr) pq().PQfinish(std::exchange(conn_, nullptr));
 }
 
 void ConnectAttempt::Abandon() {
-  exchange_.reset();
+  query_.reset();
   if (conn_ != nullptr) {
     const int descriptor = pq().PQsocket(std::exchange(conn_, nullptr));
     if (descriptor >= 0) close(descriptor);
@@ -99,11 +99,11 @@ void ConnectAttempt::Abandon() {
 }
 
 absl::Status ConnectAttempt::Start() {
-  absl::StatusOr<std::shared_ptr<const Settings>> settings = endpoints_.Read();
+  absl::StatusOr<std::shared_ptr<const Settings>> settings = backend_.Read();
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
-  index_ = std::min(endpoints_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
-  addresses_.emplace(target(), endpoints_.resolver(), endpoints_.addresses(), platform_, deadline_);
+  index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
+  addresses_.emplace(target(), backend_.resolver(), backend_.addresses(), platform_, deadline_);
   return absl::OkStatus();
 }
 
@@ -111,11 +111,11 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
   // Before anything is tried: what is quick, as a local server is, would be done all the same.
   if (phase_ != Phase::kDone && deadline_.HasPassed(now)) return GiveUp(OutOfTime());
   while (phase_ != Phase::kDone) {
-    wait_until_ = deadline_;
-    absl::StatusOr<Next> next = Go(now);
+    wait_deadline_ = deadline_;
+    absl::StatusOr<Next> next = RunPhase(now);
     if (!next.ok()) return GiveUp(next.status());
-    if (*next == Next::kGoOn) continue;
-    return Step{.wait = wait_, .at = std::min(wait_until_, deadline_)};
+    if (*next == Next::kContinue) continue;
+    return Step{.wait = wait_, .at = std::min(wait_deadline_, deadline_)};
   }
   return Step{.done = true};
 }
@@ -123,12 +123,12 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
 absl::Status ConnectAttempt::GiveUp(absl::Status status) {
   Drop();
   addresses_.reset();
-  endpoints_.Failed(index_);
+  backend_.Failed(index_);
   return status;
 }
 
 // Each part does one thing and says whether the next can be done at once.
-absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Go(TimePoint now) {
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunPhase(TimePoint now) {
   switch (phase_) {
     case Phase::kLookUp:
       return TakeAddress(now);
@@ -138,11 +138,11 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Go(TimePoint now) {
       return Connect(now);
     case Phase::kAskRole:
     case Phase::kOnConnect:
-      return AdvanceExchange();
+      return AdvanceQuery();
     case Phase::kDone:
       break;
   }
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 // ---- The address ----
@@ -154,7 +154,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
       return StartConnecting();
     case AddressQueue::State::kPending:
       wait_ = addresses_->wait();
-      wait_until_ = addresses_->wait_until();
+      wait_deadline_ = addresses_->wait_deadline();
       return Next::kWait;
     case AddressQueue::State::kNone:
       break;
@@ -163,7 +163,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
   const StartupFinding finding = ClassifyLookup(addresses_->error());
   return MakeStatus(finding.code, "",
                     {.where = WhereNow(),
-                     .words = Concat({"looking up ", target().host, ": ", addresses_->words()}),
+                     .message = Concat({"looking up ", target().host, ": ", addresses_->message()}),
                      .advice = finding.advice});
 }
 
@@ -178,7 +178,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartConnecting() {
   phase_ = Phase::kConnect;
   if (pq().PQstatus(conn_) == CONNECTION_BAD) return StartFailed();
   wanted_ = {.writable = true};
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 // The system refused at once (no such socket, no route), or libpq refuses the options. Only a
@@ -190,7 +190,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartFailed() {
   };
   if (has(target().port) && has(target().host)) return ConnectFailed(true);
   return MakeStatus(absl::StatusCode::kInvalidArgument, "",
-                    {.where = WhereNow(), .words = message});
+                    {.where = WhereNow(), .message = message});
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
@@ -202,7 +202,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
                   "no answer to the attempt to connect");
     }
     wait_ = {.fd = fd, .wanted = wanted_};
-    if (phase_ == Phase::kConnect && addresses_->HasMore()) wait_until_ = address_deadline_;
+    if (phase_ == Phase::kConnect && addresses_->HasMore()) wait_deadline_ = address_deadline_;
     return Next::kWait;
   }
   const PostgresPollingStatusType polled = pq().PQconnectPoll(conn_);
@@ -211,7 +211,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
   wanted_ = {.readable = polled == PGRES_POLLING_READING,
              .writable = polled == PGRES_POLLING_WRITING};
   phase_ = PhaseOf(pq().PQstatus(conn_));
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up) {
@@ -219,12 +219,12 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up)
   const StartupEvidence evidence{
       .phase = phase_,
       .sqlstate = message.sqlstate,
-      .words = message.words,
+      .message = message.text,
       .hung_up = hung_up,
       .needs_password = pq().PQconnectionNeedsPassword(conn_) == 1,
       .clock_unset = platform_.UnixMicros() < kBuiltUnixMicros,
   };
-  return Fail(ClassifyStartup(evidence), message.sqlstate, message.words);
+  return Fail(ClassifyStartup(evidence), message.sqlstate, message.text);
 }
 
 // ---- The server's role ----
@@ -244,7 +244,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, bool read_only) {
   if (Fits(settings_->role, standby, read_only)) return RunOnConnect();
-  if (settings_->role == WantedRole::kPreferStandby && endpoints_.TakesSecondBest()) {
+  if (settings_->role == WantedRole::kPreferStandby && backend_.TakesSecondBest()) {
     second_best_ = true;
     return RunOnConnect();
   }
@@ -259,47 +259,47 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, boo
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Ask(Phase phase, const std::string& sql) {
   phase_ = phase;
-  exchange_.emplace(pq(), conn_);
-  if (!exchange_->Send(sql)) return ConnectFailed(true);
-  return Next::kGoOn;
+  query_.emplace(pq(), conn_);
+  if (!query_->Send(sql)) return ConnectFailed(true);
+  return Next::kContinue;
 }
 
-absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceExchange() {
-  switch (exchange_->Advance()) {
-    case Exchange::State::kUnderWay:
-      wait_ = {.fd = pq().PQsocket(conn_), .wanted = exchange_->wanted()};
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceQuery() {
+  switch (query_->Advance()) {
+    case StartupQuery::State::kUnderWay:
+      wait_ = {.fd = pq().PQsocket(conn_), .wanted = query_->wanted()};
       return Next::kWait;
-    case Exchange::State::kBroken:
+    case StartupQuery::State::kBroken:
       return ConnectFailed(true);
-    case Exchange::State::kAnswered:
+    case StartupQuery::State::kAnswered:
       break;
   }
-  if (!exchange_->error().empty()) {
-    const std::string error = exchange_->error();
-    const std::string sqlstate = exchange_->sqlstate();
-    return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .words = error}), sqlstate,
-                Concat({Name(phase_), " it: ", error}));
+  if (!query_->error().empty()) {
+    const std::string error = query_->error();
+    const std::string sqlstate = query_->sqlstate();
+    return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .message = error}),
+                sqlstate, Concat({Name(phase_), " it: ", error}));
   }
   if (phase_ == Phase::kOnConnect) return Finish();
-  const std::string answer = exchange_->value();
+  const std::string answer = query_->value();
   return JudgeRole(answer.starts_with("true"), answer.ends_with(" on"));
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunOnConnect() {
-  if (endpoints_.options().on_connect.empty()) return Finish();
-  return Ask(Phase::kOnConnect, endpoints_.options().on_connect);
+  if (backend_.options().on_connect.empty()) return Finish();
+  return Ask(Phase::kOnConnect, backend_.options().on_connect);
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
-  exchange_.reset();
+  query_.reset();
   addresses_.reset();
   pq().PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
-  endpoints_.Succeeded(index_, second_best_);
+  backend_.Succeeded(index_, second_best_);
   if (!target().socket && target().address.empty()) {
-    endpoints_.addresses().Remember(target().host, address_);
+    backend_.addresses().Remember(target().host, address_);
   }
   phase_ = Phase::kDone;
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 PGconn* ConnectAttempt::Release() { return std::exchange(conn_, nullptr); }
@@ -308,14 +308,14 @@ PGconn* ConnectAttempt::Release() { return std::exchange(conn_, nullptr); }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& finding,
                                                           std::string_view sqlstate,
-                                                          std::string_view words) {
+                                                          std::string_view message) {
   fault_scope_ = std::max(fault_scope_, finding.fault_scope);
   failure_ = MakeStatus(finding.code, sqlstate,
-                        {.where = WhereNow(), .words = words, .advice = finding.advice});
+                        {.where = WhereNow(), .message = message, .advice = finding.advice});
   if (!finding.other_address || !addresses_->HasMore()) return failure_;
   Drop();
   phase_ = Phase::kLookUp;
-  return Next::kGoOn;
+  return Next::kContinue;
 }
 
 absl::Status ConnectAttempt::OutOfTime() const {

@@ -1,10 +1,10 @@
-// ConnectAttempt: one try to connect to one host, in steps that never wait.
+// backends/postgres/connect_attempt.h - one try to connect to one host, in steps that never wait.
 //
 // Look up the name, if it is one; PQconnectStart with hostaddr; PQconnectPoll; check the server's
 // role; run on_connect. A host with several addresses has them tried in turn. The deadline is the
 // caller's (OpenRequest), absolute and monotonic.
-#ifndef ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
-#define ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
+#ifndef ROOST_BACKENDS_POSTGRES_CONNECT_ATTEMPT_H_
+#define ROOST_BACKENDS_POSTGRES_CONNECT_ATTEMPT_H_
 
 #include <memory>
 #include <optional>
@@ -14,14 +14,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/postgres/address_queue.h"
-#include "backends/postgres/exchange.h"
 #include "backends/postgres/settings.h"
 #include "backends/postgres/startup_error.h"
+#include "backends/postgres/startup_query.h"
 #include "roost/backend.h"
 
 namespace roost::postgres {
 
-class Endpoints;
+class BackendState;
 
 // Answered "false off" by a primary that takes writes: is it a standby, are sessions read-only. For
 // servers that do not say so by themselves.
@@ -31,8 +31,8 @@ inline constexpr char kRoleQuestion[] =
 
 class ConnectAttempt {
  public:
-  // REQUIRES: endpoints outlives this.
-  ConnectAttempt(Endpoints& endpoints, const OpenRequest& request);
+  // REQUIRES: backend outlives this.
+  ConnectAttempt(BackendState& backend, const OpenRequest& request);
   ~ConnectAttempt();  // gives up what is under way, without waiting
   ConnectAttempt(const ConnectAttempt&) = delete;
   ConnectAttempt& operator=(const ConnectAttempt&) = delete;
@@ -46,7 +46,7 @@ class ConnectAttempt {
   // The connection, non-blocking and ready, with a notice receiver that drops everything and the
   // default verbosity; the caller's to finish. REQUIRES: done.
   PGconn* Release();
-  // Which of the endpoints it is for, for Endpoints::LostRole; and its "host:port/database".
+  // Which of the endpoints it is for, for BackendState::LostRole; and its "host:port/database".
   // REQUIRES: Start succeeded.
   int endpoint() const { return index_; }
   const std::string& where() const { return target().where; }
@@ -58,12 +58,12 @@ class ConnectAttempt {
   void Abandon();
 
  private:
-  // Whether to go on at once, or to wait for wait_ until wait_until_.
-  enum class Next : bool { kWait, kGoOn };
+  // Continue at once, or wait for wait_ or until wait_deadline_ has passed.
+  enum class Next : bool { kWait, kContinue };
 
   const Endpoint& target() const { return settings_->endpoints[static_cast<size_t>(index_)]; }
   const Libpq& pq() const;
-  absl::StatusOr<Next> Go(TimePoint now);
+  absl::StatusOr<Next> RunPhase(TimePoint now);
   absl::StatusOr<Next> TakeAddress(TimePoint now);
   absl::StatusOr<Next> StartConnecting();
   absl::StatusOr<Next> StartFailed();
@@ -71,19 +71,19 @@ class ConnectAttempt {
   absl::StatusOr<Next> CheckRole();
   absl::StatusOr<Next> JudgeRole(bool standby, bool read_only);
   absl::StatusOr<Next> Ask(Phase phase, const std::string& sql);
-  absl::StatusOr<Next> AdvanceExchange();
+  absl::StatusOr<Next> AdvanceQuery();
   absl::StatusOr<Next> RunOnConnect();
   absl::StatusOr<Next> Finish();
   absl::StatusOr<Next> ConnectFailed(bool hung_up);
   // Ends the try of this address; another one may still do better.
   absl::StatusOr<Next> Fail(const StartupFinding& finding, std::string_view sqlstate,
-                            std::string_view words);
+                            std::string_view message);
   absl::Status GiveUp(absl::Status status);
   absl::Status OutOfTime() const;
   void Drop();
   std::string WhereNow() const;
 
-  Endpoints& endpoints_;
+  BackendState& backend_;
   Platform& platform_;
   const Deadline deadline_;
   const TcpTimers timers_;
@@ -96,15 +96,15 @@ class ConnectAttempt {
   Deadline address_deadline_;  // by when it has to be connected
   PGconn* conn_ = nullptr;
   IoEvents wanted_;  // by PQconnectPoll
-  std::optional<Exchange> exchange_;
+  std::optional<StartupQuery> query_;
   bool second_best_ = false;
 
   DescriptorWait wait_;
-  Deadline wait_until_;
+  Deadline wait_deadline_;
   absl::Status failure_;  // of the last address
   FaultScope fault_scope_ = FaultScope::kStatement;
 };
 
 }  // namespace roost::postgres
 
-#endif  // ROOST_BACKENDS_POSTGRES_ATTEMPT_H_
+#endif  // ROOST_BACKENDS_POSTGRES_CONNECT_ATTEMPT_H_

@@ -1,4 +1,4 @@
-#include "backends/postgres/endpoints.h"
+#include "backends/postgres/backend_state.h"
 
 #include <utility>
 
@@ -6,13 +6,13 @@ namespace roost::postgres {
 
 using internal::MutexLock;
 
-Endpoints::Endpoints(const PostgresOptions& options, LookUpFunction look_up)
+BackendState::BackendState(const PostgresOptions& options, LookUpFunction look_up)
     : options_(options), resolver_(std::move(look_up)), addresses_(options.address_file) {}
 
-Endpoints::~Endpoints() { delete libpq_.load(); }
+BackendState::~BackendState() { delete libpq_.load(); }
 
 // Without a lock, because it reads files: who comes second throws its own table away.
-absl::Status Endpoints::Load() {
+absl::Status BackendState::Load() {
   if (libpq_.load() != nullptr) return absl::OkStatus();
   auto table = std::make_unique<Libpq>();
   absl::Status status = LoadLibpq(*table);
@@ -23,7 +23,7 @@ absl::Status Endpoints::Load() {
   return status;
 }
 
-absl::StatusOr<std::shared_ptr<const Settings>> Endpoints::Read() {
+absl::StatusOr<std::shared_ptr<const Settings>> BackendState::Read() {
   absl::Status status = Load();
   if (!status.ok()) return status;
   absl::StatusOr<Settings> settings = ReadSettings(pq(), options_);
@@ -36,33 +36,33 @@ absl::StatusOr<std::shared_ptr<const Settings>> Endpoints::Read() {
   return std::make_shared<const Settings>(*std::move(settings));
 }
 
-int Endpoints::Choose() {
+int BackendState::Choose() {
   MutexLock lock(mu_);
   return first_;
 }
 
-void Endpoints::Leave(int endpoint) {
+void BackendState::Leave(int endpoint) {
   if (first_ == endpoint) first_ = (first_ + 1) % count_;
 }
 
-void Endpoints::Failed(int endpoint) {
+void BackendState::Failed(int endpoint) {
   MutexLock lock(mu_);
   ++failures_;
   Leave(endpoint);
 }
 
-void Endpoints::Succeeded(int endpoint, bool second_best) {
+void BackendState::Succeeded(int endpoint, bool second_best) {
   MutexLock lock(mu_);
   if (!second_best) failures_ = 0;
   first_ = endpoint;
 }
 
-void Endpoints::LostRole(int endpoint) {
+void BackendState::LostRole(int endpoint) {
   MutexLock lock(mu_);
   Leave(endpoint);
 }
 
-bool Endpoints::TakesSecondBest() {
+bool BackendState::TakesSecondBest() {
   MutexLock lock(mu_);
   return failures_ >= count_ - 1;
 }

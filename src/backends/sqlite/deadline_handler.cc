@@ -1,4 +1,4 @@
-#include "backends/sqlite/patience.h"
+#include "backends/sqlite/deadline_handler.h"
 
 #include <sqlite3.h>
 
@@ -15,33 +15,33 @@ constexpr Duration kPause = std::chrono::milliseconds(1);
 
 }  // namespace
 
-void Patience::Guard(sqlite3* db) {
+void DeadlineHandler::Install(sqlite3* db) {
   sqlite3_busy_handler(db, &OnBusy, this);
   sqlite3_progress_handler(db, kOperationsPerLook, &OnProgress, this);
 }
 
-void Patience::Leave(sqlite3* db) {
+void DeadlineHandler::Uninstall(sqlite3* db) {
   sqlite3_busy_handler(db, nullptr, nullptr);
   sqlite3_progress_handler(db, 0, nullptr, nullptr);
 }
 
-bool Patience::Pause() {
+bool DeadlineHandler::Pause() {
   const TimePoint now = platform_.Now();
-  if (until_.HasPassed(now)) return false;
-  platform_.Wait(nobody_wakes_, 0, std::min(until_, Deadline::After(now, kPause)));
+  if (deadline_.HasPassed(now)) return false;
+  platform_.Wait(nobody_wakes_, 0, std::min(deadline_, Deadline::After(now, kPause)));
   return true;
 }
 
-int Patience::OnBusy(void* self, int /*count*/) {
-  Patience& patience = *static_cast<Patience*>(self);
-  if (patience.Pause()) return 1;
-  patience.gave_up_ = true;
+int DeadlineHandler::OnBusy(void* self, int /*count*/) {
+  DeadlineHandler& handler = *static_cast<DeadlineHandler*>(self);
+  if (handler.Pause()) return 1;
+  handler.gave_up_ = true;
   return 0;
 }
 
-int Patience::OnProgress(void* self) {
-  Patience& patience = *static_cast<Patience*>(self);
-  return !patience.uncut_ && patience.HasPassed() ? 1 : 0;
+int DeadlineHandler::OnProgress(void* self) {
+  DeadlineHandler& handler = *static_cast<DeadlineHandler*>(self);
+  return !handler.uninterruptible_ && handler.HasPassed() ? 1 : 0;
 }
 
 }  // namespace roost::sqlite

@@ -1,4 +1,4 @@
-#include "backends/postgres/wire.h"
+#include "backends/postgres/pq_connection.h"
 
 #include <unistd.h>
 
@@ -15,69 +15,76 @@ void IgnoreNotice(void* /*self*/, const PGresult* /*result*/) {}
 
 }  // namespace
 
-void Wire::Adopt(const Libpq& pq, PGconn* handle) {
+void PqConnection::Adopt(const Libpq& pq, PGconn* handle) {
   pq_ = &pq;
   handle_ = handle;
   Listen();
 }
 
-void Wire::Listen() {
+void PqConnection::Listen() {
   pq_->PQsetnonblocking(handle_, 1);
   pq_->PQsetErrorVerbosity(handle_, PQERRORS_DEFAULT);
   pq_->PQsetNoticeReceiver(handle_, &OnNotice, this);
 }
 
-PGconn* Wire::Release() {
+PGconn* PqConnection::Release() {
   pq_->PQsetNoticeReceiver(handle_, &IgnoreNotice, nullptr);
   return std::exchange(handle_, nullptr);
 }
 
-void Wire::Close() {
+void PqConnection::Close() {
   if (handle_ == nullptr) return;
   // A handle that blocks would wait until the socket took its farewell.
   pq_->PQsetnonblocking(handle_, 1);
   pq_->PQfinish(std::exchange(handle_, nullptr));
 }
 
-void Wire::Abandon() {
+void PqConnection::Abandon() {
   if (handle_ == nullptr) return;
   const int descriptor = pq_->PQsocket(std::exchange(handle_, nullptr));
   if (descriptor >= 0) ::close(descriptor);
 }
 
+bool PqConnection::IsIdle() const {
+  if (owed_ > 0) return true;
+  const PGTransactionStatusType state = pq_->PQtransactionStatus(handle_);
+  return pq_->PQpipelineStatus(handle_) == PQ_PIPELINE_OFF && state != PQTRANS_ACTIVE &&
+         state != PQTRANS_UNKNOWN;
+}
+
 // What the server says while nobody asks: the only place where an idle connection learns why it
 // ends. 57P02, to every session of a server that lost one to a crash, and 57P01 of an immediate
 // shutdown come as warnings.
-void Wire::OnNotice(void* self, const PGresult* result) {
-  Wire& wire = *static_cast<Wire*>(self);
-  const char* const sqlstate = wire.pq_->PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const char* const severity = wire.pq_->PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+void PqConnection::OnNotice(void* self, const PGresult* result) {
+  PqConnection& link = *static_cast<PqConnection*>(self);
+  const char* const sqlstate = link.pq_->PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* const severity = link.pq_->PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (sqlstate == nullptr || std::strlen(sqlstate) != 5) return;
   const bool ends = std::strncmp(sqlstate, "57P", 3) == 0 ||
                     (severity != nullptr && std::strcmp(severity, "FATAL") == 0);
   if (!ends) return;
   const Finding finding = Classify({.sqlstate = sqlstate, .operation = Operation::kIdle});
-  if (finding.fault_scope < wire.notice_) return;
-  wire.notice_ = std::max(finding.fault_scope, FaultScope::kConnection);
-  std::memcpy(wire.notice_sqlstate_, sqlstate, sizeof(wire.notice_sqlstate_));
+  if (finding.fault_scope < link.notice_) return;
+  link.notice_ = std::max(finding.fault_scope, FaultScope::kConnection);
+  std::memcpy(link.notice_sqlstate_, sqlstate, sizeof(link.notice_sqlstate_));
 }
 
-bool Wire::Enter() {
+bool PqConnection::Enter() {
   return pq_->PQpipelineStatus(handle_) != PQ_PIPELINE_OFF ||
          pq_->PQenterPipelineMode(handle_) == 1;
 }
 
-bool Wire::Command(const char* sql) {
+bool PqConnection::Command(const char* sql) {
   return pq_->PQsendQueryParams(handle_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
 }
 
-bool Wire::Sync() {
+bool PqConnection::Sync() {
   if (pq_->PQpipelineSync(handle_) != 1) return false;
   if (owed_++ == 0) owed_since_ = platform_.CoarseNow();
   return true;
 }
 
-Reply Wire::Receive(Deadline deadline) {
+Reply PqConnection::Receive(Deadline deadline) {
   for (;;) {
     const bool unsent = pq_->PQflush(handle_) == 1;
     if (pq_->PQisBusy(handle_) == 0) break;
@@ -108,7 +115,7 @@ Reply Wire::Receive(Deadline deadline) {
   return {.kind = Reply::Kind::kSync};
 }
 
-Liveness Wire::Look() {
+Liveness PqConnection::Look() {
   // Each turn reads what has come; only a server that never stops talking needs more than two.
   for (int turn = 0; turn < 4; ++turn) {
     const int descriptor = pq_->PQsocket(handle_);
@@ -117,7 +124,7 @@ Liveness Wire::Look() {
         platform_.WaitForDescriptor(descriptor, {.readable = true}, Deadline::Past());
     if (!seen.any()) return notice_ == FaultScope::kStatement ? Liveness::kAlive : Liveness::kDead;
     const bool read = pq_->PQconsumeInput(handle_) == 1;
-    // Parses: outside of an answer the server's words go to the notice receiver.
+    // Parses: outside of an answer what the server says goes to the notice receiver.
     pq_->PQisBusy(handle_);
     if (!read || seen.hung_up || notice_ != FaultScope::kStatement) return Liveness::kDead;
     DropNotifications();
@@ -125,7 +132,7 @@ Liveness Wire::Look() {
   return Liveness::kUnknown;
 }
 
-void Wire::DropNotifications() {
+void PqConnection::DropNotifications() {
   while (PGnotify* const notification = pq_->PQnotifies(handle_)) pq_->PQfreemem(notification);
 }
 

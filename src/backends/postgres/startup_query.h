@@ -1,6 +1,6 @@
-// One query of an open, in steps that never wait.
-#ifndef ROOST_BACKENDS_POSTGRES_EXCHANGE_H_
-#define ROOST_BACKENDS_POSTGRES_EXCHANGE_H_
+// backends/postgres/startup_query.h - one query of an open, in steps that never wait.
+#ifndef ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
+#define ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
 
 #include <string>
 
@@ -9,9 +9,9 @@
 
 namespace roost::postgres {
 
-class Exchange {
+class StartupQuery {
  public:
-  Exchange(const Libpq& pq, PGconn* conn) : pq_(pq), conn_(conn) {}
+  StartupQuery(const Libpq& pq, PGconn* conn) : pq_(pq), conn_(conn) {}
 
   // False: the connection is broken.
   bool Send(const std::string& sql);
@@ -40,4 +40,4 @@ class Exchange {
 
 }  // namespace roost::postgres
 
-#endif  // ROOST_BACKENDS_POSTGRES_EXCHANGE_H_
+#endif  // ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_

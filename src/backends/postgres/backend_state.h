@@ -1,9 +1,11 @@
-// What all connections of one PostgresBackend share: libpq itself, the options as libpq understands
-// them, which host to try next, and the last good addresses of their names.
+// backends/postgres/backend_state.h - what all connections of one PostgresBackend share.
 //
-// Threads: any.
-#ifndef ROOST_BACKENDS_POSTGRES_ENDPOINTS_H_
-#define ROOST_BACKENDS_POSTGRES_ENDPOINTS_H_
+// libpq itself, the options as libpq understands them, which host to try next, and the last good
+// addresses of the hosts' names.
+//
+// Threads:  any
+#ifndef ROOST_BACKENDS_POSTGRES_BACKEND_STATE_H_
+#define ROOST_BACKENDS_POSTGRES_BACKEND_STATE_H_
 
 #include <atomic>
 #include <memory>
@@ -20,12 +22,12 @@
 
 namespace roost::postgres {
 
-class Endpoints {
+class BackendState {
  public:
-  explicit Endpoints(const PostgresOptions& options, LookUpFunction look_up = SystemLookUp);
-  ~Endpoints();
-  Endpoints(const Endpoints&) = delete;
-  Endpoints& operator=(const Endpoints&) = delete;
+  explicit BackendState(const PostgresOptions& options, LookUpFunction look_up = SystemLookUp);
+  ~BackendState();
+  BackendState(const BackendState&) = delete;
+  BackendState& operator=(const BackendState&) = delete;
 
   const PostgresOptions& options() const { return options_; }
   // REQUIRES: a ConnectAttempt was started.
@@ -71,4 +73,4 @@ class Endpoints {
 
 }  // namespace roost::postgres
 
-#endif  // ROOST_BACKENDS_POSTGRES_ENDPOINTS_H_
+#endif  // ROOST_BACKENDS_POSTGRES_BACKEND_STATE_H_

@@ -1,13 +1,13 @@
-#include "backends/postgres/exchange.h"
+#include "backends/postgres/startup_query.h"
 
 namespace roost::postgres {
 
-bool Exchange::Send(const std::string& sql) {
+bool StartupQuery::Send(const std::string& sql) {
   unsent_ = true;
   return pq_.PQsendQuery(conn_, sql.c_str()) == 1;
 }
 
-Exchange::State Exchange::Advance() {
+StartupQuery::State StartupQuery::Advance() {
   if (unsent_) {
     const int left = pq_.PQflush(conn_);
     if (left < 0) return State::kBroken;
@@ -30,7 +30,7 @@ Exchange::State Exchange::Advance() {
   return pq_.PQstatus(conn_) == CONNECTION_OK ? State::kUnderWay : State::kBroken;
 }
 
-void Exchange::Keep(const PGresult* result) {
+void StartupQuery::Keep(const PGresult* result) {
   const ExecStatusType status = pq_.PQresultStatus(result);
   if (status == PGRES_TUPLES_OK && value_.empty() && pq_.PQntuples(result) > 0) {
     value_ = pq_.PQgetvalue(result, 0, 0);

@@ -1,0 +1,61 @@
+// backends/common/error.h - what an error means, and the status that says it.
+//
+// A message has the SQL, the place, what the database said, its own code, and what to do:
+//
+//   "INSERT ..." on /data/node.db: disk I/O error (SQLite 10); the card gave an error
+//
+// The database's code is also the payload of the status, from which the backend's public function
+// reads it back.
+#ifndef ROOST_BACKENDS_COMMON_ERROR_H_
+#define ROOST_BACKENDS_COMMON_ERROR_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+
+namespace roost::backends {
+
+// What an error of the database means for the caller and for the connections.
+struct Finding {
+  absl::StatusCode code = absl::StatusCode::kUnknown;
+  FaultScope fault_scope = FaultScope::kStatement;
+  std::string_view advice{};  // what to do; may be empty
+};
+
+// The database's own code. `text` is empty when it gave none.
+struct NativeCode {
+  std::string_view name;  // "SQLite", "SQLSTATE"
+  std::string_view text;  // "10", "57P01"
+  const char* payload;    // the type of the payload, alike for all codes of a backend
+};
+
+// What a message is made of. Empty parts are left out.
+struct ErrorText {
+  std::string_view sql{};
+  std::string_view where{};    // a path, "host:port/database"
+  std::string_view message{};  // the database's, its driver's or ours
+  std::string_view advice{};
+};
+
+// REQUIRES: code is not kOk.
+absl::Status MakeStatus(absl::StatusCode code, const NativeCode& native, const ErrorText& text);
+
+// "(SQLite 10)": how the native code stands in a message.
+std::string InMessage(std::string_view name, std::string_view text);
+
+// The payload of that type; empty when the status has none.
+std::string NativeCodeOf(const absl::Status& status, const char* payload);
+
+// ---- Errors of a program, alike for every backend ----
+
+// kFailedPrecondition: the statement was started and not finished.
+absl::Status StillBeingRead(std::string_view sql);
+// kInvalidArgument unless as many values are given as wanted.
+absl::Status CheckCount(std::string_view sql, int wanted, size_t given);
+
+}  // namespace roost::backends
+
+#endif  // ROOST_BACKENDS_COMMON_ERROR_H_

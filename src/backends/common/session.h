@@ -1,0 +1,96 @@
+// backends/common/session.h - Session: the part of a Connection that is alike for every backend.
+//
+// It knows what a caller of the lease has begun and not ended: the transaction, the statements that
+// are being read, the lease's deadline. It keeps the dirty flags of the Connection right, so that
+// IsPristine() tells the truth.
+//
+// Threads:  one at a time, as for a Connection
+// Blocks:   never
+#ifndef ROOST_BACKENDS_COMMON_SESSION_H_
+#define ROOST_BACKENDS_COMMON_SESSION_H_
+
+#include "absl/status/status.h"
+#include "roost/backend.h"
+
+namespace roost::backends {
+
+// The transaction that Connection::Begin began.
+class TransactionState {
+ public:
+  // `seal_commit`: its commit has to survive a power cut (Durability::kSealed).
+  void Begin(bool seal_commit) {
+    ours_ = true;
+    seal_commit_ = seal_commit;
+  }
+  void End() { ours_ = false; }
+
+  // A Transaction lives, even if the database ended its transaction by itself.
+  bool ours() const { return ours_; }
+  bool seal_commit() const { return seal_commit_; }
+  // The database ended it by itself (`open`: it has one): what follows would commit one by one.
+  bool IsLost(bool open) const { return ours_ && !open; }
+
+ private:
+  bool ours_ = false;
+  bool seal_commit_ = false;
+};
+
+class Session : public Connection {
+ public:
+  // REQUIRES: request.platform outlives this.
+  explicit Session(const OpenRequest& request)
+      : platform_(*request.platform), role_(request.role) {}
+
+  Platform& platform() const { return platform_; }
+  Role role() const { return role_; }
+
+  // Whether the lease's deadline has passed, to a tick of the coarse clock.
+  bool IsLate() const {
+    return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
+  }
+  // The error of a statement that was not begun, because the deadline has passed.
+  static absl::Status TooLate();
+
+  TransactionState& transaction() { return transaction_; }
+  const TransactionState& transaction() const { return transaction_; }
+  // Call after whatever may have begun or ended a transaction. `open`: the database has one.
+  void RecordTransaction(bool open) {
+    if (transaction_.ours() || open) {
+      SetDirty(kDirtyTransaction);
+    } else {
+      ClearDirty(kDirtyTransaction);
+    }
+  }
+
+  // A statement begins and ends to be read.
+  void RecordStart() {
+    ++reading_;
+    SetDirty(kDirtyReading);
+  }
+  void RecordFinish() {
+    if (--reading_ == 0) ClearDirty(kDirtyReading);
+  }
+  bool IsReading() const { return reading_ > 0; }
+
+  // The session has something that Reset has to undo.
+  void Taint() { SetDirty(kDirtyTainted); }
+  // The raw handle was taken.
+  bool IsRaw() const { return IsDirty(kDirtyRaw); }
+
+  using Connection::MarkFailed;
+
+ protected:
+  // What Inspect answers for a connection that is not broken. `open`: the database has a
+  // transaction.
+  SessionState InspectFlags(bool open) const;
+
+ private:
+  Platform& platform_;
+  const Role role_;
+  TransactionState transaction_;
+  int reading_ = 0;  // statements between RecordStart and RecordFinish
+};
+
+}  // namespace roost::backends
+
+#endif  // ROOST_BACKENDS_COMMON_SESSION_H_

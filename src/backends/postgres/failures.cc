@@ -1,0 +1,124 @@
+#include "backends/postgres/failures.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "backends/postgres/errors.h"
+#include "statements/text.h"
+
+namespace roost::postgres {
+namespace {
+
+using internal::Concat;
+using internal::Quoted;
+using Kind = Reply::Kind;
+
+// `value "12x" is out of range` -> `value "..." is out of range`: what was bound is not for a log.
+std::string WithoutQuotes(std::string_view message) {
+  std::string shown;
+  bool inside = false;
+  for (const char c : message) {
+    if (c == '"') shown.append(inside ? "...\"" : "\"");
+    if (c == '"') inside = !inside;
+    if (c != '"' && !inside) shown.push_back(c);
+  }
+  return shown;
+}
+
+}  // namespace
+
+std::string Failures::Where() const {
+  const auto text = [](const char* part) { return part == nullptr ? "" : part; };
+  PGconn* const handle = link_.handle();
+  return Concat(
+      {text(pq().PQhost(handle)), ":", text(pq().PQport(handle)), "/", text(pq().PQdb(handle))});
+}
+
+absl::Status Failures::Condemn(absl::Status status, FaultScope scope) {
+  session_.MarkFailed(scope);
+  if (condemned_.ok()) condemned_ = std::move(status);
+  return condemned_;
+}
+
+absl::Status Failures::Report(const Finding& finding, std::string_view sqlstate,
+                              std::string_view message, std::string_view sql) {
+  const std::string where = Where();
+  absl::Status status =
+      MakeStatus(finding.code, sqlstate,
+                 {.sql = sql, .where = where, .message = message, .advice = finding.advice});
+  if (finding.fault_scope == FaultScope::kStatement) return status;
+  return Condemn(std::move(status), finding.fault_scope);
+}
+
+// The server itself only reads, and not just this transaction.
+bool Failures::LostItsRole(std::string_view sqlstate) const {
+  if (sqlstate != "25006" || !wants_primary_) return false;
+  const auto is_on = [this](const char* parameter) {
+    const char* const value = pq().PQparameterStatus(link_.handle(), parameter);
+    return value != nullptr && std::string_view(value) == "on";
+  };
+  return is_on("in_hot_standby") || is_on("default_transaction_read_only");
+}
+
+// A server tells what it has become only with the end of the exchange, behind the error.
+void Failures::TakeRest() {
+  while (condemned_.ok() && link_.owed() > 0) {
+    const Kind kind = link_.Receive(session_.deadline()).kind;
+    if (kind == Kind::kLate || kind == Kind::kLost)
+      return;  // the end of the exchange comes upon it, too
+  }
+}
+
+absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
+  const std::string_view sqlstate = result.sqlstate();
+  if (sqlstate.empty()) return Lost(doing);
+  if (sqlstate == "25006" && wants_primary_) TakeRest();
+  const bool lost_role = LostItsRole(sqlstate);
+  if (lost_role) backend_.LostRole(endpoint_);
+  const Finding finding =
+      Classify({.sqlstate = sqlstate, .operation = doing.operation, .lost_role = lost_role});
+  if (MayQuoteValues(sqlstate)) {
+    return Report(finding, sqlstate, WithoutQuotes(result.message()), doing.sql);
+  }
+  return Report(finding, sqlstate, result.message(), doing.sql);
+}
+
+// What the server said before it went, if it said anything, explains more than libpq does.
+absl::Status Failures::Lost(const Doing& doing) {
+  if (link_.notice() != FaultScope::kStatement) {
+    Finding finding = Classify({.sqlstate = link_.notice_sqlstate(), .operation = doing.operation});
+    finding.fault_scope = std::max(finding.fault_scope, link_.notice());
+    return Report(finding, link_.notice_sqlstate(), "the server ended the session", doing.sql);
+  }
+  const Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
+  const char* const message = pq().PQerrorMessage(link_.handle());
+  return Report(finding, "", message == nullptr || *message == '\0' ? "the link broke" : message,
+                doing.sql);
+}
+
+absl::Status Failures::Late(const Doing& doing) {
+  const Finding finding = Classify({.cause = Cause::kDeadline, .operation = doing.operation});
+  return Report(finding, "", "the deadline passed before the answer came", doing.sql);
+}
+
+absl::Status Failures::Fail(const Reply& reply, const Doing& doing) {
+  switch (reply.kind) {
+    case Kind::kLate:
+      return Late(doing);
+    case Kind::kLost:
+      return Lost(doing);
+    case Kind::kResult:
+      if (reply.result.failed()) return FailWith(reply.result, doing);
+      if (!reply.result.copies()) break;
+      return Condemn(absl::InvalidArgumentError(Concat(
+                         {Quoted(doing.sql), " is a COPY with the client: use the raw handle"})),
+                     FaultScope::kConnection);
+    case Kind::kEnd:
+    case Kind::kSync:
+      break;
+  }
+  return Condemn(absl::InternalError(Concat({Quoted(doing.sql), ": answers out of order"})),
+                 FaultScope::kConnection);
+}
+
+}  // namespace roost::postgres

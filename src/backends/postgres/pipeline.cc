@@ -1,0 +1,305 @@
+#include "backends/postgres/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "backends/postgres/connect_attempt.h"
+#include "statements/text.h"
+
+namespace roost::postgres {
+namespace {
+
+using internal::Concat;
+using internal::Quoted;
+using Kind = Reply::Kind;
+
+// How much of a result that its reader left is read for him. More is not worth a connection.
+constexpr int kRowsToDrop = 1000;
+constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
+
+constexpr char kBegin[] = "BEGIN";
+constexpr char kBeginReading[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+constexpr char kBeginSealed[] =
+    "SELECT set_config('synchronous_commit', 'on', true) "
+    "WHERE current_setting('synchronous_commit') = 'off'";
+
+}  // namespace
+
+void Pipeline::Adopt(ConnectAttempt& attempt) {
+  failures_.Adopt(attempt.endpoint(), attempt.wants_primary());
+  link_.Adopt(backend_.pq(), attempt.Release());
+}
+
+// ---- what the session has -----------------------------------------------------------------------
+
+void Pipeline::RecordTransaction() {
+  if (link_.open() && link_.owed() == 0) {
+    const PGTransactionStatusType state = pq().PQtransactionStatus(link_.handle());
+    in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
+  }
+  session_.RecordTransaction(InTransaction());
+}
+
+bool Pipeline::CancelBegin() { return std::exchange(begin_pending_, false); }
+
+absl::Status Pipeline::LeaveTransaction(bool tell_server) {
+  absl::Status status;
+  if (tell_server && in_transaction_) status = SendAlone("ROLLBACK");
+  in_transaction_ = false;
+  RecordTransaction();
+  return status;
+}
+
+void Pipeline::RecordDiscard() {
+  unwanted_ = {};
+  on_connect_pending_ = !backend_.options().on_connect.empty();
+}
+
+void Pipeline::RecordStart(Statement& statement) {
+  reader_ = &statement;
+  session_.RecordStart();
+}
+
+void Pipeline::RecordFinish(const Statement& statement) {
+  if (reader_ == &statement) reader_ = nullptr;
+  session_.RecordFinish();
+}
+
+// ---- before an exchange -------------------------------------------------------------------------
+
+absl::Status Pipeline::CheckAlive() {
+  if (link_.Look() != Liveness::kDead) return absl::OkStatus();
+  return failures_.Lost({.operation = Operation::kIdle});
+}
+
+absl::Status Pipeline::Ready() {
+  if (!condemned().ok()) return condemned();
+  if (!link_.open()) return absl::FailedPreconditionError("the connection is not open");
+  if (reader_ != nullptr) {
+    return absl::FailedPreconditionError(
+        Concat({Quoted(reader_->sql()),
+                " is still being read, and PostgreSQL does one thing at a time on a connection: "
+                "end its Rows first"}));
+  }
+  if (session_.IsRaw()) {
+    if (!link_.IsIdle()) {
+      return absl::FailedPreconditionError("the raw handle is in the middle of a query");
+    }
+    RecordTransaction();
+  }
+  if (session_.transaction().IsLost(InTransaction())) {
+    return absl::AbortedError(
+        "the transaction was ended by a statement or by the raw handle: end it and run it again "
+        "from the start");
+  }
+  if (session_.IsLate()) return backends::Session::TooLate();
+  absl::Status status = CheckAlive();
+  return status.ok() && on_connect_pending_ ? RunOnConnect() : status;
+}
+
+absl::Status Pipeline::RunOnConnect() {
+  const Doing doing{.sql = backend_.options().on_connect};
+  absl::Status status = Settle(doing);
+  if (status.ok()) status = RunSettled(doing.sql, doing);
+  if (status.ok()) on_connect_pending_ = false;
+  return status;
+}
+
+bool Pipeline::QueueBegin() {
+  if (!begin_pending_) return true;
+  begin_pending_ = false;
+  const bool seals = session_.transaction().seal_commit();
+  begin_commands_ = seals ? 2 : 1;
+  return link_.Command(session_.role() == Role::kReader ? kBeginReading : kBegin) &&
+         (!seals || link_.Command(kBeginSealed));
+}
+
+// As an exchange of its own in front: its failure must not be the failure of what follows.
+bool Pipeline::SendDeallocations() {
+  if (unwanted_[0].empty()) return true;
+  if (link_.owed() == 0 && pq().PQtransactionStatus(link_.handle()) == PQTRANS_INERROR) {
+    return true;  // the server would refuse it: later
+  }
+  if (!link_.Enter()) return false;
+  for (StatementName& name : unwanted_) {
+    if (name.empty()) continue;
+    std::array<char, StatementName::kSize> text;
+    name.Write(text);
+    std::array<char, StatementName::kSize + 16> sql{"DEALLOCATE "};
+    std::copy(text.begin(), text.end(), sql.begin() + 11);
+    name = {};
+    if (!link_.Command(sql.data())) return false;
+  }
+  return link_.Sync();
+}
+
+void Pipeline::Deallocate(StatementName name) {
+  if (name.empty() || !condemned().ok() || !link_.open()) return;
+  for (StatementName& place : unwanted_) {
+    if (!place.empty()) continue;
+    place = name;
+    return;
+  }
+  // A failed transaction that never ends keeps what it had: at most until the session ends.
+  if (reader_ != nullptr || !SendDeallocations()) return;
+  unwanted_[0] = name;
+}
+
+bool Pipeline::Begin(bool with_begin) {
+  begin_commands_ = 0;
+  return SendDeallocations() && link_.Enter() && (!with_begin || QueueBegin());
+}
+
+absl::StatusOr<Result> Pipeline::Ask(const char* sql, const Doing& doing) {
+  if (!Begin(/*with_begin=*/false) || !link_.Command(sql) || !Send()) {
+    return failures_.Lost(doing);
+  }
+  absl::Status status = TakePutOff(doing);
+  Result answer;
+  if (status.ok()) {
+    absl::StatusOr<Result> taken = TakeCommand(doing);
+    status = taken.status();
+    if (taken.ok()) answer = *std::move(taken);
+  }
+  const absl::Status ended = End(doing, /*judge=*/status.ok());
+  if (!status.ok()) return status;
+  if (!ended.ok()) return ended;
+  return answer;
+}
+
+absl::Status Pipeline::SendAlone(const char* sql) {
+  if (link_.Enter() && link_.Command(sql) && link_.Sync()) return absl::OkStatus();
+  return failures_.Lost({.sql = sql});
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+// A name that the session no longer has is what was wanted; any other error leaves the connection
+// in an unknown state. Where the session goes on, so does what was sent behind the owed command: if
+// that may commit, nobody knows.
+absl::Status Pipeline::JudgeOwed(const Result& result, const Doing& behind) {
+  if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
+  if (result.sqlstate().empty())
+    return failures_.Lost(behind);  // libpq's own message for a broken link
+  absl::Status status = failures_.FailWith(result, {.operation = Operation::kIdle});
+  if (condemned().ok() && behind.operation == Operation::kCommit) {
+    const auto message = status.message();
+    status = absl::UnknownError(
+        Concat({Quoted(behind.sql),
+                " may have been done or not: what the session was told before failed: ",
+                std::string_view{message.data(), message.size()}}));
+  }
+  return failures_.Condemn(std::move(status), FaultScope::kConnection);
+}
+
+absl::StatusOr<bool> Pipeline::TakeOwed(int left, Deadline deadline, const Doing& behind) {
+  while (link_.owed() > left) {
+    const Reply reply = link_.Receive(deadline);
+    if (reply.kind == Kind::kLate) return false;
+    if (reply.kind == Kind::kLost) return failures_.Lost(behind);
+    if (reply.kind != Kind::kResult) continue;
+    absl::Status status = JudgeOwed(reply.result, behind);
+    if (!status.ok()) return status;
+  }
+  return true;
+}
+
+absl::Status Pipeline::TakePutOff(const Doing& doing) {
+  const absl::StatusOr<bool> taken = TakeOwed(1, session_.deadline(), doing);
+  if (!taken.ok()) return taken.status();
+  if (!*taken) return failures_.Late(doing);
+  for (; begin_commands_ > 0; --begin_commands_) {
+    absl::Status begun = TakeCommand({.sql = kBegin, .operation = doing.operation}).status();
+    if (!begun.ok()) return begun;
+    in_transaction_ = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Result> Pipeline::TakeCommand(const Doing& doing) {
+  Result last;
+  for (;;) {
+    Reply reply = Receive();
+    if (reply.kind == Kind::kEnd) return last;
+    const bool good =
+        reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
+    if (!good) return failures_.Fail(reply, doing);
+    last = std::move(reply.result);
+  }
+}
+
+absl::Status Pipeline::End(const Doing& doing, bool judge) {
+  absl::Status status;
+  while (condemned().ok() && link_.owed() > 0) {
+    const Reply reply = Receive();
+    const bool ends = reply.kind == Kind::kLate || reply.kind == Kind::kLost;
+    const bool failed = reply.kind == Kind::kResult && reply.result.failed() && judge;
+    if (!ends && !failed) continue;
+    const absl::Status failure = failures_.Fail(reply, doing);
+    if (status.ok()) status = failure;
+  }
+  RecordTransaction();
+  return status;
+}
+
+void Pipeline::EndReading(const Doing& doing) {
+  const Deadline drop_deadline =
+      std::min(session_.deadline(), Deadline::After(session_.platform().Now(), kTimeToDrop));
+  int rows = 0;
+  while (condemned().ok() && link_.owed() > 0) {
+    const Reply reply = link_.Receive(drop_deadline);
+    if (reply.kind == Kind::kLost) failures_.Lost(doing).IgnoreError();
+    if (reply.kind == Kind::kResult && reply.result.failed()) {
+      failures_.FailWith(reply.result, doing).IgnoreError();
+    }
+    if (reply.kind == Kind::kResult && ++rows <= kRowsToDrop) continue;
+    if (reply.kind != Kind::kLate && reply.kind != Kind::kResult) continue;
+    failures_
+        .Condemn(absl::UnavailableError(
+                     Concat({Quoted(doing.sql),
+                             " was not read to its end, and too much was left: the connection is "
+                             "closed; read all rows, or bound them with LIMIT"})),
+                 FaultScope::kConnection)
+        .IgnoreError();
+  }
+  RecordTransaction();
+}
+
+// ---- outside of the pipeline --------------------------------------------------------------------
+
+absl::Status Pipeline::Settle(const Doing& doing) {
+  if (begin_pending_) {
+    if (!Begin(/*with_begin=*/true) || !Send()) return failures_.Lost(doing);
+    absl::Status status = TakePutOff(doing);
+    const absl::Status ended = End(doing, /*judge=*/status.ok());
+    return status.ok() ? ended : status;
+  }
+  const absl::StatusOr<bool> taken = TakeOwed(0, session_.deadline());
+  if (!taken.ok()) return taken.status();
+  if (!*taken) return failures_.Late(doing);
+  RecordTransaction();
+  return absl::OkStatus();
+}
+
+// The simple protocol, which takes several statements at once.
+absl::Status Pipeline::RunSettled(std::string_view sql, const Doing& doing) {
+  Arena arena(pq());
+  const char* const text = arena.Copy(sql);
+  if (text == nullptr || pq().PQsendQuery(link_.handle(), text) != 1) return failures_.Lost(doing);
+  absl::Status status;
+  while (condemned().ok()) {
+    const Reply reply = Receive();
+    if (reply.kind == Kind::kEnd) break;
+    const bool good =
+        reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
+    if (good) continue;
+    const absl::Status failure = failures_.Fail(reply, doing);
+    if (status.ok()) status = failure;
+  }
+  RecordTransaction();
+  return status;
+}
+
+}  // namespace roost::postgres

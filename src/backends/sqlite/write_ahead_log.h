@@ -1,0 +1,68 @@
+// backends/sqlite/write_ahead_log.h - the write-ahead log of a connection: its length, its sync.
+//
+//   pages in the log       what happens                       where
+//   > checkpoint_pages     copied into the database           Maintain, while idle
+//   > 2 x                  and the file cut back to nothing   Maintain, while idle
+//   > 4 x                  Maintain is asked for              at the return of the lease
+//   > 8 x (1000 at least)  copied                             inside the commit
+//
+// The last row is for a writer that never returns its lease.
+#ifndef ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
+#define ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
+
+#include "roost/sqlite.h"
+
+struct sqlite3;
+
+namespace roost::sqlite {
+
+class WriteAheadLog {
+ public:
+  // REQUIRES: options outlives this.
+  explicit WriteAheadLog(const SqliteOptions& options);
+
+  // The database is in WAL mode: it has a log. No: nothing here has anything to do.
+  void set_present(bool present) { present_ = present; }
+  bool present() const { return present_; }
+
+  // ---- Its length ----
+
+  // After a commit that left so many pages in it.
+  void RecordCommit(int pages);
+  // Maintain is wanted at the return of the lease.
+  bool IsLong() const { return pages_ > long_at_; }
+  // To be copied inside the commit.
+  bool IsTooLong() const;
+  bool WantsCheckpoint() const { return present_ && pages_ > options_.checkpoint_pages; }
+  // Copies it, and cuts it back where it is long. Returns SQLite's code. SQLITE_BUSY or
+  // SQLITE_LOCKED: a reader blocks it, and what is left is for later. Waits as long as the busy
+  // handler of `db` allows.
+  int Checkpoint(sqlite3* db);
+
+  // ---- Its sync ----
+
+  // A sync failed: never sync again, because the next one may succeed without having written.
+  void RecordFailedSync() { sync_failed_ = true; }
+  bool sync_failed() const { return sync_failed_; }
+  // One sync of the log's file covers every commit in it, and writes no page. SQLite itself offers
+  // this only as a part of a further commit. Nothing to do: SQLITE_OK. REQUIRES: no sync failed.
+  int Sync(sqlite3* db);
+
+ private:
+  // Commits are not synced by themselves.
+  bool batches() const { return options_.durability == SqliteDurability::kBatch; }
+
+  const SqliteOptions& options_;
+  bool present_ = false;
+  bool sync_failed_ = false;
+  bool unsealed_ = true;  // there may be commits that no sync has covered
+  int pages_;             // that may not be in the database file yet
+  int long_at_;           // how many are too many for the next borrower
+};
+
+// The code says that somebody else has the database.
+bool IsBlocked(int code);
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
