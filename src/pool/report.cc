@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/duration.h"
+#include "base/text.h"
 #include "pool/pool_state.h"
-#include "pool/text.h"
 
 namespace roost::internal {
 namespace {

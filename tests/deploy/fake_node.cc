@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
+#include "tools/common/status_file.h"
 
 namespace {
 

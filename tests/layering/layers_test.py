@@ -19,9 +19,11 @@ HEADER = """// include/roost/{name} - a header.
 """
 
 GOOD = {
-    "README.md": "Open include/roost/pool.h first.\n| `pool.h` | the pool |\n",
+    "README.md": "Open include/roost/pool.h first.\n| `pool.h` | the pool |\n| `deadline.h` | time |\n",
     "include/roost/pool.h": HEADER.format(name="pool.h"),
-    "src/core/core.h": "#include <array>\n",
+    "include/roost/deadline.h": HEADER.format(name="deadline.h"),
+    "src/base/text.h": '#include <span>\n#include "roost/deadline.h"\n',
+    "src/core/core.h": '#include <array>\n#include "base/text.h"\n',
     "src/core/core.cc": '#include "core/core.h"\n#include "roost/pool.h"\nvoid Set() { slot.state = s; }\n',
     "src/pool/pool.cc": '#include "core/core.h"\n#include <thread>\n// sqlite3.h is a comment here\n',
     "src/statements/statement.cc": '#include "roost/pool.h"\n',
@@ -41,6 +43,11 @@ BAD = [
     ("include/roost/pool.h", "#include <unistd.h>\n", "layers"),
     ("include/roost/pool.h", '#include "core/core.h"\n', "layers"),
     ("include/roost/pool.h", '#include "absl/time/clock.h"\n', "layers"),
+    ("src/base/text.h", '#include "absl/status/status.h"\n', "layers"),
+    ("src/base/text.h", '#include "roost/pool.h"\n', "layers"),
+    ("src/base/text.h", '#include "statements/cache.h"\n', "layers"),
+    ("src/base/text.h", "#include <mutex>\n", "layers"),
+    ("src/base/text.h", "#include <unistd.h>\n", "layers"),
     ("src/core/core.cc", "#include <mutex>\n", "layers"),
     ("src/core/core.cc", "#include <thread>\n", "layers"),
     ("src/core/core.cc", '#include "statements/cache.h"\n', "layers"),
@@ -106,7 +113,7 @@ class LayersTest(unittest.TestCase):
             root = pathlib.Path(folder)
             (root / "include/roost").mkdir(parents=True)
             (root / "README.md").write_text(text, encoding="utf-8")
-            self.assertEqual([b.rule for b in layers.check(root)], ["front-door", "front-door"])
+            self.assertEqual([b.rule for b in layers.check(root)], ["front-door"] * 3)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // After a connection is open, nothing of ours takes memory. libpq does, by malloc; what is ours is
 // C++, and could only by operator new.
-#include "src/tools/roostctl/allocation_count.h"
+#include "tools/roostctl/allocation_count.h"
 #include "tests/postgres/session.h"
 
 namespace roost::postgres {

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
 #include "tests/tools/notify_socket.h"
 #include "tests/tools/program.h"
+#include "tools/common/status_file.h"
 
 namespace roost::testing {
 namespace {

@@ -10,15 +10,15 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/reporter.h"
-#include "src/tools/roost-node/watchdog.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/fakes/scripted_backend.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/notify_socket.h"
+#include "tools/common/status_file.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/reporter.h"
+#include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
 namespace {

@@ -23,16 +23,16 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/node.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/reporter.h"
-#include "src/tools/roost-node/store.h"
-#include "src/tools/roost-node/wakeup.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/made_up_board.h"
 #include "tests/tools/notify_socket.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/node.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/reporter.h"
+#include "tools/roost-node/store.h"
+#include "tools/roost-node/wakeup.h"
 
 namespace roost::testing {
 

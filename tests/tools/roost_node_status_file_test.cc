@@ -6,8 +6,8 @@
 #include <fstream>
 #include <thread>
 
-#include "src/tools/common/status_file.h"
 #include "tests/support/temp_dir.h"
+#include "tools/common/status_file.h"
 
 namespace roost::tools {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "platform/boards/rpi_4.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -20,7 +20,9 @@ void Expect(const Result& result, Verdict verdict) {
   EXPECT_EQ(!result.advice.empty(), wants_advice) << result.measured;
 }
 
-Spread Of(Duration p50, Duration p99) { return {.count = 100, .p50 = p50, .p99 = p99, .max = p99}; }
+Percentiles Of(Duration p50, Duration p99) {
+  return {.count = 100, .p50 = p50, .p99 = p99, .max = p99};
+}
 
 TEST(SelftestClockTest, CoarseTimersAreAWarning) {
   Expect(JudgeClockResolution(1ns, 10ms), Verdict::kPass);
@@ -297,11 +299,11 @@ TEST(SelftestRemoteTest, AFarServerIsAWarning) {
 }
 
 TEST(SelftestSpreadTest, IsByNearestRank) {
-  EXPECT_EQ(SpreadOf({}).count, 0u);
-  EXPECT_EQ(SpreadOf({5ms}).p99, 5ms);
+  EXPECT_EQ(PercentilesOf({}).count, 0u);
+  EXPECT_EQ(PercentilesOf({5ms}).p99, 5ms);
   std::vector<Duration> spans;
   for (int i = 100; i >= 1; --i) spans.push_back(i * 1ms);
-  const Spread spread = SpreadOf(spans);
+  const Percentiles spread = PercentilesOf(spans);
   EXPECT_EQ(spread.p50, 50ms);
   EXPECT_EQ(spread.p99, 99ms);
   EXPECT_EQ(spread.max, 100ms);

@@ -10,14 +10,14 @@
 #include <string>
 
 #include "roost/platform.h"
-#include "src/tools/roost-node/remote_uri.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_config.h"
-#include "src/tools/roostctl/selftest_remote.h"
-#include "src/tools/roostctl/selftest_report.h"
-#include "src/tools/roostctl/selftest_run.h"
-#include "src/tools/roostctl/selftest_scratch.h"
 #include "tests/support/temp_dir.h"
+#include "tools/roost-node/remote_uri.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest_remote.h"
+#include "tools/roostctl/selftest_report.h"
+#include "tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 namespace {

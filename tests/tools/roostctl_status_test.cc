@@ -6,9 +6,9 @@
 #include <string>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/roostctl/status.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
+#include "tools/roostctl/status.h"
 
 namespace roost::tools {
 namespace {

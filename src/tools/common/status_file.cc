@@ -1,4 +1,4 @@
-#include "src/tools/common/status_file.h"
+#include "tools/common/status_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "src/tools/common/duration.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
@@ -37,7 +37,7 @@ Duration Since(int64_t boot_us, int64_t now_boot_us) {
 
 }  // namespace
 
-SpanSummary SummaryOf(const Histogram& spans) {
+Percentiles HistogramPercentiles(const Histogram& spans) {
   return {.count = spans.total(),
           .p50 = spans.Percentile(0.5),
           .p99 = spans.Percentile(0.99),
@@ -50,18 +50,17 @@ TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us) {
   const WatchdogStatus& watchdog = status.watchdog;
   const Duration hungry = Since(watchdog.fed_boot_us, now_boot_us);
   if (age > 2 * status.every + kMostLate) {
-    trouble.Append("the status is ").Append(FormatDuration(age));
-    trouble.Append(" old: the node has stopped, or hangs");
+    trouble.Add("the status is ", Brief{age}, " old: the node has stopped, or hangs");
   } else if (!status.ready) {
-    trouble.Append("it is not ready: ").Append(status.text);
+    trouble.Add("it is not ready: ", status.text);
   } else if (!status.refused.empty()) {
-    trouble.Append("the database refuses: ").Append(status.refused);
+    trouble.Add("the database refuses: ", status.refused);
   } else if (watchdog.period > Duration::zero() && watchdog.feeds == 0) {
-    trouble.Append("the watchdog has not been fed yet");
+    trouble.Add("the watchdog has not been fed yet");
   } else if (watchdog.period > Duration::zero() && hungry > watchdog.period) {
-    trouble.Append("the watchdog was fed ").Append(FormatDuration(hungry)).Append(" ago");
+    trouble.Add("the watchdog was fed ", Brief{hungry}, " ago");
   } else if (status.readings.sealed == 0) {
-    trouble.Append("no reading has been sealed yet");
+    trouble.Add("no reading has been sealed yet");
   }
   return trouble;
 }

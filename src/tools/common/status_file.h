@@ -31,7 +31,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/stats.h"
-#include "src/tools/common/bounded_text.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 
@@ -39,14 +39,8 @@ namespace roost::tools {
 inline constexpr char kStatusFile[] = "/run/roost/status.json";
 inline constexpr int kStatusFormat = 1;
 
-// The figures that are shown of a Histogram.
-struct SpanSummary {
-  uint64_t count = 0;
-  Duration p50{};
-  Duration p99{};
-  Duration max{};
-};
-SpanSummary SummaryOf(const Histogram& spans);
+// What is shown of a Histogram.
+Percentiles HistogramPercentiles(const Histogram& spans);
 
 // One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; `wait`
 // and `hold` stand for them.
@@ -56,8 +50,8 @@ struct PoolStatus {
   std::string target{};   // a path, or host:port/database; never a password
   std::string profile{};
   Stats stats{};
-  SpanSummary wait{};
-  SpanSummary hold{};
+  Percentiles wait{};
+  Percentiles hold{};
 };
 
 // What happened to readings since the start.

@@ -1,12 +1,11 @@
 // The members of the status file. Each struct is listed once, for the writer and the reader alike,
 // so that the two cannot come apart.
-#include <algorithm>
-#include <charconv>
 #include <concepts>
 #include <type_traits>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/common/status_file.h"
+#include "base/json_writer.h"
+#include "tools/common/status_file.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
@@ -22,56 +21,18 @@ template <class T>
 concept IsScalar = std::is_arithmetic_v<T> || std::is_same_v<std::remove_const_t<T>, std::string> ||
     std::is_same_v<std::remove_const_t<T>, std::string_view>;
 
-// Bytes into a span, and how many there would have been with room for all.
-class Output {
- public:
-  explicit Output(std::span<char> out) : out_(out) {}
-  void Put(char c) {
-    if (size_ < out_.size()) out_[size_] = c;
-    ++size_;
-  }
-  void Put(std::string_view text) {
-    for (const char c : text) Put(c);
-  }
-  size_t size() const { return size_; }
-
- private:
-  const std::span<char> out_;
-  size_t size_ = 0;
-};
-
-// How many bytes the character takes that `text` begins with, by UTF-8 (RFC 3629); 0: it is none.
-size_t Character(std::string_view text) {
-  const auto at = [text](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const int lead = at(0);
-  if (lead < 0x80) return 1;
-  const size_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  // What is too long for its number, a surrogate, or beyond U+10FFFF.
-  const int low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-  const int high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-  if (lead < 0xc2 || lead > 0xf4 || at(1) < low || at(1) > high) return 0;
-  for (size_t i = 2; i < bytes; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  return bytes;
-}
-
-// Writes JSON without a heap: text, indented by two.
+// Writes the members of a struct.
 class Writer {
  public:
-  explicit Writer(std::span<char> out) : out_(out) {}
+  explicit Writer(std::span<char> out) : json_(out) {}
 
   template <class T>
   void operator()(std::string_view name, const T& value) {
-    Name(name);
-    if constexpr (IsSpan<T>) {
-      Number(Seconds(value));
-    } else if constexpr (IsScalar<T>) {
-      Scalar(value);
+    json_.Name(name);
+    if constexpr (IsSpan<T> || IsScalar<T>) {
+      json_.Value(value);
     } else {
-      Object(value);
+      Object(value, [] {});
     }
   }
   template <class T>
@@ -81,64 +42,15 @@ class Writer {
   // Calls `more` for members beside those of `value`.
   template <class T>
   void Object(const T& value, auto more) {
-    out_.Put('{');
-    first_ = true;
-    ++depth_;
+    json_.BeginObject();
     Visit(*this, value);
     more();
-    --depth_;
-    Line();
-    out_.Put('}');
-    first_ = false;
+    json_.EndObject();
   }
-  size_t size() const { return out_.size(); }
+  size_t size() const { return json_.size(); }
 
  private:
-  template <class T>
-  void Object(const T& value) {
-    Object(value, [] {});
-  }
-  void Line() {
-    out_.Put('\n');
-    for (int i = 0; i < depth_; ++i) out_.Put("  ");
-  }
-  void Name(std::string_view name) {
-    if (!first_) out_.Put(',');
-    first_ = false;
-    Line();
-    Scalar(name);
-    out_.Put(": ");
-  }
-  void Scalar(bool value) { out_.Put(value ? "true" : "false"); }
-  void Scalar(std::integral auto value) { Number(value); }
-  void Scalar(std::string_view text) {
-    out_.Put('"');
-    for (size_t at = 0, bytes = 0; at < text.size(); at += std::max<size_t>(bytes, 1)) {
-      bytes = Character(text.substr(at));
-      bytes == 0 ? out_.Put("\xef\xbf\xbd") : Escaped(text.substr(at, bytes));
-    }
-    out_.Put('"');
-  }
-  void Escaped(std::string_view character) {
-    const auto first = static_cast<unsigned char>(character.front());
-    if (first >= 0x20) {
-      if (first == '"' || first == '\\') out_.Put('\\');
-      return out_.Put(character);
-    }
-    constexpr char kDigits[] = "0123456789abcdef";
-    out_.Put("\\u00");
-    out_.Put(kDigits[first >> 4]);
-    out_.Put(kDigits[first & 15]);
-  }
-  void Number(auto value) {
-    char digits[32];
-    const char* const end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out_.Put(std::string_view(digits, static_cast<size_t>(end - digits)));
-  }
-
-  Output out_;
-  int depth_ = 0;
-  bool first_ = true;
+  internal::JsonWriter json_;
 };
 
 // What `write` writes of `value`, as nlohmann's object: one writer, so that there is one form.
@@ -191,7 +103,7 @@ template <class T, class U>
 concept Is = std::is_same_v<std::remove_const_t<T>, U>;
 
 template <class V>
-void Members(V& v, Is<SpanSummary> auto& s) {
+void Members(V& v, Is<Percentiles> auto& s) {
   v("count", s.count);
   v("p50_s", s.p50);
   v("p99_s", s.p99);

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/pool_status.h"
+#include "tools/roost-node/pool_status.h"
 
 #include <string>
 
@@ -13,8 +13,8 @@ void Fill(const Pool& pool, PoolStatus& status) {
   status.target = pool.backend().target();
   status.profile = pool.settings().profile;
   status.stats = pool.stats();
-  status.wait = SummaryOf(status.stats.wait);
-  status.hold = SummaryOf(status.stats.hold);
+  status.wait = HistogramPercentiles(status.stats.wait);
+  status.hold = HistogramPercentiles(status.stats.hold);
 }
 
 void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status) {

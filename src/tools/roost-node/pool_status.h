@@ -8,7 +8,7 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/common/status_file.h"
+#include "tools/common/status_file.h"
 
 namespace roost::tools {
 

@@ -24,9 +24,9 @@
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/profile.h"
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
+#include "tools/common/status_file.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/messages.h"
 
 namespace roost::tools {
 

@@ -14,13 +14,13 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/options.h"
-#include "src/tools/roost-node/remote.h"
-#include "src/tools/roost-node/watchdog.h"
+#include "tools/common/status_file.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/options.h"
+#include "tools/roost-node/remote.h"
+#include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
 

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/summary.h"
+#include "tools/roost-node/summary.h"
 
 #include <cstdio>
 #include <iostream>
@@ -6,7 +6,7 @@
 
 #include "platform/boards/selected.h"
 #include "roost/observer.h"
-#include "src/tools/common/duration.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
@@ -68,18 +68,6 @@ std::string CloseReasons(const Stats& stats) {
   return text;
 }
 
-std::string Bytes(double bytes) {
-  char out[32];
-  if (bytes < 10240) {
-    std::snprintf(out, sizeof out, "%.0f B", bytes);
-  } else if (bytes < 10240.0 * 1024) {
-    std::snprintf(out, sizeof out, "%.0f KiB", bytes / 1024);
-  } else {
-    std::snprintf(out, sizeof out, "%.1f MiB", bytes / 1024 / 1024);
-  }
-  return out;
-}
-
 void PrintReadings(const Summary& summary) {
   const Counts& c = summary.counts;
   std::printf("  readings  %llu taken, %llu stored, %llu sealed in %llu batch%s\n", Plain(c.taken),
@@ -123,19 +111,17 @@ void PrintSqliteMemory(const SqliteMemoryStatus& memory) {
   std::printf(
       "  sqlite    arena %s of %s at most, %llu requests refused; %llu of %llu pages at most, "
       "%s beyond them\n",
-      Bytes(static_cast<double>(memory.arena_peak)).c_str(),
-      Bytes(static_cast<double>(memory.arena_bytes)).c_str(), Plain(memory.arena_failures),
-      Plain(memory.pages_peak), Plain(memory.pages),
-      Bytes(static_cast<double>(memory.page_overflow_peak)).c_str());
+      FormatBytes(memory.arena_peak).c_str(), FormatBytes(memory.arena_bytes).c_str(),
+      Plain(memory.arena_failures), Plain(memory.pages_peak), Plain(memory.pages),
+      FormatBytes(memory.page_overflow_peak).c_str());
 }
 
 void PrintCard(const Summary& summary) {
   if (!summary.bytes_written.has_value()) return;
-  const auto bytes = static_cast<double>(*summary.bytes_written);
-  std::printf("  card      %s written", Bytes(bytes).c_str());
+  const uint64_t bytes = *summary.bytes_written;
+  std::printf("  card      %s written", FormatBytes(bytes).c_str());
   if (summary.counts.stored > 0) {
-    std::printf(", %s a reading",
-                Bytes(bytes / static_cast<double>(summary.counts.stored)).c_str());
+    std::printf(", %s a reading", FormatBytes(bytes / summary.counts.stored).c_str());
   }
   std::printf("\n");
 }
@@ -162,9 +148,9 @@ Json PoolJson(const Stats& s) {
   return {{"checkouts", s.checkouts},
           {"waited", s.waited},
           {"timeouts", s.timeouts},
-          {"wait_p50_s", Seconds(s.wait.Percentile(0.5))},
-          {"wait_p99_s", Seconds(s.wait.Percentile(0.99))},
-          {"wait_max_s", Seconds(s.wait.max())},
+          {"wait_p50_s", InSeconds(s.wait.Percentile(0.5))},
+          {"wait_p99_s", InSeconds(s.wait.Percentile(0.99))},
+          {"wait_max_s", InSeconds(s.wait.max())},
           {"opens", s.opens},
           {"open_failures", s.open_failures},
           {"peak_in_use", s.peak_in_use},
@@ -189,8 +175,8 @@ Json SettingsJson(const PoolSettings& s) {
           {"pool_size", s.pool_size},
           {"max_overflow", s.max_overflow},
           {"capacity", s.capacity()},
-          {"pool_timeout_s", Seconds(s.pool_timeout)},
-          {"pool_recycle_s", Seconds(s.pool_recycle)},
+          {"pool_timeout_s", InSeconds(s.pool_timeout)},
+          {"pool_recycle_s", InSeconds(s.pool_recycle)},
           {"pool_pre_ping", s.pre_ping != PrePing::kNever},
           {"echo_pool", s.echo_pool},
           {"statements", s.statements},
@@ -227,7 +213,7 @@ void PrintJson(const Summary& summary) {
                {"pool_size", summary.settings.pool_size},
                {"max_overflow", summary.settings.max_overflow},
                {"board", summary.model},
-               {"ran_s", Seconds(summary.ran)},
+               {"ran_s", InSeconds(summary.ran)},
                {"ended_by", Text(summary.ending)},
                {"taken", c.taken},
                {"stored", c.stored},
@@ -292,7 +278,7 @@ void PrintJson(const ProfileInfo& info) {
                    {"memory_mib", board.memory_mib},
                    {"compile_flag", board.compile_flag},
                    {"page_bytes", board.page_bytes},
-                   {"watchdog_limit_s", Seconds(board.watchdog_limit)}};
+                   {"watchdog_limit_s", InSeconds(board.watchdog_limit)}};
   PrintJson(json);
 }
 

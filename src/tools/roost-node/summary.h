@@ -9,10 +9,10 @@
 #include "absl/status/statusor.h"
 #include "roost/profile.h"
 #include "roost/stats.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/node.h"
-#include "src/tools/roost-node/store.h"
+#include "tools/common/status_file.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/node.h"
+#include "tools/roost-node/store.h"
 
 namespace roost::tools {
 

@@ -6,9 +6,9 @@
 #include <map>
 
 #include "platform/rpi/kernel_files.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/command_output.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/command_output.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {

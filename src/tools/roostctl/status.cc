@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/status.h"
+#include "tools/roostctl/status.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
-#include "src/tools/common/duration.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "src/tools/common/status_file.h"
+#include "tools/common/status_file.h"
 
 namespace roost::tools {
 
