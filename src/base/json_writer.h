@@ -12,7 +12,7 @@
 //
 // Threads:  one
 // Blocks:   never
-// Memory:   the buffer of the caller
+// Memory:   the buffer of the caller; JsonText returns a string
 // Errors:   none; what is in a buffer that was too small is no JSON
 #ifndef ROOST_BASE_JSON_WRITER_H_
 #define ROOST_BASE_JSON_WRITER_H_
@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "roost/deadline.h"
@@ -78,6 +79,17 @@ class JsonWriter {
   bool first_ = true;        // in the object or array that is open
   bool after_name_ = false;  // the member's value follows
 };
+
+// What `write(JsonWriter&)` writes, as a string. Calls it twice: to count, and to write.
+template <class Write>
+std::string JsonText(const Write& write) {
+  JsonWriter count({});
+  write(count);
+  std::string text(count.size(), '\0');
+  JsonWriter json(text);
+  write(json);
+  return text;
+}
 
 }  // namespace roost::internal
 

@@ -97,6 +97,9 @@ class BoundedText {
   size_t size_ = 0;
 };
 
+// A line for people: a state, an error, a sentence.
+using TextLine = BoundedText<512>;
+
 // The pieces in one string. (The absl::StrCat of Debian 12 does not take std::string_view.)
 std::string Concat(std::initializer_list<std::string_view> pieces);
 

@@ -1,19 +1,18 @@
-// The members of the status file. Each struct is listed once, for the writer and the reader alike,
-// so that the two cannot come apart.
-#include <concepts>
+// src/telemetry/status_members.h - the members of the status file. Each struct is listed once, for the
+// writer and the reader alike, so that the two cannot come apart.
+#ifndef ROOST_TELEMETRY_STATUS_MEMBERS_H_
+#define ROOST_TELEMETRY_STATUS_MEMBERS_H_
+
+#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 
-#include "base/json_writer.h"
-#include "tools/common/status_file.h"
-#include "tools/common/text.h"
+#include "roost/observer.h"
+#include "telemetry/metrics.h"
+#include "telemetry/node_status.h"
 
-namespace roost::tools {
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-template <class Visitor, class T>
-void Visit(Visitor& v, T& s);
+namespace roost::telemetry {
 
 template <class T>
 concept IsSpan = std::is_same_v<std::remove_const_t<T>, Duration>;
@@ -21,133 +20,15 @@ template <class T>
 concept IsScalar = std::is_arithmetic_v<T> || std::is_same_v<std::remove_const_t<T>, std::string> ||
     std::is_same_v<std::remove_const_t<T>, std::string_view>;
 
-// Writes the members of a struct.
-class Writer {
- public:
-  explicit Writer(std::span<char> out) : json_(out) {}
-
-  template <class T>
-  void operator()(std::string_view name, const T& value) {
-    json_.Name(name);
-    if constexpr (IsSpan<T> || IsScalar<T>) {
-      json_.Value(value);
-    } else {
-      Object(value, [] {});
-    }
-  }
-  template <class T>
-  void operator()(std::string_view name, const std::optional<T>& value) {
-    if (value.has_value()) (*this)(name, *value);
-  }
-  // Calls `more` for members beside those of `value`.
-  template <class T>
-  void Object(const T& value, auto more) {
-    json_.BeginObject();
-    Visit(*this, value);
-    more();
-    json_.EndObject();
-  }
-  size_t size() const { return json_.size(); }
-
- private:
-  internal::JsonWriter json_;
-};
-
-// What `write` writes of `value`, as nlohmann's object: one writer, so that there is one form.
-template <class T>
-Json AsJson(const T& value, auto write) {
-  std::string text(StatusFile::kMostBytes, '\0');
-  size_t size = write(value, std::span<char>(text));
-  if (size > text.size()) {
-    text.resize(size);
-    size = write(value, std::span<char>(text));
-  }
-  return Json::parse(text.data(), text.data() + size);
-}
-template <class T>
-Json AsJson(const T& value) {
-  return AsJson(value, [](const T& v, std::span<char> out) {
-    Writer writer(out);
-    writer.Object(v, [] {});
-    return writer.size();
-  });
-}
-
-// A member that is missing keeps its default; one of another type throws.
-class Reader {
- public:
-  explicit Reader(const Json& from) : json(from) {}
-  template <class T>
-  void operator()(std::string_view name, T& value) {
-    const auto found = json.find(std::string(name));
-    if (found == json.end()) return;
-    if constexpr (IsSpan<T>) {
-      value = std::chrono::duration_cast<Duration>(
-          std::chrono::duration<double>(found->template get<double>()));
-    } else if constexpr (IsScalar<T>) {
-      found->get_to(value);
-    } else {
-      found->template get_ref<const Json::object_t&>();  // throws what describes the mistake
-      Reader inner(*found);
-      Visit(inner, value);
-    }
-  }
-  template <class T>
-  void operator()(std::string_view name, std::optional<T>& value) {
-    if (json.contains(std::string(name))) (*this)(name, value.emplace());
-  }
-  const Json& json;
-};
-
 template <class T, class U>
 concept Is = std::is_same_v<std::remove_const_t<T>, U>;
 
 template <class V>
-void Members(V& v, Is<Percentiles> auto& s) {
+void Members(V& v, Is<internal::Percentiles> auto& s) {
   v("count", s.count);
   v("p50_s", s.p50);
   v("p99_s", s.p99);
   v("max_s", s.max);
-}
-
-template <class V>
-void Members(V& v, Is<Stats> auto& s) {
-  v("pool_size", s.pool_size);
-  v("max_overflow", s.max_overflow);
-  v("capacity", s.capacity);
-  v("open", s.open);
-  v("idle", s.idle);
-  v("in_use", s.in_use);
-  v("busy", s.busy);
-  v("overflow_in_use", s.overflow_in_use);
-  v("waiting", s.waiting);
-  v("longest_hold_s", s.longest_hold);
-  v("away", s.away);
-  v("paused", s.paused);
-  v("closed", s.closed);
-  v("peak_in_use", s.peak_in_use);
-  v("peak_waiting", s.peak_waiting);
-  v("checkouts", s.checkouts);
-  v("waited", s.waited);
-  v("handed_off", s.handed_off);
-  v("timeouts", s.timeouts);
-  v("refused_full", s.refused_full);
-  v("refused_away", s.refused_away);
-  v("refused_closed", s.refused_closed);
-  v("refused_nested", s.refused_nested);
-  v("cancelled", s.cancelled);
-  v("opens", s.opens);
-  v("open_failures", s.open_failures);
-  v("pings", s.pings);
-  v("ping_failures", s.ping_failures);
-  v("resets", s.resets);
-  v("reset_failures", s.reset_failures);
-  v("upkeeps", s.upkeeps);
-  v("recycles", s.recycles);
-  v("invalidations", s.invalidations);
-  v("detaches", s.detaches);
-  v("leaks", s.leaks);
-  v("closes", s.closes);
 }
 
 // By the names of the reasons.
@@ -158,15 +39,31 @@ void Members(V& v, Is<decltype(Stats::closes)> auto& closes) {
   }
 }
 
+inline constexpr int kHistograms = [] {
+  int count = 0;
+  const Stats stats;
+  ForEachMetric(stats, [&count](const Metric& metric, const auto&) {
+    count += metric.kind == MetricKind::kHistogram ? 1 : 0;
+  });
+  return count;
+}();
+
 template <class V>
 void Members(V& v, Is<PoolStatus> auto& s) {
   v("name", s.name);
   v("backend", s.backend);
   v("target", s.target);
   v("profile", s.profile);
-  Members(v, s.stats);
-  v("wait", s.wait);
-  v("hold", s.hold);
+  // Of a histogram only the percentiles go through the file.
+  auto* percentiles = &s.wait;
+  static_assert(kHistograms == 2, "each histogram has its percentiles in PoolStatus");
+  ForEachMetric(s.stats, [&](const Metric& metric, auto& member) {
+    if constexpr (Is<std::remove_reference_t<decltype(member)>, Histogram>) {
+      v(metric.name, *std::exchange(percentiles, &s.hold));
+    } else {
+      v(KeyOf(metric), member);
+    }
+  });
 }
 
 template <class V>
@@ -255,42 +152,12 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("remote", s.remote);
 }
 
+// Calls `v(name, member)` for each member of `s`, in their order.
 template <class Visitor, class T>
 void Visit(Visitor& v, T& s) {
   Members(v, s);
 }
 
-}  // namespace
+}  // namespace roost::telemetry
 
-size_t WriteJson(const NodeStatus& status, std::span<char> out) {
-  Writer writer(out);
-  writer.Object(status, [&] {
-    const TextLine trouble = TroubleLine(status, status.written_boot_us);
-    writer("healthy", trouble.empty());
-    writer("trouble", std::string_view(trouble));
-  });
-  return writer.size();
-}
-
-nlohmann::ordered_json ToJson(const NodeStatus& status) { return AsJson(status, WriteJson); }
-nlohmann::ordered_json ToJson(const RemoteStatus& status) { return AsJson(status); }
-nlohmann::ordered_json ToJson(const SqliteMemoryStatus& status) { return AsJson(status); }
-
-absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json) {
-  NodeStatus status;
-  try {
-    if (!json.contains("format") || !json.contains("readings")) {
-      return absl::InvalidArgumentError("it is not the status of a roost-node");
-    }
-    Reader reader(json);
-    Visit(reader, status);
-  } catch (const nlohmann::json::exception& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
-  if (status.format > kStatusFormat) {
-    return absl::InvalidArgumentError("it was written by a newer roost-node; use its roostctl");
-  }
-  return status;
-}
-
-}  // namespace roost::tools
+#endif  // ROOST_TELEMETRY_STATUS_MEMBERS_H_

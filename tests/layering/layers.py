@@ -37,6 +37,7 @@ class Layer(NamedTuple):
     os: bool | frozenset[str] = False  # headers of the operating system: all, or these
     contract: frozenset[str] | None = None  # headers of the contract; None: all of them
     absl: bool = True  # what ABSL says; False: none
+    others: tuple[str, ...] = ()  # headers of other libraries
 
 
 CONTRACT = "include/roost"
@@ -54,6 +55,9 @@ LAYERS = (
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
                         "sys/socket.h", "unistd.h"))),
+    # Never the pool: what shows metrics takes Stats.
+    Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
+          os=frozenset(("errno.h", "fcntl.h", "sys/stat.h", "unistd.h"))),
     Layer("platform", (), frozenset(), os=True),
 )
 
@@ -99,8 +103,8 @@ def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, ang
     if angled:
         if name in STD:
             return f"<{name}>" if name in layer.std_but else ""
-        allowed = layer.os is True or (layer.os and name in layer.os)
-        return "" if allowed else "a header of the operating system"
+        allowed = layer.os is True or (layer.os and name in layer.os) or name in layer.others
+        return "" if allowed else "a header of the operating system or of another library"
     if name.startswith("absl/"):
         if not layer.absl:
             return "not of the standard library"

@@ -30,6 +30,8 @@ GOOD = {
     "src/statements/cache.h": "",
     "src/backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "statements/cache.h"\n',
     "src/backends/postgres/postgres.cc": '#include <libpq-fe.h>\n#include <dlfcn.h>\n',
+    "src/telemetry/metrics.cc":
+        '#include <fcntl.h>\n#include <nlohmann/json.hpp>\n#include "base/text.h"\n#include "roost/pool.h"\n',
     "platform/linux/linux.cc":
         "#include <unistd.h>\nint64_t Linux::UnixMicros() {\n  clock_gettime(CLOCK_REALTIME, &t);\n}\n",
     "tests/stress/stress_test.cc": "void F() { std::this_thread::sleep_for(1s); }\n",
@@ -62,6 +64,12 @@ BAD = [
     ("src/backends/postgres/postgres.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", "#include <sys/ioctl.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", '#include "backends/sqlite/errors.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", '#include "core/core.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", '#include "statements/cache.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", "#include <sys/socket.h>\n", "layers"),
+    ("src/telemetry/metrics.cc", "#include <thread>\n", "layers"),
+    ("src/pool/pool.cc", "#include <nlohmann/json.hpp>\n", "layers"),
+    ("src/pool/pool.cc", '#include "telemetry/metrics.cc"\n', "layers"),
     ("platform/linux/linux.cc", '#include "core/core.h"\n', "layers"),
     ("platform/linux/linux.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/core/core.cc", "auto t = clock.Now();\n", "core-clock"),

@@ -23,6 +23,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
+#include "telemetry/status_file.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/made_up_board.h"
@@ -108,8 +109,8 @@ class SimulatedNode {
   const tools::Counts& counts() const { return counts_; }
   // How the node's last look at its readings went.
   const absl::Status& read_back() const { return read_back_; }
-  absl::StatusOr<tools::NodeStatus> File() const {
-    return tools::ReadStatusFile(options_.status_file);
+  absl::StatusOr<telemetry::NodeStatus> File() const {
+    return telemetry::ReadStatusFile(options_.status_file);
   }
 
  private:

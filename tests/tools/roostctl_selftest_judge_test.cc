@@ -227,14 +227,14 @@ TEST(SelftestServiceTest, SystemdsWordsAreJudged) {
   Expect(JudgeServiceUnit("roost-node.service", ""), Verdict::kSkip);
 }
 
-NodeStatus HealthyNode(int64_t now_boot_us) {
-  NodeStatus status;
+telemetry::NodeStatus HealthyNode(int64_t now_boot_us) {
+  telemetry::NodeStatus status;
   status.written_boot_us = now_boot_us;
   status.every = 10s;
   status.state = "running";
   status.ready = true;
   status.readings.sealed = 7;
-  status.last_seal = SealStatus{};
+  status.last_seal = telemetry::SealStatus{};
   status.last_seal->boot_us = now_boot_us;
   return status;
 }
@@ -243,10 +243,10 @@ TEST(SelftestServiceTest, ANodeIsAsItsStatusSays) {
   constexpr int64_t kNow = 3'600'000'000;
   Expect(JudgeServiceNode(HealthyNode(kNow), kNow), Verdict::kPass);
   Expect(JudgeServiceNode(HealthyNode(kNow), 2 * kNow), Verdict::kFail);
-  NodeStatus dropped = HealthyNode(kNow);
+  telemetry::NodeStatus dropped = HealthyNode(kNow);
   dropped.readings.dropped = 3;
   Expect(JudgeServiceNode(dropped, kNow), Verdict::kWarn);
-  NodeStatus refused = HealthyNode(kNow);
+  telemetry::NodeStatus refused = HealthyNode(kNow);
   refused.refused = "the card is full";
   Expect(JudgeServiceNode(refused, kNow), Verdict::kFail);
 }

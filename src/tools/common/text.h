@@ -21,15 +21,13 @@ using internal::FormatPercentiles;
 using internal::InSeconds;
 using internal::Percentiles;
 using internal::PercentilesOf;
+using internal::TextLine;
 
 // The message of a status: absl::string_view is another type than std's where Abseil was built for
 // an older C++.
 inline std::string_view MessageOf(const absl::Status& status) {
   return {status.message().data(), status.message().size()};
 }
-
-// A line for people: a state, an error, a sentence.
-using TextLine = BoundedText<512>;
 
 }  // namespace roost::tools
 

@@ -176,10 +176,10 @@ bool Node::TrySeal() {
   }
   counts_.stored += *stored;
   ++counts_.batches;
-  last_seal_ = SealStatus{.boot_us = BootMicros(),
-                          .unix_us = platform_.UnixMicros(),
-                          .count = *stored,
-                          .took = now - start};
+  last_seal_ = telemetry::SealStatus{.boot_us = BootMicros(),
+                                     .unix_us = platform_.UnixMicros(),
+                                     .count = *stored,
+                                     .took = now - start};
   seal_due_ = Deadline::After(now, options_.seal_every).time();
   seal_now_ = seal_now_ && !buffer_.empty();
   Answered(now);

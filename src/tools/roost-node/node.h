@@ -96,7 +96,7 @@ class Node {
   bool usable_ = false;       // the database was, once
   BoundedText<384> refused_;  // why it refuses now; empty: it does not
   size_t most_waiting_ = 0;
-  std::optional<SealStatus> last_seal_;
+  std::optional<telemetry::SealStatus> last_seal_;
 
   TimePoint start_ = TimePoint::min();
   TimePoint end_ = TimePoint::max();

@@ -234,7 +234,7 @@ void Remote::Close(Deadline deadline) {
   if (!closed.ok()) messages_.Warn("closing the remote: %s", closed.ToString().c_str());
 }
 
-void Remote::Fill(RemoteStatus& status) const {
+void Remote::Fill(telemetry::RemoteStatus& status) const {
   const TimePoint now = platform_.Now();
   const auto boot_us = [&](TimePoint at) { return BootMicrosAt(now, at); };
   const bool trying = state_ == State::kAway && next_try_ > now;

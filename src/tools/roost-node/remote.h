@@ -24,7 +24,7 @@
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/profile.h"
-#include "tools/common/status_file.h"
+#include "telemetry/node_status.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
 
@@ -70,7 +70,7 @@ class Remote final : private Observer {
 
   void Close(Deadline deadline);
 
-  void Fill(RemoteStatus& status) const;
+  void Fill(telemetry::RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
   TextLine Text(TimePoint now) const;

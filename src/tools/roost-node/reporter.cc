@@ -26,7 +26,7 @@ std::string TimeOfDay(int64_t unix_us) {
   return out;
 }
 
-ReadingStatus ReadingsOf(const Facts& facts) {
+telemetry::ReadingStatus ReadingsOf(const Facts& facts) {
   const Counts& c = facts.counts;
   return {.taken = c.taken,
           .sealed = c.stored,
@@ -68,7 +68,7 @@ Reporter::Reporter(const Parts& parts)
 }
 
 Reporter::~Reporter() {
-  if (file_.has_value()) RemoveStatusFile(file_->path());
+  if (file_.has_value()) telemetry::RemoveStatusFile(file_->path());
 }
 
 void Reporter::Turn(TimePoint now, const Facts& facts) {

@@ -14,7 +14,7 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
-#include "tools/common/status_file.h"
+#include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/notify.h"
@@ -33,7 +33,7 @@ struct Facts {
   bool ready = false;          // the database was usable once
   std::string_view refused{};  // why the database refuses; empty: it does not
   SealProgress progress{};
-  std::optional<SealStatus> last_seal{};
+  std::optional<telemetry::SealStatus> last_seal{};
 };
 
 class Reporter {
@@ -77,8 +77,8 @@ class Reporter {
   Platform& platform_;
   const TimePoint started_;
   const bool somebody_reads_;
-  std::optional<StatusFile> file_;
-  NodeStatus status_;  // keeps the room of its texts from report to report
+  std::optional<telemetry::StatusFile> file_;
+  telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 
   Watchdog watchdog_;
   TimePoint fed_at_ = TimePoint::min();

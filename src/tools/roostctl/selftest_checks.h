@@ -14,7 +14,7 @@
 #include "platform/boards/board.h"
 #include "platform/rpi/board_facts.h"
 #include "platform/rpi/board_health.h"
-#include "tools/common/status_file.h"
+#include "telemetry/node_status.h"
 #include "tools/roostctl/selftest.h"
 
 namespace roost::tools::selftest {
@@ -111,7 +111,7 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
                        uint64_t memory_bytes, long page_bytes);
 // `show`: lines NAME=VALUE of systemctl show.
 Result JudgeServiceUnit(const std::string& unit, const std::string& show);
-Result JudgeServiceNode(const NodeStatus& status, int64_t now_boot_us);
+Result JudgeServiceNode(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
 // ---- remote (selftest_remote.cc) ----------------------------------------------------------------
 Result CheckRemoteReach(Context& context);

@@ -1,0 +1,130 @@
+// src/telemetry/node_status.h - what a running node tells of itself: readings, pools, memory, watchdog.
+//
+// Moments are microseconds since boot (CLOCK_BOOTTIME), which no time service moves: readers on the
+// same machine compute ages from them with BootMicros() of board_health.h.
+//
+// Threads:  values
+// Blocks:   never
+// Memory:   its texts; the *Line function takes none
+// Errors:   none
+#ifndef ROOST_TELEMETRY_NODE_STATUS_H_
+#define ROOST_TELEMETRY_NODE_STATUS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/percentiles.h"
+#include "base/text.h"
+#include "roost/stats.h"
+
+namespace roost::telemetry {
+
+inline constexpr int kStatusFormat = 1;
+
+// One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; `wait`
+// and `hold` stand for them.
+struct PoolStatus {
+  std::string name{};     // "local", "remote"
+  std::string backend{};  // "sqlite", "postgresql"
+  std::string target{};   // a path, or host:port/database; never a password
+  std::string profile{};
+  Stats stats{};
+  internal::Percentiles wait{};
+  internal::Percentiles hold{};
+};
+
+// What happened to readings since the start.
+struct ReadingStatus {
+  uint64_t taken = 0;
+  uint64_t sealed = 0;  // stored so that a power cut does not take them
+  uint64_t dropped = 0;
+  uint64_t lost = 0;
+  uint64_t bad_lines = 0;
+  uint64_t missed = 0;  // times at which the board was not read
+  uint64_t batches = 0;
+  uint64_t refused_batches = 0;
+  uint64_t waiting = 0;       // in memory now
+  uint64_t most_waiting = 0;  // at any time: the high-water mark
+  uint64_t buffer = 0;        // how many may wait
+};
+
+// The latest batch that was sealed.
+struct SealStatus {
+  int64_t boot_us = 0;
+  int64_t unix_us = 0;  // by the wall clock, which may have been wrong
+  uint64_t count = 0;   // readings in it
+  Duration took{};
+};
+
+// systemd's watchdog. `period` is zero when nobody watches.
+struct WatchdogStatus {
+  Duration period{};
+  uint64_t feeds = 0;
+  int64_t fed_boot_us = 0;  // the latest feed; 0: none yet
+};
+
+struct RemoteStatus {
+  // "connecting", "up", "refusing" (connected, but it does not take the row) or "away"
+  std::string state{};
+  int64_t since_boot_us = 0;        // since when
+  std::string last_error{};         // empty: none so far
+  int64_t next_try_boot_us = 0;     // "away": when the next try is due, as far as is known; else 0
+  uint64_t heartbeats = 0;          // rows that the server has confirmed
+  uint64_t failed_heartbeats = 0;   // tries that it has not
+  uint64_t heartbeats_waiting = 0;  // due and not confirmed: 0 or 1
+  int64_t heartbeat_boot_us = 0;    // the latest that was confirmed; 0: none yet
+  PoolStatus pool{};
+};
+
+struct MemoryStatus {
+  uint64_t rss_kib = 0;
+  uint64_t peak_rss_kib = 0;
+};
+
+// The block that bounds SQLite's memory: see SqliteMemoryStats. All zero when SQLite uses the heap.
+struct SqliteMemoryStatus {
+  bool bounded = false;         // SQLite uses the block and nothing else
+  std::string heap_because{};   // why it does not although that was asked for; empty: no such thing
+  uint64_t arena_bytes = 0;     // what the arena can hold
+  uint64_t arena_used = 0;      // now
+  uint64_t arena_peak = 0;      // the most there ever was
+  uint64_t arena_failures = 0;  // requests that were refused because they did not fit
+  uint64_t pages = 0;           // in the slab, of 4 KiB each
+  uint64_t pages_used = 0;
+  uint64_t pages_peak = 0;
+  uint64_t page_overflow_peak = 0;  // bytes of pages that went to the arena instead, at most
+};
+
+struct NodeStatus {
+  int format = kStatusFormat;
+  std::string name{};     // of the node
+  std::string version{};  // of the program
+  std::string board{};    // the machine's model; empty: not known
+  int64_t pid = 0;
+  int64_t written_boot_us = 0;
+  int64_t started_boot_us = 0;
+  Duration every{};       // how often it is written
+  std::string state{};    // "starting", "running", "ending"
+  std::string text{};     // one line, as in `systemctl status`
+  bool ready = false;     // the database was usable once, and the loop runs
+  std::string refused{};  // why the database refuses; empty: it does not
+  ReadingStatus readings{};
+  std::optional<SealStatus> last_seal{};
+  WatchdogStatus watchdog{};
+  MemoryStatus memory{};
+  SqliteMemoryStatus sqlite_memory{};
+  PoolStatus local{};
+  std::optional<RemoteStatus> remote{};  // absent: none was asked for
+};
+
+// What is wrong with the node that wrote `status`, in one sentence; empty: it is ready, its
+// watchdog is fed, a reading is sealed, the database does not refuse. A remote that is away is no
+// trouble of the node. `now_boot_us`: BootMicros().
+std::string Trouble(const NodeStatus& status, int64_t now_boot_us);
+// The same without a heap.
+internal::TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us);
+
+}  // namespace roost::telemetry
+
+#endif  // ROOST_TELEMETRY_NODE_STATUS_H_
