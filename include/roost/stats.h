@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "roost/deadline.h"
 #include "roost/observer.h"
@@ -101,6 +102,105 @@ struct Stats {
   Histogram wait;  // from the call of Acquire to the lease, for every lease given
   Histogram hold;  // from the lease to its return
 };
+
+// How a metric moves.
+enum class MetricKind : uint8_t {
+  kGauge,      // up and down
+  kCounter,    // up, from 0 when the pool was made
+  kHistogram,  // spans of time in buckets, which only grow
+};
+
+// What one member of Stats means, for programs that show all of them without knowing each.
+struct Metric {
+  MetricKind kind;
+  std::string_view name;  // of the member
+  std::string_view unit;  // "s" for spans of time, else what is counted; empty: yes or no
+  std::string_view help;  // one sentence
+  // What a count above 0 tells an operator, after the number: "3 timed out". Empty: nothing is wrong.
+  // Counts with the same text stand side by side and are added up.
+  std::string_view trouble = {};
+};
+
+namespace internal {
+
+// The members that go up and down: what the pool is, and what it does now.
+template <class S>
+constexpr void ForEachGauge(S& stats, auto&& add) {
+  add("pool_size", stats.pool_size, "connections", "Connections that the pool keeps open");
+  add("max_overflow", stats.max_overflow, "connections", "Connections above pool_size at the most");
+  add("capacity", stats.capacity, "connections",
+      "Connections at the most: pool_size + max_overflow");
+  add("open", stats.open, "connections", "Connections that exist");
+  add("idle", stats.idle, "connections", "Connections that can be lent at once");
+  add("in_use", stats.in_use, "connections", "Connections that are lent");
+  add("busy", stats.busy, "connections",
+      "Connections that the pool opens, pings, resets or closes");
+  add("overflow_in_use", stats.overflow_in_use, "connections", "Open connections above pool_size");
+  add("waiting", stats.waiting, "callers", "Callers that wait for a connection");
+  add("longest_hold", stats.longest_hold, "s", "Age of the oldest lease that is out");
+  add("away", stats.away, "", "Whether the last attempts to open failed");
+  add("paused", stats.paused, "", "Whether the pool lends nothing until it is resumed");
+  add("closed", stats.closed, "", "Whether the pool is closed");
+  add("peak_in_use", stats.peak_in_use, "connections", "Most connections lent at once");
+  add("peak_waiting", stats.peak_waiting, "callers", "Most callers that waited at once");
+}
+
+// The members that only grow.
+template <class S>
+constexpr void ForEachCounter(S& stats, auto&& add) {
+  add("checkouts", stats.checkouts, "leases", "Leases given");
+  add("waited", stats.waited, "leases", "Leases given to callers that had waited");
+  add("handed_off", stats.handed_off, "leases", "Leases given straight from another holder");
+  add("timeouts", stats.timeouts, "calls", "Acquires whose deadline passed", "timed out");
+  add("refused_full", stats.refused_full, "calls", "Acquires refused because the queue was full",
+      "refused");
+  add("refused_away", stats.refused_away, "calls", "Acquires refused because the database is away",
+      "refused");
+  add("refused_closed", stats.refused_closed, "calls", "Acquires refused by a closed pool",
+      "refused");
+  add("refused_nested", stats.refused_nested, "calls",
+      "Acquires refused because the wait could only have deadlocked", "refused");
+  add("cancelled", stats.cancelled, "calls", "Acquires that the caller cancelled", "refused");
+  add("opens", stats.opens, "connections", "Connections opened");
+  add("open_failures", stats.open_failures, "opens", "Connections that could not be opened",
+      "failed to open");
+  add("pings", stats.pings, "pings", "Connections asked whether they are alive");
+  add("ping_failures", stats.ping_failures, "pings", "Connections found dead by a ping");
+  add("resets", stats.resets, "resets", "Returned connections that had something to undo");
+  add("reset_failures", stats.reset_failures, "resets", "Connections that could not be reset");
+  add("upkeeps", stats.upkeeps, "rounds", "Maintenance rounds of a connection");
+  add("recycles", stats.recycles, "connections", "Connections replaced because of their age");
+  add("invalidations", stats.invalidations, "connections", "Connections found unusable");
+  add("detaches", stats.detaches, "connections", "Connections taken out of the pool");
+  add("leaks", stats.leaks, "leases", "Leases held longer than allowed", "held too long");
+  add("closes", stats.closes, "connections", "Connections closed, by reason");
+}
+
+template <class S>
+constexpr void ForEachHistogram(S& stats, auto&& add) {
+  add("wait", stats.wait, "s", "Time from the call of Acquire to the lease");
+  add("hold", stats.hold, "s", "Time from the lease to its return");
+}
+
+}  // namespace internal
+
+// Calls `visit(metric, member)` for each member of `stats`, in their order. A member is an int, a bool,
+// a uint64_t, a Duration, a Histogram, or the counts by CloseReason. A new member of Stats is shown
+// everywhere once it has its line above.
+// Memory: none. A program that does not call it does not contain it.
+template <class S>
+requires std::is_same_v<std::remove_const_t<S>, Stats>
+constexpr void ForEachMetric(S& stats, auto&& visit) {
+  const auto add_to = [&visit](MetricKind kind) {
+    return [&visit, kind](std::string_view name, auto& member, std::string_view unit,
+                          std::string_view help, std::string_view trouble = {}) {
+      visit(Metric{kind, name, unit, help, trouble}, member);
+    };
+  };
+  internal::ForEachGauge(stats, add_to(MetricKind::kGauge));
+  internal::ForEachCounter(stats, add_to(MetricKind::kCounter));
+  internal::ForEachHistogram(stats, add_to(MetricKind::kHistogram));
+}
 
 // SQLAlchemy's pool.status(), word for word, with its numbers:
 // "Pool size: 2  Connections in pool: 1 Current Overflow: -1 Current Checked out connections: 0".

@@ -3,7 +3,8 @@
 #include <array>
 #include <cstdio>
 
-#include "pool/text.h"
+#include "base/duration.h"
+#include "base/text.h"
 #include "roost/observer.h"
 
 namespace roost {

@@ -8,7 +8,8 @@
 
 #include "pool/acquisition.h"
 #include "pool/release.h"
-#include "pool/text.h"
+#include "base/duration.h"
+#include "base/text.h"
 #include "roost/internal/connection_access.h"
 
 namespace roost::internal {

@@ -7,7 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "pool/text.h"
+#include "base/duration.h"
+#include "base/text.h"
 
 namespace roost::internal {
 namespace {

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "pool/text.h"
+#include "base/duration.h"
+#include "base/text.h"
 
 namespace roost::internal {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "pool/text.h"
+#include "base/text.h"
 
 namespace roost {
 

@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
+#include "telemetry/status_file.h"
 
 namespace {
 
@@ -52,8 +52,8 @@ int Serve(const std::string& behaviour) {
     return 1;
   }
   const char* root = std::getenv("ROOST_ROOT");
-  const std::string path = std::string(root == nullptr ? "" : root) + roost::tools::kStatusFile;
-  roost::tools::NodeStatus status;
+  const std::string path = std::string(root == nullptr ? "" : root) + roost::telemetry::kStatusFile;
+  roost::telemetry::NodeStatus status;
   status.pid = getpid();
   status.ready = true;
   status.readings.sealed = behaviour == "never-seals" ? 0 : 7;
@@ -61,7 +61,7 @@ int Serve(const std::string& behaviour) {
   const timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
   for (bool first = true;; first = false) {
     status.written_boot_us = roost::BootMicros();
-    if (!roost::tools::WriteStatusFile(path, status).ok()) return 1;
+    if (!roost::telemetry::WriteStatusFile(path, status).ok()) return 1;
     if (first && !SayReady()) return 1;
     if (sigtimedwait(&end, nullptr, &pause) == SIGTERM) break;
     if (behaviour == "crashes-later") {
@@ -69,7 +69,7 @@ int Serve(const std::string& behaviour) {
       return 1;
     }
   }
-  roost::tools::RemoveStatusFile(path);
+  roost::telemetry::RemoveStatusFile(path);
   return 0;
 }
 

@@ -35,23 +35,31 @@ class Layer(NamedTuple):
     std_but: frozenset[str]  # standard headers it may not include
     drivers: tuple[str, ...] = ()
     os: bool | frozenset[str] = False  # headers of the operating system: all, or these
+    contract: frozenset[str] | None = None  # headers of the contract; None: all of them
+    absl: bool = True  # what ABSL says; False: none
+    others: tuple[str, ...] = ()  # headers of other libraries
 
 
 CONTRACT = "include/roost"
 LAYERS = (
     # The lock is inlined.
     Layer(CONTRACT, (), frozenset({"thread"}), os=frozenset(("pthread.h", "sched.h"))),
-    Layer("src/core", (), frozenset(THREADS)),
-    Layer("src/statements", (), frozenset()),
-    Layer("src/pool", ("src/core",), frozenset()),
-    Layer("src/backends/common", ("src/statements",), frozenset()),
-    Layer("src/backends/sqlite", ("src/backends/common", "src/statements"), frozenset(),
+    # The standard library alone, so that everything may stand on it.
+    Layer("src/base", (), frozenset(THREADS), contract=frozenset(("deadline.h",)), absl=False),
+    Layer("src/core", ("src/base",), frozenset(THREADS)),
+    Layer("src/statements", ("src/base",), frozenset()),
+    Layer("src/pool", ("src/base", "src/core"), frozenset()),
+    Layer("src/backends/common", ("src/base", "src/statements"), frozenset()),
+    Layer("src/backends/sqlite", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("sqlite3.h",)),
     # Names are looked up beside its callers, and libpq is loaded by hand.
-    Layer("src/backends/postgres", ("src/backends/common", "src/statements"), frozenset(),
+    Layer("src/backends/postgres", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
                         "sys/socket.h", "unistd.h"))),
+    # Never the pool: what shows metrics takes Stats.
+    Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
+          os=frozenset(("errno.h", "fcntl.h", "sys/stat.h", "unistd.h"))),
     Layer("platform", (), frozenset(), os=True),
 )
 
@@ -97,13 +105,17 @@ def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, ang
     if angled:
         if name in STD:
             return f"<{name}>" if name in layer.std_but else ""
-        allowed = layer.os is True or (layer.os and name in layer.os)
-        return "" if allowed else "a header of the operating system"
+        allowed = layer.os is True or (layer.os and name in layer.os) or name in layer.others
+        return "" if allowed else "a header of the operating system or of another library"
     if name.startswith("absl/"):
+        if not layer.absl:
+            return "not of the standard library"
         return "" if ABSL.match(name) else "only absl/status and thread_annotations are allowed"
     target = resolve(root, file, name)
     if target is None:
         return "no such file in this repository"
+    if layer.contract is not None and target.startswith(CONTRACT + "/"):
+        return "" if target[len(CONTRACT) + 1:] in layer.contract else target
     allowed = (CONTRACT, layer.folder) + layer.layers
     return "" if any(target.startswith(a + "/") for a in allowed) else target
 

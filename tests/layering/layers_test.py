@@ -19,15 +19,19 @@ HEADER = """// include/roost/{name} - a header.
 """
 
 GOOD = {
-    "README.md": "Open include/roost/pool.h first.\n| `pool.h` | the pool |\n",
+    "README.md": "Open include/roost/pool.h first.\n| `pool.h` | the pool |\n| `deadline.h` | time |\n",
     "include/roost/pool.h": HEADER.format(name="pool.h"),
-    "src/core/core.h": "#include <array>\n",
+    "include/roost/deadline.h": HEADER.format(name="deadline.h"),
+    "src/base/text.h": '#include <span>\n#include "roost/deadline.h"\n',
+    "src/core/core.h": '#include <array>\n#include "base/text.h"\n',
     "src/core/core.cc": '#include "core/core.h"\n#include "roost/pool.h"\nvoid Set() { slot.state = s; }\n',
     "src/pool/pool.cc": '#include "core/core.h"\n#include <thread>\n// sqlite3.h is a comment here\n',
     "src/statements/statement.cc": '#include "roost/pool.h"\n',
     "src/statements/cache.h": "",
     "src/backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "statements/cache.h"\n',
     "src/backends/postgres/postgres.cc": '#include <libpq-fe.h>\n#include <dlfcn.h>\n',
+    "src/telemetry/metrics.cc":
+        '#include <fcntl.h>\n#include <nlohmann/json.hpp>\n#include "base/text.h"\n#include "roost/pool.h"\n',
     "platform/linux/linux.cc":
         "#include <unistd.h>\nint64_t Linux::UnixMicros() {\n  clock_gettime(CLOCK_REALTIME, &t);\n}\n",
     "tests/stress/stress_test.cc": "void F() { std::this_thread::sleep_for(1s); }\n",
@@ -41,6 +45,11 @@ BAD = [
     ("include/roost/pool.h", "#include <unistd.h>\n", "layers"),
     ("include/roost/pool.h", '#include "core/core.h"\n', "layers"),
     ("include/roost/pool.h", '#include "absl/time/clock.h"\n', "layers"),
+    ("src/base/text.h", '#include "absl/status/status.h"\n', "layers"),
+    ("src/base/text.h", '#include "roost/pool.h"\n', "layers"),
+    ("src/base/text.h", '#include "statements/cache.h"\n', "layers"),
+    ("src/base/text.h", "#include <mutex>\n", "layers"),
+    ("src/base/text.h", "#include <unistd.h>\n", "layers"),
     ("src/core/core.cc", "#include <mutex>\n", "layers"),
     ("src/core/core.cc", "#include <thread>\n", "layers"),
     ("src/core/core.cc", '#include "statements/cache.h"\n', "layers"),
@@ -55,6 +64,12 @@ BAD = [
     ("src/backends/postgres/postgres.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", "#include <sys/ioctl.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", '#include "backends/sqlite/errors.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", '#include "core/core.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", '#include "statements/cache.h"\n', "layers"),
+    ("src/telemetry/metrics.cc", "#include <sys/socket.h>\n", "layers"),
+    ("src/telemetry/metrics.cc", "#include <thread>\n", "layers"),
+    ("src/pool/pool.cc", "#include <nlohmann/json.hpp>\n", "layers"),
+    ("src/pool/pool.cc", '#include "telemetry/metrics.cc"\n', "layers"),
     ("platform/linux/linux.cc", '#include "core/core.h"\n', "layers"),
     ("platform/linux/linux.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/core/core.cc", "auto t = clock.Now();\n", "core-clock"),
@@ -106,7 +121,7 @@ class LayersTest(unittest.TestCase):
             root = pathlib.Path(folder)
             (root / "include/roost").mkdir(parents=True)
             (root / "README.md").write_text(text, encoding="utf-8")
-            self.assertEqual([b.rule for b in layers.check(root)], ["front-door", "front-door"])
+            self.assertEqual([b.rule for b in layers.check(root)], ["front-door"] * 3)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // Lines of text as readings, and a stream of bytes as lines.
-#include "src/tools/roost-node/lines.h"
+#include "tools/roost-node/lines.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -9,10 +9,10 @@
 #include <variant>
 #include <vector>
 
-#include "src/tools/roost-node/config_file.h"
-#include "src/tools/roost-node/options.h"
-#include "src/tools/roost-node/remote_uri.h"
 #include "tests/support/temp_dir.h"
+#include "tools/roost-node/config_file.h"
+#include "tools/roost-node/options.h"
+#include "tools/roost-node/remote_uri.h"
 
 namespace roost::tools {
 namespace {

@@ -12,7 +12,7 @@ namespace roost::testing {
 namespace {
 
 using namespace std::chrono_literals;
-using tools::NodeStatus;
+using telemetry::NodeStatus;
 using tools::Options;
 
 // Little more than one connection with its statements needs.
@@ -49,8 +49,8 @@ TEST(RoostNodeMemoryTest, AFullBlockRefusesReadingsAndGivesThemBackWhenThereIsRo
   options.run_for = 180s;
   SimulatedNode<Tiny> node(&memory, options);
   Hog hog;
-  NodeStatus full;
-  NodeStatus after;
+  telemetry::NodeStatus full;
+  telemetry::NodeStatus after;
   ::testing::internal::CaptureStderr();
   node.Run([&](Duration ran) {
     if (ran >= 60s && ran < 120s && !hog.has_some()) hog.TakeAll();
@@ -64,7 +64,7 @@ TEST(RoostNodeMemoryTest, AFullBlockRefusesReadingsAndGivesThemBackWhenThereIsRo
   EXPECT_GT(full.readings.refused_batches, 0u);
   EXPECT_GT(full.readings.waiting, 0u) << "they wait";
   EXPECT_GT(full.sqlite_memory.arena_failures, 0u);
-  EXPECT_NE(Trouble(full, full.written_boot_us), "");
+  EXPECT_NE(telemetry::Trouble(full, full.written_boot_us), "");
   EXPECT_NE(said.find("not stored, will be tried again"), std::string::npos) << said;
 
   EXPECT_EQ(after.refused, "");
@@ -82,11 +82,11 @@ TEST(RoostNodeMemoryTest, TheStatusFileTellsHowFullTheBlockIs) {
   Options options;
   options.run_for = 30s;
   SimulatedNode<Tiny> node(&memory, options);
-  NodeStatus status;
+  telemetry::NodeStatus status;
   node.Run([&](Duration ran) {
     if (ran >= 25s) status = *node.File();
   });
-  const tools::SqliteMemoryStatus& told = status.sqlite_memory;
+  const telemetry::SqliteMemoryStatus& told = status.sqlite_memory;
   EXPECT_TRUE(told.bounded);
   EXPECT_EQ(told.heap_because, "");
   EXPECT_GT(told.arena_bytes, 80'000u);
@@ -105,7 +105,7 @@ TEST(RoostNodeMemoryTest, WhereSqliteIsInUseAlreadyTheFileSaysWhyAndTheNodeGoesO
     Options options;
     options.run_for = 30s;
     SimulatedNode<Tiny> node(&late, options);
-    NodeStatus status;
+    telemetry::NodeStatus status;
     node.Run([&](Duration ran) {
       if (ran >= 25s) status = *node.File();
     });
@@ -115,7 +115,8 @@ TEST(RoostNodeMemoryTest, WhereSqliteIsInUseAlreadyTheFileSaysWhyAndTheNodeGoesO
     EXPECT_EQ(status.sqlite_memory.arena_bytes, 0u);
     EXPECT_GT(node.counts().stored, 0u);
     EXPECT_EQ(node.counts().stored, node.counts().taken);
-    EXPECT_EQ(Trouble(status, status.written_boot_us), "") << "it is no trouble of the node";
+    EXPECT_EQ(telemetry::Trouble(status, status.written_boot_us), "")
+        << "it is no trouble of the node";
   }
   sqlite3_shutdown();
 }

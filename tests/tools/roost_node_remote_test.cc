@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
+#include "telemetry/status_file.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
@@ -121,7 +121,7 @@ TEST_F(RoostNodeRemoteTest, TheStatusFileShowsBothPools) {
   Program node(Node(server->Uri(), {}));
   WaitForRows(0);
   systemd.WaitFor("remote up");
-  const auto read = tools::ReadStatusFile(status);
+  const auto read = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->local.backend, "sqlite");
   ASSERT_TRUE(read->remote.has_value());
@@ -145,11 +145,12 @@ TEST_F(RoostNodeRemoteTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted)
     node.Write("n " + std::to_string(i) + "\n");
     systemd.WaitFor("STATUS=" + std::to_string(i) + " readings sealed");
   }
-  const auto away = tools::ReadStatusFile(status);
+  const auto away = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(away.ok()) << away.status();
   EXPECT_EQ(away->remote->state, "away");
   EXPECT_NE(away->remote->last_error, "");
-  EXPECT_EQ(Trouble(*away, BootMicros()), "") << "a server that is away is no trouble of the node";
+  EXPECT_EQ(telemetry::Trouble(*away, BootMicros()), "")
+      << "a server that is away is no trouble of the node";
 
   server->Start();
   node.WaitForError("up again after");

@@ -10,15 +10,15 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/reporter.h"
-#include "src/tools/roost-node/watchdog.h"
+#include "telemetry/status_file.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/fakes/scripted_backend.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/notify_socket.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/reporter.h"
+#include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
 namespace {
@@ -205,7 +205,9 @@ class ReporterTest : public ::testing::Test {
             .messages = messages_};
   }
   void Turn() { reporter_->Turn(platform_.Now(), facts_); }
-  absl::StatusOr<NodeStatus> File() const { return ReadStatusFile(options_.status_file); }
+  absl::StatusOr<telemetry::NodeStatus> File() const {
+    return telemetry::ReadStatusFile(options_.status_file);
+  }
 
   support::TempDir folder_;
   NotifySocket systemd_{folder_.File("notify")};
@@ -275,7 +277,7 @@ TEST_F(ReporterTest, FeedsTheWatchdogWhileTheDatabaseRefusesAndShowsThat) {
             std::string::npos);
   EXPECT_GE(File()->watchdog.feeds, 30u);
   EXPECT_EQ(File()->refused, "the disk is full");
-  EXPECT_NE(Trouble(*File(), BootMicros()).find("the disk is full"), std::string::npos);
+  EXPECT_NE(telemetry::Trouble(*File(), BootMicros()).find("the disk is full"), std::string::npos);
 }
 
 TEST_F(ReporterTest, StopsFeedingWhenWhatIsDueIsNotTriedAndGoesOnWhenItIs) {
@@ -311,7 +313,7 @@ TEST_F(ReporterTest, WritesTheFileAsOftenAsAskedAndAtOnceAfterTheFirstSeal) {
   Turn();
   EXPECT_EQ(File()->written_boot_us, first);
   facts_.counts.stored = 5;
-  facts_.last_seal = SealStatus{.boot_us = 1, .unix_us = 40'805'000'000, .count = 5};
+  facts_.last_seal = telemetry::SealStatus{.boot_us = 1, .unix_us = 40'805'000'000, .count = 5};
   Turn();
   EXPECT_EQ(File()->readings.sealed, 5u);
   EXPECT_EQ(File()->text, "5 readings sealed, the last 5 at 11:20:05Z");

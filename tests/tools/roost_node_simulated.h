@@ -23,16 +23,17 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/node.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/reporter.h"
-#include "src/tools/roost-node/store.h"
-#include "src/tools/roost-node/wakeup.h"
+#include "telemetry/status_file.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/made_up_board.h"
 #include "tests/tools/notify_socket.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/node.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/reporter.h"
+#include "tools/roost-node/store.h"
+#include "tools/roost-node/wakeup.h"
 
 namespace roost::testing {
 
@@ -108,8 +109,8 @@ class SimulatedNode {
   const tools::Counts& counts() const { return counts_; }
   // How the node's last look at its readings went.
   const absl::Status& read_back() const { return read_back_; }
-  absl::StatusOr<tools::NodeStatus> File() const {
-    return tools::ReadStatusFile(options_.status_file);
+  absl::StatusOr<telemetry::NodeStatus> File() const {
+    return telemetry::ReadStatusFile(options_.status_file);
   }
 
  private:

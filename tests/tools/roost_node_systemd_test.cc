@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
+#include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
 #include "tests/tools/notify_socket.h"
@@ -79,16 +79,16 @@ TEST_F(RoostNodeSystemdTest, ADatabaseThatRefusesIsShownAndFed) {
   other.Run("BEGIN EXCLUSIVE");
   node.Write("a 1\n");
   systemd.WaitFor("STATUS=the database refuses: ");
-  const auto refused = tools::ReadStatusFile(status);
+  const auto refused = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(refused.ok()) << refused.status();
   EXPECT_NE(refused->refused, "");
   EXPECT_EQ(refused->readings.waiting, 1u);
-  EXPECT_NE(Trouble(*refused, BootMicros()), "");
+  EXPECT_NE(telemetry::Trouble(*refused, BootMicros()), "");
   systemd.WaitFor("WATCHDOG=1");
   systemd.WaitFor("WATCHDOG=1");
   other.Run("COMMIT");
   systemd.WaitFor("STATUS=1 readings sealed");
-  EXPECT_EQ(Trouble(*tools::ReadStatusFile(status), BootMicros()), "");
+  EXPECT_EQ(telemetry::Trouble(*telemetry::ReadStatusFile(status), BootMicros()), "");
   node.CloseInput();
   EXPECT_EQ(node.Wait(), 0) << node.errors();
 }
@@ -98,9 +98,9 @@ TEST_F(RoostNodeSystemdTest, TheStatusFileIsThereWhileItRuns) {
                        {"--stdin", "--seal-every", "1ms", "--name", "node7"}));
   node.Write("a 1\nb 2\n");
   systemd.WaitFor("STATUS=2 readings sealed");
-  const auto running = tools::ReadStatusFile(status);
+  const auto running = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(running.ok()) << running.status();
-  EXPECT_EQ(Trouble(*running, BootMicros()), "");
+  EXPECT_EQ(telemetry::Trouble(*running, BootMicros()), "");
   EXPECT_EQ(running->pid, node.pid());
   EXPECT_EQ(running->name, "node7");
   EXPECT_EQ(running->state, "running");
@@ -122,10 +122,11 @@ TEST_F(RoostNodeSystemdTest, AKilledNodeLeavesAFileThatGrowsOld) {
   systemd.WaitFor("READY=1");
   node.Signal(SIGKILL);
   EXPECT_EQ(node.Wait(), -SIGKILL);
-  const auto left = tools::ReadStatusFile(status);
+  const auto left = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(left.ok()) << left.status();
   EXPECT_NE(kill(static_cast<pid_t>(left->pid), 0), 0);
-  EXPECT_NE(Trouble(*left, left->written_boot_us + 60'000'000).find("old"), std::string::npos);
+  EXPECT_NE(telemetry::Trouble(*left, left->written_boot_us + 60'000'000).find("old"),
+            std::string::npos);
 }
 
 TEST_F(RoostNodeSystemdTest, LinesForTheJournalBeginWithTheirGravity) {

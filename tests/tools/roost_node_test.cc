@@ -9,11 +9,11 @@
 #include <string>
 #include <variant>
 
-#include "src/tools/roost-node/options.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
 #include "tests/tools/made_up_board.h"
 #include "tests/tools/program.h"
+#include "tools/roost-node/options.h"
 
 namespace roost::testing {
 namespace {

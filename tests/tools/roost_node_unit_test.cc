@@ -9,10 +9,10 @@
 #include <set>
 #include <string>
 
-#include "src/tools/roost-node/config_file.h"
-#include "src/tools/roost-node/node.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
+#include "tools/roost-node/config_file.h"
+#include "tools/roost-node/node.h"
 
 namespace roost::testing {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "platform/boards/rpi_4.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -20,7 +20,9 @@ void Expect(const Result& result, Verdict verdict) {
   EXPECT_EQ(!result.advice.empty(), wants_advice) << result.measured;
 }
 
-Spread Of(Duration p50, Duration p99) { return {.count = 100, .p50 = p50, .p99 = p99, .max = p99}; }
+Percentiles Of(Duration p50, Duration p99) {
+  return {.count = 100, .p50 = p50, .p99 = p99, .max = p99};
+}
 
 TEST(SelftestClockTest, CoarseTimersAreAWarning) {
   Expect(JudgeClockResolution(1ns, 10ms), Verdict::kPass);
@@ -225,14 +227,14 @@ TEST(SelftestServiceTest, SystemdsWordsAreJudged) {
   Expect(JudgeServiceUnit("roost-node.service", ""), Verdict::kSkip);
 }
 
-NodeStatus HealthyNode(int64_t now_boot_us) {
-  NodeStatus status;
+telemetry::NodeStatus HealthyNode(int64_t now_boot_us) {
+  telemetry::NodeStatus status;
   status.written_boot_us = now_boot_us;
   status.every = 10s;
   status.state = "running";
   status.ready = true;
   status.readings.sealed = 7;
-  status.last_seal = SealStatus{};
+  status.last_seal = telemetry::SealStatus{};
   status.last_seal->boot_us = now_boot_us;
   return status;
 }
@@ -241,10 +243,10 @@ TEST(SelftestServiceTest, ANodeIsAsItsStatusSays) {
   constexpr int64_t kNow = 3'600'000'000;
   Expect(JudgeServiceNode(HealthyNode(kNow), kNow), Verdict::kPass);
   Expect(JudgeServiceNode(HealthyNode(kNow), 2 * kNow), Verdict::kFail);
-  NodeStatus dropped = HealthyNode(kNow);
+  telemetry::NodeStatus dropped = HealthyNode(kNow);
   dropped.readings.dropped = 3;
   Expect(JudgeServiceNode(dropped, kNow), Verdict::kWarn);
-  NodeStatus refused = HealthyNode(kNow);
+  telemetry::NodeStatus refused = HealthyNode(kNow);
   refused.refused = "the card is full";
   Expect(JudgeServiceNode(refused, kNow), Verdict::kFail);
 }
@@ -297,11 +299,11 @@ TEST(SelftestRemoteTest, AFarServerIsAWarning) {
 }
 
 TEST(SelftestSpreadTest, IsByNearestRank) {
-  EXPECT_EQ(SpreadOf({}).count, 0u);
-  EXPECT_EQ(SpreadOf({5ms}).p99, 5ms);
+  EXPECT_EQ(PercentilesOf({}).count, 0u);
+  EXPECT_EQ(PercentilesOf({5ms}).p99, 5ms);
   std::vector<Duration> spans;
   for (int i = 100; i >= 1; --i) spans.push_back(i * 1ms);
-  const Spread spread = SpreadOf(spans);
+  const Percentiles spread = PercentilesOf(spans);
   EXPECT_EQ(spread.p50, 50ms);
   EXPECT_EQ(spread.p99, 99ms);
   EXPECT_EQ(spread.max, 100ms);

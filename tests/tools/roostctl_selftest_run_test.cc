@@ -10,14 +10,15 @@
 #include <string>
 
 #include "roost/platform.h"
-#include "src/tools/roost-node/remote_uri.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_config.h"
-#include "src/tools/roostctl/selftest_remote.h"
-#include "src/tools/roostctl/selftest_report.h"
-#include "src/tools/roostctl/selftest_run.h"
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
+#include "tools/roost-node/remote_uri.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest_remote.h"
+#include "tools/roostctl/selftest_report.h"
+#include "tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -229,15 +230,15 @@ TEST_F(SelftestRunTest, AWatchdogIsArmedOrNot) {
 }
 
 TEST_F(SelftestRunTest, ANodeThatRunsTellsOfItself) {
-  NodeStatus status;
+  telemetry::NodeStatus status;
   status.written_boot_us = BootMicros();
   status.every = 10s;
   status.state = "running";
   status.ready = true;
-  status.last_seal = SealStatus{};
+  status.last_seal = telemetry::SealStatus{};
   status.readings.sealed = 1;
   fs::create_directories(fs::path(setup.status_file).parent_path());
-  ASSERT_TRUE(WriteStatusFile(setup.status_file, status).ok());
+  ASSERT_TRUE(telemetry::WriteStatusFile(setup.status_file, status).ok());
   Expect(CheckServiceNode, Verdict::kPass);
   Put("/run/roost/status.json", "not json");
   Expect(CheckServiceNode, Verdict::kSkip);

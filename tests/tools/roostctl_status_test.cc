@@ -6,9 +6,10 @@
 #include <string>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/roostctl/status.h"
+#include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
+#include "tools/roostctl/status.h"
 
 namespace roost::tools {
 namespace {
@@ -22,8 +23,8 @@ using ::testing::Not;
 constexpr int64_t kSecond = 1'000'000;
 
 // A node that has run for an hour and sealed five readings four seconds ago.
-NodeStatus Healthy(int64_t now) {
-  NodeStatus status{
+telemetry::NodeStatus Healthy(int64_t now) {
+  telemetry::NodeStatus status{
       .name = "roof", .version = "0.1.0", .board = "Raspberry Pi 4 Model B", .pid = 7};
   status.state = "running";
   status.ready = true;
@@ -31,7 +32,7 @@ NodeStatus Healthy(int64_t now) {
   status.written_boot_us = now - 2 * kSecond;
   status.started_boot_us = now - 3600 * kSecond;
   status.readings = {.taken = 100, .sealed = 95, .waiting = 5, .most_waiting = 60, .buffer = 4096};
-  status.last_seal = SealStatus{.boot_us = now - 4 * kSecond, .count = 5, .took = 12ms};
+  status.last_seal = telemetry::SealStatus{.boot_us = now - 4 * kSecond, .count = 5, .took = 12ms};
   status.local.target = "/var/lib/roost/node.db";
   status.local.profile = "raspberry_pi";
   status.local.stats.pool_size = 2;
@@ -64,7 +65,7 @@ TEST(StatusTextTest, SaysWhatANodeDoesInAFewLines) {
 
 TEST(StatusTextTest, SaysWhenSqlitesBlockWasFullOrIsNotUsed) {
   const int64_t now = 7200 * kSecond;
-  NodeStatus status = Healthy(now);
+  telemetry::NodeStatus status = Healthy(now);
   status.sqlite_memory.page_overflow_peak = 4360;
   status.sqlite_memory.arena_failures = 3;
   EXPECT_THAT(StatusText(status, now),
@@ -78,7 +79,7 @@ TEST(StatusTextTest, SaysWhenSqlitesBlockWasFullOrIsNotUsed) {
 
 TEST(StatusTextTest, TroubleComesFirst) {
   const int64_t now = 7200 * kSecond;
-  NodeStatus status = Healthy(now);
+  telemetry::NodeStatus status = Healthy(now);
   status.refused = "the card is full";
   status.local.stats.timeouts = 3;
   status.local.stats.refused_away = 2;
@@ -89,7 +90,7 @@ TEST(StatusTextTest, TroubleComesFirst) {
 
 TEST(StatusTextTest, ARemoteThatIsAwaySaysSinceWhenWhyAndWhenNext) {
   const int64_t now = 7200 * kSecond;
-  NodeStatus status = Healthy(now);
+  telemetry::NodeStatus status = Healthy(now);
   status.remote.emplace();
   status.remote->state = "away";
   status.remote->since_boot_us = now - 90 * kSecond;
@@ -113,7 +114,7 @@ class StatusProgramTest : public ::testing::Test {
 };
 
 TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
-  ASSERT_TRUE(WriteStatusFile(file_, Healthy(BootMicros())).ok());
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, Healthy(BootMicros())).ok());
   const testing::Outcome text = Ask();
   EXPECT_EQ(text.exit, 0) << text.output << text.errors;
   EXPECT_THAT(text.output, HasSubstr("healthy"));
@@ -124,11 +125,11 @@ TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
 }
 
 TEST_F(StatusProgramTest, ExitsWithOneForTroubleAndForNoNode) {
-  NodeStatus status = Healthy(BootMicros());
+  telemetry::NodeStatus status = Healthy(BootMicros());
   status.refused = "the card is full";
-  ASSERT_TRUE(WriteStatusFile(file_, status).ok());
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
   EXPECT_EQ(Ask().exit, 1);
-  RemoveStatusFile(file_);
+  telemetry::RemoveStatusFile(file_);
   const testing::Outcome none = Ask();
   EXPECT_EQ(none.exit, 1);
   EXPECT_THAT(none.errors, HasSubstr("no node runs here"));

@@ -1,5 +1,5 @@
 // The guide's formula and Erlang's, against numbers worked out by other means.
-#include "src/tools/roostctl/sizing.h"
+#include "tools/roostctl/sizing.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Store over a pool on SQLite in memory, with a backend that fails commits in both possible ways.
-#include "src/tools/roost-node/store.h"
+#include "tools/roost-node/store.h"
 
 #include <gtest/gtest.h>
 

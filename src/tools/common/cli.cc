@@ -1,11 +1,12 @@
-#include "src/tools/common/cli.h"
+#include "tools/common/cli.h"
 
 #include <algorithm>
 #include <iostream>
 #include <string_view>
 #include <vector>
 
-#include "src/tools/common/duration.h"
+#include "tools/common/duration.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {

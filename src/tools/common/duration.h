@@ -1,8 +1,7 @@
-// src/tools/common/duration.h - spans of time as people write them: 50ms, 2s, 5m, 1h.
-#ifndef SRC_TOOLS_COMMON_DURATION_H_
-#define SRC_TOOLS_COMMON_DURATION_H_
+// src/tools/common/duration.h - spans of time as people write them in arguments: 50ms, 2s, 5m, 1h.
+#ifndef ROOST_TOOLS_COMMON_DURATION_H_
+#define ROOST_TOOLS_COMMON_DURATION_H_
 
-#include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -14,12 +13,6 @@ namespace roost::tools {
 // with a sentence that says what is wrong and what would be right.
 absl::StatusOr<Duration> ParseDuration(std::string_view text);
 
-// A span with its unit and three digits or so: "850 us", "12.5 ms", "3.2 s", "5 min", "2.5 h".
-std::string FormatDuration(Duration span);
-
-// The same in seconds, for JSON.
-constexpr double Seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_COMMON_DURATION_H_
+#endif  // ROOST_TOOLS_COMMON_DURATION_H_

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/config_file.h"
+#include "tools/roost-node/config_file.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/lines.h"
+#include "tools/roost-node/lines.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+
+#include "base/utf8.h"
 
 namespace roost::tools {
 namespace {
@@ -31,33 +33,11 @@ std::optional<double> Number(std::string_view word) {
   return value;
 }
 
-// How many bytes a character takes that begins with `lead`, by UTF-8 (RFC 3629); 0: none begins so.
-size_t BytesOfCharacter(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return 2;
-  if (lead >= 0xe0 && lead <= 0xef) return 3;
-  return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
-}
-
-// Text that every program can show: UTF-8 without control characters.
-bool IsPlainText(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t bytes = BytesOfCharacter(lead);
-    if (bytes == 0 || i + bytes > text.size() || lead < 0x20 || lead == 0x7f) return false;
-    for (size_t k = 1; k < bytes; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
-    }
-    i += bytes;
-  }
-  return true;
-}
-
 using Wrong = ParsedLine::Wrong;
 
 // `before`, and the word in quotes.
 Wrong Quoting(std::string_view before, std::string_view word) {
-  return Wrong(before).Append("\"").Append(word).Append("\"");
+  return Wrong().Add(before, "\"", word, "\"");
 }
 
 // Why `word` is not a value, with a guess at what was meant.
@@ -67,35 +47,28 @@ Wrong NotAValue(std::string_view name, std::string_view word) {
   std::replace_copy(word.begin(), word.begin() + static_cast<ptrdiff_t>(point.size()), bytes, ',',
                     '.');
   if (point != word && Number(point).has_value()) {
-    return Quoting("the value ", word).Append(" has a comma; write ").Append(point);
+    return Quoting("the value ", word).Add(" has a comma; write ", point);
   }
   if (Number(name).has_value() && !Number(word).has_value()) {
-    return Wrong("the value comes before the name; write ").Append(word).Append(" ").Append(name);
+    return Wrong().Add("the value comes before the name; write ", word, " ", name);
   }
-  return Quoting("the value ", word).Append(" is not a number").Append(kForm);
+  return Quoting("the value ", word).Add(" is not a number", kForm);
 }
 
 Wrong TooLong(std::string_view what, size_t is, size_t most) {
-  return Wrong("the ")
-      .Append(what)
-      .Append(" has ")
-      .Append(is)
-      .Append(" bytes; at most ")
-      .Append(most)
-      .Append(" are possible");
+  return Wrong().Add("the ", what, " has ", is, " bytes; at most ", most, " are possible");
 }
 
 // What is wrong with the words of a line; empty: nothing, and `value` is set.
 Wrong Check(std::string_view name, std::string_view word, std::string_view unit,
             std::string_view more, double& value) {
-  if (word.empty()) return Quoting("the value is missing after ", name).Append(kForm);
+  if (word.empty()) return Quoting("the value is missing after ", name).Add(kForm);
   const std::optional<double> number = Number(word);
   if (!number.has_value()) return NotAValue(name, word);
-  if (!std::isfinite(*number)) return Quoting("the value ", word).Append(" is not a finite number");
+  if (!std::isfinite(*number)) return Quoting("the value ", word).Add(" is not a finite number");
   if (!more.empty()) {
-    return Quoting("", more)
-        .Append(" is one word too many; a name or a unit has no blanks in it")
-        .Append(kForm);
+    return Quoting("", more).Add(" is one word too many; a name or a unit has no blanks in it",
+                                 kForm);
   }
   if (name.size() > decltype(Reading::name)::kMost) {
     return TooLong("name", name.size(), decltype(Reading::name)::kMost);
@@ -120,8 +93,8 @@ ParsedLine ParseLine(std::string_view line) {
   const std::string_view more = TakeWord(line);
   parsed.kind = ParsedLine::Kind::kBad;
   for (const std::string_view text : {name, word, unit, more}) {
-    if (IsPlainText(text)) continue;
-    parsed.wrong.Append("it is not text in UTF-8 without control characters").Append(kForm);
+    if (internal::IsPlainText(text, internal::kLaxUtf8)) continue;
+    parsed.wrong.Add("it is not text in UTF-8 without control characters", kForm);
     return parsed;
   }
   parsed.wrong = Check(name, word, unit, more, parsed.reading.value);

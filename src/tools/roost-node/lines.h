@@ -8,8 +8,8 @@
 #include <optional>
 #include <string_view>
 
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/roost-node/reading.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/reading.h"
 
 namespace roost::tools {
 

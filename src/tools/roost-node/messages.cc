@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/messages.h"
+#include "tools/roost-node/messages.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/node.h"
+#include "tools/roost-node/node.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -7,7 +7,8 @@
 #include <array>
 #include <utility>
 
-#include "src/tools/roost-node/sensors.h"
+#include "base/backoff.h"
+#include "tools/roost-node/sensors.h"
 
 namespace roost::tools {
 namespace {
@@ -126,8 +127,8 @@ void Node::TakeLine(TimePoint now, std::string_view line) {
   ParsedLine parsed;
   if (lines_.too_long()) {
     parsed.kind = ParsedLine::Kind::kBad;
-    parsed.wrong.Append("it is longer than ").Append(LineReader::kMostBytes);
-    parsed.wrong.Append(" bytes; write one reading a line");
+    parsed.wrong.Add("it is longer than ", LineReader::kMostBytes,
+                     " bytes; write one reading a line");
   } else {
     parsed = ParseLine(line);
   }
@@ -175,10 +176,10 @@ bool Node::TrySeal() {
   }
   counts_.stored += *stored;
   ++counts_.batches;
-  last_seal_ = SealStatus{.boot_us = BootMicros(),
-                          .unix_us = platform_.UnixMicros(),
-                          .count = *stored,
-                          .took = now - start};
+  last_seal_ = telemetry::SealStatus{.boot_us = BootMicros(),
+                                     .unix_us = platform_.UnixMicros(),
+                                     .count = *stored,
+                                     .took = now - start};
   seal_due_ = Deadline::After(now, options_.seal_every).time();
   seal_now_ = seal_now_ && !buffer_.empty();
   Answered(now);
@@ -198,7 +199,7 @@ void Node::Answered(TimePoint now) {
 void Node::Refused(TimePoint now, const absl::Status& status) {
   answered_at_ = now;
   refused_ = decltype(refused_)(MessageOf(status));
-  retry_pause_ = std::clamp(retry_pause_ * 2, kRetryMin, kRetryMax);
+  retry_pause_ = internal::NextPause(retry_pause_, kRetryMin, kRetryMax);
   retry_at_ = now + retry_pause_;
   messages_.Refused(status, buffer_.size(), buffer_.capacity());
 }

@@ -14,15 +14,15 @@
 #include "platform/boards/selected.h"
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/roost-node/lines.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/options.h"
-#include "src/tools/roost-node/reading.h"
-#include "src/tools/roost-node/remote.h"
-#include "src/tools/roost-node/reporter.h"
-#include "src/tools/roost-node/store.h"
-#include "src/tools/roost-node/wakeup.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/lines.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/options.h"
+#include "tools/roost-node/reading.h"
+#include "tools/roost-node/remote.h"
+#include "tools/roost-node/reporter.h"
+#include "tools/roost-node/store.h"
+#include "tools/roost-node/wakeup.h"
 
 namespace roost::tools {
 
@@ -96,7 +96,7 @@ class Node {
   bool usable_ = false;       // the database was, once
   BoundedText<384> refused_;  // why it refuses now; empty: it does not
   size_t most_waiting_ = 0;
-  std::optional<SealStatus> last_seal_;
+  std::optional<telemetry::SealStatus> last_seal_;
 
   TimePoint start_ = TimePoint::min();
   TimePoint end_ = TimePoint::max();

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/notify.h"
+#include "tools/roost-node/notify.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 #include <cstring>
 #include <optional>
 
-#include "src/tools/common/bounded_text.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
@@ -35,11 +35,11 @@ using Datagram = BoundedText<600>;
 // `assignments`, and the status in one line: a line end would begin the next assignment.
 Datagram WithStatus(std::string_view assignments, std::string_view status) {
   Datagram datagram(assignments);
-  datagram.Append("STATUS=");
+  datagram.Add("STATUS=");
   while (!status.empty()) {
     const size_t size = std::min(status.find('\n'), status.size());
-    datagram.Append(status.substr(0, size));
-    if (size < status.size()) datagram.Append(" ");
+    datagram.Add(status.substr(0, size));
+    if (size < status.size()) datagram.Add(" ");
     status.remove_prefix(std::min(size + 1, status.size()));
   }
   return datagram;

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/options.h"
+#include "tools/roost-node/options.h"
 
 #include <unistd.h>
 
@@ -10,9 +10,9 @@
 #include <optional>
 #include <string_view>
 
-#include "src/tools/common/cli.h"
-#include "src/tools/roost-node/config_file.h"
-#include "src/tools/roost-node/remote_uri.h"
+#include "tools/common/cli.h"
+#include "tools/roost-node/config_file.h"
+#include "tools/roost-node/remote_uri.h"
 
 namespace roost::tools {
 namespace {

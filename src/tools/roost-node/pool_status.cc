@@ -1,23 +1,25 @@
-#include "src/tools/roost-node/pool_status.h"
+#include "tools/roost-node/pool_status.h"
 
 #include <string>
 
 #include "platform/rpi/board_health.h"
 #include "platform/rpi/kernel_files.h"
+#include "telemetry/metrics.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 
-void Fill(const Pool& pool, PoolStatus& status) {
+void Fill(const Pool& pool, telemetry::PoolStatus& status) {
   status.name = pool.name();
   status.backend = pool.backend().kind();
   status.target = pool.backend().target();
   status.profile = pool.settings().profile;
   status.stats = pool.stats();
-  status.wait = SummaryOf(status.stats.wait);
-  status.hold = SummaryOf(status.stats.hold);
+  status.wait = telemetry::HistogramPercentiles(status.stats.wait);
+  status.hold = telemetry::HistogramPercentiles(status.stats.hold);
 }
 
-void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status) {
+void Fill(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status) {
   if (memory == nullptr) return;
   const SqliteMemoryStats stats = memory->stats();
   status.bounded = memory->status().ok();
@@ -32,7 +34,7 @@ void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status) {
   status.page_overflow_peak = stats.page_overflow_peak;
 }
 
-void Fill(MemoryStatus& status) {
+void Fill(telemetry::MemoryStatus& status) {
   static const std::string kPath = "/proc/self/status";
   const kernel::SmallFile file(kPath);
   status.rss_kib = kernel::Field(file.text(), "VmRSS").value_or(0);

@@ -8,17 +8,17 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/common/status_file.h"
+#include "telemetry/node_status.h"
 
 namespace roost::tools {
 
-void Fill(const Pool& pool, PoolStatus& status);
+void Fill(const Pool& pool, telemetry::PoolStatus& status);
 
 // `memory`: null when it was not asked for.
-void Fill(const SqliteMemory* memory, SqliteMemoryStatus& status);
+void Fill(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status);
 
 // Of this process, by the kernel's account; zeros where it does not tell.
-void Fill(MemoryStatus& status);
+void Fill(telemetry::MemoryStatus& status);
 
 // `at` as microseconds since boot, when it is `now` on the pools' clock. The two clocks differ by
 // the time that the machine was suspended.

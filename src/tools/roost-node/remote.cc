@@ -1,12 +1,13 @@
-#include "src/tools/roost-node/remote.h"
+#include "tools/roost-node/remote.h"
 
 #include <algorithm>
 #include <system_error>
 #include <utility>
 
+#include "base/backoff.h"
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roost-node/pool_status.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/pool_status.h"
 
 namespace roost::tools {
 namespace {
@@ -154,13 +155,13 @@ void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
   return lease.Run(kInsert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
                    platform_.UnixMicros(), WallClockIsSynchronised(),
-                   std::string_view(settings_.version), Seconds(beat.uptime), Signed(beat.taken),
+                   std::string_view(settings_.version), InSeconds(beat.uptime), Signed(beat.taken),
                    Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
 }
 
 void Remote::Missed(TimePoint now, State state, const absl::Status& why) {
   ++failed_;
-  retry_pause_ = std::max(kRetryMin, 2 * retry_pause_);
+  retry_pause_ = internal::NextPause(retry_pause_, kRetryMin, Duration::max());
   retry_at_ = now + retry_pause_;
   // The end of the wait says less than the open that failed meanwhile.
   if (absl::IsDeadlineExceeded(why) && state_ == State::kAway) return;
@@ -207,10 +208,10 @@ std::string_view Remote::WithoutTarget(std::string_view message) const {
 TextLine Remote::Text(TimePoint now) const {
   TextLine text(Name(state_));
   if (state_ == State::kUp || state_ == State::kConnecting) return text;
-  if (now - since_ >= 1s) text.Append(" for ").Append(FormatDuration(now - since_));
-  text.Append(": ").Append(last_error_);
+  if (now - since_ >= 1s) text.Add(" for ", Brief{now - since_});
+  text.Add(": ", last_error_);
   if (state_ == State::kAway && next_try_ > now) {
-    text.Append("; next try in ").Append(FormatDuration(next_try_ - now));
+    text.Add("; next try in ", Brief{next_try_ - now});
   }
   return text;
 }
@@ -233,7 +234,7 @@ void Remote::Close(Deadline deadline) {
   if (!closed.ok()) messages_.Warn("closing the remote: %s", closed.ToString().c_str());
 }
 
-void Remote::Fill(RemoteStatus& status) const {
+void Remote::Fill(telemetry::RemoteStatus& status) const {
   const TimePoint now = platform_.Now();
   const auto boot_us = [&](TimePoint at) { return BootMicrosAt(now, at); };
   const bool trying = state_ == State::kAway && next_try_ > now;

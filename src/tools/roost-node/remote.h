@@ -24,9 +24,9 @@
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/profile.h"
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
+#include "telemetry/node_status.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/messages.h"
 
 namespace roost::tools {
 
@@ -70,7 +70,7 @@ class Remote final : private Observer {
 
   void Close(Deadline deadline);
 
-  void Fill(RemoteStatus& status) const;
+  void Fill(telemetry::RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
   TextLine Text(TimePoint now) const;

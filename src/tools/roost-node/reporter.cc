@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/reporter.h"
+#include "tools/roost-node/reporter.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roost-node/pool_status.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/pool_status.h"
 
 namespace roost::tools {
 namespace {
@@ -26,7 +26,7 @@ std::string TimeOfDay(int64_t unix_us) {
   return out;
 }
 
-ReadingStatus ReadingsOf(const Facts& facts) {
+telemetry::ReadingStatus ReadingsOf(const Facts& facts) {
   const Counts& c = facts.counts;
   return {.taken = c.taken,
           .sealed = c.stored,
@@ -68,7 +68,7 @@ Reporter::Reporter(const Parts& parts)
 }
 
 Reporter::~Reporter() {
-  if (file_.has_value()) RemoveStatusFile(file_->path());
+  if (file_.has_value()) telemetry::RemoveStatusFile(file_->path());
 }
 
 void Reporter::Turn(TimePoint now, const Facts& facts) {
@@ -154,16 +154,15 @@ void Reporter::Describe(TimePoint now, const Facts& facts) {
 TextLine Reporter::Text(TimePoint now, const Facts& facts) const {
   TextLine text;
   if (!facts.refused.empty()) {
-    text.Append(facts.ready ? "the database refuses: " : "waiting for the database: ");
-    text.Append(facts.refused).Append("; ").Append(facts.waiting).Append(" of at most ");
-    text.Append(facts.buffer).Append(" readings are kept in memory");
+    text.Add(facts.ready ? "the database refuses: " : "waiting for the database: ", facts.refused,
+             "; ", facts.waiting, " of at most ", facts.buffer, " readings are kept in memory");
   } else if (!facts.last_seal.has_value()) {
-    text.Append("no reading sealed yet");
+    text.Add("no reading sealed yet");
   } else {
-    text.Append(facts.counts.stored).Append(" readings sealed, the last ");
-    text.Append(facts.last_seal->count).Append(" at ").Append(TimeOfDay(facts.last_seal->unix_us));
+    text.Add(facts.counts.stored, " readings sealed, the last ", facts.last_seal->count, " at ",
+             TimeOfDay(facts.last_seal->unix_us));
   }
-  if (remote_ != nullptr) text.Append("; remote ").Append(remote_->Text(now));
+  if (remote_ != nullptr) text.Add("; remote ", remote_->Text(now));
   return text;
 }
 

@@ -14,13 +14,13 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/common/bounded_text.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/notify.h"
-#include "src/tools/roost-node/options.h"
-#include "src/tools/roost-node/remote.h"
-#include "src/tools/roost-node/watchdog.h"
+#include "telemetry/status_file.h"
+#include "tools/common/text.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/notify.h"
+#include "tools/roost-node/options.h"
+#include "tools/roost-node/remote.h"
+#include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
 
@@ -33,7 +33,7 @@ struct Facts {
   bool ready = false;          // the database was usable once
   std::string_view refused{};  // why the database refuses; empty: it does not
   SealProgress progress{};
-  std::optional<SealStatus> last_seal{};
+  std::optional<telemetry::SealStatus> last_seal{};
 };
 
 class Reporter {
@@ -77,8 +77,8 @@ class Reporter {
   Platform& platform_;
   const TimePoint started_;
   const bool somebody_reads_;
-  std::optional<StatusFile> file_;
-  NodeStatus status_;  // keeps the room of its texts from report to report
+  std::optional<telemetry::StatusFile> file_;
+  telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 
   Watchdog watchdog_;
   TimePoint fed_at_ = TimePoint::min();

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/sensors.h"
+#include "tools/roost-node/sensors.h"
 
 namespace roost::tools {
 

@@ -6,7 +6,7 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
-#include "src/tools/roost-node/reading.h"
+#include "tools/roost-node/reading.h"
 
 namespace roost::tools {
 

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/store.h"
+#include "tools/roost-node/store.h"
 
 #include <algorithm>
 #include <utility>

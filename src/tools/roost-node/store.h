@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/pool.h"
-#include "src/tools/roost-node/reading.h"
+#include "tools/roost-node/reading.h"
 
 namespace roost::tools {
 

@@ -1,17 +1,19 @@
-#include "src/tools/roost-node/summary.h"
+#include "tools/roost-node/summary.h"
 
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
+#include "base/json_writer.h"
 #include "platform/boards/selected.h"
 #include "roost/observer.h"
-#include "src/tools/common/duration.h"
+#include "telemetry/metrics.h"
+#include "telemetry/status_json.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using internal::JsonWriter;
 
 unsigned long long Plain(uint64_t count) { return count; }
 
@@ -68,18 +70,6 @@ std::string CloseReasons(const Stats& stats) {
   return text;
 }
 
-std::string Bytes(double bytes) {
-  char out[32];
-  if (bytes < 10240) {
-    std::snprintf(out, sizeof out, "%.0f B", bytes);
-  } else if (bytes < 10240.0 * 1024) {
-    std::snprintf(out, sizeof out, "%.0f KiB", bytes / 1024);
-  } else {
-    std::snprintf(out, sizeof out, "%.1f MiB", bytes / 1024 / 1024);
-  }
-  return out;
-}
-
 void PrintReadings(const Summary& summary) {
   const Counts& c = summary.counts;
   std::printf("  readings  %llu taken, %llu stored, %llu sealed in %llu batch%s\n", Plain(c.taken),
@@ -105,7 +95,7 @@ void PrintPool(const Summary& summary) {
 
 void PrintRemote(const Summary& summary) {
   if (!summary.remote.has_value()) return;
-  const RemoteStatus& r = *summary.remote;
+  const telemetry::RemoteStatus& r = *summary.remote;
   std::printf("  remote    %s: %s\n", r.pool.target.c_str(), summary.remote_text.c_str());
   std::printf(
       "            %llu heartbeats confirmed, %llu tries failed; %llu connections opened, "
@@ -114,7 +104,7 @@ void PrintRemote(const Summary& summary) {
       Plain(r.pool.stats.open_failures));
 }
 
-void PrintSqliteMemory(const SqliteMemoryStatus& memory) {
+void PrintSqliteMemory(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     std::printf("  sqlite    memory from the heap%s%s\n", memory.heap_because.empty() ? "" : ": ",
                 memory.heap_because.c_str());
@@ -123,19 +113,17 @@ void PrintSqliteMemory(const SqliteMemoryStatus& memory) {
   std::printf(
       "  sqlite    arena %s of %s at most, %llu requests refused; %llu of %llu pages at most, "
       "%s beyond them\n",
-      Bytes(static_cast<double>(memory.arena_peak)).c_str(),
-      Bytes(static_cast<double>(memory.arena_bytes)).c_str(), Plain(memory.arena_failures),
-      Plain(memory.pages_peak), Plain(memory.pages),
-      Bytes(static_cast<double>(memory.page_overflow_peak)).c_str());
+      FormatBytes(memory.arena_peak).c_str(), FormatBytes(memory.arena_bytes).c_str(),
+      Plain(memory.arena_failures), Plain(memory.pages_peak), Plain(memory.pages),
+      FormatBytes(memory.page_overflow_peak).c_str());
 }
 
 void PrintCard(const Summary& summary) {
   if (!summary.bytes_written.has_value()) return;
-  const auto bytes = static_cast<double>(*summary.bytes_written);
-  std::printf("  card      %s written", Bytes(bytes).c_str());
+  const uint64_t bytes = *summary.bytes_written;
+  std::printf("  card      %s written", FormatBytes(bytes).c_str());
   if (summary.counts.stored > 0) {
-    std::printf(", %s a reading",
-                Bytes(bytes / static_cast<double>(summary.counts.stored)).c_str());
+    std::printf(", %s a reading", FormatBytes(bytes / summary.counts.stored).c_str());
   }
   std::printf("\n");
 }
@@ -154,52 +142,108 @@ void PrintSensors(const Summary& summary) {
   }
 }
 
-Json PoolJson(const Stats& s) {
-  Json closes = Json::object();
-  for (size_t i = 0; i < s.closes.size(); ++i) {
-    if (s.closes[i] > 0) closes[std::string(Name(static_cast<CloseReason>(i)))] = s.closes[i];
+void WriteSensor(JsonWriter& json, const SensorSummary& sensor) {
+  json.BeginObject();
+  json.Member("name", sensor.name);
+  json.Member("unit", sensor.unit);
+  json.Member("count", sensor.count);
+  json.Member("min", sensor.least);
+  json.Member("mean", sensor.mean);
+  json.Member("max", sensor.most);
+  json.EndObject();
+}
+
+void WriteSensors(JsonWriter& json, const Summary& summary) {
+  if (!summary.sensors.ok()) {
+    return json.Member("read_back_error", summary.sensors.status().ToString());
   }
-  return {{"checkouts", s.checkouts},
-          {"waited", s.waited},
-          {"timeouts", s.timeouts},
-          {"wait_p50_s", Seconds(s.wait.Percentile(0.5))},
-          {"wait_p99_s", Seconds(s.wait.Percentile(0.99))},
-          {"wait_max_s", Seconds(s.wait.max())},
-          {"opens", s.opens},
-          {"open_failures", s.open_failures},
-          {"peak_in_use", s.peak_in_use},
-          {"closes", closes}};
+  json.Name("sensors");
+  json.BeginArray();
+  for (const SensorSummary& sensor : *summary.sensors) WriteSensor(json, sensor);
+  json.EndArray();
 }
 
-Json SensorsJson(const std::vector<SensorSummary>& sensors) {
-  Json all = Json::array();
-  for (const SensorSummary& sensor : sensors) {
-    all.push_back({{"name", sensor.name},
-                   {"unit", sensor.unit},
-                   {"count", sensor.count},
-                   {"min", sensor.least},
-                   {"mean", sensor.mean},
-                   {"max", sensor.most}});
+void WriteCounts(JsonWriter& json, const Counts& c) {
+  json.Member("taken", c.taken);
+  json.Member("stored", c.stored);
+  json.Member("sealed", c.stored);
+  json.Member("batches", c.batches);
+  json.Member("refused_batches", c.refused);
+  json.Member("dropped", c.dropped);
+  json.Member("lost", c.lost);
+  json.Member("bad_lines", c.bad_lines);
+  json.Member("missed_samples", c.missed);
+}
+
+void Write(JsonWriter& json, const Summary& summary) {
+  json.BeginObject();
+  json.Member("database", summary.db);
+  json.Member("profile", summary.settings.profile);
+  json.Member("pool_size", summary.settings.pool_size);
+  json.Member("max_overflow", summary.settings.max_overflow);
+  json.Member("board", summary.model);
+  json.Member("ran_s", summary.ran);
+  json.Member("ended_by", Text(summary.ending));
+  WriteCounts(json, summary.counts);
+  json.Name("pool");
+  json.BeginObject();
+  telemetry::WriteMetrics(json, summary.stats);
+  json.EndObject();
+  json.Name("sqlite_memory");
+  telemetry::WriteJson(summary.sqlite_memory, json);
+  if (summary.remote.has_value()) {
+    json.Name("remote");
+    telemetry::WriteJson(*summary.remote, json);
   }
-  return all;
+  if (summary.bytes_written.has_value()) {
+    json.Member("bytes_written", *summary.bytes_written);
+    if (summary.counts.stored > 0) {
+      json.Member("bytes_per_reading", static_cast<double>(*summary.bytes_written) /
+                                           static_cast<double>(summary.counts.stored));
+    }
+  }
+  WriteSensors(json, summary);
+  json.EndObject();
 }
 
-Json SettingsJson(const PoolSettings& s) {
-  return {{"name", s.profile},
-          {"pool_size", s.pool_size},
-          {"max_overflow", s.max_overflow},
-          {"capacity", s.capacity()},
-          {"pool_timeout_s", Seconds(s.pool_timeout)},
-          {"pool_recycle_s", Seconds(s.pool_recycle)},
-          {"pool_pre_ping", s.pre_ping != PrePing::kNever},
-          {"echo_pool", s.echo_pool},
-          {"statements", s.statements},
-          {"max_waiters", s.max_waiters}};
+void WriteBoard(JsonWriter& json, const boards::Board& board) {
+  json.BeginObject();
+  json.Member("name", board.name);
+  json.Member("model", board.model);
+  json.Member("cpu", board.cpu);
+  json.Member("cores", board.cores);
+  json.Member("memory_mib", board.memory_mib);
+  json.Member("compile_flag", board.compile_flag);
+  json.Member("page_bytes", board.page_bytes);
+  json.Member("watchdog_limit_s", board.watchdog_limit);
+  json.EndObject();
 }
 
-// Paths and names may hold bytes that are no UTF-8, which JSON cannot: they become U+FFFD.
-void PrintJson(const Json& json) {
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+void Write(JsonWriter& json, const ProfileInfo& info) {
+  const PoolSettings& s = info.settings;
+  json.BeginObject();
+  json.Member("name", s.profile);
+  json.Member("pool_size", s.pool_size);
+  json.Member("max_overflow", s.max_overflow);
+  json.Member("capacity", s.capacity());
+  json.Member("pool_timeout_s", s.pool_timeout);
+  json.Member("pool_recycle_s", s.pool_recycle);
+  json.Member("pool_pre_ping", s.pre_ping != PrePing::kNever);
+  json.Member("echo_pool", s.echo_pool);
+  json.Member("statements", s.statements);
+  json.Member("max_waiters", s.max_waiters);
+  json.Member("bytes", info.pool_bytes);
+  json.Member("sqlite_memory_bytes", info.sqlite_memory_bytes);
+  json.Member("reading_bytes", info.reading_bytes);
+  json.Name("board");
+  WriteBoard(json, boards::Selected());
+  json.EndObject();
+}
+
+template <class T>
+void PrintAsJson(const T& what) {
+  const auto write = [&what](JsonWriter& json) { Write(json, what); };
+  std::cout << internal::JsonText(write) << "\n";
 }
 
 }  // namespace
@@ -220,41 +264,7 @@ void PrintText(const Summary& summary) {
   PrintSensors(summary);
 }
 
-void PrintJson(const Summary& summary) {
-  const Counts& c = summary.counts;
-  Json json = {{"database", summary.db},
-               {"profile", summary.settings.profile},
-               {"pool_size", summary.settings.pool_size},
-               {"max_overflow", summary.settings.max_overflow},
-               {"board", summary.model},
-               {"ran_s", Seconds(summary.ran)},
-               {"ended_by", Text(summary.ending)},
-               {"taken", c.taken},
-               {"stored", c.stored},
-               {"sealed", c.stored},
-               {"batches", c.batches},
-               {"refused_batches", c.refused},
-               {"dropped", c.dropped},
-               {"lost", c.lost},
-               {"bad_lines", c.bad_lines},
-               {"missed_samples", c.missed},
-               {"pool", PoolJson(summary.stats)},
-               {"sqlite_memory", ToJson(summary.sqlite_memory)}};
-  if (summary.remote.has_value()) json["remote"] = ToJson(*summary.remote);
-  if (summary.bytes_written.has_value()) {
-    json["bytes_written"] = *summary.bytes_written;
-    if (c.stored > 0) {
-      json["bytes_per_reading"] =
-          static_cast<double>(*summary.bytes_written) / static_cast<double>(c.stored);
-    }
-  }
-  if (summary.sensors.ok()) {
-    json["sensors"] = SensorsJson(*summary.sensors);
-  } else {
-    json["read_back_error"] = summary.sensors.status().ToString();
-  }
-  PrintJson(json);
-}
+void PrintJson(const Summary& summary) { PrintAsJson(summary); }
 
 void PrintText(const ProfileInfo& info) {
   const PoolSettings& s = info.settings;
@@ -279,21 +289,6 @@ void PrintText(const ProfileInfo& info) {
               FormatDuration(board.watchdog_limit).c_str());
 }
 
-void PrintJson(const ProfileInfo& info) {
-  Json json = SettingsJson(info.settings);
-  const boards::Board& board = boards::Selected();
-  json["bytes"] = info.pool_bytes;
-  json["sqlite_memory_bytes"] = info.sqlite_memory_bytes;
-  json["reading_bytes"] = info.reading_bytes;
-  json["board"] = {{"name", board.name},
-                   {"model", board.model},
-                   {"cpu", board.cpu},
-                   {"cores", board.cores},
-                   {"memory_mib", board.memory_mib},
-                   {"compile_flag", board.compile_flag},
-                   {"page_bytes", board.page_bytes},
-                   {"watchdog_limit_s", Seconds(board.watchdog_limit)}};
-  PrintJson(json);
-}
+void PrintJson(const ProfileInfo& info) { PrintAsJson(info); }
 
 }  // namespace roost::tools

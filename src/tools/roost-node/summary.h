@@ -9,10 +9,10 @@
 #include "absl/status/statusor.h"
 #include "roost/profile.h"
 #include "roost/stats.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/messages.h"
-#include "src/tools/roost-node/node.h"
-#include "src/tools/roost-node/store.h"
+#include "telemetry/node_status.h"
+#include "tools/roost-node/messages.h"
+#include "tools/roost-node/node.h"
+#include "tools/roost-node/store.h"
 
 namespace roost::tools {
 
@@ -24,10 +24,10 @@ struct Summary {
   Node::Ending ending{};
   Counts counts;
   Stats stats;
-  SqliteMemoryStatus sqlite_memory;
-  std::optional<RemoteStatus> remote;     // absent: none was asked for
-  std::string remote_text;                // its state at the end, in words
-  std::optional<uint64_t> bytes_written;  // absent where the kernel does not tell
+  telemetry::SqliteMemoryStatus sqlite_memory;
+  std::optional<telemetry::RemoteStatus> remote;  // absent: none was asked for
+  std::string remote_text;                        // its state at the end, in words
+  std::optional<uint64_t> bytes_written;          // absent where the kernel does not tell
   absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
 };
 void PrintText(const Summary& summary);

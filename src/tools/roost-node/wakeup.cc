@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/wakeup.h"
+#include "tools/roost-node/wakeup.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "src/tools/roost-node/watchdog.h"
+#include "tools/roost-node/watchdog.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/allocation_count.h"
+#include "tools/roostctl/allocation_count.h"
 
 #include <stdlib.h>
 

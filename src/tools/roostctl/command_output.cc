@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/command_output.h"
+#include "tools/roostctl/command_output.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -2,10 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "src/tools/common/cli.h"
-#include "src/tools/roostctl/commands.h"
-#include "src/tools/roostctl/selftest_command.h"
-#include "src/tools/roostctl/status.h"
+#include "tools/common/cli.h"
+#include "tools/roostctl/commands.h"
+#include "tools/roostctl/selftest_command.h"
+#include "tools/roostctl/status.h"
 
 int main(int argc, char** argv) {
   CLI::App app(

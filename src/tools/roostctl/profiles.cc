@@ -7,8 +7,8 @@
 #include "roost/profile.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/commands.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/commands.h"
 
 namespace roost::tools {
 namespace {
@@ -48,7 +48,7 @@ void PrintTable() {
   ForEachLine([](const Line& line) {
     const PoolSettings& s = line.settings;
     std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu %9zu\n", s.profile, s.pool_size,
-                s.max_overflow, Seconds(s.pool_timeout), Seconds(s.pool_recycle),
+                s.max_overflow, InSeconds(s.pool_timeout), InSeconds(s.pool_recycle),
                 PrePingText(s.pre_ping), s.echo_pool ? "yes" : "no", s.capacity(), line.bytes,
                 line.sqlite_bytes);
   });
@@ -66,8 +66,8 @@ void PrintJson() {
     all.push_back({{"name", s.profile},
                    {"pool_size", s.pool_size},
                    {"max_overflow", s.max_overflow},
-                   {"pool_timeout_s", Seconds(s.pool_timeout)},
-                   {"pool_recycle_s", Seconds(s.pool_recycle)},
+                   {"pool_timeout_s", InSeconds(s.pool_timeout)},
+                   {"pool_recycle_s", InSeconds(s.pool_recycle)},
                    {"pool_pre_ping", s.pre_ping != PrePing::kNever},
                    {"echo_pool", s.echo_pool},
                    {"capacity", s.capacity()},

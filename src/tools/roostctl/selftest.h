@@ -20,6 +20,7 @@
 
 #include "roost/deadline.h"
 #include "roost/platform.h"
+#include "tools/common/text.h"
 
 namespace roost::tools::selftest {
 
@@ -112,24 +113,11 @@ struct Finding {
 
 // printf into a string.
 std::string Format(const char* format, ...) __attribute__((format(printf, 1, 2)));
-// "12.4 MiB"
-std::string FormatBytes(double bytes);
-
 // Sleeps for `span`.
 void Rest(Platform& platform, Duration span);
 
-// Of many spans of time: by nearest rank.
-struct Spread {
-  size_t count = 0;
-  Duration p50{};
-  Duration p99{};
-  Duration max{};
-};
-Spread SpreadOf(std::vector<Duration> spans);
-// "p50 12 us, p99 80 us, max 1.2 ms of 100"
-std::string Format(const Spread& spread);
 // `figures` with p50_s, p99_s, max_s and count, each after `prefix`.
-void AddFigures(Result& result, const Spread& spread, const std::string& prefix = "");
+void AddFigures(Result& result, const Percentiles& spans, const std::string& prefix = "");
 
 }  // namespace roost::tools::selftest
 

@@ -3,8 +3,8 @@
 
 #include "platform/boards/selected.h"
 #include "platform/rpi/kernel_files.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -47,7 +47,7 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
                   "another kernel than Raspberry Pi OS boots: it works, memory is counted in other "
                   "steps");
   } else if (memory_bytes != 0 && memory_bytes < least) {
-    result = Warn(found + ", " + FormatBytes(static_cast<double>(memory_bytes)),
+    result = Warn(found + ", " + FormatBytes(memory_bytes),
                   bound + Format(", %d MiB", built_for.memory_mib),
                   "half of the memory is missing: look at gpu_mem in /boot/firmware/config.txt");
   }
@@ -148,7 +148,7 @@ Result CheckBoardWatchdog(Context& context) {
   std::string measured = device.identity.empty() ? device.name : device.identity;
   if (device.timeout) measured += ", " + FormatDuration(*device.timeout);
   const auto with_figures = [&device](Result result) {
-    if (device.timeout) result.figures["timeout_s"] = Seconds(*device.timeout);
+    if (device.timeout) result.figures["timeout_s"] = InSeconds(*device.timeout);
     if (device.active) result.figures["active"] = *device.active;
     return std::move(result).With("identity", device.identity);
   };

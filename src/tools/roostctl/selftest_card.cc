@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -35,7 +35,7 @@ constexpr int kLifeWarn = 80;
 constexpr int kLifeFail = 100;
 // A rule of thumb: 32 GB of flash good for 500 cycles, written ten times over by the card itself,
 // lasts a year at this rate.
-constexpr double kMostBytesPerDay = 4.0 * 1024 * 1024 * 1024;
+constexpr uint64_t kMostBytesPerDay = uint64_t{4} << 30;
 constexpr Duration kLeastUp = 1h;
 
 template <size_t kCount>
@@ -131,13 +131,13 @@ Result JudgeCardSpace(const Space& space) {
   const double share = space.total_bytes == 0 ? 1
                                               : static_cast<double>(space.free_bytes) /
                                                     static_cast<double>(space.total_bytes);
-  const std::string measured = FormatBytes(static_cast<double>(space.free_bytes)) + " free" +
-                               Format(" (%.3g %%)", share * 100);
-  const std::string bound = FormatBytes(static_cast<double>(kEnoughFree)) + " and 5 %";
+  const std::string measured =
+      FormatBytes(space.free_bytes) + " free" + Format(" (%.3g %%)", share * 100);
+  const std::string bound = FormatBytes(kEnoughFree) + " and 5 %";
   const bool few_files = space.total_files > 0 && space.free_files < kEnoughFiles;
   Result result = Pass(measured, bound);
   if (space.free_bytes < kLeastFree) {
-    result = Fail(measured, FormatBytes(static_cast<double>(kLeastFree)) + " at the least",
+    result = Fail(measured, FormatBytes(kLeastFree) + " at the least",
                   "the write-ahead log and its copy into the database need 16 MiB; make room: "
                   "journalctl --vacuum-size=50M, apt-get clean, or a shorter retention");
   } else if (space.free_bytes < kEnoughFree || share < kEnoughFreeShare || few_files) {
@@ -167,9 +167,9 @@ std::string WearText(const BlockDevice& block, double per_day, bool know_rate) {
   std::string text = block.name;
   if (block.life_used_percent) text += Format(", %d %% of life used", *block.life_used_percent);
   if (block.bytes_written) {
-    text += ", " + FormatBytes(static_cast<double>(*block.bytes_written)) + " written since boot";
+    text += ", " + FormatBytes(*block.bytes_written) + " written since boot";
   }
-  if (know_rate) text += ", " + FormatBytes(per_day) + " a day";
+  if (know_rate) text += ", " + FormatBytes(static_cast<uint64_t>(per_day)) + " a day";
   return text;
 }
 
@@ -179,7 +179,7 @@ Result JudgeCardWear(const BlockDevice& block, Duration up) {
   if (block.name.empty()) return Skip("the data is not on a device of its own");
   const bool know_rate = block.bytes_written.has_value() && up >= kLeastUp;
   const double per_day =
-      know_rate ? static_cast<double>(*block.bytes_written) / Seconds(up) * 86400 : 0;
+      know_rate ? static_cast<double>(*block.bytes_written) / InSeconds(up) * 86400 : 0;
   const bool is_card = block.name.starts_with("mmcblk");
   const std::string measured = WearText(block, per_day, know_rate);
   const std::string bound = Format("life below %d %%, cards below ", kLifeWarn) +
@@ -191,7 +191,7 @@ Result JudgeCardWear(const BlockDevice& block, Duration up) {
     result = Fail(measured, bound, "the card is worn out: save the data and replace it now");
   } else if (life > kLifeWarn || spare == 2) {
     result = Warn(measured, bound, "the card nears its end: have a new one ready");
-  } else if (is_card && per_day > kMostBytesPerDay) {
+  } else if (is_card && per_day > static_cast<double>(kMostBytesPerDay)) {
     result = Warn(measured, bound,
                   "find who writes so much (iotop -ao); seal larger batches (roost-node "
                   "--seal-every), keep the journal in memory (Storage=volatile)");

@@ -14,8 +14,8 @@
 #include "platform/boards/board.h"
 #include "platform/rpi/board_facts.h"
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roostctl/selftest.h"
+#include "telemetry/node_status.h"
+#include "tools/roostctl/selftest.h"
 
 namespace roost::tools::selftest {
 
@@ -55,7 +55,7 @@ struct Space {
   uint64_t total_files = 0;  // 0: the file system has no such limit
 };
 Result JudgeCardSpace(const Space& space);
-Result JudgeCardSync(const Spread& syncs, uint64_t bytes_written);
+Result JudgeCardSync(const Percentiles& syncs, uint64_t bytes_written);
 Result JudgeCardWear(const BlockDevice& block, Duration up);
 
 // What a scratch database of the node's kind answered.
@@ -67,8 +67,8 @@ struct LogFacts {
   std::string quick_check{};
   int64_t rows_expected = 0;
   int64_t rows_found = 0;  // after closing and opening anew
-  Spread commits{};        // without a sync
-  Spread seals{};
+  Percentiles commits{};   // without a sync
+  Percentiles seals{};
 };
 Result JudgeCardLog(const LogFacts& facts);
 
@@ -92,10 +92,10 @@ Result CheckPoolNested(Context& context);
 Result CheckPoolReset(Context& context);
 Result CheckStatements(Context& context);
 
-Result JudgeHandOff(const Spread& spread);
+Result JudgeHandOff(const Percentiles& spread);
 Result JudgeTimeout(Duration asked, const std::vector<Duration>& waited);
-Result JudgeContention(const std::vector<int64_t>& turns, const Spread& waits, int slots);
-Result JudgeStatements(const Spread& inserts, const Spread& selects, bool kept);
+Result JudgeContention(const std::vector<int64_t>& turns, const Percentiles& waits, int slots);
+Result JudgeStatements(const Percentiles& inserts, const Percentiles& selects, bool kept);
 
 // ---- board, service (selftest_board.cc, selftest_service.cc) ------------------------------------
 Result CheckBoardModel(Context& context);
@@ -111,7 +111,7 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
                        uint64_t memory_bytes, long page_bytes);
 // `show`: lines NAME=VALUE of systemctl show.
 Result JudgeServiceUnit(const std::string& unit, const std::string& show);
-Result JudgeServiceNode(const NodeStatus& status, int64_t now_boot_us);
+Result JudgeServiceNode(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
 // ---- remote (selftest_remote.cc) ----------------------------------------------------------------
 Result CheckRemoteReach(Context& context);
@@ -134,7 +134,7 @@ struct ServerFacts {
 Result JudgeRemoteServer(const ServerFacts& facts);
 Result JudgeRemoteTls(const ServerFacts& facts);
 Result JudgeRemoteSessions(const ServerFacts& facts, int ours);
-Result JudgeRemoteLatency(const Spread& trips);
+Result JudgeRemoteLatency(const Percentiles& trips);
 
 }  // namespace roost::tools::selftest
 

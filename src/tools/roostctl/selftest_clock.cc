@@ -7,8 +7,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -97,8 +97,8 @@ Result JudgeClockResolution(Duration exact, Duration coarse) {
                               "the kernel runs without high-resolution timers "
                               "(CONFIG_HIGH_RES_TIMERS): every wait ends late by a tick");
   return std::move(result)
-      .With("resolution_s", Seconds(exact))
-      .With("coarse_resolution_s", Seconds(coarse));
+      .With("resolution_s", InSeconds(exact))
+      .With("coarse_resolution_s", InSeconds(coarse));
 }
 
 Result CheckClockResolution(Context&) {
@@ -113,7 +113,7 @@ Result JudgeClockCost(Duration exact, Duration coarse) {
                       : Warn(measured, bound,
                              "reading the clock is a system call here (see clock.source), or the "
                              "CPU is emulated; acquiring a connection costs two readings");
-  return std::move(result).With("now_s", Seconds(exact)).With("coarse_now_s", Seconds(coarse));
+  return std::move(result).With("now_s", InSeconds(exact)).With("coarse_now_s", InSeconds(coarse));
 }
 
 Result CheckClockCost(Context& context) {
@@ -170,8 +170,8 @@ Result JudgeClockJumps(Duration largest_step, Duration watched) {
                              "the wall clock was stepped meanwhile; no wait of roost follows it, "
                              "but stamps of readings do: compare rows by seq, not by time");
   return std::move(result)
-      .With("largest_step_s", Seconds(largest_step))
-      .With("watched_s", Seconds(watched));
+      .With("largest_step_s", InSeconds(largest_step))
+      .With("watched_s", InSeconds(watched));
 }
 
 Result CheckClockJumps(Context& context) {

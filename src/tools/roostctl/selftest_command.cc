@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/selftest_command.h"
+#include "tools/roostctl/selftest_command.h"
 
 #include <unistd.h>
 
@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include "platform/rpi/board_health.h"
-#include "src/tools/common/status_file.h"
-#include "src/tools/roost-node/remote_uri.h"
-#include "src/tools/roostctl/selftest_report.h"
-#include "src/tools/roostctl/selftest_run.h"
+#include "telemetry/status_file.h"
+#include "tools/roost-node/remote_uri.h"
+#include "tools/roostctl/selftest_report.h"
+#include "tools/roostctl/selftest_run.h"
 
 namespace roost::tools {
 namespace {
@@ -162,7 +162,7 @@ selftest::Setup SelftestCommand::MakeSetup() const {
           .folder = folder.string(),
           .remote = remote_.empty() ? config.remote : remote_,
           .password_hidden = remote_.empty() && config.password_hidden,
-          .status_file = root_ + kStatusFile,
+          .status_file = root_ + telemetry::kStatusFile,
           .unit = unit_,
           .allow_volatile = allow_volatile_};
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "src/tools/roostctl/selftest.h"
-#include "src/tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest.h"
+#include "tools/roostctl/selftest_config.h"
 
 namespace roost::tools {
 

@@ -1,11 +1,11 @@
-#include "src/tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest_config.h"
 
 #include <unistd.h>
 
 #include <filesystem>
 
-#include "src/tools/roost-node/config_file.h"
-#include "src/tools/roost-node/remote_uri.h"
+#include "tools/roost-node/config_file.h"
+#include "tools/roost-node/remote_uri.h"
 
 namespace roost::tools::selftest {
 namespace {

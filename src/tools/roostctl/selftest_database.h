@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "roost/pool.h"
 #include "roost/sqlite.h"
-#include "src/tools/roostctl/selftest.h"
+#include "tools/roostctl/selftest.h"
 
 namespace roost::tools::selftest {
 

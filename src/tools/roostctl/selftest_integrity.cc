@@ -20,8 +20,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -119,7 +119,7 @@ bool IsNoRight(int code) {
 }
 
 Result Judge(const Answer& answer, uint64_t bytes, const std::string& took) {
-  const std::string size = FormatBytes(static_cast<double>(bytes));
+  const std::string size = FormatBytes(bytes);
   const char* bound = "quick_check: ok";
   if (answer.code == SQLITE_OK && answer.text == "ok") {
     return Pass("ok, " + size + " in " + took, bound);
@@ -150,7 +150,7 @@ Result CheckLogDatabase(Context& context, const std::string& path) {
   const Duration took = context.Now() - start;
   return Judge(answer, bytes, FormatDuration(took))
       .With("bytes", bytes)
-      .With("took_s", Seconds(took))
+      .With("took_s", InSeconds(took))
       .With("answer", answer.text);
 }
 

@@ -2,10 +2,10 @@
 // by a scratch database of the node's kind.
 #include <utility>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_database.h"
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_database.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 
@@ -74,8 +74,8 @@ absl::Status WriteAndSeal(Context& context, Lease& lease, LogFacts& facts) {
     seals.push_back(context.Now() - committed);
     ++facts.rows_expected;
   }
-  facts.commits = SpreadOf(std::move(commits));
-  facts.seals = SpreadOf(std::move(seals));
+  facts.commits = PercentilesOf(std::move(commits));
+  facts.seals = PercentilesOf(std::move(seals));
   return absl::OkStatus();
 }
 

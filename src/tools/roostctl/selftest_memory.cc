@@ -6,9 +6,9 @@
 
 #include "platform/rpi/kernel_files.h"
 #include "roost/selected_profile.h"
-#include "src/tools/roostctl/allocation_count.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_database.h"
+#include "tools/roostctl/allocation_count.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_database.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -24,6 +24,8 @@ constexpr int64_t kHeapOfConnection = (256 + 64) * 1024;
 constexpr double kEnoughMib = 64;
 constexpr double kLeastMib = 16;
 constexpr int kCycles = 1000;
+
+std::string FormatMib(double mib) { return FormatBytes(static_cast<uint64_t>(mib * kMib)); }
 
 uint64_t MemoryTotal(const Context& context) {
   const kernel::SmallFile file(context.Path("/proc/meminfo"));
@@ -63,11 +65,12 @@ MemoryGroup GroupOf(const Context& context) {
 }  // namespace
 
 Result JudgeMemoryPool(size_t bytes, int capacity, const char* profile, uint64_t machine_bytes) {
-  const std::string measured = FormatBytes(static_cast<double>(bytes)) +
-                               Format(" for %d connections (%s)", capacity, profile);
+  const std::string measured =
+      FormatBytes(bytes) + Format(" for %d connections (%s)", capacity, profile);
   const double most = static_cast<double>(machine_bytes) * kPoolShare;
-  const std::string bound =
-      machine_bytes == 0 ? "" : FormatBytes(most) + " (1 % of this machine's memory)";
+  const std::string bound = machine_bytes == 0 ? ""
+                                               : FormatBytes(static_cast<uint64_t>(most)) +
+                                                     " (1 % of this machine's memory)";
   Result result = machine_bytes == 0 || static_cast<double>(bytes) <= most
                       ? Pass(measured, bound)
                       : Warn(measured, bound,
@@ -105,9 +108,9 @@ Result CheckMemoryAllocations(Context& context) {
 
 Result JudgeMemoryHeap(int64_t bytes, int connections) {
   const int64_t most = kHeapOfConnection * connections;
-  const std::string measured = FormatBytes(static_cast<double>(std::max<int64_t>(bytes, 0))) +
+  const std::string measured = FormatBytes(static_cast<uint64_t>(std::max<int64_t>(bytes, 0))) +
                                Format(" for %d connections", connections);
-  const std::string bound = FormatBytes(static_cast<double>(most));
+  const std::string bound = FormatBytes(static_cast<uint64_t>(most));
   Result result = bytes <= most ? Pass(measured, bound)
                                 : Warn(measured, bound,
                                        "this SQLite takes more than Debian's: give the node's unit "
@@ -135,11 +138,11 @@ Result CheckMemoryAvailable(Context& context) {
   const std::optional<double> mib = board.Read().memory_available_mib;
   if (!mib.has_value())
     return Skip("/proc/meminfo is hidden here (ProcSubset=pid) or not readable");
-  const std::string measured = FormatBytes(*mib * kMib);
-  const std::string bound = FormatBytes(kEnoughMib * kMib);
+  const std::string measured = FormatMib(*mib);
+  const std::string bound = FormatMib(kEnoughMib);
   Result result = Pass(measured, bound);
   if (*mib < kLeastMib) {
-    result = Fail(measured, FormatBytes(kLeastMib * kMib) + " at the least",
+    result = Fail(measured, FormatMib(kLeastMib) + " at the least",
                   "a node would be killed: stop other services (ps aux --sort -rss)");
   } else if (*mib < kEnoughMib) {
     result = Warn(measured, bound, "little is left: see what takes it with ps aux --sort -rss");
@@ -154,12 +157,11 @@ Result CheckMemoryGroup(Context& context) {
         "no memory controller, so MemoryMax= has no effect; Raspberry Pi OS: add "
         "cgroup_enable=memory to /boot/firmware/cmdline.txt");
   }
-  const std::string limit =
-      group.limit ? "limit " + FormatBytes(static_cast<double>(*group.limit)) : "no limit";
+  const std::string limit = group.limit ? "limit " + FormatBytes(*group.limit) : "no limit";
   const uint64_t kills = group.oom_kills.value_or(0);
   const std::string measured =
       group.path + ": " + limit + Format(", %llu killed", static_cast<unsigned long long>(kills));
-  const std::string bound = FormatBytes(kLeastMib * kMib) + " or more, none killed";
+  const std::string bound = FormatMib(kLeastMib) + " or more, none killed";
   Result result = Pass(measured, bound);
   if (kills > 0) {
     result = Warn(measured, bound,

@@ -5,10 +5,10 @@
 #include <thread>
 #include <utility>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_database.h"
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_database.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -72,7 +72,7 @@ class PingPong {
  public:
   PingPong(Pool& pool, Context& context) : pool_(pool), context_(context) {}
 
-  absl::StatusOr<Spread> Run() {
+  absl::StatusOr<Percentiles> Run() {
     absl::Status other;
     std::thread thread([this, &other] { other = Play(second_); });
     absl::Status mine = Play(first_);
@@ -80,7 +80,7 @@ class PingPong {
     mine.Update(other);
     if (!mine.ok()) return mine;
     first_.insert(first_.end(), second_.begin(), second_.end());
-    return SpreadOf(first_);
+    return PercentilesOf(first_);
   }
 
  private:
@@ -118,22 +118,22 @@ class PingPong {
 Result MeasureHandOff(Context& context, const std::string& path) {
   SqliteBackend backend(ScratchOptions(path));
   PoolFor<OneSlot> pool(backend, {.platform = &context.platform});
-  const absl::StatusOr<Spread> spread = PingPong(pool, context).Run();
-  return spread.ok() ? JudgeHandOff(*spread) : Broken("a hand-off", spread.status());
+  const absl::StatusOr<Percentiles> latencies = PingPong(pool, context).Run();
+  return latencies.ok() ? JudgeHandOff(*latencies) : Broken("a hand-off", latencies.status());
 }
 
 }  // namespace
 
-Result JudgeHandOff(const Spread& spread) {
-  const std::string measured = Format(spread);
+Result JudgeHandOff(const Percentiles& latencies) {
+  const std::string measured = FormatPercentiles(latencies);
   const std::string bound =
       "p50 " + FormatDuration(kHandOffUsual) + ", p99 " + FormatDuration(kHandOffLong);
-  Result result = spread.p50 <= kHandOffUsual && spread.p99 <= kHandOffLong
+  Result result = latencies.p50 <= kHandOffUsual && latencies.p99 <= kHandOffLong
                       ? Pass(measured, bound)
                       : Warn(measured, bound,
                              "a thread is woken late: look what loads the cores (top), and at "
                              "board.throttling and board.governor");
-  AddFigures(result, spread);
+  AddFigures(result, latencies);
   return result;
 }
 
@@ -181,9 +181,9 @@ Result JudgeTimeout(Duration asked, const std::vector<Duration>& waited) {
     result = Warn(measured, bound, "a thread is woken late: look what loads the cores (top)");
   }
   return std::move(result)
-      .With("asked_s", Seconds(asked))
-      .With("least_s", Seconds(least))
-      .With("most_s", Seconds(most));
+      .With("asked_s", InSeconds(asked))
+      .With("least_s", InSeconds(least))
+      .With("most_s", InSeconds(most));
 }
 
 Result CheckPoolTimeout(Context& context) { return OnBoth(context, "timeout.db", MeasureTimeout); }
@@ -239,12 +239,12 @@ Result MeasureContention(Context& context, const std::string& path) {
     turns.push_back(one.turns);
     waits.insert(waits.end(), one.waits.begin(), one.waits.end());
   }
-  return JudgeContention(turns, SpreadOf(std::move(waits)), 1);
+  return JudgeContention(turns, PercentilesOf(std::move(waits)), 1);
 }
 
 }  // namespace
 
-Result JudgeContention(const std::vector<int64_t>& turns, const Spread& waits, int slots) {
+Result JudgeContention(const std::vector<int64_t>& turns, const Percentiles& waits, int slots) {
   const auto [least, most] = std::minmax_element(turns.begin(), turns.end());
   const std::string measured =
       Format("%lld to %lld turns, wait max ", static_cast<long long>(*least),
@@ -287,7 +287,7 @@ Result MeasureNested(Context& context, const std::string& path) {
           ? Pass(measured, bound)
           : Fail(std::string(refused.message()) + ", " + measured, bound,
                  "a wait that can only deadlock was not seen: report it with this line");
-  return std::move(result).With("took_s", Seconds(took));
+  return std::move(result).With("took_s", InSeconds(took));
 }
 
 constexpr Sql kLeftRows{"SELECT count(*) FROM reading WHERE name = 'left behind'"};

@@ -1,11 +1,11 @@
 // Checks of the remote database: whether it is reached, what it is, how far away.
-#include "src/tools/roostctl/selftest_remote.h"
+#include "tools/roostctl/selftest_remote.h"
 
 #include <utility>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_database.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_database.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -142,7 +142,7 @@ Result CheckRemoteReach(Context& context) {
   const Duration took = remote.opened_in().value_or(Duration::zero());
   return Pass(remote.target() + " in " + FormatDuration(took), "a session is opened")
       .With("target", remote.target())
-      .With("connect_s", Seconds(took));
+      .With("connect_s", InSeconds(took));
 }
 
 Result JudgeRemoteServer(const ServerFacts& facts) {
@@ -205,8 +205,8 @@ Result CheckRemoteSessions(Context& context) {
                     [](const ServerFacts& facts) { return JudgeRemoteSessions(facts, kOurs); });
 }
 
-Result JudgeRemoteLatency(const Spread& trips) {
-  const std::string measured = Format(trips);
+Result JudgeRemoteLatency(const Percentiles& trips) {
+  const std::string measured = FormatPercentiles(trips);
   const std::string bound = "p50 " + FormatDuration(kFar);
   Result result = trips.p50 <= kFar
                       ? Pass(measured, bound)
@@ -230,7 +230,7 @@ Result CheckRemoteLatency(Context& context) {
     if (i > 0) trips.push_back(context.Now() - start);
   }
   if (trips.empty()) return NotReached(absl::DeadlineExceededError("no time for a second trip"));
-  return JudgeRemoteLatency(SpreadOf(std::move(trips)));
+  return JudgeRemoteLatency(PercentilesOf(std::move(trips)));
 }
 
 }  // namespace roost::tools::selftest

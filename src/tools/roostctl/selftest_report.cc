@@ -1,8 +1,8 @@
-#include "src/tools/roostctl/selftest_report.h"
+#include "tools/roostctl/selftest_report.h"
 
 #include <algorithm>
 
-#include "src/tools/common/duration.h"
+#include "tools/common/text.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -38,10 +38,14 @@ const char* WorstOf(const Run& run) {
 
 ordered_json ToJson(const Finding& finding) {
   const Result& result = finding.result;
-  return {{"name", finding.check->name},     {"what", finding.check->what},
-          {"verdict", Name(result.verdict)}, {"measured", result.measured},
-          {"bound", result.bound},           {"advice", result.advice},
-          {"took_s", Seconds(finding.took)}, {"limit_s", Seconds(finding.check->limit)},
+  return {{"name", finding.check->name},
+          {"what", finding.check->what},
+          {"verdict", Name(result.verdict)},
+          {"measured", result.measured},
+          {"bound", result.bound},
+          {"advice", result.advice},
+          {"took_s", InSeconds(finding.took)},
+          {"limit_s", InSeconds(finding.check->limit)},
           {"figures", result.figures}};
 }
 
@@ -95,7 +99,7 @@ void Report::TellTap(const Finding& finding) {
   std::fprintf(out_, "\n  ---\n  verdict: %s\n  measured: %s\n  bound: %s\n  advice: %s\n",
                Name(result.verdict), Quoted(result.measured).c_str(), Quoted(result.bound).c_str(),
                Quoted(result.advice).c_str());
-  std::fprintf(out_, "  took_s: %g\n  figures: %s\n  ...\n", Seconds(finding.took),
+  std::fprintf(out_, "  took_s: %g\n  figures: %s\n  ...\n", InSeconds(finding.took),
                Dump(result.figures, -1).c_str());
 }
 
@@ -113,7 +117,7 @@ void Report::EndTable(const Run& run, std::optional<uint64_t> written_bytes) {
                run.Count(Verdict::kPass), run.Count(Verdict::kWarn), run.Count(Verdict::kFail),
                run.Count(Verdict::kSkip), FormatDuration(run.took).c_str());
   if (written_bytes) {
-    std::fprintf(out_, "; %s written", FormatBytes(static_cast<double>(*written_bytes)).c_str());
+    std::fprintf(out_, "; %s written", FormatBytes(*written_bytes).c_str());
   }
   std::fprintf(out_, "%s\n", run.signal != 0 ? "; ended by a signal" : "");
 }
@@ -129,7 +133,7 @@ void Report::EndJson(const Run& run, std::optional<uint64_t> written_bytes) {
       {"db", heading_.db},
       {"result", WorstOf(run)},
       {"exit", ExitCode(run, heading_.strict)},
-      {"took_s", Seconds(run.took)},
+      {"took_s", InSeconds(run.took)},
       {"written_bytes", written_bytes ? ordered_json(*written_bytes) : ordered_json()},
       {"counts",
        {{"pass", run.Count(Verdict::kPass)},
@@ -142,7 +146,7 @@ void Report::EndJson(const Run& run, std::optional<uint64_t> written_bytes) {
 
 void PrintList(std::FILE* out) {
   for (const Check& check : AllChecks()) {
-    std::fprintf(out, "%-*s  %4.0f s  %s%s\n", NameWidth(), check.name, Seconds(check.limit),
+    std::fprintf(out, "%-*s  %4.0f s  %s%s\n", NameWidth(), check.name, InSeconds(check.limit),
                  check.what, check.slow ? " (not with --quick)" : "");
   }
 }

@@ -19,7 +19,7 @@
 #include <optional>
 #include <string>
 
-#include "src/tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest_run.h"
 
 namespace roost::tools::selftest {
 

@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest_run.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -10,9 +10,9 @@
 #include <thread>
 #include <utility>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_remote.h"
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_remote.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 namespace {

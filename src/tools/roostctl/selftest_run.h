@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "src/tools/roostctl/selftest.h"
+#include "tools/roostctl/selftest.h"
 
 namespace roost::tools::selftest {
 

@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>

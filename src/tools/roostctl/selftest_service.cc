@@ -6,9 +6,10 @@
 #include <map>
 
 #include "platform/rpi/kernel_files.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/command_output.h"
-#include "src/tools/roostctl/selftest_checks.h"
+#include "telemetry/status_file.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/command_output.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -87,8 +88,8 @@ Result CheckServiceUnit(Context& context) {
   return JudgeServiceUnit(context.setup.unit, *show);
 }
 
-Result JudgeServiceNode(const NodeStatus& status, int64_t now_boot_us) {
-  const std::string trouble = Trouble(status, now_boot_us);
+Result JudgeServiceNode(const telemetry::NodeStatus& status, int64_t now_boot_us) {
+  const std::string trouble = telemetry::Trouble(status, now_boot_us);
   const std::string measured = trouble.empty()
                                    ? Format("%s, %llu readings sealed", status.state.c_str(),
                                             static_cast<unsigned long long>(status.readings.sealed))
@@ -112,7 +113,8 @@ Result JudgeServiceNode(const NodeStatus& status, int64_t now_boot_us) {
 }
 
 Result CheckServiceNode(Context& context) {
-  const absl::StatusOr<NodeStatus> status = ReadStatusFile(context.setup.status_file);
+  const absl::StatusOr<telemetry::NodeStatus> status =
+      telemetry::ReadStatusFile(context.setup.status_file);
   if (absl::IsNotFound(status.status())) {
     return Skip("no node runs: there is no " + context.setup.status_file);
   }

@@ -1,9 +1,9 @@
 // The round trip of a statement: prepared once, run many times.
 #include <utility>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_database.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_database.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -54,12 +54,13 @@ Result MeasureStatements(Context& context, const std::string& path) {
   if (!status.ok()) return Broken("a statement", status);
   const absl::StatusOr<Statement*> second = lease->Prepare(kScratchFind);
   const bool kept = second.ok() && *first == *second;
-  return JudgeStatements(SpreadOf(std::move(inserts)), SpreadOf(std::move(selects)), kept);
+  return JudgeStatements(PercentilesOf(std::move(inserts)), PercentilesOf(std::move(selects)),
+                         kept);
 }
 
 }  // namespace
 
-Result JudgeStatements(const Spread& inserts, const Spread& selects, bool kept) {
+Result JudgeStatements(const Percentiles& inserts, const Percentiles& selects, bool kept) {
   const std::string measured =
       "insert " + FormatDuration(inserts.p50) + ", select " + FormatDuration(selects.p50);
   const std::string bound = "p50 " + FormatDuration(kUsual) + " each, prepared once";

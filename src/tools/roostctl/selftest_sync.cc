@@ -7,9 +7,9 @@
 #include <array>
 #include <cstring>
 
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/selftest_checks.h"
-#include "src/tools/roostctl/selftest_scratch.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -54,9 +54,9 @@ Result CannotWrite(const std::string& what, int error) {
 
 }  // namespace
 
-Result JudgeCardSync(const Spread& syncs, uint64_t bytes_written) {
-  const std::string measured = Format(syncs) + Format(" of %zu; wrote ", syncs.count) +
-                               FormatBytes(static_cast<double>(bytes_written));
+Result JudgeCardSync(const Percentiles& syncs, uint64_t bytes_written) {
+  const std::string measured = FormatPercentiles(syncs) + Format(" of %zu; wrote ", syncs.count) +
+                               FormatBytes(bytes_written);
   const std::string bound = "p50 " + FormatDuration(kUsual) + ", p99 " + FormatDuration(kLongWarn);
   Result result = Pass(measured, bound);
   if (syncs.p99 > kLongFail) {
@@ -92,7 +92,7 @@ Result CheckCardSync(Context& context) {
     syncs.push_back(context.Now() - start);
   }
   const uint64_t bytes = syncs.size() * kPage;
-  return JudgeCardSync(SpreadOf(std::move(syncs)), bytes);
+  return JudgeCardSync(PercentilesOf(std::move(syncs)), bytes);
 }
 
 }  // namespace roost::tools::selftest

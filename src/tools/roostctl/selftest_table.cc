@@ -1,5 +1,5 @@
 // The table of checks. A new one is a row here, a function in the file of its topic, and a test.
-#include "src/tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest_checks.h"
 
 namespace roost::tools::selftest {
 namespace {

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 
-#include "src/tools/common/cli.h"
-#include "src/tools/common/duration.h"
-#include "src/tools/roostctl/commands.h"
-#include "src/tools/roostctl/sizing.h"
+#include "tools/common/cli.h"
+#include "tools/common/text.h"
+#include "tools/roostctl/commands.h"
+#include "tools/roostctl/sizing.h"
 
 namespace roost::tools {
 namespace {
@@ -91,8 +91,8 @@ void PrintJson(const Answer& answer) {
   const Prediction& p = answer.predicted;
   nlohmann::ordered_json json = {
       {"requests", load.requests},
-      {"query_s", Seconds(load.query)},
-      {"wait_s", Seconds(load.wait)},
+      {"query_s", InSeconds(load.query)},
+      {"wait_s", InSeconds(load.wait)},
       {"rate_per_s", load.rate},
       {"pool_size", answer.size},
       {"max_overflow", answer.size / 2},

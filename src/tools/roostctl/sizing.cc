@@ -1,17 +1,15 @@
-#include "src/tools/roostctl/sizing.h"
+#include "tools/roostctl/sizing.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "absl/numeric/int128.h"
+#include "base/duration.h"
 
 namespace roost::tools {
-namespace {
 
-double Seconds(Duration span) { return std::chrono::duration<double>(span).count(); }
-
-}  // namespace
+using internal::InSeconds;
 
 int64_t FormulaSize(int64_t requests, Duration query, Duration wait) {
   // In whole nanoseconds: 100 * 0.05 / 0.1 must not become 50.000000001 and then 51.
@@ -23,10 +21,10 @@ int64_t FormulaSize(int64_t requests, Duration query, Duration wait) {
 }
 
 double ImpliedRate(int64_t requests, Duration query, Duration wait) {
-  return static_cast<double>(requests) / (Seconds(query) + Seconds(wait));
+  return static_cast<double>(requests) / (InSeconds(query) + InSeconds(wait));
 }
 
-double OfferedLoad(double rate, Duration query) { return rate * Seconds(query); }
+double OfferedLoad(double rate, Duration query) { return rate * InSeconds(query); }
 
 // B(0) = 1; B(k) = load B(k-1) / (k + load B(k-1)); C = c B / (c - load (1 - B)).
 double WaitingProbability(int64_t servers, double load) {
@@ -51,9 +49,9 @@ Prediction Predict(int64_t size, const Load& load) {
     return seen;
   }
   // Whoever waits, waits for an exponential time with this mean.
-  const double mean_of_waiting = Seconds(load.query) / spare;
+  const double mean_of_waiting = InSeconds(load.query) / spare;
   seen.mean_wait_s = seen.waiting * mean_of_waiting;
-  seen.over = seen.waiting * std::exp(-Seconds(load.wait) / mean_of_waiting);
+  seen.over = seen.waiting * std::exp(-InSeconds(load.wait) / mean_of_waiting);
   return seen;
 }
 

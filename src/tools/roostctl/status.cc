@@ -1,4 +1,4 @@
-#include "src/tools/roostctl/status.h"
+#include "tools/roostctl/status.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,9 @@
 
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
-#include "src/tools/common/duration.h"
+#include "telemetry/metrics.h"
+#include "telemetry/status_json.h"
+#include "tools/common/text.h"
 
 namespace roost::tools {
 namespace {
@@ -27,7 +29,7 @@ std::string Line(const char* name, const std::string& text) {
   return line + text + "\n";
 }
 
-std::string PoolText(const PoolStatus& pool) {
+std::string PoolText(const telemetry::PoolStatus& pool) {
   const Stats& s = pool.stats;
   std::string text = pool.target + " (" + pool.profile + ", " + std::to_string(s.pool_size) +
                      " + " + std::to_string(s.max_overflow) + "): " + std::to_string(s.open) +
@@ -35,16 +37,13 @@ std::string PoolText(const PoolStatus& pool) {
                      std::to_string(s.waiting) + " waiting";
   text += "; " + Count(s.checkouts) + " leases, wait p99 " + FormatDuration(pool.wait.p99) +
           ", max " + FormatDuration(pool.wait.max);
-  const uint64_t refused =
-      s.refused_full + s.refused_away + s.refused_closed + s.refused_nested + s.cancelled;
-  if (s.timeouts > 0) text += "; " + Count(s.timeouts) + " timed out";
-  if (refused > 0) text += "; " + Count(refused) + " refused";
-  if (s.open_failures > 0) text += "; " + Count(s.open_failures) + " failed to open";
-  if (s.leaks > 0) text += "; " + Count(s.leaks) + " held too long";
+  telemetry::ForEachTrouble(s, [&text](uint64_t count, std::string_view what) {
+    text += "; " + Count(count) + " " + std::string(what);
+  });
   return text;
 }
 
-std::string ReadingText(const ReadingStatus& r) {
+std::string ReadingText(const telemetry::ReadingStatus& r) {
   std::string text = Count(r.taken) + " taken, " + Count(r.sealed) + " sealed, " +
                      Count(r.waiting) + " in memory (at most " + Count(r.most_waiting) + " of " +
                      Count(r.buffer) + ")";
@@ -54,7 +53,7 @@ std::string ReadingText(const ReadingStatus& r) {
   return text;
 }
 
-std::string SqliteText(const SqliteMemoryStatus& memory) {
+std::string SqliteText(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     return "memory from the heap" + (memory.heap_because.empty() ? "" : ": " + memory.heap_because);
   }
@@ -68,7 +67,7 @@ std::string SqliteText(const SqliteMemoryStatus& memory) {
   return text + "; " + Count(memory.arena_failures) + " requests refused";
 }
 
-std::string RemoteText(const RemoteStatus& remote, int64_t now) {
+std::string RemoteText(const telemetry::RemoteStatus& remote, int64_t now) {
   std::string text = remote.state + " for " + Ago(remote.since_boot_us, now) + ", " +
                      Count(remote.heartbeats) + " heartbeats";
   if (remote.heartbeat_boot_us > 0) {
@@ -80,8 +79,8 @@ std::string RemoteText(const RemoteStatus& remote, int64_t now) {
 
 }  // namespace
 
-std::string StatusText(const NodeStatus& status, int64_t now_boot_us) {
-  const std::string trouble = Trouble(status, now_boot_us);
+std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
+  const std::string trouble = telemetry::Trouble(status, now_boot_us);
   std::string text =
       Line("node", status.name + ": " + status.state + " for " +
                        Ago(status.started_boot_us, now_boot_us) + ", " +
@@ -118,7 +117,9 @@ std::string StatusText(const NodeStatus& status, int64_t now_boot_us) {
 
 void StatusCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("status", "Show what the node on this board is doing");
-  command->add_option("--file", file_, "The node's status file (" + std::string(kStatusFile) + ")")
+  command
+      ->add_option("--file", file_,
+                   "The node's status file (" + std::string(telemetry::kStatusFile) + ")")
       ->type_name("PATH");
   command->add_flag("--json", json_, "Print the file, once it is known to be right");
   command->add_flag("--watch", watch_, "Again and again, until it is interrupted");
@@ -130,7 +131,7 @@ void StatusCommand::AddTo(CLI::App& app) {
 }
 
 bool StatusCommand::Show() const {
-  const absl::StatusOr<NodeStatus> status = ReadStatusFile(file_);
+  const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) {
     std::fprintf(stderr, "roostctl: %s\n", std::string(status.status().message()).c_str());
     if (absl::IsNotFound(status.status())) {
@@ -140,12 +141,12 @@ bool StatusCommand::Show() const {
     return false;
   }
   if (json_) {
-    std::cout << ToJson(*status).dump(2) << "\n";
+    std::cout << telemetry::JsonText(*status) << "\n";
   } else {
     std::cout << StatusText(*status, BootMicros());
   }
   std::cout.flush();
-  return Trouble(*status, BootMicros()).empty();
+  return telemetry::Trouble(*status, BootMicros()).empty();
 }
 
 void StatusCommand::Watch() {

@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <string>
 
-#include "src/tools/common/status_file.h"
+#include "telemetry/status_file.h"
 
 namespace roost::tools {
 
 // The lines that a person reads. `now_boot_us`: BootMicros().
-std::string StatusText(const NodeStatus& status, int64_t now_boot_us);
+std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
 // status [--file PATH] [--json] [--watch]: from the file that a running roost-node writes.
 class StatusCommand {
@@ -26,7 +26,7 @@ class StatusCommand {
   bool Show() const;
   void Watch();
 
-  std::string file_ = kStatusFile;
+  std::string file_ = telemetry::kStatusFile;
   bool json_ = false;
   bool watch_ = false;
   int exit_code_ = 0;

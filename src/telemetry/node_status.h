@@ -1,52 +1,26 @@
-// src/tools/common/status_file.h - what a running roost-node tells about itself in a file, and how
-// to read it.
-//
-// The file is one JSON object, replaced as a whole every few seconds: a reader sees the old one or
-// the new one, never half of one. It is there while the node runs; a clean end removes it, a kill
-// leaves it behind with a process identifier that is gone and an age that grows. It holds no
-// secrets and is readable by everyone.
+// src/telemetry/node_status.h - what a running node tells of itself: readings, pools, memory, watchdog.
 //
 // Moments are microseconds since boot (CLOCK_BOOTTIME), which no time service moves: readers on the
-// same machine compute ages from them with BootMicros() of board_health.h. Spans are seconds.
-// A reader skips members that it does not know; what is missing keeps its default. kFormat changes
-// only when a member changes its meaning.
+// same machine compute ages from them with BootMicros() of board_health.h.
 //
-// Threads:  none shared; one writer for a path
-// Blocks:   for a write to the file's folder, which should be in memory (/run)
-// Memory:   the text, some 6 KB, while it is written or read
-// Errors:   kNotFound: there is no file, no node runs; kInvalidArgument: it is not a status file;
-//           kUnavailable: it cannot be written or read now
-// Example:
-//   const auto status = roost::tools::ReadStatusFile(roost::tools::kStatusFile);
-//   if (status.ok()) std::puts(Trouble(*status, roost::BootMicros()).c_str());
-#ifndef SRC_TOOLS_COMMON_STATUS_FILE_H_
-#define SRC_TOOLS_COMMON_STATUS_FILE_H_
+// Threads:  values
+// Blocks:   never
+// Memory:   its texts; the *Line function takes none
+// Errors:   none
+#ifndef ROOST_TELEMETRY_NODE_STATUS_H_
+#define ROOST_TELEMETRY_NODE_STATUS_H_
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 #include <string>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "base/percentiles.h"
+#include "base/text.h"
 #include "roost/stats.h"
-#include "src/tools/common/bounded_text.h"
 
-namespace roost::tools {
+namespace roost::telemetry {
 
-// Where the service of the package writes it (RuntimeDirectory=roost).
-inline constexpr char kStatusFile[] = "/run/roost/status.json";
 inline constexpr int kStatusFormat = 1;
-
-// The figures that are shown of a Histogram.
-struct SpanSummary {
-  uint64_t count = 0;
-  Duration p50{};
-  Duration p99{};
-  Duration max{};
-};
-SpanSummary SummaryOf(const Histogram& spans);
 
 // One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; `wait`
 // and `hold` stand for them.
@@ -56,8 +30,8 @@ struct PoolStatus {
   std::string target{};   // a path, or host:port/database; never a password
   std::string profile{};
   Stats stats{};
-  SpanSummary wait{};
-  SpanSummary hold{};
+  internal::Percentiles wait{};
+  internal::Percentiles hold{};
 };
 
 // What happened to readings since the start.
@@ -149,46 +123,8 @@ struct NodeStatus {
 // trouble of the node. `now_boot_us`: BootMicros().
 std::string Trouble(const NodeStatus& status, int64_t now_boot_us);
 // The same without a heap.
-TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us);
+internal::TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us);
 
-// As JSON and back. The object has two members more, for scripts: "healthy" and "trouble", by
-// Trouble() at the moment of writing.
-nlohmann::ordered_json ToJson(const NodeStatus& status);
-nlohmann::ordered_json ToJson(const RemoteStatus& status);
-nlohmann::ordered_json ToJson(const SqliteMemoryStatus& status);
-// The same object as text, indented, into `out`. Bytes that are no UTF-8 become U+FFFD. Returns how
-// long the text is; when that is more than `out` takes, what is in `out` is no JSON.
-// Memory: none. Cost: some 10 us.
-size_t WriteJson(const NodeStatus& status, std::span<char> out);
-absl::StatusOr<NodeStatus> FromJson(const nlohmann::ordered_json& json);
+}  // namespace roost::telemetry
 
-// Writes the file again and again.
-//
-// Threads:  one
-// Blocks:   Write for the write of a small file; it is not synced
-// Memory:   kMostBytes, taken by the constructor; Write takes none unless it fails
-class StatusFile {
- public:
-  // Four times what a node with a remote needs.
-  static constexpr size_t kMostBytes = 16384;
-
-  explicit StatusFile(const std::string& path);
-  // Replaces the file, through PATH.new beside it. kNotFound: the folder is gone; kUnavailable:
-  // anything else that the card or the kernel refuses; kResourceExhausted: more than kMostBytes.
-  absl::Status Write(const NodeStatus& status);
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-  const std::string next_;
-  std::string text_;
-};
-
-// Once.
-absl::Status WriteStatusFile(const std::string& path, const NodeStatus& status);
-absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path);
-void RemoveStatusFile(const std::string& path);
-
-}  // namespace roost::tools
-
-#endif  // SRC_TOOLS_COMMON_STATUS_FILE_H_
+#endif  // ROOST_TELEMETRY_NODE_STATUS_H_

@@ -1,5 +1,5 @@
-// What people read of a pool: cut to fit, rounded as they expect.
-#include "pool/text.h"
+// Text in a buffer of a fixed size: cut to fit, rounded as people expect.
+#include "base/text.h"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,8 @@
 #include <limits>
 #include <string>
 #include <string_view>
+
+#include "base/duration.h"
 
 namespace roost::internal {
 namespace {
@@ -67,6 +69,33 @@ TEST(TextTest, NoRoomAtAllIsNoneTouched) {
   Text nothing{std::span<char>()};
   nothing.Add("abc", 1);
   EXPECT_EQ(nothing.view(), "");
+}
+
+TEST(TextTest, IsCutBetweenTwoCharacters) {
+  std::array<char, 5> buffer;
+  Text text(buffer);
+  text.Add("ab", "\xe2\x82\xac");  // the euro takes three bytes, two are left
+  EXPECT_EQ(text.view(), "ab");
+}
+
+TEST(TextTest, ACharacterIsNoNumber) {
+  EXPECT_EQ(Written('7', int8_t{7}, ' ', uint8_t{65}), "77 65");
+}
+
+TEST(BoundedTextTest, OwnsWhatItIsMadeOf) {
+  BoundedText<8> text("away");
+  EXPECT_EQ(text.Add(" for ", 7), text);
+  EXPECT_EQ(std::string_view(text), "away for");
+  const BoundedText<8> copy = text;
+  text.clear();
+  EXPECT_TRUE(text.empty());
+  EXPECT_STREQ(text.c_str(), "");
+  EXPECT_STREQ(copy.c_str(), "away for");
+  EXPECT_EQ(std::string_view(BoundedText<4>().Add("abc\xc3\xa9")), "abc");
+}
+
+TEST(ConcatTest, PutsThePiecesTogether) {
+  EXPECT_EQ(Concat({"a ", std::string("b"), "", Digits(-7)}), "a b-7");
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // The status file: what is written can be read, as a whole, by everyone, at any moment.
+#include "telemetry/status_file.h"
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -6,10 +8,10 @@
 #include <fstream>
 #include <thread>
 
-#include "src/tools/common/status_file.h"
 #include "tests/support/temp_dir.h"
+#include "tests/telemetry/status_json.h"
 
-namespace roost::tools {
+namespace roost::telemetry {
 namespace {
 
 using namespace std::chrono_literals;
@@ -224,4 +226,4 @@ TEST(TroubleTest, IsWhatAnOperatorHasToLookAt) {
 }
 
 }  // namespace
-}  // namespace roost::tools
+}  // namespace roost::telemetry

@@ -1,0 +1,117 @@
+#include "base/json_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "base/duration.h"
+#include "base/text.h"
+#include "base/utf8.h"
+
+namespace roost::internal {
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+}  // namespace
+
+void JsonWriter::Put(char c) {
+  if (size_ < out_.size()) out_[size_] = c;
+  ++size_;
+}
+
+void JsonWriter::Put(std::string_view text) {
+  for (const char c : text) Put(c);
+}
+
+void JsonWriter::Line() {
+  Put('\n');
+  for (int i = 0; i < depth_; ++i) Put("  ");
+}
+
+// What stands before a value: nothing behind its name, else a comma and a line of its own.
+void JsonWriter::Separate() {
+  if (after_name_) {
+    after_name_ = false;
+    return;
+  }
+  if (!first_) Put(',');
+  first_ = false;
+  if (depth_ > 0) Line();
+}
+
+void JsonWriter::Begin(char bracket) {
+  Separate();
+  Put(bracket);
+  ++depth_;
+  first_ = true;
+}
+
+void JsonWriter::End(char bracket) {
+  --depth_;
+  if (!first_) Line();
+  Put(bracket);
+  first_ = false;
+}
+
+void JsonWriter::Name(std::string_view name) {
+  Separate();
+  Quoted(name);
+  Put(": ");
+  after_name_ = true;
+}
+
+void JsonWriter::Value(std::string_view text) {
+  Separate();
+  Quoted(text);
+}
+
+void JsonWriter::Value(bool value) {
+  Separate();
+  Put(value ? "true" : "false");
+}
+
+void JsonWriter::Value(double number) {
+  Separate();
+  if (!std::isfinite(number)) return Put("null");
+  std::array<char, 32> digits;
+  const char* const end = std::to_chars(digits.begin(), digits.end(), number).ptr;
+  Put(std::string_view(digits.data(), static_cast<size_t>(end - digits.data())));
+}
+
+void JsonWriter::Value(Duration span) { Value(InSeconds(span)); }
+
+void JsonWriter::Signed(int64_t number) {
+  Separate();
+  Put(BoundedText<20>().Add(number));
+}
+
+void JsonWriter::Whole(uint64_t number) {
+  Separate();
+  Put(BoundedText<20>().Add(number));
+}
+
+void JsonWriter::Quoted(std::string_view text) {
+  Put('"');
+  while (!text.empty()) {
+    const size_t size = CharacterSize(text, kStandardUtf8);
+    size == 0 ? Put(kReplacement) : Escaped(text.substr(0, size));
+    text.remove_prefix(std::max<size_t>(size, 1));
+  }
+  Put('"');
+}
+
+void JsonWriter::Escaped(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character.front());
+  if (first >= 0x20) {
+    if (first == '"' || first == '\\') Put('\\');
+    return Put(character);
+  }
+  constexpr char kDigits[] = "0123456789abcdef";
+  Put("\\u00");
+  Put(kDigits[first >> 4]);
+  Put(kDigits[first & 15]);
+}
+
+}  // namespace roost::internal

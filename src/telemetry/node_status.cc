@@ -1,0 +1,44 @@
+#include "telemetry/node_status.h"
+
+#include "base/duration.h"
+
+namespace roost::telemetry {
+namespace {
+
+using internal::Brief;
+using internal::TextLine;
+
+constexpr Duration kMostLate = std::chrono::seconds(5);  // of a busy board, besides its period
+
+Duration Since(int64_t boot_us, int64_t now_boot_us) {
+  return std::chrono::microseconds(now_boot_us - boot_us);
+}
+
+}  // namespace
+
+TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us) {
+  const Duration age = Since(status.written_boot_us, now_boot_us);
+  TextLine trouble;
+  const WatchdogStatus& watchdog = status.watchdog;
+  const Duration hungry = Since(watchdog.fed_boot_us, now_boot_us);
+  if (age > 2 * status.every + kMostLate) {
+    trouble.Add("the status is ", Brief{age}, " old: the node has stopped, or hangs");
+  } else if (!status.ready) {
+    trouble.Add("it is not ready: ", status.text);
+  } else if (!status.refused.empty()) {
+    trouble.Add("the database refuses: ", status.refused);
+  } else if (watchdog.period > Duration::zero() && watchdog.feeds == 0) {
+    trouble.Add("the watchdog has not been fed yet");
+  } else if (watchdog.period > Duration::zero() && hungry > watchdog.period) {
+    trouble.Add("the watchdog was fed ", Brief{hungry}, " ago");
+  } else if (status.readings.sealed == 0) {
+    trouble.Add("no reading has been sealed yet");
+  }
+  return trouble;
+}
+
+std::string Trouble(const NodeStatus& status, int64_t now_boot_us) {
+  return std::string(TroubleLine(status, now_boot_us));
+}
+
+}  // namespace roost::telemetry

@@ -1,0 +1,109 @@
+#include <cerrno>
+#include <cmath>
+#include <concepts>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "telemetry/status_file.h"
+#include "telemetry/status_json.h"
+#include "telemetry/status_members.h"
+
+namespace roost::telemetry {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// More is no span: 290 years.
+constexpr double kMostSeconds = 9.2e9;
+
+// False: `json` is of another type than the member.
+bool Take(const Json& json, bool& value) {
+  if (!json.is_boolean()) return false;
+  value = json.get<bool>();
+  return true;
+}
+bool Take(const Json& json, std::integral auto& value) {
+  if (!json.is_number_integer()) return false;
+  json.get_to(value);
+  return true;
+}
+bool Take(const Json& json, std::string& value) {
+  if (!json.is_string()) return false;
+  json.get_to(value);
+  return true;
+}
+bool Take(const Json& json, Duration& value) {
+  if (!json.is_number() || std::abs(json.get<double>()) > kMostSeconds) return false;
+  value = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(json.get<double>()));
+  return true;
+}
+
+// Takes the members of a struct from `json`, an object. A member that is missing keeps its default.
+class Reader {
+ public:
+  // `wrong` becomes the name of a member that is of another type than it should be.
+  Reader(const Json& json, std::string& wrong) : json_(json), wrong_(wrong) {}
+
+  template <class T>
+  void operator()(std::string_view name, T& value) {
+    const auto found = json_.find(std::string(name));
+    if (found == json_.end()) return;
+    bool taken = true;
+    if constexpr (IsSpan<T> || IsScalar<T>) {
+      taken = Take(*found, value);
+    } else if (taken = found->is_object(); taken) {
+      Reader inner(*found, wrong_);
+      Visit(inner, value);
+    }
+    if (!taken) wrong_ = name;
+  }
+  template <class T>
+  void operator()(std::string_view name, std::optional<T>& value) {
+    if (json_.contains(std::string(name))) (*this)(name, value.emplace());
+  }
+
+ private:
+  const Json& json_;
+  std::string& wrong_;
+};
+
+}  // namespace
+
+absl::StatusOr<NodeStatus> ReadJson(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
+  if (!json.contains("format") || !json.contains("readings")) {
+    return absl::InvalidArgumentError("it is not the status of a roost-node");
+  }
+  NodeStatus status;
+  std::string wrong;
+  Reader reader(json, wrong);
+  Visit(reader, status);
+  if (!wrong.empty()) {
+    return absl::InvalidArgumentError("the member " + wrong +
+                                      " is of another type than it has to be");
+  }
+  if (status.format > kStatusFormat) {
+    return absl::InvalidArgumentError("it was written by a newer roost-node; use its roostctl");
+  }
+  return status;
+}
+
+absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    const std::string message = "cannot read " + path + ": " + std::strerror(errno);
+    return errno == ENOENT ? absl::NotFoundError(message) : absl::UnavailableError(message);
+  }
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  absl::StatusOr<NodeStatus> status = ReadJson(text);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(path + ": " + std::string(status.status().message()));
+}
+
+}  // namespace roost::telemetry

@@ -1,0 +1,34 @@
+// src/tools/common/text.h - what the programs take from src/base to put texts together.
+#ifndef ROOST_TOOLS_COMMON_TEXT_H_
+#define ROOST_TOOLS_COMMON_TEXT_H_
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "base/byte_size.h"
+#include "base/duration.h"
+#include "base/percentiles.h"
+#include "base/text.h"
+
+namespace roost::tools {
+
+using internal::BoundedText;
+using internal::Brief;
+using internal::Bytes;
+using internal::FormatBytes;
+using internal::FormatDuration;
+using internal::FormatPercentiles;
+using internal::InSeconds;
+using internal::Percentiles;
+using internal::PercentilesOf;
+using internal::TextLine;
+
+// The message of a status: absl::string_view is another type than std's where Abseil was built for
+// an older C++.
+inline std::string_view MessageOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+}  // namespace roost::tools
+
+#endif  // ROOST_TOOLS_COMMON_TEXT_H_
