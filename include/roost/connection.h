@@ -91,11 +91,11 @@ class Connection {
     return RawHandle();
   }
 
- public:
-  virtual ~Connection() = default;
-
  protected:
+  // ---- For drivers; see backend.h ----
+
   Connection() = default;
+  virtual ~Connection() = default;
 
   // Why a connection cannot be lent again without a check. A driver sets them as things happen.
   enum DirtyFlag : uint8_t {
@@ -124,6 +124,9 @@ class Connection {
     if (scope > fault_scope_) fault_scope_ = scope;
     if (fault_scope_ != FaultScope::kStatement) SetDirty(kDirtyError);
   }
+  FaultScope fault_scope() const { return fault_scope_; }
+  // True if nothing was done in this lease that could leave anything behind.
+  bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
   // A number that differs from lease to lease of this connection. Wraps.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
 
@@ -141,21 +144,7 @@ class Connection {
   virtual absl::StatusOr<Statement*> PrepareToRun(const Sql& sql) { return Prepare(sql); }
   virtual void* RawHandle() = 0;
 
- public:
   // ---- For the pool; backend.h says what each must do ----
-
-  FaultScope fault_scope() const { return fault_scope_; }
-  void KeepRecordIn(internal::LeaseRecord& place) {
-    place.deadline = record_->deadline;
-    place.dirty_flags = record_->dirty_flags;
-    record_ = &place;
-  }
-  void StartLease(Deadline deadline) {
-    record_->deadline = deadline;
-    record_->CountLease();
-  }
-  void EndLease() { ClearDirty(kDirtyBegan); }
-  bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
 
   virtual absl::StatusOr<Step> Advance(TimePoint now) {
     static_cast<void>(now);
@@ -176,7 +165,6 @@ class Connection {
   virtual void Abandon() = 0;
   virtual NativeHandle Detach() = 0;
 
- private:
   FaultScope fault_scope_ = FaultScope::kStatement;
   internal::LeaseRecord own_record_;
   internal::LeaseRecord* record_ = &own_record_;  // in the pool's slot, once a pool has it

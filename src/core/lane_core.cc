@@ -224,7 +224,8 @@ void LaneCore::OnOpenFailed(uint8_t slot, const ActionResult& result, Waiter* pe
   if (settings_->when_away == WhenAway::kWait) return;
   // Connections that the server has given us will come back: their callers keep their places.
   if (result.crowded && slots_.live() > 0) return;
-  if (performer != nullptr && performer->outcome == Outcome::kWaiting && !TakeTop(*performer, now)) {
+  if (performer != nullptr && performer->outcome == Outcome::kWaiting &&
+      !TakeTop(*performer, now)) {
     queue_.Decide(*performer, Outcome::kOpenError);
   }
   // Another open under way may serve the waiters yet; if it fails, it sends them away.

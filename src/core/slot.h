@@ -41,15 +41,15 @@ struct Slot : internal::SlotHead {
   bool leak_reported : 1 = false;  // of the current lease
   // The lease began at leased_at or before: no clock was read when it began.
   bool leased_at_is_upper_bound : 1 = false;
-  bool probing : 1 = false;   // lent, but its caller still checks the connection
-  uint16_t jitter_seed = 0;   // drawn at the open, for the keep-alive's jitter
-  TimePoint opened_at;        // when the open began
-  TimePoint expires_at;       // recycled when now is later; max(): never
-  TimePoint idle_since;       // when the connection was first seen idle
-  TimePoint maintained_at;    // its last maintenance, or idle_since
-  TimePoint verified_at;      // when it was last known to be in order; a use may have followed
-  TimePoint linger_until;     // set while it lingers
-  TimePoint leased_at;        // see leased_at_is_upper_bound
+  bool probing : 1 = false;  // lent, but its caller still checks the connection
+  uint16_t jitter_seed = 0;  // drawn at the open, for the keep-alive's jitter
+  TimePoint opened_at;       // when the open began
+  TimePoint expires_at;      // recycled when now is later; max(): never
+  TimePoint idle_since;      // when the connection was first seen idle
+  TimePoint maintained_at;   // its last maintenance, or idle_since
+  TimePoint verified_at;     // when it was last known to be in order; a use may have followed
+  TimePoint linger_until;    // set while it lingers
+  TimePoint leased_at;       // see leased_at_is_upper_bound
 };
 static_assert(sizeof(Slot) == 128, "a slot is two cache lines");
 

@@ -18,8 +18,8 @@ Acquisition::Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* 
     : pool_(pool),
       lane_(pool.lanes.For(options.intent)),
       since_(pool.config.platform.Now()),
-      deadline_(options.deadline.value_or(
-          Deadline::After(since_, pool.config.settings.pool_timeout))),
+      deadline_(
+          options.deadline.value_or(Deadline::After(since_, pool.config.settings.pool_timeout))),
       own_deadline_(options.deadline.has_value()),
       where_(options.where),
       cancel_(options.cancel),

@@ -83,8 +83,8 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       return result.cut_short ? status : AsUnavailable(action, std::move(status));
     }
     case ActionKind::kMaintain:
-      return ConnectionAccess::Maintain(
-          *connection, Deadline::After(began_at, config_.settings.ping_timeout));
+      return ConnectionAccess::Maintain(*connection,
+                                        Deadline::After(began_at, config_.settings.ping_timeout));
     case ActionKind::kReset:
       return ConnectionAccess::Reset(*connection,
                                      Deadline::After(began_at, config_.settings.reset_timeout));

@@ -72,8 +72,7 @@ class Executor {
   Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;
   absl::StatusOr<Step> BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
                                   TimePoint now);
-  absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
-                            Deadline deadline);
+  absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step, Deadline deadline);
   core::Action StartStepped(Lane& lane, const core::Action& action, ActionContext& context);
   core::Action RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context);
   core::Action EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
@@ -87,7 +86,7 @@ class Executor {
   const Refusals& refusals_;
   Recorder& recorder_;
   Lanes& lanes_;
-  const std::span<SteppedAction> stepped_;  // the entries are guarded by the pool's lock
+  const std::span<SteppedAction> stepped_;       // the entries are guarded by the pool's lock
   int stepping_ ABSL_GUARDED_BY(kPoolLock) = 0;  // entries that are in use
 };
 

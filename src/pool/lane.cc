@@ -114,8 +114,7 @@ void Lane::OpenFastPath() {
   // Nothing but lending and returning happens while the stack is open. So whoever takes one of the
   // lowest `spare` slots makes more leases at a time than there ever were, and nothing but that
   // changes which slots are the lowest.
-  const int existing =
-      table.count(core::SlotState::kIdle) + table.count(core::SlotState::kLeased);
+  const int existing = table.count(core::SlotState::kIdle) + table.count(core::SlotState::kLeased);
   const auto spare = static_cast<size_t>(std::max(0, existing - peak_));
   for (size_t depth = 0; depth < count; ++depth) {
     core::Slot& s = slots_[buffer[depth]];

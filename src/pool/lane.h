@@ -50,9 +50,9 @@ struct PoolWaiter : core::Waiter {
 
 // What went wrong with the opens of a lane.
 struct OpenErrors {
-  absl::Status last;       // OK: no open has failed
-  TimePoint failed_at;     // of `last`
-  TimePoint away_since;    // the first failure in a row
+  absl::Status last;     // OK: no open has failed
+  TimePoint failed_at;   // of `last`
+  TimePoint away_since;  // the first failure in a row
 };
 
 class Lane : public LaneHead {
@@ -134,8 +134,8 @@ class Lane : public LaneHead {
 // The lanes of a pool, and their lock.
 class Lanes {
  public:
-  Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
-        std::span<core::Slot> slots, WakeCallback on_work);
+  Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner, std::span<core::Slot> slots,
+        WakeCallback on_work);
 
   Lane& For(Intent intent) { return lanes_[intent == Intent::kRead ? reader_ : 0]; }
   // The lane of this slot of the pool.

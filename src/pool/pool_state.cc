@@ -6,10 +6,10 @@
 #include <array>
 #include <memory>
 
-#include "pool/acquisition.h"
-#include "pool/release.h"
 #include "base/duration.h"
 #include "base/text.h"
+#include "pool/acquisition.h"
+#include "pool/release.h"
 #include "roost/internal/connection_access.h"
 
 namespace roost::internal {

@@ -23,8 +23,8 @@ Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) 
 }
 
 // Begins an open or a ping. Returns its first step, or its error.
-absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action,
-                                          Deadline deadline, TimePoint now) {
+absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
+                                          TimePoint now) {
   Connection*& slot_connection = lane.ConnectionIn(action.slot);
   if (action.kind == ActionKind::kPing) {
     return ConnectionAccess::BeginPing(*slot_connection, deadline);

@@ -11,6 +11,7 @@
 
 #include "roost/platform.h"
 #include "roost/sqlite.h"
+#include "tests/support/connection_access.h"
 #include "tests/support/held_connection.h"
 #include "tests/support/temp_dir.h"
 
@@ -87,7 +88,7 @@ double MeasureConnection(Connection& writer) {
   Measure("SELECT by key", [&] { Check(writer.Run(kSelect, 5)); });
   Measure("Inspect", [&] { (void)writer.Inspect(); });
   Measure("Probe", [&] { (void)writer.Probe(); });
-  Measure("Ping", [&] { Check(writer.Ping(Deadline::Never())); });
+  Measure("Ping", [&] { Check(ConnectionAccess::Ping(writer, Deadline::Never())); });
   Measure("RunScript of the same INSERT (prepared anew)", [&] {
     Check(writer.RunScript("INSERT INTO reading(node, taken_us, level) VALUES ('a', 17, 0.5)"));
   });

@@ -1,6 +1,7 @@
 // Opening, ending, proving and preparing: what every connection does.
 #include "roost/internal/storage.h"
 #include "tests/contract/fixture.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::contract {
 namespace {
@@ -24,7 +25,7 @@ TEST_P(ConnectionContract, MemoryGrowsWithTheStatementCacheAndFitsIntoThePool) {
 TEST_P(ConnectionContract, OpensInTheSameMemoryAgainAfterClose) {
   for (int i = 0; i < 3; ++i) {
     const auto other = OpenAnother(subject().writer());
-    EXPECT_TRUE((*other)->Ping(InTime()).ok());
+    EXPECT_TRUE(ConnectionAccess::Ping(**other, InTime()).ok());
   }
 }
 
@@ -38,17 +39,17 @@ TEST_P(ConnectionContract, AnOpenThatFailsSaysWhyAndLeavesNothing) {
 
 TEST_P(ConnectionContract, AFreshConnectionIsCleanAndAlive) {
   const auto fresh = OpenAnother(subject().writer());
-  EXPECT_TRUE((*fresh)->IsPristine());
-  EXPECT_EQ((*fresh)->Inspect(), SessionState::kClean);
-  EXPECT_EQ((*fresh)->fault_scope(), FaultScope::kStatement);
-  EXPECT_NE((*fresh)->Probe(), Liveness::kDead);
-  EXPECT_TRUE((*fresh)->Ping(InTime()).ok());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(**fresh));
+  EXPECT_EQ(ConnectionAccess::Inspect(**fresh), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**fresh), FaultScope::kStatement);
+  EXPECT_NE(ConnectionAccess::Probe(**fresh), Liveness::kDead);
+  EXPECT_TRUE(ConnectionAccess::Ping(**fresh, InTime()).ok());
 }
 
 TEST_P(ConnectionContract, UpkeepKeepsWhatIsStored) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_TRUE(writer().Maintain(InTime()).ok());
-  EXPECT_FALSE(writer().WantsMaintenance());
+  EXPECT_TRUE(ConnectionAccess::Maintain(writer(), InTime()).ok());
+  EXPECT_FALSE(ConnectionAccess::WantsMaintenance(writer()));
   EXPECT_EQ(CountRows(), 1);
 }
 
@@ -108,7 +109,7 @@ TEST_P(ConnectionContract, WrongSqlIsAnInvalidArgumentAndHarmsNothing) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(writer().RunScript(dialect().nonsense.text()).code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(writer().fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(writer()), FaultScope::kStatement);
   EXPECT_TRUE(Insert(writer(), 1).ok());
 }
 
@@ -125,7 +126,7 @@ TEST_P(ConnectionContract, AbandonTouchesNothing) {
   const auto other = OpenAnother(subject().writer());
   ASSERT_TRUE((*other)->Run(kDelete).ok());
   void* const raw = (*other)->Raw();
-  other->Abandon();
+  ConnectionAccess::Abandon(*other);
   subject().CloseNative({raw});  // what a parent would do with its own handle
   EXPECT_TRUE(Insert(writer(), 1).ok());
 }

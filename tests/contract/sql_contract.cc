@@ -2,6 +2,7 @@
 #include <string>
 
 #include "tests/contract/fixture.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::contract {
 namespace {
@@ -81,8 +82,8 @@ TEST_P(SqlContract, AConstraintSaysAlreadyExistsAndTheConnectionGoesOn) {
   const absl::Status refused = writer().Run(kInsert, 1, nullptr, nullptr, secret, nullptr);
   EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_FALSE(Mentions(refused, secret)) << "what was bound does not belong in a log: " << refused;
-  EXPECT_EQ(writer().fault_scope(), FaultScope::kStatement);
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::fault_scope(writer()), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_TRUE(Insert(writer(), 2).ok());
   EXPECT_EQ(CountRows(), 2);
 }
@@ -112,35 +113,35 @@ TEST_P(SqlContract, AScriptRunsAllItsStatements) {
 TEST_P(SqlContract, ATransactionBegunByAScriptIsSeenAndTakenBack) {
   ASSERT_TRUE(writer().RunScript(dialect().begin).ok());
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_FALSE(writer().IsPristine());
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_FALSE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 0);
 }
 
 TEST_P(SqlContract, ATransactionBegunByAStatementIsSeenAndTakenBack) {
   ASSERT_TRUE(writer().Run(Sql(dialect().begin)).ok());
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_FALSE(writer().IsPristine());
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
+  EXPECT_FALSE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
   EXPECT_EQ(CountRows(), 0);
 }
 
 TEST_P(SqlContract, ATransactionBegunThroughTheRawHandleIsSeenAndTakenBack) {
   subject().RunNative(writer().Raw(), std::string(dialect().begin));
   subject().RunNative(writer().Raw(), "INSERT INTO kinds(id) VALUES (1)");
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 0);
 }
 
 TEST_P(SqlContract, BeginAfterARawBeginIsRefused) {
   ASSERT_TRUE(writer().RunScript(dialect().begin).ok());
   EXPECT_EQ(writer().Begin().status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(writer().Reset(InTime()).ok());
+  EXPECT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
 }
 
 TEST_P(SqlContract, WhatOneCommitsTheOtherSees) {
@@ -179,11 +180,11 @@ TEST_P(SqlContract, AfterAStatementRanIntoItsDeadlineTheConnectionIsCleanOrConde
   writer().set_deadline(Deadline::After(platform().Now(), 20ms));
   EXPECT_EQ(writer().Run(dialect().endless).code(), absl::StatusCode::kDeadlineExceeded);
   writer().set_deadline(InTime());
-  if (writer().fault_scope() != FaultScope::kStatement) {
-    EXPECT_EQ(writer().Inspect(), SessionState::kBroken);
+  if (ConnectionAccess::fault_scope(writer()) != FaultScope::kStatement) {
+    EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kBroken);
     return;
   }
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 1);
 }
 
@@ -245,7 +246,7 @@ TEST_P(ReaderContract, AReaderCannotWrite) {
   const auto reader = OpenAnother(Role::kReader);
   EXPECT_FALSE(Insert(**reader, 1).ok());
   EXPECT_FALSE((*reader)->RunScript("DROP TABLE kinds").ok());
-  EXPECT_EQ((*reader)->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**reader), FaultScope::kStatement);
   EXPECT_EQ(CountRows(**reader), 0);
   EXPECT_TRUE(Insert(writer(), 1).ok());
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tests/contract/fixture.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::contract {
 namespace {
@@ -134,7 +135,7 @@ TEST_P(StatementContract, AWrongTypeNamesTheSqlAndEndsTheReading) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     EXPECT_NE(status.message().find("FROM kinds"), absl::string_view::npos) << status;
   }
-  EXPECT_EQ(writer().fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(writer()), FaultScope::kStatement);
   EXPECT_EQ(CountRows(), 1);
 }
 
@@ -146,7 +147,7 @@ TEST_P(StatementContract, AWrongNumberOfValuesIsRefusedAndNamesTheSql) {
     EXPECT_NE(status.message().find("INSERT INTO kinds"), absl::string_view::npos) << status;
   }
   EXPECT_EQ(CountRows(), 0);
-  EXPECT_EQ(writer().fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(writer()), FaultScope::kStatement);
 }
 
 TEST_P(StatementContract, ManyRowsComeInOrder) {
@@ -180,7 +181,7 @@ TEST_P(StatementContract, RowsDroppedEarlyFreeTheStatement) {
     Rows rows = select->Query();
     EXPECT_TRUE(rows.Next());
   }
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 2);
 }
 
@@ -223,7 +224,7 @@ TEST_P(StatementContract, ChangesCountsRows) {
 TEST_P(StatementContract, RunThrowsRowsAway) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   EXPECT_TRUE(writer().Run(kSelect).ok());
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
 }
 
 TEST_P(StatementContract, BoundValuesAreForgottenAfterTheRun) {

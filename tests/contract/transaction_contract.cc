@@ -1,5 +1,6 @@
 // Transactions: kept, taken back, dropped, forgotten; and what is left for the next user.
 #include "tests/contract/fixture.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::contract {
 namespace {
@@ -15,7 +16,7 @@ TEST_P(TransactionContract, CommitKeepsWhatWasWritten) {
   ASSERT_TRUE(Insert(writer(), 2).ok());
   EXPECT_TRUE(transaction->Commit().ok());
   EXPECT_EQ(CountRows(), 2);
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, RollbackTakesItBack) {
@@ -26,7 +27,7 @@ TEST_P(TransactionContract, RollbackTakesItBack) {
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(transaction->Rollback().ok());
   EXPECT_EQ(CountRows(), 1);
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, DroppedWithoutCommitItRollsBack) {
@@ -36,7 +37,7 @@ TEST_P(TransactionContract, DroppedWithoutCommitItRollsBack) {
     ASSERT_TRUE(Insert(writer(), 1).ok());
   }
   EXPECT_EQ(CountRows(), 0);
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
 }
 
 TEST_P(TransactionContract, MovedItIsStillTheSame) {
@@ -89,11 +90,11 @@ TEST_P(TransactionContract, WhatAForgottenTransactionWroteIsGoneAfterReset) {
   ASSERT_TRUE(begun.ok());
   const Forgotten<Transaction> forgotten(*std::move(begun));
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_FALSE(writer().IsPristine());
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_TRUE(writer().IsPristine());
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_FALSE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 0);
   EXPECT_TRUE(writer().Begin().ok());
 }
@@ -103,10 +104,10 @@ TEST_P(TransactionContract, AForgottenReadingIsDirtyAndResetEndsIt) {
   ASSERT_TRUE(Insert(writer(), 2).ok());
   Forgotten<Rows> rows((*writer().Prepare(kSelect))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_FALSE(writer().IsPristine());
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
-  EXPECT_EQ(writer().Inspect(), SessionState::kClean);
+  EXPECT_FALSE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(Insert(writer(), 3).ok());
 }
@@ -119,21 +120,21 @@ TEST_P(TransactionContract, AForgottenReadingInsideAForgottenTransactionIsResetT
   ASSERT_TRUE(Insert(writer(), 2).ok());
   Forgotten<Rows> rows((*writer().Prepare(kSelect))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_EQ(writer().Inspect(), SessionState::kDirty);
-  ASSERT_TRUE(writer().Reset(InTime()).ok());
+  EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kDirty);
+  ASSERT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
   EXPECT_EQ(CountRows(), 1);
 }
 
 TEST_P(TransactionContract, ResetOfACleanConnectionDoesNothing) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
-  EXPECT_TRUE(writer().Reset(InTime()).ok());
+  EXPECT_TRUE(ConnectionAccess::Reset(writer(), InTime()).ok());
   EXPECT_EQ(CountRows(), 1);
 }
 
 TEST_P(TransactionContract, TakingTheRawHandleIsSeenAndForgivenWhenNothingWasDone) {
   EXPECT_NE(writer().Raw(), nullptr);
-  EXPECT_FALSE(writer().IsPristine());
-  EXPECT_NE(writer().Inspect(), SessionState::kBroken);
+  EXPECT_FALSE(ConnectionAccess::IsPristine(writer()));
+  EXPECT_NE(ConnectionAccess::Inspect(writer()), SessionState::kBroken);
 }
 
 }  // namespace

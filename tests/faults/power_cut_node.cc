@@ -10,6 +10,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "tests/fakes/fake_platform.h"
+#include "tests/support/connection_access.h"
 #include "tests/support/held_connection.h"
 #include "tests/support/power_cut_disk.h"
 
@@ -96,7 +97,8 @@ class BackendNode : public Node {
 
   void Bystand(Chance& chance) override {
     if (chance.Percent(20)) LookOrLookAway();
-    if ((*writer_)->WantsMaintenance() || chance.Percent(5)) (void)(*writer_)->Maintain(Soon());
+    if (ConnectionAccess::WantsMaintenance(**writer_) || chance.Percent(5))
+      (void)ConnectionAccess::Maintain(**writer_, Soon());
     if (!chance.Percent(3)) return;
     Stop();
     (void)Start();

@@ -13,6 +13,7 @@
 
 #include "tests/faults/reading.h"
 #include "tests/faults/sqlite_scenario.h"
+#include "tests/support/connection_access.h"
 #include "tests/support/power_cut_disk.h"
 
 namespace roost::faults {
@@ -168,9 +169,10 @@ TEST_F(SqliteCard, ReadOnlyItRefusesWritesAtOnceAndReadsGoOn) {
   ASSERT_TRUE(Store(1).ok());
   card_.set_read_only(true);
   EXPECT_EQ(Store(2).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ((*writer_)->Inspect(), SessionState::kBroken) << "its next holder would fail, too";
+  EXPECT_EQ(ConnectionAccess::Inspect(**writer_), SessionState::kBroken)
+      << "its next holder would fail, too";
   EXPECT_EQ(Count(*reader_), 1);
-  EXPECT_EQ((*reader_)->Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(**reader_), SessionState::kClean);
 
   writer_.reset();
   const HeldConnection refused(*backend_, NativePlatform(), Role::kWriter);
@@ -188,8 +190,9 @@ TEST_F(SqliteCard, FullItRefusesWritesKeepsWhatIsThereAndRecovers) {
   int64_t stored = 0;
   EXPECT_EQ(StoreUntilRefused(stored).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_GT(stored, 10);
-  EXPECT_EQ((*writer_)->fault_scope(), FaultScope::kStatement) << "a full card passes";
-  EXPECT_NE((*writer_)->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**writer_), FaultScope::kStatement)
+      << "a full card passes";
+  EXPECT_NE(ConnectionAccess::Inspect(**writer_), SessionState::kBroken);
   EXPECT_EQ(Count(*reader_), stored);
 
   card_.set_capacity(card_.used_bytes() + 512 * 1024);  // somebody deleted a file
@@ -203,7 +206,7 @@ TEST_F(SqliteCard, AtTheBoundOfTheFileDeletesStillWork) {
   int64_t stored = 0;
   EXPECT_EQ(StoreUntilRefused(stored).code(), absl::StatusCode::kResourceExhausted);
   EXPECT_GT(stored, 10);
-  EXPECT_EQ((*writer_)->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**writer_), FaultScope::kStatement);
   EXPECT_TRUE((*writer_)->Run(kDelete, stored / 2).ok());
   EXPECT_TRUE(Store(stored + 1, 1000).ok());
 }
@@ -216,8 +219,8 @@ TEST_F(SqliteCard, AFailedSealIsNotRepeatedOnTheSameConnection) {
   const support::IoCounts before = card_.counts(FileKind::kWal);
   EXPECT_FALSE((*writer_)->Seal().ok()) << "the card said once that it did not keep it";
   EXPECT_EQ((card_.counts(FileKind::kWal) - before).syncs, 0u);
-  EXPECT_EQ((*writer_)->fault_scope(), FaultScope::kAllOlder);
-  EXPECT_EQ((*writer_)->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**writer_), FaultScope::kAllOlder);
+  EXPECT_EQ(ConnectionAccess::Inspect(**writer_), SessionState::kBroken);
 }
 
 TEST_F(SqliteCard, ASealedCommitWhoseSyncFailsIsOfUnknownOutcome) {
@@ -226,7 +229,7 @@ TEST_F(SqliteCard, ASealedCommitWhoseSyncFailsIsOfUnknownOutcome) {
   ASSERT_TRUE(batch.ok());
   ASSERT_TRUE(Store(1).ok());
   EXPECT_EQ(batch->Commit().code(), absl::StatusCode::kUnknown);
-  EXPECT_EQ((*writer_)->fault_scope(), FaultScope::kAllOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(**writer_), FaultScope::kAllOlder);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include "tests/support/connection_access.h"
+
 namespace roost::faults {
 namespace {
 
@@ -49,11 +51,11 @@ void SqliteScenario::GiveBack(Held& held, Role role) {
     return;
   }
   Connection& connection = **held;
-  if (!connection.IsPristine()) {
-    const SessionState session_state = connection.Inspect();
-    const bool keep =
-        session_state == SessionState::kClean ||
-        (session_state == SessionState::kDirty && Check("reset", connection.Reset(Soon())));
+  if (!ConnectionAccess::IsPristine(connection)) {
+    const SessionState session_state = ConnectionAccess::Inspect(connection);
+    const bool keep = session_state == SessionState::kClean ||
+                      (session_state == SessionState::kDirty &&
+                       Check("reset", ConnectionAccess::Reset(connection, Soon())));
     if (!keep) {
       held.reset();
       held = Open(role);
@@ -144,10 +146,12 @@ void SqliteScenario::Live() {
   GiveBack(writer_, Role::kWriter);
   TakeBack(10);
   StoreTwice(1);
-  if (writer_ != nullptr && !Check("maintenance", (*writer_)->Maintain(Soon()))) writer_.reset();
+  if (writer_ != nullptr && !Check("maintenance", ConnectionAccess::Maintain(**writer_, Soon())))
+    writer_.reset();
   GiveBack(writer_, Role::kWriter);
   StoreBatch("second batch", 11, 12, Durability::kDefault);
-  if (reader_ != nullptr && !Check("ping", (*reader_)->Ping(Soon()))) reader_.reset();
+  if (reader_ != nullptr && !Check("ping", ConnectionAccess::Ping(**reader_, Soon())))
+    reader_.reset();
   Read();
   reader_.reset();
   writer_.reset();

@@ -1,6 +1,7 @@
 // After a connection is open, nothing of ours takes memory. libpq does, by malloc; what is ours is
 // C++, and could only by operator new.
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 #include "tools/roostctl/allocation_count.h"
 
 namespace roost::postgres {
@@ -52,9 +53,10 @@ TEST_F(AllocationTest, TransactionsResetAndUpkeepTakeNone) {
     absl::StatusOr<Transaction> transaction = connection.Begin(Durability::kSealed);
     ok = ok && transaction.ok() && connection.Run(kAdd, i).ok() && transaction->Commit().ok();
     ok = ok && connection.Begin().ok();  // and rolled back
-    ok = ok && connection.RunScript(kState).ok() && connection.Reset(by).ok();
-    ok = ok && connection.Seal().ok() && connection.Ping(by).ok() && connection.Maintain(by).ok();
-    ok = ok && connection.Probe() == Liveness::kAlive;
+    ok = ok && connection.RunScript(kState).ok() && ConnectionAccess::Reset(connection, by).ok();
+    ok = ok && connection.Seal().ok() && ConnectionAccess::Ping(connection, by).ok() &&
+         ConnectionAccess::Maintain(connection, by).ok();
+    ok = ok && ConnectionAccess::Probe(connection) == Liveness::kAlive;
   }
   const int taken = Taken();
   EXPECT_TRUE(ok);

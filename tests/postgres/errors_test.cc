@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::postgres {
 namespace {
@@ -34,8 +35,8 @@ TEST_F(ErrorsTest, EachErrorOfTheServerHasItsCodeAndHarmsNothing) {
       EXPECT_EQ(status.code(), one.code) << status;
       EXPECT_EQ(PostgresSqlState(status), one.sqlstate) << status;
     }
-    EXPECT_EQ(session->fault_scope(), FaultScope::kStatement) << one.sql;
-    EXPECT_EQ(session->Inspect(), SessionState::kClean) << one.sql;
+    EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement) << one.sql;
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean) << one.sql;
   }
   EXPECT_EQ(session.CountRows(), 1);
 }
@@ -60,7 +61,7 @@ TEST_F(ErrorsTest, ALockThatIsNotGivenAbortsTheTransaction) {
   EXPECT_EQ(other->Run(kCount).code(), StatusCode::kAborted) << "25P02";
   EXPECT_EQ(second->Commit().code(), StatusCode::kAborted) << "the server says ROLLBACK";
   EXPECT_OK(first->Commit());
-  EXPECT_EQ(other->Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(*other), SessionState::kClean);
 }
 
 TEST_F(ErrorsTest, ASerializationFailureAbortsTheTransaction) {
@@ -91,7 +92,7 @@ TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
 
 TEST_F(ErrorsTest, ACopyWithTheClientEndsTheConnection) {
   EXPECT_EQ(session->RunScript("COPY t TO STDOUT").code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
 }
 
 // ---- deadlines ----------------------------------------------------------------------------------
@@ -100,17 +101,17 @@ TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
   session->set_deadline(session.In(50ms));
   const absl::Status late = session->Run(kSleep);
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
-  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session->Run(kCount), late);
   EXPECT_EQ(session->Prepare(Sql("SELECT 2")).status(), late);
   EXPECT_EQ(session->RunScript("SELECT 1"), late);
   EXPECT_EQ(session->Begin().status(), late);
   EXPECT_EQ(session->Seal(), late);
-  EXPECT_EQ(session->Ping(session.In(1s)), late);
-  EXPECT_EQ(session->Reset(session.In(1s)), late);
-  EXPECT_EQ(session->Probe(), Liveness::kDead);
+  EXPECT_EQ(ConnectionAccess::Ping(*session, session.In(1s)), late);
+  EXPECT_EQ(ConnectionAccess::Reset(*session, session.In(1s)), late);
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kDead);
 }
 
 TEST_F(ErrorsTest, ADeadlineThatHasPassedBeforeHarmsNothing) {
@@ -118,7 +119,7 @@ TEST_F(ErrorsTest, ADeadlineThatHasPassedBeforeHarmsNothing) {
   EXPECT_EQ(session->Run(kAdd, 1).code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(session->RunScript("SELECT 1").code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(session->Begin().status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session.CountRows(), 0);
 }
@@ -134,7 +135,7 @@ TEST_F(LinkTest, ADeadlineIsUnknownOnlyForWhatCouldCommit) {
   proxy.Cut();
   session->set_deadline(session.In(50ms));
   EXPECT_EQ(session->Run(kAdd, 2).code(), StatusCode::kUnknown);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
 }
 
 TEST_F(LinkTest, ADeadlineInACommitLeavesItsOutcomeUnknown) {
@@ -156,11 +157,11 @@ TEST_F(LinkTest, ADeadlineOfAStatementInATransactionIsJustLate) {
 TEST_F(LinkTest, WhatIsSeenToBeDeadBeforeIsUnavailableAndNotUnknown) {
   ASSERT_OK(session->Run(kAdd, 1));
   proxy.Reset();
-  while (session->Probe() == Liveness::kAlive) {
+  while (ConnectionAccess::Probe(*session) == Liveness::kAlive) {
   }
   const absl::Status status = session->Run(kAdd, 2);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
 }
 
 // The roll-back of before is not answered yet when the link breaks: what was sent behind it may have
@@ -188,7 +189,7 @@ TEST_F(ErrorsTest, ASessionThatEndsWhileItWritesLeavesTheOutcomeUnknown) {
       session->Run(Sql("INSERT INTO t SELECT 1 WHERE pg_terminate_backend(pg_backend_pid())"));
   EXPECT_EQ(status.code(), StatusCode::kUnknown) << status;
   EXPECT_EQ(PostgresSqlState(status), "57P01");
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
   EXPECT_EQ(session->Run(kCount), status);
 }
 
@@ -205,7 +206,7 @@ TEST_F(ErrorsTest, ASessionThatEndedBeforeTellsWhy) {
   const absl::Status status = session->Run(kAdd, 1);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
   EXPECT_EQ(PostgresSqlState(status), "57P01");
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
 }
 
 }  // namespace

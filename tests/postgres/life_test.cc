@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::postgres {
 namespace {
@@ -14,11 +15,11 @@ class LifeTest : public SessionTest {
 
 TEST_F(LifeTest, ASessionThatWasEndedIsDeadWithoutBeingAsked) {
   Server().Sql("SELECT pg_terminate_backend(" + session.Pid() + ")");
-  while (session->Probe() == Liveness::kAlive) {
+  while (ConnectionAccess::Probe(*session) == Liveness::kAlive) {
   }
-  EXPECT_EQ(session->Probe(), Liveness::kDead);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
-  EXPECT_EQ(PostgresSqlState(session->Ping(session.In(1s))), "57P01");
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kDead);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(PostgresSqlState(ConnectionAccess::Ping(*session, session.In(1s))), "57P01");
 }
 
 TEST_F(LifeTest, ANotificationIsNoDeath) {
@@ -26,7 +27,7 @@ TEST_F(LifeTest, ANotificationIsNoDeath) {
   for (int i = 0; i < 3; ++i) Server().Sql("NOTIFY door");
   DescriptorWait wait{.fd = PQsocket(PostgresHandle(*session)), .wanted = {.readable = true}};
   NativePlatform().WaitForDescriptors({&wait, 1}, session.In(20s));
-  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kAlive);
   EXPECT_EQ(PQnotifies(PostgresHandle(*session)), nullptr) << "the next user is not told";
 }
 
@@ -36,9 +37,9 @@ TEST_F(LifeTest, ACrashOfTheServerKillsEverySession) {
   Session crashes(server.Uri());
   ASSERT_OK(doomed->Run(Sql("SELECT 1")));
   ASSERT_EQ(::kill(std::stoi(crashes.Pid()), SIGKILL), 0);
-  while (doomed->Probe() == Liveness::kAlive) {
+  while (ConnectionAccess::Probe(*doomed) == Liveness::kAlive) {
   }
-  EXPECT_EQ(doomed->fault_scope(), FaultScope::kAllOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*doomed), FaultScope::kAllOlder);
   EXPECT_EQ(PostgresSqlState(doomed->Run(Sql("SELECT 1"))), "57P02");
 }
 
@@ -46,39 +47,40 @@ TEST_F(LifeTest, AnImmediateShutdownSuspectsEverySession) {
   PostgresServer server;
   Session doomed(server.Uri());
   server.Stop(PostgresServer::Shutdown::kImmediate);
-  while (doomed->Probe() == Liveness::kAlive) {
+  while (ConnectionAccess::Probe(*doomed) == Liveness::kAlive) {
   }
-  EXPECT_EQ(doomed->fault_scope(), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*doomed), FaultScope::kConnectionSuspectOlder);
   EXPECT_EQ(doomed->Run(Sql("SELECT 1")).code(), StatusCode::kUnavailable);
 }
 
 TEST_F(LifeTest, APingThatIsNotAnsweredEndsAtItsDeadline) {
   proxy.Cut();
-  EXPECT_EQ(session->Ping(session.In(30ms)).code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::Ping(*session, session.In(30ms)).code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
 }
 
 TEST_F(LifeTest, APingInStepsWaitsForNothing) {
   proxy.Delay(20ms);
-  absl::StatusOr<Step> step = session->BeginPing(session.In(20s));
+  absl::StatusOr<Step> step = ConnectionAccess::BeginPing(*session, session.In(20s));
   ASSERT_OK(step.status());
   EXPECT_FALSE(step->done);
-  step = session->Advance(session.platform().Now());
+  step = ConnectionAccess::Advance(*session, session.platform().Now());
   ASSERT_OK(step.status());
   ASSERT_FALSE(step->done) << "the answer is on its way";
   while (step.ok() && !step->done) {
     session.platform().WaitForDescriptors({&step->wait, 1}, step->at);
-    step = session->Advance(session.platform().Now());
+    step = ConnectionAccess::Advance(*session, session.platform().Now());
   }
   EXPECT_OK(step.status());
 }
 
 TEST_F(LifeTest, APingInStepsEndsAtItsDeadline) {
   proxy.Cut();
-  absl::StatusOr<Step> step = session->BeginPing(session.In(20ms));
+  absl::StatusOr<Step> step = ConnectionAccess::BeginPing(*session, session.In(20ms));
   while (step.ok() && !step->done) {
     session.platform().WaitForDescriptors({&step->wait, 1}, step->at);
-    step = session->Advance(session.platform().Now());
+    step = ConnectionAccess::Advance(*session, session.platform().Now());
   }
   EXPECT_EQ(step.status().code(), StatusCode::kDeadlineExceeded);
 }
@@ -87,8 +89,9 @@ TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
   proxy.Delay(20ms);
   proxy.ClearCounts();
   const TimePoint start = session.platform().Now();
-  ASSERT_OK(session->Maintain(session.In(5s)));
-  EXPECT_OK(session->Maintain(session.In(5s)));  // one question is on its way already
+  ASSERT_OK(ConnectionAccess::Maintain(*session, session.In(5s)));
+  EXPECT_OK(
+      ConnectionAccess::Maintain(*session, session.In(5s)));  // one question is on its way already
   EXPECT_LT(session.platform().Now() - start, 20ms * 2);
   ASSERT_OK(session->Run(kCount));
   EXPECT_LE(proxy.counts().round_trips, 2);
@@ -96,24 +99,24 @@ TEST_F(LifeTest, UpkeepSendsOneQuestionAndDoesNotWait) {
 
 TEST_F(LifeTest, AnAnswerThatIsOwedForTooLongMeansDeath) {
   proxy.Cut();
-  ASSERT_OK(session->Maintain(session.In(1s)));
-  EXPECT_EQ(session->Probe(), Liveness::kAlive) << "it may still come";
+  ASSERT_OK(ConnectionAccess::Maintain(*session, session.In(1s)));
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kAlive) << "it may still come";
   session.platform().Forward(11s);
-  EXPECT_EQ(session->Probe(), Liveness::kDead);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnectionSuspectOlder);
-  EXPECT_EQ(session->Maintain(session.In(1s)).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kDead);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
+  EXPECT_EQ(ConnectionAccess::Maintain(*session, session.In(1s)).code(), StatusCode::kUnavailable);
 }
 
 TEST_F(LifeTest, AnErrorOfSomethingOwedCondemns) {
   ASSERT_OK(session->RunScript("BEGIN; INSERT INTO t VALUES (1)"));
   const std::string pid = session.Pid();
   proxy.Delay(50ms);
-  ASSERT_OK(session->Reset(session.In(5s)));
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
   Server().Sql("SELECT pg_terminate_backend(" + pid + ")");
   proxy.Delay(0ms);
-  while (session->Probe() == Liveness::kAlive) {
+  while (ConnectionAccess::Probe(*session) == Liveness::kAlive) {
   }
-  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Which statements the session has prepared, and what happens when it has not.
 #include "backends/postgres/statement.h"
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::postgres {
 namespace {
@@ -76,7 +77,7 @@ TEST_F(PreparedTest, TheSessionHasNoMoreStatementsThanTheCache) {
   }
   // One more than the cache: the last one given up is told to the session with the next exchange.
   EXPECT_LE(std::stoi(small.Ask(kPrepared.text())), 3);
-  EXPECT_EQ(small->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*small), FaultScope::kStatement);
 }
 
 TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
@@ -92,7 +93,7 @@ TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
   }
   EXPECT_OK(small->Run(kAdd, 1));
   EXPECT_EQ(small.CountRows(), 1);
-  EXPECT_EQ(small->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*small), FaultScope::kStatement);
 }
 
 TEST_F(PreparedTest, WrongSqlIsFoundByPrepareAndByRun) {
@@ -109,7 +110,7 @@ TEST_F(PreparedTest, AWrongNumberOfValuesIsFoundAlsoWhenRunAtOnce) {
   const absl::Status status = session->Run(kAdd, 1, 2);
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
   EXPECT_EQ(session->Run(kAdd).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
   EXPECT_OK(session->Run(kAdd, 1));
 }
 

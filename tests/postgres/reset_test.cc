@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::postgres {
 namespace {
@@ -31,11 +32,11 @@ class ResetTest : public SessionTest {
 TEST_F(ResetTest, ACleanReturnAndTheProbeCostNothing) {
   ASSERT_OK(session->Run(kCount));
   Count();
-  EXPECT_EQ(session->Inspect(), SessionState::kClean);
-  EXPECT_TRUE(session->IsPristine());
-  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*session));
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kAlive);
   EXPECT_EQ(Count(), 0);
-  EXPECT_OK(session->Ping(session.In(5s)));
+  EXPECT_OK(ConnectionAccess::Ping(*session, session.In(5s)));
   EXPECT_EQ(Count(), 1);
 }
 
@@ -76,7 +77,7 @@ TEST_F(ResetTest, ARollbackIsNotWaitedForAndTravelsWithWhatFollows) {
     const TimePoint start = session.platform().Now();
     EXPECT_OK(transaction->Rollback());
     EXPECT_LT(session.platform().Now() - start, 300ms);
-    EXPECT_EQ(session->Inspect(), SessionState::kClean);
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
     proxy.Delay(kWay);
   }
   EXPECT_EQ(session.CountRows(), 0);
@@ -84,16 +85,16 @@ TEST_F(ResetTest, ARollbackIsNotWaitedForAndTravelsWithWhatFollows) {
 
 TEST_F(ResetTest, AForgottenTransactionIsTakenBackWithoutWaiting) {
   ASSERT_OK(session->RunScript("BEGIN; INSERT INTO t VALUES (1)"));
-  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
   Count();
   proxy.Delay(300ms);
   const TimePoint start = session.platform().Now();
-  ASSERT_OK(session->Reset(session.In(5s)));
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
   EXPECT_LT(session.platform().Now() - start, 300ms);
-  EXPECT_TRUE(session->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*session));
   proxy.Delay(kWay);
   // The answer is collected by the next one who waits for one.
-  EXPECT_OK(session->Ping(session.In(5s)));
+  EXPECT_OK(ConnectionAccess::Ping(*session, session.In(5s)));
   EXPECT_LE(Count(), 2);
   EXPECT_EQ(session.CountRows(), 0);
 }
@@ -105,10 +106,10 @@ TEST_F(ResetTest, SessionStateIsUndoneAndTheStatementsArePreparedAnew) {
        {"SET statement_timeout = 12345", "CREATE TEMP TABLE left_behind(a int)",
         "SELECT pg_advisory_lock(77)", "LISTEN door", "BEGIN; SET x.y = 1; COMMIT"}) {
     ASSERT_OK(session->RunScript(sql));
-    EXPECT_EQ(session->Inspect(), SessionState::kDirty) << sql;
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty) << sql;
     Count();
-    ASSERT_OK(session->Reset(session.In(5s)));
-    EXPECT_EQ(session->Inspect(), SessionState::kClean) << sql;
+    ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean) << sql;
     EXPECT_EQ(session->Run(kAdd, nullptr).code(), StatusCode::kInvalidArgument);
     EXPECT_LE(Count(), 2) << "DISCARD ALL on its way, and preparing and running: " << sql;
   }
@@ -123,8 +124,8 @@ TEST_F(ResetTest, ACachedStatementThatTaintsDoesSoEachTime) {
   const Sql kSet("SELECT set_config('x.y', $1, false)");
   for (int i = 0; i < 2; ++i) {
     ASSERT_OK(session->Run(kSet, "left"));
-    EXPECT_EQ(session->Inspect(), SessionState::kDirty);
-    ASSERT_OK(session->Reset(session.In(5s)));
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
+    ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
     EXPECT_EQ(session.Ask("SELECT coalesce(current_setting('x.y', true), '')"), "");
   }
 }
@@ -132,7 +133,7 @@ TEST_F(ResetTest, ACachedStatementThatTaintsDoesSoEachTime) {
 TEST_F(ResetTest, WhatEachConnectionBeginsWithIsThereAgainAfterIt) {
   Session prepared(PostgresOptions{.uri = Server().Uri(), .on_connect = "SET x.y = 'first'"});
   ASSERT_OK(prepared->RunScript("SET x.y = 'changed'"));
-  ASSERT_OK(prepared->Reset(prepared.In(5s)));
+  ASSERT_OK(ConnectionAccess::Reset(*prepared, prepared.In(5s)));
   EXPECT_EQ(prepared.Ask("SHOW x.y"), "first");
 }
 
@@ -140,10 +141,10 @@ TEST_F(ResetTest, RowsThatAreStillReadAreEnded) {
   ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 100)"));
   auto rows = std::make_unique<Rows>((*session->Prepare(Sql("SELECT a FROM t")))->Query());
   ASSERT_TRUE(rows->Next());
-  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
-  ASSERT_OK(session->Reset(session.In(5s)));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
   rows.reset();
-  EXPECT_EQ(session->Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
   EXPECT_EQ(session.CountRows(), 100);
 }
 
@@ -153,8 +154,8 @@ TEST_F(ResetTest, ALongResultThatIsLeftCostsTheConnection) {
         (*session->Prepare(Sql("SELECT generate_series(1, 1000000), repeat('x', 100)")))->Query();
     ASSERT_TRUE(rows.Next());
   }
-  EXPECT_EQ(session->Inspect(), SessionState::kBroken);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kConnection);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
   EXPECT_EQ(session->Run(kCount).code(), StatusCode::kUnavailable);
 }
 
@@ -182,8 +183,8 @@ TEST_F(ResetTest, TheRawHandleIsAnOrdinaryOne) {
   PQclear(result);
   EXPECT_OK(transaction->Rollback());
   PQclear(PQexec(PostgresHandle(*session), "SET x.y = 'raw'"));
-  EXPECT_EQ(session->Inspect(), SessionState::kDirty);
-  ASSERT_OK(session->Reset(session.In(5s)));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
   EXPECT_EQ(session.CountRows(), 0);
   EXPECT_EQ(session.Ask("SELECT current_setting('x.y', true)"), "");
 }
@@ -192,9 +193,9 @@ TEST_F(ResetTest, ARawHandleInTheMiddleOfSomethingIsBroken) {
   const auto leave = [](void (*what)(PGconn*)) {
     Session one;
     what(PostgresHandle(*one));
-    EXPECT_EQ(one->Inspect(), SessionState::kBroken);
+    EXPECT_EQ(ConnectionAccess::Inspect(*one), SessionState::kBroken);
     EXPECT_EQ(one->Run(kCount).code(), StatusCode::kFailedPrecondition);
-    EXPECT_FALSE(one->Reset(one.In(5s)).ok());
+    EXPECT_FALSE(ConnectionAccess::Reset(*one, one.In(5s)).ok());
   };
   leave([](PGconn* handle) { PQsendQuery(handle, "SELECT pg_sleep(600)"); });
   leave([](PGconn* handle) { PQclear(PQexec(handle, "COPY t FROM STDIN")); });
@@ -232,7 +233,7 @@ TEST_F(ResetTest, AChildThatAbandonsTellsTheServerNothing) {
     _exit(0);
   }
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  EXPECT_EQ(session->Probe(), Liveness::kAlive);
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kAlive);
   EXPECT_EQ(session.CountRows(), 1);
 }
 

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "tests/postgres/postgres_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::postgres {
 namespace {
@@ -119,7 +120,7 @@ TEST_F(TypesTest, ATextWithAZeroByteIsRefusedBeforeAnythingIsSent) {
             StatusCode::kInvalidArgument);
   EXPECT_EQ(session->Prepare(Sql(std::string_view("SELECT 1\0", 9))).status().code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
 }
 
 TEST_F(TypesTest, AMomentBeyondTheCalendarIsRefused) {
@@ -142,7 +143,7 @@ TEST_F(TypesTest, SixtyThreePlaceholdersAreTheMost) {
   EXPECT_OK((*statement)->Execute(std::span(values).first(63)));
   const std::string more = Placeholders(64);
   EXPECT_EQ(session->Prepare(Sql(more)).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(session->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
 }
 
 TEST_F(TypesTest, AFormThatTheServerWasToldToUseInsteadIsAnErrorAndNotAGuess) {

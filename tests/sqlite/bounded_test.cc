@@ -10,6 +10,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 #include "tests/support/counting_allocator.h"
 
 namespace roost::sqlite {
@@ -84,7 +85,7 @@ TEST_F(BoundedTest, ANodesWorkFitsAndTakesNothingFromTheHeap) {
     work(batch * 60);
     if (batch % 50 == 0) {
       Lease writer = *pool.Acquire(kWrite);
-      ASSERT_OK(writer->Maintain(Deadline::Never()));  // a checkpoint
+      ASSERT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));  // a checkpoint
       ASSERT_OK(writer->Seal());
     }
   }

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -31,7 +32,7 @@ TEST_F(LockTest, BeginWaitsForAnotherProcessUntilTheDeadline) {
   EXPECT_EQ(SqliteCode(status), SQLITE_BUSY);
   EXPECT_EQ(waited(), 50ms) << "not a moment longer";
   EXPECT_EQ(platform_.waits(), 50) << "one millisecond each";
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(LockTest, BeginGoesOnAsSoonAsTheOtherProcessIsDone) {
@@ -82,7 +83,7 @@ TEST_F(LockTest, ReadThenWriteLosesTheRaceAtOnceAndIsAborted) {
   EXPECT_EQ(SqliteCode(status), SQLITE_BUSY_SNAPSHOT);
   EXPECT_EQ(waited(), 0ms) << "waiting cannot help";
   ASSERT_OK(writer_->RunScript("ROLLBACK"));
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(LockTest, ReadThenWriteWhileAnotherWritesIsAbortedAtOnce) {
@@ -105,7 +106,7 @@ TEST_F(LockTest, RowsLeftOpenPinTheSnapshotAndAbortTheNextWrite) {
   const absl::Status begun = writer_->Begin().status();
   EXPECT_EQ(begun.code(), absl::StatusCode::kAborted);
   EXPECT_EQ(SqliteCode(begun), SQLITE_BUSY_SNAPSHOT);
-  EXPECT_FALSE(writer_->IsPristine()) << "the rows are still open";
+  EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_)) << "the rows are still open";
 }
 
 TEST_F(LockTest, DroppingATableThatIsBeingReadIsTheCallersMistake) {
@@ -131,8 +132,8 @@ TEST_F(LockTest, AReadersWriteIsRefusedWithTheWayOut) {
   const absl::Status status = reader_->Run(kInsert, 1, 1);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("roost::kWrite"));
-  EXPECT_EQ(reader_->fault_scope(), FaultScope::kStatement);
-  EXPECT_TRUE(reader_->IsPristine());
+  EXPECT_EQ(ConnectionAccess::fault_scope(*reader_), FaultScope::kStatement);
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*reader_));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -98,13 +99,14 @@ TEST_F(LogTest, ASealThatFailsIsDataLossAndIsNeverTriedAgain) {
   const absl::Status status = writer->Seal();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(SqliteCode(status), SQLITE_IOERR_FSYNC);
-  EXPECT_EQ(writer->fault_scope(), FaultScope::kAllOlder);
-  EXPECT_EQ(writer->Inspect(), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kAllOlder);
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kBroken);
   EXPECT_EQ(spy_.log.syncs, 1);
 
   spy_.fail_log_sync = 0;
   EXPECT_EQ(writer->Seal().code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(writer->Maintain(Deadline::Never()).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ConnectionAccess::Maintain(*writer, Deadline::Never()).code(),
+            absl::StatusCode::kDataLoss);
   writer.Close();
   EXPECT_EQ(spy_.log.syncs, 1) << "not by a checkpoint at the close either";
   EXPECT_TRUE(std::filesystem::exists(path() + "-wal"));
@@ -125,7 +127,7 @@ TEST_F(LogTest, ASealedCommitThatWasNotSyncedHasAnUnknownOutcome) {
     Commit(*writer, 1);
     spy_.fail_log_sync = SQLITE_IOERR_FSYNC;
     EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kUnknown);
-    EXPECT_EQ(writer->fault_scope(), FaultScope::kAllOlder);
+    EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kAllOlder);
     writer.Close();
     spy_.fail_log_sync = 0;
   }
@@ -139,7 +141,7 @@ TEST_F(LogTest, AfterASyncThatFailedDamageShowsAtTheNextOpen) {
     for (int i = 0; i < 50; ++i) {
       ASSERT_OK(writer->Run(Sql("INSERT INTO big VALUES ($1)"), std::string_view(filler_)));
     }
-    writer->Maintain(Deadline::Never()).IgnoreError();
+    ConnectionAccess::Maintain(*writer, Deadline::Never()).IgnoreError();
     Commit(*writer, 1);
     spy_.fail_log_sync = SQLITE_IOERR_FSYNC;
     EXPECT_FALSE(writer->Seal().ok());
@@ -173,25 +175,25 @@ TEST_F(LogTest, AfterASyncThatFailedDamageShowsAtTheNextOpen) {
 TEST_F(LogTest, UpkeepLeavesAShortLogAlone) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
-  EXPECT_OK(writer->Maintain(Deadline::Never()));  // looks once at what was left
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));  // looks once at what was left
   Commit(*writer, 3);
   ResetCounts();
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   EXPECT_EQ(spy_.database.writes, 0);
-  EXPECT_FALSE(writer->WantsMaintenance());
+  EXPECT_FALSE(ConnectionAccess::WantsMaintenance(*writer));
 }
 
 TEST_F(LogTest, UpkeepCopiesALogThatIsLongerAndCutsOneThatIsTwiceAsLong) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   Commit(*writer, 20);
   ResetCounts();
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   EXPECT_GT(spy_.database.writes, 0);
   EXPECT_GE(LogPages(), 20) << "the file stays, to be written from its beginning";
   Commit(*writer, 40);
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   EXPECT_EQ(LogPages(), 0);
   EXPECT_EQ(AskInt(*writer, kCount), 60);
 }
@@ -199,12 +201,13 @@ TEST_F(LogTest, UpkeepCopiesALogThatIsLongerAndCutsOneThatIsTwiceAsLong) {
 TEST_F(LogTest, ALongLogAsksForUpkeepBeforeTheNextBorrower) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
-  while (writer->IsPristine()) Commit(*writer, 1);
-  EXPECT_TRUE(writer->WantsMaintenance());
-  EXPECT_EQ(writer->Inspect(), SessionState::kClean) << "only work is wanted, nothing was left";
+  while (ConnectionAccess::IsPristine(*writer)) Commit(*writer, 1);
+  EXPECT_TRUE(ConnectionAccess::WantsMaintenance(*writer));
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kClean)
+      << "only work is wanted, nothing was left";
   EXPECT_NEAR(static_cast<double>(LogPages()), 4 * 16, 8);
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
-  EXPECT_TRUE(writer->IsPristine());
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer));
   EXPECT_EQ(LogPages(), 0);
 }
 
@@ -213,8 +216,8 @@ TEST_F(LogTest, TheWishForUpkeepOutlivesAReset) {
   HeldConnection writer(backend, platform_, Role::kWriter);
   Commit(*writer, 100);
   ASSERT_OK(writer->RunScript("BEGIN"));
-  ASSERT_OK(writer->Reset(Deadline::Never()));
-  EXPECT_TRUE(writer->WantsMaintenance());
+  ASSERT_OK(ConnectionAccess::Reset(*writer, Deadline::Never()));
+  EXPECT_TRUE(ConnectionAccess::WantsMaintenance(*writer));
 }
 
 TEST_F(LogTest, AReaderStallsACheckpointForFiveMillisecondsAtMostAndNotAtEveryReturn) {
@@ -226,16 +229,16 @@ TEST_F(LogTest, AReaderStallsACheckpointForFiveMillisecondsAtMostAndNotAtEveryRe
   int upkeeps = 0;
   for (int i = 0; i < 500; ++i) {
     Commit(*writer, 1);
-    if (!writer->WantsMaintenance()) continue;
+    if (!ConnectionAccess::WantsMaintenance(*writer)) continue;
     ++upkeeps;
     const TimePoint start = platform_.Now();
-    EXPECT_OK(writer->Maintain(Deadline::Never()));
+    EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
     EXPECT_LE(platform_.Now() - start, 5ms);
   }
   EXPECT_GT(upkeeps, 1);
   EXPECT_LT(upkeeps, 20);
   ASSERT_OK(snapshot->Commit());
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   EXPECT_EQ(LogPages(), 0);
 }
 
@@ -253,7 +256,7 @@ TEST_F(LogTest, ALogLeftByAnEarlierProcessIsCopiedAtTheFirstUpkeep) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
   ResetCounts();
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
   EXPECT_GT(spy_.database.writes, 0);
 }
 
@@ -264,11 +267,11 @@ TEST_F(LogTest, AnAutomaticCheckpointThatCannotSyncCondemnsButTheCommitStands) {
   Commit(*writer, 900);
   spy_.fail_sync = SQLITE_IOERR_FSYNC;
   int64_t commits = 900;
-  while (writer->fault_scope() == FaultScope::kStatement && commits < 2000) {
+  while (ConnectionAccess::fault_scope(*writer) == FaultScope::kStatement && commits < 2000) {
     Commit(*writer, 1);
     ++commits;
   }
-  EXPECT_EQ(writer->fault_scope(), FaultScope::kAllOlder);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kAllOlder);
   EXPECT_EQ(AskInt(*reader, kCount), commits);
   EXPECT_EQ(writer->Run(kCount).code(), absl::StatusCode::kDataLoss) << "nothing more on this one";
   writer.Close();
@@ -288,7 +291,7 @@ TEST_F(LogTest, UpkeepGivesPagesBack) {
     return now;
   };
   const int before = cached();
-  EXPECT_OK(reader->Maintain(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*reader, Deadline::Never()));
   EXPECT_LT(cached(), before);
 }
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -66,7 +67,7 @@ TEST_F(MemoryTest, ACommitThatAReaderHoldsUpIsRolledBackAtItsDeadline) {
     EXPECT_EQ((inserted.ok() ? committed : inserted).code(), absl::StatusCode::kDeadlineExceeded)
         << inserted << committed;
   }
-  EXPECT_EQ(writer->Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kClean);
   EXPECT_EQ(AskInt(*reader, kCount), 2);
 }
 
@@ -75,9 +76,9 @@ TEST_F(MemoryTest, SealUpkeepProbeAndPingHaveNothingToDo) {
   HeldConnection writer(backend, platform_, Role::kWriter);
   ASSERT_OK(writer->Run(kInsert, 1, 1));
   EXPECT_OK(writer->Seal());
-  EXPECT_OK(writer->Maintain(Deadline::Never()));
-  EXPECT_EQ(writer->Probe(), Liveness::kAlive);
-  EXPECT_OK(writer->Ping(Deadline::Never()));
+  EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
+  EXPECT_EQ(ConnectionAccess::Probe(*writer), Liveness::kAlive);
+  EXPECT_OK(ConnectionAccess::Ping(*writer, Deadline::Never()));
   EXPECT_EQ(AskInt(*writer, kCount), 1);
 }
 

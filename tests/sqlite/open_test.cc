@@ -6,6 +6,7 @@
 
 #include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -205,10 +206,11 @@ TEST_F(OpenTest, AFileDeletedUnderneathIsNoticedAndMadeAnew) {
   SqliteBackend backend(Options());
   auto writer = std::make_unique<HeldConnection>(backend, platform_, Role::kWriter);
   ASSERT_OK((*writer)->Run(kInsert, 1, 1));
-  EXPECT_EQ((*writer)->Probe(), Liveness::kAlive);
+  EXPECT_EQ(ConnectionAccess::Probe(**writer), Liveness::kAlive);
   for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path() + end);
-  EXPECT_EQ((*writer)->Probe(), Liveness::kDead);
-  EXPECT_EQ((*writer)->Ping(Deadline::Never()).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ConnectionAccess::Probe(**writer), Liveness::kDead);
+  EXPECT_EQ(ConnectionAccess::Ping(**writer, Deadline::Never()).code(),
+            absl::StatusCode::kUnavailable);
   writer.reset();
   HeldConnection next(backend, platform_, Role::kWriter);
   ASSERT_TRUE(next.ok()) << next.status();

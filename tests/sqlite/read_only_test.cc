@@ -4,6 +4,7 @@
 
 #include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -33,8 +34,8 @@ TEST_F(ReadOnlyTest, ByOptionNobodyWritesAndNothingIsMade) {
     ASSERT_TRUE(connection.ok()) << connection.status();
     EXPECT_EQ(AskInt(*connection, kCount), 1);
     EXPECT_EQ(connection->Run(kInsert, 2, 2).code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_EQ(connection->fault_scope(), FaultScope::kStatement);
-    EXPECT_OK(connection->Maintain(Deadline::Never()));
+    EXPECT_EQ(ConnectionAccess::fault_scope(*connection), FaultScope::kStatement);
+    EXPECT_OK(ConnectionAccess::Maintain(*connection, Deadline::Never()));
     absl::StatusOr<Transaction> snapshot = connection->Begin();
     EXPECT_TRUE(snapshot.ok()) << snapshot.status();
   }
@@ -75,7 +76,7 @@ TEST_F(ReadOnlyTest, ReadersAndTheConnectionThatDoesBothStillOpen) {
   ASSERT_TRUE(both.ok()) << both.status();
   EXPECT_EQ(AskInt(*both, kCount), 1);
   EXPECT_EQ(both->Run(kInsert, 2, 2).code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(both->fault_scope(), FaultScope::kConnection)
+  EXPECT_EQ(ConnectionAccess::fault_scope(*both), FaultScope::kConnection)
       << "opened again, it finds out whether it may write";
 
   both.Close();
@@ -93,11 +94,11 @@ TEST_F(ReadOnlyTest, AWriteErrorCondemnsTheWriterAlone) {
   const absl::Status status = writer->Run(kInsert, 2, 2);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_EQ(SqliteCode(status), SQLITE_IOERR_WRITE);
-  EXPECT_EQ(writer->fault_scope(), FaultScope::kConnection);
-  EXPECT_EQ(writer->Inspect(), SessionState::kBroken);
-  EXPECT_FALSE(writer->IsPristine());
+  EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kConnection);
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kBroken);
+  EXPECT_FALSE(ConnectionAccess::IsPristine(*writer));
   EXPECT_EQ(AskInt(*reader, kCount), 1);
-  EXPECT_TRUE(reader->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*reader));
   spy_.fail_write = 0;
 }
 
@@ -110,7 +111,7 @@ TEST_F(ReadOnlyTest, AReadErrorIsUnavailableAndTheConnectionDead) {
   const absl::Status status = reader->Run(Sql("SELECT sum(length(b)) FROM t"));
   spy_.fail_read = 0;
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
-  EXPECT_EQ(reader->fault_scope(), FaultScope::kConnection);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*reader), FaultScope::kConnection);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -10,18 +11,18 @@ class ResetTest : public SqliteTest {
  protected:
   sqlite3* db() { return SqliteHandle(*writer_); }
   void ExpectCleanAfterReset() {
-    EXPECT_FALSE(writer_->IsPristine());
-    EXPECT_EQ(writer_->Inspect(), SessionState::kDirty);
-    EXPECT_OK(writer_->Reset(Deadline::Never()));
-    EXPECT_TRUE(writer_->IsPristine());
-    EXPECT_EQ(writer_->Inspect(), SessionState::kClean);
+    EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
+    EXPECT_EQ(ConnectionAccess::Inspect(*writer_), SessionState::kDirty);
+    EXPECT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
+    EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
+    EXPECT_EQ(ConnectionAccess::Inspect(*writer_), SessionState::kClean);
     EXPECT_EQ(AskInt(*writer_, kCount), 1);
   }
   // Left behind, the connection has to be closed.
   void ExpectResetFails() {
-    EXPECT_FALSE(writer_->IsPristine());
-    EXPECT_EQ(writer_->Inspect(), SessionState::kDirty);
-    EXPECT_FALSE(writer_->Reset(Deadline::Never()).ok());
+    EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
+    EXPECT_EQ(ConnectionAccess::Inspect(*writer_), SessionState::kDirty);
+    EXPECT_FALSE(ConnectionAccess::Reset(*writer_, Deadline::Never()).ok());
   }
   void SetUp() override { ASSERT_OK(writer_->Run(kInsert, 1, 1)); }
 
@@ -34,8 +35,8 @@ TEST_F(ResetTest, OrdinaryWorkLeavesNothing) {
   ASSERT_OK(writer_->RunScript("DELETE FROM t WHERE a = 2; CREATE TABLE u(x); DROP TABLE u"));
   EXPECT_FALSE(writer_->Run(Sql("INSERT INTO t VALUES (1, 1)")).ok());
   EXPECT_FALSE(writer_->Prepare(Sql("no SQL at all")).ok());
-  EXPECT_TRUE(writer_->IsPristine());
-  EXPECT_EQ(writer_->Inspect(), SessionState::kClean);
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer_), SessionState::kClean);
 }
 
 TEST_F(ResetTest, AnOpenTransaction) {
@@ -75,7 +76,7 @@ TEST_F(ResetTest, ATemporaryTableMadeAgainByACachedStatementIsSeenAgain) {
     ASSERT_OK(writer_->Run(kTemporary));
     ExpectCleanAfterReset();
     EXPECT_EQ(Ask(db(), "SELECT count(*) FROM sqlite_temp_schema"), "0");
-    ASSERT_OK(writer_->Reset(Deadline::Never()));
+    ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   }
 }
 
@@ -98,13 +99,13 @@ TEST_F(ResetTest, APragmaThatWouldBreakThePoolIsRefused) {
     EXPECT_EQ(SqliteCode(status), SQLITE_AUTH) << sql;
     EXPECT_THAT(std::string(status.message()), Not(HasSubstr("not authorized"))) << sql;
   }
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
   EXPECT_EQ(Ask(db(), "PRAGMA journal_mode"), "wal");
 }
 
 TEST_F(ResetTest, APragmaThatAsksLeavesNothing) {
   ASSERT_OK(writer_->RunScript("PRAGMA table_info(t); PRAGMA user_version=3; PRAGMA cache_size"));
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(ResetTest, AttachIsRefused) {
@@ -112,7 +113,7 @@ TEST_F(ResetTest, AttachIsRefused) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("one database"));
   EXPECT_EQ(writer_->RunScript("VACUUM").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(ResetTest, AStatementOfTheDriverIsFinalized) {
@@ -139,7 +140,7 @@ TEST_F(ResetTest, HooksThatWereReplacedComeBack) {
   sqlite3_busy_timeout(db(), 5000);
   sqlite3_progress_handler(db(), 0, nullptr, nullptr);
   sqlite3_set_authorizer(db(), nullptr, nullptr);
-  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(writer_->RunScript("PRAGMA synchronous=OFF").code(),
             absl::StatusCode::kInvalidArgument);
   Foreign foreign(path());
@@ -154,7 +155,7 @@ TEST_F(ResetTest, LimitsAndSwitchesThatWereChangedComeBack) {
   sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, 5);
   sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, 100);
   sqlite3_db_config(db(), SQLITE_DBCONFIG_ENABLE_FKEY, 0, nullptr);
-  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, -1), 0);
   EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, -1), 1 << 20);
   EXPECT_EQ(Ask(db(), "PRAGMA foreign_keys"), "1");
@@ -163,7 +164,7 @@ TEST_F(ResetTest, LimitsAndSwitchesThatWereChangedComeBack) {
 TEST_F(ResetTest, TheLastRowidIsForgotten) {
   ASSERT_OK(writer_->RunScript("BEGIN; INSERT INTO t VALUES (77, 1)"));
   EXPECT_EQ(sqlite3_last_insert_rowid(db()), 77);
-  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(sqlite3_last_insert_rowid(db()), 0);
 }
 
@@ -171,14 +172,14 @@ TEST_F(ResetTest, APendingInterruptDoesNotHitTheNextBorrower) {
   Rows rows = (*writer_->Prepare(Sql("SELECT 1 UNION SELECT 2")))->Query();
   ASSERT_TRUE(rows.Next());
   sqlite3_interrupt(db());
-  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(AskInt(*writer_, kCount), 1);
 }
 
 TEST_F(ResetTest, ItKeepsTheCachedStatements) {
   Statement* const cached = *writer_->Prepare(kCount);
   ASSERT_OK(writer_->RunScript("BEGIN"));
-  ASSERT_OK(writer_->Reset(Deadline::Never()));
+  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(*writer_->Prepare(kCount), cached);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -105,7 +106,7 @@ TEST_F(SqliteStatementTest, AWrongCountNamesSqlExpectedAndGiven) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "\"INSERT INTO t(a, b) VALUES ($1, $2)\" takes 2 values, 1 was given");
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteStatementTest, SqlMustHoldExactlyOneStatement) {
@@ -148,7 +149,7 @@ TEST_F(SqliteStatementTest, ConstraintsAreToldApart) {
             std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_CHECK));
   EXPECT_EQ(code(2, 2, 1, 1, 9),
             std::pair(StatusCode::kInvalidArgument, SQLITE_CONSTRAINT_FOREIGNKEY));
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteStatementTest, AValueThatIsTooLongIsRefusedAndNamed) {
@@ -275,7 +276,7 @@ TEST_F(SqliteStatementTest, AStatementIsCutAtTheDeadlineAndTheConnectionGoesOn) 
   EXPECT_EQ(reader->Run(kCount).code(), absl::StatusCode::kDeadlineExceeded)
       << "nothing is begun after the deadline";
   reader->set_deadline(Deadline::Never());
-  EXPECT_TRUE(reader->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*reader));
   EXPECT_EQ(AskInt(*reader, kCount), 0);
 }
 
@@ -290,7 +291,7 @@ TEST_F(SqliteStatementTest, ADeadlineThatIsMovedHoldsForRowsUnderWay) {
 
 TEST_F(SqliteStatementTest, WhoAsksForTheFirstRowAfterTheDeadlineGetsNone) {
   HeldConnection reader(backend_, platform_, Role::kReader);
-  reader->StartLease(In(50ms));
+  ConnectionAccess::StartLease(*reader, In(50ms));
   EXPECT_EQ(AskInt(*reader, kCount), 0);
   {
     Rows rows = (*reader->Prepare(kCount))->Query();
@@ -299,7 +300,7 @@ TEST_F(SqliteStatementTest, WhoAsksForTheFirstRowAfterTheDeadlineGetsNone) {
     EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded);
     EXPECT_FALSE(rows.Next());
   }
-  EXPECT_TRUE(reader->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*reader));
   reader->set_deadline(In(50ms));
   EXPECT_EQ(AskInt(*reader, kCount), 0) << "the same statement, in time";
 }
@@ -307,29 +308,29 @@ TEST_F(SqliteStatementTest, WhoAsksForTheFirstRowAfterTheDeadlineGetsNone) {
 TEST_F(SqliteStatementTest, OnlyTheFirstReadOfALeaseIsBegunWithoutAskingTheClock) {
   HeldConnection reader(backend_, platform_, Role::kReader);
   for (int lease = 0; lease < 2; ++lease) {
-    reader->StartLease(In(50ms));
+    ConnectionAccess::StartLease(*reader, In(50ms));
     platform_.Advance(60ms);
     EXPECT_EQ(AskInt(*reader, kCount), 0);
     EXPECT_EQ(reader->Run(kCount).code(), absl::StatusCode::kDeadlineExceeded);
-    reader->EndLease();
+    ConnectionAccess::EndLease(*reader);
   }
 }
 
 TEST_F(SqliteStatementTest, AFirstReadThatIsLongIsCutAtTheDeadline) {
   TickingPlatform ticking;
   HeldConnection reader(backend_, ticking, Role::kReader);
-  reader->StartLease(Deadline::At(ticking.Now() - 1ms));
+  ConnectionAccess::StartLease(*reader, Deadline::At(ticking.Now() - 1ms));
   EXPECT_EQ(reader->Run(kEndless).code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(reader->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*reader));
 }
 
 TEST_F(SqliteStatementTest, AFirstWriteIsNotBegunAfterTheDeadline) {
-  writer_->StartLease(In(50ms));
+  ConnectionAccess::StartLease(*writer_, In(50ms));
   platform_.Advance(60ms);
   EXPECT_EQ(writer_->Run(kInsert, 1, 1).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(writer_->Run(Sql("CREATE TEMP TABLE s(a)")).code(),
             absl::StatusCode::kDeadlineExceeded);
-  writer_->StartLease(In(50ms));
+  ConnectionAccess::StartLease(*writer_, In(50ms));
   platform_.Advance(60ms);
   EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kDeadlineExceeded);
   writer_->set_deadline(In(50ms));
@@ -369,7 +370,7 @@ TEST_F(SqliteStatementTest, AnErrorInAStepLeavesTheStatementFitForTheNextRun) {
   constexpr Sql kOverflow("SELECT abs($1)");
   Statement* const absolute = *writer_->Prepare(kOverflow);
   EXPECT_FALSE(absolute->Run(std::numeric_limits<int64_t>::min()).ok());
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
   Rows rows = absolute->Query(-5);
   ASSERT_TRUE(rows.Next());
   EXPECT_EQ(rows.Get<int>(0), 5);
@@ -385,11 +386,11 @@ TEST_F(SqliteStatementTest, TheConnectionIsTouchedUntilTheLastRowsEnd) {
       Rows inner = (*writer_->Prepare(kThree))->Query();
       ASSERT_TRUE(inner.Next());
     }
-    EXPECT_FALSE(writer_->IsPristine());
+    EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
     ASSERT_TRUE(outer.Next());
     EXPECT_EQ(outer.Get<int>(0), 2);
   }
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteStatementTest, WhatIsWrittenWhileItReadsIsNotItsChange) {

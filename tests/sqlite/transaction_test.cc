@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tests/sqlite/sqlite_test_support.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::sqlite {
 namespace {
@@ -19,12 +20,12 @@ class SqliteTransactionTest : public SqliteTest {
 TEST_F(SqliteTransactionTest, CommittedItIsSeenByOthers) {
   absl::StatusOr<Transaction> transaction = writer_->Begin();
   ASSERT_OK(transaction.status());
-  EXPECT_FALSE(writer_->IsPristine());
+  EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
   ASSERT_OK(writer_->Run(kInsert, 1, 1));
   EXPECT_EQ(Count(), 0);
   ASSERT_OK(transaction->Commit());
   EXPECT_EQ(Count(), 1);
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteTransactionTest, DroppedItIsRolledBack) {
@@ -33,7 +34,7 @@ TEST_F(SqliteTransactionTest, DroppedItIsRolledBack) {
     ASSERT_OK(writer_->Run(kInsert, 1, 1));
   }
   EXPECT_EQ(Count(), 0);
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteTransactionTest, TheWritersTakesTheLockAtItsBegin) {
@@ -70,7 +71,7 @@ TEST_F(SqliteTransactionTest, OneThatSqliteRolledBackTakesNoMoreStatements) {
   EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(Count(), 0);
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
   EXPECT_OK(writer_->Run(kInsert, 2, 2));
 }
 
@@ -88,7 +89,7 @@ TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn
     EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
   }
   writer->set_deadline(Deadline::Never());
-  EXPECT_TRUE(writer->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer));
   EXPECT_EQ(Count(), 0);
   EXPECT_OK(writer->Run(kInsert, 1, 1));
 }
@@ -137,14 +138,14 @@ TEST_F(SqliteTransactionTest, RowsOfATransactionThatRolledBackEndWithAborted) {
 
 TEST_F(SqliteTransactionTest, TransactionsWrittenAsSqlAreSeen) {
   ASSERT_OK(writer_->Run(Sql("BEGIN IMMEDIATE")));
-  EXPECT_FALSE(writer_->IsPristine());
+  EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
   EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_OK(writer_->Run(Sql("COMMIT")));
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
   ASSERT_OK(writer_->RunScript("SAVEPOINT a"));
-  EXPECT_FALSE(writer_->IsPristine());
+  EXPECT_FALSE(ConnectionAccess::IsPristine(*writer_));
   ASSERT_OK(writer_->RunScript("RELEASE a"));
-  EXPECT_TRUE(writer_->IsPristine());
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
 TEST_F(SqliteTransactionTest, ACardThatIsFullRefusesInsertsButNotDeletes) {
@@ -159,7 +160,7 @@ TEST_F(SqliteTransactionTest, ACardThatIsFullRefusesInsertsButNotDeletes) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(SqliteCode(status), SQLITE_FULL);
   EXPECT_LT(stored, 64);
-  EXPECT_EQ(writer->fault_scope(), FaultScope::kStatement);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kStatement);
   EXPECT_OK(writer->Run(Sql("DELETE FROM t WHERE a < 20")));
   EXPECT_OK(writer->Run(kInsert, 1, std::string_view(kilobyte)));
 }
@@ -174,7 +175,7 @@ TEST_F(SqliteTransactionTest, AFullCardInsideATransactionAbortsItAsAWhole) {
     for (int i = 0; status.ok(); ++i) status = writer->Run(kInsert, i, std::string_view(kilobyte));
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   }
-  EXPECT_EQ(writer->Inspect(), SessionState::kClean);
+  EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kClean);
   EXPECT_EQ(AskInt(*writer, kCount), 0);
 }
 

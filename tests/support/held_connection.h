@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "roost/backend.h"
 #include "roost/platform.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::support {
 
@@ -41,19 +42,10 @@ class HeldConnection {
   Connection& operator*() const { return *connection_; }
 
   void Close() {
-    if (connection_ == nullptr) return;
-    connection_->Close();
-    std::exchange(connection_, nullptr)->~Connection();
+    if (connection_ != nullptr) ConnectionAccess::CloseAndDestroy(connection_);
   }
-  void Abandon() {
-    connection_->Abandon();
-    std::exchange(connection_, nullptr)->~Connection();
-  }
-  NativeHandle Detach() {
-    const NativeHandle handle = connection_->Detach();
-    std::exchange(connection_, nullptr)->~Connection();
-    return handle;
-  }
+  void Abandon() { ConnectionAccess::AbandonAndDestroy(connection_); }
+  NativeHandle Detach() { return ConnectionAccess::DetachAndDestroy(connection_); }
 
  private:
   struct alignas(std::max_align_t) Unit {
@@ -62,7 +54,7 @@ class HeldConnection {
 
   // One step of an open that goes on in steps, and the wait for the next. False: open, or failed.
   bool GoOn(Platform& platform) {
-    absl::StatusOr<Step> step = connection_->Advance(platform.Now());
+    absl::StatusOr<Step> step = ConnectionAccess::Advance(*connection_, platform.Now());
     status_ = step.status();
     if (!step.ok()) Close();
     if (!step.ok() || step->done) return false;

@@ -8,6 +8,7 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "tests/support/connection_access.h"
 
 namespace roost::tools {
 namespace {
@@ -27,13 +28,17 @@ class ForgetfulConnection : public Connection {
   absl::StatusOr<Statement*> Prepare(const Sql& sql) override { return real_->Prepare(sql); }
   absl::Status RunScript(std::string_view sql) override { return real_->RunScript(sql); }
   absl::Status Seal() override { return real_->Seal(); }
-  SessionState Inspect() override { return real_->Inspect(); }
-  absl::Status Reset(Deadline deadline) override { return real_->Reset(deadline); }
-  Liveness Probe() override { return real_->Probe(); }
-  absl::Status Ping(Deadline deadline) override { return real_->Ping(deadline); }
-  absl::Status Maintain(Deadline deadline) override { return real_->Maintain(deadline); }
-  void Close() override { real_->Close(); }
-  void Abandon() override { real_->Abandon(); }
+  SessionState Inspect() override { return ConnectionAccess::Inspect(*real_); }
+  absl::Status Reset(Deadline deadline) override {
+    return ConnectionAccess::Reset(*real_, deadline);
+  }
+  Liveness Probe() override { return ConnectionAccess::Probe(*real_); }
+  absl::Status Ping(Deadline deadline) override { return ConnectionAccess::Ping(*real_, deadline); }
+  absl::Status Maintain(Deadline deadline) override {
+    return ConnectionAccess::Maintain(*real_, deadline);
+  }
+  void Close() override { ConnectionAccess::Close(*real_); }
+  void Abandon() override { ConnectionAccess::Abandon(*real_); }
   NativeHandle Detach() override { return real_->Detach(); }
 
  private:

@@ -27,9 +27,21 @@ struct ConnectionAccess {
   static void Abandon(Connection& c) { c.Abandon(); }
   static NativeHandle Detach(Connection& c) { return c.Detach(); }
 
-  static void KeepRecordIn(Connection& c, LeaseRecord& place) { c.KeepRecordIn(place); }
-  static void StartLease(Connection& c, Deadline deadline) { c.StartLease(deadline); }
-  static void EndLease(Connection& c) { c.EndLease(); }
+  // From here on the record of the connection's leases lies in `place`, which outlives it.
+  static void KeepRecordIn(Connection& c, LeaseRecord& place) {
+    place.deadline = c.record_->deadline;
+    place.dirty_flags = c.record_->dirty_flags;
+    c.record_ = &place;
+  }
+  // A lease begins of a connection that no pool has: its statements end by `deadline`.
+  static void StartLease(Connection& c, Deadline deadline) {
+    c.record_->deadline = deadline;
+    c.record_->CountLease();
+  }
+  // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
+  static void EndLease(Connection& c) { c.ClearDirty(Connection::kDirtyBegan); }
+  // True if nothing was done that could leave anything behind: the next holder can have it. No call
+  // of the driver.
   static bool IsPristine(const Connection& c) { return c.IsPristine(); }
 
   // Closes a connection and frees its place.

@@ -77,6 +77,7 @@ class Session : public Connection {
   // The raw handle was taken.
   bool IsRaw() const { return IsDirty(kDirtyRaw); }
 
+  using Connection::IsPristine;
   using Connection::MarkFailed;
 
  protected:
