@@ -127,6 +127,12 @@ class Connection {
   FaultScope fault_scope() const { return fault_scope_; }
   // True if nothing was done in this lease that could leave anything behind.
   bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
+  // A whole Ping, where the driver has no other; see backend.h.
+  virtual absl::StatusOr<Step> BeginPing(Deadline deadline) {
+    absl::Status answer = Ping(deadline);
+    if (!answer.ok()) return answer;
+    return Step{.done = true};
+  }
   // A number that differs from lease to lease of this connection. Wraps.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
 
@@ -154,11 +160,6 @@ class Connection {
   virtual absl::Status Reset(Deadline deadline) = 0;
   virtual Liveness Probe() = 0;
   virtual absl::Status Ping(Deadline deadline) = 0;
-  virtual absl::StatusOr<Step> BeginPing(Deadline deadline) {
-    absl::Status answer = Ping(deadline);
-    if (!answer.ok()) return answer;
-    return Step{.done = true};
-  }
   virtual absl::Status Maintain(Deadline deadline) = 0;
   virtual bool WantsMaintenance() const { return false; }
   virtual void Close() = 0;

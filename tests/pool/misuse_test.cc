@@ -16,7 +16,7 @@ TEST_F(MisuseDeathTest, UsingALeaseAfterItsReturn) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
   lease.Return();
-  EXPECT_DEATH((void)lease->IsPristine(), "roost: a lease was used after it was returned");
+  EXPECT_DEATH((void)lease->deadline(), "roost: a lease was used after it was returned");
 }
 
 TEST_F(MisuseDeathTest, UsingALeaseThatWasMovedFrom) {
@@ -28,7 +28,7 @@ TEST_F(MisuseDeathTest, UsingALeaseThatWasMovedFrom) {
 
 TEST_F(MisuseDeathTest, UsingALeaseThatNeverHeldAnything) {
   Lease lease;
-  EXPECT_DEATH((void)lease->fault_scope(), "roost: a lease was used");
+  EXPECT_DEATH((void)lease->deadline(), "roost: a lease was used");
 }
 
 TEST_F(MisuseDeathTest, DetachingNothing) {

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 
+#include "roost/internal/connection_access.h"
 #include "tests/pool/pool_test_support.h"
 
 namespace roost {
@@ -189,7 +190,7 @@ TEST_F(ReturnTest, WaitersGetTheConnectionOnlyAfterItsReset) {
   server.Open();
   platform.Run();
   Lease next = waiter.Take();
-  EXPECT_TRUE(next->IsPristine());
+  EXPECT_TRUE(internal::ConnectionAccess::IsPristine(*next));
 }
 
 TEST_F(ReturnTest, AResetHasItsOwnTimeOutWhateverTheLeasesDeadline) {
