@@ -161,6 +161,8 @@ GREPS = (
          # What a call of Platform would cost more than.
          ("include", "src", "tests"), ("include/roost/internal/machine.h",),
          "what differs between machines lives under platform/"),
+    Grep("tools-apart", r'#\s*include "tools/roost-node/', ("src/tools/roostctl", "src/tools/common"), (),
+         "what both programs need is in src/tools/common or below"),
     Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
          ("include",), (), "durations are typed, never bare integers"),
     Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, ("src/tools",),

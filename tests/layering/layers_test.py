@@ -32,6 +32,7 @@ GOOD = {
     "src/backends/postgres/postgres.cc": '#include <libpq-fe.h>\n#include <dlfcn.h>\n',
     "src/telemetry/metrics.cc":
         '#include <fcntl.h>\n#include <nlohmann/json.hpp>\n#include "base/text.h"\n#include "roost/pool.h"\n',
+    "src/tools/roostctl/main.cc": '#include "tools/common/cli.h"\n#include "telemetry/metrics.h"\n',
     "platform/linux/linux.cc":
         "#include <unistd.h>\nint64_t Linux::UnixMicros() {\n  clock_gettime(CLOCK_REALTIME, &t);\n}\n",
     "tests/stress/stress_test.cc": "void F() { std::this_thread::sleep_for(1s); }\n",
@@ -80,6 +81,7 @@ BAD = [
     ("tests/pool/pool_test.cc", "std::this_thread::sleep_for(1ms);\n", "sleep"),
     ("tests/pool/pool_test.cc", "usleep(10);\n", "sleep"),
     ("src/pool/pool.cc", "#ifdef __linux__\n", "port"),
+    ("src/tools/roostctl/main.cc", '#include "tools/roost-node/node.h"\n', "tools-apart"),
     ("include/roost/pool.h", "int timeout_ms;\n", "durations"),
     ("src/pool/pool.cc", "throw std::runtime_error(\"\");\n", "exceptions"),
     ("include/roost/new.h", HEADER.format(name="new.h"), "front-door"),

@@ -1,7 +1,7 @@
 // src/tools/roost-node/reading.h - one reading, and the bounded buffer of those that are not stored
 // yet.
-#ifndef SRC_TOOLS_ROOST_NODE_READING_H_
-#define SRC_TOOLS_ROOST_NODE_READING_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_READING_H_
+#define ROOST_TOOLS_ROOST_NODE_READING_H_
 
 #include <algorithm>
 #include <array>
@@ -81,4 +81,4 @@ class ReadingBuffer {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_READING_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_READING_H_

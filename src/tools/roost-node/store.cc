@@ -51,8 +51,8 @@ absl::StatusOr<int64_t> NextSeq(Lease& lease) {
 
 }  // namespace
 
-absl::Status Store::Check(Deadline by) {
-  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+absl::Status Store::Check(Deadline deadline) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
   for (const Sql& sql : {kNextSeq, kInsert, kInsertSensor}) {
     const absl::StatusOr<Statement*> prepared = lease->Prepare(sql);
@@ -61,8 +61,8 @@ absl::Status Store::Check(Deadline by) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline by) {
-  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline deadline) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
   if (uncertain_.first_seq != 0) {
     const absl::StatusOr<bool> happened = Happened(*lease);
@@ -143,10 +143,10 @@ absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease)
   return all;
 }
 
-absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline by) const {
+absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline deadline) const {
   std::vector<SensorSummary> all;
   if (first_seq_ == 0) return all;
-  absl::StatusOr<Lease> lease = pool_.Acquire(kRead, by);
+  absl::StatusOr<Lease> lease = pool_.Acquire(kRead, deadline);
   if (!lease.ok()) return lease.status();
   absl::StatusOr<std::map<int64_t, SensorSummary>> values = ReadValues(*lease);
   if (!values.ok()) return values.status();

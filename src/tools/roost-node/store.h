@@ -3,8 +3,8 @@
 // A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit
 // whose outcome is not known is looked for before it is tried again, so that no reading is there
 // twice.
-#ifndef SRC_TOOLS_ROOST_NODE_STORE_H_
-#define SRC_TOOLS_ROOST_NODE_STORE_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_STORE_H_
+#define ROOST_TOOLS_ROOST_NODE_STORE_H_
 
 #include <cstdint>
 #include <map>
@@ -38,12 +38,12 @@ class Store {
 
   // OK when the database can be opened and its tables are ours; or kUnavailable, kDeadlineExceeded
   // and the like, when it may be later; or why it cannot be used.
-  absl::Status Check(Deadline by);
+  absl::Status Check(Deadline deadline);
   // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all
   // stay in the buffer. REQUIRES: the buffer is not empty.
-  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline by);
+  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline deadline);
   // What this run has stored, read back with a read lease.
-  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline by) const;
+  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline deadline) const;
 
  private:
   // A commit that failed in a way that leaves open whether it happened.
@@ -64,4 +64,4 @@ class Store {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_STORE_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_STORE_H_

@@ -1,4 +1,4 @@
-#include "tools/roostctl/selftest_command.h"
+#include "tools/roostctl/selftest/command.h"
 
 #include <unistd.h>
 
@@ -8,9 +8,9 @@
 
 #include "platform/rpi/board_health.h"
 #include "telemetry/status_file.h"
-#include "tools/roost-node/remote_uri.h"
-#include "tools/roostctl/selftest_report.h"
-#include "tools/roostctl/selftest_run.h"
+#include "tools/common/remote_uri.h"
+#include "tools/roostctl/selftest/report.h"
+#include "tools/roostctl/selftest/run.h"
 
 namespace roost::tools {
 namespace {
@@ -181,7 +181,7 @@ void SelftestCommand::Run() {
   const std::optional<uint64_t> before = machine.BytesWritten();
   const selftest::Run run =
       selftest::RunChecks(checks, setup, NativePlatform(), quick_,
-                          [&report](const selftest::Finding& finding) { report.Tell(finding); });
+                          [&report](const selftest::Finding& finding) { report.Add(finding); });
   std::optional<uint64_t> written = machine.BytesWritten();
   if (before && written) *written -= *before;
   report.End(run, written);

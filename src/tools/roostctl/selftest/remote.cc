@@ -1,11 +1,12 @@
-// Checks of the remote database: whether it is reached, what it is, how far away.
-#include "tools/roostctl/selftest_remote.h"
+// src/tools/roostctl/selftest/remote.cc - checks of the remote database: whether it is reached,
+// what it is, how far away.
+#include "tools/roostctl/selftest/remote.h"
 
 #include <utility>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
-#include "tools/roostctl/selftest_database.h"
+#include "tools/roostctl/selftest/checks.h"
+#include "tools/roostctl/selftest/scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -18,7 +19,7 @@ constexpr int64_t kOldestVersion = 140000;
 // roost-node gives a statement on the remote 1 s; half of it leaves room for one packet lost.
 constexpr Duration kFar = 500ms;
 constexpr int kTrips = 20;
-// The guide: a pool takes 20 to 30 % of max_connections at the most.
+// A pool takes 20 to 30 % of max_connections at the most (as `roostctl size` says).
 constexpr double kShare = 0.3;
 // A node's own pool at the remote.
 constexpr int kOurs =
@@ -37,7 +38,7 @@ constexpr Sql kFacts{
     " current_setting('superuser_reserved_connections')::bigint,"
     " (SELECT sum(numbackends) FROM pg_stat_database)::bigint"};
 
-absl::StatusOr<ServerFacts> Ask(Lease& lease) {
+absl::StatusOr<ServerFacts> QueryFacts(Lease& lease) {
   const absl::StatusOr<Statement*> statement = lease.Prepare(kFacts);
   if (!statement.ok()) return statement.status();
   Rows rows = (*statement)->Query();
@@ -81,7 +82,7 @@ Result JudgeFacts(Context& context, Result (*judge)(const ServerFacts&)) {
   Result skipped;
   absl::StatusOr<Lease> lease = LeaseOrSkip(context, skipped);
   if (!lease.ok()) return skipped;
-  const absl::StatusOr<ServerFacts> facts = Ask(*lease);
+  const absl::StatusOr<ServerFacts> facts = QueryFacts(*lease);
   return facts.ok() ? judge(*facts) : NotReached(facts.status());
 }
 

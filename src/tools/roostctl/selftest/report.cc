@@ -1,4 +1,4 @@
-#include "tools/roostctl/selftest_report.h"
+#include "tools/roostctl/selftest/report.h"
 
 #include <algorithm>
 
@@ -67,14 +67,14 @@ void Report::Begin(size_t checks) {
   std::fflush(out_);
 }
 
-void Report::Tell(const Finding& finding) {
-  ++told_;
-  if (form_ == Form::kTable) TellLine(finding);
-  if (form_ == Form::kTap) TellTap(finding);
+void Report::Add(const Finding& finding) {
+  ++count_;
+  if (form_ == Form::kTable) PrintLine(finding);
+  if (form_ == Form::kTap) PrintTap(finding);
   std::fflush(out_);
 }
 
-void Report::TellLine(const Finding& finding) {
+void Report::PrintLine(const Finding& finding) {
   const Result& result = finding.result;
   const int width = NameWidth();
   const bool has_bound = !result.bound.empty();
@@ -86,11 +86,11 @@ void Report::TellLine(const Finding& finding) {
   }
 }
 
-void Report::TellTap(const Finding& finding) {
+void Report::PrintTap(const Finding& finding) {
   const Result& result = finding.result;
   const bool bad =
       result.verdict == Verdict::kFail || (heading_.strict && result.verdict == Verdict::kWarn);
-  std::fprintf(out_, "%s %zu - %s", bad ? "not ok" : "ok", told_, finding.check->name);
+  std::fprintf(out_, "%s %zu - %s", bad ? "not ok" : "ok", count_, finding.check->name);
   if (result.verdict == Verdict::kSkip) {
     std::string reason = OneLine(result.measured);
     std::replace(reason.begin(), reason.end(), '#', ' ');

@@ -1,4 +1,4 @@
-#include "tools/roost-node/remote_uri.h"
+#include "tools/common/remote_uri.h"
 
 #include <errno.h>
 #include <sys/stat.h>

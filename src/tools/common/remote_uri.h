@@ -1,4 +1,4 @@
-// src/tools/roost-node/remote_uri.h - the address of the remote database, and its password.
+// src/tools/common/remote_uri.h - the address of the remote database, and its password.
 //
 // A password on a command line can be read by every user of the machine, so it is taken from a file
 // only: one named by --remote-password-file, systemd's credential, or libpq's own ways (~/.pgpass,
@@ -9,8 +9,8 @@
 // Blocks:   for the read of a small file
 // Memory:   the texts
 // Errors:   kInvalidArgument with a sentence that says what to do; it never quotes a password
-#ifndef SRC_TOOLS_ROOST_NODE_REMOTE_URI_H_
-#define SRC_TOOLS_ROOST_NODE_REMOTE_URI_H_
+#ifndef ROOST_TOOLS_COMMON_REMOTE_URI_H_
+#define ROOST_TOOLS_COMMON_REMOTE_URI_H_
 
 #include <string>
 #include <string_view>
@@ -37,4 +37,4 @@ absl::StatusOr<std::string> ReadPassword(const std::string& path);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_REMOTE_URI_H_
+#endif  // ROOST_TOOLS_COMMON_REMOTE_URI_H_

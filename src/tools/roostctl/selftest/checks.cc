@@ -1,5 +1,6 @@
-// The table of checks. A new one is a row here, a function in the file of its topic, and a test.
-#include "tools/roostctl/selftest_checks.h"
+// src/tools/roostctl/selftest/checks.cc - the table of checks. A new one is a row here, a function
+// in the file of its topic, and a test.
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -7,7 +8,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Each limit is many times what the check takes on a slow board; altogether a run ends within
-// kRunLimit of selftest_run.h, whatever hangs.
+// kRunLimit of run.h, whatever hangs.
 constexpr Check kChecks[] = {
     {"clock.source", "what the monotonic clock counts with", 1s, false, CheckClockSource},
     {"clock.resolution", "the smallest step of the clocks", 1s, false, CheckClockResolution},

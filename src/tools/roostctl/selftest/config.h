@@ -1,12 +1,12 @@
-// src/tools/roostctl/selftest_config.h - what the self-test takes from the configuration of
+// src/tools/roostctl/selftest/config.h - what the self-test takes from the configuration of
 // roost-node: the database and the remote.
 //
 // Threads:  one
 // Blocks:   for the read of two small files
 // Errors:   kInvalidArgument, kNotFound, kPermissionDenied with the file and what is wrong in it;
 //           never a password
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_
 
 #include <string>
 
@@ -28,4 +28,4 @@ absl::StatusOr<NodeConfig> ReadNodeConfig(const std::string& path);
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_CONFIG_H_

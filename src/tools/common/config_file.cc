@@ -1,4 +1,4 @@
-#include "tools/roost-node/config_file.h"
+#include "tools/common/config_file.h"
 
 #include <errno.h>
 #include <sys/stat.h>

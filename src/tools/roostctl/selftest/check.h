@@ -1,15 +1,16 @@
-// src/tools/roostctl/selftest.h - what a check of `roostctl selftest` is, and what it may use.
+// src/tools/roostctl/selftest/check.h - what a check of `roostctl selftest` is, and what it may
+// use.
 //
 // A check is a row of a table: name, what it looks at, the time it may take, a function. The
 // function measures and returns a Result; a second function, Judge..., compares what was measured
-// with the bounds, so that tests reach both outcomes without a bad board. The files selftest_*.cc
-// have one topic each.
+// with the bounds, so that tests reach both outcomes without a bad board. The files beside
+// this one have one topic each.
 //
 // Threads:  each check runs in a thread of its own, one after the other; one that does not come back
 //           in time (a card that hangs) is left behind, and the others go on
 // Blocks:   a check for at most its time, by the deadline in its Context
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECK_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECK_H_
 
 #include <nlohmann/json.hpp>
 #include <span>
@@ -114,11 +115,11 @@ struct Finding {
 // printf into a string.
 std::string Format(const char* format, ...) __attribute__((format(printf, 1, 2)));
 // Sleeps for `span`.
-void Rest(Platform& platform, Duration span);
+void SleepFor(Platform& platform, Duration span);
 
 // `figures` with p50_s, p99_s, max_s and count, each after `prefix`.
 void AddFigures(Result& result, const Percentiles& spans, const std::string& prefix = "");
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECK_H_

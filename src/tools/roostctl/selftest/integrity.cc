@@ -1,4 +1,5 @@
-// Whether the node's own database is whole, without disturbing a node that runs on it.
+// src/tools/roostctl/selftest/integrity.cc - whether the node's own database is whole, without
+// disturbing a node that runs on it.
 //
 // How it is opened, and why the node does not notice:
 //
@@ -21,7 +22,7 @@
 #include <memory>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {

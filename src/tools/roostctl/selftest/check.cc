@@ -1,10 +1,11 @@
-// The vocabulary of the checks: results, spans, numbers as text.
+// src/tools/roostctl/selftest/check.cc - the vocabulary of the checks: results, spans, numbers as
+// text.
+#include "tools/roostctl/selftest/check.h"
+
 #include <stdarg.h>
 
 #include <atomic>
 #include <cstdio>
-
-#include "tools/roostctl/selftest.h"
 
 namespace roost::tools::selftest {
 
@@ -58,7 +59,7 @@ std::string Format(const char* format, ...) {
   return text;
 }
 
-void Rest(Platform& platform, Duration span) {
+void SleepFor(Platform& platform, Duration span) {
   const std::atomic<uint32_t> word{0};
   const Deadline until = Deadline::After(platform.Now(), span);
   while (platform.Wait(word, 0, until)) {

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest_report.h - the findings of a run as a table, as TAP 13, as JSON.
+// src/tools/roostctl/selftest/report.h - the findings of a run as a table, as TAP 13, as JSON.
 //
 // The table and TAP are printed line by line as the checks end; JSON as a whole at the end. The
 // names in JSON are stable:
@@ -12,14 +12,14 @@
 //
 // verdict is "pass", "warn", "fail" or "skip"; measured, bound and advice are for people and may
 // change; figures is an object of the numbers behind `measured`, whose names end with their unit.
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_
 
 #include <cstdio>
 #include <optional>
 #include <string>
 
-#include "tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest/run.h"
 
 namespace roost::tools::selftest {
 
@@ -42,19 +42,19 @@ class Report {
       : form_(form), heading_(std::move(heading)), out_(out) {}
 
   void Begin(size_t checks);
-  void Tell(const Finding& finding);
+  void Add(const Finding& finding);
   void End(const Run& run, std::optional<uint64_t> written_bytes);
 
  private:
-  void TellLine(const Finding& finding);
-  void TellTap(const Finding& finding);
+  void PrintLine(const Finding& finding);
+  void PrintTap(const Finding& finding);
   void EndTable(const Run& run, std::optional<uint64_t> written_bytes);
   void EndJson(const Run& run, std::optional<uint64_t> written_bytes);
 
   const Form form_;
   const Heading heading_;
   std::FILE* const out_;
-  size_t told_ = 0;
+  size_t count_ = 0;
 };
 
 // Name, time limit and what of each check.
@@ -62,4 +62,4 @@ void PrintList(std::FILE* out = stdout);
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_REPORT_H_

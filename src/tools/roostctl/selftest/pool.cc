@@ -1,4 +1,4 @@
-// How the pool behaves on this kernel and these cores.
+// src/tools/roostctl/selftest/pool.cc - how the pool behaves on this kernel and these cores.
 #include <algorithm>
 #include <atomic>
 #include <latch>
@@ -6,62 +6,34 @@
 #include <utility>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
-#include "tools/roostctl/selftest_database.h"
-#include "tools/roostctl/selftest_scratch.h"
+#include "tools/roostctl/selftest/checks.h"
+#include "tools/roostctl/selftest/scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
 
 using namespace std::chrono_literals;
 
-struct OneSlot : ScratchProfile {
-  static constexpr int kPoolSize = 1;
-  static constexpr int kMaxOverflow = 0;
-};
-
 constexpr int kHandOffs = 100;  // by each of two threads
-// The guide: a checkout takes less than 1 ms. A hand-off is that and one wake-up of a thread.
+// A checkout should take less than 1 ms. A hand-off is that and one wake-up of a thread.
 constexpr Duration kHandOffUsual = 1ms;
 // Two turns of a scheduler that is busy with other programs.
 constexpr Duration kHandOffLong = 20ms;
 
 constexpr Duration kAsked = 50ms;
 constexpr int kTimeouts = 5;
-// sqlite3_busy_timeout wakes up to 25 ms late (backends: decision 2); the pool has to do better than
-// what it replaces.
+// sqlite3_busy_timeout wakes up to 25 ms late; the pool has to do better than what it
+// replaces.
 constexpr Duration kLateWarn = 25ms;
 constexpr Duration kLateFail = 500ms;
 
 constexpr int kContenders = 6;
 constexpr Duration kContention = 400ms;
-// In order of arrival all have the same number of turns but for one (441, 442, 443 of 1326 in
-// backends: waiting for the writer). Half is unfairness that a user would see.
+// In order of arrival all have the same number of turns but for one (measured: 441, 442, 443 of
+// 1326). Half is unfairness that a user would see.
 constexpr double kFair = 0.5;
 
-// A refusal of a holder that would wait for itself has to come at once.
-constexpr Duration kAtOnce = 100ms;
-
-Verdict Worse(Verdict a, Verdict b) {
-  if (a == Verdict::kSkip) return b;
-  if (b == Verdict::kSkip) return a;
-  return std::max(a, b);
-}
-
 }  // namespace
-
-Result OnBoth(Context& context, const char* file, Measure measure) {
-  const Result memory = measure(context, ":memory:");
-  const absl::StatusOr<std::string> path = context.scratch.File(file);
-  const Result card = path.ok()
-                          ? measure(context, *path)
-                          : Skip("not written (" + std::string(path.status().message()) + ")");
-  const Result& worse = Worse(memory.verdict, card.verdict) == memory.verdict ? memory : card;
-  Result both = worse;
-  both.measured = "memory " + memory.measured + "; file " + card.measured;
-  both.figures = {{"memory", memory.figures}, {"file", card.figures}};
-  return both;
-}
 
 // ---- Hand-off -----------------------------------------------------------------------------------
 
@@ -98,7 +70,7 @@ class PingPong {
     const Duration released(released_.exchange(0));
     if (released.count() != 0) latencies.push_back(got.time_since_epoch() - released);
     while (players_ == 2 && pool_.stats().waiting == 0 && !context_.IsOver()) {
-      Rest(context_.platform, 50us);
+      SleepFor(context_.platform, 50us);
     }
     // Without a waiter the next acquire is no hand-off.
     const bool is_awaited = pool_.stats().waiting > 0;
@@ -267,61 +239,5 @@ Result JudgeContention(const std::vector<int64_t>& turns, const Percentiles& wai
 Result CheckPoolContention(Context& context) {
   return OnBoth(context, "contention.db", MeasureContention);
 }
-
-// ---- Nested acquire, reset ----------------------------------------------------------------------
-
-namespace {
-
-Result MeasureNested(Context& context, const std::string& path) {
-  SqliteBackend backend(ScratchOptions(path));
-  PoolFor<OneSlot> pool(backend, {.platform = &context.platform});
-  absl::StatusOr<Lease> held = pool.Acquire(kWrite, context.deadline);
-  if (!held.ok()) return Broken("acquire", held.status());
-  const TimePoint start = context.Now();
-  const absl::Status refused = pool.Acquire(kWrite, Deadline::After(start, 1s)).status();
-  const Duration took = context.Now() - start;
-  const std::string measured = "refused after " + FormatDuration(took);
-  const std::string bound = "at most " + FormatDuration(kAtOnce);
-  Result result =
-      absl::IsFailedPrecondition(refused) && took <= kAtOnce
-          ? Pass(measured, bound)
-          : Fail(std::string(refused.message()) + ", " + measured, bound,
-                 "a wait that can only deadlock was not seen: report it with this line");
-  return std::move(result).With("took_s", InSeconds(took));
-}
-
-constexpr Sql kLeftRows{"SELECT count(*) FROM reading WHERE name = 'left behind'"};
-constexpr Sql kLeftTables{"SELECT count(*) FROM sqlite_temp_master"};
-
-Result MeasureReset(Context& context, const std::string& path) {
-  SqliteBackend backend(ScratchOptions(path));
-  PoolFor<OneSlot> pool(backend, {.platform = &context.platform});
-  absl::StatusOr<Lease> lease = pool.Acquire(kWrite, context.deadline);
-  if (!lease.ok()) return Broken("acquire", lease.status());
-  const absl::Status dirty = lease->RunScript(
-      "CREATE TEMP TABLE left_behind(a); BEGIN;"
-      "INSERT INTO reading(name, value) VALUES ('left behind', 1)");
-  lease->Return();
-  if (!dirty.ok()) return Broken("making a connection dirty", dirty);
-  lease = pool.Acquire(kWrite, context.deadline);
-  if (!lease.ok()) return Broken("acquire after a dirty return", lease.status());
-  const absl::StatusOr<int64_t> rows = QueryNumber(*lease, kLeftRows);
-  if (!rows.ok()) return Broken("reading after a dirty return", rows.status());
-  const absl::StatusOr<int64_t> tables = QueryNumber(*lease, kLeftTables);
-  if (!tables.ok()) return Broken("reading after a dirty return", tables.status());
-  lease->Return();
-  const Stats stats = pool.stats();
-  Result result = *rows + *tables == 0 && stats.resets + stats.invalidations > 0
-                      ? Pass("nothing left", "nothing left")
-                      : Fail(Format("%lld rows, %lld tables left", static_cast<long long>(*rows),
-                                    static_cast<long long>(*tables)),
-                             "nothing left", "a connection came back dirty: report it");
-  return std::move(result).With("resets", stats.resets);
-}
-
-}  // namespace
-
-Result CheckPoolNested(Context& context) { return OnBoth(context, "nested.db", MeasureNested); }
-Result CheckPoolReset(Context& context) { return OnBoth(context, "reset.db", MeasureReset); }
 
 }  // namespace roost::tools::selftest

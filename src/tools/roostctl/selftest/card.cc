@@ -1,4 +1,5 @@
-// Checks of the card that ask only: file system, options, errors, space, wear.
+// src/tools/roostctl/selftest/card.cc - checks of the card that ask only: file system, options,
+// errors, space, wear.
 #include <errno.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -7,7 +8,7 @@
 #include <cstring>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {

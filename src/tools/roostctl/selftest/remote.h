@@ -1,11 +1,11 @@
-// src/tools/roostctl/selftest_remote.h - the self-test's own connection to the remote database. One
+// src/tools/roostctl/selftest/remote.h - the self-test's own connection to the remote database. One
 // for all checks of it: opening takes seven round trips with TLS.
 //
 // Threads:  one check at a time; one that was left behind keeps the connection, and the next checks
 //           find it taken
 // Blocks:   up to the deadlines given
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_
 
 #include <memory>
 #include <mutex>
@@ -55,4 +55,4 @@ class RemoteDatabase {
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_REMOTE_H_

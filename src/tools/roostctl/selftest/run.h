@@ -1,15 +1,15 @@
-// src/tools/roostctl/selftest_run.h - runs checks one after the other, each for a bounded time.
+// src/tools/roostctl/selftest/run.h - runs checks one after the other, each for a bounded time.
 //
 // Threads:  one at a time for a check, besides the caller's
 // Blocks:   up to kRunLimit
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_RUN_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_RUN_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_RUN_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_RUN_H_
 
 #include <functional>
 #include <optional>
 #include <vector>
 
-#include "tools/roostctl/selftest.h"
+#include "tools/roostctl/selftest/check.h"
 
 namespace roost::tools::selftest {
 
@@ -27,11 +27,11 @@ struct Run {
   int Count(Verdict verdict) const;
 };
 
-// `told` hears of each finding as it comes. SIGINT, SIGTERM and SIGHUP end the run.
+// Calls `on_finding` with each finding as it comes. SIGINT, SIGTERM and SIGHUP end the run.
 // `quick` leaves out slow checks. REQUIRES: what `setup` and `platform` name outlives the program.
 Run RunChecks(std::span<const Check* const> checks, const Setup& setup, Platform& platform,
-              bool quick, const std::function<void(const Finding&)>& told);
+              bool quick, const std::function<void(const Finding&)>& on_finding);
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_RUN_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_RUN_H_

@@ -1,4 +1,4 @@
-// Checks of the node's service and of the node that runs.
+// src/tools/roostctl/selftest/service.cc - checks of the node's service and of the node that runs.
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/command_output.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/roostctl/selftest_run.h"
+#include "tools/roostctl/selftest/run.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_remote.h"
-#include "tools/roostctl/selftest_scratch.h"
+#include "tools/roostctl/selftest/remote.h"
+#include "tools/roostctl/selftest/scratch.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -64,8 +64,8 @@ struct Job {
   int event = -1;
 };
 
-// Runs `work`; its result, or nothing when it did not come back by `until`, or a signal came.
-std::optional<Result> RunInTime(Platform& platform, std::function<Result()> work, Deadline until,
+// Runs `work`; its result, or nothing when it did not come back by `deadline`, or a signal came.
+std::optional<Result> RunInTime(Platform& platform, std::function<Result()> work, Deadline deadline,
                                 const Signals& signals, int& signal) {
   const auto job = std::make_shared<Job>();
   job->work = std::move(work);
@@ -77,8 +77,8 @@ std::optional<Result> RunInTime(Platform& platform, std::function<Result()> work
   }).detach();
   DescriptorWait waits[2] = {{.fd = job->event, .wanted = {.readable = true}},
                              {.fd = signals.fd(), .wanted = {.readable = true}}};
-  while (!waits[0].seen.any() && !until.HasPassed(platform.Now()) && signal == 0) {
-    platform.WaitForDescriptors(waits, until);
+  while (!waits[0].seen.any() && !deadline.HasPassed(platform.Now()) && signal == 0) {
+    platform.WaitForDescriptors(waits, deadline);
     if (waits[1].seen.any()) signal = signals.Take();
   }
   // The event of a thread that still hangs is left to it.
@@ -117,8 +117,8 @@ class Runner {
       return Result{};
     };
     int none = 0;
-    const Deadline until = Deadline::After(platform_.Now(), std::chrono::seconds(3));
-    left_behind_ |= !RunInTime(platform_, tidy, until, signals_, none).has_value();
+    const Deadline deadline = Deadline::After(platform_.Now(), std::chrono::seconds(3));
+    left_behind_ |= !RunInTime(platform_, tidy, deadline, signals_, none).has_value();
   }
 
   Duration took() const { return platform_.Now() - start_; }
@@ -128,9 +128,9 @@ class Runner {
  private:
   Result Outcome(const Check& check) {
     if (quick_ && check.slow) return Skip("left out by --quick");
-    const Deadline end = Deadline::After(start_, kRunLimit);
-    if (end.HasPassed(platform_.Now())) return Skip("the run has taken its time already");
-    const Deadline deadline = std::min(end, Deadline::After(platform_.Now(), check.limit));
+    const Deadline run_deadline = Deadline::After(start_, kRunLimit);
+    if (run_deadline.HasPassed(platform_.Now())) return Skip("the run has taken its time already");
+    const Deadline deadline = std::min(run_deadline, Deadline::After(platform_.Now(), check.limit));
     const auto work = [session = session_, &check, &platform = platform_, clock = wall_clock_,
                        deadline] {
       Context context{.setup = session->setup,
@@ -141,8 +141,8 @@ class Runner {
                       .deadline = deadline};
       return check.run(context);
     };
-    const Deadline patience = Deadline::After(deadline.time(), kGrace);
-    std::optional<Result> result = RunInTime(platform_, work, patience, signals_, signal_);
+    const Deadline grace_deadline = Deadline::After(deadline.time(), kGrace);
+    std::optional<Result> result = RunInTime(platform_, work, grace_deadline, signals_, signal_);
     if (result.has_value()) return *std::move(result);
     left_behind_ = true;
     return signal_ != 0 ? Skip("ended by a signal") : DidNotComeBack(check);
@@ -167,13 +167,13 @@ int Run::Count(Verdict verdict) const {
 }
 
 Run RunChecks(std::span<const Check* const> checks, const Setup& setup, Platform& platform,
-              bool quick, const std::function<void(const Finding&)>& told) {
+              bool quick, const std::function<void(const Finding&)>& on_finding) {
   Run run;
   Runner runner(setup, platform, quick);
   for (const Check* check : checks) {
     run.findings.push_back(runner.RunOne(*check));
     if (runner.signal() != 0) break;
-    told(run.findings.back());
+    on_finding(run.findings.back());
   }
   runner.TidyUp();
   run.took = runner.took();

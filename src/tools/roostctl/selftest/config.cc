@@ -1,11 +1,11 @@
-#include "tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest/config.h"
 
 #include <unistd.h>
 
 #include <filesystem>
 
-#include "tools/roost-node/config_file.h"
-#include "tools/roost-node/remote_uri.h"
+#include "tools/common/config_file.h"
+#include "tools/common/remote_uri.h"
 
 namespace roost::tools::selftest {
 namespace {

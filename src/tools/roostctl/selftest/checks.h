@@ -1,9 +1,9 @@
-// src/tools/roostctl/selftest_checks.h - the checks by topic, and how each judges what it measured.
+// src/tools/roostctl/selftest/checks.h - the checks by topic, and how each judges what it measured.
 //
-// Check...: a row of the table in selftest_table.cc. Judge...: from what was measured to a Result;
+// Check...: a row of the table in checks.cc. Judge...: from what was measured to a Result;
 // pure. The bounds and where they come from are beside each in its file.
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_
 
 #include <cstdint>
 #include <optional>
@@ -15,11 +15,11 @@
 #include "platform/rpi/board_facts.h"
 #include "platform/rpi/board_health.h"
 #include "telemetry/node_status.h"
-#include "tools/roostctl/selftest.h"
+#include "tools/roostctl/selftest/check.h"
 
 namespace roost::tools::selftest {
 
-// ---- clock, entropy (selftest_clock.cc) ---------------------------------------------------------
+// ---- clock, entropy (clock.cc) ------------------------------------------------------------------
 Result CheckClockSource(Context& context);
 Result CheckClockResolution(Context& context);
 Result CheckClockCost(Context& context);
@@ -38,7 +38,7 @@ Result JudgeClockJumps(Duration largest_step, Duration watched);
 // `error`: errno of getrandom without waiting; 0: it gave bytes.
 Result JudgeEntropy(int error);
 
-// ---- card (selftest_card.cc, selftest_sync.cc, selftest_wal.cc, selftest_integrity.cc) ----------
+// ---- card (card.cc, card_write.cc, integrity.cc) ------------------------------------------------
 Result CheckCardFileSystem(Context& context);
 Result CheckCardOptions(Context& context);
 Result CheckCardWritable(Context& context);
@@ -72,7 +72,7 @@ struct LogFacts {
 };
 Result JudgeCardLog(const LogFacts& facts);
 
-// ---- memory (selftest_memory.cc) ----------------------------------------------------------------
+// ---- memory (memory.cc) -------------------------------------------------------------------------
 Result CheckMemoryPool(Context& context);
 Result CheckMemoryAllocations(Context& context);
 Result CheckMemoryHeap(Context& context);
@@ -84,7 +84,7 @@ Result JudgeMemoryPool(size_t bytes, int capacity, const char* profile, uint64_t
 Result JudgeMemoryAllocations(uint64_t allocations, int cycles);
 Result JudgeMemoryHeap(int64_t bytes, int connections);
 
-// ---- pool and statements (selftest_pool.cc, selftest_statements.cc) -----------------------------
+// ---- pool and leases (pool.cc, lease.cc) --------------------------------------------------------
 Result CheckPoolHandOff(Context& context);
 Result CheckPoolTimeout(Context& context);
 Result CheckPoolContention(Context& context);
@@ -97,7 +97,7 @@ Result JudgeTimeout(Duration asked, const std::vector<Duration>& waited);
 Result JudgeContention(const std::vector<int64_t>& turns, const Percentiles& waits, int slots);
 Result JudgeStatements(const Percentiles& inserts, const Percentiles& selects, bool kept);
 
-// ---- board, service (selftest_board.cc, selftest_service.cc) ------------------------------------
+// ---- board, service (board.cc, service.cc) ------------------------------------------------------
 Result CheckBoardModel(Context& context);
 Result CheckBoardVoltage(Context& context);
 Result CheckBoardThrottling(Context& context);
@@ -113,7 +113,7 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
 Result JudgeServiceUnit(const std::string& unit, const std::string& show);
 Result JudgeServiceNode(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
-// ---- remote (selftest_remote.cc) ----------------------------------------------------------------
+// ---- remote (remote.cc) -------------------------------------------------------------------------
 Result CheckRemoteReach(Context& context);
 Result CheckRemoteServer(Context& context);
 Result CheckRemoteLatency(Context& context);
@@ -138,4 +138,4 @@ Result JudgeRemoteLatency(const Percentiles& trips);
 
 }  // namespace roost::tools::selftest
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECKS_H_

@@ -1,4 +1,4 @@
-// Checks of the clocks and of random numbers.
+// src/tools/roostctl/selftest/clock.cc - checks of the clocks and of random numbers.
 #include <errno.h>
 #include <sys/random.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {
@@ -177,7 +177,7 @@ Result JudgeClockJumps(Duration largest_step, Duration watched) {
 Result CheckClockJumps(Context& context) {
   WallClock& clock = context.wall_clock;
   clock.Sample(context.platform);
-  if (context.Now() - clock.since() < kWatch) Rest(context.platform, kWatch);
+  if (context.Now() - clock.since() < kWatch) SleepFor(context.platform, kWatch);
   clock.Sample(context.platform);
   return JudgeClockJumps(clock.largest_step(), context.Now() - clock.since());
 }

@@ -1,10 +1,10 @@
-// Checks of the board: model, power, heat, watchdog device.
+// src/tools/roostctl/selftest/board.cc - checks of the board: model, power, heat, watchdog device.
 #include <unistd.h>
 
 #include "platform/boards/selected.h"
 #include "platform/rpi/kernel_files.h"
 #include "tools/common/text.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {

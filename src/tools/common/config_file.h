@@ -1,4 +1,4 @@
-// src/tools/roost-node/config_file.h - settings in a file: KEY = VALUE lines, for --config.
+// src/tools/common/config_file.h - settings in a file: KEY = VALUE lines, for --config.
 //
 //   # how often the board is read
 //   every = 5s
@@ -13,8 +13,8 @@
 // Memory:   the file
 // Errors:   kInvalidArgument: FILE:LINE and what is wrong there; kNotFound, kPermissionDenied: the
 //           file cannot be read
-#ifndef SRC_TOOLS_ROOST_NODE_CONFIG_FILE_H_
-#define SRC_TOOLS_ROOST_NODE_CONFIG_FILE_H_
+#ifndef ROOST_TOOLS_COMMON_CONFIG_FILE_H_
+#define ROOST_TOOLS_COMMON_CONFIG_FILE_H_
 
 #include <functional>
 #include <string>
@@ -47,4 +47,4 @@ std::string At(const std::string& path, int line);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_CONFIG_FILE_H_
+#endif  // ROOST_TOOLS_COMMON_CONFIG_FILE_H_

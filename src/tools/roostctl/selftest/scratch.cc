@@ -1,4 +1,4 @@
-#include "tools/roostctl/selftest_scratch.h"
+#include "tools/roostctl/selftest/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +72,60 @@ void Scratch::Remove() {
   if (lock_ >= 0) close(lock_);
   path_.clear();
   lock_ = -1;
+}
+
+// ---- Databases ----------------------------------------------------------------------------------
+
+absl::StatusOr<int64_t> QueryNumber(Lease& lease, const Sql& sql) {
+  const absl::StatusOr<Statement*> statement = lease.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  Rows rows = (*statement)->Query();
+  if (!rows.Next()) {
+    return rows.status().ok() ? absl::NotFoundError("no row") : rows.status();
+  }
+  const auto number = rows.Get<int64_t>(0);
+  if (!rows.status().ok()) return rows.status();
+  return number;
+}
+
+absl::StatusOr<std::string> QueryWord(Lease& lease, const Sql& sql) {
+  const absl::StatusOr<Statement*> statement = lease.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  Rows rows = (*statement)->Query();
+  if (!rows.Next()) {
+    return rows.status().ok() ? absl::NotFoundError("no row") : rows.status();
+  }
+  std::string word(rows.Get<std::string_view>(0));
+  if (!rows.status().ok()) return rows.status();
+  return word;
+}
+
+Result Broken(const char* doing, const absl::Status& status) {
+  return Fail(std::string(doing) + ": " + std::string(status.message()), "no error",
+              "look at dmesg for errors of the card; else report it with this line");
+}
+
+namespace {
+
+Verdict Worse(Verdict a, Verdict b) {
+  if (a == Verdict::kSkip) return b;
+  if (b == Verdict::kSkip) return a;
+  return std::max(a, b);
+}
+
+}  // namespace
+
+Result OnBoth(Context& context, const char* file, Measure measure) {
+  const Result memory = measure(context, ":memory:");
+  const absl::StatusOr<std::string> path = context.scratch.File(file);
+  const Result card = path.ok()
+                          ? measure(context, *path)
+                          : Skip("not written (" + std::string(path.status().message()) + ")");
+  const Result& worse = Worse(memory.verdict, card.verdict) == memory.verdict ? memory : card;
+  Result both = worse;
+  both.measured = "memory " + memory.measured + "; file " + card.measured;
+  both.figures = {{"memory", memory.figures}, {"file", card.figures}};
+  return both;
 }
 
 }  // namespace roost::tools::selftest

@@ -1,13 +1,13 @@
-// src/tools/roostctl/selftest_command.h - the command line of `roostctl selftest`.
-#ifndef SRC_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
-#define SRC_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
+// src/tools/roostctl/selftest/command.h - the command line of `roostctl selftest`.
+#ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
+#define ROOST_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
-#include "tools/roostctl/selftest.h"
-#include "tools/roostctl/selftest_config.h"
+#include "tools/roostctl/selftest/check.h"
+#include "tools/roostctl/selftest/config.h"
 
 namespace roost::tools {
 
@@ -43,4 +43,4 @@ class SelftestCommand {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
