@@ -57,6 +57,7 @@ LAYERS = (
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
                         "sys/socket.h", "unistd.h"))),
+    Layer("src/outbox", ("src/base", "src/statements"), frozenset(THREADS)),
     # Never the pool: what shows metrics takes Stats.
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
           os=frozenset(("errno.h", "fcntl.h", "sys/stat.h", "unistd.h"))),
@@ -161,6 +162,8 @@ GREPS = (
          # What a call of Platform would cost more than.
          ("include", "src", "tests"), ("include/roost/internal/machine.h",),
          "what differs between machines lives under platform/"),
+    Grep("tools-apart", r'#\s*include "tools/roost-node/', ("src/tools/roostctl", "src/tools/common"), (),
+         "what both programs need is in src/tools/common or below"),
     Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
          ("include",), (), "durations are typed, never bare integers"),
     Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, ("src/tools",),

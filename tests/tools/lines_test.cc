@@ -96,7 +96,7 @@ class LineReaderTest : public ::testing::Test {
   }
   void Send(std::string_view bytes) {
     ASSERT_EQ(write(ends[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-    reader.Fill();
+    reader.ReadMore();
   }
   void End() {
     if (ends[1] < 0) return;
@@ -129,7 +129,7 @@ TEST_F(LineReaderTest, TheLastLineMayLackItsEnd) {
   Send("one\ntwo");
   End();
   EXPECT_EQ(Lines(), Strings({"one"}));
-  reader.Fill();
+  reader.ReadMore();
   EXPECT_FALSE(reader.AtEnd());
   EXPECT_EQ(Lines(), Strings({"two"}));
   EXPECT_TRUE(reader.AtEnd());
@@ -169,7 +169,7 @@ TEST_F(LineReaderTest, ALineLongerThanTheBufferComesOnce) {
 
 TEST_F(LineReaderTest, AnErrorEndsIt) {
   LineReader folder(open("/", O_RDONLY | O_CLOEXEC));
-  folder.Fill();
+  folder.ReadMore();
   EXPECT_TRUE(folder.AtEnd());
   EXPECT_EQ(folder.error(), EISDIR);
 }

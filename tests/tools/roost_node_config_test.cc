@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "tests/support/temp_dir.h"
-#include "tools/roost-node/config_file.h"
+#include "tools/common/config_file.h"
+#include "tools/common/remote_uri.h"
 #include "tools/roost-node/options.h"
-#include "tools/roost-node/remote_uri.h"
 
 namespace roost::tools {
 namespace {

@@ -218,7 +218,7 @@ class ReporterTest : public ::testing::Test {
   BoardHealth board_{{.root = folder_.path()}};
   Notify notify_{{.socket = systemd_.name(), .watchdog_period = kPeriod}};
   Messages messages_{platform_, true, false};
-  Facts facts_{.buffer = 100, .ready = true};
+  NodeFacts facts_{.buffer = 100, .ready = true};
   std::optional<Reporter> reporter_;
 };
 

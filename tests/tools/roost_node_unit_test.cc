@@ -11,7 +11,7 @@
 
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
-#include "tools/roost-node/config_file.h"
+#include "tools/common/config_file.h"
 #include "tools/roost-node/node.h"
 
 namespace roost::testing {

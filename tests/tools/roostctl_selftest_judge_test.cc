@@ -5,7 +5,7 @@
 #include <string>
 
 #include "platform/boards/rpi_4.h"
-#include "tools/roostctl/selftest_checks.h"
+#include "tools/roostctl/selftest/checks.h"
 
 namespace roost::tools::selftest {
 namespace {

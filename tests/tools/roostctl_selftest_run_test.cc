@@ -12,13 +12,13 @@
 #include "roost/platform.h"
 #include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
-#include "tools/roost-node/remote_uri.h"
-#include "tools/roostctl/selftest_checks.h"
-#include "tools/roostctl/selftest_config.h"
-#include "tools/roostctl/selftest_remote.h"
-#include "tools/roostctl/selftest_report.h"
-#include "tools/roostctl/selftest_run.h"
-#include "tools/roostctl/selftest_scratch.h"
+#include "tools/common/remote_uri.h"
+#include "tools/roostctl/selftest/checks.h"
+#include "tools/roostctl/selftest/config.h"
+#include "tools/roostctl/selftest/remote.h"
+#include "tools/roostctl/selftest/report.h"
+#include "tools/roostctl/selftest/run.h"
+#include "tools/roostctl/selftest/scratch.h"
 
 namespace roost::tools::selftest {
 namespace {

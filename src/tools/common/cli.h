@@ -2,8 +2,8 @@
 //
 // Bad use ends with exit code 2 and two lines on standard error: what is wrong with which argument
 // and what would be right; and where help is.
-#ifndef SRC_TOOLS_COMMON_CLI_H_
-#define SRC_TOOLS_COMMON_CLI_H_
+#ifndef ROOST_TOOLS_COMMON_CLI_H_
+#define ROOST_TOOLS_COMMON_CLI_H_
 
 #include <CLI/CLI.hpp>
 #include <optional>
@@ -36,4 +36,4 @@ std::optional<int> Parse(CLI::App& app, int argc, char** argv);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_COMMON_CLI_H_
+#endif  // ROOST_TOOLS_COMMON_CLI_H_

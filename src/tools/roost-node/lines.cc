@@ -105,7 +105,7 @@ ParsedLine ParseLine(std::string_view line) {
   return parsed;
 }
 
-void LineReader::Fill() {
+void LineReader::ReadMore() {
   std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
@@ -122,23 +122,23 @@ void LineReader::Fill() {
 
 std::optional<std::string_view> LineReader::Next() {
   if (skipping_ && !SkipRest()) return std::nullopt;
-  const size_t size = Rest().find('\n');
+  const size_t size = Unread().find('\n');
   if (size != std::string_view::npos) {
     const std::string_view line = Give(size);
     ++begin_;
     return line;
   }
-  if (Rest().size() > kMostBytes) {
+  if (Unread().size() > kMostBytes) {
     skipping_ = true;
-    return Give(Rest().size());
+    return Give(Unread().size());
   }
-  if (ended_ && !Rest().empty()) return Give(Rest().size());
+  if (ended_ && !Unread().empty()) return Give(Unread().size());
   return std::nullopt;
 }
 
 // Hands out the next `size` bytes as a line.
 std::string_view LineReader::Give(size_t size) {
-  const std::string_view line = Rest().substr(0, size);
+  const std::string_view line = Unread().substr(0, size);
   begin_ += size;
   ++number_;
   too_long_ = size > kMostBytes;
@@ -147,7 +147,7 @@ std::string_view LineReader::Give(size_t size) {
 
 // True when the line that was too long is over.
 bool LineReader::SkipRest() {
-  const size_t size = Rest().find('\n');
+  const size_t size = Unread().find('\n');
   skipping_ = size == std::string_view::npos;
   begin_ = skipping_ ? end_ : begin_ + size + 1;
   return !skipping_;

@@ -1,6 +1,6 @@
 // src/tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT].
-#ifndef SRC_TOOLS_ROOST_NODE_LINES_H_
-#define SRC_TOOLS_ROOST_NODE_LINES_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_LINES_H_
+#define ROOST_TOOLS_ROOST_NODE_LINES_H_
 
 #include <array>
 #include <cstddef>
@@ -34,8 +34,8 @@ class LineReader {
 
   // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
   // Blocks: until there is something; poll before.
-  void Fill();
-  // The next complete line, without its end; the last one may lack an end. Nothing: Fill() first,
+  void ReadMore();
+  // The next complete line, without its end; the last one may lack an end. Nothing: ReadMore() first,
   // or AtEnd(). A line that is too long comes once, cut, with too_long() true.
   std::optional<std::string_view> Next();
 
@@ -50,7 +50,7 @@ class LineReader {
   bool too_long() const { return too_long_; }
 
  private:
-  std::string_view Rest() const { return {bytes_.data() + begin_, end_ - begin_}; }
+  std::string_view Unread() const { return {bytes_.data() + begin_, end_ - begin_}; }
   std::string_view Give(size_t size);
   bool SkipRest();
 
@@ -67,4 +67,4 @@ class LineReader {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_LINES_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_LINES_H_

@@ -1,6 +1,7 @@
-// roost-node - reference firmware: readings into a local SQLite pool, and signs of life to a remote
-// one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see how a firmware with
-// a loop of its own uses a pool, and remote.cc how it uses one whose server may be away.
+// src/tools/roost-node/main.cc - reference firmware: readings into a local SQLite pool, and signs
+// of life to a remote one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see
+// how a firmware with a loop of its own uses a pool, and remote.cc how it uses one whose server may
+// be away.
 #include <unistd.h>
 
 #include <cstdio>
@@ -162,11 +163,11 @@ int Run(const Options& options, const SqliteMemory* memory) {
   summary.ran = platform.Now() - start;
   summary.sensors = store.ReadBack(pool.In(Node::kStoreWithin));
   if (remote.has_value()) {
-    remote->Fill(summary.remote.emplace());
+    remote->ToStatus(summary.remote.emplace());
     summary.remote_text = std::string_view(remote->Text(platform.Now()));
     remote->Close(pool.In(Remote::kWithin));
   }
-  Fill(memory, summary.sqlite_memory);
+  ToStatus(memory, summary.sqlite_memory);
   Close(pool, messages);
   const std::optional<uint64_t> bytes_after = board.BytesWritten();
   if (bytes_before && bytes_after) summary.bytes_written = *bytes_after - *bytes_before;

@@ -14,7 +14,7 @@ Messages::Messages(Platform& platform, bool quiet, bool journal)
       journal_(journal),
       terminal_(isatty(STDERR_FILENO) == 1) {}
 
-void Messages::Print(Gravity gravity, const char* format, va_list arguments) {
+void Messages::Print(Severity severity, const char* format, va_list arguments) {
   char line[1024];
   const int size = vsnprintf(line, sizeof line, format, arguments);
   if (size < 0) return;
@@ -22,7 +22,7 @@ void Messages::Print(Gravity gravity, const char* format, va_list arguments) {
                ' ');
   if (journal_) {
     // The journal knows who writes.
-    fprintf(stderr, "<%d>%s\n", static_cast<int>(gravity), line);
+    fprintf(stderr, "<%d>%s\n", static_cast<int>(severity), line);
   } else {
     fprintf(stderr, "roost-node: %s\n", line);
   }
@@ -31,7 +31,7 @@ void Messages::Print(Gravity gravity, const char* format, va_list arguments) {
 void Messages::Say(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  Print(Gravity::kInfo, format, arguments);
+  Print(Severity::kInfo, format, arguments);
   va_end(arguments);
 }
 
@@ -39,21 +39,21 @@ void Messages::Progress(const char* format, ...) {
   if (quiet_) return;
   va_list arguments;
   va_start(arguments, format);
-  Print(Gravity::kInfo, format, arguments);
+  Print(Severity::kInfo, format, arguments);
   va_end(arguments);
 }
 
 void Messages::Warn(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  Print(Gravity::kWarning, format, arguments);
+  Print(Severity::kWarning, format, arguments);
   va_end(arguments);
 }
 
 void Messages::Fail(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  Print(Gravity::kError, format, arguments);
+  Print(Severity::kError, format, arguments);
   va_end(arguments);
 }
 

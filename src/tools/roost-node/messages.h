@@ -1,7 +1,7 @@
 // src/tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a
 // rate that a journal can bear.
-#ifndef SRC_TOOLS_ROOST_NODE_MESSAGES_H_
-#define SRC_TOOLS_ROOST_NODE_MESSAGES_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_MESSAGES_H_
+#define ROOST_TOOLS_ROOST_NODE_MESSAGES_H_
 
 #include <stdarg.h>
 
@@ -25,12 +25,12 @@ struct Counts {
   uint64_t refused = 0;    // transactions that the database or the pool refused
 };
 
-// How grave a message is; the numbers are syslog's, which the journal reads.
-enum class Gravity : uint8_t { kError = 3, kWarning = 4, kInfo = 6 };
+// How severe a message is; the numbers are syslog's, which the journal reads.
+enum class Severity : uint8_t { kError = 3, kWarning = 4, kInfo = 6 };
 
 class Messages {
  public:
-  // `journal`: standard error is the journal, and each line begins with its gravity, as "<4>".
+  // `journal`: standard error is the journal, and each line begins with its severity, as "<4>".
   Messages(Platform& platform, bool quiet, bool journal);
 
   // A line about anything: printf without the program's name and the line end. Line ends inside
@@ -57,7 +57,7 @@ class Messages {
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
 
-  void Print(Gravity gravity, const char* format, va_list arguments);
+  void Print(Severity severity, const char* format, va_list arguments);
 
   Platform& platform_;
   const bool quiet_;
@@ -73,4 +73,4 @@ class Messages {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_MESSAGES_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_MESSAGES_H_

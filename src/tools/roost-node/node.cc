@@ -51,7 +51,7 @@ Node::Ending Node::Run() {
     if (!usable_ && now >= retry_at_) CheckAgain(now);
     if (IsSealDue(now)) stored = TrySeal();
     if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
-    Tell(platform_.Now());
+    Publish(platform_.Now());
     // A batch made room: there may be lines that were read before and not taken.
     Sleep(stored ? Deadline::Past() : NextWakeup(), WantsInput());
   }
@@ -60,7 +60,7 @@ Node::Ending Node::Run() {
 }
 
 // The remote, systemd, and the operators.
-void Node::Tell(TimePoint now) {
+void Node::Publish(TimePoint now) {
   if (remote_ != nullptr) {
     remote_->Turn(now, {.uptime = now - start_,
                         .taken = counts_.taken,
@@ -68,10 +68,10 @@ void Node::Tell(TimePoint now) {
                         .waiting = buffer_.size(),
                         .dropped = counts_.dropped});
   }
-  reporter_.Turn(platform_.Now(), Now());
+  reporter_.Turn(platform_.Now(), Facts());
 }
 
-Facts Node::Now() const {
+NodeFacts Node::Facts() const {
   return {
       .counts = counts_,
       .waiting = buffer_.size(),
@@ -102,7 +102,7 @@ void Node::Take(TimePoint now) {
 }
 
 void Node::TakeFromBoard(TimePoint now) {
-  ReadSensors(board_, platform_, [&](const Reading& reading) { Keep(now, reading); });
+  ReadSensors(board_, platform_, [&](const Reading& reading) { Buffer(now, reading); });
   // The times stay on one grid; those that have passed meanwhile are not made up for.
   const auto passed = (now - next_sample_) / options_.every;
   counts_.missed += static_cast<uint64_t>(passed);
@@ -116,7 +116,7 @@ void Node::TakeLines(TimePoint now, bool readable) {
       TakeLine(now, *line);
     } else if (readable) {
       readable = false;
-      lines_.Fill();
+      lines_.ReadMore();
     } else {
       return;
     }
@@ -134,14 +134,14 @@ void Node::TakeLine(TimePoint now, std::string_view line) {
   }
   if (parsed.kind == ParsedLine::Kind::kReading) {
     Stamp(platform_, parsed.reading);
-    Keep(now, parsed.reading);
+    Buffer(now, parsed.reading);
   } else if (parsed.kind == ParsedLine::Kind::kBad) {
     ++counts_.bad_lines;
     messages_.BadLine(lines_.number(), parsed.wrong);
   }
 }
 
-void Node::Keep(TimePoint now, const Reading& reading) {
+void Node::Buffer(TimePoint now, const Reading& reading) {
   if (buffer_.empty()) seal_due_ = Deadline::After(now, options_.seal_every).time();
   counts_.dropped += buffer_.Push(reading);
   ++counts_.taken;
@@ -216,10 +216,10 @@ Deadline Node::NextWakeup() const {
   return Deadline::At(next);
 }
 
-void Node::Sleep(Deadline until, bool want_input) {
+void Node::Sleep(Deadline deadline, bool want_input) {
   std::array<DescriptorWait, Remote::kMostDescriptors> others;
   const size_t count = remote_ == nullptr || finishing_ ? 0 : remote_->Descriptors(others);
-  const Wakeup::Seen seen = wakeup_.Wait(until, want_input, {others.data(), count});
+  const Wakeup::Seen seen = wakeup_.Wait(deadline, want_input, {others.data(), count});
   input_ready_ = seen.input;
   if (seen.signal == SIGPWR) {
     seal_now_ = true;
@@ -231,23 +231,24 @@ void Node::Sleep(Deadline until, bool want_input) {
 // Seals everything that was taken or is in the pipe. A database that refuses is waited for, but not
 // for ever, and not after another signal.
 void Node::Finish() {
-  const Deadline by = Deadline::After(platform_.Now(), kFinishWithin);
+  const Deadline deadline = Deadline::After(platform_.Now(), kFinishWithin);
   finishing_ = true;
-  reporter_.Stopping(platform_.Now(), Now());
+  reporter_.Stopping(platform_.Now(), Facts());
   signalled_ = false;
   retry_pause_ = Duration::zero();
   // A pipe holds so much; a producer that goes on writing does not hold up the end.
   size_t reads_left = kPipeBytes / LineReader::kBufferBytes;
-  for (TimePoint now = platform_.Now(); !signalled_ && !by.HasPassed(now); now = platform_.Now()) {
+  for (TimePoint now = platform_.Now(); !signalled_ && !deadline.HasPassed(now);
+       now = platform_.Now()) {
     TakeLines(now, std::exchange(input_ready_, false));
     if (!buffer_.empty() && !TrySeal()) {
-      Sleep(std::min(Deadline::At(retry_at_), by), false);
+      Sleep(std::min(Deadline::At(retry_at_), deadline), false);
     } else if (buffer_.empty()) {
       if (!options_.from_stdin || lines_.AtEnd() || reads_left-- == 0) break;
       Sleep(Deadline::Past(), true);
       if (!input_ready_) break;
     }
-    reporter_.Turn(platform_.Now(), Now());
+    reporter_.Turn(platform_.Now(), Facts());
   }
   CountWhatIsLeft();
   if (counts_.lost > 0) {

@@ -5,8 +5,8 @@
 // Blocks:   a turn for at most kTurnWithin, besides what the card itself stalls
 // Memory:   taken by the constructor; a turn of the loop takes none, but for what went wrong:
 //           tests/bench/node_hour.cc counts
-#ifndef SRC_TOOLS_ROOST_NODE_NODE_H_
-#define SRC_TOOLS_ROOST_NODE_NODE_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_NODE_H_
+#define ROOST_TOOLS_ROOST_NODE_NODE_H_
 
 #include <optional>
 #include <string>
@@ -64,7 +64,7 @@ class Node {
   void TakeFromBoard(TimePoint now);
   void TakeLines(TimePoint now, bool readable);
   void TakeLine(TimePoint now, std::string_view line);
-  void Keep(TimePoint now, const Reading& reading);
+  void Buffer(TimePoint now, const Reading& reading);
   bool IsSealDue(TimePoint now) const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
@@ -72,9 +72,9 @@ class Node {
   void Refused(TimePoint now, const absl::Status& status);
   bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
   Deadline NextWakeup() const;
-  void Sleep(Deadline until, bool want_input);
-  void Tell(TimePoint now);
-  Facts Now() const;
+  void Sleep(Deadline deadline, bool want_input);
+  void Publish(TimePoint now);
+  NodeFacts Facts() const;
   void Finish();
   void CountWhatIsLeft();
 
@@ -114,4 +114,4 @@ class Node {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_NODE_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_NODE_H_

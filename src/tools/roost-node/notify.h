@@ -9,8 +9,8 @@
 // Blocks:   never: what does not fit into the socket's queue is not sent, and that is returned
 // Memory:   one descriptor; what is sent is cut after some 500 bytes
 // Errors:   false where something was to be sent and was not
-#ifndef SRC_TOOLS_ROOST_NODE_NOTIFY_H_
-#define SRC_TOOLS_ROOST_NODE_NOTIFY_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_NOTIFY_H_
+#define ROOST_TOOLS_ROOST_NODE_NOTIFY_H_
 
 #include <string>
 #include <string_view>
@@ -57,4 +57,4 @@ bool ErrorsGoToJournal();
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_NOTIFY_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_NOTIFY_H_

@@ -11,8 +11,8 @@
 #include <string_view>
 
 #include "tools/common/cli.h"
-#include "tools/roost-node/config_file.h"
-#include "tools/roost-node/remote_uri.h"
+#include "tools/common/config_file.h"
+#include "tools/common/remote_uri.h"
 
 namespace roost::tools {
 namespace {

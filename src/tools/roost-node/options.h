@@ -1,7 +1,7 @@
 // src/tools/roost-node/options.h - what roost-node was asked to do: its defaults, then the file of
 // --config, then the command line.
-#ifndef SRC_TOOLS_ROOST_NODE_OPTIONS_H_
-#define SRC_TOOLS_ROOST_NODE_OPTIONS_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_OPTIONS_H_
+#define ROOST_TOOLS_ROOST_NODE_OPTIONS_H_
 
 #include <cstdint>
 #include <string>
@@ -49,4 +49,4 @@ std::variant<Options, int> ParseOptions(int argc, char** argv);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_OPTIONS_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_OPTIONS_H_

@@ -9,7 +9,7 @@
 
 namespace roost::tools {
 
-void Fill(const Pool& pool, telemetry::PoolStatus& status) {
+void ToStatus(const Pool& pool, telemetry::PoolStatus& status) {
   status.name = pool.name();
   status.backend = pool.backend().kind();
   status.target = pool.backend().target();
@@ -19,7 +19,7 @@ void Fill(const Pool& pool, telemetry::PoolStatus& status) {
   status.hold = telemetry::HistogramPercentiles(status.stats.hold);
 }
 
-void Fill(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status) {
+void ToStatus(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status) {
   if (memory == nullptr) return;
   const SqliteMemoryStats stats = memory->stats();
   status.bounded = memory->status().ok();
@@ -34,7 +34,7 @@ void Fill(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status) {
   status.page_overflow_peak = stats.page_overflow_peak;
 }
 
-void Fill(telemetry::MemoryStatus& status) {
+void ToStatus(telemetry::MemoryStatus& status) {
   static const std::string kPath = "/proc/self/status";
   const kernel::SmallFile file(kPath);
   status.rss_kib = kernel::Field(file.text(), "VmRSS").value_or(0);

@@ -1,8 +1,8 @@
 // src/tools/roost-node/pool_status.h - what the status file says of pools, moments and memory.
 //
-// Memory:   a Fill takes none when what it fills was filled before: texts keep their room
-#ifndef SRC_TOOLS_ROOST_NODE_POOL_STATUS_H_
-#define SRC_TOOLS_ROOST_NODE_POOL_STATUS_H_
+// Memory:   none when the status was filled before: its texts keep their room
+#ifndef ROOST_TOOLS_ROOST_NODE_POOL_STATUS_H_
+#define ROOST_TOOLS_ROOST_NODE_POOL_STATUS_H_
 
 #include <cstdint>
 
@@ -12,13 +12,13 @@
 
 namespace roost::tools {
 
-void Fill(const Pool& pool, telemetry::PoolStatus& status);
+void ToStatus(const Pool& pool, telemetry::PoolStatus& status);
 
 // `memory`: null when it was not asked for.
-void Fill(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status);
+void ToStatus(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status);
 
 // Of this process, by the kernel's account; zeros where it does not tell.
-void Fill(telemetry::MemoryStatus& status);
+void ToStatus(telemetry::MemoryStatus& status);
 
 // `at` as microseconds since boot, when it is `now` on the pools' clock. The two clocks differ by
 // the time that the machine was suspended.
@@ -26,4 +26,4 @@ int64_t BootMicrosAt(TimePoint now, TimePoint at);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_POOL_STATUS_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_POOL_STATUS_H_

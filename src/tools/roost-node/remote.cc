@@ -88,10 +88,11 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
             {.name = "remote",
              .observer = this,
              .platform = &platform,
-             .on_work = {.function = [](void* self) { static_cast<Remote*>(self)->Ring(); },
+             .on_work = {.function = [](void* self) { static_cast<Remote*>(self)->Signal(); },
                          .context = this}}),
-      queue_({.function = [](void* self) { static_cast<Remote*>(self)->Ring(); }, .context = this},
-             &platform),
+      queue_(
+          {.function = [](void* self) { static_cast<Remote*>(self)->Signal(); }, .context = this},
+          &platform),
       since_(platform.Now()) {}
 
 Remote::~Remote() {
@@ -100,12 +101,12 @@ Remote::~Remote() {
   platform_.CloseEvent(event_);
 }
 
-void Remote::Ring() { platform_.SignalEvent(event_); }
+void Remote::Signal() { platform_.SignalEvent(event_); }
 
 absl::Status Remote::Start() {
   const TimePoint now = platform_.Now();
   next_beat_ = now;
-  Ask(now);
+  Request(now);
   next_tick_ = pool_.Tick(now);
   if (absl::IsInvalidArgument(first_error_)) return first_error_;
   return absl::OkStatus();
@@ -117,13 +118,13 @@ void Remote::Turn(TimePoint now, const Heartbeat& heartbeat) {
   next_run_ = queue_.Run(now);
   if (std::exchange(granted_, false)) Send(now, heartbeat);
   if (acquire_.pending() || now < std::min(next_beat_, retry_at_)) return;
-  Ask(now);
+  Request(now);
   next_run_ = queue_.Run(now);  // knows the new one's deadline
-  if (granted_) Ring();
+  if (granted_) Signal();
 }
 
 // Stands in line for the heartbeat that is due, until the next one is.
-void Remote::Ask(TimePoint now) {
+void Remote::Request(TimePoint now) {
   if (now >= next_beat_) {
     ++seq_;
     const auto passed = (now - next_beat_) / settings_.heartbeat;
@@ -135,21 +136,21 @@ void Remote::Ask(TimePoint now) {
   granted_ = acquire_.Start(
       queue_, pool_, {.deadline = Deadline::At(next_beat_)},
       [](void* self) { static_cast<Remote*>(self)->granted_ = true; }, this);
-  if (granted_) Ring();  // the loop comes back at once
+  if (granted_) Signal();  // the loop comes back at once
 }
 
 void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
   absl::StatusOr<Lease> lease = acquire_.Take();
-  if (!lease.ok()) return Missed(now, State::kAway, lease.status());
+  if (!lease.ok()) return OnFailure(now, State::kAway, lease.status());
   (*lease)->set_deadline(Deadline::After(now, kWithin));
   if (const absl::Status status = Insert(*lease, heartbeat); !status.ok()) {
     lease->Return();
-    return Missed(platform_.Now(), IsAway(status) ? State::kAway : State::kRefusing, status);
+    return OnFailure(platform_.Now(), IsAway(status) ? State::kAway : State::kRefusing, status);
   }
   ++sent_;
   due_ = false;
   sent_at_ = platform_.Now();
-  Become(State::kUp, sent_at_, absl::OkStatus());
+  SetState(State::kUp, sent_at_, absl::OkStatus());
 }
 
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
@@ -159,28 +160,28 @@ absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
                    Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
 }
 
-void Remote::Missed(TimePoint now, State state, const absl::Status& why) {
+void Remote::OnFailure(TimePoint now, State state, const absl::Status& why) {
   ++failed_;
   retry_pause_ = internal::NextPause(retry_pause_, kRetryMin, Duration::max());
   retry_at_ = now + retry_pause_;
   // The end of the wait says less than the open that failed meanwhile.
   if (absl::IsDeadlineExceeded(why) && state_ == State::kAway) return;
-  Become(state, now, why);
+  SetState(state, now, why);
 }
 
 void Remote::OnEvent(const Event& event) {
   if (closing_) return;
   if (event.kind == EventKind::kConnect) {
-    Become(State::kUp, event.at, absl::OkStatus());
+    SetState(State::kUp, event.at, absl::OkStatus());
   } else if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {
     if (pool_.stats().opens == 0 && first_error_.ok()) first_error_ = *event.status;
     next_try_ = event.at + event.span;
-    Become(State::kAway, event.at, *event.status);
+    SetState(State::kAway, event.at, *event.status);
   }
 }
 
 // The one writer of the state. Says so when it changes, not each time that it is confirmed.
-void Remote::Become(State state, TimePoint now, const absl::Status& why) {
+void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
   if (!why.ok()) last_error_ = TextLine(WithoutTarget(MessageOf(why)));
   if (state == state_) return;
   const State before = std::exchange(state_, state);
@@ -234,7 +235,7 @@ void Remote::Close(Deadline deadline) {
   if (!closed.ok()) messages_.Warn("closing the remote: %s", closed.ToString().c_str());
 }
 
-void Remote::Fill(telemetry::RemoteStatus& status) const {
+void Remote::ToStatus(telemetry::RemoteStatus& status) const {
   const TimePoint now = platform_.Now();
   const auto boot_us = [&](TimePoint at) { return BootMicrosAt(now, at); };
   const bool trying = state_ == State::kAway && next_try_ > now;
@@ -246,7 +247,7 @@ void Remote::Fill(telemetry::RemoteStatus& status) const {
   status.failed_heartbeats = failed_;
   status.heartbeats_waiting = due_ ? 1 : 0;
   status.heartbeat_boot_us = sent_ > 0 ? boot_us(sent_at_) : 0;
-  tools::Fill(pool_, status.pool);
+  tools::ToStatus(pool_, status.pool);
 }
 
 }  // namespace roost::tools

@@ -10,8 +10,8 @@
 // Blocks:   Turn for at most kWithin, when a heartbeat is sent; Close up to its deadline
 // Memory:   the pool; libpq is loaded by Start and takes from the heap, with each heartbeat, too
 // Errors:   Start: the address is wrong; everything later is state and messages
-#ifndef SRC_TOOLS_ROOST_NODE_REMOTE_H_
-#define SRC_TOOLS_ROOST_NODE_REMOTE_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_REMOTE_H_
+#define ROOST_TOOLS_ROOST_NODE_REMOTE_H_
 
 #include <cstdint>
 #include <span>
@@ -70,7 +70,7 @@ class Remote final : private Observer {
 
   void Close(Deadline deadline);
 
-  void Fill(telemetry::RemoteStatus& status) const;
+  void ToStatus(telemetry::RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
   TextLine Text(TimePoint now) const;
@@ -86,13 +86,13 @@ class Remote final : private Observer {
   static const char* Name(State state);
 
   void OnEvent(const Event& event) override;
-  void Ring();
-  void Ask(TimePoint now);
+  void Signal();
+  void Request(TimePoint now);
   void Send(TimePoint now, const Heartbeat& heartbeat);
   absl::Status Insert(Lease& lease, const Heartbeat& heartbeat);
-  void Missed(TimePoint now, State state, const absl::Status& why);
+  void OnFailure(TimePoint now, State state, const absl::Status& why);
   std::string_view WithoutTarget(std::string_view message) const;
-  void Become(State state, TimePoint now, const absl::Status& why);
+  void SetState(State state, TimePoint now, const absl::Status& why);
 
   const Settings settings_;
   Platform& platform_;
@@ -127,4 +127,4 @@ class Remote final : private Observer {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_REMOTE_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_REMOTE_H_

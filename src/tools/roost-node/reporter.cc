@@ -26,7 +26,7 @@ std::string TimeOfDay(int64_t unix_us) {
   return out;
 }
 
-telemetry::ReadingStatus ReadingsOf(const Facts& facts) {
+telemetry::ReadingStatus ReadingsOf(const NodeFacts& facts) {
   const Counts& c = facts.counts;
   return {.taken = c.taken,
           .sealed = c.stored,
@@ -71,14 +71,14 @@ Reporter::~Reporter() {
   if (file_.has_value()) telemetry::RemoveStatusFile(file_->path());
 }
 
-void Reporter::Turn(TimePoint now, const Facts& facts) {
+void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
   Feed(now, facts);
   if (somebody_reads_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
   const bool ready = facts.ready || (now - started_ >= kReadyAnyway && !stalled_);
   if (ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
 }
 
-void Reporter::Stopping(TimePoint now, const Facts& facts) {
+void Reporter::Stopping(TimePoint now, const NodeFacts& facts) {
   stopping_ = true;
   notify_.Stopping("sealing what is left");
   if (somebody_reads_) Report(now, facts);
@@ -88,7 +88,7 @@ TimePoint Reporter::next() const {
   return std::min(watchdog_.next(), somebody_reads_ ? next_report_ : TimePoint::max());
 }
 
-void Reporter::Feed(TimePoint now, const Facts& facts) {
+void Reporter::Feed(TimePoint now, const NodeFacts& facts) {
   const bool stalled = Watchdog::IsStalled(now, facts.progress);
   if (stalled && !stalled_) {
     messages_.Fail(
@@ -103,13 +103,13 @@ void Reporter::Feed(TimePoint now, const Facts& facts) {
 }
 
 // What an operator should not have to wait for.
-bool Reporter::HasChanged(const Facts& facts) const {
+bool Reporter::HasChanged(const NodeFacts& facts) const {
   return (facts.ready && !ready_) || refused_ != !facts.refused.empty() ||
          sealed_ != facts.last_seal.has_value() ||
          (remote_ != nullptr && remote_->changes() != remote_changes_);
 }
 
-void Reporter::Report(TimePoint now, const Facts& facts) {
+void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   next_report_ = now + options_.status_every;
   refused_ = !facts.refused.empty();
   sealed_ = facts.last_seal.has_value();
@@ -132,7 +132,7 @@ void Reporter::Write() {
 }
 
 // What changes from report to report.
-void Reporter::Describe(TimePoint now, const Facts& facts) {
+void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
   const auto boot_us = [now](TimePoint at) { return BootMicrosAt(now, at); };
   status_.written_boot_us = BootMicros();
   status_.started_boot_us = boot_us(started_);
@@ -145,13 +145,13 @@ void Reporter::Describe(TimePoint now, const Facts& facts) {
   status_.watchdog = {.period = watchdog_.period(),
                       .feeds = watchdog_.feeds(),
                       .fed_boot_us = watchdog_.feeds() > 0 ? boot_us(fed_at_) : 0};
-  Fill(status_.memory);
-  Fill(memory_, status_.sqlite_memory);
-  Fill(local_, status_.local);
-  if (remote_ != nullptr) remote_->Fill(*status_.remote);
+  ToStatus(status_.memory);
+  ToStatus(memory_, status_.sqlite_memory);
+  ToStatus(local_, status_.local);
+  if (remote_ != nullptr) remote_->ToStatus(*status_.remote);
 }
 
-TextLine Reporter::Text(TimePoint now, const Facts& facts) const {
+TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
   TextLine text;
   if (!facts.refused.empty()) {
     text.Add(facts.ready ? "the database refuses: " : "waiting for the database: ", facts.refused,

@@ -4,8 +4,8 @@
 // Blocks:   for the write of a small file, every Options::status_every
 // Memory:   taken by the constructor and the first report; a report takes none unless it fails
 // Errors:   none: what cannot be told is said once, and the node goes on
-#ifndef SRC_TOOLS_ROOST_NODE_REPORTER_H_
-#define SRC_TOOLS_ROOST_NODE_REPORTER_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_REPORTER_H_
+#define ROOST_TOOLS_ROOST_NODE_REPORTER_H_
 
 #include <optional>
 #include <string>
@@ -25,7 +25,7 @@
 namespace roost::tools {
 
 // What the loop knows at the end of a turn. Valid during the call.
-struct Facts {
+struct NodeFacts {
   Counts counts{};
   size_t waiting = 0;
   size_t most_waiting = 0;
@@ -53,19 +53,19 @@ class Reporter {
 
   // A turn has ended: feeds the watchdog if that was earned, and reports when it is time or when
   // something has changed.
-  void Turn(TimePoint now, const Facts& facts);
+  void Turn(TimePoint now, const NodeFacts& facts);
   // The loop is over; what is left is sealed.
-  void Stopping(TimePoint now, const Facts& facts);
+  void Stopping(TimePoint now, const NodeFacts& facts);
   // When it wants the next turn at the latest.
   TimePoint next() const;
 
  private:
-  bool HasChanged(const Facts& facts) const;
-  void Feed(TimePoint now, const Facts& facts);
-  void Report(TimePoint now, const Facts& facts);
+  bool HasChanged(const NodeFacts& facts) const;
+  void Feed(TimePoint now, const NodeFacts& facts);
+  void Report(TimePoint now, const NodeFacts& facts);
   void Write();
-  void Describe(TimePoint now, const Facts& facts);
-  TextLine Text(TimePoint now, const Facts& facts) const;
+  void Describe(TimePoint now, const NodeFacts& facts);
+  TextLine Text(TimePoint now, const NodeFacts& facts) const;
 
   const Options& options_;
   const BoardHealth& board_;
@@ -96,4 +96,4 @@ class Reporter {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_REPORTER_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_REPORTER_H_

@@ -1,6 +1,6 @@
 // src/tools/roost-node/sensors.h - the board's health as readings.
-#ifndef SRC_TOOLS_ROOST_NODE_SENSORS_H_
-#define SRC_TOOLS_ROOST_NODE_SENSORS_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_SENSORS_H_
+#define ROOST_TOOLS_ROOST_NODE_SENSORS_H_
 
 #include <string>
 
@@ -37,4 +37,4 @@ void ReadSensors(const BoardHealth& board, Platform& platform, Take take) {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_SENSORS_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_SENSORS_H_

@@ -5,8 +5,7 @@
 
 namespace roost::tools {
 
-// seq orders the readings; (epoch, seq) names one for ever, also when a power cut takes the latest
-// and their numbers are given out again. The times are microseconds: since boot, and since 1970 UTC
+// (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since 1970 UTC
 // by a wall clock that had been set if synced is 1.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
@@ -41,18 +40,13 @@ constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
 constexpr Sql kReadBack{"SELECT sensor, value FROM reading WHERE seq >= $1 AND epoch = $2"};
 constexpr Sql kSensors{"SELECT id, name, unit FROM sensor ORDER BY id"};
 
-absl::StatusOr<int64_t> NextSeq(Lease& lease) {
-  const absl::StatusOr<Statement*> next = lease.Prepare(kNextSeq);
-  if (!next.ok()) return next.status();
-  Rows rows = (*next)->Query();
-  if (!rows.Next()) return rows.status();
-  return rows.Get<int64_t>(0);
-}
-
 }  // namespace
 
-absl::Status Store::Check(Deadline by) {
-  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+Store::Store(Pool& pool, uint32_t epoch)
+    : pool_(pool), writer_({.next_seq = kNextSeq, .find = kFind}, epoch) {}
+
+absl::Status Store::Check(Deadline deadline) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
   for (const Sql& sql : {kNextSeq, kInsert, kInsertSensor}) {
     const absl::StatusOr<Statement*> prepared = lease->Prepare(sql);
@@ -61,60 +55,21 @@ absl::Status Store::Check(Deadline by) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline by) {
-  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, by);
+absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline deadline) {
+  absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
-  if (uncertain_.first_seq != 0) {
-    const absl::StatusOr<bool> happened = Happened(*lease);
-    if (!happened.ok()) return happened.status();
-    const Uncertain attempt = std::exchange(uncertain_, {});
-    if (*happened) {
-      if (first_seq_ == 0) first_seq_ = attempt.first_seq;
-      return buffer.ForgetBefore(attempt.end);
-    }
-  }
-  const uint64_t end = std::min(buffer.begin() + most, buffer.end());
-  if (absl::Status status = Write(*lease, buffer, end); !status.ok()) return status;
-  return buffer.ForgetBefore(end);
+  return writer_.Seal(**lease, buffer, most,
+                      [&lease](const outbox::Key& key, const Reading& reading) {
+                        return Insert(*lease, key, reading);
+                      });
 }
 
-// Whether the uncertain commit is in the database; if so, sealed.
-absl::StatusOr<bool> Store::Happened(Lease& lease) const {
-  const absl::StatusOr<Statement*> find = lease.Prepare(kFind);
-  if (!find.ok()) return find.status();
-  bool there = false;
-  {
-    Rows rows = (*find)->Query(uncertain_.first_seq, epoch_);
-    there = rows.Next();
-    if (!rows.status().ok()) return rows.status();
-  }
-  if (there) {
-    if (absl::Status status = lease.Seal(); !status.ok()) return status;
-  }
-  return there;
-}
-
-absl::Status Store::Write(Lease& lease, const ReadingBuffer& buffer, uint64_t end) {
-  absl::StatusOr<Transaction> transaction = lease.Begin(Durability::kSealed);
-  if (!transaction.ok()) return transaction.status();
-  const absl::StatusOr<int64_t> first = NextSeq(lease);
-  if (!first.ok()) return first.status();
-  for (uint64_t number = buffer.begin(); number < end; ++number) {
-    const int64_t seq = *first + static_cast<int64_t>(number - buffer.begin());
-    if (absl::Status status = Insert(lease, seq, buffer.at(number)); !status.ok()) return status;
-  }
-  absl::Status status = transaction->Commit();
-  if (!status.ok()) uncertain_ = {.first_seq = *first, .end = end};
-  if (status.ok() && first_seq_ == 0) first_seq_ = *first;
-  return status;
-}
-
-absl::Status Store::Insert(Lease& lease, int64_t seq, const Reading& reading) {
+absl::Status Store::Insert(const Lease& lease, const outbox::Key& key, const Reading& reading) {
   for (const bool sensor_is_known : {false, true}) {
     const absl::StatusOr<Statement*> insert = lease.Prepare(kInsert);
     if (!insert.ok()) return insert.status();
     absl::Status status =
-        (*insert)->Run(seq, epoch_, reading.boot_us, Micros{reading.wall_us}, reading.synced,
+        (*insert)->Run(key.seq, key.epoch, reading.boot_us, Micros{reading.wall_us}, reading.synced,
                        reading.value, reading.name.view(), reading.unit.view());
     if (!status.ok() || (*insert)->changes() == 1) return status;
     if (sensor_is_known) break;
@@ -129,7 +84,7 @@ absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease)
   std::map<int64_t, SensorSummary> all;
   const absl::StatusOr<Statement*> read = lease.Prepare(kReadBack);
   if (!read.ok()) return read.status();
-  Rows rows = (*read)->Query(first_seq_, epoch_);
+  Rows rows = (*read)->Query(writer_.first().seq, writer_.first().epoch);
   while (rows.Next()) {
     const auto value = rows.Get<double>(1);
     const auto [at, is_new] = all.try_emplace(rows.Get<int64_t>(0));
@@ -143,10 +98,10 @@ absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease)
   return all;
 }
 
-absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline by) const {
+absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline deadline) const {
   std::vector<SensorSummary> all;
-  if (first_seq_ == 0) return all;
-  absl::StatusOr<Lease> lease = pool_.Acquire(kRead, by);
+  if (writer_.first().seq == 0) return all;
+  absl::StatusOr<Lease> lease = pool_.Acquire(kRead, deadline);
   if (!lease.ok()) return lease.status();
   absl::StatusOr<std::map<int64_t, SensorSummary>> values = ReadValues(*lease);
   if (!values.ok()) return values.status();

@@ -1,10 +1,8 @@
 // src/tools/roost-node/store.h - readings into the database and out again, through the pool.
 //
-// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit
-// whose outcome is not known is looked for before it is tried again, so that no reading is there
-// twice.
-#ifndef SRC_TOOLS_ROOST_NODE_STORE_H_
-#define SRC_TOOLS_ROOST_NODE_STORE_H_
+// A batch is one sealed transaction, and each reading is there once: see outbox/batch_writer.h.
+#ifndef ROOST_TOOLS_ROOST_NODE_STORE_H_
+#define ROOST_TOOLS_ROOST_NODE_STORE_H_
 
 #include <cstdint>
 #include <map>
@@ -13,6 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "outbox/batch_writer.h"
+#include "outbox/key.h"
 #include "roost/pool.h"
 #include "tools/roost-node/reading.h"
 
@@ -34,34 +34,25 @@ struct SensorSummary {
 class Store {
  public:
   // `epoch` tells this run's readings from every other's. REQUIRES: `pool` outlives this.
-  Store(Pool& pool, uint32_t epoch) : pool_(pool), epoch_(epoch) {}
+  Store(Pool& pool, uint32_t epoch);
 
   // OK when the database can be opened and its tables are ours; or kUnavailable, kDeadlineExceeded
   // and the like, when it may be later; or why it cannot be used.
-  absl::Status Check(Deadline by);
+  absl::Status Check(Deadline deadline);
   // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all
   // stay in the buffer. REQUIRES: the buffer is not empty.
-  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline by);
+  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline deadline);
   // What this run has stored, read back with a read lease.
-  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline by) const;
+  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline deadline) const;
 
  private:
-  // A commit that failed in a way that leaves open whether it happened.
-  struct Uncertain {
-    int64_t first_seq = 0;  // 0: there is none
-    uint64_t end = 0;       // number of the reading after its last
-  };
-  absl::StatusOr<bool> Happened(Lease& lease) const;
   absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease) const;
-  absl::Status Write(Lease& lease, const ReadingBuffer& buffer, uint64_t end);
-  absl::Status Insert(Lease& lease, int64_t seq, const Reading& reading);
+  static absl::Status Insert(const Lease& lease, const outbox::Key& key, const Reading& reading);
 
   Pool& pool_;
-  const int64_t epoch_;
-  int64_t first_seq_ = 0;  // of this run; 0: nothing is stored
-  Uncertain uncertain_;
+  outbox::BatchWriter writer_;
 };
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_STORE_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_STORE_H_

@@ -1,6 +1,6 @@
 // src/tools/roost-node/summary.h - what roost-node prints at its end, and about itself.
-#ifndef SRC_TOOLS_ROOST_NODE_SUMMARY_H_
-#define SRC_TOOLS_ROOST_NODE_SUMMARY_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_SUMMARY_H_
+#define ROOST_TOOLS_ROOST_NODE_SUMMARY_H_
 
 #include <optional>
 #include <string>
@@ -45,4 +45,4 @@ void PrintJson(const ProfileInfo& info);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_SUMMARY_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_SUMMARY_H_

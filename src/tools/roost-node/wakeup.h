@@ -3,8 +3,8 @@
 //
 // Threads:  one; made before any other thread starts, so that they inherit the blocked signals
 // Blocks:   Wait, up to its deadline
-#ifndef SRC_TOOLS_ROOST_NODE_WAKEUP_H_
-#define SRC_TOOLS_ROOST_NODE_WAKEUP_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_WAKEUP_H_
+#define ROOST_TOOLS_ROOST_NODE_WAKEUP_H_
 
 #include <cstddef>
 #include <span>
@@ -44,4 +44,4 @@ class Wakeup {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_WAKEUP_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_WAKEUP_H_

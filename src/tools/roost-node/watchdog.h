@@ -15,8 +15,8 @@
 // Blocks:   never; time is told, not asked
 // Memory:   a few words
 // Errors:   none
-#ifndef SRC_TOOLS_ROOST_NODE_WATCHDOG_H_
-#define SRC_TOOLS_ROOST_NODE_WATCHDOG_H_
+#ifndef ROOST_TOOLS_ROOST_NODE_WATCHDOG_H_
+#define ROOST_TOOLS_ROOST_NODE_WATCHDOG_H_
 
 #include <cstdint>
 
@@ -63,4 +63,4 @@ class Watchdog {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOST_NODE_WATCHDOG_H_
+#endif  // ROOST_TOOLS_ROOST_NODE_WATCHDOG_H_

@@ -5,8 +5,8 @@
 // of "ours" alone, and no part of the test is left out.
 //
 // Threads:  any
-#ifndef SRC_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_
-#define SRC_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_
+#define ROOST_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_
 
 #include <cstdint>
 
@@ -17,4 +17,4 @@ uint64_t AllocationsOfThisThread();
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_ALLOCATION_COUNT_H_

@@ -3,8 +3,8 @@
 // Threads:  any
 // Blocks:   until the program ends or the deadline passes; then it is killed
 // Errors:   kNotFound: there is no such program; kDeadlineExceeded; kUnavailable: it failed
-#ifndef SRC_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_
-#define SRC_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_
+#define ROOST_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_
 
 #include <string>
 #include <vector>
@@ -20,4 +20,4 @@ absl::StatusOr<std::string> CommandOutput(Platform& platform, std::vector<std::s
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_COMMAND_OUTPUT_H_

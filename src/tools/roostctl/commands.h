@@ -1,7 +1,7 @@
 // src/tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line
 // and runs after it was parsed.
-#ifndef SRC_TOOLS_ROOSTCTL_COMMANDS_H_
-#define SRC_TOOLS_ROOSTCTL_COMMANDS_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_COMMANDS_H_
+#define ROOST_TOOLS_ROOSTCTL_COMMANDS_H_
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -35,4 +35,4 @@ class SizeCommand {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_COMMANDS_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_COMMANDS_H_

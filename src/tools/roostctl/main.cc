@@ -1,10 +1,10 @@
-// roostctl - the operator's tool. `roostctl --help` lists what it can do.
+// src/tools/roostctl/main.cc - the operator's tool. `roostctl --help` lists what it can do.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "tools/common/cli.h"
 #include "tools/roostctl/commands.h"
-#include "tools/roostctl/selftest_command.h"
+#include "tools/roostctl/selftest/command.h"
 #include "tools/roostctl/status.h"
 
 int main(int argc, char** argv) {

@@ -13,7 +13,7 @@
 namespace roost::tools {
 namespace {
 
-// One line of the guide's table.
+// One line of the table.
 struct Line {
   PoolSettings settings;
   size_t bytes = 0;

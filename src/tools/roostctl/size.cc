@@ -15,7 +15,7 @@ namespace {
 
 // A slot's number is one byte: see CheckProfile in roost/profile.h.
 constexpr int64_t kMostSlots = 254;
-// One connection at the server, by the guide.
+// One connection at the server, by the rule of thumb of SQLAlchemy-style sizing.
 constexpr int64_t kLeastMb = 1;
 constexpr int64_t kMostMb = 5;
 // Of the requests may wait longer than is acceptable.
@@ -46,7 +46,7 @@ std::string MeanWait(const Prediction& predicted) {
 
 void PrintBudget(const Answer& answer) {
   const Budget& budget = *answer.budget;
-  std::printf("max_connections     %lld is %s of %lld; the guide's 20 to 30 %% are %lld to %lld\n",
+  std::printf("max_connections     %lld is %s of %lld; advised are 20 to 30 %%: %lld to %lld\n",
               static_cast<long long>(answer.size), Percent(budget.share).c_str(),
               static_cast<long long>(answer.max_connections), static_cast<long long>(budget.low),
               static_cast<long long>(budget.high));
@@ -62,12 +62,12 @@ void PrintText(const Answer& answer) {
   const Load& load = answer.load;
   const Prediction& p = answer.predicted;
   const auto size = static_cast<long long>(answer.size);
-  std::printf("pool_size           %lld = %lld requests x %s / %s (the guide's formula)\n", size,
-              static_cast<long long>(load.requests), FormatDuration(load.query).c_str(),
+  std::printf("pool_size           %lld = %lld requests x %s / %s (SQLAlchemy-style sizing)\n",
+              size, static_cast<long long>(load.requests), FormatDuration(load.query).c_str(),
               FormatDuration(load.wait).c_str());
-  std::printf("max_overflow        %lld (the guide: about half of pool_size)\n", size / 2);
-  std::printf("memory              %lld to %lld MB (the guide: 1 to 5 MB a connection)\n",
-              size * kLeastMb, size * kMostMb);
+  std::printf("max_overflow        %lld (about half of pool_size)\n", size / 2);
+  std::printf("memory              %lld to %lld MB (1 to 5 MB a connection)\n", size * kLeastMb,
+              size * kMostMb);
   std::printf("\nWith %s arriving at random (%s):\n",
               (std::to_string(std::lround(load.rate)) + " requests a second").c_str(),
               answer.rate_given ? "--rate" : "what so many at a time mean; --rate sets it");
@@ -160,7 +160,7 @@ void SizeCommand::AddTo(CLI::App& app) {
       ->check(CLI::Range(0.001, 1e9));
   command
       ->add_option("--max-connections", max_connections_,
-                   "The server's limit (PostgreSQL: 100, MySQL: 151 by default), for the guide's "
+                   "The server's limit (PostgreSQL: 100, MySQL: 151 by default), for the "
                    "advice to take 20 to 30 % of it")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));

@@ -1,11 +1,11 @@
-// src/tools/roostctl/sizing.h - how many connections a load needs: the guide's formula, and what
-// queueing theory says about its answer. Pure arithmetic.
+// src/tools/roostctl/sizing.h - how many connections a load needs: the formula of SQLAlchemy-style
+// sizing (requests * query / wait), and what queueing theory says about its answer. Pure arithmetic.
 //
 // The formula says how many connections drain a burst of requests within the acceptable wait.
 // Erlang's C formula (A. K. Erlang, 1917; any text on M/M/c queues) says how requests fare that
 // come at random: with what probability one has to wait, and for how long.
-#ifndef SRC_TOOLS_ROOSTCTL_SIZING_H_
-#define SRC_TOOLS_ROOSTCTL_SIZING_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_SIZING_H_
+#define ROOST_TOOLS_ROOSTCTL_SIZING_H_
 
 #include <cstdint>
 
@@ -50,7 +50,7 @@ Prediction Predict(int64_t size, const Load& load);
 // The smallest size with which at most `share` of the requests wait longer than is acceptable.
 int64_t SmallestSize(const Load& load, double share);
 
-// The guide: a pool should have 20 to 30 % of the server's max_connections.
+// The share of the server's max_connections that one pool should take: 20 to 30 %.
 struct Budget {
   int64_t low = 0;              // 20 %, rounded down
   int64_t high = 0;             // 30 %, rounded down
@@ -61,4 +61,4 @@ Budget BudgetFor(int64_t size, int64_t max_connections);
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_SIZING_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_SIZING_H_

@@ -1,6 +1,6 @@
 // src/tools/roostctl/status.h - `roostctl status`: what the node on this board is doing.
-#ifndef SRC_TOOLS_ROOSTCTL_STATUS_H_
-#define SRC_TOOLS_ROOSTCTL_STATUS_H_
+#ifndef ROOST_TOOLS_ROOSTCTL_STATUS_H_
+#define ROOST_TOOLS_ROOSTCTL_STATUS_H_
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -34,4 +34,4 @@ class StatusCommand {
 
 }  // namespace roost::tools
 
-#endif  // SRC_TOOLS_ROOSTCTL_STATUS_H_
+#endif  // ROOST_TOOLS_ROOSTCTL_STATUS_H_
