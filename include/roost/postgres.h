@@ -1,13 +1,14 @@
-// include/roost/postgres.h - PostgreSQL as a backend, over libpq, for a link that cannot be trusted.
+// include/roost/postgres.h - PostgreSQL as a backend, over libpq, for links that fail.
 //
-// Every connection is like the other: one lane, and the intent of Acquire is ignored. Nothing here
-// waits longer than the deadline it was given, whatever the server, the link or the name service
-// do; a connection that ran into a deadline in the middle of an exchange is closed, because nobody
-// knows what the server will still send.
+// All connections are alike: the pool has one lane, and the intent of Acquire does not matter.
 //
-// libpq is loaded when the first connection is opened, not when the program starts: a node that has
-// no remote never pays for it. Without the library an open fails with kFailedPrecondition and says
-// what to install.
+// Nothing here waits longer than its deadline, whatever the server, the link or the name service
+// do. A connection that meets its deadline while an answer is under way is closed, because the
+// answer may still come.
+//
+// libpq is loaded when the first connection is opened, not when the program starts: a program
+// without a remote takes no memory for it. Without the library an open fails with
+// kFailedPrecondition and says what to install.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
 //           While the name of a host is looked up, one thread of the backend waits for the system's
@@ -58,12 +59,13 @@ struct PostgresOptions {
   // Run on each new connection before it is lent first, in one round trip: SET, or
   // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. Empty: nothing.
   std::string on_connect{};
-  // Between here and the server stands a pooler that gives each transaction another session
-  // (PgBouncer's pool_mode=transaction): statements are not kept prepared, no session state.
+  // True if a pooler stands before the server and gives each transaction another session
+  // (PgBouncer's pool_mode=transaction). Then statements are not kept prepared, and SQL that
+  // changes the session (SET, LISTEN, temporary tables) is refused.
   bool transaction_pooler = false;
-  // Keeps the last good address of a host name here, so that a name service that is down after a
-  // restart does not keep the node from its server. A file that may be lost: replaced as a whole,
-  // without a sync, when an address has changed. Empty: only in memory.
+  // A file for the last good address of each host name, so that a node finds its server after a
+  // restart while the name service is down. The file may be lost: it is replaced as a whole,
+  // without a sync, when an address has changed. Empty: the addresses are kept in memory only.
   std::string address_file{};
 };
 

@@ -1,24 +1,25 @@
 // include/roost/sqlite.h - SQLite as a backend: one writer, readers, sealed batches.
 //
-// A pool of size N and overflow M over this backend has one writer slot, N - 1 kept readers and M
-// overflow readers; a pool of size 1 without overflow has one connection that does both. Writers
-// stand in the pool's line instead of polling a lock, so "database is locked" does not reach a
-// caller.
+// A pool of size N and overflow M over this backend has one writer, N - 1 kept readers and M
+// overflow readers. A pool of size 1 without overflow has one connection that does both. Writers of
+// the process wait in the pool's queue instead of polling a lock, so that "database is locked" does
+// not reach a caller.
 //
-// A card that takes no writes is a state: the writer is not opened until it does again
-// (kFailedPrecondition), reads go on. So is a full one: inserts fail with kResourceExhausted,
-// deletes work below max_kib. After a sync that failed nothing is trusted: all connections are
-// opened anew.
+// A card that refuses writes does not stop reads: the writer is not opened until the card takes
+// writes again (kFailedPrecondition). A full card makes inserts fail with kResourceExhausted; below
+// the bound max_kib deletes still work. After a sync that failed no connection is trusted: all are
+// closed and opened anew.
 //
-// SQL may not change what the pool relies on: ATTACH, VACUUM and pragmas such as busy_timeout,
-// journal_mode or synchronous with a value are refused (kInvalidArgument); a pragma that changes
-// another setting costs a new connection at return. Placeholders are $1 to $63; SQL is at most 16
-// KiB.
+// SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
+// journal_mode or synchronous with a value are refused (kInvalidArgument). A pragma that changes
+// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
+// most 16 KiB.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
-// Blocks:   statements, up to the lease's deadline: on another process's lock, and inside long
-//           statements. After the deadline none is begun (to a tick, 10 ms), but for a read that is
-//           its lease's first: that one ends before it waits, or within 1000 steps of SQLite
+// Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
+//           statements. After the deadline no statement is begun (to a tick of the clock, 10 ms),
+//           except a read that is its lease's first: that one ends before it waits, or within 1000
+//           steps of SQLite
 // Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
 //           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)
@@ -63,12 +64,13 @@ struct SqliteOptions {
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
   std::string schema{};
   SqliteDurability durability = SqliteDurability::kBatch;
-  // Opens without the right to write, also for the writer. The file has to exist.
+  // Opens without the right to write, also for the writer. The file has to exist, and `schema` has
+  // to be empty.
   bool read_only = false;
   // Page cache of each connection, in KiB. 16 to 65536.
   int cache_kib = 256;
-  // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice of it,
-  // in pages (4 KiB). 1 to 65536.
+  // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice
+  // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still
   // work. 0: none.
@@ -116,7 +118,7 @@ class SqliteBackend final : public Backend {
   sqlite3* anchor_ = nullptr;  // keeps an in-memory database alive
 };
 
-// The driver's handle of a connection of this backend; see Connection::Raw.
+// The driver's handle of a connection of this backend. The connection owns it; see Connection::Raw.
 // REQUIRES: `connection` was opened by a SqliteBackend.
 sqlite3* SqliteHandle(Connection& connection);
 

@@ -1,11 +1,19 @@
 // include/roost/sqlite_memory.h - all memory that SQLite takes, in one fixed block.
 //
 // Without it SQLite uses the heap of the process. With it SQLite's allocations come from an arena
-// and its pages from a slab, both in storage that the program owns, so that a node's memory is known
-// when it is compiled. When the arena is full, a statement fails with kResourceExhausted, its
+// and its pages from a slab, both in storage that the program owns, so that a node's memory is
+// known when it is compiled. When the arena is full, a statement fails with kResourceExhausted, its
 // transaction is rolled back, and the connection can be used on.
 //
-// SQLite's configuration is the process's: every other user of SQLite in it shares the block.
+// SQLite's configuration belongs to the process: every other user of SQLite in it shares the block.
+// So one SqliteMemory may exist at a time; a second one stops the program with a sentence.
+//
+// Two further bounds keep large statements inside of the block. A sort keeps 4 pages in memory and
+// spills the rest to a temporary file (SQLite's default: 250 pages). A statement that changes many
+// rows keeps 16 KiB of what it may have to undo, and spills the rest (SQLite's default: 64 KiB).
+//
+// A program that has to know its memory constructs one first of all in main(), checks status(), and
+// writes stats() into its log from time to time.
 //
 // Threads:  construct before any thread uses SQLite, destroy after the last one has; stats() from
 //           any thread
@@ -32,37 +40,50 @@ namespace sqlite {
 class Arena;
 }
 
-// What a page of 4 KiB takes in the slab, with SQLite's own header (264 bytes in SQLite 3.40).
+// Bytes of the slab for one page of 4 KiB, with SQLite's own header (264 bytes in SQLite 3.40).
+// Databases with larger pages take them from the arena.
 inline constexpr size_t kSqlitePageBytes = 4096 + 272;
 
+// How full the block is. All zero while status() is an error.
+//
+// A profile has enough where arena_failures stays 0 and page_overflow_peak stays small, with room
+// left between peak and capacity for the largest statement that was not run yet.
 struct SqliteMemoryStats {
-  size_t arena_bytes = 0;       // what the arena can hold
-  size_t arena_used = 0;        // now
-  size_t arena_peak = 0;        // the most there ever was
-  uint64_t arena_failures = 0;  // requests that did not fit
-  int pages = 0;                // in the slab
+  // Bytes that the arena can hold, holds now, and held at most. Each allocation takes some bytes
+  // more than it counts here.
+  size_t arena_bytes = 0;
+  size_t arena_used = 0;
+  size_t arena_peak = 0;
+  // Requests that did not fit: SQLite had no memory for something.
+  uint64_t arena_failures = 0;
+  // Pages that the slab can hold, holds now, and held at most.
+  int pages = 0;
   int pages_used = 0;
   int pages_peak = 0;
-  // Bytes of pages for which the slab had no room, taken from the arena instead: at most so far.
+  // Most bytes of pages at a time for which the slab had no room. The arena held them instead.
   size_t page_overflow_peak = 0;
 };
 
+// The block without its size, so that a program can pass it on. Construct a SqliteMemoryFor.
 class SqliteMemory {
  public:
   SqliteMemory(const SqliteMemory&) = delete;
   SqliteMemory& operator=(const SqliteMemory&) = delete;
 
-  // OK: SQLite uses this block.
+  // OK: SQLite uses this block. An error is for the program's log; SQLite then works on the heap.
   const absl::Status& status() const { return status_; }
+  // A snapshot. Takes the arena's lock for some ten ns.
   SqliteMemoryStats stats() const;
 
  protected:
-  // REQUIRES: both aligned to std::max_align_t, and outlive this; no other SqliteMemory exists.
+  // Configures SQLite. REQUIRES: both spans are aligned to std::max_align_t and outlive this; no
+  // other SqliteMemory exists.
   SqliteMemory(std::span<std::byte> arena, std::span<std::byte> pages);
-  // REQUIRES: nobody uses SQLite any more. It then works on the heap again.
+  // Gives SQLite its heap back. REQUIRES: nobody uses SQLite any more: every connection is closed.
   ~SqliteMemory();
 
  private:
+  // Tells SQLite of the arena and the slab. After an error SQLite is on the heap, as before.
   absl::Status Install(std::span<std::byte> pages);
 
   alignas(std::max_align_t) std::byte arena_[4096];  // sqlite::Arena and its lock
@@ -71,7 +92,8 @@ class SqliteMemory {
 };
 
 namespace internal {
-// Before SqliteMemory among the bases: its storage.
+// The storage. SqliteMemoryFor has it as its first base, so that it exists before SqliteMemory uses
+// it and after SqliteMemory has ended.
 template <size_t kArena, size_t kPages>
 struct SqliteStorage {
   alignas(std::max_align_t) std::byte arena[kArena];
@@ -79,7 +101,9 @@ struct SqliteStorage {
 };
 }  // namespace internal
 
-// The block for profile P.
+// The block for profile P, with its storage inside: 228 KiB for raspberry_pi, 3.1 MiB for most
+// others. Make it static, or a part of something that lives as long as the program: it is too large
+// for a stack.
 template <class P>
 class SqliteMemoryFor : private internal::SqliteStorage<size_t{1024} * P::kSqliteArenaKib,
                                                         kSqlitePageBytes * P::kSqlitePages>,

@@ -1,11 +1,17 @@
 // include/roost/statement.h - SQL with typed values: Sql, Value, Statement, Rows, Transaction.
 //
 // A Sql is a constant of the program. Preparing it gives a Statement that the connection keeps in a
-// cache of fixed capacity, so the second use costs no parsing and no allocation of ours. The same
-// code works on every backend; placeholders are $1, $2, ... everywhere.
+// cache of fixed capacity, so that the second use costs no parsing and no allocation of ours. The
+// same code works on every backend; placeholders are $1, $2, ... everywhere.
+//
+// A statement is prepared and kept (Connection::Prepare; Connection::Run prepares and runs), or it
+// is part of a script that is run once (Connection::RunScript). Both run inside of the open
+// transaction, if there is one. A prepared statement that is run without one is a transaction of
+// its own.
 //
 // Threads:  a Statement, its Rows and a Transaction belong to the holder of the lease
-// Blocks:   Run, Query, Next and Commit, up to the lease's deadline, on the database
+// Blocks:   Run, Execute, Query, Next, Commit and the end of a Transaction, on the database, up to
+//           the lease's deadline
 // Memory:   statements live in the connection's storage; text and blobs are read in place
 // Errors:   kInvalidArgument names the SQL and the position; the others are in lease.h
 // Example:
@@ -36,8 +42,14 @@ namespace roost {
 
 class Connection;
 
-// One SQL statement, with its hash made by the compiler. REQUIRES: the text outlives the Sql.
-// A literal does; the cache reads its own copy, and no text of an earlier Sql.
+// The text of one SQL statement, with its hash.
+//
+// Declared `constexpr`, its hash is made by the compiler. Then two Sql of one address and one
+// length are the same text, and a cache finds the statement without comparing characters. A Sql
+// made at run time works as well; making it costs one pass over the text.
+//
+// REQUIRES: the text outlives the Sql. A literal does. A Statement keeps a text of its own, so that
+// the Sql may end before the Statement does.
 class Sql {
  public:
   constexpr explicit Sql(std::string_view text)
@@ -45,9 +57,8 @@ class Sql {
   constexpr std::string_view text() const { return text_; }
   // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
   constexpr uint64_t hash() const { return hash_; }
-  // Made by the compiler: what lies at this address is this text as long as it can be read at all.
-  // So two such Sql of one address and one length are the same, and a cache need not compare their
-  // characters.
+  // True if the compiler made it: whatever lies at this address is this text, as long as it can be
+  // read at all.
   constexpr bool is_constant() const { return constant_; }
 
  private:
@@ -63,41 +74,54 @@ class Sql {
   bool constant_;
 };
 
-// A moment for the database: microseconds since 1970 UTC, stored as an integer.
+// A moment: microseconds since 1970-01-01 00:00 UTC, as Platform::UnixMicros gives them. Stored as
+// an integer, or as a timestamp where the column has such a type.
 struct Micros {
   int64_t count = 0;
   friend constexpr bool operator==(Micros, Micros) = default;
 };
 
-// Bytes that are not text. Points to somebody else's memory.
+// Bytes that are not text. A view: it does not own the bytes.
 using Blob = std::span<const std::byte>;
 
-// One value to bind, or one column as it was read: a tagged view of 24 bytes at most.
+// One value to bind, or one column as it was read. A view of 16 bytes, to be copied: it does not
+// own the bytes of a text or blob, which have to live as long as the value is used.
+//
+// Times are Micros, never bare integers, so that a backend can store them as the column's own type.
+//
+// Every constructor converts implicitly, so that `Run(kInsert, node, 61.5)` reads well.
 class Value {
  public:
+  // The types that every backend stores. A bool and a Micros are kInt64 with a mark.
   enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob };
 
+  // NULL.
   constexpr Value() = default;
   constexpr Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): binding reads better
+  // An integer. An unsigned type of 64 bits does not compile: its upper half would not fit.
   template <class T>
   requires(std::integral<T> && !std::same_as<T, bool> &&
            (std::signed_integral<T> ||
             sizeof(T) <
                 sizeof(int64_t))) constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), int64_(static_cast<int64_t>(value)) {}
+  // A boolean where the database has that type, else 1 or 0.
   constexpr Value(bool value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), boolean_(true), int64_(value ? 1 : 0) {}
   constexpr Value(double value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kDouble), double_(value) {}
+  // UTF-8, shorter than 4 GiB. A backend may bound it further.
   constexpr Value(std::string_view text)  // NOLINT(google-explicit-constructor)
       : type_(Type::kText), size_(static_cast<uint32_t>(text.size())), bytes_(text.data()) {}
-  // A null pointer is NULL.
+  // Text that ends in a zero. A null pointer is NULL.
   constexpr Value(const char* text)  // NOLINT(google-explicit-constructor)
       : Value(text == nullptr ? Value() : Value(std::string_view(text))) {}
+  // Shorter than 4 GiB.
   Value(Blob blob)  // NOLINT(google-explicit-constructor)
       : type_(Type::kBlob), size_(static_cast<uint32_t>(blob.size())), bytes_(blob.data()) {}
   constexpr Value(Micros time)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), moment_(true), int64_(time.count) {}
+  // An empty optional is NULL.
   template <class T>
   constexpr Value(const std::optional<T>& value)  // NOLINT(google-explicit-constructor)
       : Value(value.has_value() ? Value(*value) : Value()) {}
@@ -106,17 +130,18 @@ class Value {
   constexpr bool is_null() const { return type_ == Type::kNull; }
   // True for a value made from a bool, for backends that have such a type.
   constexpr bool is_boolean() const { return boolean_; }
-  // The same for one made from Micros.
+  // True for a value made from a Micros, for backends that have a type for moments.
   constexpr bool is_moment() const { return moment_; }
-  // What a Statement answers for a column that it does not have. Rows makes an error of it, so that
-  // an application never sees one.
+  // What a backend answers for a column that does not exist. Rows makes an error of it, so that an
+  // application never sees one.
   static constexpr Value NoColumn() {
     Value value;
     value.no_column_ = true;
     return value;
   }
   constexpr bool is_no_column() const { return no_column_; }
-  // REQUIRES: the type fits.
+  // The content. REQUIRES: type() is the one that the function reads: kInt64, kDouble, kText,
+  // kBlob.
   constexpr int64_t int64() const { return int64_; }
   constexpr double real() const { return double_; }
   std::string_view text() const { return {static_cast<const char*>(bytes_), size_}; }
@@ -134,35 +159,55 @@ class Value {
     const void* bytes_;
   };
 };
+static_assert(sizeof(Value) == 16);
 
 // "integer", "text", ...: for messages.
 std::string_view Name(Value::Type type);
 
 class Statement;
 
-// The rows of one query, read one after the other without copying. Its end (destructor) resets the
-// statement, so that no read snapshot outlives it. Text and blobs are valid until the next Next().
+// The rows of one query, read one after the other without copying.
+//
+// The destructor ends the reading, so that no read snapshot outlives it. So does a Next that
+// returns false. While a Rows lives, its statement cannot be run again. Some databases (PostgreSQL)
+// run no other statement of the connection either: kFailedPrecondition.
+//
+// Text and blobs that Get returns are valid until the next Next, or until the Rows ends.
 //
 // A wrong type, an unknown column or a column out of range is an error of the program: Get returns
 // an empty value, Next returns false from then on, and status() says which SQL and column it was.
+// So a loop over the rows needs one check, after its end.
+//
+// Cost: no allocation of ours for a row. A driver may take the memory of one row at a time, so that
+// a result of any length needs no more.
 class [[nodiscard]] Rows {
  public:
   Rows(Rows&& other) noexcept;
   Rows& operator=(Rows&&) = delete;
   ROOST_HOT ~Rows();
 
-  // Steps to the next row. False at the end or after an error: then look at status().
+  // Steps to the next row. Blocks on the database, up to the lease's deadline. Returns false at the
+  // end or after an error: then look at status().
   ROOST_HOT bool Next();
+  // OK, or the first error: of the query, of reading, or of a Get.
   const absl::Status& status() const { return status_; }
 
-  // Column `column` (0 is the first) as T: int64_t, int (kInvalidArgument when it does not fit),
-  // double
-  // (an integer converts), bool (0 or 1), Micros, std::string_view, Blob (text reads as its bytes),
-  // Value (whatever it is), or std::optional of these, where NULL is empty. REQUIRES: Next() said
-  // true.
+  // Reads column `column` of the current row (0 is the first) as T:
+  //
+  //   int64_t, int, ...  an integer; kInvalidArgument if it does not fit
+  //   double             a number; an integer converts
+  //   bool               the integer 0 or 1
+  //   Micros             a moment, or an integer
+  //   std::string_view   text
+  //   Blob               bytes; text reads as its bytes
+  //   Value              whatever it is
+  //   std::optional<T>   the same; NULL is empty
+  //
+  // NULL as anything else is an error. REQUIRES: the last Next() returned true.
   template <class T>
   T Get(int column);
-  // The same by name. Cost: compares names; on a hot path take the position.
+  // The same by name, which has to be spelled as the database spells it. Cost: compares the names
+  // from the first column on; on a hot path take the position.
   template <class T>
   T Get(std::string_view name) {
     const int column = Find(name);
@@ -181,7 +226,7 @@ class [[nodiscard]] Rows {
   void FailRange(int column, std::string_view wanted);
   int Find(std::string_view name);
   ROOST_HOT Value Read(int column);
-  // Makes `value` one of `type`. False, and an error in status_: it cannot be read so.
+  // Makes `value` one of `type`. False: it cannot be read so, and status_ has an error.
   ROOST_HOT bool Fit(int column, Value::Type type, Value& value) {
     if (value.type() == type) return true;
     value = Convert(column, type, value);
@@ -195,71 +240,113 @@ class [[nodiscard]] Rows {
   absl::Status status_;
 };
 
-// A prepared statement, owned by its connection. Backends implement the virtual half.
+// A prepared statement. Its connection owns it: see Connection::Prepare for how long it is valid.
+//
+// An error of Run, Execute or Query, as for every call on a connection:
+//
+//   kInvalidArgument     the SQL, a value or their number is wrong: fix the program
+//   kAlreadyExists       a unique key has that value already
+//   kFailedPrecondition  not now: its rows are being read, or this connection only reads
+//   kAborted             it lost a race: run the whole transaction again
+//   kDeadlineExceeded    the lease's deadline passed
+//   kResourceExhausted   the disk, a bound or the memory is full
+//   kUnknown             it cannot be told whether what it wrote was committed
+//
+// The table in lease.h has all codes, and what to do.
+//
+// A backend implements the virtual functions. Those that are private are for Rows.
 class Statement {
  public:
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
   virtual ~Statement() = default;
 
-  // Binds `args` to $1, $2, ..., runs to the end and throws away rows, if any.
+  // Binds `args` to $1, $2, ..., runs to the end and throws away rows, if any. Blocks on the
+  // database, up to the lease's deadline. Outside of a transaction, what it wrote is committed when
+  // it returns OK. kFailedPrecondition: a Rows of this statement lives.
   template <class... Args>
   absl::Status Run(const Args&... args) {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};
     return Execute(values);
   }
-  // Binds `args` and starts reading. An error shows in the Rows' status, one of the run itself
-  // (a deadline that has passed, too) after the first Next().
+  // Binds `args` and starts reading. An error shows in the status of the Rows: at once, or after
+  // the first Next(). kFailedPrecondition: an earlier Rows of this statement lives. REQUIRES: text
+  // and blobs among `args` outlive the Rows.
   template <class... Args>
   Rows Query(const Args&... args) {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};
     return Rows(this, Start(values));
   }
-
-  // The same with values counted at run time. kInvalidArgument when the count is wrong.
+  // Run and Query with values that are counted at run time. kInvalidArgument: the count is wrong.
   virtual absl::Status Execute(std::span<const Value> values) = 0;
+  Rows ExecuteQuery(std::span<const Value> values) { return Rows(this, Start(values)); }
+
+  // How many placeholders it has.
+  virtual int parameters() const = 0;
+  // How many columns a row has; 0: it gives no rows.
+  virtual int columns() const = 0;
+  // REQUIRES: 0 <= column < columns(). Valid until the statement is run again.
+  virtual std::string_view column_name(int column) const = 0;
+  // Rows inserted, updated or deleted by the last run; 0 for a statement that only reads.
+  virtual int64_t changes() const = 0;
+  // The text. A driver may have cut blanks and comments from its end.
+  virtual std::string_view sql() const = 0;
+
+ protected:
+  Statement() = default;
+
+ private:
+  friend class Rows;
+
   // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Text and
-  // blobs in `values` must stay valid until Finish. Not for applications: Query is.
+  // blobs in `values` stay valid until Finish.
   virtual absl::Status Start(std::span<const Value> values) = 0;
   // The next row: true, end: false.
   virtual absl::StatusOr<bool> Step() = 0;
   // Ends reading: resets the statement and forgets what was bound. May be called at any time.
   virtual void Finish() = 0;
-
-  virtual int parameters() const = 0;
-  virtual int columns() const = 0;
-  // REQUIRES: 0 <= column < columns(). Valid while the statement is not run again.
-  virtual std::string_view column_name(int column) const = 0;
   // The value of the current row; Value::NoColumn() when there is no such column. REQUIRES: the
   // last Step() said true.
   virtual Value column(int column) const = 0;
-  // Rows inserted, updated or deleted by the last run.
-  virtual int64_t changes() const = 0;
-  virtual std::string_view sql() const = 0;
-
- protected:
-  Statement() = default;
 };
 
-// How much a commit promises.
+// How much a commit promises about a power cut.
 enum class Durability : uint8_t {
-  // As the backend was opened (SqliteOptions::durability). A power cut may take the latest batches.
+  // As the options of the backend say. A power cut may take the latest commits.
   kDefault,
-  // When Commit returns OK, this and everything committed before it survives a power cut.
+  // When Commit returns OK, this and everything committed before it survives a power cut. Cost: one
+  // sync of the storage, unless the backend syncs at every commit anyway.
   kSealed,
 };
 
-// An open transaction. Dropped without Commit, it rolls back. REQUIRES: ends before its lease does;
-// one that ends later stops the program with a sentence, because it would end the next user's.
+// An open transaction, from Connection::Begin. Dropped without Commit, it rolls back.
+//
+// A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
+// that follow are then refused until the Transaction ends, because they would commit one by one.
+//
+// Everything that is run on the connection meanwhile belongs to it: one connection has one
+// transaction at a time.
+//
+// REQUIRES: ends before its lease does. One that ends later stops the program with a sentence,
+// because it would end the next user's transaction.
 class [[nodiscard]] Transaction {
  public:
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&&) = delete;
+  // Rolls back, unless Commit or Rollback was called. If the rollback fails, the pool closes the
+  // connection.
   ~Transaction();
 
-  // kAborted: lost a race, run it again from the start. After an error it is rolled back already.
-  // kUnknown: it cannot be told whether it happened; run again only what may be done twice.
+  // Commits, and ends the transaction. Blocks on the database, up to the lease's deadline. After an
+  // error it is rolled back already, unless the code is kUnknown.
+  //
+  //   kAborted  it lost a race: run it again from the start
+  //   kUnknown  it cannot be told whether it happened: run again only what may be done twice
+  //
+  // REQUIRES: neither Commit nor Rollback was called before.
   absl::Status Commit();
+  // Rolls back, and ends the transaction. An error: the pool closes the connection, and nothing of
+  // the transaction stays. REQUIRES: as Commit.
   absl::Status Rollback();
 
  private:
@@ -272,76 +359,8 @@ class [[nodiscard]] Transaction {
   uint32_t lease_;          // which lease of the connection began it
 };
 
-// ---- details ------------------------------------------------------------------------------------
-
-namespace internal {
-template <class T>
-inline constexpr bool kIsOptional = false;
-template <class T>
-inline constexpr bool kIsOptional<std::optional<T>> = true;
-}  // namespace internal
-
-inline Rows::~Rows() {
-  if (statement_ != nullptr) statement_->Finish();
-}
-
-inline bool Rows::Next() {
-  on_row_ = false;
-  if (!status_.ok() || statement_ == nullptr) return false;
-  const absl::StatusOr<bool> stepped = statement_->Step();
-  if (!stepped.ok() || !*stepped) return End(stepped);
-  on_row_ = true;
-  return true;
-}
-
-inline Value Rows::Read(int column) {
-  return on_row_ ? statement_->column(column) : Value::NoColumn();
-}
-
-template <class T>
-T Rows::Get(int column) {
-  const Value value = Read(column);
-  if constexpr (std::is_same_v<T, Value>) {
-    if (!value.is_no_column()) return value;
-    FailColumn(column);
-    return Value();
-  } else if constexpr (internal::kIsOptional<T>) {
-    if (value.is_no_column()) FailColumn(column);
-    if (value.is_null()) return T{};
-    return As<typename T::value_type>(column, value);
-  } else {
-    return As<T>(column, value);
-  }
-}
-
-template <class T>
-inline T Rows::As(int column, Value value) {
-  if constexpr (std::is_same_v<T, bool>) {
-    if (!Fit(column, Value::Type::kInt64, value)) return false;
-    if (value.int64() != 0 && value.int64() != 1) FailRange(column, "bool (0 or 1)");
-    return value.int64() == 1;
-  } else if constexpr (std::is_same_v<T, Micros>) {
-    return Fit(column, Value::Type::kInt64, value) ? Micros{value.int64()} : Micros{};
-  } else if constexpr (std::integral<T>) {
-    if (!Fit(column, Value::Type::kInt64, value)) return 0;
-    const T narrowed = static_cast<T>(value.int64());
-    if (static_cast<int64_t>(narrowed) != value.int64()) {
-      FailRange(column, "an integer of this width");
-      return 0;
-    }
-    return narrowed;
-  } else if constexpr (std::is_same_v<T, double>) {
-    return Fit(column, Value::Type::kDouble, value) ? value.real() : 0.0;
-  } else if constexpr (std::is_same_v<T, std::string_view>) {
-    return Fit(column, Value::Type::kText, value) ? value.text() : std::string_view();
-  } else {
-    static_assert(std::is_same_v<T, Blob>,
-                  "Rows::Get<T>: T is an integer, bool, double, std::string_view, roost::Blob, "
-                  "roost::Micros, roost::Value, or std::optional of one");
-    return Fit(column, Value::Type::kBlob, value) ? value.blob() : Blob();
-  }
-}
-
 }  // namespace roost
+
+#include "roost/internal/rows.h"
 
 #endif  // ROOST_STATEMENT_H_

@@ -2,7 +2,7 @@
 //
 // It constructs the backend's statements in memory it is given, so that a connection with its cache
 // is one block in the pool. Found by the hash of the Sql, then by its text; two Sql that the
-// compiler made need no look at their text, because one address then means one text. The statement
+// compiler made are not compared by their text, because one address then means one text. The statement
 // looked up last is asked first.
 //
 // S, the backend's statement, offers:
@@ -76,8 +76,9 @@ class StatementCache {
     return nullptr;
   }
 
-  // The statement for `sql`; if it is not here, what `prepare()` gives: an absl::StatusOr<S*> that it
-  // got from Insert, or an error. `prepare` is called when there is room and the text is not empty.
+  // The statement for `sql`; if it is not here, what `prepare()` gives: an absl::StatusOr<S*> that
+  // it got from Insert, or an error. `prepare` is called when there is room and the text is not
+  // empty.
   template <class Prepare>
   absl::StatusOr<S*> FindOrPrepare(const Sql& sql, Prepare prepare) {
     if (S* const found = Find(sql); found != nullptr) return found;
@@ -165,7 +166,7 @@ class StatementCache {
     }
   };
 
-  // The same characters at the same place, which nobody changes. The hash only matters where a
+  // The same characters at the same place, which is never changed. The hash only matters where a
   // library was unloaded and another lies there now.
   static bool IsConstantOf(const Entry& entry, const Sql& sql) {
     return entry.constant == sql.text().data() && sql.is_constant() &&

@@ -20,7 +20,7 @@ absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
 Transaction::Transaction(Transaction&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)), lease_(other.lease_) {}
 
-// A rollback that fails condemns the connection; there is nobody here to tell.
+// A rollback that fails makes the pool close the connection. A destructor has no caller to tell.
 Transaction::~Transaction() {
   if (connection_ != nullptr) TakeConnection()->RollbackTransaction().IgnoreError();
 }

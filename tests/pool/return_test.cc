@@ -83,14 +83,14 @@ TEST_F(ReturnTest, AHalfReadResultIsEndedAtReturn) {
   ASSERT_TRUE(lease->Run(kInsert, 1).ok());
   absl::StatusOr<Statement*> select = lease->Prepare(kSelect);
   ASSERT_TRUE(select.ok());
-  ASSERT_TRUE((*select)->Start({}).ok());
+  Rows left = (*select)->Query();
+  ASSERT_TRUE(left.status().ok());
   lease.Return();
   EXPECT_EQ(backend.count(Call::kReset), 1);
   Lease next = Take(pool);
   select = next->Prepare(kSelect);
   ASSERT_TRUE(select.ok());
-  EXPECT_TRUE((*select)->Start({}).ok()) << "nothing is being read";
-  (*select)->Finish();
+  EXPECT_TRUE((*select)->Query().status().ok()) << "nothing is being read";
 }
 
 // T84

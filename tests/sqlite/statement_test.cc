@@ -83,10 +83,11 @@ TEST_F(SqliteStatementTest, SixtyThreePlaceholdersFitAndNoMore) {
   absl::StatusOr<Statement*> statement = writer_->Prepare(Sql(most));
   ASSERT_OK(statement.status());
   const std::vector<Value> ones(63, Value(1));
-  ASSERT_OK((*statement)->Start(ones));
-  ASSERT_TRUE(*(*statement)->Step());
-  EXPECT_EQ((*statement)->column(0).int64(), 63 * 64 / 2);
-  (*statement)->Finish();
+  {
+    Rows rows = (*statement)->ExecuteQuery(ones);
+    ASSERT_TRUE(rows.Next()) << rows.status();
+    EXPECT_EQ(rows.Get<int64_t>(0), 63 * 64 / 2);
+  }
   EXPECT_THAT(Message(sum(64)), AllOf(HasSubstr("64 placeholders"), HasSubstr("$63")));
 }
 

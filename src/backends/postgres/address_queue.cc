@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 // most this, and at most this part of what is left.
 constexpr Duration kLookupTime = 1s;
 constexpr int kLookupPart = 4;
-// How often to look for an answer where the platform has no event.
+// How often to ask for an answer where the platform has no event.
 constexpr Duration kBetweenLooks = 50ms;
 
 }  // namespace

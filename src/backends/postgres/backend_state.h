@@ -41,7 +41,7 @@ class BackendState {
 
   // ---- For ConnectAttempt ----
 
-  // Loads libpq if nobody has, and reads the settings anew: a service file that was corrected
+  // Loads libpq at the first call, and reads the settings anew: a service file that was corrected
   // counts at the next attempt.
   absl::StatusOr<std::shared_ptr<const Settings>> Read();
   // Where the next attempt goes: to the last good one, after a failure to the one after it.

@@ -37,7 +37,7 @@ class ConnectAttempt {
   ConnectAttempt(const ConnectAttempt&) = delete;
   ConnectAttempt& operator=(const ConnectAttempt&) = delete;
 
-  // Reads the options, and loads libpq when nobody has yet.
+  // Reads the options, and loads libpq if no attempt has yet.
   absl::Status Start();
   // As Connection::Advance. REQUIRES: Start succeeded, and no error was returned since.
   absl::StatusOr<Step> Advance(TimePoint now);

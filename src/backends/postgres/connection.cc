@@ -287,7 +287,7 @@ absl::Status PostgresConnection::Maintain(Deadline /*deadline*/) {
   return link().owed() == 0 ? pipeline_.SendAlone("") : absl::OkStatus();
 }
 
-// The session ends, or is somebody else's: nothing has to be told to it.
+// The session ends, or was given away: the server is told nothing.
 void PostgresConnection::DropStatements() {
   cache_.ForEach([](PostgresStatement& statement) { statement.Drop(); });
   cache_.Clear();

@@ -1,7 +1,7 @@
 // backends/postgres/connection.h - one session of PostgreSQL in a slot of the pool.
 //
-// While it opens, a ConnectAttempt does the work. Then it talks through a Pipeline. What is known of
-// the session stands in backends::Session.
+// While it opens, a ConnectAttempt does the work. Then it talks through a Pipeline. What is known
+// of the session stands in backends::Session.
 #ifndef ROOST_BACKENDS_POSTGRES_CONNECTION_H_
 #define ROOST_BACKENDS_POSTGRES_CONNECTION_H_
 

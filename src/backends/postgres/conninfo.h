@@ -43,9 +43,9 @@ struct OwnOptions {
 // Takes out what is not libpq's: `pooler=transaction` or `pooler=session`.
 absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text);
 
-// "host:port/database", for a log; several hosts with commas. What the text leaves out is taken from
-// `environment` (std::getenv). Never a user, never a password; a text that cannot be told apart is
-// not shown at all.
+// "host:port/database", for a log; several hosts with commas. What the text leaves out is taken
+// from `environment` (std::getenv). Never a user, never a password; a text that cannot be told
+// apart is not shown at all.
 std::string DescribeTarget(std::string_view text, char* (*environment)(const char* name));
 
 // What libpq says about `text`, without the pieces of it that could belong to a password.

@@ -48,7 +48,8 @@ class Parameters {
   const Libpq& pq_;
   Arena arena_;
   int count_ = 0;
-  // Filled as far as count_; left alone behind it, because two kilobytes would be cleared each time.
+  // Filled as far as count_; left alone behind it, because two kilobytes would be cleared each
+  // time.
   std::array<const char*, kMax> values_;
   std::array<int, kMax> lengths_;
   std::array<int, kMax> formats_;

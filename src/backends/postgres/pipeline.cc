@@ -15,7 +15,7 @@ using internal::Concat;
 using internal::Quoted;
 using Kind = Reply::Kind;
 
-// How much of a result that its reader left is read for him. More is not worth a connection.
+// Rows drained after a reader stops early; beyond that the connection is closed.
 constexpr int kRowsToDrop = 1000;
 constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
 
@@ -178,7 +178,7 @@ absl::Status Pipeline::SendAlone(const char* sql) {
 
 // A name that the session no longer has is what was wanted; any other error leaves the connection
 // in an unknown state. Where the session goes on, so does what was sent behind the owed command: if
-// that may commit, nobody knows.
+// that may commit, its outcome is unknown.
 absl::Status Pipeline::JudgeOwed(const Result& result, const Doing& behind) {
   if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
   if (result.sqlstate().empty())

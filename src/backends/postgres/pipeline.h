@@ -2,7 +2,7 @@
 //
 // An exchange is what is sent together and answered together. Begin puts in front what was put off
 // until now (BEGIN, DEALLOCATE), Send ends and sends it, End takes what is left of its answers. An
-// exchange whose answers nobody waits for now is owed: the next one takes them before its own.
+// exchange whose answers no caller waits for is owed: the next one takes them before its own.
 //
 // Threads:  one at a time
 // Blocks:   what takes answers, up to the deadline of the lease
@@ -82,13 +82,13 @@ class Pipeline {
 
   // ---- An exchange ----
 
-  // Whether something may be sent now: the connection is good, nobody reads, there is time.
+  // Whether something may be sent now: the connection is good, no rows are being read, there is time.
   absl::Status Ready();
-  // The look that costs no round trip, before anything is sent: what was not sent, because the
+  // A check without a round trip, before anything is sent: what was not sent, because the
   // connection is known to be dead, has certainly not happened.
   absl::Status CheckAlive();
-  // Begins an exchange and queues what was put off. BEGIN stays put off unless it has to come before
-  // what follows. False: Lost() says why.
+  // Begins an exchange and queues what was put off. BEGIN stays put off unless it has to come
+  // before what follows. False: Lost() says why.
   bool Begin(bool with_begin);
   // Queues the end of the exchange and sends it.
   bool Send() { return link_.Sync(); }

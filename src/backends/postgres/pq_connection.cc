@@ -52,7 +52,7 @@ bool PqConnection::IsIdle() const {
          state != PQTRANS_UNKNOWN;
 }
 
-// What the server says while nobody asks: the only place where an idle connection learns why it
+// What the server says outside of an answer: the only place where an idle connection learns why it
 // ends. 57P02, to every session of a server that lost one to a crash, and 57P01 of an immediate
 // shutdown come as warnings.
 void PqConnection::OnNotice(void* self, const PGresult* result) {

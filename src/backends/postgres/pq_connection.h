@@ -1,7 +1,7 @@
 // backends/postgres/pq_connection.h - one PGconn, which never waits longer than a deadline.
 //
 // Everything goes through libpq's pipeline mode: commands are queued, a Sync ends an exchange, and
-// the answers come in the same order. An exchange whose answers nobody waits for now is owed. The
+// the answers come in the same order. An exchange whose answers no caller waits for is owed. The
 // pipeline is on exactly while something is owed, so that between two exchanges the handle is an
 // ordinary one.
 #ifndef ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_

@@ -56,7 +56,7 @@ void Answer(Lookup::State& state, Addresses addresses) {
   MutexLock lock(state.mu);
   state.addresses = std::move(addresses);
   state.answered = true;
-  // Ringing never blocks. Under the lock, so that nobody closes an event, or ends its platform, on
+  // Signalling never blocks. Under the lock, so that no other thread closes an event, or ends its platform, on
   // the way.
   for (const Lookup::State::Listener& listener : state.listeners) {
     listener.platform->SignalEvent(listener.event);

@@ -1,7 +1,7 @@
 // backends/postgres/resolver.h - names of hosts to addresses, beside the caller.
 //
 // The system's resolver can take 10 s and cannot be interrupted, so each lookup has a thread of its
-// own, which nobody waits for.
+// own, which no caller waits for.
 //
 // Threads:  any. A lookup that hangs outlives the Resolver harmlessly
 #ifndef ROOST_BACKENDS_POSTGRES_RESOLVER_H_
@@ -46,7 +46,7 @@ class Lookup {
 
   // The answer; null while there is none. Valid as long as this.
   const Addresses* answer() const;
-  // Readable when there is an answer. -1: the platform has none; look from time to time.
+  // Readable when there is an answer. -1: the platform has none; ask from time to time.
   int event() const { return event_; }
 
  private:
@@ -59,8 +59,8 @@ class Resolver {
  public:
   explicit Resolver(LookUpFunction look_up) : look_up_(std::move(look_up)) {}
 
-  // Joins the lookup of `name` that is under way, or begins one. Never waits. Where the system gives
-  // no thread, that is the answer.
+  // Joins the lookup of `name` that is under way, or begins one. Never waits. Where the system
+  // gives no thread, that is the answer.
   std::unique_ptr<Lookup> Start(const std::string& name, Platform& platform);
 
  private:

@@ -54,8 +54,8 @@ class Result {
   PGresult* result_ = nullptr;
 };
 
-// libpq wants text that ends in a zero. Copies live in memory that libpq keeps for a result, so that
-// this backend takes none of its own.
+// libpq wants text that ends in a zero. Copies live in memory that libpq keeps for a result, so
+// that this backend takes none of its own.
 class Arena {
  public:
   explicit Arena(const Libpq& pq) : pq_(pq) {}

@@ -80,7 +80,7 @@ class Merged {
     return option != nullptr && option->val != nullptr ? option->val : "";
   }
 
-  // Somebody said it, even if it is what libpq would take anyway. (A service file that says that
+  // The options say it, even if it is what libpq would take anyway. (A service file that says that
   // cannot be told from one that is silent.)
   bool IsSaid(std::string_view key) const {
     const auto is_key = [key](const Option& option) { return option.key == key; };

@@ -48,11 +48,11 @@ struct Settings {
   std::vector<Option> given{};        // by the connection string, for libpq
   WantedRole role = WantedRole::kAny;
   bool transaction_pooler = false;
-  // Nobody said otherwise, so the server's certificate is checked where it is not local.
+  // The options do not say otherwise, so the server's certificate is checked where it is not local.
   bool verify_remote = false;
-  bool says_verify_full = false;    // somebody said just that
+  bool says_verify_full = false;    // the options say just that
   std::string root_certificates{};  // the file to use in both cases; empty: libpq knows
-  // What nobody has said: ours to set.
+  // What the options leave open: ours to set.
   bool sets_gssencmode = false;
   bool sets_user_timeout = false;
   bool sets_keepalives = false;

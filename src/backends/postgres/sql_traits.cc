@@ -33,8 +33,8 @@ bool IsOneOf(std::string_view token, const std::string_view (&tokens)[kCount]) {
                      [token](std::string_view each) { return Is(token, each); });
 }
 
-// Gives the tokens of a text, without comments, strings and quoted names. The body between dollar quotes
-// counts as text: it is what DO runs.
+// Gives the tokens of a text, without comments, strings and quoted names. The body between dollar
+// quotes counts as text: it is what DO runs.
 class Lexer {
  public:
   explicit Lexer(std::string_view sql) : rest_(sql) {}

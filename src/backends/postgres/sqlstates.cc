@@ -46,11 +46,12 @@ constexpr Finding With(Finding finding, FaultScope fault_scope) {
 
 // Sorted: a class, then those of its SQLSTATEs that differ from it.
 constexpr Row kTable[] = {
-    // At start-up nobody reaches the server: the older connections have to prove that they live.
+    // At start-up the server cannot be reached: the older connections have to prove that they live.
     {"08", kAway, With(kOpenAgain, kConnectionSuspectOlder)},
     {"08007", With(kUnsure, kConnection), kAsClass},
-    // PgBouncer says it for everything of its own. In a session that is the end of the server behind
-    // it, at start-up a parameter that it refuses (startup_error.cc tells its passing troubles apart).
+    // PgBouncer says it for everything of its own. In a session that is the end of the server
+    // behind it, at start-up a parameter that it refuses (startup_error.cc tells its passing
+    // troubles apart).
     {"08P01",
      {kUnavailable, kConnection,
       "client and server no longer understand each other: the connection is closed"},
@@ -91,7 +92,7 @@ constexpr Row kTable[] = {
     {"26000", kRunAgain, kAsClass},
     {"27", kFixProgram, kOpenAgain},
     // At start-up the server tells a wrong password (28P01) from a role that may not connect. In a
-    // session both say that somebody else's login failed, through a foreign server or a pooler.
+    // session both say that a login of another session failed, through a foreign server or a pooler.
     {"28",
      {kUnauthenticated, kConnection, "look at the user, the password and pg_hba.conf"},
      {kPermissionDenied, kStatement,

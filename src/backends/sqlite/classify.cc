@@ -1,5 +1,5 @@
-// One table of rows {code, status, fault scope, advice}; the few codes whose meaning depends on what
-// was being done are decided by functions before the table is asked.
+// One table of rows {code, status, fault scope, advice}; the few codes whose meaning depends on
+// what was being done are decided by functions before the table is asked.
 #include "backends/sqlite/classify.h"
 
 #include <sqlite3.h>
@@ -168,7 +168,7 @@ Finding Classify(const Evidence& evidence) {
   if (code == SQLITE_CANTOPEN) return CannotOpen(evidence.system_errno);
   if (code == SQLITE_BUSY) return Busy(evidence);
   if (code == SQLITE_ERROR && evidence.gave_up) {
-    // A connection that may not look whether its schema is fresh says "no such table" (memdb).
+    // A connection that may not check whether its schema is fresh says "no such table" (memdb).
     return {StatusCode::kDeadlineExceeded, FaultScope::kStatement, kWaited};
   }
   if ((code & 0xFF) == SQLITE_READONLY && !evidence.may_write &&

@@ -284,7 +284,7 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
 
 absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
-  // A deadline that has passed does not refuse a commit: it waits for nobody but a reader in
+  // A deadline that has passed does not refuse a commit: it only waits for a reader in
   // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);

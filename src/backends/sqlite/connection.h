@@ -67,7 +67,7 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   // Always so while IsPristine().
   absl::Status CheckSound();
   // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun
-  // without a look at the clock, which would take as long as the acquire; SQLite looks before it
+  // without asking the clock, which would take as long as the acquire; SQLite asks it before it
   // waits, and after each thousand of its steps.
   bool BeginsLease() { return std::exchange(last_lease_, lease()) != lease(); }
   // Before each step: the deadline may have been moved.

@@ -3,8 +3,8 @@
 // It bounds how long SQLite waits for another process, and how long a statement runs.
 //
 // sqlite3_busy_timeout is not used: its pauses grow to 100 ms, which starves the waiting process,
-// and a borrower's pragma replaces it. sqlite3_interrupt from another thread is not used: it may arrive
-// when the connection is already lent to the next caller.
+// and a borrower's pragma replaces it. sqlite3_interrupt from another thread is not used: it may
+// arrive when the connection is already lent to the next caller.
 #ifndef ROOST_BACKENDS_SQLITE_DEADLINE_HANDLER_H_
 #define ROOST_BACKENDS_SQLITE_DEADLINE_HANDLER_H_
 

@@ -61,8 +61,8 @@ absl::Status SetSwitches(sqlite3* db, const SqliteOptions& options) {
   return absl::OkStatus();
 }
 
-// Without a heap: connections are opened anew while a node runs. SQLite's own printf is in memory in
-// any case, the C library's may not be.
+// Without a heap: connections are opened anew while a node runs. SQLite's own printf is in memory
+// in any case, the C library's may not be.
 absl::Status SetPragmas(sqlite3* db, const SqliteOptions& options, Access access) {
   const bool full = options.durability == SqliteDurability::kCommit;
   // A log that a pinned reader blew up shrinks to this at its next reset.
@@ -159,7 +159,7 @@ absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options,
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
   while (true) {
     absl::StatusOr<std::string> mode = QueryText(db, options, "PRAGMA journal_mode=WAL");
-    // While somebody else writes, SQLite refuses at once, without asking the busy handler.
+    // While another process writes, SQLite refuses at once, without asking the busy handler.
     if (!mode.ok() && (SqliteCode(mode.status()) & 0xFF) == SQLITE_BUSY && handler.Pause())
       continue;
     if (!mode.ok() || *mode == "wal") return mode.status();

@@ -24,8 +24,8 @@ struct LockedArena {
 };
 
 // SQLite hands its allocator no context: where the arena is has to stand where plain functions find
-// it. Set and cleared while nobody uses SQLite. (A consequence of sqlite3_config being the process's
-// own; the storage itself is the program's.)
+// it. Set and cleared while no thread uses SQLite. (A consequence of sqlite3_config being the
+// process's own; the storage itself is the program's.)
 LockedArena* installed = nullptr;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 sqlite3_mem_methods before;        // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 

@@ -187,7 +187,7 @@ void SqliteStatement::Finish() {
 void SqliteStatement::CleanUp(int code) {
   if (map_.count != 0) sqlite3_clear_bindings(statement_);
   if (stage_ == Stage::kEnded) return;
-  // A run that was left before its end commits here; nobody is left to be told but the pool.
+  // A run that was left before its end commits here. Only the pool can be told of an error.
   if (code != SQLITE_OK) {
     connection_.Fail(code, Operation::kCommit, in_transaction_, sql()).IgnoreError();
   }

@@ -60,7 +60,7 @@ class WriteAheadLog {
   int long_at_;           // how many are too many for the next borrower
 };
 
-// The code says that somebody else has the database.
+// The code says that another connection or process has the database.
 bool IsBlocked(int code);
 
 }  // namespace roost::sqlite
