@@ -1,1 +1,0 @@
-// The file whose compilation makes the precompiled header; CMake wants one.
