@@ -80,21 +80,35 @@ tail_of() {
   tail -n 40 "$1" >&2
 }
 
-# with_progress LOG COMMAND... - as logged, with the last "[12/340]" of LOG shown from time to time.
+# with_progress LOG COMMAND... - as logged, and from time to time how far it is by the last "[12/340]" of
+# LOG, and how long the rest takes if it goes on so.
 with_progress() {
-  local log=$1 pid status=0 waited=0 last
+  local log=$1 pid status=0 start=$SECONDS shown=0 waited before
+  before=$(wc -l <"$log")
   logged "$@" &
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
-    waited=$((waited + 1))
-    if [ $((waited % 20)) = 0 ]; then
-      last=$(grep -ao '^\[[0-9]*/[0-9]*\]' "$log" | tail -n 1) || last=
-      say "   ... $last after $waited s"
+    waited=$((SECONDS - start))
+    if [ $((waited / 20)) -gt "$shown" ]; then
+      shown=$((waited / 20))
+      say "   ... $(progress "$log" "$before" "$waited")"
     fi
   done
   wait "$pid" || status=$?
   return "$status"
+}
+
+# progress LOG LINE SECONDS - "12 of 340 after 20 s, some 9 min left", by what LOG has behind LINE.
+progress() {
+  tail -n "+$(($2 + 1))" "$1" | grep -ao '^\[[0-9]*/[0-9]*\]' | awk -F '[][/]' -v waited="$3" '
+    { done = $2; all = $3 }
+    END {
+      if (!all) { print waited " s"; exit }
+      left = waited * (all - done) / done
+      estimate = left < 90 ? int(left + 0.5) " s" : int(left / 60 + 0.5) " min"
+      print done " of " all " after " waited " s" (done * 20 < all ? "" : ", some " estimate " left")
+    }'
 }
 
 # jobs - how many compilers at once: a core each, but no more than memory allows (1 GB each).
@@ -112,6 +126,7 @@ use_ccache() {
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
 }
 
+CONFIGURED=''  # presets that build() has configured
 # build LOG PRESET TARGET... -- CMAKE-ARGUMENT... - configure and build in build/PRESET.
 build() {
   local log=$1 preset=$2 targets=() jobs
@@ -124,10 +139,7 @@ build() {
   jobs=$(jobs_here)
   use_ccache
   logged "$log" cmake --preset "$preset" "$@" || return
+  CONFIGURED+=" $preset"
   with_progress "$log" cmake --build --preset "$preset" -j "$jobs" \
     ${targets[@]:+--target "${targets[@]}"}
 }
-
-# EMULATED: what ctest runs through QEMU. Not what starts programs, takes long or measures time: a
-# GoogleTest program with one of these labels is not even built there (ROOST_NOT_EMULATED).
-EMULATED=(--label-exclude 'host|bench|stress|exhaustive|exec')

@@ -6,9 +6,13 @@
 #        ./deploy/test.sh --board       the story of a node on an emulated board (half an hour)
 #        ./deploy/test.sh --stage NAME  one stage (may be given several times)
 #
+# --write-budget: also writes the seconds of these stages into deploy/time-budget.txt, where they
+#        passed. For a quiet machine.
+#
 # Stages:
 #   functional     g++: every functional test, the installed package, the documents
-#   asan           clang++: the tests under the address and undefined-behaviour sanitizers
+#   asan           clang++: the tests under the address and undefined-behaviour sanitizers; of those that
+#                  start servers the contract suite alone
 #   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
 #                  clang's
 #   thread-safety  clang's check of the lock annotations
@@ -16,30 +20,45 @@
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
-#   rpi-32         the same for a 32-bit one (ARMv7)
+#   rpi-32         the same for a 32-bit one (ARMv7), with the tests of core, statements and contracts
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
 #   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
 #   board          the same as --board; see tests/board/README.md
 #
-# A stage that fails does not stop the others. Logs: build/test-STAGE.log. The last line is
-# "N passed, N failed"; the exit code is 0 when nothing failed.
+# A stage that fails does not stop the others. Logs: build/test-STAGE.log. A stage ends with a table of
+# where its time went, beside deploy/time-budget.txt: what took longer than that, and the longest; the
+# whole table is in the log. Nothing fails for being slow. The last line is "N passed, N failed"; the exit
+# code is 0 when nothing failed.
 
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ALL_STAGES=(functional asan tsan thread-safety models size lint rpi-64 rpi-32)
 MORE_STAGES=(clang deploy board)
+BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
 FAILED=0
 SUMMARY=()
+STAGE=''        # the one that runs
+TIMES=''        # a file: name and seconds of what has run in it
+WRITE_BUDGET='' # set: the budget is written anew
+
+# took NAME SECONDS - for the table of times. A name in the budget is STAGE/NAME.
+took() { printf '%s %s\n' "$STAGE/${1//[ :,]/-}" "$2" >>"$TIMES"; }
+
+# usual_time NAME - what it took when the budget was written, in words; nothing if that is not known.
+usual_time() {
+  awk -v name="$1" '$1 == name { printf "; usually %s", $3 < 120 ? $3 " s" : int($3 / 60 + 0.5) " min" }' "$BUDGET"
+}
 
 # check NAME LOG COMMAND... - one test that is a command.
 check() {
-  local name=$1 log=$2
+  local name=$1 log=$2 start=$SECONDS
   shift 2
   if logged "$log" "$@"; then
     PASSED=$((PASSED + 1))
     say "   ok      $name"
+    took "$name" $((SECONDS - start))
   else
     FAILED=$((FAILED + 1))
     say "   FAILED  $name"
@@ -51,9 +70,10 @@ check() {
 # build_or_fail LOG PRESET ARGUMENT... - a build that fails is one failed test.
 build_or_fail() {
   local start=$SECONDS
-  say "building ($2; the log is $1)"
+  say "building ($2; the log is $1$(usual_time "$STAGE/build-$2"))"
   if build "$@"; then
     say "   built in $((SECONDS - start)) s"
+    took "build-$2" $((SECONDS - start))
     return
   fi
   FAILED=$((FAILED + 1))
@@ -62,13 +82,20 @@ build_or_fail() {
   return 1
 }
 
-# run_tests LOG PRESET CTEST-ARGUMENT... - run and count. PREFIX: a command to run ctest under.
+# run_tests LOG PRESET CTEST-ARGUMENT... - run and count. PREFIX: a command to run ctest under. SUITE: a
+# word before the programs' names in the budget.
+#
+# Most tests keep a processor busy: as many of them run at once as there are processors, which CTest is
+# told to give out. Tests with the label waits ask for none, and fill the rest.
 PREFIX=()
+SUITE=''
 run_tests() {
-  local log=$1 preset=$2 totals before
+  local log=$1 preset=$2 totals before name seconds
   before=$(wc -l <"$log")
   shift 2
-  ${PREFIX[@]:+"${PREFIX[@]}"} ctest --preset "$preset" -j "$(nproc)" "$@" </dev/null 2>&1 |
+  processors >build/processors.json
+  ${PREFIX[@]:+"${PREFIX[@]}"} ctest --preset "$preset" -j $((3 * $(nproc))) \
+    --resource-spec-file "$ROOT/build/processors.json" "$@" </dev/null 2>&1 |
     tee -a "$log" | grep -av --line-buffered '^ *Start \|^Test project\|^$' || true
   totals=$(sed -n 's/^.* tests passed, \([0-9]*\) tests\? failed out of \([0-9]*\)$/\1 \2/p' \
     <(tail -n "+$((before + 1))" "$log") | tail -n 1)
@@ -79,6 +106,17 @@ run_tests() {
   fi
   FAILED=$((FAILED + ${totals% *}))
   PASSED=$((PASSED + ${totals#* } - ${totals% *}))
+  while read -r name seconds; do
+    took "$SUITE$name" "$seconds"
+  done < <(tail -n "+$((before + 1))" "$log" |
+    sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([^ ]*\) .* \([0-9.]*\) sec *$/\1 \2/p')
+}
+
+# processors - those of this machine, as CTest wants to be told.
+processors() {
+  local slots
+  slots=$(seq -f '{"id": "%.0f"}' -s ', ' "$(nproc)")
+  printf '{"version": {"major": 1, "minor": 0}, "local": [{"cpus": [%s]}]}\n' "$slots"
 }
 
 stage_functional() {
@@ -88,16 +126,15 @@ stage_functional() {
 }
 
 # This stage is also the one of the second compiler: what clang refuses or compiles otherwise than g++
-# shows here, as does what the sanitizers see. It leaves out what brings nothing twice: host looks at
-# files or starts compilers (but how clang words a wrong profile is looked at, and its units of headers
-# are compiled); exhaustive visits millions of states in one thread, ten times slower here. The
-# sanitizers end a program with 86, which no test expects of one.
+# shows here, as does what the sanitizers see. It leaves out what brings nothing twice (asan_tests in
+# deploy/cmake/tests.cmake), but looks at how clang words a wrong profile. The sanitizers end a program
+# with 86, which no test expects of one.
 stage_asan() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
-  build_or_fail "$1" asan-ubsan || return
+  build_or_fail "$1" asan-ubsan asan_tests || return
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:exitcode=86 \
     UBSAN_OPTIONS=print_stacktrace=1:exitcode=86 \
-    run_tests "$1" asan-ubsan --label-exclude 'host|bench|exhaustive'
+    run_tests "$1" asan-ubsan --label-regex '^asan$'
   run_tests "$1" asan-ubsan --tests-regex '^profile_errors_test$'
 }
 
@@ -112,10 +149,12 @@ stage_tsan() {
   fi
   export TSAN_OPTIONS=second_deadlock_stack=1:exitcode=86
   if build_or_fail "$1" tsan threaded_tests; then
-    run_tests "$1" tsan --label-regex threads
+    run_tests "$1" tsan --label-regex '^threads$'
   fi
   if build_or_fail "$1" tsan-clang stress_tests; then
-    run_tests "$1" tsan-clang --label-regex threads --tests-regex '^stress_'
+    SUITE=clang/
+    run_tests "$1" tsan-clang --label-regex '^threads$' --tests-regex '^stress_'
+    SUITE=''
   fi
   PREFIX=()
   unset TSAN_OPTIONS
@@ -156,7 +195,7 @@ stage_lint() {
   [ ${#sources[@]} -gt 0 ] || return  # not a clone
   check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
   check "shellcheck" "$1" shellcheck --external-sources "${scripts[@]}"
-  logged "$1" cmake --preset thread-safety
+  [[ " $CONFIGURED " == *" thread-safety "* ]] || logged "$1" cmake --preset thread-safety
   check "clang-tidy" "$1" \
     xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
 }
@@ -167,7 +206,7 @@ board_stage() {
   need_packages "$log" "${PACKAGES_BUILD[@]}" "${PACKAGES_CROSS[@]}" "${PACKAGES_PACKAGE[@]}" || return
   check "the sysroot" "$log" "$ROOT/deploy/sysroot.sh" --arch "$arch" || return
   build_or_fail "$log" "$preset" || return
-  run_tests "$log" "$preset" "${EMULATED[@]}"
+  run_tests "$log" "$preset"
   # The tests are built and have run.
   check "deploy/cross.sh: release, packages, sizes" "$log" \
     "$ROOT/deploy/cross.sh" "$preset" --no-tests || return
@@ -193,15 +232,53 @@ stage_board() {
   FAILED=$((FAILED + ${totals#* }))
 }
 
+# time_table - rows of TIMES beside the budget: name, budget, seconds; the longest first.
+time_table() {
+  awk 'FNR == NR { if (!/^#/ && NF) budget[$1] = $2; next }
+       { took[$1] += $2 }
+       END { for (name in took)
+               printf "%s %s %.1f\n", name, (name in budget ? budget[name] : 1), took[name] }' \
+    "$BUDGET" "$TIMES" | sort -k 3,3nr -k 1,1
+}
+
+# show_times LOG - what took longer than its budget, and the ten longest; all of it into LOG.
+show_times() {
+  {
+    printf '%-44s %14s %14s\n' name 'budget seconds' 'seconds here'
+    time_table | awk '{ printf "%-44s %14s %14s%s\n", $1, $2, $3, ($3 > $2 ? "  over" : "") }'
+  } >>"$1.times"
+  say "-- time:" >>"$1"
+  tee -a "$1" <"$1.times" | awk 'NR <= 11 || /  over$/'
+  rm "$1.times"
+}
+
+# write_budget - the times of the stage that has run, with half as much again; others stay as they are.
+write_budget() {
+  {
+    sed -n '/^#/p' "$BUDGET"
+    {
+      awk -v stage="$STAGE" '!/^#/ && NF && $1 != stage && index($1, stage "/") != 1' "$BUDGET"
+      time_table | awk '$3 >= 1 { printf "%-44s %6d %8.0f\n", $1, int($3 * 1.5) + 1, $3 }'
+    } | LC_ALL=C sort -k 1,1
+  } >"$BUDGET.new"
+  mv "$BUDGET.new" "$BUDGET"
+  say "   written: $BUDGET"
+}
+
 run_stage() {
   local stage=$1 log=$ROOT/build/test-$1.log passed=$PASSED failed=$FAILED start=$SECONDS outcome
-  step "stage $stage"
+  STAGE=$stage
+  : >"$TIMES"
+  step "stage $stage$(usual_time "$stage")"
   : >"$log"
   # A stage that stops early without a failed test, for want of a package, has failed all the same.
   if ! "stage_$stage" "$log" && [ "$FAILED" = "$failed" ]; then
     FAILED=$((FAILED + 1))
     say "   FAILED  stage $stage could not run"
   fi
+  printf '%s %s\n' "$stage" $((SECONDS - start)) >>"$TIMES"
+  show_times "$log"
+  if [ -n "$WRITE_BUDGET" ] && [ "$FAILED" = "$failed" ]; then write_budget; fi
   outcome="$stage: $((PASSED - passed)) passed, $((FAILED - failed)) failed, $((SECONDS - start)) s"
   SUMMARY+=("$outcome")
   step "$outcome"
@@ -213,6 +290,7 @@ main() {
     case $1 in
       --all) stages=("${ALL_STAGES[@]}") ;;
       --board) stages+=(board) ;;
+      --write-budget) WRITE_BUDGET=1 ;;
       --stage)
         [[ " ${ALL_STAGES[*]} ${MORE_STAGES[*]} " == *" ${2-} "* ]] ||
           die "no stage \"${2-}\"; the stages are: ${ALL_STAGES[*]} ${MORE_STAGES[*]}"
@@ -226,6 +304,8 @@ main() {
   [ ${#stages[@]} -gt 0 ] || stages=(functional)
   cd "$ROOT"
   mkdir -p build
+  TIMES=$(mktemp)
+  trap 'rm -f "$TIMES"' EXIT
   for stage in "${stages[@]}"; do
     run_stage "$stage"
   done
