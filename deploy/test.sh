@@ -12,7 +12,7 @@
 # Stages:
 #   functional     g++: every functional test, the installed package, the documents
 #   asan           clang++: the tests under the address and undefined-behaviour sanitizers; of those that
-#                  wait for servers the contract suite alone
+#                  start servers the contract suite alone
 #   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
 #                  clang's
 #   thread-safety  clang's check of the lock annotations
@@ -86,7 +86,7 @@ build_or_fail() {
 # word before the programs' names in the budget.
 #
 # Most tests keep a processor busy: as many of them run at once as there are processors, which CTest is
-# told to give out. Tests with the label waits or server ask for none, and fill the rest.
+# told to give out. Tests with the label waits ask for none, and fill the rest.
 PREFIX=()
 SUITE=''
 run_tests() {

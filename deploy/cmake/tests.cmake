@@ -6,7 +6,7 @@ find_package(GTest REQUIRED)
 # Not run for a board: an emulator of one program starts no others, and time means nothing in it.
 set(ROOST_NOT_EMULATED host exec stress bench exhaustive)
 # Not run under the address sanitizer: what it sees nothing in, what takes ten times longer, and what
-# waits for servers, as the contract suites run the same code.
+# starts servers, as a backend's contract suite runs the same code.
 set(ROOST_NOT_UNDER_ASAN host bench exhaustive server)
 # What runs on a 32-bit board; all that runs on a board runs on a 64-bit one.
 set(ROOST_ON_32_BITS 32bit package)
@@ -100,7 +100,7 @@ function(roost_add_test name)
   roost_has_label(alone ROOST_ALONE ${ARG_LABELS})
   if(alone)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
-  elseif(NOT "server" IN_LIST ARG_LABELS AND NOT "waits" IN_LIST ARG_LABELS)
+  elseif(NOT "waits" IN_LIST ARG_LABELS)
     set_tests_properties(${name} PROPERTIES RESOURCE_GROUPS cpus:1)  # run_tests of deploy/test.sh counts them
   endif()
 endfunction()
