@@ -11,6 +11,7 @@
 
 #include "tests/support/temp_dir.h"
 #include "tools/common/config_file.h"
+#include "tools/common/make_backend.h"
 #include "tools/common/remote_uri.h"
 #include "tools/roost-node/options.h"
 
@@ -72,13 +73,55 @@ TEST(RemoteUriTest, TakesWhatLibpqTakes) {
             std::string_view::npos);
 }
 
+TEST(AddressTest, SaysWhichKindOfDatabaseItIs) {
+  const struct {
+    const char* text;
+    DatabaseKind bare;
+    std::optional<DatabaseKind> kind;
+    const char* means;
+  } cases[] = {
+      {"sqlite:///var/node.db", DatabaseKind::kPostgres, DatabaseKind::kSqlite, "/var/node.db"},
+      {"/var/a=b.db", DatabaseKind::kSqlite, DatabaseKind::kSqlite, "/var/a=b.db"},
+      {":memory:", DatabaseKind::kSqlite, DatabaseKind::kSqlite, ":memory:"},
+      {"postgres://h/db", DatabaseKind::kSqlite, DatabaseKind::kPostgres, "postgres://h/db"},
+      {"host=h dbname=db", DatabaseKind::kPostgres, DatabaseKind::kPostgres, "host=h dbname=db"},
+      {"mysql://h/db", DatabaseKind::kSqlite, std::nullopt, ""},
+      {"mysql://h/?a=b", DatabaseKind::kPostgres, std::nullopt, ""},
+      {"node.db", DatabaseKind::kPostgres, std::nullopt, ""},
+  };
+  for (const auto& [text, bare, kind, means] : cases) {
+    const std::optional<DatabaseAddress> address = ParseAddress(text, bare);
+    ASSERT_EQ(address.has_value(), kind.has_value()) << text;
+    if (!kind.has_value()) continue;
+    EXPECT_EQ(address->kind, *kind) << text;
+    EXPECT_EQ(address->text, means);
+  }
+}
+
+TEST(AddressTest, AServerIsNoLocalDatabase) {
+  EXPECT_EQ(LocalPath("sqlite://node.db").value(), "node.db");
+  const absl::Status wrong = LocalPath("postgresql://u:secret@h/db").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(wrong));
+  EXPECT_EQ(wrong.message().find("secret"), std::string_view::npos);
+}
+
+TEST(MakeBackendTest, MakesOneOfTheKindThatTheAddressNames) {
+  EXPECT_EQ(MakeBackend({DatabaseKind::kSqlite, "/var/node.db"}, {})->kind(), "sqlite");
+  const std::unique_ptr<Backend> server = MakeRemoteBackend("postgresql://u:secret@h:5433/db", {});
+  EXPECT_EQ(server->kind(), "postgresql");
+  EXPECT_EQ(server->target(), "h:5433/db");
+}
+
 TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
   for (const char* with :
        {"postgresql://u:pw@h/db", "postgres://:pw@h", "postgresql://u:p@w@h",
         "postgresql://u:p/w@h/db", "postgresql://u:p?w@h/db", "postgresql://u@h/db?password=pw",
         "postgresql://h/db?a=b&password=pw&c=d", "postgresql://h?%70assword=pw",
         "postgresql://h/db?sslpassword=pw", "host=h password=pw", "password = 'p w' host=h",
-        "host='a b' password=pw", "host=a\\ b password=pw"}) {
+        "host='a b' password=pw", "host=a\\ b password=pw",
+        // libpq refuses these; they could be read on a command line all the same.
+        "postgresql://h/db?sslmode&password=pw", "postgresql://h/db?sslmode&%70assword=pw",
+        "postgresql://u:1/2@h/db", "host=h sslmode password=pw", "host='h password=pw"}) {
     EXPECT_TRUE(HasPassword(with)) << with;
   }
   for (const char* without :

@@ -20,7 +20,7 @@
 
 namespace roost::tools {
 
-// The name of the credential, in $CREDENTIALS_DIRECTORY.
+// The name of the credential, in $CREDENTIALS_DIRECTORY, and of its file beside the configuration.
 inline constexpr char kPasswordCredential[] = "remote-password";
 
 // OK when `uri` is "postgresql://..." or "host=... dbname=...".

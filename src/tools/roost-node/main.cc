@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,9 +18,9 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
-#include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
 #include "tools/common/cli.h"
+#include "tools/common/make_backend.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -57,7 +58,7 @@ bool MayPass(const absl::Status& status) {
          absl::IsAborted(status) || absl::IsResourceExhausted(status);
 }
 
-void NoteOtherBoard(const BoardHealth& board, Messages& messages) {
+void WarnOfOtherBoard(const BoardHealth& board, Messages& messages) {
   const std::string_view built_for = boards::Selected().model;
   if (built_for.empty() || board.model().starts_with(built_for)) return;
   messages.Warn("compiled for a %s; this is %s", boards::Selected().model,
@@ -71,22 +72,6 @@ int ExitCodeOf(const Counts& counts, int input_error) {
 
 std::string FolderOf(const std::string& db) {
   return db == ":memory:" ? std::string() : std::filesystem::path(db).parent_path().string();
-}
-
-void Close(Pool& pool, Messages& messages) {
-  const absl::Status closed = pool.Close(pool.In(Node::kFinishWithin));
-  if (!closed.ok()) messages.Warn("closing the database: %s", closed.ToString().c_str());
-}
-
-// Whether the database is what the node needs, and if not, why.
-absl::Status CheckDatabase(const Options& options, Store& store, Pool& pool, Messages& messages) {
-  absl::Status usable = store.Check(pool.In(Node::kStoreWithin));
-  if (usable.ok()) return usable;
-  messages.Fail("%s: %s", options.db.c_str(), std::string(usable.message()).c_str());
-  if (absl::IsInvalidArgument(usable)) {
-    messages.Fail("the tables in it are not those of roost-node; choose another file with --db");
-  }
-  return usable;
 }
 
 // The file beside the database in which the remote's last good address is kept.
@@ -103,84 +88,125 @@ Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
           .address_file = AddressFile(options.db)};
 }
 
-void Print(const Options& options, const Summary& summary) {
-  options.json ? PrintJson(summary) : PrintText(summary);
+// The parts of a node, in the order in which they are made.
+class Program {
+ public:
+  // `memory`: null when SQLite was to use the heap. REQUIRES: both outlive this.
+  Program(const Options& options, const SqliteMemory* memory);
+  // The whole life of the node; returns its exit code.
+  int Run();
+
+ private:
+  void WarnOfSurprises();
+  absl::Status CheckDatabase();
+  absl::Status StartRemote();
+  Summary RunLoop(const absl::Status& usable);
+  void Close(Summary& summary);
+
+  const Options& options_;
+  const SqliteMemory* const memory_;
+  Platform& platform_ = NativePlatform();
+  Messages messages_{platform_, options_.quiet, ErrorsGoToJournal()};
+  const Notify notify_{Notify::FromEnvironment()};
+  Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
+  const BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
+  const std::unique_ptr<Backend> backend_ =
+      MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema});
+  PoolFor<NodeProfile> pool_{*backend_, {.name = "local", .platform = &platform_}};
+  const uint32_t epoch_ = platform_.Random();
+  Store store_{pool_, epoch_};
+  // Without one, nothing of the driver is loaded.
+  std::optional<Remote> remote_;
+};
+
+Program::Program(const Options& options, const SqliteMemory* memory)
+    : options_(options), memory_(memory) {}
+
+void Program::WarnOfSurprises() {
+  WarnOfOtherBoard(board_, messages_);
+  if (memory_ == nullptr || memory_->status().ok()) return;
+  messages_.Warn("%s; the node goes on with the heap",
+                 std::string(memory_->status().message()).c_str());
 }
 
-// `memory`: null when SQLite was to use the heap.
-int Run(const Options& options, const SqliteMemory* memory) {
-  Platform& platform = NativePlatform();
-  Messages messages(platform, options.quiet, ErrorsGoToJournal());
-  const Notify notify(Notify::FromEnvironment());
-  Wakeup wakeup(platform, options.from_stdin ? STDIN_FILENO : -1);
-  const BoardHealth board({.root = options.root, .storage = FolderOf(options.db)});
-  NoteOtherBoard(board, messages);
-  if (memory != nullptr && !memory->status().ok()) {
-    messages.Warn("%s; the node goes on with the heap",
-                  std::string(memory->status().message()).c_str());
+// Whether the database is what the node needs, and if not, why.
+absl::Status Program::CheckDatabase() {
+  absl::Status usable = store_.Check(pool_.In(Node::kStoreWithin));
+  if (usable.ok()) return usable;
+  messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
+  if (absl::IsInvalidArgument(usable)) {
+    messages_.Fail("the tables in it are not those of roost-node; choose another file with --db");
   }
+  return usable;
+}
 
-  SqliteBackend backend({.path = options.db, .schema = kSchema});
-  PoolFor<NodeProfile> pool(backend, {.name = "local", .platform = &platform});
-  const uint32_t epoch = platform.Random();
-  Store store(pool, epoch);
-  const absl::Status usable = CheckDatabase(options, store, pool, messages);
+absl::Status Program::StartRemote() {
+  if (options_.remote.empty()) return absl::OkStatus();
+  remote_.emplace(RemoteSettings(options_, epoch_), platform_, messages_);
+  absl::Status started = remote_->Start();
+  if (!started.ok()) messages_.Fail("--remote: %s", std::string(started.message()).c_str());
+  return started;
+}
+
+int Program::Run() {
+  WarnOfSurprises();
+  const absl::Status usable = CheckDatabase();
   if (!usable.ok() && !MayPass(usable)) return kExitLost;
-
-  // Without one, nothing of the driver is loaded.
-  std::optional<Remote> remote;
-  if (!options.remote.empty()) {
-    remote.emplace(RemoteSettings(options, epoch), platform, messages);
-    if (const absl::Status started = remote->Start(); !started.ok()) {
-      messages.Fail("--remote: %s", std::string(started.message()).c_str());
-      return kExitUsage;
-    }
+  if (!StartRemote().ok()) return kExitUsage;
+  messages_.Progress("%s into %s", options_.from_stdin ? "lines" : "readings of the board",
+                     options_.db.c_str());
+  const Summary summary = RunLoop(usable);
+  options_.json ? PrintJson(summary) : PrintText(summary);
+  if (summary.input_error != 0) {
+    messages_.Fail("standard input: %s", std::strerror(summary.input_error));
   }
-  messages.Progress("%s into %s", options.from_stdin ? "lines" : "readings of the board",
-                    options.db.c_str());
+  return ExitCodeOf(summary.counts, summary.input_error);
+}
 
-  Remote* const second = remote.has_value() ? &*remote : nullptr;
-  Reporter reporter({.options = options,
-                     .board = board,
-                     .local = pool,
-                     .notify = notify,
-                     .messages = messages,
-                     .remote = second,
-                     .memory = memory});
-  Node node({.options = options,
-             .pool = pool,
-             .board = board,
-             .store = store,
-             .messages = messages,
-             .wakeup = wakeup,
+// Runs the loop to its end, and closes the databases.
+Summary Program::RunLoop(const absl::Status& usable) {
+  Remote* const remote = remote_.has_value() ? &*remote_ : nullptr;
+  Reporter reporter({.options = options_,
+                     .board = board_,
+                     .local = pool_,
+                     .notify = notify_,
+                     .messages = messages_,
+                     .remote = remote,
+                     .memory = memory_});
+  Node node({.options = options_,
+             .pool = pool_,
+             .board = board_,
+             .store = store_,
+             .messages = messages_,
+             .wakeup = wakeup_,
              .reporter = reporter,
-             .remote = second},
+             .remote = remote},
             usable);
-  Summary summary;
-  const TimePoint start = platform.Now();
-  const std::optional<uint64_t> bytes_before = board.BytesWritten();
+  Summary summary{.db = options_.db, .model = board_.model(), .settings = pool_.settings()};
+  const TimePoint start = platform_.Now();
+  const std::optional<uint64_t> bytes_before = board_.BytesWritten();
   summary.ending = node.Run();
-  summary.ran = platform.Now() - start;
-  summary.sensors = store.ReadBack(pool.In(Node::kStoreWithin));
-  if (remote.has_value()) {
-    remote->ToStatus(summary.remote.emplace());
-    summary.remote_text = std::string_view(remote->Text(platform.Now()));
-    remote->Close(pool.In(Remote::kWithin));
-  }
-  ToStatus(memory, summary.sqlite_memory);
-  Close(pool, messages);
-  const std::optional<uint64_t> bytes_after = board.BytesWritten();
-  if (bytes_before && bytes_after) summary.bytes_written = *bytes_after - *bytes_before;
-  summary.db = options.db;
-  summary.model = board.model();
-  summary.settings = pool.settings();
+  summary.ran = platform_.Now() - start;
   summary.counts = node.counts();
-  summary.stats = pool.stats();
-  Print(options, summary);
-  if (node.input_error() != 0) {
-    messages.Fail("standard input: %s", std::strerror(node.input_error()));
+  summary.input_error = node.input_error();
+  Close(summary);
+  const std::optional<uint64_t> bytes_after = board_.BytesWritten();
+  if (bytes_before && bytes_after) summary.bytes_written = *bytes_after - *bytes_before;
+  return summary;
+}
+
+// Reads back what was stored, and closes the databases.
+void Program::Close(Summary& summary) {
+  summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin));
+  if (remote_.has_value()) {
+    remote_->ToStatus(summary.remote.emplace());
+    summary.remote_text = std::string_view(remote_->Text(platform_.Now()));
+    remote_->Close(pool_.In(Remote::kWithin));
   }
-  return ExitCodeOf(node.counts(), node.input_error());
+  ToStatus(memory_, summary.sqlite_memory);
+  const absl::Status closed = pool_.Close(pool_.In(Node::kFinishWithin));
+  if (!closed.ok()) messages_.Warn("closing the database: %s", closed.ToString().c_str());
+  summary.stats = pool_.stats();
 }
 
 }  // namespace
@@ -196,7 +222,7 @@ int main(int argc, char** argv) {
   static std::optional<roost::SqliteMemoryFor<NodeProfile>> memory;
   if (options.sqlite_memory == SqliteHeap::kBounded) memory.emplace();
   try {
-    return Run(options, memory.has_value() ? &*memory : nullptr);
+    return Program(options, memory.has_value() ? &*memory : nullptr).Run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "roost-node: %s\n", error.what());
     return kExitLost;

@@ -12,6 +12,7 @@
 
 #include "tools/common/cli.h"
 #include "tools/common/config_file.h"
+#include "tools/common/make_backend.h"
 #include "tools/common/remote_uri.h"
 
 namespace roost::tools {
@@ -70,13 +71,9 @@ std::string DefaultDb() {
 
 // "sqlite:///var/lib/roost/node.db" and "/var/lib/roost/node.db" mean the same file.
 std::string PathOf(const std::string& db) {
-  constexpr std::string_view kSqlite = "sqlite://";
-  if (db.starts_with(kSqlite)) return db.substr(kSqlite.size());
-  const size_t scheme = db.find("://");
-  if (scheme == std::string::npos) return db;
-  throw CLI::ValidationError("--db", db.substr(0, scheme) +
-                                         " is not a local database; write a path, such as "
-                                         "/var/lib/roost/node.db");
+  const absl::StatusOr<std::string> path = LocalPath(db);
+  if (path.ok()) return *path;
+  throw CLI::ValidationError("--db", std::string(path.status().message()));
 }
 
 void CheckDb(const std::string& db) {

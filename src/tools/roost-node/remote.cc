@@ -6,6 +6,7 @@
 
 #include "base/backoff.h"
 #include "platform/rpi/board_health.h"
+#include "tools/common/make_backend.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/pool_status.h"
 
@@ -80,11 +81,10 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
       platform_(platform),
       messages_(messages),
       event_(CheckedEvent(platform.OpenEvent())),
-      backend_({.uri = settings.uri,
-                .application_name = "roost-node@" + settings.name,
-                .on_connect = kSchema,
-                .address_file = settings.address_file}),
-      pool_(backend_,
+      backend_(MakeRemoteBackend(settings.uri, {.setup = kSchema,
+                                                .application_name = "roost-node@" + settings.name,
+                                                .address_file = settings.address_file})),
+      pool_(*backend_,
             {.name = "remote",
              .observer = this,
              .platform = &platform,
@@ -187,7 +187,7 @@ void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
   ++changes_;
-  const std::string target(backend_.target());
+  const std::string target(backend_->target());
   if (state != State::kUp) {
     messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
   } else if (before == State::kConnecting) {
@@ -199,7 +199,7 @@ void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
 
 // The error without the name of the server, which is said before it.
 std::string_view Remote::WithoutTarget(std::string_view message) const {
-  const std::string_view target = backend_.target();
+  const std::string_view target = backend_->target();
   if (message.starts_with(target) && message.substr(target.size()).starts_with(": ")) {
     message.remove_prefix(target.size() + 2);
   }

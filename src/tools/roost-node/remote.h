@@ -14,6 +14,7 @@
 #define ROOST_TOOLS_ROOST_NODE_REMOTE_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +23,6 @@
 #include "roost/async.h"
 #include "roost/observer.h"
 #include "roost/pool.h"
-#include "roost/postgres.h"
 #include "roost/profile.h"
 #include "telemetry/node_status.h"
 #include "tools/common/text.h"
@@ -98,7 +98,7 @@ class Remote final : private Observer {
   Platform& platform_;
   Messages& messages_;
   const int event_;
-  PostgresBackend backend_;
+  const std::unique_ptr<Backend> backend_;
   PoolFor<Profile> pool_;
   AcquireQueue queue_;
   PendingAcquire acquire_;

@@ -17,17 +17,18 @@
 namespace roost::tools {
 
 struct Summary {
-  std::string db;
-  std::string model;  // of the board; empty: not known
-  PoolSettings settings;
+  std::string db{};
+  std::string model{};  // of the board; empty: not known
+  PoolSettings settings{};
   Duration ran{};
   Node::Ending ending{};
-  Counts counts;
-  Stats stats;
-  telemetry::SqliteMemoryStatus sqlite_memory;
-  std::optional<telemetry::RemoteStatus> remote;  // absent: none was asked for
-  std::string remote_text;                        // its state at the end, in words
-  std::optional<uint64_t> bytes_written;          // absent where the kernel does not tell
+  Counts counts{};
+  int input_error = 0;  // that ended the input, as errno; 0: none
+  Stats stats{};
+  telemetry::SqliteMemoryStatus sqlite_memory{};
+  std::optional<telemetry::RemoteStatus> remote{};  // absent: none was asked for
+  std::string remote_text{};                        // its state at the end, in words
+  std::optional<uint64_t> bytes_written{};          // absent where the kernel does not tell
   absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
 };
 void PrintText(const Summary& summary);

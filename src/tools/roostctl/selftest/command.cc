@@ -8,6 +8,7 @@
 
 #include "platform/rpi/board_health.h"
 #include "telemetry/status_file.h"
+#include "tools/common/make_backend.h"
 #include "tools/common/remote_uri.h"
 #include "tools/roostctl/selftest/report.h"
 #include "tools/roostctl/selftest/run.h"
@@ -67,9 +68,10 @@ std::string CheckRemote(const std::string& uri) {
   return std::string(CheckRemoteUri(uri).message());
 }
 
-std::string WithoutScheme(const std::string& db) {
-  constexpr std::string_view kSqlite = "sqlite://";
-  return db.starts_with(kSqlite) ? db.substr(kSqlite.size()) : db;
+fs::path PathOf(const std::string& db) {
+  const absl::StatusOr<std::string> path = LocalPath(db);
+  if (path.ok()) return *path;
+  throw CLI::ValidationError("--db", std::string(path.status().message()));
 }
 
 }  // namespace
@@ -149,7 +151,7 @@ selftest::Setup SelftestCommand::MakeSetup() const {
   const selftest::NodeConfig config = Configuration();
   const std::string& chosen = db_.empty() ? config.db : db_;
   std::error_code error;
-  fs::path db = WithoutScheme(chosen);
+  fs::path db = PathOf(chosen);
   if (chosen.empty()) db = fs::is_directory(kSystemFolder, error) ? kSystemFolder : ".";
   if (fs::is_directory(db, error)) db /= kFile;
   const fs::path folder = fs::canonical(fs::absolute(db, error).parent_path(), error);

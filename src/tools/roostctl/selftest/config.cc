@@ -10,9 +10,6 @@
 namespace roost::tools::selftest {
 namespace {
 
-// What the unit hands over to the service as its credential (deploy/systemd).
-constexpr char kServicePassword[] = "remote-password";
-
 absl::Status AddPassword(const std::string& file, NodeConfig& config) {
   if (access(file.c_str(), R_OK) != 0) {
     config.password_hidden = true;
@@ -38,7 +35,7 @@ absl::StatusOr<NodeConfig> ReadNodeConfig(const std::string& path) {
   }
   if (config.remote.empty() || HasPassword(config.remote)) return config;
   if (password_file.empty()) {
-    const auto beside = std::filesystem::path(path).parent_path() / kServicePassword;
+    const auto beside = std::filesystem::path(path).parent_path() / kPasswordCredential;
     std::error_code ignored;
     if (std::filesystem::exists(beside, ignored)) password_file = beside.string();
   }

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "roost/postgres.h"
+#include "tools/common/make_backend.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/selftest/checks.h"
 #include "tools/roostctl/selftest/scratch.h"
@@ -103,8 +105,7 @@ const char* AdviceFor(const absl::Status& status) {
 
 RemoteDatabase::RemoteDatabase(const std::string& uri, Platform& platform) : platform_(platform) {
   if (uri.empty()) return;
-  backend_ = std::make_unique<PostgresBackend>(
-      PostgresOptions{.uri = uri, .application_name = "roostctl selftest"});
+  backend_ = MakeRemoteBackend(uri, {.application_name = "roostctl selftest"});
   pool_ = std::make_unique<PoolFor<RemoteProfile>>(
       *backend_, PoolOptions{.name = "remote", .platform = &platform});
 }

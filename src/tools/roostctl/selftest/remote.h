@@ -14,7 +14,6 @@
 
 #include "absl/status/statusor.h"
 #include "roost/pool.h"
-#include "roost/postgres.h"
 
 namespace roost::tools::selftest {
 
@@ -46,7 +45,7 @@ class RemoteDatabase {
 
  private:
   Platform& platform_;
-  std::unique_ptr<PostgresBackend> backend_;
+  std::unique_ptr<Backend> backend_;
   std::unique_ptr<PoolFor<RemoteProfile>> pool_;
   std::mutex mutex_;
   absl::Status failure_;

@@ -1,0 +1,51 @@
+// src/tools/common/make_backend.h - from the address of a database to a backend for it. The one place
+// that knows which kinds of database there are:
+//
+//   sqlite:///var/lib/roost/node.db, /var/lib/roost/node.db, :memory:
+//   postgresql://USER@HOST/DATABASE, postgres://..., host=... dbname=...
+//
+// Threads:  any
+// Blocks:   never
+// Memory:   the texts and the backend
+// Errors:   kInvalidArgument with a sentence that says what to write; it never quotes an address that may
+//           hold a password
+#ifndef ROOST_TOOLS_COMMON_MAKE_BACKEND_H_
+#define ROOST_TOOLS_COMMON_MAKE_BACKEND_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "roost/backend.h"
+
+namespace roost::tools {
+
+enum class DatabaseKind : uint8_t { kSqlite, kPostgres };
+
+struct DatabaseAddress {
+  DatabaseKind kind;
+  std::string text;  // SQLite: the path; PostgreSQL: as libpq takes it
+};
+
+// What `text` is the address of. A text without a scheme is one of `bare`: a path, or KEY=VALUE pairs.
+// Nothing: it is neither.
+std::optional<DatabaseAddress> ParseAddress(std::string_view text, DatabaseKind bare);
+
+// The path of a database on this machine.
+absl::StatusOr<std::string> LocalPath(std::string_view text);
+
+struct BackendOptions {
+  std::string setup{};             // SQL that each new connection or new database runs; empty: none
+  std::string application_name{};  // for servers
+  std::string address_file{};      // see PostgresOptions
+};
+std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address, const BackendOptions& options);
+// The same for a database of a server. Where `text` is the address of none, opening will say so.
+std::unique_ptr<Backend> MakeRemoteBackend(const std::string& text, const BackendOptions& options);
+
+}  // namespace roost::tools
+
+#endif  // ROOST_TOOLS_COMMON_MAKE_BACKEND_H_
