@@ -25,7 +25,8 @@ def compile_source(source: pathlib.Path, *options: str) -> subprocess.CompletedP
 def wanted_errors(source: pathlib.Path) -> dict[int, str]:
     """The text by the line whose error has to have it."""
     lines = source.read_text(encoding="utf-8").splitlines()
-    return {number: line.split("// error: ")[1] for number, line in enumerate(lines, 1) if "// error: " in line}
+    return {number: line.split("// error: ")[1]
+            for number, line in enumerate(lines, 1) if "// error: " in line}
 
 
 class MustNotCompileTest(unittest.TestCase):
