@@ -2,7 +2,7 @@
 //
 // Threads:  values
 // Blocks:   never
-// Memory:   two words; the file's name is a literal of the compiler
+// Memory:   16 bytes on a 64-bit machine; the file's name is a literal of the compiler
 // Errors:   none
 #ifndef ROOST_SOURCE_LINE_H_
 #define ROOST_SOURCE_LINE_H_

@@ -202,7 +202,7 @@ constexpr void ForEachMetric(S& stats, auto&& visit) {
   internal::ForEachHistogram(stats, add_to(MetricKind::kHistogram));
 }
 
-// SQLAlchemy's pool.status(), word for word, with its numbers:
+// The text of SQLAlchemy's pool.status(), verbatim, with this pool's numbers:
 // "Pool size: 2  Connections in pool: 1 Current Overflow: -1 Current Checked out connections: 0".
 // Writes into `out`, cut to fit, and returns the text there.
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out);

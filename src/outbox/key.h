@@ -2,7 +2,7 @@
 //
 // Threads:  values
 // Blocks:   never
-// Memory:   two words
+// Memory:   16 bytes
 // Errors:   none
 #ifndef ROOST_OUTBOX_KEY_H_
 #define ROOST_OUTBOX_KEY_H_

@@ -1,4 +1,4 @@
-// pool/refusals.cc - the words of the refusals.
+// pool/refusals.cc - the text of the refusals.
 
 #include "pool/refusals.h"
 
@@ -39,9 +39,8 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
   std::array<char, 16> waiters_buffer;
   Text waiters(waiters_buffer);
   waiters.Add(settings.max_waiters);
-  const auto named = [pool](absl::StatusCode code, std::string_view number,
-                            std::string_view words) {
-    return Refusal(code, {"pool '", pool, "': ", number, words});
+  const auto named = [pool](absl::StatusCode code, std::string_view number, std::string_view text) {
+    return Refusal(code, {"pool '", pool, "': ", number, text});
   };
   full = named(kResourceExhausted, waiters.view(),
                " callers stand in line already (kMaxWaiters); shed load");

@@ -1,4 +1,4 @@
-// pool/report.h - the pool in numbers and in words.
+// pool/report.h - the pool in numbers and in sentences.
 #ifndef ROOST_POOL_REPORT_H_
 #define ROOST_POOL_REPORT_H_
 

@@ -19,7 +19,7 @@ Duration Histogram::Percentile(double share) const {
   return max_;
 }
 
-// The words and blanks of QueuePool.status() of SQLAlchemy 1.4 and 2.0; its overflow starts at
+// The same letters and blanks as QueuePool.status() of SQLAlchemy 1.4 and 2.0; its overflow starts at
 // -pool_size and counts open connections.
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out) {
   internal::Text text(out);

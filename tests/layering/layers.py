@@ -1,14 +1,18 @@
-"""Keeps the table "Who may include whom" of the design, and a few habits that grep can see.
+"""Keeps the table "Who may include whom" of src/README.md, and habits that a script can see.
 
 Usage: layers.py ROOT    prints each breach as FILE:LINE: rule: sentence; exit code 1 when there is one
 
-layers_test.py feeds it a bad tree for every rule.
+shape.py has the rules that need more than a line; source.py reads the files. layers_test.py feeds a bad
+tree for every rule.
 """
 
 import pathlib
 import re
 import sys
 from typing import Iterator, NamedTuple
+
+import shape
+from source import Breach, code_lines, includes, resolve, sources
 
 # The headers of the C++ standard library, and C's under their C++ names. <thread> is apart.
 STD = set(
@@ -26,6 +30,7 @@ THREADS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "s
 DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "mysql/mysql.h", "mariadb/mysql.h")
 # A Cord is what the payload of a Status is made of.
 ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$|strings/cord\.h$)")
+ANY_ABSL = re.compile("absl/")
 
 
 class Layer(NamedTuple):
@@ -36,16 +41,19 @@ class Layer(NamedTuple):
     drivers: tuple[str, ...] = ()
     os: bool | frozenset[str] = False  # headers of the operating system: all, or these
     contract: frozenset[str] | None = None  # headers of the contract; None: all of them
-    absl: bool = True  # what ABSL says; False: none
+    absl: re.Pattern | None = ABSL  # headers of Abseil; None: none of them
     others: tuple[str, ...] = ()  # headers of other libraries
 
 
 CONTRACT = "include/roost"
+BELOW_TOOLS = ("src/base", "src/core", "src/pool", "src/statements", "src/backends", "src/outbox",
+               "src/telemetry", "platform")
+TOOL_LIBRARIES = ("CLI/CLI.hpp", "nlohmann/json.hpp")
 LAYERS = (
     # The lock is inlined.
     Layer(CONTRACT, (), frozenset({"thread"}), os=frozenset(("pthread.h", "sched.h"))),
     # The standard library alone, so that everything may stand on it.
-    Layer("src/base", (), frozenset(THREADS), contract=frozenset(("deadline.h",)), absl=False),
+    Layer("src/base", (), frozenset(THREADS), contract=frozenset(("deadline.h",)), absl=None),
     Layer("src/core", ("src/base",), frozenset(THREADS)),
     Layer("src/statements", ("src/base",), frozenset()),
     Layer("src/pool", ("src/base", "src/core"), frozenset()),
@@ -62,41 +70,14 @@ LAYERS = (
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
           os=frozenset(("errno.h", "fcntl.h", "sys/stat.h", "unistd.h"))),
     Layer("platform", (), frozenset(), os=True),
+    # The programs may include everything below, but not each other.
+    Layer("src/tools/common", BELOW_TOOLS, frozenset(), os=True, absl=ANY_ABSL, others=TOOL_LIBRARIES),
+    Layer("src/tools/roost-node", BELOW_TOOLS + ("src/tools/common",), frozenset(), os=True, absl=ANY_ABSL,
+          others=TOOL_LIBRARIES),
+    # The self-test looks at a database without the pool.
+    Layer("src/tools/roostctl", BELOW_TOOLS + ("src/tools/common",), frozenset(), os=True, absl=ANY_ABSL,
+          others=TOOL_LIBRARIES, drivers=("sqlite3.h",)),
 )
-
-
-class Breach(NamedTuple):
-    file: str
-    line: int
-    rule: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.rule}: {self.sentence}"
-
-
-def sources(root: pathlib.Path, *folders: str) -> Iterator[pathlib.Path]:
-    for folder in folders:
-        yield from sorted(p for p in (root / folder).rglob("*") if p.suffix in (".h", ".cc"))
-
-
-def code_lines(path: pathlib.Path) -> Iterator[tuple[int, str]]:
-    """The lines without comments and without the contents of strings."""
-    text = path.read_text(encoding="utf-8")
-    blank = lambda match: "\n" * match[0].count("\n")
-    text = re.sub(r"/\*.*?\*/", blank, text, flags=re.S)
-    for number, line in enumerate(text.splitlines(), 1):
-        line = re.sub(r'"(\\.|[^"\\])*"', '""', line) if "#include" not in line else line
-        yield number, re.sub(r"//.*", "", line)
-
-
-def resolve(root: pathlib.Path, file: pathlib.Path, name: str) -> str | None:
-    """The file behind #include "name", relative to the root."""
-    for base in (root / "include", root, root / "src", file.parent):
-        path = (base / name).resolve()
-        if path.is_file() and path.is_relative_to(root):
-            return str(path.relative_to(root))
-    return None
 
 
 def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, angled: bool) -> str:
@@ -109,9 +90,9 @@ def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, ang
         allowed = layer.os is True or (layer.os and name in layer.os) or name in layer.others
         return "" if allowed else "a header of the operating system or of another library"
     if name.startswith("absl/"):
-        if not layer.absl:
+        if layer.absl is None:
             return "not of the standard library"
-        return "" if ABSL.match(name) else "only absl/status and thread_annotations are allowed"
+        return "" if layer.absl.match(name) else "only absl/status and thread_annotations are allowed"
     target = resolve(root, file, name)
     if target is None:
         return "no such file in this repository"
@@ -124,14 +105,20 @@ def why_not(root: pathlib.Path, layer: Layer, file: pathlib.Path, name: str, ang
 def check_includes(root: pathlib.Path) -> Iterator[Breach]:
     for layer in LAYERS:
         for file in sources(root, layer.folder):
-            for number, line in code_lines(file):
-                match = re.match(r'\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', line)
-                if not match:
-                    continue
-                reason = why_not(root, layer, file, match[1] or match[2], match[1] is not None)
+            for number, name, angled in includes(file):
+                reason = why_not(root, layer, file, name, angled)
                 if reason:
                     yield Breach(str(file.relative_to(root)), number, "layers",
-                                 f"{layer.folder} may not include {match[1] or match[2]}: {reason}")
+                                 f"{layer.folder} may not include {name}: {reason}")
+
+
+def check_rows(root: pathlib.Path) -> Iterator[Breach]:
+    """A new room says whom it may include."""
+    folders = tuple(layer.folder + "/" for layer in LAYERS)
+    for file in sources(root, "include", "src", "platform"):
+        name = str(file.relative_to(root))
+        if not name.startswith(folders):
+            yield Breach(name, 1, "rows", "its folder has no row in LAYERS of tests/layering/layers.py")
 
 
 class Grep(NamedTuple):
@@ -162,8 +149,9 @@ GREPS = (
          # What a call of Platform would cost more than.
          ("include", "src", "tests"), ("include/roost/internal/machine.h",),
          "what differs between machines lives under platform/"),
-    Grep("tools-apart", r'#\s*include "tools/roost-node/', ("src/tools/roostctl", "src/tools/common"), (),
-         "what both programs need is in src/tools/common or below"),
+    Grep("lane-index", r"\b(size_t|int|unsigned|u?int(8|16|32|64)_t)\s+lane\b", ("include", "src"),
+         ("src/pool/lane.cc", "src/pool/lane.h"),
+         "take the Lane&; only lane.h and lane.cc know that lanes have numbers"),
     Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
          ("include",), (), "durations are typed, never bare integers"),
     Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, ("src/tools",),
@@ -235,7 +223,8 @@ def check_one_writer(root: pathlib.Path) -> Iterator[Breach]:
 
 def check(root: pathlib.Path) -> list[Breach]:
     root = root.resolve()
-    rules = (check_includes, check_greps, check_header_comments, check_front_door, check_one_writer)
+    rules = (check_includes, check_rows, check_greps, check_header_comments, check_front_door,
+             check_one_writer, *shape.RULES.values())
     return [breach for rule in rules for breach in rule(root)]
 
 

@@ -10,7 +10,7 @@ using ControlTest = PoolTest;
 
 // ---- Pause ----
 
-// T109
+// As pgbouncer's test_pause_resume.
 TEST_F(ControlTest, APausedPoolMakesCallersWaitAndTakesReturns) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease held = Take(pool);
@@ -77,7 +77,7 @@ TEST_F(ControlTest, APausedPoolCanBeClosed) {
 
 // ---- InvalidateAll ----
 
-// T91, T93
+// As SQLAlchemy's QueuePoolTest.test_recycle_on_soft_invalidate and pgxpool's TestPoolReset.
 TEST_F(ControlTest, InvalidateAllClosesIdleConnectionsAndLentOnesAtTheirReturn) {
   PoolFor<Plain<4>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
@@ -95,7 +95,7 @@ TEST_F(ControlTest, InvalidateAllClosesIdleConnectionsAndLentOnesAtTheirReturn) 
   EXPECT_GE(slot, 0);
 }
 
-// T113
+// As GRDB's PoolTests.testRemoveAll.
 TEST_F(ControlTest, ConnectionsOpenedAfterInvalidateAllStay) {
   PoolFor<Plain<4>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
@@ -137,7 +137,7 @@ TEST_F(ControlTest, InvalidateAllServesWaitersByNewConnections) {
 
 // ---- Close ----
 
-// T116
+// As puddle's TestPoolCloseBlocksUntilAllResourcesReleasedAndClosed.
 TEST_F(ControlTest, CloseWaitsForLentConnectionsAndClosesThemAll) {
   PoolFor<Plain<4>> pool(backend, Options());
   std::vector<Lease> leases;

@@ -14,7 +14,7 @@ std::string SqlAlchemy(int size, int idle, int overflow, int out) {
          " Current Checked out connections: " + std::to_string(out);
 }
 
-// T1 and T2, with the nearest bounded reading of "unlimited": an overflow of 3.
+// As SQLAlchemy's QueuePoolTest.test_queuepool_close. Its overflow is unlimited; here it is 3.
 TEST_F(CountingTest, CountsLikeSqlAlchemyWhileConnectionsGoOutAndComeBack) {
   PoolFor<Plain<3, 3>> pool(backend, Options());
   EXPECT_EQ(StatusText(pool), SqlAlchemy(3, 0, -3, 0));
@@ -34,7 +34,7 @@ TEST_F(CountingTest, CountsLikeSqlAlchemyWhileConnectionsGoOutAndComeBack) {
   EXPECT_EQ(StatusText(pool), SqlAlchemy(3, 2, 0, 1));
 }
 
-// T9
+// As puddle's TestPoolAcquireReusesResources.
 TEST_F(CountingTest, LendsTheSameConnectionAgainInsteadOfOpeningAnother) {
   PoolFor<Plain<10>> pool(backend, Options());
   Lease first = Take(pool);
@@ -45,7 +45,7 @@ TEST_F(CountingTest, LendsTheSameConnectionAgainInsteadOfOpeningAnother) {
   EXPECT_EQ(backend.count(Call::kOpen), 1);
 }
 
-// T10
+// As deadpool's managed.rs, basic.
 TEST_F(CountingTest, OpensOnlyWhatIsNeeded) {
   PoolFor<Plain<16>> pool(backend, Options());
   EXPECT_EQ(CountsOf(pool), (Counts{}));
@@ -60,7 +60,7 @@ TEST_F(CountingTest, OpensOnlyWhatIsNeeded) {
   }
 }
 
-// T8, T7: the bound holds whatever the callers do.
+// As HikariCP's TestConnections.testMaximumPoolLimit: the bound holds whatever the callers do.
 TEST_F(CountingTest, NeverOpensMoreThanCapacity) {
   PoolFor<Plain<3, 1>> pool(backend, Options());
   std::vector<Lease> leases;
@@ -71,7 +71,8 @@ TEST_F(CountingTest, NeverOpensMoreThanCapacity) {
   EXPECT_EQ(pool.stats().peak_in_use, 4);
 }
 
-// T12, and SQLAlchemy's rule: overflow is what comes back while pool_size connections rest already.
+// As Go's database/sql TestMaxIdleConns, by SQLAlchemy's rule: overflow is what comes back while
+// pool_size connections are idle already.
 TEST_F(CountingTest, ClosesTheOverflowConnectionThatComesBackLast) {
   PoolFor<Plain<2, 1>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool), c = Take(pool);
@@ -95,7 +96,8 @@ TEST_F(CountingTest, KeepsTheThirdConnectionWhileFewerThanPoolSizeRest) {
   EXPECT_EQ(backend.count(Call::kClose), 0);
 }
 
-// T15: the overflow is used only while all kept ones are lent, and every use is counted.
+// As pgbouncer's test_reserve_pool_size: the overflow is used only while pool_size connections are
+// lent, and every use is counted.
 TEST_F(CountingTest, OverflowIsCountedWhileItExists) {
   PoolFor<Plain<5, 3>> pool(backend, Options());
   std::vector<Lease> leases;
@@ -110,7 +112,7 @@ TEST_F(CountingTest, OverflowIsCountedWhileItExists) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kOverflow), 3u);
 }
 
-// T35
+// As SQLAlchemy's QueuePoolTest.test_lifo.
 TEST_F(CountingTest, LendsTheConnectionThatCameBackLast) {
   PoolFor<Plain<3>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool), c = Take(pool);
@@ -127,7 +129,7 @@ TEST_F(CountingTest, LendsTheConnectionThatCameBackLast) {
               ElementsAre(third, second, first));
 }
 
-// T32
+// As r2d2's try_get.
 TEST_F(CountingTest, TryAcquireTakesIdleConnectionsAndNeverOpens) {
   PoolFor<Plain<2>> pool(backend, Options());
   EXPECT_EQ(pool.TryAcquire().status().code(), absl::StatusCode::kDeadlineExceeded);

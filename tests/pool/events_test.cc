@@ -8,7 +8,7 @@ namespace {
 
 using EventsTest = PoolTest;
 
-// T102
+// As SQLAlchemy's PoolEventsTest.
 TEST_F(EventsTest, TheFirstLeaseFiresSqlAlchemysOrder) {
   PoolFor<Plain<2>> pool(backend, Options());
   Take(pool).Return();
@@ -74,7 +74,7 @@ TEST_F(EventsTest, APlainReturnNeverFiresAClose) {
   EXPECT_EQ(events.count(EventKind::kClose), 0);
 }
 
-// T103
+// As SQLAlchemy's test_connect_handler_not_called_for_recycled.
 TEST_F(EventsTest, ConnectIsNotFiredForAnOpenThatFails) {
   PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
@@ -107,7 +107,7 @@ struct Pinged : Plain<1> {
   static constexpr PrePing kPrePing = PrePing::kAlways;
 };
 
-// T104
+// As SQLAlchemy's PoolEventsTest.test_invalidate_event_exception.
 TEST_F(EventsTest, AFailedPingFiresInvalidateWithItsErrorThenClose) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -159,7 +159,7 @@ TEST_F(EventsTest, ATimeOutNamesWhoWaited) {
   EXPECT_EQ(events.last(EventKind::kTimeout).span, 1s);
 }
 
-// T108
+// As HikariCP's MiscTest.testLeakDetection.
 struct Watched : Plain<2> {
   static constexpr Duration kLeakAfter = 1s;
 };

@@ -22,7 +22,7 @@ struct Kept : Remote {
   static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
 };
 
-// T39
+// As SQLAlchemy's QueuePoolTest.test_overflow_reset_on_failed_connect.
 TEST_F(OpeningTest, AFailedOverflowOpenGivesItsErrorAndItsSlotBack) {
   PoolFor<Plain<2, 3>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool), c = Take(pool);
@@ -34,7 +34,7 @@ TEST_F(OpeningTest, AFailedOverflowOpenGivesItsErrorAndItsSlotBack) {
   EXPECT_EQ(pool.stats().overflow_in_use, 2);
 }
 
-// T42: the slot is free again after each failure.
+// As deadpool's managed_hooks.rs, post_create_err_abort: the slot is free again after each failure.
 TEST_F(OpeningTest, EveryOtherOpenFailsAndTheOthersAreServed) {
   PoolFor<Plain<4>> pool(backend, Options());
   std::vector<Lease> leases;
@@ -48,7 +48,7 @@ TEST_F(OpeningTest, EveryOtherOpenFailsAndTheOthersAreServed) {
   EXPECT_EQ(pool.stats().opens, 4u);
 }
 
-// T43: Fill is the "require" of a start.
+// As bb8's test_initialization_failure: a program that needs the database at its start calls Fill.
 TEST_F(OpeningTest, FillGivesTheRealErrorOfADatabaseThatIsAway) {
   PoolFor<Remote> pool(backend, Options());
   backend.StopServer(Gone());
@@ -56,7 +56,7 @@ TEST_F(OpeningTest, FillGivesTheRealErrorOfADatabaseThatIsAway) {
   EXPECT_EQ(CountsOf(pool), (Counts{}));
 }
 
-// T44
+// As bb8's test_lazy_initialization_failure, but at once and with the error of the open.
 TEST_F(OpeningTest, ALazyPoolFailsAtOnceWithTheRealError) {
   PoolFor<Remote> pool(backend, Options());
   backend.StopServer(Gone());
@@ -65,7 +65,7 @@ TEST_F(OpeningTest, ALazyPoolFailsAtOnceWithTheRealError) {
   EXPECT_EQ(Now(), start);
 }
 
-// T48
+// As bb8's test_conn_fail_once.
 TEST_F(OpeningTest, OneFailedOpenDoesNotStopTheNextCaller) {
   PoolFor<Remote> pool(backend, Options());
   backend.FailNext(Call::kOpen, Gone());
@@ -75,7 +75,7 @@ TEST_F(OpeningTest, OneFailedOpenDoesNotStopTheNextCaller) {
   EXPECT_EQ(backend.count(Call::kOpen), 3);
 }
 
-// T24
+// As deadpool's managed_deadlock.rs, pool_drained.
 TEST_F(OpeningTest, TheFailureOfOneOpenWakesAWaiterWhoOpensItsOwn) {
   PoolFor<Plain<1>> pool(backend, Options());
   Gate server(platform);
@@ -146,7 +146,7 @@ TEST_F(OpeningTest, PausesAreDrawnBetweenHalfAndAll) {
   EXPECT_LE(pause, 151ms);
 }
 
-// T49
+// As pgbouncer's test_server_login_retry.
 TEST_F(OpeningTest, TheFirstTryAfterThePauseBringsThePoolBack) {
   PoolFor<Remote> pool(backend, Options());
   backend.StopServer(Gone());
@@ -234,7 +234,7 @@ INSTANTIATE_TEST_SUITE_P(
                       absl::StatusCode::kFailedPrecondition, absl::StatusCode::kDataLoss),
     [](const auto& test) { return absl::StatusCodeToString(test.param); });
 
-// T45
+// As HikariCP's TestConnectionTimeoutRetry.testConnectionRetries2.
 TEST_F(OpeningTest, APatientPoolTriesAgainUntilTheServerIsBack) {
   PoolFor<Patient> pool(backend, Options());
   backend.StopServer(Gone());
@@ -247,7 +247,7 @@ TEST_F(OpeningTest, APatientPoolTriesAgainUntilTheServerIsBack) {
   EXPECT_LE(Now(), start + 1s);
 }
 
-// T46
+// As HikariCP's TestConnectionTimeoutRetry.testConnectionRetries.
 TEST_F(OpeningTest, APatientPoolGivesUpAtTheDeadlineAndNotBefore) {
   PoolFor<Patient> pool(backend, Options());
   backend.StopServer(Gone());
@@ -260,7 +260,8 @@ TEST_F(OpeningTest, APatientPoolGivesUpAtTheDeadlineAndNotBefore) {
   EXPECT_EQ(backend.count(Call::kOpen), 7);
 }
 
-// T50, T51
+// As pgbouncer's test_server_connect_timeout_establish and
+// test_server_connect_timeout_drop_traffic.
 TEST_F(OpeningTest, AnOpenEndsAtItsOwnTimeOutOrTheCallersDeadline) {
   PoolFor<Remote> pool(backend, Options());
   backend.Takes(Call::kOpen, 100s);
@@ -298,7 +299,7 @@ TEST_F(OpeningTest, ASlowOpenDoesNotHoldUpReturnsAndIdleConnections) {
   EXPECT_TRUE(opening.served());
 }
 
-// T53
+// As pgxpool's TestConnectEagerlyReachesMinPoolSize.
 TEST_F(OpeningTest, FillOpensAheadWithoutACheckout) {
   PoolFor<Plain<15>> pool(backend, Options());
   ASSERT_TRUE(pool.Fill(12, pool.In(1s)).ok());
@@ -318,7 +319,7 @@ TEST_F(OpeningTest, FillCountsConnectionsThatAreLent) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
 }
 
-// T30
+// As pgxpool's TestConstructorIgnoresContext.
 TEST_F(OpeningTest, AConnectionWhoseCallerLeftServesTheNext) {
   PoolFor<Kept> pool(backend, Options());
   Gate server(platform);

@@ -30,7 +30,7 @@ void OpenThree(Pool& pool) {
 
 // ---- Pre-ping ----
 
-// T56
+// As SQLAlchemy's PrePingMockTest.test_ping_not_on_first_connect.
 TEST_F(RestTest, AFreshConnectionIsNotPingedAndLaterOnesAre) {
   PoolFor<Pinged> pool(backend, Options());
   for (int pings = 0; pings <= 2; ++pings) {
@@ -48,7 +48,7 @@ TEST_F(RestTest, AConnectionOpenedAheadIsNotPingedBeforeItsFirstUse) {
   EXPECT_EQ(backend.count(Call::kPing), 0);
 }
 
-// T57
+// As SQLAlchemy's PrePingMockTest.test_ping_not_on_reconnect.
 TEST_F(RestTest, TheReplacementOfAnInvalidatedConnectionIsNotPinged) {
   PoolFor<Pinged> pool(backend, Options());
   Lease lease = Take(pool);
@@ -60,7 +60,7 @@ TEST_F(RestTest, TheReplacementOfAnInvalidatedConnectionIsNotPinged) {
   EXPECT_EQ(backend.count(Call::kPing), 0);
 }
 
-// T58
+// As SQLAlchemy's PrePingMockTest.test_connect_across_restart.
 TEST_F(RestTest, ARestartedServerIsNoticedByThePingAndTheCallerServed) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -71,7 +71,7 @@ TEST_F(RestTest, ARestartedServerIsNoticedByThePingAndTheCallerServed) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kPingFailed), 1u);
 }
 
-// T59
+// As SQLAlchemy's PrePingMockTest.test_raise_db_is_stopped.
 TEST_F(RestTest, AStoppedServerGivesTheErrorOfTheOpen) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -80,7 +80,7 @@ TEST_F(RestTest, AStoppedServerGivesTheErrorOfTheOpen) {
   EXPECT_EQ(CountsOf(pool), (Counts{}));
 }
 
-// T60
+// As SQLAlchemy's PrePingMockTest.test_waits_til_exec_wo_ping_db_is_stopped.
 TEST_F(RestTest, WithoutPingTheDeadConnectionIsLentAndTheStatementFails) {
   PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
@@ -93,7 +93,8 @@ TEST_F(RestTest, WithoutPingTheDeadConnectionIsLentAndTheStatementFails) {
   EXPECT_TRUE(next->RunScript("SET x").ok());
 }
 
-// T61. Ours: whatever a ping fails of, its connection is closed and the caller gets another.
+// SQLAlchemy raises an error that is no disconnect. Here the connection is closed, whatever its
+// ping fails of, and the caller gets another.
 TEST_F(RestTest, APingThatFailsOfAnythingIsAPingThatFailed) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -102,7 +103,7 @@ TEST_F(RestTest, APingThatFailsOfAnythingIsAPingThatFailed) {
   EXPECT_EQ(SerialOf(lease), 2);
 }
 
-// T62
+// As measured on SQLAlchemy: the first ping that fails invalidates every older connection.
 TEST_F(RestTest, OnePingFindsThreeDeadConnections) {
   PoolFor<Pinged> pool(backend, Options());
   OpenThree(pool);
@@ -124,7 +125,7 @@ TEST_F(RestTest, OnePingFindsThreeDeadConnections) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kSuspect), 2u);
 }
 
-// T27
+// As r2d2's test_issue_2_unlocked_during_is_valid.
 TEST_F(RestTest, APingThatHangsHoldsUpNobodyElse) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -142,7 +143,7 @@ TEST_F(RestTest, APingThatHangsHoldsUpNobodyElse) {
   EXPECT_TRUE(pinging.served());
 }
 
-// T66
+// As pgxpool's TestPoolAcquirePingTimeout.
 TEST_F(RestTest, APingThatTakesTooLongReplacesTheConnection) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -170,7 +171,7 @@ TEST_F(RestTest, APingThatTheCallersDeadlineCutCondemnsNobodyElse) {
       << "one answer that was not waited for says nothing about the other connection";
 }
 
-// T68
+// As bb8's test_retry.
 TEST_F(RestTest, OneFailedPingDoesNotStopTwoCallers) {
   PoolFor<Pinged> pool(backend, Options());
   Take(pool).Return();
@@ -186,7 +187,7 @@ TEST_F(RestTest, ManyDeadConnectionsAreReplacedWithinOneAcquire) {
   EXPECT_GT(SerialOf(lease), 3);
 }
 
-// T65
+// As pgxpool's TestPoolAcquireChecksIdleConnsWithShouldPing.
 TEST_F(RestTest, PingsOnlyWhatHasRestedLongAndLooksAtTheOthersForNothing) {
   PoolFor<Rested> pool(backend, Options());
   Take(pool).Return();
@@ -309,7 +310,7 @@ TEST_F(RestTest, ConnectionsOpenedAfterTheErrorAreTrusted) {
 
 // ---- Recycling ----
 
-// T69
+// As SQLAlchemy's QueuePoolTest.test_recycle.
 TEST_F(RestTest, RecyclesWhatIsStrictlyOlderThanTheAge) {
   PoolFor<Recycled<30>> pool(backend, Options());
   const TimePoint opened = Now();
@@ -328,7 +329,7 @@ TEST_F(RestTest, RecyclesWhatIsStrictlyOlderThanTheAge) {
   EXPECT_EQ(events.count(EventKind::kRecycle), 1);
 }
 
-// T70
+// As pgxpool's TestConnReleaseChecksMaxConnLifetime.
 TEST_F(RestTest, WhatGrewTooOldWhileItWasLentIsClosedAtItsReturn) {
   PoolFor<Recycled<30>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -349,7 +350,7 @@ TEST_F(RestTest, WhatGrewTooOldIsReplacedForTheWaiterToo) {
   EXPECT_EQ(SerialOf(lease), 4);
 }
 
-// T72
+// As pgxpool's TestPoolAcquireUnlimitedLifetimeDoesNotExpire.
 TEST_F(RestTest, WithoutAnAgeAConnectionLivesForEver) {
   PoolFor<Plain<1>> pool(backend, Options());
   for (int i = 0; i < 5; ++i) {
@@ -360,7 +361,7 @@ TEST_F(RestTest, WithoutAnAgeAConnectionLivesForEver) {
   EXPECT_EQ(backend.count(Call::kOpen), 1);
 }
 
-// T73
+// As HikariCP's TestConnections.testMaxLifetime.
 TEST_F(RestTest, ReplacingAnOldConnectionKeepsTheCount) {
   PoolFor<Recycled<1>> pool(backend, Options());
   Take(pool).Return();
@@ -396,7 +397,7 @@ TEST_F(RestTest, TheAgeCountsFromTheBeginningOfTheOpen) {
   EXPECT_EQ(SerialOf(lease), 2);
 }
 
-// T79
+// As bb8's test_max_lifetime.
 TEST_F(RestTest, TickRecyclesIdleConnectionsAndLeavesLentOnesUntilTheyComeBack) {
   PoolFor<Recycled<30>> pool(backend, Options());
   Lease held = Take(pool);
@@ -443,7 +444,7 @@ struct Impatient : Plain<3> {
   static constexpr Duration kKeepAlive = 20s;
 };
 
-// T75
+// As HikariCP's BasicPoolTest.testIdleTimeout.
 TEST_F(RestTest, TickClosesWhatHasRestedLongerThanTheIdleLimit) {
   PoolFor<Impatient> pool(backend, Options());
   OpenThree(pool);
@@ -455,7 +456,7 @@ TEST_F(RestTest, TickClosesWhatHasRestedLongerThanTheIdleLimit) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 2u);
 }
 
-// T76
+// As HikariCP's BasicPoolTest.testIdleTimeout2.
 TEST_F(RestTest, WithoutAnIdleLimitNothingIsClosed) {
   PoolFor<Plain<3>> pool(backend, Options());
   OpenThree(pool);
@@ -464,7 +465,7 @@ TEST_F(RestTest, WithoutAnIdleLimitNothingIsClosed) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 3}));
 }
 
-// T74
+// As HikariCP's TestConnections.testKeepalive.
 TEST_F(RestTest, TickDoesTheUpkeepOfRestingConnections) {
   PoolFor<Impatient> pool(backend, Options());
   Take(pool).Return();
@@ -489,7 +490,7 @@ TEST_F(RestTest, AConnectionThatDiesInItsUpkeepIsClosedBeforeAnyoneGetsIt) {
   EXPECT_TRUE(lease->RunScript("SET x").ok());
 }
 
-// T107
+// As puddle's TestResourceLastUsageTimeTracking.
 TEST_F(RestTest, UpkeepIsNoUse) {
   PoolFor<Impatient> pool(backend, Options());
   Take(pool).Return();

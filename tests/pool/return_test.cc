@@ -14,7 +14,7 @@ using ReturnTest = PoolTest;
 constexpr Sql kInsert{"INSERT INTO t VALUES ($1)"};
 constexpr Sql kSelect{"SELECT * FROM t"};
 
-// T80
+// As SQLAlchemy's ResetOnReturnTest.
 TEST_F(ReturnTest, ACleanConnectionIsRestedWithoutAnyCall) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -49,7 +49,7 @@ TEST_F(ReturnTest, OneThatWasTouchedAndFoundCleanIsNotReset) {
   EXPECT_EQ(backend.count(Call::kInspect), 1);
 }
 
-// T82
+// As SQLx's pool_should_be_returned_failed_transactions.
 TEST_F(ReturnTest, AnOpenTransactionIsRolledBack) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -76,7 +76,7 @@ TEST_F(ReturnTest, ATransactionThatCannotBeRolledBackClosesItsConnection) {
   EXPECT_EQ(pool.stats().reset_failures, 1u);
 }
 
-// T83
+// As pgxpool's TestConnReleaseClosesBusyConn, but the connection is kept.
 TEST_F(ReturnTest, AHalfReadResultIsEndedAtReturn) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -93,7 +93,7 @@ TEST_F(ReturnTest, AHalfReadResultIsEndedAtReturn) {
   EXPECT_TRUE((*select)->Query().status().ok()) << "nothing is being read";
 }
 
-// T84
+// As pgxpool's TestConnReleaseDestroysClosedConn.
 TEST_F(ReturnTest, AConnectionWhoseHandleItsUserClosedIsNotLentAgain) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -105,7 +105,7 @@ TEST_F(ReturnTest, AConnectionWhoseHandleItsUserClosedIsNotLentAgain) {
   EXPECT_EQ(SerialOf(next), 2);
 }
 
-// T86, T88
+// As bb8's test_drop_on_broken.
 TEST_F(ReturnTest, AnErrorThatKilledTheConnectionClosesItAtItsReturn) {
   PoolFor<Plain<5>> pool(backend, Options());
   std::vector<Lease> leases;
@@ -125,7 +125,7 @@ TEST_F(ReturnTest, AnErrorAboutTheStatementAloneKeepsTheConnection) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
 }
 
-// T90
+// As SQLAlchemy's QueuePoolTest.test_invalidate.
 TEST_F(ReturnTest, DiscardClosesAtOnceAndTheSlotServesAnother) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -148,7 +148,7 @@ TEST_F(ReturnTest, DiscardingNothingDoesNothing) {
   EXPECT_EQ(nothing.slot(), -1);
 }
 
-// T94
+// As SQLAlchemy's QueuePoolTest.test_detach.
 TEST_F(ReturnTest, DetachGivesTheHandleAwayAndFreesTheSlot) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
@@ -162,7 +162,7 @@ TEST_F(ReturnTest, DetachGivesTheHandleAwayAndFreesTheSlot) {
   EXPECT_EQ(backend.count(Call::kClose), 0) << "closing it is its new owner's business";
 }
 
-// T96
+// As SQLAlchemy's PoolTest.test_raw_connection_context.
 TEST_F(ReturnTest, AnExceptionThatLeavesTheScopeGivesTheConnectionBack) {
   PoolFor<Plain<1>> pool(backend, Options());
   try {
@@ -173,7 +173,7 @@ TEST_F(ReturnTest, AnExceptionThatLeavesTheScopeGivesTheConnectionBack) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
 }
 
-// T85: what a holder changed is not seen by the next one.
+// As HikariCP's ConnectionStateTest: what a holder changed is not seen by the next one.
 TEST_F(ReturnTest, WaitersGetTheConnectionOnlyAfterItsReset) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);

@@ -8,7 +8,7 @@ namespace {
 
 using StatsTest = PoolTest;
 
-// T105
+// As puddle's TestPoolStatResources.
 TEST_F(StatsTest, TellsApartWhatIsOpeningLentAndIdle) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease held = Take(pool);

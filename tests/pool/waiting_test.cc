@@ -20,7 +20,7 @@ struct Pinging : Plain<2, 1> {
   static constexpr Duration kBackoffMax = 2ms;
 };
 
-// T16
+// As SQLAlchemy's QueuePoolTest.test_timeout.
 TEST_F(WaitingTest, TimesOutWithTheGuidesSentence) {
   PoolFor<TwoSeconds> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool), c = Take(pool);
@@ -47,7 +47,7 @@ TEST_F(WaitingTest, TimesOutAtTheCallersOwnDeadlineAndSaysSo) {
   EXPECT_EQ(Now(), start + 50ms);
 }
 
-// T17
+// As SQLAlchemy's QueuePoolTest.test_timeout_subsecond_precision.
 TEST_F(WaitingTest, FractionsOfASecondCount) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease held = Take(pool);
@@ -60,7 +60,8 @@ TEST_F(WaitingTest, FractionsOfASecondCount) {
   EXPECT_EQ(caller.status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-// T18: a caller that is woken early for nothing waits for the rest, not for the whole time again.
+// As SQLAlchemy's QueuePoolTest.test_timeout_race: a caller that is woken early for nothing waits
+// for the rest, not for the whole time again.
 TEST_F(WaitingTest, WakingForNoReasonNeitherCutsNorStretchesTheWait) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease held = Take(pool);
@@ -98,7 +99,7 @@ TEST_F(WaitingTest, WhoJoinsBehindTwoOthersGivesWayOnce) {
   EXPECT_TRUE(third.served());
 }
 
-// T20
+// As HikariCP's TestConnectionTimeoutRetry.testConnectionRetries3.
 TEST_F(WaitingTest, ServesTheWaiterWhenAConnectionComesBack) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
@@ -211,7 +212,8 @@ TEST_F(WaitingTest, APastDeadlineTakesAnIdleConnectionAndOpensButNeverWaits) {
   EXPECT_EQ(Now(), FakePlatform::kStart);
 }
 
-// T23: every way a connection can end serves the waiters.
+// As SQLAlchemy's QueuePoolTest.test_waiters_handled: every way a connection can end serves the
+// waiters.
 TEST_F(WaitingTest, InvalidatingOneOfTwoServesBothWaiters) {
   PoolFor<Plain<2>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
@@ -309,7 +311,7 @@ TEST_F(WaitingTest, ASlowOpenDoesNotTakeTheConnectionOfAFastOne) {
   EXPECT_TRUE(slow.served());
 }
 
-// T33: a full pool and a closed one refuse with different codes.
+// As deadpool's managed.rs, closing: a full pool and a closed one refuse with different codes.
 TEST_F(WaitingTest, AFullPoolAndAClosedOneRefuseDifferently) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease held = Take(pool);
@@ -340,7 +342,7 @@ TEST_F(WaitingTest, RefusesTheCallerForWhomThereIsNoPlaceInLine) {
   EXPECT_TRUE(second.served());
 }
 
-// T28
+// As puddle's TestPoolAcquireContextAlreadyCanceled.
 TEST_F(WaitingTest, ACallerThatWasCancelledBeforeTakesNothing) {
   PoolFor<Plain<1>> pool(backend, Options());
   CancelToken token;
@@ -405,9 +407,9 @@ TEST_F(WaitingTest, ATokenCancelsInEveryPoolItWasGivenTo) {
             absl::StatusCode::kCancelled);
 }
 
-// T31: open, ping and reset each succeed, fail, are slow, or outlast every deadline; callers give
-// up at different times. The bounds hold at every moment, and at the end everything is served
-// again.
+// As deadpool's managed_cancellation.rs, test_cancellations: open, ping and reset each succeed,
+// fail, are slow, or outlast every deadline; callers give up at different times. The bounds hold at
+// every moment, and at the end everything is served again.
 TEST_F(WaitingTest, BoundsHoldWhateverTheBackendDoesAndWhenCallersGiveUp) {
   constexpr std::array kCalls{Call::kOpen, Call::kPing, Call::kReset};
   for (int way = 0; way < 64; ++way) {

@@ -32,11 +32,11 @@ void NeverAboveTheLimit() {
   ExpectDrained(pool, backend, 400);
 }
 
-// T4
+// As SQLAlchemy's QueuePoolTest.test_no_overflow and test_max_overflow.
 TEST(RacesTest, SlowOpensNeverExceedTheLimitWithoutOverflow) { NeverAboveTheLimit<3, 0>(); }
 TEST(RacesTest, SlowOpensNeverExceedTheLimitWithOverflow) { NeverAboveTheLimit<3, 5>(); }
 
-// T7
+// As puddle's TestPoolAcquireDoesNotCreatesResourceWhenItWouldExceedMaxSize.
 TEST(RacesTest, AHundredThreadsOpenOneConnectionOnce) {
   ScriptedBackend backend;
   PoolFor<Shape<1>> pool(backend);
@@ -49,7 +49,7 @@ TEST(RacesTest, AHundredThreadsOpenOneConnectionOnce) {
   EXPECT_EQ(pool.stats().checkouts, 10'000u);
 }
 
-// T11
+// As deadpool's managed.rs, concurrent.
 TEST(RacesTest, AHundredTasksThatEachAddOneMakeAHundred) {
   ScriptedBackend backend;
   PoolFor<Shape<3>> pool(backend);
@@ -62,7 +62,7 @@ TEST(RacesTest, AHundredTasksThatEachAddOneMakeAHundred) {
   EXPECT_EQ(numbers[0] + numbers[1] + numbers[2], 100);
 }
 
-// T18
+// As SQLAlchemy's QueuePoolTest.test_timeout_race.
 struct Short : Shape<2, 1> {
   static constexpr Duration kPoolTimeout = 30ms;
 };
@@ -85,7 +85,7 @@ TEST(RacesTest, NoTimeOutComesEarly) {
   EXPECT_GT(timeouts, 0);
 }
 
-// T21: 25,000 waits by as many threads as a small machine can have.
+// As bb8's test_lots_of_waiters: 25,000 waits by as many threads as a small machine can have.
 TEST(RacesTest, ManyWaitersAreAllServed) {
   ScriptedBackend backend;
   PoolFor<Shape<3>> pool(backend);
@@ -98,7 +98,8 @@ TEST(RacesTest, ManyWaitersAreAllServed) {
   EXPECT_EQ(served, 25'000);
 }
 
-// T36: giving back against entering the line.
+// As HikariCP's ConnectionRaceConditionTest.testRaceCondition: a return races a caller that enters
+// the wait queue.
 TEST(RacesTest, DiscardingEveryConnectionLosesNoWaiter) {
   ScriptedBackend backend;
   backend.set_logging(false);
@@ -114,7 +115,7 @@ TEST(RacesTest, DiscardingEveryConnectionLosesNoWaiter) {
   EXPECT_EQ(backend.peak_open(), 1);
 }
 
-// T38: nobody starves. The bound is loose, because other programs share the machine.
+// sqlalchemy#7679: no caller starves. The bound is loose, because other programs share the machine.
 TEST(RacesTest, FourThreadsShareThreeConnectionsFairly) {
   ScriptedBackend backend;
   PoolFor<Shape<3>> pool(backend);

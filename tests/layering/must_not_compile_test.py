@@ -1,0 +1,53 @@
+"""Compiles the sources of must_not_compile/, and looks for the error that each line of theirs names.
+
+Usage: must_not_compile_test.py COMPILER INCLUDE-FOLDER
+
+A source compiles as it is. With -DWRONG the compiler has an error for each line that ends with
+"// error: TEXT", and the error has this text in it.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+COMPILER, INCLUDE = sys.argv[1:3]
+SOURCES = sorted((pathlib.Path(__file__).parent / "must_not_compile").glob("*.cc"))
+
+
+def compile_source(source: pathlib.Path, *options: str) -> subprocess.CompletedProcess:
+    return subprocess.run([COMPILER, "-std=c++20", "-fsyntax-only", "-I", INCLUDE, *options, str(source)],
+                          capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"})
+
+
+def wanted_errors(source: pathlib.Path) -> dict[int, str]:
+    """The text by the line whose error has to have it."""
+    lines = source.read_text(encoding="utf-8").splitlines()
+    return {number: line.split("// error: ")[1]
+            for number, line in enumerate(lines, 1) if "// error: " in line}
+
+
+class MustNotCompileTest(unittest.TestCase):
+
+    def test_each_source_compiles_without_its_wrong_lines(self):
+        self.assertTrue(SOURCES)
+        for source in SOURCES:
+            with self.subTest(source=source.name):
+                result = compile_source(source)
+                self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_each_wrong_line_has_its_error(self):
+        for source in SOURCES:
+            errors = compile_source(source, "-DWRONG").stderr
+            wanted = wanted_errors(source)
+            self.assertTrue(wanted, source)
+            for number, text in wanted.items():
+                with self.subTest(source=source.name, line=number):
+                    pattern = rf"{re.escape(source.name)}:{number}:\d+: error: .*{re.escape(text)}"
+                    self.assertRegex(errors, pattern)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
