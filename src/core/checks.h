@@ -8,16 +8,18 @@
 
 namespace roost::core {
 
-// Why the connection must be closed instead of lent. kNone: it need not.
+// Why the connection must be closed instead of lent. kNone: it need not. A fresh connection is lent
+// once, however long its open took: else a pool_recycle below that would open and close in a circle.
 inline CloseReason WhyStale(const Slot& slot, TimePoint now) {
   if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
+  if (slot.fresh) return CloseReason::kNone;
   return now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
 }
 
 // True if the connection must answer a ping before it is lent.
 inline bool NeedsPing(const Slot& slot, const PoolSettings& settings, TimePoint now) {
   if (slot.suspect) return true;
-  if (slot.never_leased) return false;
+  if (slot.fresh) return false;
   switch (settings.pre_ping) {
     case PrePing::kNever:
       return false;
@@ -32,7 +34,7 @@ inline bool NeedsPing(const Slot& slot, const PoolSettings& settings, TimePoint 
 // True if the connection must pass a check that costs no round trip. Where pings are off (a local
 // file) only after an idle period; a connection that comes straight from another user needs none.
 inline bool NeedsProbe(const Slot& slot, const PoolSettings& settings, TimePoint now) {
-  if (slot.never_leased) return false;
+  if (slot.fresh) return false;
   return settings.pre_ping != PrePing::kNever || now - slot.verified_at >= settings.ping_after;
 }
 

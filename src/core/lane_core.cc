@@ -16,6 +16,20 @@ void LaneCore::Init(const PoolSettings& settings, int core_size, std::span<Slot>
 
 // ---- While no caller has to wait ----------------------------------------------------------------
 
+namespace {
+
+// A newcomer may take a connection before `waiter`.
+bool MayBargePast(const Waiter& waiter, const PoolSettings& settings) {
+  return waiter.barged < settings.max_overtakes;
+}
+
+// No connection exists that could come back, and none is being opened.
+bool IsEmptyHanded(const SlotTable& slots) {
+  return slots.live() == 0 && slots.count(SlotState::kOpening) == 0;
+}
+
+}  // namespace
+
 CloseReason LaneCore::WhyToClose(const Slot& slot, TimePoint now) const {
   return closed_ ? CloseReason::kPoolClosed : WhyStale(slot, now);
 }
@@ -24,7 +38,8 @@ bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t
                        bool& probe) {
   if (slots_.idle_top() == kNoSlot || paused_) return false;
   Waiter* const next = queue_.front() == nullptr ? nullptr : queue_.FirstServable();
-  if (queue_.front() != nullptr && (next == nullptr || !MayBargePast(*next))) return false;
+  if (queue_.front() != nullptr && (next == nullptr || !MayBargePast(*next, *settings_)))
+    return false;
   Slot& s = slots_[slots_.idle_top()];
   if (WhyToClose(s, now) != CloseReason::kNone || NeedsPing(s, *settings_, now)) return false;
   slot = slots_.idle_top();
@@ -57,32 +72,28 @@ void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {
 
 // ---- Callers that wait --------------------------------------------------------------------------
 
-// No connection exists that could come back, and none is being opened.
-bool LaneCore::IsEmptyHanded() const {
-  return slots_.live() == 0 && slots_.count(SlotState::kOpening) == 0;
-}
-
 Refusal LaneCore::Admit(TimePoint now) const {
   if (closed_) return Refusal::kClosed;
   // Callers that are being served, by an open or a ping of their own, are in no one's way.
   if (Shortage() >= settings_->max_waiters) return Refusal::kFull;
-  if (availability_.is_away() && IsEmptyHanded() && now < availability_.retry_at() &&
+  if (availability_.is_away() && IsEmptyHanded(slots_) && now < availability_.retry_at() &&
       settings_->when_away == WhenAway::kRefuse) {
     return Refusal::kAway;
   }
   return Refusal::kNone;
 }
 
-Action LaneCore::ActionFor(Waiter& waiter, TimePoint now) {
+Action LaneCore::ActionFor(Waiter& waiter, TimePoint now, bool may_open) {
   waiter.awake = true;
   if (waiter.outcome != Outcome::kWaiting || paused_) return {};
   EndBackoff(now);
   Action action = TakeIdle(waiter, now);
-  if (!action && waiter.outcome == Outcome::kWaiting && Shortage() > 0 && MayOpen(now)) {
+  if (!action && may_open && waiter.outcome == Outcome::kWaiting && Shortage() > 0 &&
+      MayOpen(now)) {
     if (settings_->open_by == OpenBy::kCaller) {
       action = slots_.BeginOpen();
     } else {
-      housekeeper_wanted_ = true;
+      queue_.NotifyHousekeeper();
     }
   }
   waiter.performing = static_cast<bool>(action);
@@ -168,7 +179,7 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
   if (slots_.count(SlotState::kIdle) == 0) {
     if (slots_.count(SlotState::kEmpty) + slots_.count(SlotState::kBackingOff) == 0) return;
     if (settings_->open_by == OpenBy::kHousekeeper) {
-      housekeeper_wanted_ = housekeeper_wanted_ || MayOpen(now);
+      if (MayOpen(now)) queue_.NotifyHousekeeper();
       return;
     }
     if (slots_.count(SlotState::kBackingOff) == 0 && !MayOpen(now)) return;
@@ -180,7 +191,8 @@ bool LaneCore::SomeoneWillServe(TimePoint now) const {
   const TimePoint retry_at = availability_.retry_at();
   const bool only_later = slots_.count(SlotState::kIdle) == 0 && retry_at > now;
   for (const Waiter* w = queue_.front(); w != nullptr; w = w->next) {
-    if (w->awake && !w->performing) return true;
+    // An event loop may take long until it looks.
+    if (w->awake && !w->performing && !w->by_loop) return true;
     if (!w->awake && only_later && w->wakes_at <= retry_at) return true;
   }
   return false;
@@ -200,7 +212,7 @@ Action LaneCore::OnOpened(uint8_t slot, const ActionResult& result, TimePoint no
   availability_.RecordSuccess();
   Slot& s = slots_[slot];
   s.suspect = s.lingers = false;
-  s.never_leased = true;
+  s.fresh = true;
   s.opened_at = result.began_at;
   s.jitter_seed = static_cast<uint16_t>(result.random >> 16);
   s.expires_at = settings_->pool_recycle == Duration::zero()
@@ -217,7 +229,7 @@ void LaneCore::OnOpenFailed(uint8_t slot, const ActionResult& result, Waiter* pe
     const Duration pause = availability_.RecordFailure(result, *settings_, now);
     if (pause > Duration::zero() && !closed_) slots_.BackOff(slot);
     // The housekeeper must learn about the pause, even if another caller found the database away.
-    if (settings_->open_by == OpenBy::kHousekeeper) housekeeper_wanted_ = true;
+    if (settings_->open_by == OpenBy::kHousekeeper) queue_.NotifyHousekeeper();
   }
   // The server has no place left: overflow that is idle makes room.
   if (result.crowded) slots_.EvictLingering();
@@ -229,7 +241,7 @@ void LaneCore::OnOpenFailed(uint8_t slot, const ActionResult& result, Waiter* pe
     queue_.Decide(*performer, Outcome::kOpenError);
   }
   // Another open under way may serve the waiters yet; if it fails, it sends them away.
-  const bool send_away = availability_.is_away() && IsEmptyHanded();
+  const bool send_away = availability_.is_away() && IsEmptyHanded(slots_);
   while (send_away && queue_.front() != nullptr) queue_.Decide(*queue_.front(), Outcome::kAway);
 }
 
@@ -307,7 +319,7 @@ Action LaneCore::Dispatch(uint8_t slot, TimePoint now, bool handed_off) {
 // takes to wake, or for an unknown time, or where an event loop may take long until it looks.
 bool LaneCore::OfferWithoutHandOff(Waiter& next, uint8_t slot) {
   const bool gains = !slots_[slot].leased_at_is_upper_bound && !holds_.AreLong() && !next.by_loop;
-  if (!gains || !MayBargePast(next)) return false;
+  if (!gains || !MayBargePast(next, *settings_)) return false;
   // What does not linger is not left open above core_size.
   const bool lingers = settings_->linger > Duration::zero();
   const int most_idle = std::max(slots_.core_size(), 1);

@@ -55,9 +55,9 @@ class LaneCore {
   // Whether a caller may enter the wait queue.
   Refusal Admit(TimePoint now) const;
   void Enqueue(Waiter& waiter) { queue_.Enqueue(waiter); }
-  // What the thread of `waiter` should do now. Grants what can be granted on the way. REQUIRES: the
-  // waiter is in the queue or decided.
-  Action ActionFor(Waiter& waiter, TimePoint now);
+  // What the thread of `waiter` should do now. Grants what can be granted on the way. `may_open`:
+  // the thread may be told to open a connection. REQUIRES: the waiter is in the queue or decided.
+  Action ActionFor(Waiter& waiter, TimePoint now, bool may_open = true);
   // The waiter's thread goes to sleep. Returns when it should wake without a notification, at the
   // latest.
   TimePoint Sleep(Waiter& waiter, TimePoint deadline);
@@ -98,8 +98,6 @@ class LaneCore {
   Action NextFill(int target, TimePoint now);
   // Closes the idle connections that are marked, one at a time (after EvictAll and Close).
   Action NextEvicted();
-  // An open is wanted that only the housekeeper may do. Reading clears it.
-  bool TakeHousekeeperWanted();
 
   // ---- Looking ----
 
@@ -118,10 +116,8 @@ class LaneCore {
  private:
   CloseReason WhyToClose(const Slot& slot, TimePoint now) const;
   bool MayOpen(TimePoint now) const;
-  bool MayBargePast(const Waiter& waiter) const { return waiter.barged < settings_->max_overtakes; }
   // How many more connections waiters need than are on their way.
   int Shortage() const { return core::Shortage(queue_.length(), slots_.coming()); }
-  bool IsEmptyHanded() const;
   Action TakeIdle(Waiter& asker, TimePoint now);
   bool TakeTop(Waiter& waiter, TimePoint now);
   void Grant(Waiter& waiter, uint8_t slot, TimePoint now, bool handed_off);
@@ -143,7 +139,6 @@ class LaneCore {
   HoldHistory holds_;
   bool paused_ = false;
   bool closed_ = false;
-  bool housekeeper_wanted_ = false;
 };
 
 }  // namespace roost::core

@@ -83,10 +83,4 @@ Action LaneCore::NextEvicted() {
   return {};
 }
 
-bool LaneCore::TakeHousekeeperWanted() {
-  const bool wanted = housekeeper_wanted_;
-  housekeeper_wanted_ = false;
-  return wanted;
-}
-
 }  // namespace roost::core

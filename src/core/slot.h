@@ -35,8 +35,9 @@ struct Slot : internal::SlotHead {
   CloseReason evict_reason = CloseReason::kNone;
   uint8_t idle_above = kNoSlot;  // neighbours in the idle list
   uint8_t idle_below = kNoSlot;
-  bool suspect : 1 = false;        // must answer a ping before it is lent
-  bool never_leased : 1 = false;   // since it was opened
+  bool suspect : 1 = false;  // must answer a ping before it is lent
+  // Opened for a caller and not idle or leased since: the open itself was the check.
+  bool fresh : 1 = false;
   bool lingers : 1 = false;        // above core_size; stays open until linger_until
   bool leak_reported : 1 = false;  // of the current lease
   // The lease began at leased_at or before: no clock was read when it began.

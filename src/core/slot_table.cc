@@ -88,6 +88,7 @@ void SlotTable::SetState(uint8_t slot, SlotState state) {
 // which connection is lent next.
 void SlotTable::PushIdle(uint8_t slot) {
   SetState(slot, SlotState::kIdle);
+  slots_[slot].fresh = false;
   uint8_t above = kNoSlot;
   uint8_t below = idle_top_;
   while (below != kNoSlot && slots_[below].idle_since > slots_[slot].idle_since) {
@@ -153,7 +154,7 @@ void SlotTable::Lease(uint8_t slot, uint64_t thread, SourceLine where, TimePoint
   Slot& s = slots_[slot];
   if (s.state == SlotState::kIdle) RemoveIdle(slot);
   SetState(slot, SlotState::kLeased);
-  s.never_leased = false;
+  s.fresh = false;
   s.leased_at = now;
   s.leased_at_is_upper_bound = s.leak_reported = s.probing = false;
   s.epoch = epoch_;
@@ -172,7 +173,7 @@ void SlotTable::Clear(uint8_t slot) {
   SetState(slot, SlotState::kEmpty);
   Slot& s = slots_[slot];
   s.evict_reason = CloseReason::kNone;
-  s.suspect = s.never_leased = false;
+  s.suspect = s.fresh = false;
 }
 
 // ---- Several slots ------------------------------------------------------------------------------
@@ -240,7 +241,6 @@ void SlotTable::Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, 
     if (is_anew(slot)) {
       // Some time ago. Nothing that is due after an idle period comes too early this way.
       s.idle_since = s.maintained_at = now;
-      s.never_leased = false;
     }
     PushIdle(slot);
   }
@@ -254,7 +254,7 @@ void SlotTable::Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, 
 
 void SlotTable::RecordLease(uint8_t slot, TimePoint now) {
   Slot& s = slots_[slot];
-  s.never_leased = s.leak_reported = false;
+  s.leak_reported = false;
   s.leased_at = now;
   s.leased_at_is_upper_bound = true;
 }

@@ -111,12 +111,22 @@ class WaitQueue {
     return waiter;
   }
 
+  // An open is wanted that only the housekeeper may perform.
+  void NotifyHousekeeper() { housekeeper_notified_ = true; }
+  // True if the housekeeper has to be told. Reading clears it.
+  bool TakeHousekeeperNotification() {
+    const bool notified = housekeeper_notified_;
+    housekeeper_notified_ = false;
+    return notified;
+  }
+
  private:
   Waiter* first_ = nullptr;
   Waiter* last_ = nullptr;
   int length_ = 0;
   Waiter* first_notified_ = nullptr;
   Waiter* last_notified_ = nullptr;
+  bool housekeeper_notified_ = false;
 };
 
 }  // namespace roost::core

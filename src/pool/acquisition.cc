@@ -107,6 +107,7 @@ void Acquisition::Perform(Next next, ActionContext& context, core::Action action
   while (next == Next::kAct) {
     absl::Status error = pool_.executor.Execute(lane_, action, context);
     if (!error.ok()) open_error_ = std::move(error);
+    has_opened_ = has_opened_ || action.kind == core::ActionKind::kOpen;
     context.performer = &*waiter_;
     LaneGuard guard(pool_.lanes, lane_);
     next = NextStep(guard, context, action, pool_.config.platform.Now());
@@ -191,8 +192,11 @@ Acquisition::Next Acquisition::NextStep(LaneGuard& guard, ActionContext& context
   core::LaneCore& core = lane_.core();
   PoolWaiter& waiter = *waiter_;
   waiter.asleep = false;
-  waiter.may_ping = !deadline_.HasPassed(now);
-  action = core.ActionFor(waiter, now);
+  const bool late = deadline_.HasPassed(now);
+  waiter.may_ping = !late;
+  // A late caller may open once, for what can be had without waiting for another holder. After that
+  // it takes what is idle, and opens no more.
+  action = core.ActionFor(waiter, now, /*may_open=*/!(late && has_opened_));
   if (action && pool_.executor.RunsInSteps(action, context)) {
     // Tick ends the action; meanwhile this waiter can be served like any other.
     waiter.performing = false;
@@ -201,7 +205,7 @@ Acquisition::Next Acquisition::NextStep(LaneGuard& guard, ActionContext& context
   guard.NotifyWaiters();
   if (action) return Next::kAct;
   if (waiter.outcome != Outcome::kWaiting) return Next::kSettle;
-  if (deadline_.HasPassed(now)) {
+  if (late) {
     core.Remove(waiter, now);
     return Next::kSettle;
   }

@@ -150,7 +150,7 @@ void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
                        std::memory_order_release);
     if (target.has_value()) wakes.Add(*target);
   }
-  if (core_.TakeHousekeeperWanted()) wakes.Add(housekeeper);
+  if (core_.queue().TakeHousekeeperNotification()) wakes.Add(housekeeper);
 }
 
 // ---- Lanes --------------------------------------------------------------------------------------

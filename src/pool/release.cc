@@ -86,8 +86,11 @@ void ReturnBroken(PoolParts& pool, Lane& lane, core::Slot& slot, CloseReason rea
     LaneGuard guard(pool.lanes);
     if (counted) info = CountReturn(pool, lane, slot.number, now);
     ++pool.recorder.counts().invalidations;
+    // A connection that was marked already died of what marked it, and says nothing about those that
+    // were opened since.
+    const bool known = slot.suspect || slot.evict_reason != CloseReason::kNone;
     action = lane.core().Return(slot.number, core::ReturnAs::kBroken, reason, now);
-    pool.lanes.MarkSiblings(scope, now);
+    if (!known) pool.lanes.MarkSiblings(scope, now);
   }
   pool.executor.Execute(lane, action, {.returning = counted ? &info : nullptr}).IgnoreError();
 }

@@ -86,8 +86,8 @@ double MeasureConnection(Connection& writer) {
   });
   Measure("Seal", [&] { Check(writer.Seal()); });
   Measure("SELECT by key", [&] { Check(writer.Run(kSelect, 5)); });
-  Measure("Inspect", [&] { (void)writer.Inspect(); });
-  Measure("Probe", [&] { (void)writer.Probe(); });
+  Measure("Inspect", [&] { (void)ConnectionAccess::Inspect(writer); });
+  Measure("Probe", [&] { (void)ConnectionAccess::Probe(writer); });
   Measure("Ping", [&] { Check(ConnectionAccess::Ping(writer, Deadline::Never())); });
   Measure("RunScript of the same INSERT (prepared anew)", [&] {
     Check(writer.RunScript("INSERT INTO reading(node, taken_us, level) VALUES ('a', 17, 0.5)"));

@@ -126,7 +126,7 @@ TEST_P(ConnectionContract, AbandonTouchesNothing) {
   const auto other = OpenAnother(subject().writer());
   ASSERT_TRUE((*other)->Run(kDelete).ok());
   void* const raw = (*other)->Raw();
-  ConnectionAccess::Abandon(*other);
+  other->Abandon();
   subject().CloseNative({raw});  // what a parent would do with its own handle
   EXPECT_TRUE(Insert(writer(), 1).ok());
 }

@@ -345,7 +345,7 @@ std::string World::SlotKey(uint8_t slot) const {
     key += s.leased_at_is_upper_bound ? 'e' : '-';
   }
   // Freshness matters only where it saves a ping.
-  key += s.never_leased && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
+  key += s.fresh && settings_.lane.pre_ping != PrePing::kNever ? 'F' : '-';
   key += s.lingers ? (s.linger_until <= now_ ? 'L' : 'l') : '-';
   key += s.expires_at < now_ ? 'O' : '-';
   key += s.maintained_at == TimePoint::min() ? 'R' : '-';

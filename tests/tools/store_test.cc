@@ -23,7 +23,7 @@ enum class Commits : uint8_t {
 class ForgetfulConnection : public Connection {
  public:
   ForgetfulConnection(Connection* real, const Commits* commits) : real_(real), commits_(commits) {}
-  ~ForgetfulConnection() override { real_->~Connection(); }
+  ~ForgetfulConnection() override { ConnectionAccess::Destroy(*real_); }
 
   absl::StatusOr<Statement*> Prepare(const Sql& sql) override { return real_->Prepare(sql); }
   absl::Status RunScript(std::string_view sql) override { return real_->RunScript(sql); }
@@ -39,7 +39,7 @@ class ForgetfulConnection : public Connection {
   }
   void Close() override { ConnectionAccess::Close(*real_); }
   void Abandon() override { ConnectionAccess::Abandon(*real_); }
-  NativeHandle Detach() override { return real_->Detach(); }
+  NativeHandle Detach() override { return ConnectionAccess::Detach(*real_); }
 
  private:
   absl::Status BeginTransaction(Durability durability) override {

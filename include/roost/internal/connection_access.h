@@ -44,6 +44,8 @@ struct ConnectionAccess {
   // of the driver.
   static bool IsPristine(const Connection& c) { return c.IsPristine(); }
 
+  // Frees the place of a connection that was closed, abandoned or detached.
+  static void Destroy(Connection& c) { c.~Connection(); }
   // Closes a connection and frees its place.
   static void CloseAndDestroy(Connection*& c) {
     c->Close();

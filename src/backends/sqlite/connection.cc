@@ -62,16 +62,16 @@ SqliteConnection::~SqliteConnection() { Close(); }
 absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) {
   deadline_handler_.SetDeadline(deadline);
   absl::StatusOr<Handle> handle =
-      OpenHandle(name, options(), AccessFor(writes_), deadline_handler_);
+      OpenHandle(name, backend_.options(), AccessFor(writes_), deadline_handler_);
   if (!handle.ok()) return handle.status();
   db_ = handle->release();
   absl::Status status = CheckMode();
-  if (status.ok()) status = own_.Prepare(db_, writes_, options());
+  if (status.ok()) status = own_.Prepare(db_, writes_, backend_.options());
   // This loads the schema: a file that is no database, or a damaged one, shows here and not at a
   // borrower.
   if (status.ok()) {
     const int code = OwnStatements::Run(own_.ping());
-    if (code != SQLITE_OK) status = OpenError(db_, code, options(), "");
+    if (code != SQLITE_OK) status = OpenError(db_, code, backend_.options(), "");
   }
   if (status.ok()) {
     Hook();
@@ -82,21 +82,22 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
 }
 
 absl::Status SqliteConnection::CheckMode() {
-  absl::StatusOr<std::string> mode = QueryText(db_, options(), "PRAGMA journal_mode");
+  absl::StatusOr<std::string> mode = QueryText(db_, backend_.options(), "PRAGMA journal_mode");
   if (!mode.ok()) return mode.status();
   log_.set_present(*mode == "wal");
   if (!writes_) return absl::OkStatus();
   // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
-    return role() == Role::kAny ? absl::OkStatus() : OpenError(db_, SQLITE_READONLY, options(), "");
+    return role() == Role::kAny ? absl::OkStatus()
+                                : OpenError(db_, SQLITE_READONLY, backend_.options(), "");
   }
-  if (log_.present() || IsMemory(options())) return absl::OkStatus();
+  if (log_.present() || IsMemory(backend_.options())) return absl::OkStatus();
   backend_.Forget();
-  return absl::FailedPreconditionError(
-      Concat({options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
-              "\" mode): its readers and writers would block each other; the next open switches it "
-              "back"}));
+  return absl::FailedPreconditionError(Concat(
+      {backend_.options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
+       "\" mode): its readers and writers would block each other; the next open switches it "
+       "back"}));
 }
 
 void SqliteConnection::Hook() {
@@ -250,7 +251,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
-                                    .where = options().path,
+                                    .where = backend_.options().path,
                                     .message = refused ? refusal_ : MessageFor(db_, code),
                                     .advice = finding.advice});
   MarkFailed(finding.fault_scope);
@@ -277,7 +278,7 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
   // With synchronous=FULL every commit is sealed by itself.
   transaction().Begin(durability == Durability::kSealed && writes_ &&
-                      options().durability == SqliteDurability::kBatch);
+                      backend_.options().durability == SqliteDurability::kBatch);
   RecordTransaction();
   return absl::OkStatus();
 }
@@ -385,7 +386,7 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
   }
   if (IsRaw()) {
     Hook();
-    status = Harden(db_, options());
+    status = Harden(db_, backend_.options());
     if (!status.ok()) return status;
   }
   if (taint_ == Trace::kTemporary) status = DropTemporary();
@@ -419,7 +420,8 @@ bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
 // Changing where temporary tables live drops them all.
 absl::Status SqliteConnection::DropTemporary() {
   trusted_ = true;
-  absl::Status status = Execute(db_, options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
+  absl::Status status =
+      Execute(db_, backend_.options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
   trusted_ = false;
   return status;
 }
@@ -436,8 +438,8 @@ Liveness SqliteConnection::Probe() {
 
 absl::Status SqliteConnection::Ping(Deadline deadline) {
   if (Probe() == Liveness::kDead) {
-    return absl::UnavailableError(
-        Concat({options().path, " was moved, replaced or deleted, or the connection is closed"}));
+    return absl::UnavailableError(Concat(
+        {backend_.options().path, " was moved, replaced or deleted, or the connection is closed"}));
   }
   deadline_handler_.SetDeadline(deadline);
   const int code = OwnStatements::Run(own_.ping());

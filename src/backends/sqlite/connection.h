@@ -108,7 +108,6 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
 
   absl::Status Checkpoint(Deadline deadline);
   absl::Status SyncLog(Operation operation);
-  const SqliteOptions& options() const { return backend_.options(); }
 
   // Constant after Open.
   SqliteBackend& backend_;
