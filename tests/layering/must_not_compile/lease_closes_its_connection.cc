@@ -12,7 +12,7 @@ void Use(absl::StatusOr<roost::Lease> lease) {
   (*lease)->Inspect();                                          // error: private
   (*lease)->Reset(roost::Deadline::Never()).IgnoreError();      // error: private
   (*lease)->Ping(roost::Deadline::Never()).IgnoreError();       // error: private
-  (*lease)->BeginPing(roost::Deadline::Never()).IgnoreError();  // error: private
+  (*lease)->BeginPing(roost::Deadline::Never()).IgnoreError();  // error: protected
   (*lease)->Maintain(roost::Deadline::Never()).IgnoreError();   // error: private
   (*lease)->CommitTransaction().IgnoreError();                  // error: private
   (*lease)->RollbackTransaction().IgnoreError();                // error: private
