@@ -1,4 +1,4 @@
-// pool/refusals.cc - the words of the refusals.
+// pool/refusals.cc - the texts of the refusals.
 
 #include "pool/refusals.h"
 
@@ -43,10 +43,10 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
                             std::string_view words) {
     return Refusal(code, {"pool '", pool, "': ", number, words});
   };
-  full = named(kResourceExhausted, waiters.view(),
-               " callers stand in line already (kMaxWaiters); shed load");
+  full =
+      named(kResourceExhausted, waiters.view(), " callers wait already (kMaxWaiters); shed load");
   dying = named(kUnavailable, "",
-                "connection after connection was dead when it was looked at; retry later");
+                "connection after connection was dead when it was checked; retry later");
   fill_late = named(kDeadlineExceeded, "",
                     "Fill ended before as many connections were open: its deadline passed, or the "
                     "pool is paused");
