@@ -1,18 +1,19 @@
-// include/roost/async.h - acquire from an event loop or a coroutine, on the pool's own line.
+// include/roost/async.h - acquire from an event loop or a coroutine, in the pool's own wait queue.
 //
-// A PendingAcquire stands in the same line as the threads that call Pool::Acquire, in order of
-// arrival. Instead of sleeping it has its loop called; the loop then calls AcquireQueue::Run, which
-// tells those that were served, refused, or timed out. Take one queue for each loop. A loop that
-// uses a pool with OpenBy::kHousekeeper also calls Pool::Tick, or has a Housekeeper do so.
+// A PendingAcquire waits in the same queue as the threads that call Pool::Acquire, in order of
+// arrival. It does not sleep: the pool calls its loop, and the loop calls AcquireQueue::Run, which
+// calls the done function of each acquire that was served, refused, or timed out. Make one
+// AcquireQueue for each loop. A loop that uses a pool with OpenBy::kHousekeeper also calls
+// Pool::Tick, or leaves that to a Housekeeper.
 //
-// Threads:  a queue and its acquires belong to the thread of its loop; the WakeCallback comes from any
-//           thread, with no lock held unless more than eight callers are told at once
+// Threads:  an AcquireQueue and its acquires belong to the thread of its loop; any thread may call
+//           the WakeCallback, with no lock held unless more than eight callers are told at once
 // Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
 //           OpenBy::kCaller, meant for a local database, opens and pings on the loop's thread
-// Memory:   a PendingAcquire is its caller's, 400 bytes at most; neither the queue nor the pool
-//           allocates for one
+// Memory:   the caller owns each PendingAcquire, 400 bytes at most; neither the AcquireQueue nor
+//           the pool allocates for one
 // Errors:   the table in lease.h
-// Time:     Run looks at each pending acquire of the queue
+// Time:     Run visits each pending acquire of the AcquireQueue
 // Example:
 //   roost::AcquireQueue queue({.function = RingTheLoop, .context = &loop});
 //   roost::PendingAcquire pending;
@@ -35,28 +36,34 @@ class PendingAcquire;
 
 namespace internal {
 class AsyncCaller;
-// A node in a ring of nodes; alone it is a ring of one.
+// A node in a ring of nodes. A node by itself is a ring of one.
 struct RingNode {
   RingNode* prev = this;
   RingNode* next = this;
+  // Enters the ring of `other`. REQUIRES: is in no ring.
   void InsertBefore(RingNode& other);
+  // Leaves its ring.
   void Unlink();
 };
 }  // namespace internal
 
+// The pending acquires of one loop, on any number of pools. Neither copied nor moved, because pools
+// keep its address.
 class AcquireQueue {
  public:
-  // `wake` is called when Run has something to do. REQUIRES: `platform` outlives this; null:
-  // NativePlatform().
+  // `wake` is called when Run has something to do, maybe from another thread and several times for
+  // one Run. `platform`: null: NativePlatform(). REQUIRES: `platform` outlives this.
   explicit AcquireQueue(WakeCallback wake, Platform* platform = nullptr);
-  // REQUIRES: no acquire of it is pending. Waits for a WakeCallback that is under way.
+  // Waits for a WakeCallback that is under way. REQUIRES: no acquire of this queue is pending, else
+  // the program aborts.
   ~AcquireQueue();
   AcquireQueue(const AcquireQueue&) = delete;
   AcquireQueue& operator=(const AcquireQueue&) = delete;
 
-  // Goes on with every pending acquire that can, and calls the done functions of those that ended.
-  // A done function may start, cancel and destroy any acquire of this queue. Returns when it wants
-  // to be called again at the latest; TimePoint::max(): when rung.
+  // Continues every pending acquire that can be continued, and calls the done functions of those
+  // that ended, in order of their Start. A done function may start, cancel and destroy any acquire
+  // of this queue. Returns the moment by which Run must be called again, besides after each
+  // WakeCallback; TimePoint::max(): no moment. REQUIRES: `now` comes from the platform's Now().
   TimePoint Run(TimePoint now);
 
  private:
@@ -66,12 +73,17 @@ class AcquireQueue {
 
   Platform& platform_;
   internal::RingNode pending_;
-  internal::RingNode ended_;  // ended in this Run; their done functions were not called yet
-  alignas(void*) std::byte waker_[kWakerBytes];  // internal::Waker
+  // Those that ended in this Run and whose done functions were not called yet.
+  internal::RingNode ended_;
+  // An internal::Waker.
+  alignas(void*) std::byte waker_[kWakerBytes];
 };
 
+// One acquire that does not block its thread. Can be used again once its result was taken. Neither
+// copied nor moved, because the pool's wait queue leads to it.
 class PendingAcquire {
  public:
+  // Called once when the result is there, by AcquireQueue::Run, with no lock held.
   using Done = void (*)(void* context);
 
   PendingAcquire() = default;
@@ -80,30 +92,38 @@ class PendingAcquire {
   PendingAcquire(const PendingAcquire&) = delete;
   PendingAcquire& operator=(const PendingAcquire&) = delete;
 
-  // Asks for a lease, as Pool::Acquire does. True: the result is here already, and `done` will not
-  // be called. False: `done` is called from AcquireQueue::Run when it is. REQUIRES: not pending; no
-  // result left untaken; `queue` and `pool` live until the result is taken or Cancel has returned.
+  // Asks for a lease, as Pool::Acquire does. True: the result is there, and `done` will not be
+  // called. False: AcquireQueue::Run will call `done(context)`. REQUIRES: not pending, and no
+  // result left untaken, else the program aborts; `queue`, `pool` and `options.cancel` live until
+  // the result is taken or Cancel has returned.
   bool Start(AcquireQueue& queue, Pool& pool, const AcquireOptions& options, Done done,
              void* context);
-  // The result. REQUIRES: Start said true, or `done` was called; not taken yet.
+  // Takes the result: a lease, or an error as of Pool::Acquire. The lease is not counted as one of
+  // this thread's, so that it may be given away. REQUIRES: Start returned true or `done` was
+  // called, and the result was not taken yet, else the program aborts.
   absl::StatusOr<Lease> Take();
-  // Gives up: `done` is not called any more, and what was granted goes back to the pool.
+  // Gives up: `done` is not called after this, and a connection that was granted goes back to the
+  // pool. Does nothing when nothing is pending and no result is left.
   void Cancel();
+  // True from a Start that returned false until `done` is called or Cancel returns.
   bool pending() const { return state_ == State::kPending; }
 
  private:
   friend class AcquireQueue;
   friend class internal::AsyncCaller;
+  // kReady: there is a result, which was not taken.
   enum class State : uint8_t { kNone, kPending, kReady };
   static constexpr size_t kCallerBytes = 320;
 
   State state_ = State::kNone;
-  alignas(int64_t) std::byte caller_[kCallerBytes];  // internal::AsyncCaller, when not kNone
+  // An internal::AsyncCaller, unless kNone.
+  alignas(int64_t) std::byte caller_[kCallerBytes];
 };
 
-// For co_await: absl::StatusOr<Lease> lease = co_await roost::AcquireOn(queue, pool, options);
-// The coroutine goes on inside AcquireQueue::Run, on the loop's thread. Destroying a coroutine that
-// waits cancels. Memory: in the coroutine's frame.
+// For co_await: absl::StatusOr<Lease> lease = co_await roost::AcquireOn(queue, pool, options); The
+// coroutine resumes inside AcquireQueue::Run, on the loop's thread; where the result is there at
+// once, it does not suspend. Destroying a coroutine that waits cancels. Memory: in the coroutine's
+// frame.
 class AcquireAwaiter {
  public:
   AcquireAwaiter(AcquireQueue& queue, Pool& pool, const AcquireOptions& options)
@@ -126,7 +146,8 @@ class AcquireAwaiter {
   PendingAcquire pending_;
 };
 
-// Who asks is the line that awaits, unless `options.where` says otherwise.
+// Makes the awaiter. Reports name the line that builds `options`. REQUIRES: `queue` and `pool`
+// outlive the wait.
 inline AcquireAwaiter AcquireOn(AcquireQueue& queue, Pool& pool, const AcquireOptions& options) {
   return AcquireAwaiter(queue, pool, options);
 }

@@ -1,19 +1,24 @@
 // include/roost/connection.h - what an application does with a connection that it holds.
 //
-// A Lease gives out a Connection: `lease->Run(...)`, `lease->Prepare(...)`, `lease->Begin()`. The
-// functions are the same for every database. The pool's own functions (close, ping, reset, ...) are
-// private: a borrower cannot end a connection behind the pool's back. What a driver overrides is
-// described in backend.h.
+// A Lease leads to its Connection: `lease->Run(...)`, `lease->Prepare(...)`, `lease->Begin()`. The
+// functions are the same for every database. The functions that the pool needs (close, ping, reset,
+// ...) are private, so that the holder of a lease cannot close a connection that the pool counts as
+// open. backend.h describes what a driver overrides.
 //
 // Threads:  one thread at a time: the holder of the lease
-// Blocks:   Prepare, Run, RunScript, Begin and Seal, up to deadline()
-// Memory:   a Connection lies in memory of the pool, with its statement cache; no heap of its own
-// Errors:   the table of codes in lease.h
-// Time:     a cached statement is found by hash: some 10 ns and no call of the database
+// Blocks:   Prepare, Run, RunScript, Begin and Seal, up to deadline(); the others never
+// Memory:   a Connection lies in memory of the pool, with its statement cache; what the driver
+//           allocates for itself is the driver's
+// Errors:   the table of codes in lease.h; an error of the database keeps the database's message
+// Time:     a cached statement is found by its hash, in some 10 ns, without a call of the database
 // Example:
-//   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
-//   if (!lease.ok()) return lease.status();
-//   return (*lease)->Run(kInsert, node, taken, level);
+//   absl::StatusOr<roost::Transaction> batch = lease->Begin(roost::Durability::kSealed);
+//   if (!batch.ok()) return batch.status();
+//   for (const Reading& r : readings) {
+//     absl::Status stored = lease->Run(kInsert, r.node, r.taken, r.level);
+//     if (!stored.ok()) return stored;
+//   }
+//   return batch->Commit();
 #ifndef ROOST_CONNECTION_H_
 #define ROOST_CONNECTION_H_
 
@@ -34,19 +39,27 @@ namespace internal {
 struct ConnectionAccess;
 }  // namespace internal
 
-// How far an action has come that goes on in steps: see Connection::Advance.
+// How far an open or a ping that runs in steps has come: the answer of Connection::Advance.
 struct Step {
+  // True: the action has ended well.
   bool done = false;
-  // If not done: go on when this descriptor is ready, or at `at` if nothing happens before.
+  // If not done: the descriptor that the next step waits for; fd -1: none.
   DescriptorWait wait{};
+  // If not done: when the next step is due even if the descriptor is not ready.
   Deadline at = Deadline::Never();
 };
 
-// The driver's own handle after Lease::Detach. The caller closes it.
+// The driver's own handle after Lease::Detach. The caller owns it and closes it.
 struct NativeHandle {
+  // sqlite3* or PGconn*. Null: there is none.
   void* handle = nullptr;
 };
 
+// An open connection to a database. Applications borrow it through a Lease and never own one.
+//
+// A transaction, and the rows of a query, must end before the lease does. What a holder leaves
+// behind costs the next one nothing: the pool finds it at the return and undoes it there, or closes
+// the connection.
 class Connection {
  public:
   Connection(const Connection&) = delete;
@@ -54,38 +67,47 @@ class Connection {
 
   // ---- Statements ----
 
-  // The prepared form of `sql`: from the connection's cache, else prepared by the database. The
-  // connection owns it. It stays valid until the lease ends, or until more other statements than the
-  // cache holds were prepared since. kInvalidArgument: the SQL is wrong. kResourceExhausted: every
-  // cached statement is being read at this moment.
+  // Returns the prepared form of `sql`, from the connection's cache or from the database. The
+  // connection owns the statement. It stays valid until the lease ends, or until as many other
+  // statements were prepared as the cache holds (kStatements). Blocks only where the statement is
+  // not cached and preparing takes a round trip. kInvalidArgument: the SQL is wrong.
+  // kResourceExhausted: every cached statement is being read at this moment.
   virtual absl::StatusOr<Statement*> Prepare(const Sql& sql) = 0;
-  // Prepares, binds `args` to $1, $2, ..., and runs. Rows, if any, are thrown away.
+  // Prepares `sql`, binds `args` to $1, $2, ..., and runs the statement to its end. Rows, if any,
+  // are thrown away. REQUIRES: text and blobs in `args` stay valid during the call.
   template <class... Args>
   absl::Status Run(const Sql& sql, const Args&... args) {
     absl::StatusOr<Statement*> statement = PrepareToRun(sql);
     if (!statement.ok()) return statement.status();
     return (*statement)->Run(args...);
   }
-  // Runs one or more statements that are not worth keeping, such as a schema, separated by
-  // semicolons. Stops at the first error.
+  // Runs the statements of `sql`, which are separated by semicolons, without keeping them in the
+  // cache: for a schema. Stops at the first error and returns it.
   virtual absl::Status RunScript(std::string_view sql) = 0;
 
   // ---- Transactions ----
 
-  // Begins a transaction. A connection that may write takes the right to write at once; another one
-  // reads a stable snapshot. kFailedPrecondition: a transaction is open already.
+  // Begins a transaction, which lives as long as the returned object; `durability` says what its
+  // commit promises. A SQLite connection that may write takes the right to write here, and waits
+  // for it up to deadline(). A reader's statements see one stable snapshot. kFailedPrecondition: a
+  // transaction is open already.
   absl::StatusOr<Transaction> Begin(Durability durability = Durability::kDefault);
-  // Makes everything committed so far survive a power cut. REQUIRES: no open transaction.
+  // Makes everything committed so far survive a power cut: SQLite syncs its log, PostgreSQL writes
+  // one record synchronously where synchronous_commit is off. kFailedPrecondition: a transaction is
+  // open.
   virtual absl::Status Seal() = 0;
 
   // ---- Bounds, and the driver ----
 
-  // By when statements have to end. Acquire sets it to the lease's deadline.
+  // The moment by which every statement of this lease has to end. Acquire sets it to the deadline
+  // that it was given.
   Deadline deadline() const { return record_->deadline; }
+  // Moves that moment for the statements that begin after this call.
   void set_deadline(Deadline deadline) { record_->deadline = deadline; }
 
-  // The driver's handle (sqlite3*, PGconn*), for what this interface does not offer. The connection
-  // owns it. After this the pool asks the driver for the session's state when the lease ends.
+  // Returns the driver's handle (sqlite3*, PGconn*), for what this interface does not offer. The
+  // connection owns it; the caller must not close it. After this the pool asks the driver for the
+  // session's state when the lease ends.
   void* Raw() {
     SetDirty(kDirtyRaw);
     return RawHandle();
@@ -97,15 +119,23 @@ class Connection {
   Connection() = default;
   virtual ~Connection() = default;
 
-  // Why a connection cannot be lent again without a check. A driver sets them as things happen.
+  // Why a connection must be checked before it is lent again. A driver sets and clears the flags
+  // while the lease lasts; a return with no flag set asks neither the driver nor the server.
   enum DirtyFlag : uint8_t {
-    kDirtyTransaction = 1,   // a transaction is open
-    kDirtyReading = 2,       // a statement was started and is not finished
-    kDirtyTainted = 4,       // session state was changed (a pragma, a temporary table, SET, ...)
-    kDirtyRaw = 8,           // the raw handle was taken
-    kDirtyError = 16,        // an error with a fault scope other than kStatement
-    kDirtyMaintenance = 32,  // maintenance is wanted before the next user
-    kDirtyBegan = 64,        // Begin was called in this lease; by itself no reason for a check
+    // A transaction is open.
+    kDirtyTransaction = 1,
+    // A statement was started and is not finished.
+    kDirtyReading = 2,
+    // The session's state was changed: a pragma, a temporary table, SET.
+    kDirtyTainted = 4,
+    // The raw handle was taken.
+    kDirtyRaw = 8,
+    // An error had a fault scope other than kStatement.
+    kDirtyError = 16,
+    // The connection wants maintenance before it is lent again.
+    kDirtyMaintenance = 32,
+    // Begin was called in this lease. By itself no reason for a check.
+    kDirtyBegan = 64,
   };
   void SetDirty(DirtyFlag flag) {
     record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags | flag);
@@ -114,26 +144,27 @@ class Connection {
     record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags & ~flag);
   }
   bool IsDirty(DirtyFlag flag) const { return (record_->dirty_flags & flag) != 0; }
-  // After a reset: nothing is left behind, and no error counts any more.
+  // Call after a reset: clears every flag but kDirtyBegan, and the fault scope.
   void ClearDirtyFlags() {
     record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags & kDirtyBegan);
     fault_scope_ = FaultScope::kStatement;
   }
-  // Records what an error concerns. The widest scope since the last reset counts.
+  // Records which connections an error concerns. The widest scope since the last reset counts.
   void MarkFailed(FaultScope scope) {
     if (scope > fault_scope_) fault_scope_ = scope;
     if (fault_scope_ != FaultScope::kStatement) SetDirty(kDirtyError);
   }
+  // The widest scope of an error since the last reset.
   FaultScope fault_scope() const { return fault_scope_; }
-  // True if nothing was done in this lease that could leave anything behind.
+  // True if no flag but kDirtyBegan is set: the connection can be lent again without a check.
   bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
-  // A whole Ping, where the driver has no other; see backend.h.
+  // Begins a ping without waiting; Advance continues it. The default is a whole Ping, which waits.
   virtual absl::StatusOr<Step> BeginPing(Deadline deadline) {
     absl::Status answer = Ping(deadline);
     if (!answer.ok()) return answer;
     return Step{.done = true};
   }
-  // A number that differs from lease to lease of this connection. Wraps.
+  // The number of this lease among the leases of the slot. Wraps at 2^32.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
 
  private:
@@ -142,33 +173,51 @@ class Connection {
 
   // ---- For Transaction and Run ----
 
+  // Begin calls it when no transaction is open. May put the BEGIN off until the next statement.
   virtual absl::Status BeginTransaction(Durability durability) = 0;
+  // After an error the transaction is rolled back by RollbackTransaction.
   virtual absl::Status CommitTransaction() = 0;
+  // May be called when the database has ended the transaction already.
   virtual absl::Status RollbackTransaction() = 0;
-  // Prepare, for a statement that is run at once. A driver for which preparing takes a round trip
-  // may send it along with the run, which then finds wrong SQL.
+  // Prepares a statement that is run at once. A driver for which preparing takes a round trip may
+  // send it together with the run; wrong SQL then shows as an error of the run.
   virtual absl::StatusOr<Statement*> PrepareToRun(const Sql& sql) { return Prepare(sql); }
+  // The handle that Raw gives out.
   virtual void* RawHandle() = 0;
 
-  // ---- For the pool; backend.h says what each must do ----
+  // ---- For the pool; backend.h says what each must do, and what the pool does after an error ----
 
+  // Continues what Open or BeginPing began. Does not wait. The default is for a driver whose Open
+  // and Ping need no steps.
   virtual absl::StatusOr<Step> Advance(TimePoint now) {
     static_cast<void>(now);
     return Step{.done = true};
   }
+  // Asks the driver what the last user left behind. No round trip.
   virtual SessionState Inspect() = 0;
+  // Undoes that. Blocks up to `deadline`.
   virtual absl::Status Reset(Deadline deadline) = 0;
+  // Says what is known without a round trip. Does not wait.
   virtual Liveness Probe() = 0;
+  // Proves the connection by a round trip. Blocks up to `deadline`.
   virtual absl::Status Ping(Deadline deadline) = 0;
+  // Checkpoints, gives memory back, keeps the link alive. Blocks up to `deadline`.
   virtual absl::Status Maintain(Deadline deadline) = 0;
+  // True if Maintain is wanted before the next lease. No I/O.
   virtual bool WantsMaintenance() const { return false; }
+  // Ends the connection at the database. The pool then calls the destructor.
   virtual void Close() = 0;
+  // Forgets the driver's handle, in the child of a fork(). The pool then calls the destructor.
   virtual void Abandon() = 0;
+  // Gives the driver's handle away. The pool then calls the destructor, and not Close.
   virtual NativeHandle Detach() = 0;
 
   FaultScope fault_scope_ = FaultScope::kStatement;
+  // For a connection outside of a pool.
   internal::LeaseRecord own_record_;
-  internal::LeaseRecord* record_ = &own_record_;  // in the pool's slot, once a pool has it
+  // Deadline, dirty flags and count of leases. Lies in the pool's slot once a pool has the
+  // connection, so that an acquire and a return need not follow a pointer.
+  internal::LeaseRecord* record_ = &own_record_;
 };
 
 }  // namespace roost

@@ -1,9 +1,11 @@
 // include/roost/deadline.h - points in time of the machine's monotonic clock, and deadlines.
 //
-// Every call of roostpool that can wait takes one absolute Deadline, made once at the edge of the
-// program (Pool::In) and passed all the way down: queue, busy wait, connect, statement. Absolute,
-// so that a call that tries twice does not wait twice as long. Monotonic, so that a clock step of
-// NTP neither cuts nor stretches a wait.
+// Every call of roostpool that can wait takes one absolute Deadline. The program makes it once, at
+// its edge (Pool::In), and passes it all the way down: wait queue, busy wait, connect, statement.
+// It is absolute, so that a call that tries twice does not wait twice as long. It is monotonic, so
+// that // a clock step of NTP neither cuts nor stretches a wait. A call that ends because of its
+// deadline says kDeadlineExceeded, and says it as soon after the deadline as the kernel runs the
+// thread.
 //
 // Threads:  values; any thread
 // Blocks:   never
@@ -17,11 +19,11 @@
 
 namespace roost {
 
-// A span of time. Resolution: 1 ns; range: about 292 years.
+// A span of time. Resolution: 1 ns; range: about 292 years in both directions.
 using Duration = std::chrono::nanoseconds;
 
-// The clock that TimePoint counts on. It has no now() on purpose: only a Platform knows the time,
-// so that a test can turn it by hand.
+// The clock that TimePoint counts on. It has no now() on purpose: only a Platform tells the time,
+// so that a test can turn the clock by hand.
 struct MonotonicClock {
   using duration = Duration;
   using rep = duration::rep;
@@ -30,28 +32,35 @@ struct MonotonicClock {
   static constexpr bool is_steady = true;
 };
 
-// A moment since an arbitrary start (on Linux: since boot, not counting suspend).
+// A moment, counted from an arbitrary start (on Linux: from the boot, not counting suspend).
+// Moments of one machine can be compared; they mean nothing on another machine or after the next
+// boot.
 using TimePoint = MonotonicClock::time_point;
 
-// The moment by which a call has to end.
+// The moment by which a call has to end. A value of 8 bytes; copy it. An earlier deadline compares
+// less than a later one, so that std::min gives the one that counts.
 class Deadline {
  public:
-  // A deadline that has passed: take what is free now, do not wait.
+  // A deadline that has passed: the call takes what is free now and does not wait.
   constexpr Deadline() = default;
   static constexpr Deadline Past() { return Deadline(TimePoint::min()); }
   // No bound. For tools and tests; a node has little use for it.
   static constexpr Deadline Never() { return Deadline(TimePoint::max()); }
+  // The moment `at`.
   static constexpr Deadline At(TimePoint at) { return Deadline(at); }
-  // `span` after `now`. A negative span gives Past-like behaviour, a huge one Never().
+  // `span` after `now`. A negative span gives a deadline that has passed, a span beyond the range
+  // gives Never().
   static constexpr Deadline After(TimePoint now, Duration span) {
     if (span > Duration::zero() && now > TimePoint::max() - span) return Never();
     return Deadline(now + span);
   }
 
+  // The moment. TimePoint::max() for Never().
   constexpr TimePoint time() const { return at_; }
   constexpr bool IsNever() const { return at_ == TimePoint::max(); }
+  // True at the deadline itself and after it. Never() does not pass.
   constexpr bool HasPassed(TimePoint now) const { return now >= at_ && !IsNever(); }
-  // What is left of it at `now`; zero when it has passed, Duration::max() when it never will.
+  // The time that is left at `now`: zero when the deadline has passed, Duration::max() for Never().
   constexpr Duration Left(TimePoint now) const {
     if (IsNever()) return Duration::max();
     return now >= at_ ? Duration::zero() : at_ - now;

@@ -1,12 +1,18 @@
-// include/roost/housekeeper.h - one optional thread that keeps house for several pools.
+// include/roost/housekeeper.h - one optional thread that calls Pool::Tick of several pools.
 //
-// A firmware with a loop of its own calls Pool::Tick there and needs none of this.
+// It sleeps until a pool's next maintenance is due, a socket of a connection that is being opened
+// is ready, or a pool calls it. A firmware with a loop of its own calls Pool::Tick there and needs
+// no Housekeeper.
 //
-// Threads:  Add, Start, Stop from one thread; the housekeeper's own thread calls Tick
-// Blocks:   Stop, until the Tick that is under way has ended and the thread, or Run, has left
-// Memory:   fixed; Start makes one thread; one descriptor from the first Add of a pool whose
-//           connections the housekeeper opens
-// Errors:   aborts with a sentence when more than kMaxPools are added
+// Threads:  Add, Start and Stop from one thread; Wake from any; Run from threads of the program's
+//           own; the housekeeper's thread calls Tick
+// Blocks:   Stop, until the Tick that is under way has ended and the thread, and Run, have left;
+//           Run, until Stop; the others never
+// Memory:   fixed; Start makes one thread; one descriptor from the first Add of a pool with
+//           OpenBy::kHousekeeper to Stop
+// Errors:   aborts with a sentence when more than kMaxPools pools are added, and when Add or Start
+//           is called after Start
+// Time:     nothing while no pool has work
 // Example:
 //   roost::Housekeeper keeper;
 //   keeper.Add(local); keeper.Add(remote);
@@ -26,31 +32,35 @@ namespace roost {
 
 class Housekeeper {
  public:
+  // The most pools that one housekeeper takes.
   static constexpr int kMaxPools = 8;
 
-  // REQUIRES: `platform` outlives this; null: NativePlatform().
+  // `platform`: the clock and the waits; null: NativePlatform(). REQUIRES: outlives this.
   explicit Housekeeper(Platform* platform = nullptr);
-  ~Housekeeper();  // stops
+  // Stops.
+  ~Housekeeper();
   Housekeeper(const Housekeeper&) = delete;
   Housekeeper& operator=(const Housekeeper&) = delete;
 
-  // REQUIRES: not started; `pool` outlives this or the call of Stop.
+  // Takes `pool` into care: its PoolOptions::on_work is not called until Stop. REQUIRES: not
+  // started; `pool` outlives this or the call of Stop.
   void Add(Pool& pool);
-  // Starts the thread. The signal mask is inherited: block signals before, if another thread
-  // handles them.
+  // Starts the thread. It inherits the caller's signal mask: block signals before the call, if
+  // another thread handles them. REQUIRES: not started.
   void Start();
-  // Ends and joins it, waits until Run has returned, and lets go of the pools, which may then be
-  // destroyed. May be called twice. In a child of fork it only forgets: the thread is the parent's.
+  // Ends and joins the thread, waits until every Run has returned, and lets go of the pools, which
+  // may then be destroyed. May be called twice. In a child of fork() it only forgets the thread and
+  // the pools, because they are the parent's.
   void Stop();
 
-  // What the thread does, for a program that has a thread to give: returns when Stop is called
-  // from another thread.
+  // Does in the calling thread what the housekeeper's thread does, for a program that has a thread
+  // to spare. Returns when another thread calls Stop.
   void Run();
-  // Has the thread look at once. Pools call it when there is work. Never blocks.
+  // Makes the thread call Tick of every pool now. Pools call it when there is work. Never blocks.
   void Wake();
 
  private:
-  // More are looked at again after kGlance.
+  // Descriptors that one sleep waits for. Those beyond are polled each kGlance.
   static constexpr int kMaxDescriptors = 31;
   static constexpr Duration kGlance = std::chrono::milliseconds(10);
 
@@ -60,13 +70,19 @@ class Housekeeper {
   Platform& platform_;
   std::array<Pool*, kMaxPools> pools_{};
   int count_ = 0;
-  std::atomic<uint32_t> calls_{0};    // grows with every Wake; what the thread sleeps on
-  std::atomic<bool> listens_{false};  // a thread waits for descriptors: ring the event, too
-  int event_ = -1;                    // from the first Add that needs one to Stop
-  std::atomic<uint32_t> running_{0};  // threads inside Run; what Stop waits on
+  // Grows with every Wake. The thread sleeps on it.
+  std::atomic<uint32_t> calls_{0};
+  // True while a thread waits for descriptors: Wake then signals event_, too.
+  std::atomic<bool> listens_{false};
+  // Open from the first Add that needs it to Stop; -1: none.
+  int event_ = -1;
+  // Threads inside Run. Stop waits on it.
+  std::atomic<uint32_t> running_{0};
   std::atomic<bool> stopping_{false};
-  uint32_t fork_generation_ = 0;  // of the process that the thread and the pools belong to
-  alignas(void*) std::byte thread_[sizeof(void*)];  // std::thread, when started
+  // Of the process that the thread and the pools belong to.
+  uint32_t fork_generation_ = 0;
+  // A std::thread while started_. Kept as bytes, so that this header does not include <thread>.
+  alignas(void*) std::byte thread_[sizeof(void*)];
   bool started_ = false;
 };
 

@@ -1,14 +1,15 @@
 // include/roost/lease.h - a caller's exclusive, self-returning right to one connection.
 //
-// Pool::Acquire gives one; its end (destructor, Return, or being assigned over) gives the
-// connection back. It cannot be copied. Keep it as short as the work: capacity is small on purpose.
+// Pool::Acquire makes one. The end of the lease (its destructor, Return, or an assignment over it)
+// gives the connection back. A lease can be moved but not copied. Hold it no longer than the work
+// takes: capacity is small on purpose.
 //
 // What a status of roostpool asks the caller to do:
 //
 //   code                 means                                          do
-//   kDeadlineExceeded    none came free in time, or the statement       keep the data, try at the
-//                        ran into its deadline                          next reading
-//   kResourceExhausted   the line of waiters is full, or a bound on     shed load now
+//   kDeadlineExceeded    no connection came free in time, or the        keep the data, try at the
+//                        statement ran into its deadline                next reading
+//   kResourceExhausted   the wait queue is full, or a bound on          shed load now
 //                        memory or card space is reached
 //   kUnavailable         the database is away                           keep the data, retry later
 //   kAborted             the transaction lost a race                    run the whole transaction
@@ -22,10 +23,13 @@
 //   kAlreadyExists       a unique or primary key is taken               the row is there: go on
 //   kCancelled           the caller cancelled                           nothing
 //
-// Threads:  one thread at a time; moving it to another is allowed (see ReleaseThread)
-// Blocks:   its end may reset or close the connection when its user left something behind
-// Memory:   24 bytes; no heap
+// Threads:  one thread at a time; moving the lease to another thread is allowed (see ReleaseThread)
+// Blocks:   the end of a lease, when its user left something behind on the connection: for a reset,
+//           at most the profile's kResetTimeout, or while the connection is closed
+// Memory:   24 bytes on a 64-bit machine; no heap
 // Errors:   none; use after return aborts with a sentence
+// Time:     the end of a lease that left nothing behind is one compare-and-swap, or a short
+//           critical section: see pool.h
 // Example:
 //   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
 //   if (!lease.ok()) return lease.status();
@@ -52,11 +56,14 @@ namespace internal {
 struct LeaseAccess;
 }  // namespace internal
 
+// The holder of a lease is the thread that uses its connection. The pool must outlive the lease.
 class [[nodiscard]] Lease {
  public:
-  // Holds nothing.
+  // A lease that holds nothing.
   Lease() = default;
+  // Takes the connection of `other`, which then holds nothing.
   Lease(Lease&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)), lane_(other.lane_) {}
+  // The same; gives back first what this lease holds.
   Lease& operator=(Lease&& other) noexcept {
     if (this != &other) {
       Return();
@@ -65,17 +72,23 @@ class [[nodiscard]] Lease {
     }
     return *this;
   }
+  // Gives the connection back, as Return does.
   ROOST_HOT ~Lease() { Return(); }
 
+  // ---- The connection ----
+
+  // True if the lease holds a connection.
   explicit operator bool() const { return slot_ != nullptr; }
-  // REQUIRES: holds a connection.
+  // The connection; the pool owns it. Valid until the lease ends or is moved from. REQUIRES: the
+  // lease holds a connection, else the program aborts with a sentence.
   Connection* operator->() const {
     ROOST_CHECK(slot_ != nullptr, "a lease was used after it was returned or moved from");
     return slot_->connection;
   }
   Connection& operator*() const { return *operator->(); }
-  // What an application asks of its connection; see Connection. Here, so that it reads
-  // `lease->Prepare` for a Lease and for an absl::StatusOr<Lease>. REQUIRES: holds a connection.
+  // These five call the function of Connection with the same name. They stand here, too, so that
+  // `lease->Prepare(...)` can be written for an absl::StatusOr<Lease>, whose arrow leads to the
+  // Lease and not to the Connection. REQUIRES: the lease holds a connection.
   absl::StatusOr<Statement*> Prepare(const Sql& sql) const { return (*this)->Prepare(sql); }
   template <class... Args>
   absl::Status Run(const Sql& sql, const Args&... args) const {
@@ -86,45 +99,56 @@ class [[nodiscard]] Lease {
     return (*this)->Begin(durability);
   }
   absl::Status Seal() const { return (*this)->Seal(); }
-  // Which slot of the pool it is, 0 to capacity - 1; -1: it holds nothing. For logs.
+  // The number of the connection's slot in the pool, 0 to capacity - 1; -1: the lease holds
+  // nothing. For logs: a slot keeps its number, but its connection may be replaced.
   int slot() const { return slot_ == nullptr ? -1 : lane_->first + slot_->number; }
 
-  // Gives the connection back now; does nothing when it holds none. Clean: hands it to the oldest
-  // waiter or rests it. Dirty: resets it first, for at most the pool's reset time-out.
+  // ---- Ending the lease ----
+
+  // Gives the connection back now. A clean connection goes to the oldest waiter or becomes idle. A
+  // dirty one is reset first, for at most the profile's kResetTimeout, and one that asks for
+  // maintenance gets it first (Connection::WantsMaintenance). A broken one, and one that is to be
+  // replaced, is closed. All of that happens in this thread. A lease that holds nothing does
+  // nothing.
   ROOST_HOT void Return() {
     internal::SlotHead* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;
-    // Nothing was done that could leave anything behind: neither the driver nor the server is asked.
+    // No dirty flag is set: the holder left nothing behind, so neither the driver nor the server is
+    // asked.
     if (slot->dirty_flags != 0 || !lane_->idle.TryPush(*slot)) ReturnSlowly(*lane_, *slot);
   }
-  // Gives it back to be closed, not lent again: its user knows that it is no good.
+  // Gives the connection back to be closed and not lent again (CloseReason::kDiscarded), because
+  // the caller knows that it is no good. Closes it in this thread. A lease that holds nothing does
+  // nothing.
   void Discard();
-  // Takes the connection out of the pool: the slot is free for a new one, the driver's handle is
-  // the caller's to close. REQUIRES: holds a connection.
+  // Takes the connection out of the pool. The slot is free for a new connection; the caller owns
+  // the driver's handle and has to close it. In a child of fork() the handle is null, because the
+  // connection is the parent's. REQUIRES: the lease holds a connection, else the program aborts.
   NativeHandle Detach();
 
-  // Says that the thread that acquired this lease no longer stands for it (it was given to
-  // another). Without it, a second Acquire of that thread may be taken for a wait that can only
-  // deadlock.
+  // Call before giving the lease to another thread. Otherwise the next Acquire of the thread that
+  // acquired this lease may be refused as a wait that can only deadlock (kNestedCheck in
+  // profile.h). The lease itself stays as it is. A lease that holds nothing does nothing.
   void ReleaseThread();
 
  private:
   friend class Pool;
   friend struct internal::LeaseAccess;
-  // A slot of `lane`, which was taken for this thread.
+  // A lease of `slot` of `lane`, which this thread took from the idle stack or from the core.
   ROOST_HOT Lease(internal::LaneHead& lane, internal::SlotHead& slot, Deadline deadline)
       : slot_(&slot), lane_(&lane) {
     slot.deadline = deadline;
   }
-  // Not told where the lease is: so the compiler may keep it in registers.
+  // It is not told the address of the Lease, so that the compiler may keep the Lease in registers.
   static void ReturnSlowly(internal::LaneHead& lane, internal::SlotHead& slot);
 
-  internal::SlotHead* slot_ = nullptr;  // null: holds nothing
+  // Null: the lease holds nothing.
+  internal::SlotHead* slot_ = nullptr;
   // Keeps g++ from storing both pointers as one vector, which takes longer than two stores:
   // tests/bench/counts.py shows it.
   [[maybe_unused]] int store_order_pad_;
-  internal::LaneHead* lane_ =
-      nullptr;  // of the slot; kept here, so that a return has one load less
+  // The lane of the slot. A copy beside the slot, so that a return has one load less.
+  internal::LaneHead* lane_ = nullptr;
 };
 
 }  // namespace roost

@@ -1,14 +1,14 @@
-// include/roost/observer.h - the pool's events, for whoever wants to watch.
+// include/roost/observer.h - the pool's events, for a program that watches its pool.
 //
-// Order, as in SQLAlchemy: first connect, connect, checkout, reset, checkin; or checkout,
-// invalidate, close, checkin; or checkout, detach. A close always says why.
+// The order of events is SQLAlchemy's: first connect, connect, checkout, reset, checkin; or
+// checkout, invalidate, close, checkin; or checkout, detach. A close always gives its reason.
 //
-// Threads:  OnEvent is called by the thread that caused the event, several at once
-// Blocks:   never under the pool's lock; what OnEvent does delays only the thread that caused the
-//           event. It must not acquire from the same pool.
+// Threads:  OnEvent is called by the thread that caused the event, by several threads at once
+// Blocks:   OnEvent may, because no lock is held; it then delays the thread that caused the event
 // Memory:   an Event is valid during the call
-// Errors:   none; an event is told, not answered
-// Time:     one virtual call an event; without an observer one predictable branch
+// Errors:   none; an observer cannot refuse an event
+// Time:     one virtual call for each event. A pool that is observed takes its lock and reads a
+//           clock for each lease: see PoolOptions::observer
 // Example:
 //   struct Counter : roost::Observer {
 //     void OnEvent(const roost::Event& event) override {
@@ -29,57 +29,88 @@
 
 namespace roost {
 
+// What happened. `span`, `status`, `where` and `reason` are members of Event.
 enum class EventKind : uint8_t {
-  kFirstConnect,    // the first connection of this pool is open
-  kConnect,         // a connection is open
-  kConnectFailed,   // status: why; span: until the next try
-  kCheckout,        // lent; span: how long the caller waited
-  kCheckin,         // given back; span: how long it was held
-  kReset,           // what the last user left behind is undone; nothing to undo counts, too
-  kInvalidate,      // found unusable: by its user, by an error, by a failed ping
-  kSoftInvalidate,  // InvalidateAll: every connection is replaced at its next rest
-  kRecycle,         // too old: it will be closed and opened anew
-  kDetach,          // taken out of the pool by its user
-  kClose,           // closed; reason says why
-  kTimeout,         // a caller's deadline passed in the line; span: how long it waited
-  kRefused,         // a caller was refused without waiting; status: what it was told
-  kLeak,            // held longer than the profile allows; where: who took it; span: since when
-  kLeakReturned,    // a connection reported as leaked came back; span: how long it was held
-  kLateTick,        // the housekeeper was not called for far too long; span: how long
+  // The first connection of this pool is open.
+  kFirstConnect,
+  // A connection is open.
+  kConnect,
+  // An open failed. status: the error; span: the time until the next attempt.
+  kConnectFailed,
+  // A connection was lent. span: how long the caller waited; where: the caller's line.
+  kCheckout,
+  // A connection was given back. span: how long it was held; where: the line that acquired it.
+  kCheckin,
+  // What the last user left behind is undone. Told for a clean return, too.
+  kReset,
+  // A connection was found unusable: by its user, by an error, by a failed ping, reset or
+  // maintenance. reason: which.
+  kInvalidate,
+  // InvalidateAll was called: every connection is replaced at its next return or check.
+  kSoftInvalidate,
+  // A connection is too old; it is closed now and opened anew when one is needed.
+  kRecycle,
+  // A user took a connection out of the pool.
+  kDetach,
+  // A connection was closed. reason: why.
+  kClose,
+  // A caller's deadline passed in the wait queue. span: how long the caller waited.
+  kTimeout,
+  // A caller was refused for another reason. status: what it was told; span: how long it waited.
+  kRefused,
+  // A lease is held for longer than the profile's kLeakAfter. where: the line that acquired it;
+  // span: how long it is held. Told once for each lease.
+  kLeak,
+  // A lease that was reported as a leak ended. span: how long it was held.
+  kLeakReturned,
+  // Tick was called far later than it had asked for. span: how much later.
+  kLateTick,
 };
 inline constexpr int kEventKinds = 16;
 
-// "checkout", "first_connect", ...: SQLAlchemy's spelling where it has the event.
+// The kind as a word for logs, in SQLAlchemy's spelling where it has the event: "checkout",
+// "first_connect", ... A literal.
 std::string_view Name(EventKind kind);
 
+// One event. Valid during the call of OnEvent; copy what has to live longer.
 struct Event {
   EventKind kind{};
+  // For kClose, kInvalidate and kSoftInvalidate; else kNone.
   CloseReason reason = CloseReason::kNone;
-  int slot = -1;                         // -1: none, the event is about the pool
-  std::string_view pool{};               // its name
-  TimePoint at{};                        // when
-  Duration span{};                       // see the kind
-  SourceLine where{};                    // who asked for the lease, where that is known
-  const absl::Status* status = nullptr;  // why, where there is an error
+  // The pool's number of the slot, 0 to capacity - 1; -1: the event is about the pool or a caller.
+  int slot = -1;
+  // PoolOptions::name.
+  std::string_view pool{};
+  // When it happened, on the platform's monotonic clock.
+  TimePoint at{};
+  // See EventKind; else zero.
+  Duration span{};
+  // The line that acquired or asked for the lease, where one is concerned.
+  SourceLine where{};
+  // The error, where there is one; else null.
+  const absl::Status* status = nullptr;
 };
 
+// Receives the events of one pool or of several. The program owns it; it outlives the pools.
 class Observer {
  public:
   virtual ~Observer() = default;
+  // Called once for each event, with no lock held. REQUIRES: returns soon, does not throw, and does
+  // not acquire from the same pool.
   virtual void OnEvent(const Event& event) = 0;
 };
 
 // Writes each event as one line to standard error, with the journal's priority prefix
-// (sd-daemon(3)): echo_pool. Pools of a profile with kEchoPool = true have one already. No
-// allocation: a line is cut at 512 bytes.
+// (sd-daemon(3)), as SQLAlchemy's echo_pool does. A pool of a profile with kEchoPool has one
+// already. Blocks for the write. Allocates nothing: a line is cut at 512 bytes.
 class EchoObserver final : public Observer {
  public:
-  // `next`, if given, sees every event after it was written. REQUIRES: it outlives this.
+  // `next`, if given, receives every event after it was written. REQUIRES: `next` outlives this.
   explicit EchoObserver(Observer* next = nullptr) : next_(next) {}
   void OnEvent(const Event& event) override;
 
  private:
-  Observer* next_;
+  Observer* next_;  // null: none
 };
 
 }  // namespace roost

@@ -1,18 +1,25 @@
 // include/roost/pool.h - START HERE: a bounded pool of database connections.
 //
-// Pool is what code uses; PoolFor<Profile> is what a program makes: it adds the storage that the
-// profile fixes. A caller acquires a Lease, works through it, and the lease gives the connection
-// back. Callers that find none free stand in line in order of arrival until their deadline. From
-// the first acquire to close the pool allocates nothing.
+// Code uses a Pool; a program makes a PoolFor<Profile>, which adds the storage that the profile
+// fixes. A caller acquires a Lease, works through it, and the end of the lease gives the connection
+// back. A caller that finds no free connection enters the wait queue, in order of arrival, and
+// waits until its deadline at the most. From the first acquire to close the pool allocates nothing.
+//
+// A pool divides its slots into lanes as the backend says (Backend::lanes): SQLite has one writer
+// lane of one slot and one reader lane, PostgreSQL has one lane. A slot holds one connection or
+// none. The pool opens a connection when a caller needs it, or ahead with Fill.
 //
 // Threads:  every function may be called from every thread, unless it says otherwise
-// Blocks:   Acquire, Close and Fill up to their deadline; Tick while it tends or closes, and opens
-//           a local database; InvalidateAll while it closes; the others only for a lock that is never held across I/O
-// Memory:   sizeof(PoolFor<P>), fixed; a waiting caller's node is on its own stack
+// Blocks:   Acquire, Close and Fill up to their deadline; Tick while it maintains or closes
+//           connections, and while it opens a local database; InvalidateAll while it closes; the
+//           others only for a lock that is never held across I/O
+// Memory:   sizeof(PoolFor<P>), fixed; the node of a waiting caller is on that caller's stack
 // Errors:   the table in lease.h
 // Time:     Acquire and return of an idle connection: two compare-and-swaps, no lock, no clock, no
-//           system call, where the profile has PrePing::kNever, no hold times, and nobody observes;
-//           else two short critical sections, clocks, and what the profile's ping costs
+//           system call, in a lane of up to seven slots, where the profile has PrePing::kNever and
+//           no hold times, and the pool has no observer. Else each takes a short critical section
+//           and reads clocks, some 100 ns for both, and Acquire also pays what the profile's ping
+//           costs.
 // Example:
 //   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db"});
 //   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
@@ -42,10 +49,12 @@
 
 namespace roost {
 
-// Lets one thread take back another's wait. May be used for one Acquire after the other, and given
-// to several at once.
+// Lets one thread end the wait of another one. A token may be given to several Acquires at once and
+// in turn. A cancelled token stays cancelled: every later Acquire that is given it is refused.
+// Memory: one byte; the caller owns it.
 class CancelToken {
  public:
+  // True once Pool::Cancel was called with this token.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
@@ -53,35 +62,42 @@ class CancelToken {
   std::atomic<bool> cancelled_{false};
 };
 
+// What one Acquire asks for.
 struct AcquireOptions {
+  // What the caller is going to do with the connection; chooses the lane.
   Intent intent = kWrite;
   // Bounds the wait and the lease's statements. Left out: the profile's pool_timeout from now.
   std::optional<Deadline> deadline{};
-  // Who asks: shown in leak reports and in Pool::Report. Filled in by the compiler.
+  // The source line that acquires, for leak reports and Pool::Report. The compiler fills it in.
   SourceLine where = SourceLine::Here();
-  // Optional. REQUIRES: outlives the call.
+  // Ends the wait when Pool::Cancel is called with it. Null: the wait cannot be cancelled.
+  // REQUIRES: outlives the call.
   CancelToken* cancel = nullptr;
 };
 
-// How a pool, or an AcquireQueue, has its owner's loop look: write to an eventfd, notify a
-// condition. Called from any thread. REQUIRES: does not block and does not call the pool.
+// How a pool, or an AcquireQueue, tells its owner's loop that there is work: the function may write
+// to an eventfd or notify a condition. Any thread may call it. REQUIRES: the function does not
+// block and does not call the pool.
 struct WakeCallback {
-  void (*function)(void* context) = nullptr;  // null: nobody is called
+  // Null: nothing is called.
+  void (*function)(void* context) = nullptr;
+  // Passed to the function.
   void* context = nullptr;
 };
 
 struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
-  // Watches the pool. REQUIRES: outlives the pool. With one, every lease goes by the lock and reads
-  // the clock; without, a lease of a profile with PrePing::kNever and without hold times does
-  // neither, and since when it is held is told from the first look on (Tick, stats, a waiter).
+  // Receives the pool's events. REQUIRES: outlives the pool. With an observer, and with the
+  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease of a
+  // profile with PrePing::kNever and without hold times does neither; the pool then knows only
+  // since its first check (Tick, stats, a waiter) that the lease is held.
   Observer* observer = nullptr;
-  // REQUIRES: outlives the pool. Null: NativePlatform().
+  // Clock, waits and random numbers. REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
-  // For a program that calls Tick in a loop of its own: called when Tick has something to do before
-  // the moment that it returned last, because a caller came (OpenBy::kHousekeeper). A Housekeeper
-  // takes its place while it has the pool.
+  // For a program that calls Tick in its own loop: called when Tick has work before the moment that
+  // it returned last, because a caller needs a connection (OpenBy::kHousekeeper). While a
+  // Housekeeper has the pool, that Housekeeper is called instead.
   WakeCallback on_work{};
 };
 
@@ -90,9 +106,17 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // A connection for `intent`, lent by `deadline`. A deadline that has passed takes what can be had
-  // without waiting for another holder. The lease's statements are bounded by the same deadline
-  // (Connection::set_deadline moves it).
+  // ---- Acquiring ----
+
+  // Lends a connection for `intent`, or returns an error by `deadline`. The lease's statements are
+  // bounded by the same deadline (Connection::set_deadline moves it). A deadline that has passed
+  // takes a connection only if that needs no wait for another holder. `where` names the caller in
+  // reports.
+  //
+  // Blocks until a connection is free or the deadline passes. Errors: kDeadlineExceeded when it
+  // passed, kUnavailable or the database's own error while the database is away,
+  // kResourceExhausted when the wait queue is full, kFailedPrecondition from a closed pool, in a
+  // child of fork(), and for a wait that could only deadlock.
   ROOST_HOT absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
                                           SourceLine where = SourceLine::Here()) {
     internal::SlotHead* taken = nullptr;
@@ -104,64 +128,87 @@ class Pool {
         return Lease(lane, *taken, deadline);
       }
     }
-    // Copied from an object of its own, so that the compiler may keep the result above in registers:
+    // Copied from a second object, so that the compiler may keep the result above in registers:
     // tests/bench/counts.py shows it.
     absl::StatusOr<Lease> lease = AcquireSlowly(taken, intent, deadline, where);
     return absl::StatusOr<Lease>(std::move(lease));
   }
-  // The same with the profile's pool_timeout from now, by the coarse clock where the idle stack has a
-  // connection: up to 10 ms early.
+  // The same with the profile's pool_timeout from now. Where the idle stack has a connection, the
+  // coarse clock says what now is, so that the lease's deadline may be up to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
+  // The same with every option. kCancelled: the token was cancelled.
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
-  // What is free now, never waiting and never opening: the idle connection used last, if it needs
-  // neither a round trip nor to be replaced (with PrePing::kAlways only a fresh one does not), else
-  // kDeadlineExceeded. Its statements are bounded by `deadline`.
+  // Lends an idle connection without waiting, opening or pinging: the one used last, if it needs
+  // neither a round trip nor to be replaced. (With PrePing::kAlways only a connection that was
+  // never lent needs none.) Else kDeadlineExceeded, also while callers wait and the first of them
+  // must not be barged past. A connection that a check finds dead is closed in this thread.
+  // `deadline` bounds the lease's statements alone. kFailedPrecondition: as for Acquire.
   absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline deadline = Deadline::Never(),
                                    SourceLine where = SourceLine::Here());
-  // Ends every Acquire that was given this token, now and later, with kCancelled.
+  // Ends every Acquire of this pool that waits with `token`, and every later one, with kCancelled.
+  // An Acquire that was granted a connection already keeps it. An Acquire that waits in another
+  // pool with the same token is not woken: call that pool's Cancel, too.
   void Cancel(CancelToken& token);
 
-  // `span` from now on the pool's clock.
+  // The deadline `span` from now, on the pool's exact clock. Saturates at Deadline::Never().
   Deadline In(Duration span) const;
 
-  // Opens connections until `connections` are open or the deadline passes; one that somebody else
-  // is opening counts. Optional: a pool opens them when they are needed. OK, or why one could not
-  // be opened. REQUIRES: connections <= pool_size.
+  // ---- Housekeeping ----
+
+  // Opens connections, the writer's first, until `connections` are open, counting those that
+  // another thread is opening, or until the deadline passes. Optional: a pool opens connections
+  // when callers need them. The calling thread opens and waits, whatever OpenBy says. OK, or why a
+  // connection could not be opened. REQUIRES: connections <= pool_size.
   absl::Status Fill(int connections, Deadline deadline);
 
-  // Housekeeping: opens, pings, recycles, closes what has rested or lingered too long, reports
-  // leaks. Returns when it wants to be called again. `now` comes from the platform's Now(). A
-  // firmware calls it from its own loop; else see housekeeper.h. May be called by several threads;
-  // they share the work. With OpenBy::kHousekeeper nothing but this opens for callers, in steps
-  // that do not wait for the server: the loop calls it again when one of Descriptors() is ready,
-  // when PoolOptions::on_work was called, and at the moment it returned.
+  // Does what is due at `now`: opens, pings, maintains and recycles connections, closes those that
+  // were idle or lingered for too long, reports leaks. Returns the moment by which it must be
+  // called again; TimePoint::max(): no moment. REQUIRES: `now` comes from the platform's Now().
+  //
+  // A firmware calls it from its own loop; other programs use a Housekeeper (housekeeper.h).
+  // Several threads may call it at once; they share the work. With OpenBy::kHousekeeper only Tick
+  // opens connections for callers, in steps that do not wait for the server. The loop then calls
+  // Tick when a descriptor of Descriptors() is ready, after PoolOptions::on_work was called, and at
+  // the moment that Tick returned.
   TimePoint Tick(TimePoint now);
-  // What Tick waits for at this moment, into `out`: the sockets of connections that are being
-  // opened or asked. Returns how many there are, at most capacity; those beyond out.size() are left
-  // out. Changes with every Tick.
+  // Writes the sockets that the next Tick waits for into `out`: those of connections that are being
+  // opened or pinged in steps. Returns how many there are, 0 to capacity; those beyond out.size()
+  // are left out. The answer changes with every Tick.
   int Descriptors(std::span<DescriptorWait> out) const;
 
-  // Replaces every connection: idle ones are closed now, lent ones when they come back.
+  // ---- The whole pool ----
+
+  // Replaces every connection. Closes idle ones now, in this thread. A lent one is closed when it
+  // comes back, one that is being opened or pinged when that ends.
   void InvalidateAll();
-  // Nobody is lent anything until Resume; callers stand in line. Leases that are out are not
-  // touched.
+  // Lends and opens nothing until Resume. Callers wait in the queue until their deadlines; leases
+  // that are out stay valid. A second Pause changes nothing.
   void Pause();
+  // Ends a Pause, whatever the number of calls of Pause, and serves the waiters.
   void Resume();
-  // Refuses callers from now on, sends those in line away with kFailedPrecondition, closes idle
-  // connections, and waits for the lent ones until `deadline`. OK: all closed. kDeadlineExceeded:
-  // some leases are still out; they stay valid and are closed at their return, and Close may be
-  // called again.
+  // Closes the pool for ever: refuses newcomers and waiters with kFailedPrecondition, closes idle
+  // connections, and waits until `deadline` for lent ones to come back. OK: every connection is
+  // closed. kDeadlineExceeded: some leases are still out; they stay valid, are closed when they
+  // come back, and Close may be called again.
   absl::Status Close(Deadline deadline);
 
+  // ---- What the pool does ----
+
+  // One consistent snapshot of all counts, taken under the lock. Some 800 bytes, returned by value.
+  // In a child of fork() it has the pool's shape and `closed`.
   Stats stats() const;
-  // What is going on, for people: counts, who holds a connection since when, who waits, what went
-  // wrong last, when the next try is due. Several lines into `out`, cut to fit. No allocation.
+  // Writes a report for people into `out` and returns it: counts, each holder with its line of code
+  // and since when it holds, up to 64 waiters, the last error, the next attempt to open. Several
+  // lines, cut to fit. Allocates nothing; takes 11 KB of stack.
   std::string_view Report(std::span<char> out) const;
-  // Why `refusal` was returned, in one line with the numbers of now: for a time-out the guide's
-  // sentence "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05",
-  // then the holders. The status itself has no numbers, because a refusal allocates nothing.
-  // `asked` is the time-out that the sentence names.
+  // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
+  // now, cut to fit. A time-out gives SQLAlchemy's sentence, "QueuePool limit of size 2 overflow 1
+  // reached, connection timed out, timeout 0.05", and then the holders. `asked` is the time-out
+  // that the sentence names. The status itself has no such numbers, because a refusal allocates
+  // nothing. Takes 11 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
+
+  // ---- What the pool was made of; constant ----
 
   const PoolSettings& settings() const;
   std::string_view name() const;
@@ -169,31 +216,40 @@ class Pool {
   Platform& platform() const;
 
  protected:
+  // PoolFor calls it. REQUIRES: `backend` outlives the pool, and needs no more memory for a
+  // connection than a slot has (else it aborts).
   Pool(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
        const internal::PoolStorageView& storage);
-  // REQUIRES: no lease is out and nobody is inside a call. Closes what is open. The end of a lease
-  // is a call: join the thread whose lease was the last, even after Close was OK.
+  // Closes what is open. REQUIRES: no lease is out, else it aborts and names the holders' lines; no
+  // thread is inside a call. The end of a lease is a call: join the thread whose lease was the
+  // last, even after Close was OK.
   ~Pool();
 
  private:
   friend class Housekeeper;
   friend class PendingAcquire;
   friend class PoolTestPeer;
-  // `taken`: a slot from the idle stack that needs a check; null: the stack had none.
+  // `taken`: a slot from the idle stack that needs a check. Null: the stack was empty or closed.
   absl::StatusOr<Lease> AcquireSlowly(internal::SlotHead* taken, Intent intent, Deadline deadline,
                                       SourceLine where);
 
   internal::PoolState* const state_;
-  const internal::PoolHead head_;  // as in state_
+  // A copy of the one in state_, so that an acquire follows one pointer less.
+  const internal::PoolHead head_;
 };
 
-// A pool with the storage of profile P. Not movable: leases point into it.
+// A pool with the storage of profile P. It can be neither copied nor moved, because leases point
+// into it. Place it where it lives as long as the program: in main, or as a static. Memory:
+// sizeof(PoolFor<P>); `roostctl profiles` prints it for each profile. No heap, but for a few
+// refusals that the constructor formats. Errors: a profile whose numbers cannot work stops the
+// build with a sentence (CheckProfile).
 template <class P>
 class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>,
                 public Pool {
   using Storage = internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>;
 
  public:
+  // REQUIRES: `backend` outlives the pool. Opens nothing.
   explicit PoolFor(Backend& backend, const PoolOptions& options = {})
       : Pool(backend, SettingsOf<P>(), options, Storage::View()) {}
   ~PoolFor() = default;

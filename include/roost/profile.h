@@ -1,8 +1,26 @@
 // include/roost/profile.h - compile-time settings of a pool for a kind of node.
 //
-// A profile is a type of static constants. A firmware's own is a struct of a few lines that derives
-// from one of these and shadows what differs; what cannot work stops the build with a sentence. The
-// build chooses one as roost::SelectedProfile: see selected_profile.h.
+// A profile is a type of static constants. A firmware writes its own as a struct of a few lines,
+// which derives from one of these and shadows what differs. Numbers that cannot work stop the build
+// with a sentence. The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
+//
+// profiles::Default has every setting, with its unit, its range, its special values and its price.
+// A // derived profile mentions only what it changes.
+//
+// Which setting to change for what:
+//
+//   wanted                               settings
+//   fewer time-outs                      kPoolSize, kMaxOverflow, kPoolTimeout; or hold leases for
+//                                        less time
+//   cheaper leases                       kPrePing, kHoldTimes, lanes of at most seven slots, no
+//                                        observer
+//   a short longest wait                 kMaxOvertakes = 0
+//   dead links found sooner              kTcpTimers, kKeepAlive, kPrePing
+//   links that a carrier does not drop   kKeepAlive and keepalive_idle below the carrier's limit
+//   fewer sessions on the server         kMaxOverflow, kLinger, kIdleLimit
+//   less memory                          kPoolSize, kMaxOverflow, kStatements, and SQLite's two
+//   a fleet that does not return at      kBackoffMin, kBackoffMax
+//     once after an outage
 //
 // Threads:  constants
 // Blocks:   never
@@ -25,124 +43,175 @@
 
 namespace roost {
 
-// When a connection has to answer a round trip before it is lent. A fresh one never has to.
+// When a connection must answer a round trip before it is lent. A connection that was never lent
+// does not have to; one that is suspected of being dead always has to.
 enum class PrePing : uint8_t {
-  kNever,      // pool_pre_ping False
-  kAfterIdle,  // when it has rested for kPingAfter; a shorter rest is checked for nothing (Probe)
-  kAlways,     // pool_pre_ping True
+  // Never: SQLAlchemy's pool_pre_ping=False. A connection that was idle for kPingAfter is checked
+  // without a round trip (Connection::Probe).
+  kNever,
+  // After kPingAfter of idle time. Before that each lease checks without a round trip.
+  kAfterIdle,
+  // Before every lease: SQLAlchemy's pool_pre_ping=True.
+  kAlways,
 };
 
-// Who does the work of opening a connection.
+// Which thread opens connections.
 enum class OpenBy : uint8_t {
-  kCaller,       // the caller that needs it: right where an open costs microseconds (SQLite)
-  kHousekeeper,  // Pool::Tick; callers wait on the pool only and leave at their deadline
+  // The caller that needs the connection. Right where an open costs microseconds (SQLite).
+  kCaller,
+  // The one that calls Pool::Tick, in steps. Callers wait on the pool only, and leave at their
+  // deadline. Right where an open takes round trips. The pool then needs a Housekeeper, or a loop
+  // that calls Tick.
+  kHousekeeper,
 };
 
 // What callers are told while no connection exists and opening fails.
 enum class WhenAway : uint8_t {
-  kRefuse,  // the database's own error, at once, until the next try
-  kWait,    // stand in line until their deadline; tries go on
+  // The database's own error, at once, until the next attempt.
+  kRefuse,
+  // Nothing: they wait in the queue until their deadline, and attempts go on.
+  kWait,
 };
 
-// How the kernel finds out that a TCP link is dead. Both kinds are needed: without the first a
-// query sent into a cut waits for minutes, without the others one that waits for its answer does.
+// How the kernel finds out that a TCP link is dead. Both kinds are needed: without user_timeout a
+// query that is sent into a cut link waits for minutes; without keep-alives one that was sent
+// before the cut waits for its answer as long.
 struct TcpTimers {
-  Duration user_timeout{};        // TCP_USER_TIMEOUT: how long sent data may stay unacknowledged
-  Duration keepalive_idle{};      // TCP_KEEPIDLE: silence before the first probe
-  Duration keepalive_interval{};  // TCP_KEEPINTVL: between probes
-  int keepalive_count = 0;        // TCP_KEEPCNT: unanswered probes until the link is dead
+  // TCP_USER_TIMEOUT: how long sent data may stay unacknowledged. Whole milliseconds, 1 s to 2 h.
+  Duration user_timeout{};
+  // TCP_KEEPIDLE: how long the link is silent before the first probe. Whole seconds, 1 s to 2 h.
+  Duration keepalive_idle{};
+  // TCP_KEEPINTVL: the time between probes. Whole seconds, 1 s to 2 h.
+  Duration keepalive_interval{};
+  // TCP_KEEPCNT: how many probes stay unanswered until the link is dead. 1 to 100.
+  int keepalive_count = 0;
 };
 
 namespace profiles {
 using namespace std::chrono_literals;
 
-// The guide's default settings, and the meaning of every setting.
+// The default settings, and the meaning of every setting.
 struct Default {
+  // The profile's name, for reports and `roostctl profiles`. A literal.
   static constexpr const char* kName = "default";
 
-  // -- The guide's settings --
-  // Connections kept open once they were needed. 1 to 254. Each costs its memory in the pool object
-  // and what the driver takes. Lanes of up to seven slots cost the least to lend from.
+  // ---- The settings of SQLAlchemy's QueuePool, by their names there ----
+
+  // Connections that stay open once they were needed. 1 to 254; kPoolSize + kMaxOverflow at most
+  // 254. Each costs its memory in the pool object, and what the driver allocates.
+  //
+  // The number of slots of a lane decides what a lease costs. A lane of up to seven slots can lend
+  // without a lock, if kPrePing is kNever, kHoldTimes is false, kPingAfter is above 0, and the pool
+  // has no observer. A larger lane takes the lock for each lease: some 100 ns more. A PostgreSQL
+  // pool has one lane of kPoolSize + kMaxOverflow slots; a SQLite pool has one of a single slot for
+  // the writer and one for the readers, which has one slot less than the whole pool.
   static constexpr int kPoolSize = 10;
-  // Connections above kPoolSize, opened while all are lent. 0 to 254; 0: none. "Unlimited" does not
-  // exist.
+  // Connections above kPoolSize, opened while all others are lent. 0 to 254; 0: none. Memory as for
+  // kPoolSize. SQLAlchemy's "unlimited" does not exist.
   static constexpr int kMaxOverflow = 5;
-  // How long Acquire without a deadline waits. Above 0.
+  // How long an Acquire without a deadline waits. Above 0.
   static constexpr Duration kPoolTimeout = 30s;
-  // Age at which a connection is closed and opened anew, when it rests. 0: never. Up to 10 % of it
-  // is taken off at random, so that connections do not die together.
+  // The age at which an idle connection is closed, to be opened anew when one is needed. A lent one
+  // is closed when it comes back. 0: never. Up to a tenth is taken off at random for each
+  // connection, so that connections do not age in unison. Price: one open for each connection and
+  // span.
   static constexpr Duration kPoolRecycle = 1800s;
-  // A round trip before lending. Anything but kNever also costs each lease the lock, two readings of
-  // the clock and a look at the socket.
+  // Whether a round trip is made before a connection is lent. Anything but kNever also costs each
+  // lease the lock, two readings of the clock and a check of the socket.
   static constexpr PrePing kPrePing = PrePing::kAlways;
-  // Writes the pool's events to standard error. For debugging: one write(2) an event.
+  // Writes the pool's events to standard error (EchoObserver). For debugging: it counts as an
+  // observer, and costs one write(2) for each event.
   static constexpr bool kEchoPool = false;
 
-  // -- Waiting --
-  // Callers that may stand in line, in each lane (a SQLite pool has two); one more is refused with
-  // kResourceExhausted. Those whose connection is being opened or pinged do not count. 1 to 65535.
+  // ---- Waiting ----
+
+  // The most callers in the wait queue of a lane (a SQLite pool has two lanes); one more is refused
+  // with kResourceExhausted. Callers for whom a connection is being opened, pinged or reset do not
+  // count. 1 to 65535. Costs no memory: a waiter's node is on its own stack.
   static constexpr int kMaxWaiters = 256;
+  // What callers are told while no connection exists and opening fails.
   static constexpr WhenAway kWhenAway = WhenAway::kRefuse;
-  // How often newcomers may be quicker than the next in line, while that one's thread wakes up and
-  // most connections are held for less than 200 us. 0: never (a real-time profile: the shortest
-  // longest wait; with more threads than connections and short holds up to a third fewer leases a
-  // second). 0 to 255.
+  // How many newcomers may barge past the first waiter, while that waiter's thread wakes up. 0 to
+  // 255; 0: none. Applies where most leases are held for less than 200 us. 0 is for a real-time
+  // profile: it gives the shortest longest wait, and costs, with more threads than connections and
+  // short holds, up to a third of the leases per second.
   static constexpr int kMaxOvertakes = 16;
 
-  // -- Opening --
+  // ---- Opening ----
+
+  // Which thread opens connections.
   static constexpr OpenBy kOpenBy = OpenBy::kCaller;
-  // Longest time one open may take. Above 0. The caller's deadline cuts it, too, where the caller
-  // opens.
+  // The longest time that one open may take. Above 0. With OpenBy::kCaller the caller's deadline
+  // bounds the open, too.
   static constexpr Duration kOpenTimeout = 10s;
-  // Pause after the second failed open in a row; doubles up to kBackoffMax, and each is drawn at
-  // random between half of it and all of it. The first failure is tried again at once.
+  // The pause after the second failed open in a row, in which nothing is opened. Above 0. It
+  // doubles with each further failure, up to kBackoffMax; half of each pause is fixed, the rest
+  // drawn at random, so that nodes do not come back in unison. The first failure is tried again at
+  // once.
   static constexpr Duration kBackoffMin = 100ms;
+  // The longest pause; also the pause after an error that needs a person, such as a wrong password.
+  // At least kBackoffMin. Longer spares the link and the server; shorter finds the database back
+  // sooner.
   static constexpr Duration kBackoffMax = 30s;
 
-  // -- Resting --
-  // The rest after which a round trip is made (PrePing::kAfterIdle; 0: before every use), or a
-  // local file is looked at (PrePing::kNever; 0: before every use).
+  // ---- Idle connections ----
+
+  // The idle time after which a connection is checked before it is lent: by a round trip with
+  // PrePing::kAfterIdle, by a look at the local file with PrePing::kNever. 0: before every lease,
+  // which then takes the lock.
   static constexpr Duration kPingAfter = 30s;
-  // Longest time a ping, and a reset, may take. Above 0.
+  // The longest time that a ping, and a maintenance, may take. Above 0.
   static constexpr Duration kPingTimeout = 2s;
+  // The longest time that a reset may take, at the end of a lease that left something behind. Above
+  // 0.
   static constexpr Duration kResetTimeout = 2s;
-  // Maintain of a connection that has rested this long, less up to a tenth drawn at random
-  // (checkpoint; a sign of life on the link), by Tick. 0: never.
+  // The idle time after which Tick maintains a connection (Connection::Maintain: a checkpoint, a
+  // sign of life on the link). 0: never. Up to a tenth is taken off at random for each connection.
+  // Below kIdleLimit, if that is not 0.
   static constexpr Duration kKeepAlive = 0s;
-  // Closes a connection that has rested this long, by Tick. 0: never.
+  // The idle time after which Tick closes a connection. 0: never. At most kPoolRecycle, if that is
+  // not 0. Price: the next caller waits for an open.
   static constexpr Duration kIdleLimit = 0s;
-  // How long an overflow connection stays open after its return, in case the burst goes on. 0: it
-  // is closed at once (the guide's rule).
+  // How long an overflow connection stays open after its return, in case the burst continues. 0: it
+  // is closed at once, as SQLAlchemy does.
   static constexpr Duration kLinger = 0s;
 
-  // -- The link to a remote database --
-  // Shorter finds a cut sooner; longer survives a flap without a reconnect. The idle time should be
-  // below that after which a carrier forgets a silent connection. Each in whole seconds, 1 s to 2 h
-  // (user_timeout in ms); count 1 to 100.
+  // ---- The link to a remote database ----
+
+  // Shorter times find a cut link sooner; longer ones survive an interruption without a reconnect.
+  // keepalive_idle should be below the time after which a carrier forgets a silent connection.
+  // Ranges: see TcpTimers. A local database ignores them.
   static constexpr TcpTimers kTcpTimers{
       .user_timeout = 5s, .keepalive_idle = 5s, .keepalive_interval = 2s, .keepalive_count = 3};
 
-  // -- Watching --
-  // Reports a lease held longer than this, by Tick. 0: never.
+  // ---- Watching ----
+
+  // Tick reports a lease that is held for longer (EventKind::kLeak), once. 0: never.
   static constexpr Duration kLeakAfter = 60s;
-  // Fills Stats::hold. Costs two readings of the clock, and a lock for each acquire and return: a
-  // lease then takes some 100 ns more.
+  // Fills Stats::hold. Costs each acquire and return the lock and a reading of the clock: a lease
+  // then takes some 100 ns more.
   static constexpr bool kHoldTimes = true;
-  // Refuses an Acquire that could only deadlock (a holder waits for a second lease and everything
-  // is held by callers that wait). Costs a scan of the slots before a holder joins the line.
+  // Refuses an Acquire that could only deadlock: its thread holds a lease, and every connection
+  // that could serve it is held by threads that wait. Costs a scan of slots times waiters when a
+  // holder is about to wait.
   static constexpr bool kNestedCheck = true;
 
-  // -- SQLite's memory --
-  // For programs that bound it (sqlite_memory.h): the arena for everything but pages, in KiB, and
-  // pages of 4 KiB that all connections share. 64 to 1048576; 8 to 65536.
+  // ---- SQLite's memory, for programs that bound it (sqlite_memory.h) ----
+
+  // The arena for everything but pages, in KiB. 64 to 1048576.
   static constexpr int kSqliteArenaKib = 1024;
+  // Pages of 4 KiB that all connections share. 8 to 65536.
   static constexpr int kSqlitePages = 512;
 
-  // -- Statements --
-  // Prepared statements kept by each connection. 1 to 256. See `roostctl profiles` for the bytes.
+  // ---- Statements ----
+
+  // Prepared statements that each connection keeps. 1 to 256. One more displaces the one unused
+  // longest, which is then prepared again when it is needed. `roostctl profiles` prints the bytes.
   static constexpr int kStatements = 16;
 };
 
+// For a programmer's machine: few connections, every event on standard error. The events cost each
+// lease the lock and a system call: measure with another profile.
 struct Development : Default {
   static constexpr const char* kName = "development";
   static constexpr int kPoolSize = 5;
@@ -152,6 +221,8 @@ struct Development : Default {
   static constexpr bool kEchoPool = true;
 };
 
+// For tests: one connection, so that code that needs two at a time shows at once, as a refusal
+// (kNestedCheck) or a time-out.
 struct Testing : Default {
   static constexpr const char* kName = "testing";
   static constexpr int kPoolSize = 1;
@@ -160,12 +231,15 @@ struct Testing : Default {
   static constexpr Duration kPoolRecycle = 3600s;
 };
 
+// For a trial run of a server program: the pings of production, fewer connections.
 struct Staging : Default {
   static constexpr const char* kName = "staging";
   static constexpr int kPoolSize = 15;
   static constexpr int kMaxOverflow = 10;
 };
 
+// For a server program with many threads. A PostgreSQL server must allow 75 sessions for each
+// process.
 struct Production : Default {
   static constexpr const char* kName = "production";
   static constexpr int kPoolSize = 50;
@@ -173,48 +247,64 @@ struct Production : Default {
   static constexpr Duration kPoolTimeout = 60s;
 };
 
+// For a small virtual server.
 struct VpsLite : Default {
   static constexpr const char* kName = "vps_lite";
   static constexpr int kPoolSize = 20;
   static constexpr int kMaxOverflow = 10;
 };
 
-// A board with a local SQLite database: one writer, one reader, one more reader under load.
+// A board with a local SQLite database: one writer, one reader, one more reader under load. The one
+// profile here that lends without a lock.
 struct RaspberryPi : Default {
   static constexpr const char* kName = "raspberry_pi";
   static constexpr int kPoolSize = 2;
   static constexpr int kMaxOverflow = 1;
   static constexpr PrePing kPrePing = PrePing::kNever;
   static constexpr Duration kPoolRecycle = 3600s;
+  // A node has few threads; a longer queue would only hide that one of them is stuck.
   static constexpr int kMaxWaiters = 16;
-  static constexpr bool kHoldTimes = false;    // acquire and return without a lock or a clock
-  static constexpr Duration kKeepAlive = 30s;  // checkpoints while the writer rests
-  static constexpr Duration kLinger = 1s;      // a burst of reads opens its reader once
-  static constexpr int kSqliteArenaKib = 130;  // three connections, each with eight statements
+  // Acquire and return take no lock and read no clock.
+  static constexpr bool kHoldTimes = false;
+  // Checkpoints while the writer is idle.
+  static constexpr Duration kKeepAlive = 30s;
+  // A burst of reads opens its reader once.
+  static constexpr Duration kLinger = 1s;
+  // Enough for three connections with eight statements each.
+  static constexpr int kSqliteArenaKib = 130;
   static constexpr int kSqlitePages = 22;
   static constexpr int kStatements = 8;
 };
 
 // The same board's connection to a database elsewhere. A reconnect over a mobile link costs seven
-// round trips, so overflow lingers, and a rested connection proves itself before it is lent.
+// round trips, so that overflow lingers for a minute; a connection that was idle proves itself
+// before it is lent, and the housekeeper opens.
 struct RaspberryPiRemote : RaspberryPi {
   static constexpr const char* kName = "raspberry_pi_remote";
   static constexpr int kPoolSize = 1;
   static constexpr int kMaxOverflow = 1;
+  // A connection that was in use a moment ago is lent without a round trip.
   static constexpr PrePing kPrePing = PrePing::kAfterIdle;
   static constexpr Duration kPingAfter = 30s;
-  static constexpr bool kHoldTimes = true;  // nothing beside a round trip
+  // The lock and the clock cost nothing beside a round trip.
+  static constexpr bool kHoldTimes = true;
   static constexpr Duration kPoolRecycle = 1800s;
+  // No caller's deadline has to be as long as an open takes.
   static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
   static constexpr Duration kOpenTimeout = 30s;
+  // A link may be away for hours; an attempt costs data volume.
   static constexpr Duration kBackoffMin = 1s;
   static constexpr Duration kBackoffMax = 300s;
+  // Keeps carriers and firewalls from forgetting the connection.
   static constexpr Duration kKeepAlive = 60s;
   static constexpr Duration kLinger = 60s;
+  // A mobile link is silent for seconds without being cut.
   static constexpr TcpTimers kTcpTimers{
       .user_timeout = 15s, .keepalive_idle = 10s, .keepalive_interval = 5s, .keepalive_count = 3};
 };
 
+// For a server program with many short requests: callers give up early, and many may wait. A
+// PostgreSQL server must allow 150 sessions for each process.
 struct HighTrafficWeb : Default {
   static constexpr const char* kName = "high_traffic_web";
   static constexpr int kPoolSize = 100;
@@ -223,6 +313,8 @@ struct HighTrafficWeb : Default {
   static constexpr int kMaxWaiters = 1024;
 };
 
+// For jobs that may wait for minutes. No overflow: the database never sees more sessions than
+// planned.
 struct BackgroundJobs : Default {
   static constexpr const char* kName = "background_jobs";
   static constexpr int kPoolSize = 20;
@@ -231,6 +323,7 @@ struct BackgroundJobs : Default {
   static constexpr Duration kPoolRecycle = 3600s;
 };
 
+// For a small service whose callers retry: the default with a short wait.
 struct Microservice : Default {
   static constexpr const char* kName = "microservice";
   static constexpr int kPoolSize = 10;
@@ -238,7 +331,8 @@ struct Microservice : Default {
   static constexpr Duration kPoolTimeout = 5s;
 };
 
-// Calls `visit.template operator()<P>()` for every profile of this header, in this order.
+// Calls `visit.template operator()<P>()` for every profile P of this header, in the order above.
+// For tables of all profiles, and to find one by its name.
 template <class Visitor>
 constexpr void ForEach(Visitor&& visit) {
   visit.template operator()<Default>();
@@ -256,42 +350,61 @@ constexpr void ForEach(Visitor&& visit) {
 
 }  // namespace profiles
 
-// A profile's numbers as data, for the pool's one copy of code. Made by SettingsOf.
+// A profile's numbers as data. The pool's code exists once for all profiles, and reads them from
+// here. Made by SettingsOf; each member has the meaning, unit and range of the constant of the same
+// name in profiles::Default. Constant once a pool has a copy.
 struct PoolSettings {
+  // kName.
   const char* profile = "";
+
+  // The settings of SQLAlchemy's QueuePool.
   int pool_size = 0;
   int max_overflow = 0;
   Duration pool_timeout{};
   Duration pool_recycle{};
   PrePing pre_ping{};
   bool echo_pool = false;
+
+  // Waiting.
   int max_waiters = 0;
   int max_overtakes = 0;
   WhenAway when_away{};
+
+  // Opening.
   OpenBy open_by{};
   Duration open_timeout{};
   Duration backoff_min{};
   Duration backoff_max{};
+
+  // Idle connections.
   Duration ping_after{};
   Duration ping_timeout{};
   Duration reset_timeout{};
   Duration keep_alive{};
   Duration idle_limit{};
   Duration linger{};
+
+  // The link to a remote database.
   TcpTimers tcp_timers{};
+
+  // Watching.
   Duration leak_after{};
   bool hold_times = false;
   bool nested_check = false;
+
+  // Statements of each connection.
   int statements = 0;
 
+  // Slots of the pool: the most connections at a time.
   constexpr int capacity() const { return pool_size + max_overflow; }
 };
 
-// Stops the build, with a sentence, when the numbers of P cannot work.
+// Stops the build, with a sentence, when the numbers of P cannot work. SettingsOf, PoolFor and
+// SelectedProfile call it; a firmware may, to learn earlier. Always true.
 template <class P>
 constexpr bool CheckProfile() {
   static_assert(P::kPoolSize >= 1,
-                "roost profile: kPoolSize must be at least 1; a pool of none serves nobody "
+                "roost profile: kPoolSize must be at least 1; a pool of none serves no caller "
                 "(SQLAlchemy's 0 = unlimited does not exist here)");
   static_assert(
       P::kMaxOverflow >= 0,
@@ -308,8 +421,8 @@ constexpr bool CheckProfile() {
   static_assert(P::kPoolRecycle >= Duration::zero(),
                 "roost profile: kPoolRecycle must not be negative; 0 switches recycling off");
   static_assert(P::kMaxWaiters >= 1 && P::kMaxWaiters <= 65535,
-                "roost profile: kMaxWaiters must be 1 to 65535; a line without a bound is a queue "
-                "nobody leaves in time");
+                "roost profile: kMaxWaiters must be 1 to 65535; callers at the end of a wait queue "
+                "without a bound are never served in time");
   static_assert(
       P::kMaxOvertakes >= 0 && P::kMaxOvertakes <= 255,
       "roost profile: kMaxOvertakes must be 0 to 255; 0 lends strictly in order of arrival");
@@ -352,6 +465,7 @@ constexpr bool CheckProfile() {
   return true;
 }
 
+// The numbers of P as data, checked.
 template <class P>
 constexpr PoolSettings SettingsOf() {
   static_assert(CheckProfile<P>());

@@ -1,9 +1,9 @@
 // include/roost/selected_profile.h - roost::SelectedProfile: the profile that the build chose.
 //
-// CMake: -DROOST_PROFILE=raspberry_pi, or a struct of your own with
-// -DROOST_PROFILE_HEADER=/path/to/node.h -DROOST_PROFILE=my::Node. One source then serves every
-// kind of node. Apart from profile.h, so that node.h may derive from the profiles there whichever
-// of the two a program includes first.
+// CMake chooses: -DROOST_PROFILE=raspberry_pi for a profile of profile.h, or
+// -DROOST_PROFILE_HEADER=/path/to/node.h -DROOST_PROFILE=my::Node for a struct of the firmware's
+// own. One source then serves every kind of node. This header is apart from profile.h, so that
+// node.h may derive from the profiles there, whichever of the two a program includes first.
 //
 // Threads:  constants
 // Blocks:   never
@@ -25,6 +25,7 @@
 
 namespace roost {
 
+// The profile of this build. Numbers that cannot work stop the build here, with a sentence.
 using SelectedProfile = ROOST_PROFILE_STRUCT;
 static_assert(CheckProfile<SelectedProfile>());
 

@@ -1,10 +1,35 @@
 // include/roost/stats.h - what a pool is doing and has done: one consistent snapshot.
 //
+// A program reads the members, or goes through all of them with ForEachMetric, which gives each its
+// name, unit and meaning: for a status file, a dashboard, an exporter.
+//
+// What the numbers tell:
+//
+//   numbers                              mean
+//   peak_in_use stays below pool_size    the pool is larger than it has to be
+//   waited near checkouts, wait.max()    the pool is too small, or leases are held too long; see
+//     near the deadlines                 hold and leaks
+//   timeouts, refused_full               callers went without a connection
+//   refused_away, open_failures, away    the database cannot be reached; Pool::Report has its error
+//   ping_failures, invalidations         connections die while they exist: the server or the link
+//                                        ends them; see closes
+//   resets                               users leave transactions or session state behind
+//   refused_nested                       a thread asks for a second connection while it holds one
+//   closes of kOverflow near opens       a burst opens and closes connections: set kLinger
+//   leaks                                a lease is held for ever, or longer than kLeakAfter allows
+//
 // Threads:  values; Pool::stats() may be called from any thread
-// Blocks:   for the pool's lock, which is never held across I/O
-// Memory:   about 1 KB, on the caller's stack
-// Errors:   none; counters do not wrap in a node's life (64 bits), if the pool is looked at (Tick, stats,
-//           a caller that waits) at least once in 4 billion leases of a connection
+// Blocks:   Pool::stats() for the pool's lock, which is never held across I/O; the rest never
+// Memory:   under 1 KB, on the caller's stack
+// Errors:   none; counters have 64 bits and do not wrap in a node's life, as long as Tick, stats or
+//           a caller that waits locks the lane at least once in 4 billion leases of a slot
+// Example:
+//   const roost::Stats stats = pool.stats();
+//   roost::ForEachMetric(stats, [](const roost::Metric& metric, const auto& member) {
+//     if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(member)>>) {
+//       Show(metric.name, metric.unit, static_cast<uint64_t>(member));
+//     }
+//   });
 #ifndef ROOST_STATS_H_
 #define ROOST_STATS_H_
 
@@ -19,21 +44,25 @@
 
 namespace roost {
 
-// Counts of durations in buckets whose bounds double: bucket 0 counts below 1 us, bucket i below
-// 2^i us, the last everything from 2^(kBuckets-2) us (4.2 s) up.
+// Counts of durations in buckets whose bounds double: bucket 0 counts those below 1 us, bucket i
+// those from 2^(i-1) us to below 2^i us, the last one everything from 2^(kBuckets-2) us (4.2 s) up.
+// Memory: 216 bytes.
 class Histogram {
  public:
   static constexpr int kBuckets = 24;
-  // Upper bound of bucket i (exclusive). The last has none: Duration::max().
+  // The upper bound of a bucket (exclusive). The last bucket has none: Duration::max(). REQUIRES:
+  // 0 <= bucket.
   static constexpr Duration Bound(int bucket) {
     return bucket >= kBuckets - 1 ? Duration::max()
                                   : std::chrono::microseconds(int64_t{1} << bucket);
   }
+  // The bucket that counts `span`, 0 to kBuckets - 1. A negative span counts as 0.
   static constexpr int BucketOf(Duration span) {
     const uint64_t us = span.count() <= 0 ? 0 : static_cast<uint64_t>(span.count()) / 1000;
     const int bits = us == 0 ? 0 : 64 - __builtin_clzll(us);
     return bits < kBuckets ? bits : kBuckets - 1;
   }
+  // Counts `span`, `times` times.
   void Add(Duration span, uint64_t times = 1) {
     if (times == 0) return;
     counts_[static_cast<size_t>(BucketOf(span))] += times;
@@ -41,12 +70,14 @@ class Histogram {
     sum_ += span * static_cast<int64_t>(times);
     if (span > max_) max_ = span;
   }
+  // How many spans were counted in `bucket`. REQUIRES: 0 <= bucket < kBuckets.
   uint64_t count(int bucket) const { return counts_[static_cast<size_t>(bucket)]; }
+  // How many spans were counted; their sum; the longest of them.
   uint64_t total() const { return total_; }
   Duration sum() const { return sum_; }
   Duration max() const { return max_; }
-  // The smallest bucket bound that `share` (0 to 1) of the spans stay below, but not above max().
-  // Zero when there are none.
+  // The smallest bucket bound that `share` (0 to 1) of the spans stay below, but at most max(). So
+  // the answer is at most twice the true percentile, or 1 us. Zero when nothing was counted.
   Duration Percentile(double share) const;
 
  private:
@@ -56,74 +87,129 @@ class Histogram {
   Duration max_{};
 };
 
+// What a pool is, does now, and has done since it was made. All members are of one moment: the pool
+// copies them under its lock, so that idle + in_use + busy == open + those being opened.
 struct Stats {
-  // Shape: constant.
-  int pool_size = 0;
-  int max_overflow = 0;
-  int capacity = 0;  // pool_size + max_overflow
+  // ---- Shape: constant ----
 
-  // Now. idle + in_use + busy <= capacity.
-  int open = 0;  // physical connections that exist: idle, in use, being pinged, reset or closed
+  // Connections that the pool keeps open once they were needed.
+  int pool_size = 0;
+  // Connections above pool_size at the most.
+  int max_overflow = 0;
+  // pool_size + max_overflow.
+  int capacity = 0;
+
+  // ---- Now: idle + in_use + busy <= capacity ----
+
+  // Physical connections that exist: idle, in use, being pinged, reset or closed.
+  int open = 0;
+  // Connections that can be lent at once.
   int idle = 0;
-  int in_use = 0;           // lent
-  int busy = 0;             // being opened, pinged, reset or closed by the pool
-  int overflow_in_use = 0;  // open connections above pool_size, never below 0
-  int waiting = 0;          // callers in line
-  Duration longest_hold{};  // of the leases that are out now; see PoolOptions::observer
-  bool away = false;        // the last attempts to open failed
+  // Connections that are lent.
+  int in_use = 0;
+  // Connections that the pool opens, checks, pings, resets or closes.
+  int busy = 0;
+  // Open connections above pool_size, never below 0.
+  int overflow_in_use = 0;
+  // Callers in the wait queue.
+  int waiting = 0;
+  // Age of the oldest lease that is out. For a lease of the idle stack it is counted from the first
+  // check of the lane: see PoolOptions::observer.
+  Duration longest_hold{};
+  // The last two attempts to open failed in some lane, or one failed with an error that needs a
+  // person.
+  bool away = false;
+  // Pool::Pause was called, and Resume was not.
   bool paused = false;
+  // Pool::Close was called, or this is the child of a fork().
   bool closed = false;
 
-  // Since the pool was made.
-  int peak_in_use = 0;  // the most at once, each lane for itself
-  int peak_waiting = 0;
-  uint64_t checkouts = 0;       // leases given
-  uint64_t waited = 0;          // of these, after standing in line
-  uint64_t handed_off = 0;      // of these, straight from another holder
-  uint64_t timeouts = 0;        // refused because the deadline passed
-  uint64_t refused_full = 0;    // because the line was full
-  uint64_t refused_away = 0;    // because the database is away
-  uint64_t refused_closed = 0;  // because the pool is closed, or was inherited by fork
-  uint64_t refused_nested = 0;  // because the wait could only have deadlocked
-  uint64_t cancelled = 0;
-  uint64_t opens = 0;
-  uint64_t open_failures = 0;
-  uint64_t pings = 0;
-  uint64_t ping_failures = 0;
-  uint64_t resets = 0;  // that had something to undo
-  uint64_t reset_failures = 0;
-  uint64_t upkeeps = 0;
-  uint64_t recycles = 0;
-  uint64_t invalidations = 0;  // connections found unusable
-  uint64_t detaches = 0;
-  uint64_t leaks = 0;
-  std::array<uint64_t, kCloseReasons> closes{};  // by CloseReason
+  // ---- Since the pool was made ----
 
-  Histogram wait;  // from the call of Acquire to the lease, for every lease given
-  Histogram hold;  // from the lease to its return
+  // Most connections lent at once, each lane for itself, added up.
+  int peak_in_use = 0;
+  // Most callers that waited at once.
+  int peak_waiting = 0;
+  // Leases given.
+  uint64_t checkouts = 0;
+  // Of the checkouts, those given to callers that had slept in the wait queue.
+  uint64_t waited = 0;
+  // Of the checkouts, those that went straight from one holder to the next.
+  uint64_t handed_off = 0;
+  // Acquires refused because the deadline passed, and TryAcquires that found nothing.
+  uint64_t timeouts = 0;
+  // Acquires refused because the wait queue was full.
+  uint64_t refused_full = 0;
+  // Acquires refused because the database is away: the open for this caller failed, opening pauses,
+  // or connection after connection was found dead.
+  uint64_t refused_away = 0;
+  // Acquires refused because the pool is closed.
+  uint64_t refused_closed = 0;
+  // Acquires refused because the wait could only have deadlocked.
+  uint64_t refused_nested = 0;
+  // Acquires that their caller cancelled, by a CancelToken or by PendingAcquire::Cancel.
+  uint64_t cancelled = 0;
+  // Connections opened.
+  uint64_t opens = 0;
+  // Opens that failed.
+  uint64_t open_failures = 0;
+  // Round trips made to prove a connection.
+  uint64_t pings = 0;
+  // Of the pings, those that failed.
+  uint64_t ping_failures = 0;
+  // Resets of returned connections that had something to undo.
+  uint64_t resets = 0;
+  // Of the resets, those that failed.
+  uint64_t reset_failures = 0;
+  // Maintenance rounds of one connection.
+  uint64_t upkeeps = 0;
+  // Connections closed because of their age.
+  uint64_t recycles = 0;
+  // Connections found unusable: by their user, an error, a ping, a reset or maintenance.
+  uint64_t invalidations = 0;
+  // Connections that users took out of the pool.
+  uint64_t detaches = 0;
+  // Leases reported because they were held longer than kLeakAfter.
+  uint64_t leaks = 0;
+  // Connections closed, by CloseReason.
+  std::array<uint64_t, kCloseReasons> closes{};
+
+  // From the call of Acquire to the lease, for every lease given. A lease of the idle stack counts
+  // as zero.
+  Histogram wait;
+  // From the lease to its return. Empty without the profile's kHoldTimes.
+  Histogram hold;
 };
 
 // How a metric moves.
 enum class MetricKind : uint8_t {
-  kGauge,      // up and down
-  kCounter,    // up, from 0 when the pool was made
-  kHistogram,  // spans of time in buckets, which only grow
+  // Up and down.
+  kGauge,
+  // Only up, from 0 when the pool was made.
+  kCounter,
+  // Spans of time in buckets, whose counts only grow.
+  kHistogram,
 };
 
-// What one member of Stats means, for programs that show all of them without knowing each.
+// What one member of Stats means, for programs that show all of them without knowing each. The
+// texts are literals.
 struct Metric {
   MetricKind kind;
-  std::string_view name;  // of the member
-  std::string_view unit;  // "s" for spans of time, else what is counted; empty: yes or no
-  std::string_view help;  // one sentence
-  // What a count above 0 tells an operator, after the number: "3 timed out". Empty: nothing is wrong.
-  // Counts with the same text stand side by side and are added up.
+  // The member's name in Stats.
+  std::string_view name;
+  // "s" for spans of time, else what is counted. Empty: the member is a yes or no.
+  std::string_view unit;
+  // One sentence for people, without a full stop.
+  std::string_view help;
+  // What a count above 0 tells an operator, to be written after the number: "3 timed out". Empty:
+  // nothing is wrong. Counts with the same text stand side by side and are added up.
   std::string_view trouble = {};
 };
 
 namespace internal {
 
-// The members that go up and down: what the pool is, and what it does now.
+// The members that go up and down: what the pool is, and what it does now. `add` takes the name,
+// the member, the unit, the help, and maybe the trouble of a Metric.
 template <class S>
 constexpr void ForEachGauge(S& stats, auto&& add) {
   add("pool_size", stats.pool_size, "connections", "Connections that the pool keeps open");
@@ -145,7 +231,7 @@ constexpr void ForEachGauge(S& stats, auto&& add) {
   add("peak_waiting", stats.peak_waiting, "callers", "Most callers that waited at once");
 }
 
-// The members that only grow.
+// The members that only grow. As above.
 template <class S>
 constexpr void ForEachCounter(S& stats, auto&& add) {
   add("checkouts", stats.checkouts, "leases", "Leases given");
@@ -176,6 +262,7 @@ constexpr void ForEachCounter(S& stats, auto&& add) {
   add("closes", stats.closes, "connections", "Connections closed, by reason");
 }
 
+// The members that are histograms. As above.
 template <class S>
 constexpr void ForEachHistogram(S& stats, auto&& add) {
   add("wait", stats.wait, "s", "Time from the call of Acquire to the lease");
@@ -184,10 +271,11 @@ constexpr void ForEachHistogram(S& stats, auto&& add) {
 
 }  // namespace internal
 
-// Calls `visit(metric, member)` for each member of `stats`, in their order. A member is an int, a bool,
-// a uint64_t, a Duration, a Histogram, or the counts by CloseReason. A new member of Stats is shown
-// everywhere once it has its line above.
-// Memory: none. A program that does not call it does not contain it.
+// Calls `visit(metric, member)` for each member of `stats`, in their order. A member is an int, a
+// bool, a uint64_t, a Duration, a Histogram, or the array of counts by CloseReason. A new member of
+// Stats appears in every output once it has its line above. `stats` may be constant or not; a
+// visitor may write members of one that is not. Memory: none. A program that does not call this
+// function does not contain it.
 template <class S>
 requires std::is_same_v<std::remove_const_t<S>, Stats>
 constexpr void ForEachMetric(S& stats, auto&& visit) {
@@ -202,9 +290,10 @@ constexpr void ForEachMetric(S& stats, auto&& visit) {
   internal::ForEachHistogram(stats, add_to(MetricKind::kHistogram));
 }
 
-// The text of SQLAlchemy's pool.status(), verbatim, with this pool's numbers:
-// "Pool size: 2  Connections in pool: 1 Current Overflow: -1 Current Checked out connections: 0".
-// Writes into `out`, cut to fit, and returns the text there.
+// Writes SQLAlchemy's pool.status(), verbatim, with this pool's numbers into `out`, cut to
+// fit, and returns the text there: "Pool size: 2  Connections in pool: 1 Current Overflow: -1
+// Current Checked out connections: 0". As in SQLAlchemy, the overflow counts from -pool_size.
+// Allocates nothing.
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out);
 
 }  // namespace roost

@@ -1,6 +1,6 @@
 // include/roost/types.h - the plain enumerations that several headers share.
 //
-// Threads:  values
+// Threads:  values; any thread
 // Blocks:   never
 // Memory:   one byte each
 // Errors:   none
@@ -12,65 +12,93 @@
 
 namespace roost {
 
-// What a caller is going to do. Declared at acquire; chooses the lane.
+// What a caller is going to do with a connection. Declared at the acquire; chooses the lane. Where
+// readers have connections of their own, a connection for kRead cannot write.
 enum class Intent : uint8_t { kRead, kWrite };
 inline constexpr Intent kRead = Intent::kRead;
 inline constexpr Intent kWrite = Intent::kWrite;
 
 // What a slot's connection is for.
 enum class Role : uint8_t {
-  kAny,     // reads and writes
-  kWriter,  // the only connection that writes, where readers are apart
-  kReader,  // cannot write
+  // Reads and writes.
+  kAny,
+  // The only connection that writes, where readers have connections of their own.
+  kWriter,
+  // Cannot write.
+  kReader,
 };
 
 // How a pool over a backend divides its slots into lanes.
 enum class LanePlan : uint8_t {
-  kOne,               // every connection is like the other
-  kWriterAndReaders,  // slot 0 writes, the others read (one slot alone does both)
+  // One lane: every connection is like the others.
+  kOne,
+  // Two lanes: slot 0 writes, the others read. A pool of one slot has one lane, which does both.
+  kWriterAndReaders,
 };
 
 // Why the pool closed a connection.
 enum class CloseReason : uint8_t {
+  // Not closed.
   kNone,
-  kOverflow,      // above pool_size, and nobody waits
-  kLingered,      // overflow whose linger time is over
-  kRecycled,      // older than pool_recycle
-  kIdle,          // idle for longer than the idle limit
-  kInvalidated,   // Pool::InvalidateAll
-  kDiscarded,     // Lease::Discard
-  kBroken,        // an error in use showed that the connection is dead
-  kPingFailed,    // the ping failed
-  kResetFailed,   // the reset failed
-  kUpkeepFailed,  // the maintenance failed
-  kSuspect,       // a connection of the same age or younger was found dead
-  kPoolClosed,    // the pool is closing
+  // The connection was above pool_size, and no caller waited; or it lingered while the server had
+  // no room for another one.
+  kOverflow,
+  // An overflow connection whose linger time was over.
+  kLingered,
+  // Older than pool_recycle.
+  kRecycled,
+  // Idle for longer than the idle limit.
+  kIdle,
+  // Pool::InvalidateAll was called.
+  kInvalidated,
+  // Lease::Discard was called.
+  kDiscarded,
+  // An error in use, or the session's state at the return, showed that the connection is dead.
+  kBroken,
+  // The ping, or the check before lending, failed.
+  kPingFailed,
+  // The reset failed.
+  kResetFailed,
+  // The maintenance failed.
+  kUpkeepFailed,
+  // A connection of the same age or younger was found dead.
+  kSuspect,
+  // The pool is closing.
+  kPoolClosed,
 };
 inline constexpr int kCloseReasons = 13;
 
-// "overflow", "recycled", ...
+// The reason as a word for logs: "overflow", "recycled", ... A literal.
 std::string_view Name(CloseReason reason);
 
 // What is known about a connection without asking the server.
 enum class Liveness : uint8_t {
   kAlive,
   kDead,
-  kUnknown,  // only a round trip tells
+  // Only a round trip can tell.
+  kUnknown,
 };
 
-// Which connections an error concerns.
+// Which connections an error concerns. Ordered: the later one concerns more.
 enum class FaultScope : uint8_t {
-  kStatement,               // none: the error is about the statement
-  kConnection,              // this connection must not be used again
-  kConnectionSuspectOlder,  // this one; every connection opened before now must answer a ping
-  kAllOlder,                // this one, and every connection opened before now
+  // None: the error is about the statement.
+  kStatement,
+  // This connection, which must not be used again.
+  kConnection,
+  // This connection, and every one opened before now must answer a ping before it is lent.
+  kConnectionSuspectOlder,
+  // This connection and every one opened before now: none of them is lent again.
+  kAllOlder,
 };
 
 // What the last user left behind on a connection.
 enum class SessionState : uint8_t {
-  kClean,   // nothing: the connection can be lent again
-  kDirty,   // something that a reset can undo
-  kBroken,  // something that only closing ends
+  // Nothing: the connection can be lent again.
+  kClean,
+  // Something that a reset undoes.
+  kDirty,
+  // Something that only closing the connection ends.
+  kBroken,
 };
 
 }  // namespace roost

@@ -19,7 +19,8 @@ size_t WaitsIn(Lanes lanes, uint64_t thread) {
   return lanes.size();
 }
 
-// The thread that answers for the lease of a slot; 0: the slot is not leased, or nobody does.
+// The thread that answers for the lease of a slot. 0: the slot is not leased, or its lease has no
+// owner.
 uint64_t OwnerOf(const Slot& slot) {
   return slot.state == SlotState::kLeased ? slot.owner.load(std::memory_order_relaxed) : 0;
 }

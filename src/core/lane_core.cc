@@ -74,7 +74,7 @@ void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {
 
 Refusal LaneCore::Admit(TimePoint now) const {
   if (closed_) return Refusal::kClosed;
-  // Callers that are being served, by an open or a ping of their own, are in no one's way.
+  // Callers that are being served, by an open or a ping of their own, take no place from others.
   if (Shortage() >= settings_->max_waiters) return Refusal::kFull;
   if (availability_.is_away() && IsEmptyHanded(slots_) && now < availability_.retry_at() &&
       settings_->when_away == WhenAway::kRefuse) {
@@ -316,7 +316,7 @@ Action LaneCore::Dispatch(uint8_t slot, TimePoint now, bool handed_off) {
 // Handing a connection to a sleeping thread leaves it unused until that thread is scheduled. So the
 // next waiter is only told, and a newcomer that runs already may barge past it, at most
 // max_overtakes times. Nothing is gained where connections are held for much longer than a thread
-// takes to wake, or for an unknown time, or where an event loop may take long until it looks.
+// takes to wake, or for an unknown time, or where an event loop may take long until it checks.
 bool LaneCore::OfferWithoutHandOff(Waiter& next, uint8_t slot) {
   const bool gains = !slots_[slot].leased_at_is_upper_bound && !holds_.AreLong() && !next.by_loop;
   if (!gains || !MayBargePast(next, *settings_)) return false;

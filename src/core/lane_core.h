@@ -1,9 +1,9 @@
 // core/lane_core.h - decides for one lane: which caller gets which connection, and what to do next.
 //
 // Pure: it is told the time, calls nothing, and holds no lock. An event goes in, an Action comes
-// out. Whoever got the Action performs it while the pool's lock is free and reports it with
-// OnActionDone. Waiters that are decided, or that should check again, are collected in the wait
-// queue as notifications, which the pool delivers.
+// out. The thread that got the Action performs it while the pool's lock is free, and reports it
+// with OnActionDone. Waiters that are decided, or that should check again, are collected in the
+// wait queue as notifications, which the pool delivers.
 //
 // Invariants, checked by CheckInvariants(); numbered as in src/README.md:
 //  (1) Slots that are not empty are at most core_size + overflow.
@@ -99,7 +99,7 @@ class LaneCore {
   // Closes the idle connections that are marked, one at a time (after EvictAll and Close).
   Action NextEvicted();
 
-  // ---- Looking ----
+  // ---- Reading ----
 
   const SlotTable& slots() const { return slots_; }
   SlotTable& slots() { return slots_; }

@@ -15,7 +15,7 @@ enum class SlotState : uint8_t {
   kEmpty,       // no connection
   kOpening,     // a connection is being opened
   kBackingOff,  // opening failed; nothing is opened in this lane until retry_at
-  kIdle,        // open and lent to nobody; in the idle list
+  kIdle,        // open and not lent; in the idle list
   kPinging,     // a ping or maintenance runs; a waiter keeps its place meanwhile
   kLeased,      // lent
   kResetting,   // returned, being reset

@@ -18,7 +18,7 @@ class SlotTable {
   // is closed at its return. REQUIRES: `slots` outlives this and has at most 254 entries.
   void Init(std::span<Slot> slots, int core_size, Duration linger);
 
-  // ---- Looking ----
+  // ---- Reading ----
 
   uint8_t size() const { return static_cast<uint8_t>(slots_.size()); }
   std::span<const Slot> all() const { return slots_; }
@@ -72,7 +72,7 @@ class SlotTable {
   void EvictAll(CloseReason reason);
   void EvictLingering();
   // Takes over what happened while the idle stack was open. `bottom_first`: the slots that are on
-  // the stack. Bit n of `used`: slot n was lent since the core last looked. Every other slot that
+  // the stack. Bit n of `used`: slot n was lent since the last Reconcile. Every other slot that
   // was idle is leased.
   void Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, TimePoint now);
   // A lease of a leased slot began without the core's knowledge, at `now` or before.

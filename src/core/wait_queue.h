@@ -31,8 +31,8 @@ struct Waiter {
   bool performing = false;        // its thread performs an Action of the lane
   bool may_ping = true;           // it has time for a round trip
   bool handed_off = false;        // granted straight from another holder
-  bool probe = false;             // granted after a rest: check the socket or file before use
-  bool by_loop = false;           // no thread waits: an event loop looks when it comes by
+  bool probe = false;             // granted after idle time: check the socket or file first
+  bool by_loop = false;           // no thread waits: an event loop checks in its turn
   bool woken_to_recheck = false;  // told that a connection is idle for it
   uint8_t slot = 0;
   uint8_t barged = 0;   // by how many newcomers, while it was the first servable one
@@ -46,7 +46,7 @@ struct Waiter {
 // Intrusive: no memory of its own.
 class WaitQueue {
  public:
-  // ---- Who waits ----
+  // ---- The waiters ----
 
   void Enqueue(Waiter& waiter) {
     waiter.prev = last_;
@@ -77,7 +77,7 @@ class WaitQueue {
     return false;
   }
 
-  // ---- Who has to be told something ----
+  // ---- Waiters to notify ----
 
   // Decides a waiter's outcome: it leaves the queue and is notified.
   void Decide(Waiter& waiter, Outcome outcome) {

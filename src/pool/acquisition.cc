@@ -1,4 +1,4 @@
-// pool/acquisition.cc - from "I need a connection" to a lease or a refusal.
+// pool/acquisition.cc - from the call of Acquire to a lease or a refusal.
 
 #include "pool/acquisition.h"
 

@@ -1,4 +1,4 @@
-// pool/acquisition.h - one acquire, from the first look to its lease or its refusal.
+// pool/acquisition.h - one acquire, from its first check to its lease or its refusal.
 #ifndef ROOST_POOL_ACQUISITION_H_
 #define ROOST_POOL_ACQUISITION_H_
 
@@ -31,8 +31,8 @@ class Acquisition {
            now >= waiter_->wakes_at;
   }
   TimePoint wakes_at() const { return waiter_->wakes_at; }
-  // Leaves the wait queue, and gives back what was granted. A result that nobody took ends with
-  // this object.
+  // Leaves the wait queue, and gives back a connection that was granted. A result that was not
+  // taken ends with this object.
   void Cancel();
   // REQUIRES: Step returned true.
   absl::StatusOr<Lease> TakeResult() { return *std::move(result_); }
@@ -43,7 +43,7 @@ class Acquisition {
 
   bool may_wait() const { return waker_ == nullptr; }
   bool IsCancelled() const { return cancel_ != nullptr && cancel_->cancelled(); }
-  // Who answers for the lease; 0: no thread.
+  // The thread that answers for the lease; 0: none.
   uint64_t Owner() const { return may_wait() ? ThisThread() : 0; }
   ActionContext Context() {
     return {.performer = &*waiter_, .deadline = deadline_, .may_wait = may_wait()};

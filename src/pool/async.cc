@@ -1,4 +1,4 @@
-// async.cc - callers in line that are told through their loop instead of being woken.
+// pool/async.cc - waiters whose event loop is called instead of a thread being woken.
 
 #include "roost/async.h"
 

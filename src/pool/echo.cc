@@ -1,4 +1,4 @@
-// echo.cc - echo_pool: events as lines on standard error.
+// pool/echo.cc - echo_pool: events as lines on standard error.
 
 #include <array>
 #include <cstdio>

@@ -108,7 +108,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     result.random = config_.platform.Random();
   }
   EmitBefore(lane, action, status, now);
-  // The end of the lease is told while the slot is nobody else's.
+  // The observer hears of the lease's end before another caller can have the slot.
   if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {
     recorder_.EmitCheckin(lane.NumberOf(action.slot), *context.returning, now);
     context.returning = nullptr;

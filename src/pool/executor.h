@@ -21,8 +21,9 @@ struct ActionContext {
   bool is_tick = false;                  // the housekeeping loop: need not be told what it began
 };
 
-// An open or a ping that takes round trips and goes on in steps, by whoever calls Tick. One for each
-// slot of the pool. While `busy`, one thread is inside Connection::Advance and alone may end it.
+// An open or a ping that takes round trips and goes on in steps, by the thread that calls Tick. One
+// for each slot of the pool. While `busy`, one thread is inside Connection::Advance and alone may
+// end it.
 struct SteppedAction {
   core::Action action;  // kNone: nothing goes on in this slot
   bool busy = false;
@@ -31,7 +32,7 @@ struct SteppedAction {
   Step step;  // how far it has come
 };
 
-// Whoever gets an Action from the core calls Execute. The lock is free while a driver works.
+// A thread that gets an Action from the core calls Execute. The lock is free while a driver works.
 class Executor {
  public:
   // `stepped` has an entry for each slot of the pool.

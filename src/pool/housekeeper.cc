@@ -1,4 +1,4 @@
-// housekeeper.cc - the optional thread that calls Tick.
+// pool/housekeeper.cc - the optional thread that calls Tick.
 
 #include "roost/housekeeper.h"
 
@@ -59,7 +59,7 @@ void Housekeeper::Stop() {
     ThreadIn(thread_).join();
     std::destroy_at(&ThreadIn(thread_));
   }
-  // A thread of the program's own that is inside Run still looks at the pools.
+  // A thread of the program's own that is inside Run still uses the pools.
   for (uint32_t inside = running_.load(); inside != 0; inside = running_.load()) {
     platform_.Wait(running_, inside, Deadline::Never());
   }
@@ -72,7 +72,8 @@ void Housekeeper::Stop() {
 }
 
 void Housekeeper::Run() {
-  // Either this sees that Stop was called, or Stop sees this: all four accesses are in one order.
+  // Either this thread sees that Stop was called, or Stop sees this thread: all four accesses are
+  // in one order.
   running_.fetch_add(1);
   Platform& platform = platform_;
   TakeTurns();
@@ -83,7 +84,7 @@ void Housekeeper::Run() {
 
 void Housekeeper::TakeTurns() {
   for (;;) {
-    // Read before the look at the flag and the pools: a Wake after it ends the wait below.
+    // Read before the flag and the pools are: a Wake after that ends the wait below.
     const uint32_t seen = calls_.load(std::memory_order_acquire);
     if (stopping_.load()) return;
     TimePoint next = TimePoint::max();
@@ -94,7 +95,7 @@ void Housekeeper::TakeTurns() {
   }
 }
 
-// Until somebody calls, a descriptor of a pool is ready, or `until`.
+// Sleeps until Wake is called, a descriptor of a pool is ready, or `until`.
 void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
   std::array<DescriptorWait, 1 + kMaxDescriptors> waits;
   size_t count = 1;
@@ -114,7 +115,7 @@ void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
     return;
   }
   waits[0] = {.fd = event_, .wanted = {.readable = true}};
-  // Either this sees the call, or Wake sees that somebody listens: one order for all four accesses.
+  // Either this thread sees the call, or Wake sees listens_: all four accesses are in one order.
   if (calls_.load() == seen) {
     platform_.WaitForDescriptors(std::span(waits).first(count), Deadline::At(until));
   }

@@ -111,9 +111,9 @@ void Lane::OpenFastPath() {
     buffer[count++] = slot;
   }
   std::reverse(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
-  // Nothing but lending and returning happens while the stack is open. So whoever takes one of the
-  // lowest `spare` slots makes more leases at a time than there ever were, and nothing but that
-  // changes which slots are the lowest.
+  // Nothing but lending and returning happens while the stack is open. So a thread that takes one
+  // of the lowest `spare` slots makes more leases at a time than there ever were, and nothing but
+  // that changes which slots are the lowest.
   const int existing = table.count(core::SlotState::kIdle) + table.count(core::SlotState::kLeased);
   const auto spare = static_cast<size_t>(std::max(0, existing - peak_));
   for (size_t depth = 0; depth < count; ++depth) {
@@ -163,7 +163,7 @@ Lanes::Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
       core::SplitLanes(config.backend.lanes(), settings.pool_size, settings.max_overflow);
   count_ = static_cast<size_t>(split.lanes);
   reader_ = count_ - 1;
-  // Nobody has to be told of a lease, and no clock has to be read for one.
+  // No observer has to be told of a lease, and no clock has to be read for one.
   const bool fast_path = settings.pre_ping == PrePing::kNever &&
                          settings.ping_after > Duration::zero() && !settings.hold_times &&
                          !recorder.watched();

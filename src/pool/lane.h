@@ -7,8 +7,8 @@
 //   core         decides everything else under the lock: waiting, opening, closing (core/lane_core.h)
 //   slots        one record for each connection; the idle stack and the core share them
 //
-// An acquire that finds a usable slot on the idle stack is one compare-and-swap. Every other acquire,
-// and every look at the lane, makes a LaneGuard:
+// An acquire that finds a usable slot on the idle stack is one compare-and-swap. Every other
+// acquire, and every other use of the lane, makes a LaneGuard:
 //
 //   lock; close the idle stack; tell the core what the stack did meanwhile (LaneCore::Reconcile)
 //   ... the core decides, as if there were no stack ...
@@ -42,7 +42,8 @@ struct PoolWaiter : core::Waiter {
   // Set (release) under the lock, kDecided as the last access to the node. Read (acquire) by its
   // owner, which thereby sees the outcome without the lock.
   std::atomic<uint32_t> word{kNothing};
-  // Whom to call when the word is set. Null: a thread sleeps on the word. Constant while it waits.
+  // The loop to call when the word is set. Null: a thread sleeps on the word. Constant while it
+  // waits.
   Waker* waker = nullptr;
   bool asleep = false;  // its owner waits to be told; under the lock
   bool slept = false;   // its owner's alone
@@ -57,8 +58,8 @@ struct OpenErrors {
 
 class Lane : public LaneHead {
  public:
-  // `slots` outlives this. `first_slot`: the pool's number of slots[0]. `fast_path`: no one has to be
-  // told of a lease, and no clock has to be read for one.
+  // `slots` outlives this. `first_slot`: the pool's number of slots[0]. `fast_path`: no observer
+  // has to be told of a lease, and no clock has to be read for one.
   void Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, Role role,
             int core_size, std::span<core::Slot> slots, int first_slot, bool fast_path);
 
@@ -72,7 +73,7 @@ class Lane : public LaneHead {
 
   // ---- Without the lock ----
 
-  // Belongs to whoever holds the slot, or performs an action on it.
+  // Belongs to the holder of the slot, or to the thread that performs an action on it.
   Connection*& ConnectionIn(uint8_t slot) { return slots_[slot].connection; }
   core::Slot& slot(uint8_t slot) { return slots_[slot]; }
   std::byte* MemoryOf(uint8_t slot) const {
@@ -97,10 +98,10 @@ class Lane : public LaneHead {
   }
   // The core lent `slot`: its record is prepared for the return.
   void RecordLent(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
-  // Counts the leases of `slot` that the idle stack gave since the last look. True: there were some.
-  // Right if there were fewer than 2^32.
+  // Counts the leases of `slot` that the idle stack gave since the last count. True: there were
+  // some. Right if there were fewer than 2^32.
   bool CountFastLeases(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
-  // Tells the core about every lease that the idle stack gave since the last look, also of slots
+  // Tells the core about every lease that the idle stack gave since the last count, also of slots
   // that were taken from the stack before it was closed and recorded after that.
   void RecordLeases(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   LeaseInfo InfoOf(uint8_t slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {

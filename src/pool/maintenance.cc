@@ -165,8 +165,8 @@ void Maintenance::WaitForOtherOpen(Deadline deadline) {
   Platform& platform = pool_.config.platform;
   const TimePoint now = platform.Now();
   pool_.executor.ContinueSteps(now);
-  const std::atomic<uint32_t> nobody{0};
-  platform.Wait(nobody, 0, std::min(deadline, Deadline::After(now, kGlance)));
+  const std::atomic<uint32_t> never_woken{0};
+  platform.Wait(never_woken, 0, std::min(deadline, Deadline::After(now, kGlance)));
 }
 
 void Maintenance::CloseEvicted() {

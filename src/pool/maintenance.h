@@ -28,7 +28,7 @@ class Maintenance {
 
   PoolParts& pool_;
   const Duration shortest_period_;  // by which an idle connection falls due; zero: none does
-  Duration suspended_ ABSL_GUARDED_BY(kPoolLock);  // Platform::Suspended at the last look
+  Duration suspended_ ABSL_GUARDED_BY(kPoolLock);  // Platform::Suspended at the last check
   TimePoint promised_tick_ ABSL_GUARDED_BY(kPoolLock) = TimePoint::max();
 };
 

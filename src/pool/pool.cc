@@ -1,4 +1,4 @@
-// pool.cc - what Pool and Lease pass on.
+// pool/pool.cc - what Pool and Lease pass on.
 
 #include "roost/pool.h"
 

@@ -13,7 +13,7 @@ struct ABSL_LOCKABLE PoolLock {};
 inline constexpr PoolLock kPoolLock{};
 
 // Takes the lock and leaves the idle stacks alone: for counters and for stepped actions. LaneGuard
-// is for everything that looks at a lane or changes it.
+// is for everything that reads a lane or changes it.
 class ABSL_SCOPED_LOCKABLE PoolMutexLock {
  public:
   explicit PoolMutexLock(Mutex& mu)

@@ -268,7 +268,7 @@ absl::Status PoolState::Close(Deadline deadline) {
   parts_.executor.AbortSteps();
   maintenance_.CloseEvicted();
   for (;;) {
-    // Read before the look: a slot emptied between the look and the wait changes it.
+    // Read before the check: a slot that is emptied between the check and the wait changes it.
     const std::atomic<uint32_t>& drained = parts_.lanes.drained();
     const uint32_t seen = drained.load(std::memory_order_acquire);
     {

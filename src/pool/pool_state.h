@@ -41,8 +41,8 @@ class PoolState {
   void Resume();
   absl::Status Close(Deadline deadline);
 
-  // The housekeeper is called by this from here on. Whoever was called before is not called after
-  // this returns. An empty one stands for PoolOptions::on_work.
+  // The pool calls `callback` when Tick has work. The callback that was set before is not called
+  // after this returns. An empty one stands for PoolOptions::on_work.
   void SetHousekeeper(WakeCallback callback);
 
   PoolParts& parts() { return parts_; }

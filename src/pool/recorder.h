@@ -25,7 +25,7 @@ class Recorder {
  public:
   Recorder(const char* pool, const PoolSettings& settings, Observer* observer);
 
-  // Somebody watches: each event must be told.
+  // True if there is an observer: each event must be told.
   bool watched() const { return observer_ != nullptr; }
 
   // ---- Under the pool's lock ----
@@ -69,7 +69,7 @@ class Recorder {
 
   const char* const name_;
   EchoObserver echo_;
-  Observer* const observer_;  // null: nobody watches
+  Observer* const observer_;  // null: none
   const bool hold_times_;
   std::atomic<bool> connected_before_{false};
   Stats stats_ ABSL_GUARDED_BY(kPoolLock);

@@ -9,8 +9,8 @@
 
 namespace roost::internal {
 
-// See Pool::stats, Pool::Report and Pool::Explain. Each looks under the lock once, and writes its
-// text after that.
+// See Pool::stats, Pool::Report and Pool::Explain. Each copies what it needs under the lock once,
+// and writes its text after that.
 Stats TakeSnapshot(PoolParts& pool);
 std::string_view WriteReport(PoolParts& pool, std::span<char> out);
 std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, Duration asked,

@@ -1,4 +1,4 @@
-// stats.cc - histograms, names, and SQLAlchemy's status line.
+// pool/stats.cc - histograms, names, and SQLAlchemy's status line.
 
 #include "roost/stats.h"
 

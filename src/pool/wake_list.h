@@ -24,7 +24,7 @@ class WakeList {
     WakeCallback callback{};                      // that the waker announced
   };
   // The target of a waiter, which may destroy `word` and `waker` once it is told its outcome: ask
-  // before that, Add after it. Empty: there is nobody to wake.
+  // before that, Add after it. Empty: the waiter's loop wants no call.
   static std::optional<Target> TargetOf(const std::atomic<uint32_t>& word, Waker* waker) {
     Target target{.word = &word, .waker = waker};
     if (waker != nullptr && !waker->Announce(target.callback)) return std::nullopt;

@@ -20,7 +20,7 @@ class Waker {
   Waker& operator=(const Waker&) = delete;
 
   void set_callback(WakeCallback callback) { callback_ = callback; }
-  // False: there is nobody to call. True: Call must follow, with what is put into `callback`.
+  // False: no function is set. True: Call must follow, with what is put into `callback`.
   bool Announce(WakeCallback& callback) {
     if (callback_.function == nullptr) return false;
     callback = callback_;

@@ -2,7 +2,10 @@
 // compares each with its header, without regard to white space.
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "roost/async.h"
 #include "roost/housekeeper.h"
@@ -41,6 +44,25 @@ struct Sensor {
     static_cast<void>(next);
   }
 };
+
+struct Reading {
+  std::string_view node;
+  roost::Micros taken;
+  double level;
+};
+
+absl::Status Connections(absl::StatusOr<roost::Lease>& lease, std::span<const Reading> readings) {
+  constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2, $3)"};
+  // [connection.h]
+  absl::StatusOr<roost::Transaction> batch = lease->Begin(roost::Durability::kSealed);
+  if (!batch.ok()) return batch.status();
+  for (const Reading& r : readings) {
+    absl::Status stored = lease->Run(kInsert, r.node, r.taken, r.level);
+    if (!stored.ok()) return stored;
+  }
+  return batch->Commit();
+  // [connection.h]
+}
 
 void Keep(roost::Pool& local, roost::Pool& remote) {
   // clang-format off
@@ -118,6 +140,19 @@ void Memory() {
   static roost::SqliteMemoryFor<roost::SelectedProfile> memory;
   if (!memory.status().ok()) Warn(memory.status());
   // [sqlite_memory.h]
+}
+
+void Show(std::string_view name, std::string_view unit, uint64_t value);
+
+void Metrics(roost::Pool& pool) {
+  // [stats.h]
+  const roost::Stats stats = pool.stats();
+  roost::ForEachMetric(stats, [](const roost::Metric& metric, const auto& member) {
+    if constexpr (std::is_integral_v<std::remove_cvref_t<decltype(member)>>) {
+      Show(metric.name, metric.unit, static_cast<uint64_t>(member));
+    }
+  });
+  // [stats.h]
 }
 
 void Show(std::string_view node, double level);

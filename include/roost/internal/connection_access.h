@@ -1,8 +1,8 @@
 // include/roost/internal/connection_access.h - what the pool calls on a connection.
 //
-// A borrower holds a Connection, too, and must not close it behind the pool's back: so these
-// functions are private in Connection, and this class is their one friend. For src/pool and for
-// tests of drivers.
+// The holder of a lease has a Connection, too, and must not close one that the pool counts as open.
+// So these functions are private in Connection, and this class is their one friend. For src/pool
+// and for tests of drivers.
 #ifndef ROOST_INTERNAL_CONNECTION_ACCESS_H_
 #define ROOST_INTERNAL_CONNECTION_ACCESS_H_
 
@@ -27,21 +27,20 @@ struct ConnectionAccess {
   static void Abandon(Connection& c) { c.Abandon(); }
   static NativeHandle Detach(Connection& c) { return c.Detach(); }
 
-  // From here on the record of the connection's leases lies in `place`, which outlives it.
+  // Moves the record of the connection's leases to `place`, which outlives the connection.
   static void KeepRecordIn(Connection& c, LeaseRecord& place) {
     place.deadline = c.record_->deadline;
     place.dirty_flags = c.record_->dirty_flags;
     c.record_ = &place;
   }
-  // A lease begins of a connection that no pool has: its statements end by `deadline`.
+  // Begins a lease of a connection that is in no pool. Its statements end by `deadline`.
   static void StartLease(Connection& c, Deadline deadline) {
     c.record_->deadline = deadline;
     c.record_->CountLease();
   }
-  // A lease ends. What it leaves alive (a Transaction) is recognised as not the next one's.
+  // Ends a lease. A Transaction that it leaves alive cannot be taken for one of the next lease.
   static void EndLease(Connection& c) { c.ClearDirty(Connection::kDirtyBegan); }
-  // True if nothing was done that could leave anything behind: the next holder can have it. No call
-  // of the driver.
+  // True if no dirty flag is set: the connection can be lent again. Does not call the driver.
   static bool IsPristine(const Connection& c) { return c.IsPristine(); }
 
   // Frees the place of a connection that was closed, abandoned or detached.

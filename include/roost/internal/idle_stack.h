@@ -1,13 +1,13 @@
 // include/roost/internal/idle_stack.h - lends an idle connection and takes it back without a lock.
 //
-// A lane is a state machine (src/core) under the pool's lock, with one IdleStack in front. The stack
-// is *open* or *closed*. An open stack owns the lane's idle slots, and acquire and return are one
-// compare-and-swap each. A thread that takes the lock to look at the lane or to change it closes
+// A lane is a state machine (src/core) under the pool's lock, with one IdleStack in front. The
+// stack is *open* or *closed*. An open stack owns the lane's idle slots, and acquire and return are
+// one compare-and-swap each. A thread that takes the lock to read the lane or to change it closes
 // the stack first and tells the core what happened meanwhile (LaneCore::Reconcile). It opens the
-// stack again at the end, if nobody waits and every idle slot may be lent as it is. A closed stack
-// looks empty to an acquire and full to a return, so that both take the lock. So a caller in the
-// wait queue is never passed over by the stack, and the core decides everything that is more than
-// "take the top slot".
+// stack again at the end, if no caller waits and every idle slot may be lent as it is. A closed
+// stack looks empty to an acquire and full to a return, so that both take the lock. So a caller in
+// the wait queue is never passed over by the stack, and the core decides everything that is more
+// than "take the top slot".
 //
 // A lane of more than SlotStack::kMaxSlots slots has no open stack: its callers take the lock.
 //
@@ -27,7 +27,7 @@
 //   open, the store        release  publishes what the core wrote to the slots and to the lane
 //   close, the exchange    acquire  reads what the holders wrote before they returned
 //   SlotHead::leases       release / acquire  a thread that counts a lease sees its owner, or a later one
-//   epoch, owner, where    relaxed  ordered by the value, or only looked at
+//   epoch, owner, where    relaxed  ordered by the value, or for reports only
 //
 // Before you change one of these, read "Never" in src/README.md and run tests/model.
 #ifndef ROOST_INTERNAL_IDLE_STACK_H_

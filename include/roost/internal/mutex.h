@@ -1,13 +1,14 @@
-// include/roost/internal/mutex.h - a lock that hands its holder the priority of those who wait,
-// with Clang's thread-safety annotations.
+// include/roost/internal/mutex.h - a lock that gives its holder the priority of the threads that
+// wait for it, with Clang's thread-safety annotations.
 //
-// A thread of high priority that wants the lock would else wait for every thread of middle priority
-// that keeps the holder from running. Priority inheritance alone collapses when many threads ask
-// for short moments: the kernel hands such a lock to the thread that slept longest, and until that
-// one runs everybody else who asks goes to sleep behind it. So the lock is tried a bounded number of
-// times first: with pauses, as long as a critical section takes; then giving the processor to the
-// holder, if it was taken off this one. Without a bound a thread of high priority would spin for ever
-// where the holder cannot run.
+// Without priority inheritance a thread of high priority that wants the lock would wait for every
+// thread of middle priority that keeps the holder from running. Priority inheritance alone
+// collapses when many threads take the lock for short moments: the kernel hands such a lock to the
+// thread that slept longest, and until that thread runs, every other thread that asks for the lock
+// goes to sleep behind it. So a thread tries the lock a bounded number of times first: with pauses,
+// for as long as a critical section takes; then with yields, in case the holder was taken off this
+// processor. Without a bound a thread of high priority would spin for ever where the holder cannot
+// run.
 //
 // Not absl::Mutex: the version in Debian 12 makes its timed waits on the wall clock, and has no
 // priority inheritance. Nothing here waits with a time-out; waiting is Platform::Wait.

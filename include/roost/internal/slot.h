@@ -34,7 +34,7 @@ struct LeaseRecord {
   }
 };
 
-// Belongs to the holder of the slot. Other threads may look at the atomics.
+// Belongs to the holder of the slot. Other threads may read the atomics.
 // Aligned to the size of a whole slot: core::Slot places its own fields into the second half.
 struct alignas(128) SlotHead : LeaseRecord {
   SlotHead() = default;
@@ -54,7 +54,7 @@ struct alignas(128) SlotHead : LeaseRecord {
     return *this;
   }
 
-  // ---- Who holds the lease ----
+  // ---- The holder of the lease ----
 
   // For reports. Relaxed: a reader may pair the owner of one lease with the line of another.
   void SetOwner(uintptr_t thread, SourceLine line_of_code) {
