@@ -4,17 +4,22 @@
 # Installs what is missing (Debian packages, as root or through sudo), makes the sysroot once, builds
 # the release, runs its tests through QEMU, packs it, and compares its sizes with the budget.
 #
-# Usage: ./deploy/cross.sh rpi-64|rpi-32 [--board BOARD] [--clang] [--no-tests]
-#   rpi-64         64-bit system: Zero 2 W, 3, 4, 5
-#   rpi-32         32-bit system (ARMv7): 2, Zero 2 W, 3, 4
-#   --board BOARD  build for one board of platform/boards alone, such as rpi_4 (default: for all)
-#   --clang        build with clang++
-#   --no-tests     neither build the tests nor run them
+# Usage: ./deploy/cross.sh rpi-64|rpi-32 [OPTION...]
+#   rpi-64            64-bit system: Zero 2 W, 3, 4, 5
+#   rpi-32            32-bit system (ARMv7): 2, Zero 2 W, 3, 4
+#   --board BOARD     build for one board of platform/boards alone, such as rpi_4 (default: for all)
+#   --clang           build with clang++
+#   --no-tests        neither build the tests nor run them
+#   --release N       Debian's part of the packages' version, for another build of the same commit (1)
+#   --maintainer WHO  who answers for the packages: "NAME <ADDRESS>"
+#
+# The version is that of version.sh: another one for each commit. The same commit gives the same bytes,
+# in whatever folder and at whatever time it is built.
 #
 # Leaves, for deploy/push.sh, in build/TARGET/release/:
 #   bin/roost-node bin/roostctl   stripped
 #   systemd/                      unit, configuration, system user
-#   VERSION                       version, commit, architecture, board, compiler
+#   VERSION                       version, commit and its time, architecture, board, compiler
 # and for apt, in build/packages/: libroostpool-dev, roostpool-node, and SHA256SUMS.
 # With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like; sizes are compared for a
 # build with neither.
@@ -22,13 +27,21 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-TARGET='' BOARD='' COMPILER=gnu TESTS=ON
+TARGET='' BOARD='' COMPILER=gnu TESTS=ON PACKAGE_RELEASE=1 MAINTAINER='' VERSION=''
+
+# value OPTION VALUE WHAT - VALUE, if there is one.
+value() {
+  [ -n "$2" ] || die "$1 needs $3"
+  say "$2"
+}
 
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
       rpi-64 | rpi-32) TARGET=$1 ;;
-      --board) BOARD=${2:?--board needs a name, such as rpi_4} && shift ;;
+      --board) BOARD=$(value "$1" "${2-}" "a name, such as rpi_4") || exit; shift ;;
+      --release) PACKAGE_RELEASE=$(value "$1" "${2-}" "a number") || exit; shift ;;
+      --maintainer) MAINTAINER=$(value "$1" "${2-}" "NAME <ADDRESS>") || exit; shift ;;
       --clang) COMPILER=clang ;;
       --no-tests) TESTS=OFF ;;
       -h | --help) usage && exit ;;
@@ -37,6 +50,20 @@ parse() {
     shift
   done
   [ -n "$TARGET" ] || die "for which target: rpi-64 or rpi-32? (see --help)"
+}
+
+# check_arguments - before anything is installed or built.
+check_arguments() {
+  local boards
+  boards=$(cd "$ROOT/platform/boards" && printf '%s\n' rpi_*.h | sed 's/\.h$//')
+  [ -z "$BOARD" ] || grep -qxF -- "$BOARD" <<<"$boards" ||
+    die "there is no board $BOARD; there are: ${boards//$'\n'/ }"
+  [[ $PACKAGE_RELEASE =~ ^[0-9]+[0-9A-Za-z.~]*$ ]] || die "--release $PACKAGE_RELEASE: it begins with a number"
+  [ -z "$MAINTAINER" ] || [[ $MAINTAINER =~ ^[^\<\>]+\ \<[^\<\>\ ]+@[^\<\>\ ]+\>$ ]] ||
+    die "--maintainer $MAINTAINER: it is NAME <ADDRESS>"
+  VERSION=$("$ROOT/deploy/version.sh") || exit
+  SOURCE_DATE_EPOCH=$(sed -n 's/^epoch //p' <<<"$VERSION")
+  export SOURCE_DATE_EPOCH
 }
 
 # release BUILD ARCH TRIPLET - what goes onto the board, in BUILD/release.
@@ -48,24 +75,33 @@ release() {
     "$triplet-strip" -o "$new/bin/$program" "$(find "$build/src/tools" -name "$program" -type f)"
   done
   install -D -m 644 -t "$new/systemd" deploy/systemd/roost*
-  {
-    printf 'version %s\n' "$(sed -n 's/^CMAKE_PROJECT_VERSION:.*=//p' "$build/CMakeCache.txt")"
-    printf 'commit %s\n' "$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)"
-    printf 'architecture %s\nboard %s\ncompiler %s\n' "$arch" "${BOARD:-all}" "$COMPILER"
-  } >"$new/VERSION"
+  printf '%s\narchitecture %s\nboard %s\ncompiler %s\n' "$VERSION" "$arch" "${BOARD:-all}" "$COMPILER" \
+    >"$new/VERSION"
   rm -rf "$build/release"
   mv -T "$new" "$build/release"
   find "$build/release" -type f -printf '%p  %s bytes\n'
 }
 
-# packages BUILD LOG - the packages of BUILD, into build/packages.
+# board_of PACKAGE - the end of its version, which names the board that it is for alone.
+board_of() {
+  local revision=${1%_*}
+  revision=${revision##*-}
+  say "${revision#"${revision%%+*}"}"
+}
+
+# packages BUILD LOG - the packages of BUILD, into build/packages, instead of those of an earlier version
+# for the same boards.
 packages() {
-  local build=$1 log=$2 out=$ROOT/build/packages package
+  local build=$1 log=$2 out=$ROOT/build/packages package old name
   rm -rf "$build/cpack"
   (umask 022 && cd "$build" && logged "$log" cpack --config CPackConfig.cmake -B "$build/cpack") ||
     { tail_of "$log"; die "the packages were not built"; }
   mkdir -p "$out"
   for package in "$build"/cpack/*.deb; do
+    name=$(basename "$package")
+    for old in "$out/${name%%_*}"_*"_${name##*_}"; do
+      [ "$(board_of "$old")" != "$(board_of "$name")" ] || rm -f "$old"
+    done
     mv "$package" "$out/"
     package=$out/$(basename "$package")
     say "$package  $(stat -c %s "$package") bytes"
@@ -77,6 +113,7 @@ packages() {
 main() {
   local log arch triplet compiler name build options=()
   parse "$@"
+  check_arguments
   case $TARGET in
     rpi-64) arch=arm64 triplet=aarch64-linux-gnu compiler=g++-aarch64-linux-gnu ;;
     rpi-32) arch=armhf triplet=arm-linux-gnueabihf compiler=g++-arm-linux-gnueabihf ;;
@@ -99,7 +136,13 @@ main() {
   ./deploy/sysroot.sh --arch "$arch"
 
   step "build (the log is $log)"
-  options=(-B "$build" -DROOST_COMPILER="$COMPILER" -DROOST_BUILD_TESTS="$TESTS")
+  options=(-B "$build" -DROOST_COMPILER="$COMPILER" -DROOST_BUILD_TESTS="$TESTS"
+    -DROOST_PACKAGE_RELEASE="$PACKAGE_RELEASE")
+  if [ -n "$MAINTAINER" ]; then
+    options+=(-DROOST_PACKAGE_MAINTAINER="$MAINTAINER")
+  else
+    options+=(-UROOST_PACKAGE_MAINTAINER)  # that of an earlier call
+  fi
   [ -z "$BOARD" ] || options+=(-DROOST_BOARD="$BOARD")
   use_ccache
   if ! logged "$log" cmake --preset "$TARGET" "${options[@]}" ||

@@ -5,6 +5,8 @@
 # There is no package of a shared library. A node has one program that links the pool, and roostctl;
 # PoolFor<Profile> is compiled into its user, so before 1.0 each version would be another ABI.
 #
+# The version is that of build_version.cmake: another one for each commit, so that apt sees an upgrade.
+#
 #   ROOST_PACKAGE_RELEASE      Debian's part of the version (default: 1)
 #   ROOST_PACKAGE_MAINTAINER   who answers for the packages
 
@@ -18,7 +20,7 @@ if(NOT ROOST_BOARD STREQUAL host)
   string(APPEND package_release +${board})
   set(package_boards "This build is for the board ${ROOST_BOARD} alone.")
 endif()
-set(ROOST_PACKAGE_VERSION ${PROJECT_VERSION}-${package_release})
+set(ROOST_PACKAGE_VERSION ${ROOST_BUILD_VERSION}-${package_release})
 
 # ---- What Debian wants in every package -----------------------------------------------------------
 file(STRINGS ${PROJECT_SOURCE_DIR}/LICENSE lines)
@@ -30,12 +32,8 @@ endforeach()
 string(REGEX REPLACE "\n (Permission|The above|THE SOFTWARE IS)" "\n .\n \\1" ROOST_LICENSE
        "\n${ROOST_LICENSE}")
 string(REGEX REPLACE "^\n \\.\n|\n$" "" ROOST_LICENSE "${ROOST_LICENSE}")
-# The same time for the same commit, so that a package can be built again byte by byte.
-execute_process(COMMAND git log -1 --format=%cD WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-                OUTPUT_VARIABLE ROOST_PACKAGE_DATE OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(NOT ROOST_PACKAGE_DATE)
-  string(TIMESTAMP ROOST_PACKAGE_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
-endif()
+# The same time for the same commit (SOURCE_DATE_EPOCH), so that a package can be built again byte by byte.
+string(TIMESTAMP ROOST_PACKAGE_DATE "%a, %d %b %Y %H:%M:%S +0000" UTC)
 set(package_files ${PROJECT_BINARY_DIR}/package)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/debian/copyright.in ${package_files}/copyright @ONLY)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/debian/changelog.in ${package_files}/changelog.Debian @ONLY)
@@ -69,7 +67,7 @@ install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/roost-node.conf
 # ---- The packages ---------------------------------------------------------------------------------
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME roostpool)
-set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VERSION ${ROOST_BUILD_VERSION})
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # or it stands above the description of each package
 set(CPACK_PACKAGE_CONTACT ${ROOST_PACKAGE_MAINTAINER})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
@@ -116,9 +114,11 @@ set(CPACK_DEBIAN_NODE_PACKAGE_CONTROL_EXTRA
 
 # systemd 247 is the first with LoadCredential=; postinst needs its systemd-sysusers.
 set(CPACK_ROOST_DEPENDS "systemd (>= 247)")
+set(CPACK_PROJECT_CONFIG_FILE ${CMAKE_CURRENT_LIST_DIR}/cmake/pack.cmake)
+set(CPACK_ROOST_EPOCH "${ROOST_BUILD_EPOCH}")
+set(CPACK_ROOST_UNKNOWN "${ROOST_BUILD_UNKNOWN}")
 if(CMAKE_CROSSCOMPILING)
   # dpkg-shlibdeps would look at this machine; see deploy/shlibdeps.sh.
-  set(CPACK_PROJECT_CONFIG_FILE ${CMAKE_CURRENT_LIST_DIR}/cmake/cross_depends.cmake)
   set(CPACK_ROOST_SHLIBDEPS ${CMAKE_CURRENT_LIST_DIR}/shlibdeps.sh ${CMAKE_SYSROOT}
       ${PROJECT_BINARY_DIR}/src/tools/roost-node/roost-node
       ${PROJECT_BINARY_DIR}/src/tools/roostctl/roostctl)

@@ -19,14 +19,8 @@
 # shellcheck source=SCRIPTDIR/ssh.sh
 . "$(dirname "${BASH_SOURCE[0]}")/ssh.sh"
 
-EXIT_USAGE=2
-EXIT_LOST=3
+EXIT_NONE_THERE=86  # of a script over there; roostctl has no such code
 FROM=''
-
-wrong_use() {
-  printf '%s: %s (see --help)\n' "${0##*/}" "$*" >&2
-  exit $EXIT_USAGE
-}
 
 # quoted WORD... - for the shell over there.
 quoted() {
@@ -36,44 +30,62 @@ quoted() {
 
 # remote SCRIPT WORD... - run SCRIPT there with sh, WORDs as its arguments.
 remote() {
-  ssh "${SSH_OPTIONS[@]}" -o ControlMaster=auto -o ControlPersist=60 "$TARGET" \
+  ssh "${SSH_OPTIONS[@]}" -o ControlMaster=auto -o ControlPersist=60 -- "$TARGET" \
     "sh -c$(quoted "$1" selftest "${@:2}")"
 }
 
-# find_roostctl - the path of the one that is there, or of a copy. COPY: the folder to remove.
-COPY=''
-ROOSTCTL=''
+# FIND sets roostctl, over there, to the one that is installed; or, where $1 says so, to the copy. What
+# the board prints is never taken for a path or a command.
+# shellcheck disable=SC2016  # for the shell over there
+FIND='
+  copy=${TMPDIR:-/tmp}/roost-selftest-$1; shift; roostctl=
+  for path in "$copy/roostctl" "${ROOST_ROOT-}/opt/roost/current/bin/roostctl" "${ROOST_ROOT-}/usr/bin/roostctl"; do
+    if [ -x "$path" ]; then roostctl=$path; break; fi
+  done
+  [ -n "$roostctl" ] || exit 86;'
+
+# find_roostctl - is there one, or where it is missing, a copy of ours? COPIED: it has to be removed.
+COPIED=''
 find_roostctl() {
-  local arch status=0
-  # shellcheck disable=SC2016  # for the shell over there
-  ROOSTCTL=$(remote '
-    for path in "${ROOST_ROOT-}/opt/roost/current/bin/roostctl" "${ROOST_ROOT-}/usr/bin/roostctl"; do
-      if [ -x "$path" ]; then echo "$path"; exit; fi
-    done' 2>"$SCRATCH/ssh.err") || status=$?
-  if [ "$status" != 0 ]; then
-    why_unreachable "$SCRATCH/ssh.err" >&2
-    exit $EXIT_LOST
-  fi
-  [ -z "$ROOSTCTL" ] || return 0
-  arch=$(remote 'dpkg --print-architecture 2>/dev/null || uname -m')
+  local status=0
+  remote "$FIND exit 0" "$TOKEN" >/dev/null 2>"$SCRATCH/ssh.err" || status=$?
+  case $status in
+    0) return ;;
+    "$EXIT_NONE_THERE") copy_roostctl ;;
+    *) why_unreachable "$SCRATCH/ssh.err" >&2; exit $EXIT_LOST ;;
+  esac
+}
+
+copy_roostctl() {
+  local arch
+  # shellcheck disable=SC2016
+  arch=$(remote 'echo "$1 $(dpkg --print-architecture 2>/dev/null || uname -m)"' "$TOKEN" |
+    sed -n "s/^.*$TOKEN \([0-9a-z_-]*\)\$/\1/p")
   [ -n "$FROM" ] || FROM=$(find_release "$arch")
   [ -r "$FROM/bin/roostctl" ] || die "there is no $FROM/bin/roostctl"
-  COPY=$(remote 'mktemp -d') && [ -n "$COPY" ]
+  COPIED=1
   # shellcheck disable=SC2016
-  remote 'cat >"$1/roostctl" && chmod 755 "$1" "$1/roostctl"' "$COPY" <"$FROM/bin/roostctl"
-  ROOSTCTL=$COPY/roostctl
+  remote 'copy=${TMPDIR:-/tmp}/roost-selftest-$1; umask 022
+    mkdir "$copy" && cat >"$copy/roostctl" && chmod 755 "$copy/roostctl"' \
+    "$TOKEN" <"$FROM/bin/roostctl" || { remove_copy; die "could not copy roostctl there"; }
+}
+
+remove_copy() {
+  # shellcheck disable=SC2016
+  [ -z "$COPIED" ] || remote 'rm -rf "${TMPDIR:-/tmp}/roost-selftest-$1"' "$TOKEN" || true
 }
 
 # The account of the service sees what the service sees. Where it is not to be had, the checks that
 # need it say so.
 run_selftest() {
   # shellcheck disable=SC2016
-  remote '
+  remote "$FIND"'
     cd /
+    set -- "$roostctl" selftest "$@"
     if ! getent passwd roost >/dev/null; then exec "$@"; fi
     if [ "$(id -u)" = 0 ]; then exec runuser -u roost -- "$@"; fi
     if sudo -n -u roost true 2>/dev/null; then exec sudo -n -u roost -- "$@"; fi
-    exec "$@"' "$ROOSTCTL" selftest "$@" </dev/null
+    exec "$@"' "$TOKEN" "$@" </dev/null
 }
 
 main() {
@@ -91,9 +103,8 @@ main() {
   [ -n "$TARGET" ] || wrong_use "which board? USER@HOST"
   ssh_scratch
   find_roostctl
-  run_selftest "$@" || status=$?
-  # shellcheck disable=SC2016
-  [ -z "$COPY" ] || remote 'rm -rf "$1"' "$COPY" || true
+  { run_selftest "$@" 2>&3 | printable; } 3> >(printable >&2) || status=$?
+  remove_copy
   [ "$status" != 255 ] || status=$EXIT_LOST
   exit "$status"
 }

@@ -51,8 +51,8 @@ main() {
   local arch=arm64 out='' force='' log new
   while [ $# -gt 0 ]; do
     case $1 in
-      --arch) arch=${2:?--arch needs a name} && shift ;;
-      --out) out=${2:?--out needs a folder} && shift ;;
+      --arch) [ -n "${2-}" ] || die "--arch needs a name"; arch=$2; shift ;;
+      --out) [ -n "${2-}" ] || die "--out needs a folder"; out=$2; shift ;;
       --force) force=1 ;;
       -h | --help) usage && exit ;;
       *) die "unknown argument: $1 (see --help)" ;;

@@ -219,7 +219,7 @@ stage_rpi-32() { board_stage "$1" rpi-32 armhf; }
 stage_deploy() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
   build_or_fail "$1" dev fake_node || return
-  run_tests "$1" dev --tests-regex '^deploy_test$'
+  run_tests "$1" dev --tests-regex '^deploy_'
 }
 
 # It tells its own story, and counts in its last lines.

@@ -21,9 +21,9 @@ ARGS=()
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --machine) MACHINE=${2:?--machine needs a name} && shift ;;
-      --cpu) CPU=${2:?--cpu needs a name} && shift ;;
-      --name) NAME=${2:?--name needs one} && shift ;;
+      --machine) [ -n "${2-}" ] || die "--machine needs a name"; MACHINE=$2; shift ;;
+      --cpu) [ -n "${2-}" ] || die "--cpu needs a name"; CPU=$2; shift ;;
+      --name) [ -n "${2-}" ] || die "--name needs one"; NAME=$2; shift ;;
       --fresh) FRESH=1 ;;
       --warm) WARM=1 ;;
       -h | --help) usage && exit ;;

@@ -6,7 +6,7 @@
 #   --machine M   virt (default) or raspi3b; see boot.sh
 #   --cpu CPU     of virt; see boot.sh
 #   --cuts N      how often the plug is pulled in mid-write (default: 10)
-#   --only NAMES  some chapters, in quotes: package push bad upgrade cut cuts hang reboot uninstall
+#   --only NAMES  some chapters, in quotes: package push bad trial upgrade cut cuts hang reboot uninstall
 #                 security selftest; all from bad on need push
 #   --no-build    take what is in build/rpi-64/release and build/packages
 #   --release F   as --no-build, and the release is in the folder F
@@ -60,13 +60,15 @@ here() {
   return "$status"
 }
 
-# expect CODE WHAT COMMAND... - a command of this machine, with its exit code.
+# expect CODE WHAT COMMAND... - a command of this machine, with its exit code. said knows what it said.
 expect() {
   local code=$1 what=$2 status=0
   shift 2
-  shown "$@" || status=$?
+  shown "$@" | tee "$WORK/said" || status=$?
   verify "$what (exit code $status)" [ "$status" = "$code" ]
 }
+
+said() { grep -qF -- "$1" "$WORK/said"; }
 
 push() { "$ROOT/deploy/push.sh" --from "$RELEASE" -F "$CONFIG" "$@" board; }
 
@@ -83,7 +85,7 @@ until_true() {
 }
 
 status_says() { on_board $NAME "grep -q '$1' /run/roost/status.json" 2>/dev/null; }
-is_healthy() { status_says '"healthy": true'; }
+is_healthy() { on_board $NAME roostctl status >/dev/null 2>&1; }
 is_active() { on_board $NAME systemctl is-active --quiet roost-node 2>/dev/null; }
 is_enabled() { on_board $NAME systemctl is-enabled --quiet roost-node 2>/dev/null; }
 runs_version() { status_says "\"version\": \"$1\""; }
@@ -96,43 +98,24 @@ readings() { query 'select count(*) from reading'; }
 will_stay() { is_active && is_enabled; }
 is_healthy_version() { is_healthy && runs_version "$1"; }
 is_another_process_than() { is_healthy && [ "$(main_pid)" != "$1" ]; }
+has_gone_back_to() { on_board $NAME readlink /opt/roost/current | grep -q "/$1"; }
 has_started_since() { [ "$(boot_id 2>/dev/null || say "$1")" != "$1" ]; }
 
 # ---- versions ---------------------------------------------------------------------------------------
 
-# replace_text FROM TO FILE... - in programs; the length stays.
-replace_text() {
-  python3 - "$@" <<'END'
-import sys
-old, new = (word.encode() for word in sys.argv[1:3])
-assert len(old) == len(new)
-found = 0
-for name in sys.argv[3:]:
-    with open(name, "rb") as file:
-        content = file.read()
-    found += content.count(old)
-    with open(name, "wb") as file:
-        file.write(content.replace(old, new))
-if not found:
-    sys.exit(f"no {old!r} in {sys.argv[3:]}")
-END
-}
-
-# variant NAME FROM TO - the release with one text in its programs replaced by another of the same
-# length: a younger version, or one that is broken in a way that a test suite might have missed.
+# variant VERSION NAME - the release as VERSION, with its programs changed (variant.py).
 variant() {
   local folder=$WORK/$1
   cp -a "$RELEASE" "$folder"
-  replace_text "$2" "$3" "$folder"/bin/*
-  sed -i "s/^version .*/version $1/" "$folder/VERSION"
+  python3 "$HERE/variant.py" "$2" "$folder"/bin/*
+  sed -i "s/^version .*/version $1/; /^commit /d" "$folder/VERSION"
 }
 
 make_versions() {
-  variant 0.1.1 '0.1.0' '0.1.1'
-  variant 0.1.2-no-schema 'CREATE TABLE IF NOT EXISTS sensor' 'CREATE TABLE IF NOT EXISTS 5ensor'
-  # shellcheck disable=SC2016
-  variant 0.1.2-no-insert ' id, $6 FROM sensor' ' id, $1 FROM sensor'
-  variant 0.1.2-no-ready 'READY=1' 'REACY=1'
+  variant 0.1.1 0.1.1
+  variant 0.1.2-no-schema no-schema
+  variant 0.1.2-no-insert no-insert
+  variant 0.1.2-no-ready no-ready
 }
 
 # ---- chapters ---------------------------------------------------------------------------------------
@@ -172,15 +155,46 @@ chapter_push() {
 }
 
 chapter_bad() {
-  local release pid
+  local pid
   pid=$(main_pid)
   expect 0 "a dry run" push --from "$WORK/0.1.1" --dry-run
   verify "has changed nothing" \
     [ "$(main_pid)" = "$pid" ]
-  for release in no-schema no-insert no-ready; do
-    expect 1 "a build that is broken ($release) is rolled back" push --from "$WORK/0.1.2-$release"
-    verify "the old version is healthy" is_healthy_version 0.1.0
-  done
+  expect 1 "a build that cannot make its tables (no-schema) is refused" push --from "$WORK/0.1.2-no-schema"
+  verify "it was tried out, and that was all" said "nothing that runs was changed"
+  verify "the old version runs on, in the same process" [ "$(main_pid)" = "$pid" ]
+  expect 1 "a build that is ready and seals nothing (no-insert) is rolled back" push --from "$WORK/0.1.2-no-insert"
+  verify "because it seals nothing" said "NOT HEALTHY: node"
+  verify "because its database refuses" said "the database refuses"
+  verify "the old version is healthy" is_healthy_version 0.1.0
+  expect 1 "a build that is never ready (no-ready) is rolled back" push --from "$WORK/0.1.2-no-ready" --wait 40
+  verify "because it was not ready in time" said "NOT HEALTHY: the service is activating"
+  verify "the old version is healthy" is_healthy_version 0.1.0
+}
+
+# A cut between switch and check: the board goes back by itself.
+# shellcheck disable=SC2016  # for the board
+chapter_trial() {
+  push --from "$WORK/0.1.1" >"$WORK/said" 2>&1 </dev/null &
+  until_true 120 said "restarting the service" || true
+  "$HERE/stop.sh" --cut $NAME
+  wait $! || true
+  boot
+  verify "after a power cut before the check the version before runs" until_true 120 is_healthy_version 0.1.0
+  here sudo journalctl --unit roost-guard --boot --no-pager --output cat || true
+  verify "nothing is on trial any more" on_board $NAME '! test -e /opt/roost/trial'
+  expect 0 "a dry run" push --from "$WORK/0.1.1" --dry-run
+  verify "says what was given up" said "went back by itself: 0.1.1"
+  expect 0 "the same push again" push --from "$WORK/0.1.1"
+  # A node that crashes as soon as it runs, in a version that was healthy a moment before.
+  here 'printf "[Service]\nExecStartPost=/bin/sh -c \"sleep 1; kill -SEGV $MAINPID\"\nRestartSec=1\n" |
+    sudo tee /run/crash.conf >/dev/null && sudo mkdir -p /run/systemd/system/roost-node.service.d &&
+    sudo mv /run/crash.conf /run/systemd/system/roost-node.service.d/ && sudo systemctl daemon-reload &&
+    sudo systemctl kill --signal SEGV roost-node'
+  verify "three crashes within ten minutes, and the version before is current" until_true 120 has_gone_back_to 0.1.0
+  here 'sudo rm /run/systemd/system/roost-node.service.d/crash.conf && sudo systemctl daemon-reload &&
+    sudo systemctl reset-failed roost-node; sudo systemctl restart roost-node'
+  verify "it is healthy" until_true 60 is_healthy_version 0.1.0
 }
 
 chapter_upgrade() {
@@ -284,12 +298,12 @@ chapter_uninstall() {
 parse() {
   while [ $# -gt 0 ]; do
     case $1 in
-      --machine) MACHINE=${2:?--machine needs a name} && shift ;;
-      --cpu) CPU=${2:?--cpu needs a name} && shift ;;
-      --cuts) CUTS=${2:?--cuts needs a number} && shift ;;
-      --only) ONLY=${2:?--only needs names} && shift ;;
+      --machine) [ -n "${2-}" ] || die "--machine needs a name"; MACHINE=$2; shift ;;
+      --cpu) [ -n "${2-}" ] || die "--cpu needs a name"; CPU=$2; shift ;;
+      --cuts) [ -n "${2-}" ] || die "--cuts needs a number"; CUTS=$2; shift ;;
+      --only) [ -n "${2-}" ] || die "--only needs names"; ONLY=$2; shift ;;
       --no-build) BUILD='' ;;
-      --release) RELEASE=$(realpath "${2:?--release needs a folder}") && BUILD='' && shift ;;
+      --release) [ -d "${2-}" ] || die "--release needs a folder"; RELEASE=$(realpath "$2"); BUILD=''; shift ;;
       --keep) KEEP=1 ;;
       -h | --help) usage && exit ;;
       *) die "unknown argument: $1 (see --help)" ;;
@@ -336,6 +350,7 @@ main() {
   chapter package "the Debian package"
   chapter push "push.sh"
   chapter bad "bad updates"
+  chapter trial "a power cut between switch and check, and three crashes"
   chapter upgrade "upgrade and back"
   chapter cut "a power cut right after an upgrade"
   chapter cuts "the plug is pulled in mid-write"

@@ -6,89 +6,13 @@ Usage: deploy_test.py SOURCE-FOLDER FAKE-NODE [unittest arguments]
 
 import os
 import platform
-import random
 import subprocess
-import sys
-import tempfile
 import threading
 import unittest
 from pathlib import Path
 
-from sandbox import Board, wait_for
-
-SOURCE = Path(sys.argv[1])
-FAKE_NODE = Path(sys.argv[2])
-UNIT = """[Service]
-Type=notify
-User=roost
-ExecStart=/usr/bin/roost-node --config /etc/roost/roost-node.conf
-Restart=on-failure
-StateDirectory=roost
-"""
-
-DONE, NOT_DONE, USAGE, LOST, UNHEALTHY = range(5)
-
-
-class Outcome:
-    def __init__(self, code, text):
-        self.code, self.text = code, text
-
-
-class DeployTest(unittest.TestCase):
-    def setUp(self):
-        self._scratch = tempfile.TemporaryDirectory(prefix="roost-deploy-")
-        self.addCleanup(self._scratch.cleanup)
-        self.scratch = Path(self._scratch.name)
-        self.board = self.new_board()
-
-    def new_board(self):
-        board = Board()
-        self.addCleanup(board.close)
-        return board
-
-    def release(self, name, behaviour="", conf="every = 5s\n", padding=0, unit=UNIT):
-        """A folder as cross.sh leaves one, with programs that behave as told."""
-        folder = self.scratch / name
-        (folder / "bin").mkdir(parents=True)
-        (folder / "systemd").mkdir()
-        filler = random.Random(name).randbytes(padding)
-        program = FAKE_NODE.read_bytes() + filler + f"\n{name}\nbehaviour={behaviour}".encode()
-        for tool in ("roost-node", "roostctl"):
-            (folder / "bin" / tool).write_bytes(program)
-            (folder / "bin" / tool).chmod(0o755)
-        (folder / "systemd/roost-node.service").write_text(unit)
-        (folder / "systemd/roost-node.conf").write_text(conf)
-        (folder / "systemd/roost.sysusers").write_text("u roost\n")
-        (folder / "VERSION").write_text(f"version {name}\ncommit abc\n")
-        return folder
-
-    def command(self, script, *arguments, board=None):
-        board = board or self.board
-        words = [SOURCE / "deploy" / script, "-F", board.ssh_config, *arguments]
-        return [str(word) for word in words]
-
-    def run_script(self, *arguments, **options):
-        done = subprocess.run(self.command(*arguments, **options), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        return Outcome(done.returncode, done.stdout.decode())
-
-    def push(self, release, *arguments, settle=0, wait=20, board=None):
-        return self.run_script("push.sh", "--from", release, "--settle", settle, "--wait", wait,
-                               *arguments, "board", board=board)
-
-    def expect(self, outcome, code, *texts):
-        self.assertEqual(outcome.code, code, outcome.text)
-        for text in texts:
-            self.assertIn(text, outcome.text)
-
-    def assert_runs(self, name, board=None):
-        board = board or self.board
-        current = board.link("current")
-        self.assertTrue(current and current.startswith(name), f"{current} is current, not {name}")
-        pid = board.systemd.property("MainPID")
-        self.assertEqual(board.systemd.property("ActiveState"), "active")
-        self.assertEqual(os.readlink(f"/proc/{pid}/exe"),
-                         str(board.opt / "releases" / current / "bin/roost-node"))
+from case import DONE, LOST, NOT_DONE, SOURCE, UNHEALTHY, UNIT, USAGE, DeployTest, Outcome
+from sandbox import wait_for
 
 
 class FirstPush(DeployTest):
@@ -360,5 +284,4 @@ class SelfTest(DeployTest):
 
 
 if __name__ == "__main__":
-    del sys.argv[1:3]
     unittest.main()

@@ -1,6 +1,6 @@
 // fake_node.cc - stands in for roost-node and roostctl in tests of the deployment: a real program with
 // a real status file, whose behaviour is the last line of its own file, so that one build gives as many
-// versions, good and bad, as a test wants.
+// versions, good and bad, as a test wants. A \n in it stands for a line end.
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -28,6 +28,17 @@ std::string Behaviour() {
   return at == std::string::npos ? "" : bytes.substr(at + mark.size());
 }
 
+// What follows `name=` in the behaviour: what is to be printed or told.
+std::string Word(const std::string& behaviour, const std::string& name) {
+  const size_t at = behaviour.find(name + "=");
+  return at == std::string::npos ? "" : behaviour.substr(at + name.size() + 1);
+}
+
+void PrintLines(std::string text) {
+  for (size_t at; (at = text.find("\\n")) != std::string::npos;) text.replace(at, 2, "\n");
+  std::fputs(text.c_str(), stdout);
+}
+
 bool SayReady() {
   const char* path = std::getenv("NOTIFY_SOCKET");
   sockaddr_un address{};
@@ -41,35 +52,87 @@ bool SayReady() {
   return sent;
 }
 
+std::string Root() {
+  const char* root = std::getenv("ROOST_ROOT");
+  return root == nullptr ? "" : root;
+}
+
+std::string Content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool Refuses(const std::string& behaviour, const std::string& config) {
+  return behaviour == "knows-no-every" && Content(config).find("every = 9s") != std::string::npos;
+}
+
+// What goes wrong before it is ready: the exit code, or -1.
+int FailAtStart(const std::string& behaviour) {
+  if (behaviour == "fails-at-start") {
+    std::puts("fake node: cannot open the database");
+    return 1;
+  }
+  if (const std::string said = Word(behaviour, "says-and-ends"); !said.empty()) {
+    PrintLines(said);
+    return 1;
+  }
+  return Refuses(behaviour, Root() + "/etc/roost/roost-node.conf") ? 2 : -1;
+}
+
 // Serves until SIGTERM, telling its status again and again, as the real one does.
 int Serve(const std::string& behaviour) {
   sigset_t end;
   sigemptyset(&end);
   sigaddset(&end, SIGTERM);
   sigprocmask(SIG_BLOCK, &end, nullptr);
-  if (behaviour == "fails-at-start") {
-    std::puts("fake node: cannot open the database");
-    return 1;
-  }
-  const char* root = std::getenv("ROOST_ROOT");
-  const std::string path = std::string(root == nullptr ? "" : root) + roost::telemetry::kStatusFile;
+  if (const int code = FailAtStart(behaviour); code >= 0) return code;
+  const std::string path = Root() + roost::telemetry::kStatusFile;
   roost::telemetry::NodeStatus status;
   status.pid = getpid();
   status.ready = true;
   status.readings.sealed = behaviour == "never-seals" ? 0 : 7;
-  // Long enough to look healthy once, too short to look so twice.
-  const timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
-  for (bool first = true;; first = false) {
+  const timespec tick{.tv_sec = 0, .tv_nsec = 50'000'000};
+  for (int ticks = 0;; ++ticks) {
     status.written_boot_us = roost::BootMicros();
+    status.refused = Content(Root() + "/run/refused");  // a test may write it
     if (!roost::telemetry::WriteStatusFile(path, status).ok()) return 1;
-    if (first && !SayReady()) return 1;
-    if (sigtimedwait(&end, nullptr, &pause) == SIGTERM) break;
-    if (behaviour == "crashes-later") {
+    if (ticks == 0 && behaviour != "never-ready" && !SayReady()) return 1;
+    if (sigtimedwait(&end, nullptr, &tick) == SIGTERM) break;
+    const bool demanded = access((Root() + "/run/crash").c_str(), F_OK) == 0;
+    // Later: long enough to look healthy once, too short to look so twice.
+    if ((behaviour == "crashes-later" && ticks == 10) ||
+        (behaviour == "crashes-on-demand" && demanded)) {
       std::puts("fake node: out of luck");
       return 1;
     }
   }
+  PrintLines(Word(behaviour, "says-at-end"));
   roost::telemetry::RemoveStatusFile(path);
+  return 0;
+}
+
+// As roostctl status --file PATH.
+int ShowStatus(const char* path) {
+  const absl::StatusOr<roost::telemetry::NodeStatus> status = roost::telemetry::ReadStatusFile(path);
+  if (!status.ok()) {
+    std::printf("fake roostctl: %s\n", std::string(status.status().message()).c_str());
+    return absl::IsNotFound(status.status()) ? 3 : 4;
+  }
+  const std::string trouble = roost::telemetry::Trouble(*status, roost::BootMicros());
+  std::printf("node       fake: %s\n", trouble.empty() ? "healthy" : trouble.c_str());
+  return trouble.empty() ? 0 : 1;
+}
+
+// As roost-node --config FILE --db :memory: --for 2s, which is how a version is tried out.
+int TryOut(const std::string& behaviour, const char* config) {
+  if (behaviour == "fails-anywhere") {
+    std::puts("fake node: no such table: reading");
+    return 1;
+  }
+  if (Refuses(behaviour, config)) {
+    std::printf("%s:1: unknown setting every\n", config);
+    return 2;
+  }
   return 0;
 }
 
@@ -81,9 +144,13 @@ int main(int argc, char** argv) {
   if (argc == 1) return Serve(behaviour);
   if (std::string_view(argv[1]) == "--version") {
     std::puts("fake node 1.0");
+    PrintLines(Word(behaviour, "version-says"));
     return behaviour == "does-not-run" ? 127 : 0;
   }
-  // As roostctl: say what was asked, and end with the code that a test wants.
+  const std::string_view verb = argv[1];
+  if (argc == 4 && verb == "status") return ShowStatus(argv[3]);
+  if (argc > 3 && verb == "--config") return TryOut(behaviour, argv[2]);
+  // As roostctl selftest: say what was asked, and end with the code that a test wants.
   for (int i = 1; i < argc; ++i) std::printf("%s%s", argv[i], i + 1 < argc ? " " : "\n");
   return behaviour == "unfit-board" ? 1 : 0;
 }

@@ -1,0 +1,27 @@
+# Which build this is, and what makes the same sources give the same bytes, wherever and whenever they
+# are built. For the top project; deploy/version.sh knows. Sets ROOST_BUILD_VERSION, ROOST_BUILD_EPOCH
+# and, for what CMake itself asks the time, SOURCE_DATE_EPOCH; or ROOST_BUILD_UNKNOWN, a sentence.
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/deploy/version.sh
+                OUTPUT_VARIABLE said ERROR_VARIABLE ROOST_BUILD_UNKNOWN RESULT_VARIABLE failed
+                OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_STRIP_TRAILING_WHITESPACE)
+if(failed)
+  message(STATUS "${ROOST_BUILD_UNKNOWN}; no packages can be made")
+else()
+  set(ROOST_BUILD_UNKNOWN "")
+  string(REGEX REPLACE "^version ([^\n]*).*" "\\1" ROOST_BUILD_VERSION "${said}")
+  string(REGEX REPLACE ".*\nepoch ([0-9]+)$" "\\1" ROOST_BUILD_EPOCH "${said}")
+  set(ENV{SOURCE_DATE_EPOCH} ${ROOST_BUILD_EPOCH})
+  # The day, as each new value compiles a file anew; not that of the first configuration.
+  math(EXPR day "${ROOST_BUILD_EPOCH} / 86400 * 86400")
+  set(ROOST_BUILT_UNIX_SECONDS ${day} CACHE INTERNAL "")
+endif()
+
+# No path of this machine in what is released: __FILE__ and the like begin in this folder, or in the
+# sysroot's. A debugger wants to find the files, so builds with symbols keep them.
+if(CMAKE_BUILD_TYPE MATCHES "^(Release|MinSizeRel)$")
+  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
+                      -ffile-prefix-map=${PROJECT_BINARY_DIR}/=build/)
+  if(CMAKE_SYSROOT)
+    add_compile_options(-ffile-prefix-map=${CMAKE_SYSROOT}/=/)
+  endif()
+endif()
