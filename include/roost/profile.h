@@ -43,8 +43,9 @@
 
 namespace roost {
 
-// When a connection must answer a round trip before it is lent. A connection that was never lent
-// does not have to; one that is suspected of being dead always has to.
+// When a connection must answer a round trip before it is lent. A connection that was opened for the
+// caller that gets it does not have to. One that was opened ahead (Pool::Fill, the housekeeper) has to
+// like any other, and one that is suspected of being dead always has to.
 enum class PrePing : uint8_t {
   // Never: SQLAlchemy's pool_pre_ping=False. A connection that was idle for kPingAfter is checked
   // without a round trip (Connection::Probe).
