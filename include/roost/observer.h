@@ -68,7 +68,7 @@ enum class EventKind : uint8_t {
 };
 inline constexpr int kEventKinds = 16;
 
-// The kind as a word for logs, in SQLAlchemy's spelling where it has the event: "checkout",
+// The name of the kind for logs, in SQLAlchemy's spelling where it has the event: "checkout",
 // "first_connect", ... A literal.
 std::string_view Name(EventKind kind);
 

@@ -68,7 +68,7 @@ enum class CloseReason : uint8_t {
 };
 inline constexpr int kCloseReasons = 13;
 
-// The reason as a word for logs: "overflow", "recycled", ... A literal.
+// The name of the reason for logs: "overflow", "recycled", ... A literal.
 std::string_view Name(CloseReason reason);
 
 // What is known about a connection without asking the server.

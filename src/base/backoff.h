@@ -1,4 +1,4 @@
-// src/base/backoff.h - pauses between tries that fail one after the other.
+// base/backoff.h - pauses between tries that fail one after the other.
 //
 // Threads:  any
 // Blocks:   never

@@ -1,4 +1,4 @@
-// src/base/byte_size.h - amounts of memory and storage for people.
+// base/byte_size.h - amounts of memory and storage for people.
 //
 // Threads:  any
 // Blocks:   never
@@ -13,7 +13,7 @@
 
 namespace roost::internal {
 
-// A piece of a Text: in the largest unit that there is one of, with four digits: "512 B", "12.41 MiB".
+// A piece of a Text, in the largest unit that there is one of: "512 B", "12.41 MiB".
 struct Bytes {
   uint64_t count;
 };

@@ -1,4 +1,4 @@
-// src/base/duration.h - spans of time for people, and as a number of seconds for programs.
+// base/duration.h - spans of time for people, and as a number of seconds for programs.
 //
 // Threads:  any
 // Blocks:   never

@@ -1,4 +1,4 @@
-// src/base/json_writer.h - writes JSON into a buffer of the caller: no heap, no exceptions.
+// base/json_writer.h - writes JSON into a buffer of the caller: no heap, no exceptions.
 //
 //   JsonWriter json(buffer);
 //   json.BeginObject();

@@ -1,4 +1,5 @@
-// src/base/percentiles.h - what is told of many spans of time: the usual one, a long one, the longest.
+// base/percentiles.h - what is told of many spans of time: the usual one, a long one, the
+// longest.
 //
 // Threads:  any
 // Blocks:   never

@@ -1,10 +1,11 @@
-// src/base/text.h - text that is put together in a buffer of a fixed size: no heap, no locale, no
+// base/text.h - text that is put together in a buffer of a fixed size: no heap, no locale, no
 // printf. A pool would be the first to bring printf into the memory of a small program.
 //
 //   BoundedText<64> line("away");
 //   line.Add(" for ", Spoken{span}, ", try ", 3);
 //
-// A header adds a kind of piece by a function `void Put(Text&, Piece)` beside the piece: see duration.h.
+// A header adds a kind of piece by a function `void Put(Text&, Piece)` beside the piece: see
+// duration.h.
 //
 // Threads:  one at a time for each text
 // Blocks:   never
@@ -43,8 +44,8 @@ class Text {
   void AddText(std::string_view text);
   void AddWhole(uint64_t number);
   void AddSigned(int64_t number);
-  // `amount` in units of `unit`, rounded half up, with `decimals` digits behind the point; those at the
-  // end that are zeros are left out if `trim`. REQUIRES: unit * 10^decimals < 2^64.
+  // `amount` in units of `unit`, rounded half up, with `decimals` digits behind the point; those at
+  // the end that are zeros are left out if `trim`. REQUIRES: unit * 10^decimals < 2^64.
   void AddDecimal(uint64_t amount, uint64_t unit, int decimals, bool trim);
   // The same with so many digits that stand for something: 12.3, 123, 1235. At least one before the
   // point, and no zeros at the end behind it. REQUIRES: unit * 10^digits < 2^64.

@@ -1,4 +1,4 @@
-// src/base/utf8.h - the one check of text in UTF-8.
+// base/utf8.h - the one check of text in UTF-8.
 //
 // Threads:  any
 // Blocks:   never
@@ -11,8 +11,8 @@
 
 namespace roost::internal {
 
-// What is no character, besides bytes that have no form of one: a byte that begins none (80 to C1, F5
-// and above), or fewer bytes behind it than it announces.
+// What is no character, besides bytes that have no form of one: a byte that begins none (80 to C1,
+// F5 and above), or fewer bytes behind it than it announces.
 struct Utf8Rules {
   bool refuse_surrogates = true;    // U+D800 to U+DFFF, halves of UTF-16
   bool refuse_overlong = true;      // more bytes than the number needs

@@ -1,12 +1,14 @@
-// src/outbox/batch_writer.h - writes the rows of a Buffer into a table, a batch at a time, each row once.
+// outbox/batch_writer.h - writes the rows of a Buffer into a table, a batch at a time, each row
+// once.
 //
-// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit whose
-// outcome is not known is looked for by the key of its first row before it is tried again, so that
-// no row is there twice.
+// A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit
+// whose outcome is not known is looked for by the key of its first row before it is tried again, so
+// that no row is there twice.
 //
 //   outbox::BatchWriter writer({.next_seq = kNextSeq, .find = kFind}, epoch);
 //   const absl::StatusOr<size_t> sealed = writer.Seal(
-//       **lease, buffer, 500, [&](outbox::Key key, const Row& row) { return Insert(**lease, key, row); });
+//       **lease, buffer, 500,
+//       [&](outbox::Key key, const Row& row) { return Insert(**lease, key, row); });
 //
 // Threads:  one; the only writer of its epoch
 // Blocks:   as the connection's statements
@@ -70,8 +72,8 @@ class BatchWriter {
     uint64_t end = 0;       // number of the row after its last
   };
 
-  // Whether the uncertain commit happened: then it is sealed, and its end is returned. Nothing: there
-  // is none, or it did not happen.
+  // Whether the uncertain commit happened: then it is sealed, and its end is returned. Nothing:
+  // there is none, or it did not happen.
   absl::StatusOr<std::optional<uint64_t>> Settle(Connection& connection);
   absl::StatusOr<bool> IsThere(Connection& connection, int64_t seq) const;
   absl::StatusOr<int64_t> NextSeq(Connection& connection) const;

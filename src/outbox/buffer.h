@@ -1,4 +1,4 @@
-// src/outbox/buffer.h - the rows that are not sealed yet, oldest first, in a ring of a fixed size.
+// outbox/buffer.h - the rows that are not sealed yet, oldest first, in a ring of a fixed size.
 //
 // Each row has a number that never changes, so that it is known which rows were dropped meanwhile.
 //

@@ -1,4 +1,4 @@
-// src/outbox/key.h - the name of a row, which no other row ever has.
+// outbox/key.h - the name of a row, which no other row ever has.
 //
 // Threads:  values
 // Blocks:   never
@@ -11,8 +11,8 @@
 
 namespace roost::outbox {
 
-// `seq` orders the rows of a table. A power cut can take the latest rows, and their numbers are then
-// given out again; so each run of a program has an `epoch` of its own, a random number.
+// `seq` orders the rows of a table. A power cut can take the latest rows, and their numbers are
+// then given out again; so each run of a program has an `epoch` of its own, a random number.
 struct Key {
   int64_t epoch = 0;
   int64_t seq = 0;

@@ -1,4 +1,4 @@
-// src/statements/text.h - how every backend shows a statement in a message.
+// statements/text.h - how every backend shows a statement in a message.
 #ifndef ROOST_STATEMENTS_TEXT_H_
 #define ROOST_STATEMENTS_TEXT_H_
 

@@ -1,4 +1,4 @@
-// src/telemetry/metrics.h - a pool's metrics for programs that show all of them: keys, percentiles,
+// telemetry/metrics.h - a pool's metrics for programs that show all of them: keys, percentiles,
 // what an operator should look at.
 //
 // Threads:  any

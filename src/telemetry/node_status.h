@@ -1,4 +1,5 @@
-// src/telemetry/node_status.h - what a running node tells of itself: readings, pools, memory, watchdog.
+// telemetry/node_status.h - what a running node tells of itself: readings, pools, memory,
+// watchdog.
 //
 // Moments are microseconds since boot (CLOCK_BOOTTIME), which no time service moves: readers on the
 // same machine compute ages from them with BootMicros() of board_health.h.

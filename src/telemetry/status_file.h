@@ -1,9 +1,9 @@
-// src/telemetry/status_file.h - the file in which a running node tells about itself.
+// telemetry/status_file.h - the file in which a running node tells about itself.
 //
-// The file is one JSON object (status_json.h), replaced as a whole every few seconds: a reader sees the
-// old one or the new one, never half of one. It is there while the node runs; a clean end removes it, a
-// kill leaves it behind with a process identifier that is gone and an age that grows. It holds no
-// secrets and is readable by everyone.
+// The file is one JSON object (status_json.h), replaced as a whole every few seconds: a reader sees
+// the old one or the new one, never half of one. It is there while the node runs; a clean end
+// removes it, a kill leaves it behind with a process identifier that is gone and an age that grows.
+// It holds no secrets and is readable by everyone.
 //
 // Threads:  none shared; one writer for a path
 // Blocks:   for a write to the file's folder, which should be in memory (/run)

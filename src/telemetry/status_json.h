@@ -1,9 +1,9 @@
-// src/telemetry/status_json.h - the status of a node as one JSON object, and back.
+// telemetry/status_json.h - the status of a node as one JSON object, and back.
 //
 // Spans are seconds, moments are as in NodeStatus. The object has two members more, for scripts:
-// "healthy" and "trouble", by Trouble() at the moment of writing. A reader skips members that it does
-// not know; what is missing keeps its default. kStatusFormat changes only when a member changes its
-// meaning.
+// "healthy" and "trouble", by Trouble() at the moment of writing. A reader skips members that it
+// does not know; what is missing keeps its default. kStatusFormat changes only when a member
+// changes its meaning.
 //
 // Threads:  any
 // Blocks:   never
@@ -23,8 +23,8 @@
 
 namespace roost::telemetry {
 
-// Writes the object as text, indented by two, into `out`. Bytes that are no UTF-8 become U+FFFD. Returns how
-// long the text is; when that is more than `out` takes, what is in `out` is no JSON.
+// Writes the object as text, indented by two, into `out`. Bytes that are no UTF-8 become U+FFFD.
+// Returns how long the text is; when that is more than `out` takes, what is in `out` is no JSON.
 // Cost: some 10 us.
 size_t WriteJson(const NodeStatus& status, std::span<char> out);
 

@@ -1,5 +1,5 @@
-// src/telemetry/status_members.h - the members of the status file. Each struct is listed once, for the
-// writer and the reader alike, so that the two cannot come apart.
+// telemetry/status_members.h - the members of the status file. Each struct is listed once, for
+// the writer and the reader alike, so that the two cannot come apart.
 #ifndef ROOST_TELEMETRY_STATUS_MEMBERS_H_
 #define ROOST_TELEMETRY_STATUS_MEMBERS_H_
 

@@ -113,7 +113,8 @@ int Serve(const std::string& behaviour) {
 
 // As roostctl status --file PATH.
 int ShowStatus(const char* path) {
-  const absl::StatusOr<roost::telemetry::NodeStatus> status = roost::telemetry::ReadStatusFile(path);
+  const absl::StatusOr<roost::telemetry::NodeStatus> status =
+      roost::telemetry::ReadStatusFile(path);
   if (!status.ok()) {
     std::printf("fake roostctl: %s\n", std::string(status.status().message()).c_str());
     return absl::IsNotFound(status.status()) ? 3 : 4;

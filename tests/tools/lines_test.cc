@@ -66,7 +66,7 @@ TEST(ParseLineTest, SaysWhatIsWrongAndWhatWouldBeRight) {
       {"temperature 0x10", "is not a number"},
       {"temperature +-1", "is not a number"},
       {"living room 21 C", "is not a number"},
-      {"temperature 21 deg C", "\"C\" is one word too many"},
+      {"temperature 21 deg C", "\"C\" is one field too many"},
       {name48 + " 1", "the name has 48 bytes; at most 47"},
       {"n 1 " + std::string(16, 'u'), "the unit has 16 bytes; at most 15"},
       {"n\x01 1", "control characters"},

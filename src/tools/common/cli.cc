@@ -11,7 +11,7 @@
 namespace roost::tools {
 namespace {
 
-// Letters to insert, remove or replace to turn one word into the other (Levenshtein's distance).
+// Letters to insert, remove or replace to turn one name into the other (Levenshtein's distance).
 size_t Distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -27,14 +27,15 @@ size_t Distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-// What could have been written in place of `word`: option names and subcommands of `app`.
-std::vector<std::string> Words(const CLI::App& app) {
-  std::vector<std::string> words;
+// What could have been written in place of `argument`: option names and subcommands of `app`.
+std::vector<std::string> Candidates(const CLI::App& app) {
+  std::vector<std::string> candidates;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+    for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
   }
-  for (const CLI::App* command : app.get_subcommands(nullptr)) words.push_back(command->get_name());
-  return words;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    candidates.push_back(command->get_name());
+  return candidates;
 }
 
 const CLI::App& Chosen(const CLI::App& app) {
@@ -44,32 +45,32 @@ const CLI::App& Chosen(const CLI::App& app) {
 
 // "unknown argument --evry; did you mean --every?"
 std::string Unknown(const CLI::App& app, const std::string& given) {
-  const std::string word = given.substr(0, given.find('='));
-  const std::string closest = Closest(Chosen(app), word);
-  std::string message = "unknown argument " + word;
-  if (closest == word) return word + " is in the wrong place; write it after the command";
+  const std::string argument = given.substr(0, given.find('='));
+  const std::string closest = Closest(Chosen(app), argument);
+  std::string message = "unknown argument " + argument;
+  if (closest == argument) return argument + " is in the wrong place; write it after the command";
   if (!closest.empty()) message += "; did you mean " + closest + "?";
   return message;
 }
 
-// A word that nothing takes explains more than what is missing because of it.
+// An argument that nothing takes explains more than what is missing because of it.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
   const bool extras = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
                       dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   for (const CLI::App* level : {&Chosen(app), &app}) {
-    const std::vector<std::string> words = level->remaining(true);
-    if (extras && !words.empty()) return Unknown(app, words.front());
+    const std::vector<std::string> arguments = level->remaining(true);
+    if (extras && !arguments.empty()) return Unknown(app, arguments.front());
   }
   return error.what();
 }
 
 }  // namespace
 
-std::string Closest(const CLI::App& app, const std::string& word) {
+std::string Closest(const CLI::App& app, const std::string& argument) {
   std::string closest;
-  size_t least = word.size() / 3 + 1;  // further away is another word
-  for (const std::string& candidate : Words(app)) {
-    const size_t distance = Distance(word, candidate);
+  size_t least = argument.size() / 3 + 1;  // further away is another name
+  for (const std::string& candidate : Candidates(app)) {
+    const size_t distance = Distance(argument, candidate);
     if (distance <= least && (closest.empty() || distance < least)) {
       closest = candidate;
       least = distance;
@@ -91,9 +92,10 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span,
   return app.add_option_function<std::string>(name, parse, what)->type_name("TIME");
 }
 
-std::optional<std::string> ParseWords(CLI::App& app, const std::vector<std::string>& words) {
+std::optional<std::string> ParseArguments(CLI::App& app,
+                                          const std::vector<std::string>& arguments) {
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
     return Explain(app, error);

@@ -1,4 +1,4 @@
-// src/tools/common/cli.h - what the programs' command lines have in common, on top of CLI11.
+// tools/common/cli.h - what the programs' command lines have in common, on top of CLI11.
 //
 // Bad use ends with exit code 2 and two lines on standard error: what is wrong with which argument
 // and what would be right; and where help is.
@@ -20,12 +20,12 @@ inline constexpr int kExitUsage = 2;
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
                          const std::string& what);
 
-// What could have been written in place of `word`, which nothing takes: an option or a command of
+// What could have been written in place of `argument`, which nothing takes: an option or a command of
 // `app`. Empty: nothing is near.
-std::string Closest(const CLI::App& app, const std::string& word);
+std::string Closest(const CLI::App& app, const std::string& argument);
 
-// Parses `words`, which follow the program's name; nothing when they are right, else what is wrong.
-std::optional<std::string> ParseWords(CLI::App& app, const std::vector<std::string>& words);
+// Parses `arguments`, which follow the program's name; nothing when they are right, else what is wrong.
+std::optional<std::string> ParseArguments(CLI::App& app, const std::vector<std::string>& arguments);
 
 // The two lines on standard error; returns kExitUsage.
 int PrintMistake(const CLI::App& app, const std::string& what);

@@ -1,4 +1,4 @@
-// src/tools/common/config_file.h - settings in a file: KEY = VALUE lines, for --config.
+// tools/common/config_file.h - settings in a file: KEY = VALUE lines, for --config.
 //
 //   # how often the board is read
 //   every = 5s

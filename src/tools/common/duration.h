@@ -1,4 +1,4 @@
-// src/tools/common/duration.h - spans of time as people write them in arguments: 50ms, 2s, 5m, 1h.
+// tools/common/duration.h - spans of time as people write them in arguments: 50ms, 2s, 5m, 1h.
 #ifndef ROOST_TOOLS_COMMON_DURATION_H_
 #define ROOST_TOOLS_COMMON_DURATION_H_
 

@@ -1,5 +1,5 @@
-// src/tools/common/make_backend.h - from the address of a database to a backend for it. The one place
-// that knows which kinds of database there are:
+// tools/common/make_backend.h - from the address of a database to a backend for it. The one
+// place that knows which kinds of database there are:
 //
 //   sqlite:///var/lib/roost/node.db, /var/lib/roost/node.db, :memory:
 //   postgresql://USER@HOST/DATABASE, postgres://..., host=... dbname=...
@@ -7,8 +7,8 @@
 // Threads:  any
 // Blocks:   never
 // Memory:   the texts and the backend
-// Errors:   kInvalidArgument with a sentence that says what to write; it never quotes an address that may
-//           hold a password
+// Errors:   kInvalidArgument with a sentence that says what to write; it never quotes an address
+//           that may hold a password
 #ifndef ROOST_TOOLS_COMMON_MAKE_BACKEND_H_
 #define ROOST_TOOLS_COMMON_MAKE_BACKEND_H_
 
@@ -30,8 +30,8 @@ struct DatabaseAddress {
   std::string text;  // SQLite: the path; PostgreSQL: as libpq takes it
 };
 
-// What `text` is the address of. A text without a scheme is one of `bare`: a path, or KEY=VALUE pairs.
-// Nothing: it is neither.
+// What `text` is the address of. A text without a scheme is one of `bare`: a path, or KEY=VALUE
+// pairs. Nothing: it is neither.
 std::optional<DatabaseAddress> ParseAddress(std::string_view text, DatabaseKind bare);
 
 // The path of a database on this machine.

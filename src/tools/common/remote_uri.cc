@@ -17,8 +17,8 @@ namespace {
 
 bool IsSecret(std::string_view key) { return key == "password" || key == "sslpassword"; }
 
-// Of a text that libpq will refuse and that cannot be taken apart: a slash in a password that should
-// have been written as %2F, a parameter without a value before that of the password.
+// Of a text that libpq will refuse and that cannot be taken apart: a slash in a password that
+// should have been written as %2F, a parameter without a value before that of the password.
 bool MayHavePassword(std::string_view text) {
   const size_t scheme = text.find("://");
   const size_t colon = text.find(':', scheme == std::string_view::npos ? 0 : scheme + 3);

@@ -1,4 +1,4 @@
-// src/tools/common/remote_uri.h - the address of the remote database, and its password.
+// tools/common/remote_uri.h - the address of the remote database, and its password.
 //
 // A password on a command line can be read by every user of the machine, so it is taken from a file
 // only: one named by --remote-password-file, systemd's credential, or libpq's own ways (~/.pgpass,

@@ -1,4 +1,4 @@
-// src/tools/common/text.h - what the programs take from src/base to put texts together.
+// tools/common/text.h - what the programs take from src/base to put texts together.
 #ifndef ROOST_TOOLS_COMMON_TEXT_H_
 #define ROOST_TOOLS_COMMON_TEXT_H_
 

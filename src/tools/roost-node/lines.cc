@@ -16,58 +16,58 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r";
 constexpr std::string_view kForm = "; write NAME VALUE [UNIT], such as: temperature 21.5 C";
 
-// Takes the first word off `text`; empty at the end.
-std::string_view TakeWord(std::string_view& text) {
+// Takes the first field off `text`; empty at the end.
+std::string_view TakeField(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(kBlanks));
-  text.remove_prefix(word.size());
-  return word;
+  const std::string_view field = text.substr(0, text.find_first_of(kBlanks));
+  text.remove_prefix(field.size());
+  return field;
 }
 
 // A number in full, with an optional sign. Nothing when there is more than a number.
-std::optional<double> Number(std::string_view word) {
-  if (word.size() > 1 && word[0] == '+' && word[1] != '-') word.remove_prefix(1);
+std::optional<double> Number(std::string_view field) {
+  if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
   double value = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
+  if (error != std::errc() || end != field.data() + field.size()) return std::nullopt;
   return value;
 }
 
 using Wrong = ParsedLine::Wrong;
 
-// `before`, and the word in quotes.
-Wrong Quoting(std::string_view before, std::string_view word) {
-  return Wrong().Add(before, "\"", word, "\"");
+// `before`, and the field in quotes.
+Wrong Quoting(std::string_view before, std::string_view field) {
+  return Wrong().Add(before, "\"", field, "\"");
 }
 
-// Why `word` is not a value, with a guess at what was meant.
-Wrong NotAValue(std::string_view name, std::string_view word) {
+// Why `field` is not a value, with a guess at what was meant.
+Wrong NotAValue(std::string_view name, std::string_view field) {
   char bytes[LineReader::kMostBytes];
-  const std::string_view point(bytes, std::min(word.size(), sizeof bytes));
-  std::replace_copy(word.begin(), word.begin() + static_cast<ptrdiff_t>(point.size()), bytes, ',',
+  const std::string_view point(bytes, std::min(field.size(), sizeof bytes));
+  std::replace_copy(field.begin(), field.begin() + static_cast<ptrdiff_t>(point.size()), bytes, ',',
                     '.');
-  if (point != word && Number(point).has_value()) {
-    return Quoting("the value ", word).Add(" has a comma; write ", point);
+  if (point != field && Number(point).has_value()) {
+    return Quoting("the value ", field).Add(" has a comma; write ", point);
   }
-  if (Number(name).has_value() && !Number(word).has_value()) {
-    return Wrong().Add("the value comes before the name; write ", word, " ", name);
+  if (Number(name).has_value() && !Number(field).has_value()) {
+    return Wrong().Add("the value comes before the name; write ", field, " ", name);
   }
-  return Quoting("the value ", word).Add(" is not a number", kForm);
+  return Quoting("the value ", field).Add(" is not a number", kForm);
 }
 
 Wrong TooLong(std::string_view what, size_t is, size_t most) {
   return Wrong().Add("the ", what, " has ", is, " bytes; at most ", most, " are possible");
 }
 
-// What is wrong with the words of a line; empty: nothing, and `value` is set.
-Wrong Check(std::string_view name, std::string_view word, std::string_view unit,
+// What is wrong with the fields of a line; empty: nothing, and `value` is set.
+Wrong Check(std::string_view name, std::string_view field, std::string_view unit,
             std::string_view more, double& value) {
-  if (word.empty()) return Quoting("the value is missing after ", name).Add(kForm);
-  const std::optional<double> number = Number(word);
-  if (!number.has_value()) return NotAValue(name, word);
-  if (!std::isfinite(*number)) return Quoting("the value ", word).Add(" is not a finite number");
+  if (field.empty()) return Quoting("the value is missing after ", name).Add(kForm);
+  const std::optional<double> number = Number(field);
+  if (!number.has_value()) return NotAValue(name, field);
+  if (!std::isfinite(*number)) return Quoting("the value ", field).Add(" is not a finite number");
   if (!more.empty()) {
-    return Quoting("", more).Add(" is one word too many; a name or a unit has no blanks in it",
+    return Quoting("", more).Add(" is one field too many; a name or a unit has no blanks in it",
                                  kForm);
   }
   if (name.size() > decltype(Reading::name)::kMost) {
@@ -86,18 +86,18 @@ ParsedLine ParseLine(std::string_view line) {
   ParsedLine parsed;
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // some editors begin a file with it
   if (line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
-  const std::string_view name = TakeWord(line);
+  const std::string_view name = TakeField(line);
   if (name.empty() || name.front() == '#') return parsed;
-  const std::string_view word = TakeWord(line);
-  const std::string_view unit = TakeWord(line);
-  const std::string_view more = TakeWord(line);
+  const std::string_view field = TakeField(line);
+  const std::string_view unit = TakeField(line);
+  const std::string_view more = TakeField(line);
   parsed.kind = ParsedLine::Kind::kBad;
-  for (const std::string_view text : {name, word, unit, more}) {
+  for (const std::string_view text : {name, field, unit, more}) {
     if (internal::IsPlainText(text, internal::kLaxUtf8)) continue;
     parsed.wrong.Add("it is not text in UTF-8 without control characters", kForm);
     return parsed;
   }
-  parsed.wrong = Check(name, word, unit, more, parsed.reading.value);
+  parsed.wrong = Check(name, field, unit, more, parsed.reading.value);
   if (!parsed.wrong.empty()) return parsed;
   parsed.kind = ParsedLine::Kind::kReading;
   parsed.reading.name = decltype(Reading::name)(name);

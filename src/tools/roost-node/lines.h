@@ -1,4 +1,4 @@
-// src/tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT].
+// tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT].
 #ifndef ROOST_TOOLS_ROOST_NODE_LINES_H_
 #define ROOST_TOOLS_ROOST_NODE_LINES_H_
 
@@ -35,8 +35,8 @@ class LineReader {
   // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
   // Blocks: until there is something; poll before.
   void ReadMore();
-  // The next complete line, without its end; the last one may lack an end. Nothing: ReadMore() first,
-  // or AtEnd(). A line that is too long comes once, cut, with too_long() true.
+  // The next complete line, without its end; the last one may lack an end. Nothing: ReadMore()
+  // first, or AtEnd(). A line that is too long comes once, cut, with too_long() true.
   std::optional<std::string_view> Next();
 
   // Everything was read and given out.

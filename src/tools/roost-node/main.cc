@@ -1,4 +1,4 @@
-// src/tools/roost-node/main.cc - reference firmware: readings into a local SQLite pool, and signs
+// tools/roost-node/main.cc - reference firmware: readings into a local SQLite pool, and signs
 // of life to a remote one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see
 // how a firmware with a loop of its own uses a pool, and remote.cc how it uses one whose server may
 // be away.

@@ -1,4 +1,4 @@
-// src/tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a
+// tools/roost-node/messages.h - what roost-node says while it runs, on standard error, at a
 // rate that a journal can bear.
 #ifndef ROOST_TOOLS_ROOST_NODE_MESSAGES_H_
 #define ROOST_TOOLS_ROOST_NODE_MESSAGES_H_

@@ -1,4 +1,4 @@
-// src/tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep
+// tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep
 // the pools' house, tell how it goes, sleep.
 //
 // Threads:  one, which does everything; a firmware with a loop of its own looks like this

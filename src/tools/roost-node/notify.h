@@ -1,4 +1,4 @@
-// src/tools/roost-node/notify.h - what a service tells systemd (sd_notify(3)): ready, alive, how it
+// tools/roost-node/notify.h - what a service tells systemd (sd_notify(3)): ready, alive, how it
 // is, ending.
 //
 // Each is one datagram to the socket that systemd names in the environment. libsystemd would do the

@@ -217,7 +217,7 @@ std::string TakeSettings(const ConfigFile& config, Options& options, Raw& raw) {
       }
       return At(config.path, setting.line) + what;
     }
-    const auto wrong = ParseWords(app, {flag + "=" + setting.value});
+    const auto wrong = ParseArguments(app, {flag + "=" + setting.value});
     if (wrong.has_value()) return At(config.path, setting.line) + *wrong;
     if (setting.key == "remote" && config.world_readable && HasPassword(options.remote)) {
       return At(config.path, setting.line) +

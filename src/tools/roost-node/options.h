@@ -1,4 +1,4 @@
-// src/tools/roost-node/options.h - what roost-node was asked to do: its defaults, then the file of
+// tools/roost-node/options.h - what roost-node was asked to do: its defaults, then the file of
 // --config, then the command line.
 #ifndef ROOST_TOOLS_ROOST_NODE_OPTIONS_H_
 #define ROOST_TOOLS_ROOST_NODE_OPTIONS_H_

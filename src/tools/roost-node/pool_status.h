@@ -1,4 +1,4 @@
-// src/tools/roost-node/pool_status.h - what the status file says of pools, moments and memory.
+// tools/roost-node/pool_status.h - what the status file says of pools, moments and memory.
 //
 // Memory:   none when the status was filled before: its texts keep their room
 #ifndef ROOST_TOOLS_ROOST_NODE_POOL_STATUS_H_

@@ -1,4 +1,4 @@
-// src/tools/roost-node/reading.h - one reading, and the buffer of those that are not stored yet.
+// tools/roost-node/reading.h - one reading, and the buffer of those that are not stored yet.
 #ifndef ROOST_TOOLS_ROOST_NODE_READING_H_
 #define ROOST_TOOLS_ROOST_NODE_READING_H_
 

@@ -1,4 +1,4 @@
-// src/tools/roost-node/remote.h - the node's remote database: a second pool, kept by the node's own
+// tools/roost-node/remote.h - the node's remote database: a second pool, kept by the node's own
 // loop, and a row every heartbeat.
 //
 // The loop never waits for a server. Opening goes on in steps (Pool::Tick), the acquire stands in

@@ -12,8 +12,8 @@
 namespace roost::tools {
 namespace {
 
-// A database that refuses from the start is no reason to be killed at the unit's TimeoutStartSec (90 s):
-// a new process would find the same card. STATUS and the status file say what is wrong.
+// A database that refuses from the start is no reason to be killed at the unit's TimeoutStartSec
+// (90 s): a new process would find the same card. STATUS and the status file say what is wrong.
 constexpr Duration kReadyAnyway = std::chrono::seconds(60);
 
 // "11:20:05Z", of the wall clock as it was.

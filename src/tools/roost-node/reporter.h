@@ -1,4 +1,4 @@
-// src/tools/roost-node/reporter.h - tells others how the node is: systemd, and the status file.
+// tools/roost-node/reporter.h - tells others how the node is: systemd, and the status file.
 //
 // Threads:  one: the loop's
 // Blocks:   for the write of a small file, every Options::status_every

@@ -1,4 +1,4 @@
-// src/tools/roost-node/sensors.h - the board's health as readings.
+// tools/roost-node/sensors.h - the board's health as readings.
 #ifndef ROOST_TOOLS_ROOST_NODE_SENSORS_H_
 #define ROOST_TOOLS_ROOST_NODE_SENSORS_H_
 

@@ -5,8 +5,8 @@
 
 namespace roost::tools {
 
-// (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since 1970 UTC
-// by a wall clock that had been set if synced is 1.
+// (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since
+// 1970 UTC by a wall clock that had been set if synced is 1.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,
@@ -36,7 +36,8 @@ constexpr Sql kInsert{
     "SELECT $1, $2, $3, $4, $5, id, $6 FROM sensor WHERE name = $7 AND unit = $8"};
 constexpr Sql kInsertSensor{"INSERT INTO sensor(name, unit) VALUES ($1, $2)"};
 constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
-// GROUP BY would sort what may be a year's readings: in files, and with more memory than a node has.
+// GROUP BY would sort what may be a year's readings: in files, and with more memory than a node
+// has.
 constexpr Sql kReadBack{"SELECT sensor, value FROM reading WHERE seq >= $1 AND epoch = $2"};
 constexpr Sql kSensors{"SELECT id, name, unit FROM sensor ORDER BY id"};
 

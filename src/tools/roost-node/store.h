@@ -1,4 +1,4 @@
-// src/tools/roost-node/store.h - readings into the database and out again, through the pool.
+// tools/roost-node/store.h - readings into the database and out again, through the pool.
 //
 // A batch is one sealed transaction, and each reading is there once: see outbox/batch_writer.h.
 #ifndef ROOST_TOOLS_ROOST_NODE_STORE_H_

@@ -1,4 +1,4 @@
-// src/tools/roost-node/summary.h - what roost-node prints at its end, and about itself.
+// tools/roost-node/summary.h - what roost-node prints at its end, and about itself.
 #ifndef ROOST_TOOLS_ROOST_NODE_SUMMARY_H_
 #define ROOST_TOOLS_ROOST_NODE_SUMMARY_H_
 
@@ -27,7 +27,7 @@ struct Summary {
   Stats stats{};
   telemetry::SqliteMemoryStatus sqlite_memory{};
   std::optional<telemetry::RemoteStatus> remote{};  // absent: none was asked for
-  std::string remote_text{};                        // its state at the end, in words
+  std::string remote_text{};                        // its state at the end, for people
   std::optional<uint64_t> bytes_written{};          // absent where the kernel does not tell
   absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
 };

@@ -1,4 +1,4 @@
-// src/tools/roost-node/wakeup.h - the one place where roost-node sleeps: until a signal, input, or
+// tools/roost-node/wakeup.h - the one place where roost-node sleeps: until a signal, input, or
 // a deadline.
 //
 // Threads:  one; made before any other thread starts, so that they inherit the blocked signals
@@ -26,7 +26,8 @@ class Wakeup {
     int signal = 0;      // 0: none
     bool input = false;  // there is something to read, or the end
   };
-  // Sleeps until a signal, or input if that is wanted, or one of `others` is ready, or the deadline.
+  // Sleeps until a signal, or input if that is wanted, or one of `others` is ready, or the
+  // deadline.
   // REQUIRES: at most kMostOthers of them.
   static constexpr size_t kMostOthers = 8;
   Seen Wait(Deadline deadline, bool want_input, std::span<const DescriptorWait> others = {});

@@ -1,19 +1,19 @@
-// src/tools/roost-node/watchdog.h - when roost-node may say that it is alive.
+// tools/roost-node/watchdog.h - when roost-node may say that it is alive.
 //
 // The rule, told to operators by --help and by the unit file:
 //
 //   The watchdog is fed at the end of a turn of the node's loop, if the readings that were due for
 //   sealing got an answer from the database within kSealBound: sealed, or refused.
 //
-// So systemd restarts a node whose loop hangs (a call that does not return) or runs idle (turns, but
-// what is due is never tried). It does not restart one that has nothing to seal, nor one whose
+// So systemd restarts a node whose loop hangs (a call that does not return) or runs idle (turns,
+// but what is due is never tried). It does not restart one that has nothing to seal, nor one whose
 // database refuses: a new process would meet the same full or read-only card and would have lost
 // the readings that this one keeps in memory; the refusal shows in STATUS and in the status file.
 // The remote database has no say: it may be away for weeks.
 //
 // Threads:  one
 // Blocks:   never; time is told, not asked
-// Memory:   a few words
+// Memory:   some 40 bytes
 // Errors:   none
 #ifndef ROOST_TOOLS_ROOST_NODE_WATCHDOG_H_
 #define ROOST_TOOLS_ROOST_NODE_WATCHDOG_H_

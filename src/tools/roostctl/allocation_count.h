@@ -1,4 +1,4 @@
-// src/tools/roostctl/allocation_count.h - counts what C++ takes from the heap in this program, by a
+// tools/roostctl/allocation_count.h - counts what C++ takes from the heap in this program, by a
 // replaced operator new.
 //
 // All of roostpool and Abseil is C++ and allocates by it; SQLite is C and does not. So the count is

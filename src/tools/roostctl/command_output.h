@@ -1,4 +1,5 @@
-// src/tools/roostctl/command_output.h - runs a program and takes what it prints, for a bounded time.
+// tools/roostctl/command_output.h - runs a program and takes what it prints, for a bounded
+// time.
 //
 // Threads:  any
 // Blocks:   until the program ends or the deadline passes; then it is killed

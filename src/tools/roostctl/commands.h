@@ -1,4 +1,4 @@
-// src/tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line
+// tools/roostctl/commands.h - the subcommands of roostctl. Each adds itself to the command line
 // and runs after it was parsed.
 #ifndef ROOST_TOOLS_ROOSTCTL_COMMANDS_H_
 #define ROOST_TOOLS_ROOSTCTL_COMMANDS_H_

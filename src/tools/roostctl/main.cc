@@ -1,4 +1,4 @@
-// src/tools/roostctl/main.cc - the operator's tool. `roostctl --help` lists what it can do.
+// tools/roostctl/main.cc - the operator's tool. `roostctl --help` lists what it can do.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 

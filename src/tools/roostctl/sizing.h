@@ -1,5 +1,6 @@
-// src/tools/roostctl/sizing.h - how many connections a load needs: the formula of SQLAlchemy-style
-// sizing (requests * query / wait), and what queueing theory says about its answer. Pure arithmetic.
+// tools/roostctl/sizing.h - how many connections a load needs: the formula of SQLAlchemy-style
+// sizing (requests * query / wait), and what queueing theory says about its answer. Pure
+// arithmetic.
 //
 // The formula says how many connections drain a burst of requests within the acceptable wait.
 // Erlang's C formula (A. K. Erlang, 1917; any text on M/M/c queues) says how requests fare that

@@ -1,4 +1,4 @@
-// src/tools/roostctl/status.h - `roostctl status`: what the node on this board is doing.
+// tools/roostctl/status.h - `roostctl status`: what the node on this board is doing.
 #ifndef ROOST_TOOLS_ROOSTCTL_STATUS_H_
 #define ROOST_TOOLS_ROOSTCTL_STATUS_H_
 

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/board.cc - checks of the board: model, power, heat, watchdog device.
+// tools/roostctl/selftest/board.cc - checks of the board: model, power, heat, watchdog device.
 #include <unistd.h>
 
 #include "platform/boards/selected.h"

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/card.cc - checks of the card that ask only: file system, options,
+// tools/roostctl/selftest/card.cc - checks of the card that ask only: file system, options,
 // errors, space, wear.
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -40,9 +40,9 @@ constexpr uint64_t kMostBytesPerDay = uint64_t{4} << 30;
 constexpr Duration kLeastUp = 1h;
 
 template <size_t kCount>
-bool IsOneOf(const char* const (&list)[kCount], const std::string& word) {
+bool IsOneOf(const char* const (&list)[kCount], const std::string& text) {
   return std::any_of(std::begin(list), std::end(list),
-                     [&word](const char* each) { return word == each; });
+                     [&text](const char* each) { return text == each; });
 }
 
 // Without a folder or its mount, a check of the card is skipped with the reason.

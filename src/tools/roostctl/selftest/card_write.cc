@@ -1,5 +1,5 @@
-// src/tools/roostctl/selftest/card_write.cc - checks of the card that write to it: what a sync costs, and
-// whether the write-ahead log and the settings that survive a power cut took effect.
+// tools/roostctl/selftest/card_write.cc - checks of the card that write to it: what a sync
+// costs, and whether the write-ahead log and the settings that survive a power cut took effect.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/check.cc - the vocabulary of the checks: results, spans, numbers as
+// tools/roostctl/selftest/check.cc - the vocabulary of the checks: results, spans, numbers as
 // text.
 #include "tools/roostctl/selftest/check.h"
 

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/check.h - what a check of `roostctl selftest` is, and what it may
+// tools/roostctl/selftest/check.h - what a check of `roostctl selftest` is, and what it may
 // use.
 //
 // A check is a row of a table: name, what it looks at, the time it may take, a function. The
@@ -6,8 +6,8 @@
 // with the bounds, so that tests reach both outcomes without a bad board. The files beside
 // this one have one topic each.
 //
-// Threads:  each check runs in a thread of its own, one after the other; one that does not come back
-//           in time (a card that hangs) is left behind, and the others go on
+// Threads:  each check runs in a thread of its own, one after the other; one that does not come
+//           back in time (a card that hangs) is left behind, and the others go on
 // Blocks:   a check for at most its time, by the deadline in its Context
 #ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECK_H_
 #define ROOST_TOOLS_ROOSTCTL_SELFTEST_CHECK_H_

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/checks.cc - the table of checks. A new one is a row here, a function
+// tools/roostctl/selftest/checks.cc - the table of checks. A new one is a row here, a function
 // in the file of its topic, and a test.
 #include "tools/roostctl/selftest/checks.h"
 

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/checks.h - the checks by topic, and how each judges what it measured.
+// tools/roostctl/selftest/checks.h - the checks by topic, and how each judges what it measured.
 //
 // Check...: a row of the table in checks.cc. Judge...: from what was measured to a Result;
 // pure. The bounds and where they come from are beside each in its file.

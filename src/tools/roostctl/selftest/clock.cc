@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/clock.cc - checks of the clocks and of random numbers.
+// tools/roostctl/selftest/clock.cc - checks of the clocks and of random numbers.
 #include <errno.h>
 #include <sys/random.h>
 #include <time.h>

@@ -41,22 +41,22 @@ Exit codes: 0 nothing failed (with --strict: nothing warned either), 1 something
 2 the arguments are wrong.)";
 
 // "card" means every check of the group, "card.sync" the one.
-bool IsMeant(const Check& check, const std::string& word) {
+bool IsMeant(const Check& check, const std::string& meant) {
   const std::string_view name = check.name;
-  return name == word || name.substr(0, name.find('.')) == word;
+  return name == meant || name.substr(0, name.find('.')) == meant;
 }
 
-bool IsAmong(const Check& check, const std::vector<std::string>& words) {
-  return std::any_of(words.begin(), words.end(),
-                     [&check](const std::string& word) { return IsMeant(check, word); });
+bool IsAmong(const Check& check, const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&check](const std::string& name) { return IsMeant(check, name); });
 }
 
-// For CLI11: empty when `word` is the name of a check or of a group.
-std::string CheckWord(const std::string& word) {
+// For CLI11: empty when `name` is the name of a check or of a group.
+std::string CheckName(const std::string& name) {
   const auto checks = selftest::AllChecks();
   const bool known = std::any_of(checks.begin(), checks.end(),
-                                 [&word](const Check& check) { return IsMeant(check, word); });
-  return known ? "" : "there is no check \"" + word + "\"; roostctl selftest --list shows them";
+                                 [&name](const Check& check) { return IsMeant(check, name); });
+  return known ? "" : "there is no check \"" + name + "\"; roostctl selftest --list shows them";
 }
 
 // For CLI11: empty when the address of the remote may be on a command line.
@@ -101,11 +101,11 @@ void SelftestCommand::Declare(CLI::App& command) {
   command.add_option("--only", only_, "Run only these checks or groups: card,pool.handoff")
       ->delimiter(',')
       ->type_name("NAME")
-      ->check(CheckWord);
+      ->check(CheckName);
   command.add_option("--skip", skip_, "Leave these checks or groups out")
       ->delimiter(',')
       ->type_name("NAME")
-      ->check(CheckWord);
+      ->check(CheckName);
   command.add_flag("--list", list_, "Show the checks and how long each may take, and exit");
   command.add_flag("--strict", strict_, "A warning counts as a failure");
   command.add_flag("--allow-volatile", allow_volatile_,

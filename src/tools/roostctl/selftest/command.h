@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/command.h - the command line of `roostctl selftest`.
+// tools/roostctl/selftest/command.h - the command line of `roostctl selftest`.
 #ifndef ROOST_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
 #define ROOST_TOOLS_ROOSTCTL_SELFTEST_COMMAND_H_
 

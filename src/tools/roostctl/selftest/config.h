@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/config.h - what the self-test takes from the configuration of
+// tools/roostctl/selftest/config.h - what the self-test takes from the configuration of
 // roost-node: the database and the remote.
 //
 // Threads:  one

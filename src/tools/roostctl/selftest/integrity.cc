@@ -1,13 +1,12 @@
-// src/tools/roostctl/selftest/integrity.cc - whether the node's own database is whole, without
+// tools/roostctl/selftest/integrity.cc - whether the node's own database is whole, without
 // disturbing a node that runs on it.
 //
 // How it is opened, and why the node does not notice:
 //
-//   * Without a log beside it nobody has it open: it is read as an immutable file. SQLite then takes
-//     no lock and makes no file, so that no log of another owner is left in the node's folder.
-//   * With a log it is opened for reading, by another user than the owner without touching the log's
-//     index, and takes the place of a reader. Readers of a write-ahead
-//     log make no writer wait. A checkpoint that would cut the log back waits 5 ms for readers at
+//   * Without a log beside it nobody has it open: it is read as an immutable file. SQLite then
+//     takes no lock and makes no file, so that no log of another owner is left in the node's folder.
+//   * With a log it is opened for reading, by another user than the owner without touching the
+//     log's index, and takes the place of a reader. Readers of a write-ahead log make no writer wait. A checkpoint that would cut the log back waits 5 ms for readers at
 //     the most and then leaves it for later (src/backends/sqlite/write_ahead_log.cc).
 //   * Closing makes no checkpoint (NO_CKPT_ON_CLOSE), so that it never takes the write lock.
 //   * A database in another mode than the log is not opened: there a reader makes a writer wait.

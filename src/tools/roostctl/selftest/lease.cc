@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/lease.cc - checks of what a lease gives: no wait for itself, a clean
+// tools/roostctl/selftest/lease.cc - checks of what a lease gives: no wait for itself, a clean
 // connection, statements that are prepared once.
 #include <utility>
 
@@ -77,8 +77,8 @@ Result CheckPoolReset(Context& context) { return OnBoth(context, "reset.db", Mea
 namespace {
 
 constexpr int kRows = 200;
-// A prepared statement took 4 to 20 us on a PC, ten times as much on the slowest board; 1 to 2 ms are
-// usual for a mere ping of a server.
+// A prepared statement took 4 to 20 us on a PC, ten times as much on the slowest board; 1 to 2 ms
+// are usual for a mere ping of a server.
 constexpr Duration kUsual = 1ms;
 
 // Rows in one transaction, so that the card is synced once.

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/memory.cc - whether the bounds on memory hold here, and whether the
+// tools/roostctl/selftest/memory.cc - whether the bounds on memory hold here, and whether the
 // machine has it.
 #include <malloc.h>
 #include <unistd.h>
@@ -18,8 +18,8 @@ constexpr double kMib = 1024.0 * 1024.0;
 
 // The pool shares the machine with the application it serves.
 constexpr double kPoolShare = 0.01;
-// Three connections with their caches full took 719 KB from the C library's heap
-// (measured with Debian's SQLite): the cache of 256 KiB each, and 64 KiB for schema, statements and a transaction.
+// Three connections with their caches full took 719 KB from the C library's heap (measured with
+// Debian's SQLite): the cache of 256 KiB each, and 64 KiB for schema, statements and a transaction.
 constexpr int64_t kHeapOfConnection = (256 + 64) * 1024;
 // The package's unit allows a node 64 MiB; with libpq it takes some 14.
 constexpr double kEnoughMib = 64;

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/pool.cc - how the pool behaves on this kernel and these cores.
+// tools/roostctl/selftest/pool.cc - how the pool behaves on this kernel and these cores.
 #include <algorithm>
 #include <atomic>
 #include <latch>

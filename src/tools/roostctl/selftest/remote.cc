@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/remote.cc - checks of the remote database: whether it is reached,
+// tools/roostctl/selftest/remote.cc - checks of the remote database: whether it is reached,
 // what it is, how far away.
 #include "tools/roostctl/selftest/remote.h"
 

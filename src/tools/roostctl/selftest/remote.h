@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/remote.h - the self-test's own connection to the remote database. One
+// tools/roostctl/selftest/remote.h - the self-test's own connection to the remote database. One
 // for all checks of it: opening takes seven round trips with TLS.
 //
 // Threads:  one check at a time; one that was left behind keeps the connection, and the next checks

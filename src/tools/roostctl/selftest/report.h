@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/report.h - the findings of a run as a table, as TAP 13, as JSON.
+// tools/roostctl/selftest/report.h - the findings of a run as a table, as TAP 13, as JSON.
 //
 // The table and TAP are printed line by line as the checks end; JSON as a whole at the end. The
 // names in JSON are stable:

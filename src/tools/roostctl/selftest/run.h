@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/run.h - runs checks one after the other, each for a bounded time.
+// tools/roostctl/selftest/run.h - runs checks one after the other, each for a bounded time.
 //
 // Threads:  one at a time for a check, besides the caller's
 // Blocks:   up to kRunLimit

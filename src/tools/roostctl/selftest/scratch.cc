@@ -95,9 +95,9 @@ absl::StatusOr<std::string> QueryWord(Lease& lease, const Sql& sql) {
   if (!rows.Next()) {
     return rows.status().ok() ? absl::NotFoundError("no row") : rows.status();
   }
-  std::string word(rows.Get<std::string_view>(0));
+  std::string text(rows.Get<std::string_view>(0));
   if (!rows.status().ok()) return rows.status();
-  return word;
+  return text;
 }
 
 Result Broken(const char* doing, const absl::Status& status) {

@@ -1,9 +1,9 @@
-// src/tools/roostctl/selftest/scratch.h - what checks may write to: a folder of the self-test's own beside
-// the node's data, on the same card, and databases of the node's kind in it or in memory.
+// tools/roostctl/selftest/scratch.h - what checks may write to: a folder of the self-test's own
+// beside the node's data, on the same card, and databases of the node's kind in it or in memory.
 //
 // The folder is made when the first check asks for it and removed at the end. A run that was killed
-// leaves its folder behind; the next run removes it: the owner holds a lock on the folder, which the
-// kernel drops at its death.
+// leaves its folder behind; the next run removes it: the owner holds a lock on the folder, which
+// the kernel drops at its death.
 //
 // Threads:  any
 // Blocks:   on the card

@@ -1,4 +1,4 @@
-// src/tools/roostctl/selftest/service.cc - checks of the node's service and of the node that runs.
+// tools/roostctl/selftest/service.cc - checks of the node's service and of the node that runs.
 #include <unistd.h>
 
 #include <algorithm>
