@@ -1,9 +1,9 @@
-/* lane.pml - a model of the lock-free lane: one word before a monitor. See README.md of this folder.
+/* lane.pml - a model of a lane: an idle stack in front of a core under a lock. See README.md here.
  *
  * Callers take slots and give them back; a Marker marks what exists (InvalidateAll), a Keeper closes
- * and opens the lane and moves slots (stats, maintenance), a Closer shuts it down. What the monitor does
- * under its lock is one step, as nobody else can see it; each access to the word, to an epoch and to
- * a waiter's word is a step of its own. Memory is sequentially consistent.
+ * and opens the idle stack and moves slots (stats, maintenance), a Closer shuts the lane down. What the
+ * core does under the lock is one step, because no other thread can see it; each access to the stack,
+ * to an epoch and to a waiter's futex word is a step of its own. Memory is sequentially consistent.
  *
  * Errors show as assertions; a lost wake-up shows as an invalid end state.
  * Faults, all off: the macros that begin with M_; run.sh switches each on in turn.
@@ -14,11 +14,11 @@
 #ifndef NS
 #define NS 1 /* slots, at most 3 */
 #endif
-#ifndef KEPT
-#define KEPT NS /* so deep may the stack be; the slots above start empty */
+#ifndef ROOM
+#define ROOM NS /* so deep may the idle stack be; the slots above start empty */
 #endif
 #ifndef K
-#define K 1 /* times that newcomers may pass the front of the line */
+#define K 1 /* times that newcomers may barge past the first waiter (kMaxOvertakes) */
 #endif
 #ifndef ROUNDS
 #define ROUNDS 1 /* of each caller */
@@ -30,55 +30,39 @@
 #define MARKS 0 /* calls of InvalidateAll */
 #endif
 #ifndef KEEPER
-#define KEEPER 0 /* times that the keeper looks */
+#define KEEPER 0 /* times that the keeper locks the lane */
 #endif
 /* SHUT: the lane is shut down at any moment. SPURIOUS: sleepers wake for no reason. BROKEN: slots
- * may come back broken. AGING: a slot may be found too old after it was popped. LINKED: the codec. */
+ * may come back broken. AGING: a slot may be found too old after it was popped. */
 
 #if MARKS > 0 || defined(AGING)
-#define PUT_BACKS 1 /* what is put back rests, whoever waits and however deep the stack is */
+#define UNUSED_RETURNS 1 /* such a slot becomes idle, even beside waiters and in a full stack */
 #else
-#define PUT_BACKS 0
+#define UNUSED_RETURNS 0
 #endif
 
 #define NONE 7
 #define BIT(t) (1 << (t))
 
-/* ---- The word --------------------------------------------------------------------------------- */
+/* ---- The idle stack --------------------------------------------------------------------------- */
 
-#ifdef LINKED
-/* head (slot + 1): bits 0, 1 | depth: 2, 3 | closed: 4 | tag: 5 to 10 */
-#define CLOSED 16
-#define DEPTH(w) (((w) >> 2) & 3)
-#define FULL(w) (((w) & 31) >= FULL_MARK)
-#define FULL_MARK (KEPT < NS -> KEPT << 2 : CLOSED)
-#ifdef M_NO_TAG
-#define GROWN(w) (w)
-#else
-#define GROWN(w) (((w) + 32) & 2047)
-#endif
-#define POPPED(w) GROWN((((w) & ~3) | under) - 4)
-#define PUSHED(w, s) ((((w) & ~3) | ((s) + 1)) + 4)
-byte below[NS]; /* slot + 1 of the next one in the stack */
-#else
-/* two bits a slot, the top first; the value is the whole state */
+/* two bits a slot, the top in the lowest two; the value is the whole state */
 #define CLOSED 128
-#define FULL(w) ((w) >= FULL_MARK)
-#define FULL_MARK (KEPT < NS -> 1 << (2 * (KEPT - 1)) : CLOSED)
+#define FULL(w) ((w) >= FULL_FROM)
+#define FULL_FROM (ROOM < NS -> 1 << (2 * (ROOM - 1)) : CLOSED)
 #define POPPED(w) ((w) >> 2)
 #define PUSHED(w, s) ((((w) << 2) & 63) | ((s) + 1))
-#endif
-#define LOOKS_EMPTY(w) (((w) & 3) == 0)
+#define HAS_NONE(w) (((w) & 3) == 0)
 #define TOP(w) (((w) & 3) - 1)
 
-short word;
+short stack;
 byte lane_epoch;
-byte slot_epoch[NS]; /* belongs to whoever holds the slot, or to the lock where it is idle */
+byte slot_epoch[NS]; /* belongs to the slot's holder, or to the lock where it is idle */
 
-/* ---- The monitor: all of this belongs to the lock --------------------------------------------- */
+/* ---- The core: all of this belongs to the lock ------------------------------------------------ */
 
 #define EMPTY 0  /* no connection */
-#define OUT 1    /* the lane is open: idle or leased, the word knows */
+#define OUT 1    /* the idle stack is open: idle or leased, the stack knows */
 #define IDLE 2
 #define LEASED 3
 #define BUSY 4   /* in maintenance */
@@ -90,18 +74,16 @@ bool lock;
 bool shut;
 byte state[NS];
 bool marked[NS];      /* to be replaced before it is lent again */
-byte idle;            /* the stack while the lane is closed, two bits a slot, the top first */
-byte line[T], length; /* callers in order of arrival */
-byte overtakes;       /* of the present front */
-bool poked;           /* the front was told to look */
-byte outcome[T];      /* a part of the waiter's node, as is: */
-byte node[T];         /* the word that its thread sleeps on */
+byte idle;            /* the idle slots while the stack is closed, as in the stack */
+byte queue[T];        /* the callers that wait, in order of arrival */
+byte length;          /* of the queue */
+byte barged;          /* times that newcomers barged past the present first waiter */
+bool told;            /* the first waiter was told that a slot is idle */
+byte outcome[T];      /* a part of the waiter's node, and so is: */
+byte node[T];         /* the futex word that its thread sleeps on */
 #define NOTHING 0
-#define LOOK 1
+#define RECHECK 1
 #define DECIDED 2
-#ifdef LINKED
-byte next_tag;
-#endif
 
 /* ---- Threads ---------------------------------------------------------------------------------- */
 
@@ -110,86 +92,70 @@ byte finished;
 
 /* ---- Ghosts: only the assertions read them ---------------------------------------------------- */
 
-byte owner[NS];     /* thread + 1 */
+byte owner[NS];     /* owning thread + 1 */
 bool alive[T];      /* its node exists */
-byte ahead[T];      /* bits of those who were in line before it and still are */
-byte place[T];      /* its place when it joined */
-byte passed[T];     /* times that a newcomer was served before it */
-byte front_passed[T]; /* of these, while it was the front */
-bool in_vain[T];    /* it was told to look, as front, and found nothing */
+byte ahead[T];      /* bits of the waiters that entered the queue before it and still wait */
+byte place[T];      /* its place when it entered the queue */
+byte barged_past[T]; /* times that a newcomer was served before it */
+byte barged_as_first[T]; /* of these, while it was the first waiter */
+bool found_none[T]; /* it was told that a slot is idle, as the first waiter, and found none */
 bool marking;       /* the marker holds the lock */
 
 #define KEEPER_ID T
 
-inline own(s, who) { assert(owner[s] == 0); owner[s] = (who) + 1 }
-inline disown(s, who) { assert(owner[s] == (who) + 1); owner[s] = 0 }
+inline own(s, thread) { assert(owner[s] == 0); owner[s] = (thread) + 1 }
+inline disown(s, thread) { assert(owner[s] == (thread) + 1); owner[s] = 0 }
 
-/* ---- Closing and reopening the lane ----------------------------------------------------------- */
+/* ---- Closing and opening the idle stack ------------------------------------------------------- */
 
 /* Brings `state` up to date: the slots in `old` are idle, the others that were out are leased. */
-inline resync(old) {
-	assert(idle == 0); /* an open lane owns the idle slots */
+inline reconcile(old) {
+	assert(idle == 0); /* an open stack owns the idle slots */
 	i = 0;
 	do :: i < NS -> if :: state[i] == OUT -> state[i] = LEASED :: else fi; i++ :: else -> break od;
 	idle = 0; j = 0;
-#ifdef LINKED
-	i = (old) & 3;
-	do
-	:: j < DEPTH(old) -> assert(i != 0 && state[i - 1] == LEASED); state[i - 1] = IDLE;
-		idle = idle | (i << (2 * j)); i = below[i - 1]; j++
-	:: else -> break
-	od;
-	next_tag = (((old) >> 5) + 1) & 63;
-#ifdef M_REOPEN_WITH_THE_SAME_TAG
-	next_tag = (old) >> 5;
-#endif
-#ifdef M_NO_TAG
-	next_tag = 0;
-#endif
-#else
 	i = (old) & 63;
 	do
 	:: i -> assert(state[(i & 3) - 1] == LEASED); state[(i & 3) - 1] = IDLE; idle = idle | ((i & 3) << (2 * j));
 		i = i >> 2; j++
 	:: else -> break
 	od;
-#endif
-	assert(j <= KEPT + PUT_BACKS);
+	assert(j <= ROOM + UNUSED_RETURNS);
 	i = 0; j = 0
 }
 
-inline close_lane() {
+inline close_stack() {
 	if
-	:: word & CLOSED -> skip
+	:: stack & CLOSED -> skip
 	:: else ->
-		resync(word);
+		reconcile(stack);
 #ifdef M_CLOSE_BY_FLAG
-		word = word | CLOSED
+		stack = stack | CLOSED
 #else
-		word = CLOSED
+		stack = CLOSED
 #endif
 	fi
 }
 
 /* Begins a critical section; in an atomic. */
-inline lock_and_close() { !lock -> lock = 1; close_lane() }
+inline lock_and_close() { !lock -> lock = 1; close_stack() }
 
-inline may_reopen() {
+inline may_open() {
 	may = !shut && length == 0;
-#ifdef M_REOPEN_WITH_WAITERS
+#ifdef M_OPEN_WITH_WAITERS
 	may = !shut;
 #endif
-#ifdef M_REOPEN_AFTER_SHUTDOWN
+#ifdef M_OPEN_AFTER_SHUTDOWN
 	may = length == 0;
 #endif
-#ifndef M_REOPEN_WITH_A_MARKED_SLOT
+#ifndef M_OPEN_WITH_A_MARKED_SLOT
 	i = 0;
 	do :: i < NS -> may = may && !(state[i] == IDLE && marked[i]); i++ :: else -> break od;
 	i = 0;
 #endif
 }
 
-inline open_lane() {
+inline open_stack() {
 	i = 0;
 	do
 	:: i < NS ->
@@ -198,89 +164,84 @@ inline open_lane() {
 		i++
 	:: else -> break
 	od;
-#ifdef M_REOPEN_FORGETS_A_SLOT
+#ifdef M_OPEN_FORGETS_A_SLOT
 	idle = idle >> 2;
 #endif
-#ifdef LINKED
-	i = idle; j = 0;
-	do :: i -> below[(i & 3) - 1] = (i >> 2) & 3; i = i >> 2; j++ :: else -> break od;
-	word = (idle & 3) | (j << 2) | (next_tag << 5); next_tag = 0; j = 0;
-#else
-	word = idle;
-#endif
+	stack = idle;
 	idle = 0; i = 0
 }
 
 /* Ends a critical section. What must hold whenever the lock is free is asserted here. */
-inline reopen_and_unlock() {
+inline open_and_unlock() {
 	d_step {
-		may_reopen();
-		if :: may -> open_lane() :: else fi;
+		may_open();
+		if :: may -> open_stack() :: else fi;
 		may = 0;
-		assert(length == 0 || word == CLOSED);            /* who waits has closed the lane */
-		assert(!shut || (word == CLOSED && length == 0)); /* shut down for ever */
-		assert(K > 0 || PUT_BACKS || length == 0 || idle == 0); /* strict: nothing rests beside a waiter */
-		assert(length == 0 || overtakes == front_passed[line[0]] || in_vain[line[0]]);
+		assert(length == 0 || stack == CLOSED);            /* while a caller waits, the stack is closed */
+		assert(!shut || (stack == CLOSED && length == 0)); /* shut down for ever */
+		assert(K > 0 || UNUSED_RETURNS || length == 0 || idle == 0); /* strict: no slot is idle beside a waiter */
+		assert(length == 0 || barged == barged_as_first[queue[0]] || found_none[queue[0]]);
 		i = 0;
 		do :: i < NS -> assert(length == 0 || state[i] != EMPTY); i++ :: else -> break od;
 		i = 0; lock = 0
 	}
 }
 
-/* ---- What the monitor decides; under the lock, in an atomic ----------------------------------- */
+/* ---- What the core decides; under the lock, in an atomic -------------------------------------- */
 
 /* A connection that may not be used again is closed and another one opened in its place. */
-inline lend(s, who) {
+inline lend(s, thread) {
 	assert(state[s] != OUT);
-	own(s, who); state[s] = LEASED; marked[s] = 0; slot_epoch[s] = lane_epoch
+	own(s, thread); state[s] = LEASED; marked[s] = 0; slot_epoch[s] = lane_epoch
 }
 
-inline poke_front() {
-#ifndef M_NO_POKE
-	tell = tell | BIT(line[0]);
+inline tell_first() {
+#ifndef M_FIRST_NEVER_TOLD
+	tell = tell | BIT(queue[0]);
 #endif
-	poked = 1
+	told = 1
 }
 
-/* `who` leaves the line. */
-inline unlink(who) {
+/* `thread` leaves the wait queue. */
+inline remove(thread) {
 	i = 0;
-	do :: i < length && line[i] != who -> i++ :: else -> break od;
+	do :: i < length && queue[i] != thread -> i++ :: else -> break od;
 	assert(i < length); /* a waiter leaves once */
 	if
 	:: i == 0 ->
-		poked = 0;
-#ifndef M_OVERTAKES_NEVER_RESET
-		overtakes = 0
+		told = 0;
+#ifndef M_BARGED_NEVER_RESET
+		barged = 0
 #endif
 	:: else
 	fi;
 	length--;
-	do :: i < length -> line[i] = line[i + 1]; i++ :: else -> break od;
-	line[length] = 0; i = 0;
-	do :: i < T -> ahead[i] = ahead[i] & ~BIT(who); i++ :: else -> break od;
-	i = 0; ahead[who] = 0; place[who] = 0; passed[who] = 0; front_passed[who] = 0; in_vain[who] = 0
+	do :: i < length -> queue[i] = queue[i + 1]; i++ :: else -> break od;
+	queue[length] = 0; i = 0;
+	do :: i < T -> ahead[i] = ahead[i] & ~BIT(thread); i++ :: else -> break od;
+	i = 0; ahead[thread] = 0; place[thread] = 0; found_none[thread] = 0;
+	barged_past[thread] = 0; barged_as_first[thread] = 0
 }
 
-/* There may be a slot for the one who is now the front, and nobody awake who knows. */
-inline mind_the_front() {
-	if :: length > 0 && idle && !poked -> poke_front() :: else fi
+/* There may be an idle slot for the present first waiter, and no awake waiter that knows of it. */
+inline wake_first_if_needed() {
+	if :: length > 0 && idle && !told -> tell_first() :: else fi
 }
 
-/* Gives slot `s` to `who`, who waits. */
-inline grant(who, s) {
-	assert(alive[who] && ahead[who] == 0); /* first come, first served */
-	outcome[who] = GRANTED + s; lend(s, who); unlink(who); decided = decided | BIT(who)
+/* Gives slot `s` to `thread`, which waits. */
+inline grant(thread, s) {
+	assert(alive[thread] && ahead[thread] == 0); /* first come, first served */
+	outcome[thread] = GRANTED + s; lend(s, thread); remove(thread); decided = decided | BIT(thread)
 }
 
 inline pop_idle() { s = TOP(idle); idle = idle >> 2 }
 
-/* Somebody awake looks: idle slots go to the front of the line. */
+/* An awake waiter checks: idle slots go to the first waiters, whichever waiter checks. */
 inline take_idle() {
 	do
 	:: idle && length > 0 ->
-		pop_idle(); f = line[0];
-#ifdef M_WHO_LOOKS_TAKES
+		pop_idle(); f = queue[0];
+#ifdef M_RECHECKER_TAKES
 		f = me;
 #endif
 		grant(f, s)
@@ -289,32 +250,32 @@ inline take_idle() {
 	f = 0; s = NONE
 }
 
-/* Slot `s`, of nobody now, rests or goes on to the front of the line. */
-inline offer(s) {
+/* Slot `s` is free: it becomes idle or goes to the first waiter. */
+inline dispatch(s) {
 	if
 	:: shut -> state[s] = EMPTY
-	:: !shut && length > 0 && overtakes < K && idle == 0 ->
-		state[s] = IDLE; idle = s + 1; poke_front()
-	:: !shut && length > 0 && !(overtakes < K && idle == 0) -> f = line[0]; grant(f, s); f = 0; mind_the_front()
+	:: !shut && length > 0 && barged < K && idle == 0 ->
+		state[s] = IDLE; idle = s + 1; tell_first()
+	:: !shut && length > 0 && !(barged < K && idle == 0) -> f = queue[0]; grant(f, s); f = 0; wake_first_if_needed()
 	:: !shut && length == 0 ->
 		j = 0;
 		do :: idle >> (2 * j) -> j++ :: else -> break od;
-		if :: j >= KEPT -> state[s] = EMPTY; marked[s] = 0 :: else -> state[s] = IDLE; idle = (idle << 2) | (s + 1) fi;
+		if :: j >= ROOM -> state[s] = EMPTY; marked[s] = 0 :: else -> state[s] = IDLE; idle = (idle << 2) | (s + 1) fi;
 		j = 0
 	fi
 }
 
-/* A newcomer is served before all who wait. */
-inline pass() {
-#ifndef M_OVERTAKES_NEVER_COUNTED
-	overtakes++;
+/* A newcomer is served before every waiter. */
+inline barge_past() {
+#ifndef M_BARGED_NEVER_COUNTED
+	barged++;
 #endif
-	front_passed[line[0]]++; i = 0;
+	barged_as_first[queue[0]]++; i = 0;
 	do
-	:: i < length -> f = line[i]; passed[f]++; assert(passed[f] <= K * (place[f] + 1)); i++
+	:: i < length -> f = queue[i]; barged_past[f]++; assert(barged_past[f] <= K * (place[f] + 1)); i++
 	:: else -> break
 	od;
-	assert(front_passed[line[0]] <= K);
+	assert(barged_as_first[queue[0]] <= K);
 	i = 0; f = 0
 }
 
@@ -322,7 +283,7 @@ inline pass() {
 inline try_lend(me) {
 	s = NONE;
 	if
-	:: idle && (length == 0 || overtakes < K) -> pop_idle(); lend(s, me); if :: length > 0 -> pass() :: else fi
+	:: idle && (length == 0 || barged < K) -> pop_idle(); lend(s, me); if :: length > 0 -> barge_past() :: else fi
 	:: !idle && length == 0 ->
 		i = 0;
 		do :: i < NS && state[i] != EMPTY -> i++ :: else -> break od;
@@ -331,28 +292,28 @@ inline try_lend(me) {
 	fi
 }
 
-inline join(me) {
+inline enqueue(me) {
 	outcome[me] = WAITING; node[me] = NOTHING; alive[me] = 1; place[me] = length; i = 0;
-	do :: i < length -> ahead[me] = ahead[me] | BIT(line[i]); i++ :: else -> break od;
-	i = 0; line[length] = me; length++
+	do :: i < length -> ahead[me] = ahead[me] | BIT(queue[i]); i++ :: else -> break od;
+	i = 0; queue[length] = me; length++
 }
 
-/* It was told to look, or its time is over, or it woke for no reason. */
-inline look(me) {
+/* The waiter was told to check, or its deadline passed, or it woke for no reason. */
+inline recheck(me) {
 	if :: outcome[me] == WAITING -> take_idle() :: outcome[me] == WAITING && late -> skip :: outcome[me] != WAITING -> skip fi;
 	if
 	:: outcome[me] != WAITING -> decided = decided & ~BIT(me); node[me] = DECIDED
 	:: outcome[me] == WAITING && late -> leave(me)
 	:: outcome[me] == WAITING && !late ->
 		node[me] = NOTHING;
-		if :: line[0] == me && poked -> poked = 0; overtakes = K; in_vain[me] = 1 :: else fi
+		if :: queue[0] == me && told -> told = 0; barged = K; found_none[me] = 1 :: else fi
 	fi
 }
 
 inline leave(me) {
-	unlink(me); outcome[me] = ENDED; node[me] = DECIDED;
+	remove(me); outcome[me] = ENDED; node[me] = DECIDED;
 #ifndef M_SPARE_LOST_AT_TIME_OUT
-	mind_the_front()
+	wake_first_if_needed()
 #endif
 }
 
@@ -366,7 +327,7 @@ inline publish() {
 			do
 			:: i < T ->
 				if :: (tell | decided) & BIT(i) -> assert(alive[i]) :: else fi;
-				if :: decided & BIT(i) -> node[i] = DECIDED :: !(decided & BIT(i)) && (tell & BIT(i)) -> node[i] = LOOK :: else fi;
+				if :: decided & BIT(i) -> node[i] = DECIDED :: !(decided & BIT(i)) && (tell & BIT(i)) -> node[i] = RECHECK :: else fi;
 				i++
 			:: else -> break
 			od;
@@ -382,7 +343,7 @@ inline publish() {
 	fi
 }
 
-/* With the lock free, by address: whoever sleeps there wakes, also if it is another node by now. */
+/* With the lock free, by address: a thread that sleeps there wakes, even if another node lies there now. */
 inline wake() {
 	if
 	:: tell | decided -> d_step {
@@ -397,26 +358,23 @@ inline wake() {
 	fi
 }
 
-inline end_section() { publish(); reopen_and_unlock(); wake() }
+inline end_section() { publish(); open_and_unlock(); wake() }
 
 /* ---- Processes -------------------------------------------------------------------------------- */
 
 proctype Caller(byte me; bool timed) {
-	short w; byte s, i, j, f, tell, decided, r, under; bool late, may, stale, gone;
+	short w; byte s, i, j, f, tell, decided, r; bool late, may, stale, gone;
 	do
 	:: r < ROUNDS ->
 		r++; s = NONE;
 
 		/* acquire, without the lock */
-		w = word;
+		w = stack;
 		do
-		:: LOOKS_EMPTY(w) -> break
+		:: HAS_NONE(w) -> break
 		:: else ->
-#ifdef LINKED
-			under = below[TOP(w)];
-#endif
 			atomic {
-				if :: word == w -> word = POPPED(w); s = TOP(w); own(s, me); stale = marked[s]; under = 0 :: else -> w = word fi
+				if :: stack == w -> stack = POPPED(w); s = TOP(w); own(s, me); stale = marked[s] :: else -> w = stack fi
 			};
 			if :: s != NONE -> break :: else fi
 		od;
@@ -424,13 +382,13 @@ proctype Caller(byte me; bool timed) {
 		if
 		:: s != NONE ->
 			if
-#ifdef M_NO_EPOCH_AT_ACQUIRE
+#ifdef M_NO_EPOCH_AT_POP
 			:: true
 #else
 			:: slot_epoch[s] == lane_epoch
 #endif
-				-> assert(!stale); goto mine /* what was marked is not lent any more */
-#ifndef M_NO_EPOCH_AT_ACQUIRE
+				-> assert(!stale); goto mine /* a slot that was marked is not lent */
+#ifndef M_NO_EPOCH_AT_POP
 			:: slot_epoch[s] != lane_epoch
 #endif
 #ifdef AGING
@@ -438,22 +396,22 @@ proctype Caller(byte me; bool timed) {
 #endif
 			fi;
 
-			/* it goes back, with the lock */
+			/* the slot returns unused, with the lock */
 			atomic {
-#ifdef M_PUT_BACK_WITHOUT_CLOSING
+#ifdef M_UNUSED_RETURN_WITHOUT_CLOSING
 				!lock -> lock = 1; state[s] = LEASED;
 #else
 				lock_and_close();
 #endif
 				stale = 0; assert(state[s] == LEASED); disown(s, me);
 				if
-#ifndef M_PUT_BACK_FORGETS_THE_SHUTDOWN
+#ifndef M_UNUSED_RETURN_FORGETS_THE_SHUTDOWN
 				:: shut -> state[s] = EMPTY
 #endif
 				:: else ->
 					state[s] = IDLE; idle = (idle << 2) | (s + 1);
-#ifndef M_PUT_BACK_TELLS_NOBODY
-					mind_the_front()
+#ifndef M_UNUSED_RETURN_TELLS_NO_WAITER
+					wake_first_if_needed()
 #endif
 				fi;
 				s = NONE
@@ -465,13 +423,13 @@ proctype Caller(byte me; bool timed) {
 		/* acquire, with the lock */
 		atomic {
 			lock_and_close();
-			if :: shut -> skip :: else -> try_lend(me); if :: s == NONE -> join(me) :: else fi fi
+			if :: shut -> skip :: else -> try_lend(me); if :: s == NONE -> enqueue(me) :: else fi fi
 		};
 		end_section();
 		if :: s != NONE -> goto mine :: else fi;
 		if :: !alive[me] -> goto out :: else fi;
 
-		/* in line */
+		/* in the wait queue */
 		do
 		:: node[me] == DECIDED -> break
 		:: else ->
@@ -497,7 +455,7 @@ proctype Caller(byte me; bool timed) {
 			:: else
 			fi;
 #endif
-			atomic { lock_and_close(); look(me); s = NONE };
+			atomic { lock_and_close(); recheck(me); s = NONE };
 			end_section()
 		od;
 		skip;
@@ -510,12 +468,12 @@ proctype Caller(byte me; bool timed) {
 
 mine:		assert(owner[s] == me + 1);
 
-		/* give back, without the lock */
+		/* return, without the lock */
 		atomic {
 			gone = marked[s] && !marking;
 			if
 			:: slot_epoch[s] == lane_epoch
-#ifdef M_NO_EPOCH_AT_RETURN
+#ifdef M_NO_EPOCH_AT_PUSH
 			:: slot_epoch[s] != lane_epoch
 #else
 			:: slot_epoch[s] != lane_epoch -> goto slowly
@@ -525,34 +483,31 @@ mine:		assert(owner[s] == me + 1);
 #endif
 			fi
 		};
-		w = word;
+		w = stack;
 		do
-#ifdef M_RETURN_IGNORES_CLOSED
+#ifdef M_PUSH_IGNORES_CLOSED
 		:: FULL(w) && w != CLOSED -> break
 		:: !FULL(w) || w == CLOSED ->
-#elif defined(M_RETURN_IGNORES_FULL)
+#elif defined(M_PUSH_IGNORES_FULL)
 		:: w == CLOSED -> break
 		:: w != CLOSED ->
 #else
 		:: FULL(w) -> break
 		:: else ->
 #endif
-#ifdef LINKED
-			below[s] = w & 3;
-#endif
 			atomic {
 				if
-				:: word == w -> assert(!gone); disown(s, me); word = PUSHED(w, s); s = NONE
-				:: else -> w = word
+				:: stack == w -> assert(!gone); disown(s, me); stack = PUSHED(w, s); s = NONE
+				:: else -> w = stack
 				fi
 			};
 			if :: s == NONE -> goto out :: else fi
 		od;
 
-		/* give back, with the lock */
+		/* return, with the lock */
 slowly:		atomic {
 			lock_and_close();
-			w = 0; gone = 0; assert(state[s] == LEASED); disown(s, me); marked[s] = 0; offer(s); s = NONE
+			w = 0; gone = 0; assert(state[s] == LEASED); disown(s, me); marked[s] = 0; dispatch(s); s = NONE
 		};
 		end_section();
 out:		skip;
@@ -562,7 +517,7 @@ out:		skip;
 	finished++
 }
 
-/* InvalidateAll: marks what exists, then replaces what rests. */
+/* InvalidateAll: marks what exists, then replaces what is idle. */
 proctype Marker() {
 	byte i, j, r, s, f, tell, decided; bool may;
 	do
@@ -574,12 +529,12 @@ proctype Marker() {
 			do :: i < NS -> marked[i] = marked[i] || state[i] == IDLE || state[i] == LEASED; i++ :: else -> break od;
 			i = 0
 		};
-#ifdef M_EPOCH_RAISED_AFTER_REOPENING
-		atomic { reopen_and_unlock(); marking = 0 };
+#ifdef M_EPOCH_RAISED_AFTER_OPENING
+		atomic { open_and_unlock(); marking = 0 };
 		lane_epoch++;
 #else
 		lane_epoch++;
-		atomic { reopen_and_unlock(); marking = 0 };
+		atomic { open_and_unlock(); marking = 0 };
 #endif
 		atomic {
 			lock_and_close();
@@ -587,13 +542,13 @@ proctype Marker() {
 			do :: i < NS -> if :: state[i] == IDLE -> marked[i] = 0 :: else fi; i++ :: else -> break od;
 			i = 0
 		};
-		reopen_and_unlock()
+		open_and_unlock()
 	:: else -> break
 	od;
 	finished++
 }
 
-/* Maintain takes the slot that has rested longest; it goes back below the others, as it was. */
+/* Maintenance takes the slot that was idle for longest; it goes back below the others, as it was. */
 inline take_bottom() {
 	j = 0;
 	do :: idle >> (2 * (j + 1)) -> j++ :: else -> break od;
@@ -603,11 +558,11 @@ inline take_bottom() {
 inline put_bottom() {
 	disown(s, KEEPER_ID);
 	if
-	:: length > 0 || shut -> offer(s)
+	:: length > 0 || shut -> dispatch(s)
 	:: else ->
 		j = 0;
 		do :: idle >> (2 * j) -> j++ :: else -> break od;
-		if :: j >= KEPT -> state[s] = EMPTY; marked[s] = 0 :: else -> state[s] = IDLE; idle = idle | ((s + 1) << (2 * j)) fi;
+		if :: j >= ROOM -> state[s] = EMPTY; marked[s] = 0 :: else -> state[s] = IDLE; idle = idle | ((s + 1) << (2 * j)) fi;
 		j = 0
 	fi;
 	s = NONE
@@ -621,7 +576,7 @@ proctype Keeper() {
 		atomic {
 			lock_and_close();
 			if
-			:: true /* only looks */
+			:: true /* only reads */
 			:: s == NONE && idle && length == 0 -> take_bottom()
 			:: s != NONE -> put_bottom()
 			:: s != NONE && idle && length == 0 -> f = s; take_bottom(); j = s; s = f; f = j; j = 0; put_bottom(); s = f; f = 0
@@ -644,7 +599,7 @@ proctype Closer() {
 		lock_and_close();
 		shut = 1;
 		do
-		:: length > 0 -> f = line[0]; outcome[f] = ENDED; unlink(f); decided = decided | BIT(f)
+		:: length > 0 -> f = queue[0]; outcome[f] = ENDED; remove(f); decided = decided | BIT(f)
 		:: else -> break
 		od;
 		f = 0;
@@ -666,8 +621,8 @@ init {
 	byte i, j; bool may;
 	atomic {
 		i = NS;
-		do :: i > 0 -> i--; state[i] = (i < KEPT -> IDLE : EMPTY); if :: i < KEPT -> idle = (idle << 2) | (i + 1) :: else fi :: else -> break od;
-		open_lane();
+		do :: i > 0 -> i--; state[i] = (i < ROOM -> IDLE : EMPTY); if :: i < ROOM -> idle = (idle << 2) | (i + 1) :: else fi :: else -> break od;
+		open_stack();
 		do :: i < T -> run Caller(i, i < TIMED); i++ :: else -> break od;
 		i = 0;
 		if :: MARKS > 0 -> run Marker() :: else fi;
@@ -676,14 +631,14 @@ init {
 		run Closer()
 #endif
 	};
-	/* All is over: nobody waits, and every slot is where it belongs. */
+	/* The end: no caller waits, and every slot is where it belongs. */
 	atomic {
 		finished == PROCESSES ->
 		assert(!lock && length == 0);
 		may = 0;
 		do :: i < NS -> may = may || marked[i]; i++ :: else -> break od;
-		assert(SHUTS || may || word != CLOSED);
-		close_lane();
+		assert(SHUTS || may || stack != CLOSED);
+		close_stack();
 		i = 0;
 		do
 		:: i < NS -> assert(owner[i] == 0 && (state[i] == EMPTY || (state[i] == IDLE && !SHUTS))); i++

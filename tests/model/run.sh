@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# run.sh - check the model of the lock-free lane with Spin.
+# run.sh - check the model of a lane with Spin.
 #
 # Usage: ./tests/model/run.sh quick      every claim in small configurations; under a minute
-#        ./tests/model/run.sh mutants    seeded faults, each of which has to be caught; half a minute
+#        ./tests/model/run.sh mutants    21 seeded faults, each of which has to be caught; half a minute
 #        ./tests/model/run.sh full       larger ones; an hour or two, and up to 4 GB of memory
 #
 # One line for each configuration; the macros are explained in lane.pml. Exit code 0: the model
@@ -11,7 +11,7 @@
 
 set -euo pipefail
 
-# Macros of lane.pml. T callers, NS slots of which KEPT may rest, K overtakes.
+# Macros of lane.pml. T callers, NS slots, of which ROOM may be idle; newcomers barge past K times.
 quick_runs() {
   cat <<'RUNS'
 T=2 NS=1 K=0 ROUNDS=3
@@ -27,42 +27,39 @@ T=2 NS=2 K=1 SHUT BROKEN MARKS=1
 T=2 NS=1 K=1 MARKS=2 ROUNDS=2
 T=3 NS=1 K=0 MARKS=1 AGING
 T=2 NS=2 K=1 MARKS=1 AGING KEEPER=1
-T=3 NS=2 KEPT=1 K=1 BROKEN
+T=3 NS=2 ROOM=1 K=1 BROKEN
 T=2 NS=2 K=1 KEEPER=3 TIMED=1
-T=3 NS=2 K=1 LINKED
-T=2 NS=3 K=1 LINKED KEEPER=3
-T=2 NS=2 KEPT=1 K=1 LINKED ROUNDS=2 BROKEN TIMED=2
-T=2 NS=2 K=0 LINKED MARKS=1 AGING
-T=2 NS=2 K=1 LINKED SHUT KEEPER=1
+T=2 NS=2 K=1 SHUT KEEPER=1
+T=2 NS=3 K=1 KEEPER=3
+T=2 NS=2 ROOM=1 K=1 ROUNDS=2 BROKEN TIMED=2
+T=2 NS=2 K=0 MARKS=1 AGING
 RUNS
 }
 
 # Each fault in a configuration where it matters.
 mutant_runs() {
   cat <<'RUNS'
-M_RETURN_IGNORES_CLOSED T=2
-M_RETURN_IGNORES_FULL T=2 NS=2 KEPT=1
+M_PUSH_IGNORES_CLOSED T=2
+M_PUSH_IGNORES_FULL T=2 NS=2 ROOM=1
 M_CLOSE_BY_FLAG T=2 NS=2 KEEPER=1
-M_REOPEN_WITH_WAITERS T=2
-M_REOPEN_FORGETS_A_SLOT T=1 NS=2 KEEPER=1
-M_REOPEN_WITH_A_MARKED_SLOT T=2 ROUNDS=2 MARKS=1
-M_REOPEN_AFTER_SHUTDOWN T=1 SHUT
-M_NO_EPOCH_AT_ACQUIRE T=2 MARKS=1
-M_NO_EPOCH_AT_RETURN T=2 MARKS=1
-M_EPOCH_RAISED_AFTER_REOPENING T=2 MARKS=1
-M_PUT_BACK_WITHOUT_CLOSING T=2 NS=2 AGING
-M_PUT_BACK_TELLS_NOBODY T=2 K=0 AGING
-M_PUT_BACK_FORGETS_THE_SHUTDOWN T=1 AGING SHUT
+M_OPEN_WITH_WAITERS T=2
+M_OPEN_FORGETS_A_SLOT T=1 NS=2 KEEPER=1
+M_OPEN_WITH_A_MARKED_SLOT T=2 ROUNDS=2 MARKS=1
+M_OPEN_AFTER_SHUTDOWN T=1 SHUT
+M_NO_EPOCH_AT_POP T=2 MARKS=1
+M_NO_EPOCH_AT_PUSH T=2 MARKS=1
+M_EPOCH_RAISED_AFTER_OPENING T=2 MARKS=1
+M_UNUSED_RETURN_WITHOUT_CLOSING T=2 NS=2 AGING
+M_UNUSED_RETURN_TELLS_NO_WAITER T=2 K=0 AGING
+M_UNUSED_RETURN_FORGETS_THE_SHUTDOWN T=1 AGING SHUT
 M_NODE_TOUCHED_AFTER_GRANT T=2 K=0
 M_TIME_OUT_DECIDED_OUTSIDE_THE_LOCK T=2 K=0 TIMED=1
 M_NO_WAKE T=2
-M_NO_POKE T=2
+M_FIRST_NEVER_TOLD T=2
 M_SPARE_LOST_AT_TIME_OUT T=3 TIMED=1 ROUNDS=2
-M_OVERTAKES_NEVER_RESET T=3 ROUNDS=2
-M_OVERTAKES_NEVER_COUNTED T=2 ROUNDS=3
-M_WHO_LOOKS_TAKES T=3 ROUNDS=2 SPURIOUS
-M_NO_TAG T=4 NS=3 LINKED
-M_REOPEN_WITH_THE_SAME_TAG T=2 NS=3 LINKED KEEPER=3
+M_BARGED_NEVER_RESET T=3 ROUNDS=2
+M_BARGED_NEVER_COUNTED T=2 ROUNDS=3
+M_RECHECKER_TAKES T=3 ROUNDS=2 SPURIOUS
 RUNS
 }
 
@@ -70,21 +67,21 @@ full_runs() {
   local k more
   for k in 0 1 2; do
     for more in "" TIMED=1 TIMED=3 SPURIOUS MARKS=1 "MARKS=1 AGING" "KEEPER=2" "BROKEN TIMED=1" \
-      SHUT "SHUT TIMED=1" LINKED "LINKED TIMED=1" "LINKED AGING"; do
+      SHUT "SHUT TIMED=1" AGING; do
       echo "T=3 NS=1 K=$k $more"
       echo "T=3 NS=2 K=$k $more"
-      echo "T=3 NS=2 KEPT=1 K=$k $more"
+      echo "T=3 NS=2 ROOM=1 K=$k $more"
     done
     echo "T=2 NS=1 K=$k ROUNDS=3 TIMED=1 MARKS=2"
     echo "T=2 NS=2 K=$k ROUNDS=2 MARKS=2 AGING KEEPER=2"
     echo "T=2 NS=2 K=$k ROUNDS=2 MARKS=1 AGING SHUT"
-    echo "T=2 NS=3 K=$k ROUNDS=2 LINKED KEEPER=4"
+    echo "T=2 NS=3 K=$k ROUNDS=2 KEEPER=4"
     echo "T=3 NS=1 K=$k ROUNDS=2 TIMED=2 SPURIOUS"
     echo "T=3 NS=2 K=$k ROUNDS=2 BROKEN"
     echo "T=4 NS=1 K=$k"
     echo "T=4 NS=1 K=$k TIMED=1"
     echo "T=4 NS=2 K=$k"
-    echo "T=4 NS=3 K=$k LINKED"
+    echo "T=4 NS=3 K=$k"
   done
 }
 
