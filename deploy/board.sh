@@ -182,7 +182,7 @@ unpack() {
   fi
   # On the card before anything points at it: after a power cut a file may be there with no content.
   sync -f "$new"
-  unmark "$1"
+  ! is_good "$1" || unmark "$1"  # brought anew it has to prove itself anew
   rm -rf "${opt:?}/releases/$1"
   mv -T "$new" "$opt/releases/$1"
   rm -f "$opt"/incoming/*
@@ -293,9 +293,9 @@ show_journal() {
 }
 
 # switch ID KEEP WAIT SETTLE - make ID the running version, or go back to one that was healthy.
-# 0: ID is live; 1: another version is live and healthy; 4: nothing healthy is running.
+# 0: ID is live; 1: another version is live and healthy; 3: nothing was changed; 4: nothing healthy is running.
 switch() {
-  is_id "$1" && [ -d "$opt/releases/$1" ] && is_number "$2" && is_number "$3" && is_number "$4" || return 1
+  is_id "$1" && [ -d "$opt/releases/$1" ] && is_number "$2" && is_number "$3" && is_number "$4" || return 3
   old=$(link_target current)
   ran=''
   if [ -n "$old" ] && [ "$old" != "$1" ] && [ "$(property ActiveState)" = active ]; then
@@ -305,7 +305,7 @@ switch() {
   was_good=yes
   if ! is_good "$1"; then
     was_good=''
-    guard_text | write_file "$opt/guard.sh" && begin_trial "$1" || return 1
+    guard_text | write_file "$opt/guard.sh" && begin_trial "$1" || return 3
   fi
   deadline=$(($(now_s) + $3))
   if make_live "$old" "$1" "$3" && wait_healthy "$deadline" "$4"; then

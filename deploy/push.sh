@@ -296,6 +296,7 @@ upload() {
 conclude() {
   case $1 in
     0) say "$TARGET: $ID runs and is healthy" ;;
+    3) fail 1 "the switch to $ID could not begin; nothing that runs was changed" ;;
     1) fail 1 "$ID did not run well; rolled back, ${FACT[now]-what was there before} runs and is healthy" ;;
     *) fail $EXIT_UNHEALTHY "$ID did not run well, and nothing healthy runs there now" ;;
   esac
