@@ -243,10 +243,15 @@ class Pool {
 // sizeof(PoolFor<P>); `roostctl profiles` prints it for each profile. No heap, but for a few
 // refusals that the constructor formats. Errors: a profile whose numbers cannot work stops the
 // build with a sentence (CheckProfile).
-template <class P>
-class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>,
+//
+// B is the backend, if its connections are larger than those of SQLite and PostgreSQL: a driver with
+// B::kConnectionSize names itself here, and enlarges no other pool.
+template <class P, class B = internal::AnyBackend>
+class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements,
+                                              B::kConnectionSize>,
                 public Pool {
-  using Storage = internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements>;
+  using Storage =
+      internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements, B::kConnectionSize>;
 
  public:
   // REQUIRES: `backend` outlives the pool. Opens nothing.

@@ -31,6 +31,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/backend.h"
+#include "roost/internal/storage.h"
 
 struct pg_conn;
 
@@ -71,6 +72,9 @@ struct PostgresOptions {
 
 class PostgresBackend final : public Backend {
  public:
+  // What a pool keeps for each connection; see PoolFor.
+  static constexpr internal::ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
+
   // Wrong options show at the first Open, as kInvalidArgument with a sentence.
   explicit PostgresBackend(PostgresOptions options);
   ~PostgresBackend() override;

@@ -36,6 +36,7 @@
 
 #include "absl/status/status.h"
 #include "roost/backend.h"
+#include "roost/internal/storage.h"
 
 struct sqlite3;
 
@@ -83,6 +84,9 @@ struct SqliteOptions {
 
 class SqliteBackend final : public Backend {
  public:
+  // What a pool keeps for each connection; see PoolFor.
+  static constexpr internal::ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
+
   // Wrong options show at the first Open, as kInvalidArgument with a sentence.
   explicit SqliteBackend(SqliteOptions options);
   ~SqliteBackend() override;

@@ -67,7 +67,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
       on_work_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= storage.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
-              "(kConnectionBytes in roost/internal/storage.h)");
+              "(take PoolFor<Profile, Backend>, or raise Backend::kConnectionSize)");
   for (const Intent intent : {Intent::kRead, Intent::kWrite}) {
     parts_.head.lane_for[static_cast<size_t>(intent)] = &parts_.lanes.For(intent);
   }

@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 
-MOST_INSTRUCTIONS = 64  # of acquire and return, optimised
-MOST_OVER_RAW = 225  # of SELECT 1 through the pool, over the same by a raw handle with a kept statement
+MOST_INSTRUCTIONS = 62  # of acquire and return, optimised
+MOST_OVER_RAW = 223  # of SELECT 1 through the pool, over the same by a raw handle with a kept statement
 
 
 def run(command, **more):

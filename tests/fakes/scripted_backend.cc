@@ -316,8 +316,8 @@ ScriptedConnection::ScriptedConnection(ScriptedBackend& backend, int serial,
       serial_(serial),
       statement_count_(request.memory.statements),
       role_(request.role) {
-  static_assert(sizeof(ScriptedConnection) <= internal::kConnectionBytes);
-  static_assert(sizeof(ScriptedStatement) <= internal::kStatementBytes);
+  static_assert(sizeof(ScriptedConnection) <= internal::AnyBackend::kConnectionSize.connection);
+  static_assert(sizeof(ScriptedStatement) <= internal::AnyBackend::kConnectionSize.statement);
   static_assert(sizeof(*this) % alignof(ScriptedStatement) == 0);
   for (int i = 0; i < statement_count_; ++i) {
     new (statements_ + i) ScriptedStatement();

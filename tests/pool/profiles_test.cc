@@ -109,6 +109,19 @@ TEST(ProfilesTest, TheSizeOfAPoolIsFixedByItsProfile) {
   EXPECT_LT(sizeof(PoolFor<profiles::RaspberryPi>), 16u * 1024);
 }
 
+// A driver with large connections enlarges its own pools alone.
+struct FatBackend {
+  static constexpr internal::ConnectionSize kConnectionSize{.connection = 4096, .statement = 1024};
+};
+
+TEST(ProfilesTest, ABackendNamesTheBytesOfItsConnections) {
+  constexpr size_t kPlain = sizeof(PoolFor<Plain<2>>);
+  constexpr size_t kFat = sizeof(PoolFor<Plain<2>, FatBackend>);
+  constexpr size_t kMore = 2 * (FatBackend::kConnectionSize.For(Plain<2>::kStatements) -
+                                internal::AnyBackend::kConnectionSize.For(Plain<2>::kStatements));
+  EXPECT_EQ(kFat - kPlain, kMore);
+}
+
 class EveryProfileTest : public PoolTest {
  protected:
   // Everything is lent, the next caller is refused in time, everything comes back.

@@ -15,13 +15,19 @@ inline constexpr size_t kPoolStateBytes = 2048;
 // A slot and its stepped action. A slot is two cache lines and begins at one.
 inline constexpr size_t kSlotBytes = 176;
 inline constexpr size_t kSlotAlignment = 128;
-// A connection without its statement cache, and one entry of that cache, of the largest backend.
-inline constexpr size_t kConnectionBytes = 512;
-inline constexpr size_t kStatementBytes = 160;
+// What a pool keeps for each connection of a backend: B::kConnectionSize.
+struct ConnectionSize {
+  size_t connection;  // bytes without the statement cache
+  size_t statement;   // bytes of one entry of that cache
+  constexpr size_t For(int statements) const {
+    return connection + statement * static_cast<size_t>(statements);
+  }
+};
 
-constexpr size_t ConnectionBytesFor(int statements) {
-  return kConnectionBytes + kStatementBytes * static_cast<size_t>(statements);
-}
+// A pool that is not told its backend: there is room for SQLite and PostgreSQL.
+struct AnyBackend {
+  static constexpr ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
+};
 
 struct PoolStorageView {
   std::byte* state;
@@ -31,16 +37,16 @@ struct PoolStorageView {
   int capacity;
 };
 
-template <int kCapacity, int kStatements>
+template <int kCapacity, int kStatements, ConnectionSize kSize>
 class PoolStorage {
  protected:
   PoolStorageView View() {
-    return {state_, slots_, connections_, ConnectionBytesFor(kStatements), kCapacity};
+    return {state_, slots_, connections_, kSize.For(kStatements), kCapacity};
   }
 
  private:
   static constexpr size_t kCount = kCapacity > 0 ? static_cast<size_t>(kCapacity) : 1;
-  static constexpr size_t kConnection = ConnectionBytesFor(kStatements > 0 ? kStatements : 1);
+  static constexpr size_t kConnection = kSize.For(kStatements > 0 ? kStatements : 1);
   alignas(kSlotAlignment) std::byte state_[kPoolStateBytes];
   alignas(kSlotAlignment) std::byte slots_[kCount * kSlotBytes];
   alignas(std::max_align_t) std::byte connections_[kCount * kConnection];

@@ -14,10 +14,11 @@ namespace {
 using internal::Concat;
 using internal::Quoted;
 
-static_assert(sizeof(PostgresConnection) <= internal::kConnectionBytes,
-              "a PostgresConnection does not fit into internal::kConnectionBytes: raise it");
-static_assert(StatementCache<PostgresStatement>::EntryBytes() <= internal::kStatementBytes,
-              "a cached PostgresStatement does not fit into internal::kStatementBytes: raise it");
+static_assert(sizeof(PostgresConnection) <= PostgresBackend::kConnectionSize.connection,
+              "a PostgresConnection does not fit into PostgresBackend::kConnectionSize: raise it");
+static_assert(
+    StatementCache<PostgresStatement>::EntryBytes() <= PostgresBackend::kConnectionSize.statement,
+    "a cached PostgresStatement does not fit into PostgresBackend::kConnectionSize: raise it");
 static_assert(sizeof(PostgresConnection) % alignof(std::max_align_t) == 0,
               "the statement cache behind a PostgresConnection would not be aligned");
 

@@ -19,10 +19,11 @@ using internal::Concat;
 using internal::Digits;
 using internal::Quoted;
 
-static_assert(sizeof(SqliteConnection) <= internal::kConnectionBytes,
-              "a SqliteConnection does not fit into internal::kConnectionBytes: raise it");
-static_assert(StatementCache<SqliteStatement>::EntryBytes() <= internal::kStatementBytes,
-              "a cached SqliteStatement does not fit into internal::kStatementBytes: raise it");
+static_assert(sizeof(SqliteConnection) <= SqliteBackend::kConnectionSize.connection,
+              "a SqliteConnection does not fit into SqliteBackend::kConnectionSize: raise it");
+static_assert(
+    StatementCache<SqliteStatement>::EntryBytes() <= SqliteBackend::kConnectionSize.statement,
+    "a cached SqliteStatement does not fit into SqliteBackend::kConnectionSize: raise it");
 static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
               "the statement cache behind a SqliteConnection would not be aligned");
 
