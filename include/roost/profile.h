@@ -5,7 +5,7 @@
 // with a sentence. The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
 //
 // profiles::Default has every setting, with its unit, its range, its special values and its price.
-// A // derived profile mentions only what it changes.
+// A derived profile mentions only what it changes.
 //
 // Which setting to change for what:
 //

@@ -38,8 +38,8 @@ constexpr LaneSplit SplitLanes(LanePlan plan, int pool_size, int max_overflow) {
 
 // A tenth of `span` at most, in proportion to `random` (0: nothing, 2^32-1: the tenth).
 constexpr Duration TenthOf(Duration span, uint32_t random) {
-  // Divided first and without a sign, so that no product overflows for any span. REQUIRES: span >=
-  // 0.
+  // Divided first and without a sign, so that no product overflows for any span.
+  // REQUIRES: span >= 0.
   constexpr uint64_t kAll = 4294967295;
   const auto tenth = static_cast<uint64_t>(span.count()) / 10;
   return Duration(static_cast<int64_t>(tenth / kAll * random + tenth % kAll * random / kAll));
