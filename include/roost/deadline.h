@@ -3,7 +3,7 @@
 // Every call of roostpool that can wait takes one absolute Deadline. The program makes it once, at
 // its edge (Pool::In), and passes it all the way down: wait queue, busy wait, connect, statement.
 // It is absolute, so that a call that tries twice does not wait twice as long. It is monotonic, so
-// that // a clock step of NTP neither cuts nor stretches a wait. A call that ends because of its
+// that a clock step of NTP neither cuts nor stretches a wait. A call that ends because of its
 // deadline says kDeadlineExceeded, and says it as soon after the deadline as the kernel runs the
 // thread.
 //
