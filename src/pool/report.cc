@@ -113,7 +113,7 @@ void AddLane(PoolInfo& info, Lane& lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQ
       .last_error = errors.last,
       .failed_ago = now - errors.failed_at,
       .away_for = now - errors.away_since,
-      .next_try_in = std::max(availability.retry_at() - now, Duration::zero())};
+      .next_try_in = std::max(availability.retry_at(), now) - now};  // min() would overflow
 }
 
 Stats StatsOf(PoolParts& pool, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
