@@ -171,6 +171,14 @@ void Look(PoolParts& pool, PoolInfo& info) {
   }
 }
 
+// The reference counts of a Status are changed in a library that the thread sanitizer does not see
+// into: copies that were made under the lock are dropped under it.
+void DropErrors(PoolParts& pool, PoolInfo& info) {
+  if (info.lane_count == 0) return;
+  PoolMutexLock lock(pool.lanes.mu());
+  for (LaneInfo& lane : info.lanes) lane.last_error = absl::OkStatus();
+}
+
 void WriteHolders(Text& text, const PoolInfo& info, const char* before, const char* after) {
   for (const HoldInfo& holder : std::span(info.holders).first(info.holder_count)) {
     text.Add(before, RoleName(holder.role), " held by ", FileOf(holder.where), ":",
@@ -230,6 +238,7 @@ std::string_view WriteReport(PoolParts& pool, std::span<char> out) {
   if (static_cast<size_t>(stats.waiting) > info.waiter_count && info.lane_count > 0) {
     text.Add("  and ", static_cast<size_t>(stats.waiting) - info.waiter_count, " more wait\n");
   }
+  DropErrors(pool, info);
   return text.view();
 }
 
@@ -258,6 +267,7 @@ std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, 
     if (refusal != lane.last_error) text.Add(", last error: ", MessageOf(lane.last_error));
     text.Add(", next try in ", Spoken{lane.next_try_in});
   }
+  DropErrors(pool, info);
   return text.view();
 }
 
