@@ -25,7 +25,7 @@ void Put(Text& text, Bytes bytes) {
 std::string FormatBytes(uint64_t bytes) {
   BoundedText<31> text;
   text.Add(Bytes{bytes});
-  return std::string(std::string_view(text));
+  return std::string(static_cast<std::string_view>(text));
 }
 
 }  // namespace roost::internal

@@ -62,7 +62,7 @@ void Put(Text& text, Brief brief) {
 std::string FormatDuration(Duration span) {
   BoundedText<31> text;
   text.Add(Brief{span});
-  return std::string(std::string_view(text));
+  return std::string(static_cast<std::string_view>(text));
 }
 
 }  // namespace roost::internal

@@ -24,7 +24,7 @@ void Put(Text& text, const Percentiles& percentiles) {
 std::string FormatPercentiles(const Percentiles& percentiles) {
   BoundedText<127> text;
   text.Add(percentiles);
-  return std::string(std::string_view(text));
+  return std::string(static_cast<std::string_view>(text));
 }
 
 }  // namespace roost::internal

@@ -88,7 +88,10 @@ class BoundedText {
 
   bool empty() const { return size_ == 0; }
   const char* c_str() const { return bytes_.data(); }
-  operator std::string_view() const { return {bytes_.data(), size_}; }
+  // A bounded text is used as text.
+  operator std::string_view() const {  // NOLINT(google-explicit-constructor)
+    return {bytes_.data(), size_};
+  }
   friend bool operator==(const BoundedText& a, const BoundedText& b) {
     return std::string_view(a) == std::string_view(b);
   }

@@ -169,7 +169,8 @@ Lanes::Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
                          !recorder.watched();
   size_t first = 0;
   for (size_t i = 0; i < lanes_.size(); ++i) {
-    const auto size = static_cast<size_t>(split.core_size[i] + split.overflow[i]);
+    const int count = split.core_size[i] + split.overflow[i];
+    const auto size = static_cast<size_t>(count);
     lanes_[i].Init(config, recorder, owner, split.role[i], split.core_size[i],
                    slots.subspan(first, size), static_cast<int>(first), fast_path);
     first += size;

@@ -103,7 +103,8 @@ absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path) {
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   absl::StatusOr<NodeStatus> status = ReadJson(text);
   if (status.ok()) return status;
-  return absl::InvalidArgumentError(path + ": " + std::string(status.status().message()));
+  return absl::InvalidArgumentError(path + ": " +
+                                    static_cast<std::string>(status.status().message()));
 }
 
 }  // namespace roost::telemetry

@@ -41,7 +41,7 @@ void WriteWhole(const NodeStatus& status, internal::JsonWriter& json) {
   Writer(json).Object(status, [&] {
     const internal::TextLine trouble = TroubleLine(status, status.written_boot_us);
     json.Member("healthy", trouble.empty());
-    json.Member("trouble", std::string_view(trouble));
+    json.Member("trouble", static_cast<std::string_view>(trouble));
   });
 }
 

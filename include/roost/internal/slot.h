@@ -41,6 +41,7 @@ struct alignas(128) SlotHead : LeaseRecord {
   // Copied only by tests that save a whole lane and put it back.
   SlotHead(const SlotHead& other) { *this = other; }
   SlotHead& operator=(const SlotHead& other) {
+    if (this == &other) return *this;
     deadline = other.deadline;
     leases.store(other.leases.load(std::memory_order_relaxed), std::memory_order_relaxed);
     dirty_flags = other.dirty_flags;

@@ -35,7 +35,7 @@ absl::Status MakeStatus(absl::StatusCode code, const NativeCode& native, const E
 
 std::string NativeCodeOf(const absl::Status& status, const char* payload) {
   const auto found = status.GetPayload(payload);
-  return found.has_value() ? std::string(*found) : std::string();
+  return found.has_value() ? static_cast<std::string>(*found) : std::string();
 }
 
 absl::Status StillBeingRead(std::string_view sql) {

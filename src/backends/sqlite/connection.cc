@@ -16,7 +16,6 @@ namespace sqlite {
 namespace {
 
 using internal::Concat;
-using internal::Digits;
 using internal::Quoted;
 
 static_assert(sizeof(SqliteConnection) <= SqliteBackend::kConnectionSize.connection,
