@@ -18,7 +18,8 @@ TEST_P(ConnectionContract, TheBackendNamesItsKindAndItsTarget) {
 TEST_P(ConnectionContract, MemoryGrowsWithTheStatementCacheAndFitsIntoThePool) {
   EXPECT_LT(backend().ConnectionBytes(1), backend().ConnectionBytes(2));
   for (const int statements : {1, 8, 256}) {
-    EXPECT_LE(backend().ConnectionBytes(statements), internal::AnyBackend::kConnectionSize.For(statements));
+    EXPECT_LE(backend().ConnectionBytes(statements),
+              internal::AnyBackend::kConnectionSize.For(statements));
   }
 }
 
