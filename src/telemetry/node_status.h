@@ -58,7 +58,7 @@ struct SealStatus {
   Duration took{};
 };
 
-// systemd's watchdog. `period` is zero when nobody watches.
+// systemd's watchdog. `period` is zero when there is none.
 struct WatchdogStatus {
   Duration period{};
   uint64_t feeds = 0;

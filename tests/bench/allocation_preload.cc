@@ -1,5 +1,6 @@
-// allocation_preload - LD_PRELOADed, counts the heap calls of a whole program. At its end the
-// number goes to the file that ROOST_ALLOCATIONS names. counts.py takes the difference of two run lengths.
+// tests/bench/allocation_preload.cc - LD_PRELOADed, counts the heap calls of a whole program. At
+// its end the number goes to the file that ROOST_ALLOCATIONS names. counts.py takes the difference
+// of two run lengths.
 #include <cstdio>
 #include <cstdlib>
 

@@ -1,3 +1,4 @@
+// tests/bench/contention.cc - runs the threads of a contention and collects their waits.
 #include "tests/bench/contention.h"
 
 #include <sys/prctl.h>
@@ -72,7 +73,7 @@ void Compute(int64_t steps) {
   }
 }
 
-// Steps of Compute in 20 us of a processor that nobody disturbs.
+// Steps of Compute in 20 us of a processor that nothing else uses.
 int64_t Calibrate() {
   constexpr int64_t kSteps = 20'000;
   Nanos best = INT64_MAX;

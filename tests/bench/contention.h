@@ -1,7 +1,8 @@
-// contention.h - many threads on one pool: how much gets done, who waits how long, who is left out.
+// tests/bench/contention.h - many threads on one pool: how much gets done, how long callers wait,
+// which are left out.
 //
-// A run is short. Whoever compares pools repeats runs in turn (A B C A B C ...), throws away those
-// during which others used the processors (Contention::foreign), and takes medians: see bench.py.
+// A run is short. To compare pools, repeat runs in turn (A B C A B C ...), throw away those during
+// which others used the processors (Contention::foreign), and take medians: see bench.py.
 #ifndef ROOST_TESTS_BENCH_CONTENTION_H_
 #define ROOST_TESTS_BENCH_CONTENTION_H_
 

@@ -1,3 +1,4 @@
+// tests/bench/contest.cc - the arguments of a program of the contest, and what it prints.
 #include "tests/bench/contest.h"
 
 #include <linux/filter.h>

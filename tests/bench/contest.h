@@ -1,4 +1,4 @@
-// contest.h - what a program of the contest can do with its contestants.
+// tests/bench/contest.h - what a program of the contest can do with its contestants.
 //
 // A contestant is a pool of three connections behind these names:
 //
@@ -93,7 +93,7 @@ void OneCycle(C& contestant) {
   }
 }
 
-// In line as where a firmware has it, once: here g++ would share parts of a cycle with others.
+// Inlined as where a firmware has it, once: here g++ would share parts of a cycle with others.
 template <class C>
 [[gnu::flatten]] void MeasureCycle(benchmark::State& state) {
   C contestant;

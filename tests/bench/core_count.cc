@@ -1,5 +1,5 @@
-// core_count - N cycles of the core alone, for counting instructions where nothing else can be
-// measured: deploy/bench.sh builds it for aarch64 and counts what QEMU executes.
+// tests/bench/core_count.cc - N cycles of the core alone, for counting instructions where nothing
+// else can be measured: deploy/bench.sh builds it for aarch64 and counts what QEMU executes.
 //
 // Usage: core_count floor|core N
 #include <atomic>

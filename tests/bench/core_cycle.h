@@ -1,4 +1,5 @@
-// core_cycle.h - the two compare-and-swaps of a cycle, with the encoding of our idle stack, nothing else.
+// tests/bench/core_cycle.h - the two compare-and-swaps of a cycle, with the encoding of our idle
+// stack, nothing else.
 //
 // The memory orders and tests are those of the pool's fast path; what is slow is a trap here, as it
 // must not be met. Used by one thread.

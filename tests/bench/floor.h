@@ -1,4 +1,4 @@
-// floor.h - what a cycle cannot do without, and what it can: atomics, locks, clocks.
+// tests/bench/floor.h - what a cycle cannot do without, and what it can: atomics, locks, clocks.
 #ifndef ROOST_TESTS_BENCH_FLOOR_H_
 #define ROOST_TESTS_BENCH_FLOOR_H_
 

@@ -1,5 +1,5 @@
-// An hour of roost-node on the Raspberry Pi's profile, in seconds: how often the heap is called
-// after the start, and how full SQLite's block gets.
+// tests/bench/node_hour.cc - an hour of roost-node on the Raspberry Pi's profile, in seconds: how
+// often the heap is called after the start, and how full SQLite's block gets.
 //
 // The first minute is the start: every kind of work has been done once. Then an hour is counted,
 // with seals, checkpoints, a connection that is recycled, reads, status files, messages and the

@@ -1,6 +1,6 @@
-// The same small node through three SQLite connections: as raw handles, or through a pool, which keeps
-// its connections and statements in itself. What a program with a pool takes more of memory is what
-// node_memory.py asserts and bench.py reports.
+// tests/bench/node_over_raw.cc - the same small node through three SQLite connections: as raw
+// handles, or through a pool, which keeps its connections and statements in itself. What a program
+// with a pool takes more of memory is what node_memory.py asserts and bench.py reports.
 //
 // Usage: node_over_raw DATABASE     prints one line of JSON: how long until the first row is stored,
 //                                   resident and private dirty memory, threads, shared libraries

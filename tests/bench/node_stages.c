@@ -1,7 +1,7 @@
-// Preloaded into roost-node (LD_PRELOAD), tells what memory it has at moments that nobody outside can
-// see: before main ("start"), before its first database is opened ("pool made"), and when its loop
-// sleeps for the first time ("database open"). Appends "STAGE,RSS,PRIVATE_DIRTY" in KiB to the file that
-// NODE_STAGES names.
+// tests/bench/node_stages.c - preloaded into roost-node (LD_PRELOAD), tells what memory it has at
+// moments that cannot be seen from outside: before main ("start"), before its first database is
+// opened ("pool made"), and when its loop sleeps for the first time ("database open"). Appends
+// "STAGE,RSS,PRIVATE_DIRTY" in KiB to the file that NODE_STAGES names.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

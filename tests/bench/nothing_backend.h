@@ -1,4 +1,5 @@
-// nothing_backend.h - a database that does nothing, at once: what is left of a cycle is the pool's.
+// tests/bench/nothing_backend.h - a database that does nothing, at once: what is left of a cycle is
+// the pool's.
 #ifndef ROOST_TESTS_BENCH_NOTHING_BACKEND_H_
 #define ROOST_TESTS_BENCH_NOTHING_BACKEND_H_
 

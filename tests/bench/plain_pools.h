@@ -1,6 +1,6 @@
-// plain_pools.h - the pools that people write themselves, as yardsticks for ours.
+// tests/bench/plain_pools.h - the pools that people write themselves, as yardsticks for ours.
 //
-// BargingPool: one mutex, one condition; whoever comes first to the lock takes what is free.
+// BargingPool: one mutex, one condition; the first thread at the lock takes what is free.
 // FifoPool: one mutex, a condition for each waiter, hand-off in order of arrival.
 //
 // With kDuties they do what a pool of ours does in each cycle: an invalidated or aged connection is
@@ -133,7 +133,7 @@ class FifoPool {
       oldest->slot = slot;
     }
     // With the lock free, or the one who wakes would run into it. The waiter belongs to the pool,
-    // so that a late call wakes somebody for nothing, at worst.
+    // so that a late call wakes a thread for nothing, at worst.
     oldest->granted.notify_one();
   }
 

@@ -1,4 +1,5 @@
-// pools - our pool, the plain ones, and what cannot be undercut. See contest.h for the arguments.
+// tests/bench/pools.cc - our pool, the plain ones, and what cannot be undercut. See contest.h for
+// the arguments.
 #include "tests/bench/contest.h"
 #include "tests/bench/core_cycle.h"
 #include "tests/bench/floor.h"

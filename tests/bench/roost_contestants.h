@@ -1,4 +1,4 @@
-// roost_contestants.h - our pools as contestants, through the public interface alone.
+// tests/bench/roost_contestants.h - our pools as contestants, through the public interface alone.
 #ifndef ROOST_TESTS_BENCH_ROOST_CONTESTANTS_H_
 #define ROOST_TESTS_BENCH_ROOST_CONTESTANTS_H_
 
@@ -48,8 +48,8 @@ class RoostPool {
  protected:
   NothingBackend backend_;
   PoolFor<P> pool_{backend_};
-  // One deadline for all, as a loop of readings has. Sooner than a rested connection has to be looked
-  // at (kPingAfter): a deadline farther ahead costs a read of the coarse clock.
+  // One deadline for all, as a loop of readings has. Sooner than an idle connection has to be
+  // checked (kPingAfter): a deadline farther ahead costs a read of the coarse clock.
   const Deadline by_ = pool_.In(10s);
 };
 

@@ -1,5 +1,5 @@
-// sqlite - what the pool adds to SQLite. SELECT and INSERT by kept statements, through the pool and
-// by the raw handle, are contestants (see contest.h). Besides:
+// tests/bench/sqlite.cc - what the pool adds to SQLite. SELECT and INSERT by kept statements,
+// through the pool and by the raw handle, are contestants (see contest.h). Besides:
 //
 // bench_sqlite --batches FOLDER MS   power-safe rows in batches of 1, 5, 20 and 100, for MS each
 // bench_sqlite --bounded FOLDER N    SQLite in its fixed block of memory: N rounds on 3 connections

@@ -1,4 +1,5 @@
-// How often SQLite asks for memory in each operation of the backend, in steady state.
+// tests/bench/sqlite_mallocs.cc - how often SQLite asks for memory in each operation of the
+// backend, in steady state.
 //
 // Usage: sqlite_mallocs      prints a table; exit code 1 when a prepared INSERT costs more than it
 // may

@@ -1,4 +1,5 @@
-// writer_gate - how long writers wait: in the pool's line, and on sqlite3_busy_timeout.
+// tests/bench/writer_gate.cc - how long writers wait: in the pool's wait queue, and on
+// sqlite3_busy_timeout.
 //
 // Three threads write transactions of five rows and three read, first through a pool of the profile
 // raspberry_pi, then with a connection each and sqlite3_busy_timeout, as is common. Both hold the

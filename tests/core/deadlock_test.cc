@@ -1,4 +1,4 @@
-// CouldOnlyDeadlock: true when a wait cannot end, and only then.
+// tests/core/deadlock_test.cc - CouldOnlyDeadlock: true when a wait cannot end, and only then.
 
 #include "core/deadlock.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 constexpr TimePoint kNow{std::chrono::seconds(100)};
 
-// A lane whose slots are all open and at rest.
+// A lane whose slots are all open and idle.
 struct Lane {
   explicit Lane(int size) {
     settings.pool_size = size;

@@ -1,5 +1,6 @@
-// Visits every reachable state of a lane, checking the invariants in each. This test is the proof
-// that the state table in src/README.md is complete: every event is tried in every state.
+// tests/core/exhaustive_test.cc - visits every reachable state of a lane, and checks the invariants
+// in each. This test is the proof that the state table in src/README.md is complete: every event is
+// tried in every state.
 
 #include <gtest/gtest.h>
 
@@ -122,8 +123,8 @@ TEST(LaneCoreExhaustive, TwoAndOneWithFourWaiters) {
                  {.lane = Plain(2, 1), .waiters = 4, .without = kFactsOfOne});
 }
 
-// Callers that may be overtaken twice, and everything the idle stack does beside them. Long holds only turn
-// overtaking off: a visit of their own has them.
+// Newcomers may barge past a caller twice, and everything that the idle stack does beside the
+// callers. Long holds only turn barging off: a visit of their own has them.
 TEST(LaneCoreExhaustive, OvertakingAndTheIdleStack) {
   PoolSettings lane = Plain(2, 1);
   lane.max_overtakes = 2;

@@ -69,7 +69,7 @@ class LaneCoreTest : public ::testing::Test {
 
   TimePoint now{seconds(100)};
   PoolSettings settings;
-  // Members, so that the destructor can look at who still waits.
+  // Members, so that the destructor can check which callers still wait.
   std::array<Waiter, 8> waiters;
   std::array<Slot, 3> slots{};
   LaneCore core;

@@ -1,3 +1,4 @@
+// tests/core/sizing_test.cc - the pool's arithmetic, as tables.
 #include "core/sizing.h"
 
 #include <gtest/gtest.h>

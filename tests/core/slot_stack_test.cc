@@ -1,4 +1,5 @@
-// SlotStack against a vector: every stack of up to four slots, by every way to it.
+// tests/core/slot_stack_test.cc - SlotStack against a vector: every stack of up to four slots, by
+// every way to it.
 #include <gtest/gtest.h>
 
 #include <algorithm>

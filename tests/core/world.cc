@@ -1,3 +1,4 @@
+// tests/core/world.cc - the events of a World, and its state as bytes.
 #include "tests/core/world.h"
 
 #include <algorithm>
@@ -413,7 +414,7 @@ const char* World::Wrong() const {
   }
   if (core_.queue().front() == nullptr || core_.paused()) return nullptr;
   if (core_.closed()) return "somebody waits in a closed lane";
-  // Somebody waits. Then somebody else must be on the way to end that: a worker, a holder, a waiter
+  // A caller waits. Then another thread must be on the way to end that: a worker, a holder, a waiter
   // that is awake or will wake for the retry, or the housekeeper that was told when to come.
   for (size_t i = 0; i < core_.slots().size(); ++i) {
     if (jobs_[i].action || slots_[i].state == SlotState::kLeased) return nullptr;

@@ -1,8 +1,9 @@
-// world.h - a lane, its callers and its workers as one value: for visiting every reachable state.
+// tests/core/world.h - a lane, its callers and its workers as one value: for visiting every
+// reachable state.
 //
 // A World does what src/pool does around the core, but one step at a time: each Event is one
 // critical section of one thread. Time does not run; what it would do to a connection (grow old,
-// rest long) is an event of its own, so that a state is a finite thing.
+// be idle for long) is an event of its own, so that a state is a finite thing.
 #ifndef TESTS_CORE_WORLD_H_
 #define TESTS_CORE_WORLD_H_
 
@@ -35,7 +36,7 @@ enum class What : uint8_t {
   kDetach,
   kHoldLong,     // a lease becomes a long one
   kGrowOld,      // an idle or leased connection passes its age
-  kRestLong,     // an idle connection has rested long
+  kRestLong,     // a connection was idle for long
   kLingerEnd,    // an idle connection's linger ends
   kMaintenance,  // the housekeeper asks
   kFill,
@@ -61,7 +62,7 @@ struct WorldSettings {
   PoolSettings lane = {};  // pool_size: its core_size
   int waiters = 4;
   uint64_t without = 0;  // bit set of What that do not happen
-  // Callers have loops: a ping is gone on with in steps, by nobody's thread.
+  // Callers have loops: a ping continues in steps, in no caller's thread.
   bool in_steps = false;
 };
 
@@ -77,7 +78,7 @@ class World {
   void Take(const Step& step);
   // What of this world decides its future, the same for worlds that differ only in numbering.
   std::string Key() const;
-  // Null, or what is wrong: an invariant, or a caller that everybody has forgotten.
+  // Null, or what is wrong: an invariant, or a caller whose wait nothing will end.
   const char* Wrong() const;
   const LaneCore& core() const { return core_; }
 

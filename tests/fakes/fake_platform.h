@@ -47,7 +47,7 @@ class FakePlatform : public Platform {
   // How far CoarseNow() is behind Now().
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
   // How often Yield was called.
-  int gave_way() const { return gave_way_; }
+  int yields() const { return yields_; }
   // The machine sleeps for `span`: the monotonic clock stands still.
   void Suspend(Duration span) { suspended_ += span; }
   // How often a clock was read.
@@ -84,11 +84,11 @@ class FakePlatform : public Platform {
   TimePoint CoarseNow() override { return Now() - coarse_lag_; }
   Duration Suspended() override { return suspended_; }
   int64_t UnixMicros() override { return unix_micros_; }
-  void Yield() override { ++gave_way_; }
+  void Yield() override { ++yields_; }
   bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override;
   void Wake(const std::atomic<uint32_t>* word) override;
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override;
-  // Bells are numbers from kFirstEvent on; a rung one ends a wait for it at once.
+  // Events are numbers from kFirstEvent on; a signalled one ends a wait for it at once.
   static constexpr int kFirstEvent = 1'000'000;
   int OpenEvent() override;
   void SignalEvent(int event) override;
@@ -116,7 +116,7 @@ class FakePlatform : public Platform {
   std::atomic<int64_t> now_{kStart.time_since_epoch().count()};
   std::atomic<int> clock_reads_{0};
   Duration coarse_lag_{};
-  std::atomic<int> gave_way_{0};
+  std::atomic<int> yields_{0};
   Duration suspended_{};
   int64_t unix_micros_ = 1'700'000'000'000'000;
   std::deque<std::function<void()>> script_;

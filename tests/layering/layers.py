@@ -152,6 +152,8 @@ GREPS = (
     Grep("lane-index", r"\b(size_t|int|unsigned|u?int(8|16|32|64)_t)\s+lane\b", ("include", "src"),
          ("src/pool/lane.cc", "src/pool/lane.h"),
          "take the Lane&; only lane.h and lane.cc know that lanes have numbers"),
+    Grep("include-root", r'#\s*include "src/', ("include", "src", "tests", "platform"), (),
+         "includes begin below src/ or include/, or with tests/ or platform/"),
     Grep("durations", r"\b(int|int64_t|long|uint32_t|uint64_t|size_t)\s+\w+_(ms|us|ns|s|sec|seconds)\b",
          ("include",), (), "durations are typed, never bare integers"),
     Grep("exceptions", r"\b(throw|catch)\b\s*[\w(]|\bdynamic_cast\b|\btypeid\b", PRODUCTION, ("src/tools",),
@@ -197,6 +199,20 @@ def check_header_comments(root: pathlib.Path) -> Iterator[Breach]:
                 yield Breach(name, 1, "header", f"the comment before the include guard has no \"{word}\"")
 
 
+def check_header_forms(root: pathlib.Path) -> Iterator[Breach]:
+    """Every header of src says its include path and what it is, and its guard is that path."""
+    for file in sources(root, "src"):
+        if file.suffix != ".h":
+            continue
+        name, path = str(file.relative_to(root)), str(file.relative_to(root / "src"))
+        text = file.read_text(encoding="utf-8")
+        if not text.startswith(f"// {path} - "):
+            yield Breach(name, 1, "form", f"the first line is \"// {path} - what it is\"")
+        guard = "ROOST_" + re.sub(r"[^A-Z0-9]", "_", path.upper()) + "_"
+        if not re.search(rf"^#ifndef {guard}\n#define {guard}$", text, flags=re.M):
+            yield Breach(name, 1, "form", f"the include guard is {guard}")
+
+
 def check_front_door(root: pathlib.Path) -> Iterator[Breach]:
     """README names pool.h on its first screen, and lists the public headers, no more and no fewer."""
     readme = root / "README.md"
@@ -223,8 +239,8 @@ def check_one_writer(root: pathlib.Path) -> Iterator[Breach]:
 
 def check(root: pathlib.Path) -> list[Breach]:
     root = root.resolve()
-    rules = (check_includes, check_rows, check_greps, check_header_comments, check_front_door,
-             check_one_writer, *shape.RULES.values())
+    rules = (check_includes, check_rows, check_greps, check_header_comments, check_header_forms,
+             check_front_door, check_one_writer, *shape.RULES.values())
     return [breach for rule in rules for breach in rule(root)]
 
 

@@ -1,4 +1,5 @@
-// From the first acquire to close the pool allocates nothing, on every path.
+// tests/pool/allocation_test.cc - from the first acquire to close the pool allocates nothing, on
+// every path.
 #include <gtest/gtest.h>
 
 #include "roost/async.h"
@@ -30,7 +31,7 @@ struct Everything : profiles::Default {
 
 struct Unpinged : Everything {
   static constexpr PrePing kPrePing = PrePing::kNever;
-  static constexpr bool kHoldTimes = false;  // through the word
+  static constexpr bool kHoldTimes = false;  // by the idle stack
 };
 
 struct ByHousekeeper : Everything {

@@ -1,4 +1,5 @@
-// Callers that have a loop: told through it, in the same line as threads.
+// tests/pool/async_test.cc - callers that have a loop: told through the loop, in the same wait
+// queue as threads.
 #include "roost/async.h"
 
 #include <gtest/gtest.h>
@@ -38,6 +39,7 @@ struct Asker {
     ++told;
     result.emplace(pending.Take());
   }
+  bool waiting() const { return pending.pending(); }
   bool served() const { return result.has_value() && result->ok(); }
   absl::Status status() const { return result.has_value() ? result->status() : absl::OkStatus(); }
   void Return() { result.reset(); }
@@ -54,6 +56,10 @@ class AsyncTest : public PoolTest {
   TimePoint RunLoop() {
     rings = 0;
     return queue.Run(Now());
+  }
+  void RunCallers() override {
+    RunLoop();
+    PoolTest::RunCallers();
   }
 
   int rings = 0;
@@ -96,17 +102,7 @@ TEST_F(AsyncTest, LoopsAndThreadsStandInOneLine) {
   Asker third(queue);
   third.Ask(pool, {.deadline = pool.In(60s)});
   held.Return();
-  RunLoop();
-  platform.Run();
-  EXPECT_TRUE(first.served());
-  EXPECT_TRUE(second.waiting());
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(second.served());
-  EXPECT_FALSE(third.served());
-  second.Return();
-  RunLoop();
-  EXPECT_TRUE(third.served());
+  ServeInOrder(first, second, third);
 }
 
 TEST_F(AsyncTest, TimesOutWhenTheLoopComesByAfterItsDeadline) {

@@ -1,4 +1,4 @@
-// Pause, resume, invalidate, close.
+// tests/pool/control_test.cc - pause, resume, invalidate, close.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -184,7 +184,7 @@ TEST_F(ControlTest, CloseSendsEverybodyInLineAway) {
     held.Return();
   });
   EXPECT_TRUE(pool.Close(pool.In(1s)).ok());
-  EXPECT_EQ(backend.count(Call::kOpen), 1) << "nobody was handed the returned connection";
+  EXPECT_EQ(backend.count(Call::kOpen), 1) << "no caller was handed the returned connection";
 }
 
 TEST_F(ControlTest, CloseWithAPastDeadlineOnlyCloses) {

@@ -1,4 +1,4 @@
-// Counting, capacity, overflow and the order of idle connections.
+// tests/pool/counting_test.cc - counting, capacity, overflow and the order of idle connections.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"

@@ -1,4 +1,4 @@
-// Events: their order, their reasons, leaks, the echo.
+// tests/pool/events_test.cc - events: their order, their reasons, leaks, the echo.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -236,7 +236,7 @@ TEST_F(EventsTest, ThePoolWorksWithoutAnObserver) {
   EXPECT_EQ(pool.name(), "pool");
 }
 
-// An observer may look at the pool: no event is fired under its lock.
+// An observer may call the pool: no event is fired under its lock.
 TEST_F(EventsTest, AnObserverMayAskThePoolForItsStats) {
   struct Curious : Observer {
     void OnEvent(const Event&) override {

@@ -1,4 +1,5 @@
-// What a fork leaves behind: a pool that refuses in the child, and is untouched in the parent.
+// tests/pool/fork_test.cc - what a fork leaves behind: a pool that refuses in the child, and is
+// untouched in the parent.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>

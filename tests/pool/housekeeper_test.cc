@@ -1,4 +1,5 @@
-// The housekeeper: its loop on a clock turned by hand, and its thread.
+// tests/pool/housekeeper_test.cc - the housekeeper: its loop on a clock turned by hand, and its
+// thread.
 #include "roost/housekeeper.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +47,7 @@ TEST_F(HousekeeperTest, LooksAfterEachPoolWhenItIsDue) {
   Actor thread(platform, [&] { keeper.Run(); });
   Must(remote.Acquire(kWrite, remote.In(1s))).Return();
   { Lease a = Take(local), b = Take(local); }
-  // A pool does not wake the housekeeper for what comes to rest: it is due a whole period later.
+  // A pool does not wake the housekeeper for a connection that becomes idle: it is due a whole period later.
   for (int i = 0; i < 30; ++i) {
     platform.Advance(1s);
     platform.Run();

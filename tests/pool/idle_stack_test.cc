@@ -1,5 +1,5 @@
-// tests/pool/idle_stack_test.cc - what is lent and returned by a lane's idle stack, without the lock:
-// the same promises as by the lock, and the core learns of all of it.
+// tests/pool/idle_stack_test.cc - what a lane's idle stack lends and takes back without the lock:
+// the same promises as with the lock, and the core learns of all of it.
 
 #include "roost/async.h"
 #include "tests/pool/pool_test_support.h"
@@ -8,7 +8,7 @@
 namespace roost {
 namespace {
 
-// Nobody observes: else the idle stacks stay closed.
+// No observer: else the idle stacks stay closed.
 class UnobservedTest : public PoolTest {
  protected:
   PoolOptions Options() { return {.name = "main", .platform = &platform}; }
@@ -100,7 +100,7 @@ TYPED_TEST(IdleConnectionsTest, WaitersAndTheIdleStackDoNotMix) {
   this->platform.Run();
   EXPECT_TRUE(waiter.served());
   waiter.Return();
-  EXPECT_TRUE(pool.TryAcquire().ok()) << "nobody waits any more";
+  EXPECT_TRUE(pool.TryAcquire().ok()) << "no caller waits any more";
   EXPECT_EQ(PoolTestPeer::BrokenInvariant(pool), nullptr);
 }
 
@@ -135,7 +135,7 @@ TYPED_TEST(IdleConnectionsTest, WhatIsAboveTheKeptNumberLingersWithoutBeingInThe
     this->Take(pool).Return();
     pool.Tick(this->platform.Now());
   }
-  EXPECT_EQ(pool.stats().idle, size) << "those that nobody took have lingered";
+  EXPECT_EQ(pool.stats().idle, size) << "those that were not taken have lingered";
   EXPECT_EQ(ClosesOf(pool, CloseReason::kLingered), static_cast<uint64_t>(capacity - size));
 }
 
@@ -267,7 +267,7 @@ TEST_F(IdleStackTest, AWaitThatCouldOnlyDeadlockIsSeenThroughTheWord) {
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
-// ---- Overtaking ---------------------------------------------------------------------------------
+// ---- Barging ------------------------------------------------------------------------------------
 
 template <int kTimes>
 struct Overtaken : Plain<1> {
@@ -328,7 +328,7 @@ TEST_F(IdleStackTest, AfterLongHoldsShortOnesLetNewcomersPassAgain) {
   EXPECT_TRUE(CouldBePassed(platform, pool, {1us, 1us}));
 }
 
-// Lent by the idle stack, at a moment that nobody looked at.
+// Lent by the idle stack, at a moment that was not recorded.
 TEST_F(IdleStackTest, NobodyIsOvertakenAfterAHoldOfUnknownLength) {
   PoolFor<Overtaken<16>> pool(backend, Options());
   Take(pool).Return();

@@ -1,4 +1,4 @@
-// Lanes: one writer and its readers.
+// tests/pool/lanes_test.cc - lanes: one writer and its readers.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -24,7 +24,7 @@ TEST_F(LanesTest, TwoAndOneAreAWriterAReaderAndAnOverflowReader) {
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(pool.stats().overflow_in_use, 1);
   extra.Return();
-  EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 1, .in_use = 2})) << "one reader is kept";
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 1, .in_use = 2})) << "one reader stays open";
   reader.Return();
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
   EXPECT_EQ(ClosesOf(pool, CloseReason::kOverflow), 1u);
@@ -59,7 +59,7 @@ TEST_F(LanesTest, OneAndOverflowAreAWriterAndOverflowReaders) {
   EXPECT_EQ(RoleOf(b), Role::kReader);
   a.Return();
   b.Return();
-  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1})) << "no reader is kept";
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1})) << "no reader stays open";
 }
 
 TEST_F(LanesTest, ABackendWithOneLaneIgnoresTheIntent) {
@@ -91,12 +91,7 @@ TEST_F(LanesTest, TheWritersLineIsInOrderOfArrival) {
   Caller second(platform, pool, Deadline::Never(), kWrite);
   Lease reader = Take(pool, kRead);
   writer.Return();
-  platform.Run();
-  EXPECT_TRUE(first.served());
-  EXPECT_TRUE(second.waiting());
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(second.served());
+  ServeInOrder(first, second);
 }
 
 TEST_F(LanesTest, FillOpensTheWriterFirst) {

@@ -1,4 +1,4 @@
-// Misuse stops at once, with a sentence.
+// tests/pool/misuse_test.cc - misuse stops at once, with a sentence.
 #include <gtest/gtest.h>
 
 #include "roost/housekeeper.h"
@@ -72,7 +72,7 @@ TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLease) {
       "roost: a transaction outlived its lease");
 }
 
-// The connection comes back with nothing to be undone, so that it rests at once.
+// The connection comes back with nothing to be undone, so that it is idle at once.
 TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLeaseAndItsDatabaseTransaction) {
   PoolFor<Plain<1>> pool(backend, {.name = "main", .platform = &platform});
   EXPECT_DEATH(

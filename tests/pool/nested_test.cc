@@ -1,5 +1,5 @@
-// A holder that asks for a second connection: served where that can be, refused where it could only
-// deadlock.
+// tests/pool/nested_test.cc - a holder that asks for a second connection: served where that can be,
+// refused where it could only deadlock.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"

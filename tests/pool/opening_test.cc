@@ -1,4 +1,5 @@
-// Opening: who opens, what failures do, pauses, and the database that is away.
+// tests/pool/opening_test.cc - opening: which thread opens, what failures do, pauses, and the
+// database that is away.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -105,7 +106,7 @@ TEST_F(OpeningTest, AfterTheSecondFailureCallersAreRefusedAtOnceUntilThePauseIsO
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
   }
-  EXPECT_EQ(backend.count(Call::kOpen), 2) << "nobody knocks during the pause";
+  EXPECT_EQ(backend.count(Call::kOpen), 2) << "nothing is opened during the pause";
   EXPECT_EQ(pool.stats().refused_away, 7u) << "the two that tried count, too";
   EXPECT_EQ(events.last(EventKind::kRefused).status, Gone());
   EXPECT_EQ(events.last(EventKind::kConnectFailed).span, 100ms);

@@ -35,7 +35,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 // A pool that does nothing by itself: no ping, no recycling, no linger; strictly in order of arrival.
-// Idle connections are lent through the word of the lane wherever nobody observes. Tests shadow what
+// Idle connections are lent by the idle stack wherever the pool has no observer. Tests shadow what
 // they are about.
 template <int kSize, int kOverflow = 0>
 struct Plain : profiles::Default {
@@ -202,6 +202,20 @@ class PoolTest : public ::testing::Test {
   // Runs Tick, as a firmware's loop does.
   TimePoint Tick(Pool& pool) { return pool.Tick(platform.Now()); }
   Lease Take(Pool& pool, Intent intent = kWrite) { return Must(pool.Acquire(intent, pool.In(1s))); }
+  // Lets every caller go on, as far as it can.
+  virtual void RunCallers() { platform.Run(); }
+  // Callers that wait for one connection, which is free now, have it one after the other: each is
+  // served when the one before has returned it, and not before. The last one keeps it.
+  template <class First, class... Others>
+  void ServeInOrder(First& first, Others&... others) {
+    RunCallers();
+    EXPECT_TRUE(first.served());
+    EXPECT_TRUE((others.waiting() && ...)) << sizeof...(others) << " callers have to wait";
+    if constexpr (sizeof...(others) > 0) {
+      first.Return();
+      ServeInOrder(others...);
+    }
+  }
 
   FakePlatform platform;
   ScriptedBackend backend{&platform};

@@ -1,4 +1,5 @@
-// Profiles: the guide's numbers, exactly, and what a pool of each costs.
+// tests/pool/profiles_test.cc - profiles: the numbers of each, exactly, and what a pool of each
+// costs.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -1,4 +1,5 @@
-// Scenarios that are easy to get wrong, each the smallest that shows it.
+// tests/pool/regression_test.cc - scenarios that are easy to get wrong, each the smallest that
+// shows it.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,7 +87,7 @@ TEST_F(RegressionTest, AHousekeeperLearnsOfAPauseThatFillBegan) {
   keeper.Stop();
 }
 
-// ---- Resting ----
+// ---- Idle connections ----
 
 struct LingersAndIsTended : Plain<1, 1> {
   static constexpr Duration kLinger = 60s;

@@ -1,4 +1,5 @@
-// Resting connections: pre-ping, suspicion, recycling, the idle limit, maintenance.
+// tests/pool/rest_test.cc - idle connections: pre-ping, suspicion, recycling, the idle limit,
+// maintenance.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -23,7 +24,7 @@ struct Recycled : Plain<3> {
   static constexpr Duration kPoolRecycle = std::chrono::seconds(kSeconds);
 };
 
-// Three connections, opened in this order and at rest.
+// Three connections, opened in this order and idle.
 void OpenThree(Pool& pool) {
   Lease a = Must(pool.Acquire()), b = Must(pool.Acquire()), c = Must(pool.Acquire());
 }
@@ -502,7 +503,7 @@ TEST_F(RestTest, UpkeepIsNoUse) {
   EXPECT_EQ(pool.stats().checkouts, 1u);
   platform.Advance(20s);
   Tick(pool);
-  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 1u) << "maintenance did not prolong its rest";
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kIdle), 1u) << "maintenance did not prolong its idle time";
 }
 
 TEST_F(RestTest, AConnectionThatWantsUpkeepGetsItBeforeItIsLentAgain) {

@@ -1,4 +1,5 @@
-// The end of a lease: reset, discard, detach, broken connections, moves.
+// tests/pool/return_test.cc - the end of a lease: reset, discard, detach, broken connections,
+// moves.
 #include <gtest/gtest.h>
 
 #include <stdexcept>

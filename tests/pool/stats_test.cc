@@ -1,4 +1,4 @@
-// Stats, histograms, the texts for people.
+// tests/pool/stats_test.cc - stats, histograms, the texts for people.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"

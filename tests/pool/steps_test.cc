@@ -1,4 +1,5 @@
-// Opening and asking in steps: whoever keeps house never waits for the server.
+// tests/pool/steps_test.cc - opening and pinging in steps: the thread that calls Tick never waits
+// for the server.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -79,7 +80,7 @@ TEST_F(StepsTest, ACallerCallsTheLoopAndTickOpensInSteps) {
   platform.Run();
   EXPECT_TRUE(caller.served());
   EXPECT_THAT(DescriptorsOf(pool), IsEmpty());
-  EXPECT_EQ(Now(), start) << "nobody waited for the server";
+  EXPECT_EQ(Now(), start) << "no thread waited for the server";
   EXPECT_EQ(calls, 1);
   caller.Return();
 }
@@ -276,7 +277,7 @@ TEST_F(StepsTest, ACloseInTheMiddleOfATickLeavesNoStepBehind) {
   EXPECT_EQ(backend.open_now(), 0);
 }
 
-// A connection under suspicion that comes back while somebody waits has to answer first: the
+// A connection under suspicion that comes back while a caller waits has to answer first: the
 // thread that returns it does not wait for that.
 TEST_F(StepsTest, AReturnerLeavesThePingToTheLoop) {
   PoolFor<AlwaysAsked> pool(backend, LoopOptions());

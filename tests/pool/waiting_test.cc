@@ -1,4 +1,5 @@
-// The line of callers: order, hand-off, deadlines, its bound, spurious wake-ups.
+// tests/pool/waiting_test.cc - the wait queue: order, hand-off, deadlines, its bound, spurious
+// wake-ups.
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
@@ -84,19 +85,14 @@ TEST_F(WaitingTest, WhoJoinsBehindTwoOthersGivesWayOnce) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease held = Take(pool);
   Caller first(platform, pool), second(platform, pool);
-  EXPECT_EQ(platform.gave_way(), 0);
+  EXPECT_EQ(platform.yields(), 0);
   Caller third(platform, pool);
-  EXPECT_EQ(platform.gave_way(), 1);
+  EXPECT_EQ(platform.yields(), 1);
   third.actor().WakeForNoReason();
   EXPECT_TRUE(third.waiting());
-  EXPECT_EQ(platform.gave_way(), 1) << "not before each sleep";
+  EXPECT_EQ(platform.yields(), 1) << "not before each sleep";
   held.Return();
-  platform.Run();
-  first.Return();
-  platform.Run();
-  second.Return();
-  platform.Run();
-  EXPECT_TRUE(third.served());
+  ServeInOrder(first, second, third);
 }
 
 // As HikariCP's TestConnectionTimeoutRetry.testConnectionRetries3.
@@ -132,17 +128,7 @@ TEST_F(WaitingTest, ServesWaitersInOrderOfArrival) {
   Lease held = Take(pool);
   Caller first(platform, pool), second(platform, pool), third(platform, pool);
   held.Return();
-  platform.Run();
-  EXPECT_TRUE(first.served());
-  EXPECT_TRUE(second.waiting());
-  EXPECT_TRUE(third.waiting());
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(second.served());
-  EXPECT_TRUE(third.waiting());
-  second.Return();
-  platform.Run();
-  EXPECT_TRUE(third.served());
+  ServeInOrder(first, second, third);
 }
 
 TEST_F(WaitingTest, HandsTheConnectionOverBeforeTheWaiterRuns) {
@@ -179,11 +165,7 @@ TEST_F(WaitingTest, OneThatLeavesTheLineInTheMiddleDoesNotDisturbTheOthers) {
   EXPECT_EQ(second.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(pool.stats().waiting, 2);
   held.Return();
-  platform.Run();
-  EXPECT_TRUE(first.served());
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(third.served());
+  ServeInOrder(first, third);
 }
 
 TEST_F(WaitingTest, AConnectionGrantedAtTheDeadlineIsNotLost) {
@@ -219,12 +201,7 @@ TEST_F(WaitingTest, InvalidatingOneOfTwoServesBothWaiters) {
   Lease a = Take(pool), b = Take(pool);
   Caller first(platform, pool, Caller::ByProfile()), second(platform, pool, Caller::ByProfile());
   a.Discard();
-  platform.Run();
-  EXPECT_TRUE(first.served());
-  EXPECT_TRUE(second.waiting());
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(second.served());
+  ServeInOrder(first, second);
 }
 
 TEST_F(WaitingTest, InvalidatingOneWhileOverflowIsFullServesTheWaiters) {
@@ -262,7 +239,7 @@ TEST_F(WaitingTest, AFailedResetServesAWaiterByANewConnection) {
   EXPECT_EQ(backend.count(Call::kOpen), 2);
 }
 
-// Overflow that comes back while somebody waits is handed over, not closed.
+// Overflow that comes back while a caller waits is handed over, not closed.
 TEST_F(WaitingTest, OverflowIsHandedToAWaiterInsteadOfBeingClosed) {
   PoolFor<Plain<1, 1>> pool(backend, Options());
   Lease a = Take(pool), b = Take(pool);
@@ -336,10 +313,7 @@ TEST_F(WaitingTest, RefusesTheCallerForWhomThereIsNoPlaceInLine) {
   EXPECT_EQ(pool.stats().peak_waiting, 2);
   EXPECT_EQ(events.last(EventKind::kRefused).status.code(), absl::StatusCode::kResourceExhausted);
   held.Return();
-  platform.Run();
-  first.Return();
-  platform.Run();
-  EXPECT_TRUE(second.served());
+  ServeInOrder(first, second);
 }
 
 // As puddle's TestPoolAcquireContextAlreadyCanceled.

@@ -1,5 +1,6 @@
-// The lane without a lock, under load: more threads than slots, so that the word is closed and
-// opened all the time, while others mark everything, look, and shut down. By counts, not by time.
+// tests/stress/lane_test.cc - a lane under load: more threads than slots, so that the idle stack is
+// closed and opened all the time, while others mark everything, read the counts, and shut the pool
+// down. By counts, not by time.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,13 +65,13 @@ bool UseOnce(Run& run, Dice& dice) {
   run.owners.Give(lease->slot());
   if (dice.OneIn(32)) lease->Discard();
   lease->Return();
-  // Whoever reads this sees what the pool counts at the return, at the latest.
+  // A thread that reads this sees what the pool counts at the return, at the latest.
   run.leases.fetch_add(1, std::memory_order_release);
   return true;
 }
 
-// Each look closes the word and opens it again.
-void LookAtCounts(Run& run, int threads) {
+// Each snapshot closes the idle stack and opens it again.
+void CheckCounts(Run& run, int threads) {
   const uint64_t before = run.leases.load(std::memory_order_acquire);
   const Stats stats = run.pool.stats();
   EXPECT_GE(stats.checkouts, before) << "a lease was not counted";
@@ -80,7 +81,7 @@ void LookAtCounts(Run& run, int threads) {
   EXPECT_LE(stats.peak_in_use, stats.capacity);
 }
 
-// Marks, looks, checks the numbered invariants (nobody was overtaken too often is one of them).
+// Marks, reads, checks the numbered invariants (one is that no waiter was barged past too often).
 void Disturb(Run& run, int threads) {
   Dice dice(99);
   while (!run.over) {
@@ -101,7 +102,7 @@ void Disturb(Run& run, int threads) {
         break;
       }
       default:
-        LookAtCounts(run, threads);
+        CheckCounts(run, threads);
     }
     std::this_thread::sleep_for(200us);
   }
@@ -135,7 +136,7 @@ void Stress(int threads, End end, int attempts = 6000) {
   closer.join();
   run.over = true;
   disturber.join();
-  EXPECT_EQ(sent_away, end == End::kInMidRun ? threads : 0) << "everybody was woken";
+  EXPECT_EQ(sent_away, end == End::kInMidRun ? threads : 0) << "every caller was woken";
   EXPECT_EQ(run.owners.uses(), run.leases);
   EXPECT_EQ(pool.stats().checkouts, run.leases);
   EXPECT_TRUE(pool.Close(pool.In(60s)).ok());
@@ -149,7 +150,7 @@ void Stress(int threads, End end, int attempts = 6000) {
               static_cast<unsigned long long>(stats.waited),
               static_cast<unsigned long long>(run.refusals.load()));
   if (threads >= 2 * stats.capacity && stats.capacity <= 4) {
-    EXPECT_GT(stats.waited, 0u) << "so many threads for so few slots, and nobody had to wait";
+    EXPECT_GT(stats.waited, 0u) << "so many threads for so few slots, and no caller had to wait";
   }
 }
 
@@ -167,33 +168,33 @@ TEST(LaneStressTest, ThreeSlotsStrict) { BothEnds<Lane<3, 0, 0>>(8); }
 TEST(LaneStressTest, ThreeSlotsOvertakenOnce) { BothEnds<Lane<3, 0, 1>>(8); }
 TEST(LaneStressTest, OneAndThree) { BothEnds<Lane<1, 3, 16>>(8); }
 TEST(LaneStressTest, FourSlots) { BothEnds<Lane<4, 0, 16>>(8); }
-TEST(LaneStressTest, SevenSlotsAreTheMostInAWord) { BothEnds<Lane<7, 0, 1>>(14); }
-TEST(LaneStressTest, EightSlotsAreLinked) { BothEnds<Lane<8, 0, 16>>(16); }
-TEST(LaneStressTest, SixAndTwoAreLinkedStrict) { BothEnds<Lane<6, 2, 0>>(16); }
-TEST(LaneStressTest, SeventyFiveAreLinked) { BothEnds<Lane<75, 0, 16>>(80); }
+TEST(LaneStressTest, SevenSlotsAreTheMostOfAnIdleStack) { BothEnds<Lane<7, 0, 1>>(14); }
+TEST(LaneStressTest, EightSlotsTakeTheLock) { BothEnds<Lane<8, 0, 16>>(16); }
+TEST(LaneStressTest, SixAndTwoTakeTheLockStrict) { BothEnds<Lane<6, 2, 0>>(16); }
+TEST(LaneStressTest, SeventyFiveTakeTheLock) { BothEnds<Lane<75, 0, 16>>(80); }
 
-// What is above the kept number is closed at its return: the word is full before it holds all.
+// A connection above pool_size is closed at its return: the idle stack is full before it holds all.
 template <int kSize, int kOverflow>
 struct ClosesOverflow : Lane<kSize, kOverflow, 16> {
   static constexpr Duration kLinger = 0s;
 };
 TEST(LaneStressTest, OverflowThatIsClosedAtOnce) { BothEnds<ClosesOverflow<1, 3>>(8); }
-TEST(LaneStressTest, OverflowThatIsClosedAtOnceLinked) { BothEnds<ClosesOverflow<4, 6>>(16); }
+TEST(LaneStressTest, OverflowThatIsClosedAtOnceByTheLock) { BothEnds<ClosesOverflow<4, 6>>(16); }
 
-// Connections that are too old, or have rested too long, are taken out of the word and put back.
+// Connections that are too old, or were idle for too long, are popped and returned unused.
 template <int kSize, int kOvertakes>
 struct Ages : Lane<kSize, 1, kOvertakes> {
   static constexpr Duration kPoolRecycle = 4ms;
   static constexpr Duration kPingAfter = 50us;
 };
-TEST(LaneStressTest, ConnectionsThatArePutBack) { BothEnds<Ages<2, 16>>(8); }
-TEST(LaneStressTest, ConnectionsThatArePutBackStrict) { BothEnds<Ages<2, 0>>(8); }
-TEST(LaneStressTest, ConnectionsThatArePutBackLinked) { BothEnds<Ages<9, 1>>(16); }
+TEST(LaneStressTest, ConnectionsThatReturnUnused) { BothEnds<Ages<2, 16>>(8); }
+TEST(LaneStressTest, ConnectionsThatReturnUnusedStrict) { BothEnds<Ages<2, 0>>(8); }
+TEST(LaneStressTest, ConnectionsThatReturnUnusedByTheLock) { BothEnds<Ages<9, 1>>(16); }
 
 // ---- One race, step by step ---------------------------------------------------------------------
 
-// Runs `action` once, when somebody reads the coarse clock: a thread that has taken a connection out
-// of the word and finds that it may be too old.
+// Runs `action` once, when a thread reads the coarse clock: one that has popped a connection from the
+// idle stack and finds that it may be too old.
 class Interrupting : public fakes::FakePlatform {
  public:
   void AtCoarseClock(std::function<void()> action) { action_ = std::move(action); }
@@ -210,7 +211,7 @@ struct Old : Lane<1, 0, 16> {
   static constexpr Duration kPoolRecycle = 1s;
 };
 
-TEST(LaneRaceTest, WhatIsPutBackIntoAClosedPoolIsClosed) {
+TEST(LaneRaceTest, AConnectionThatReturnsUnusedToAClosedPoolIsClosed) {
   Interrupting platform;
   ScriptedBackend backend(&platform);
   PoolFor<Old> pool(backend, {.platform = &platform});
@@ -221,14 +222,14 @@ TEST(LaneRaceTest, WhatIsPutBackIntoAClosedPoolIsClosed) {
   platform.AtCoarseClock([&] { EXPECT_FALSE(pool.Close(Deadline::Past()).ok()) << "one is out"; });
   const absl::Status refused = pool.Acquire(kWrite, pool.In(1ms)).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
-  EXPECT_EQ(pool.stats().open, 0) << "nobody closes it, and Close waits for it";
+  EXPECT_EQ(pool.stats().open, 0) << "no thread closes it, and Close waits for it";
   EXPECT_EQ(backend.open_now(), 0);
 }
 
 // ---- Order of service ---------------------------------------------------------------------------
 
-// One connection, three callers in line, and a newcomer that never rests: the most times it was
-// quicker while the same caller was the front.
+// One connection, three callers in the wait queue, and a newcomer that never sleeps: the most times
+// that it barged past the same first waiter.
 template <class P>
 int MostOvertakes(int rounds) {
   constexpr int kWaiters = 3;
@@ -239,18 +240,18 @@ int MostOvertakes(int rounds) {
   for (int round = 0; round < rounds; ++round) {
     absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(60s));
     EXPECT_TRUE(lease.ok());
-    int served = 0;  // by the pool's word: guarded by the one connection
+    int served = 0;  // guarded by the one connection
     std::vector<std::thread> waiters;
     for (int i = 0; i < kWaiters; ++i) {
       waiters.emplace_back([&pool, &served, i] {
         const absl::StatusOr<Lease> mine = pool.Acquire(kWrite, Deadline::Never());
         EXPECT_TRUE(mine.ok());
-        EXPECT_EQ(served++, i) << "first come, first served";
+        EXPECT_EQ(served++, i) << "in order of arrival";
       });
       while (pool.stats().waiting <= i) std::this_thread::yield();
     }
     lease->Return();
-    // Who has the connection sees everybody who was served before: below kWaiters, somebody waits.
+    // The holder of the connection sees every caller that was served before: below kWaiters, one waits.
     for (int passes = 0, front = 0;;) {
       const absl::StatusOr<Lease> passing = pool.TryAcquire();
       if (!passing.ok()) continue;
@@ -274,7 +275,7 @@ TEST(LaneOrderTest, TheFrontIsPassedOnceAtMost) {
 TEST(LaneOrderTest, TheFrontIsPassedSixteenTimesAtMost) {
   const int most = MostOvertakes<Lane<1, 0, 16>>(50);
   EXPECT_LE(most, 16);
-  EXPECT_GT(most, 0) << "nobody is ever quicker than a sleeper";
+  EXPECT_GT(most, 0) << "no newcomer is ever quicker than a sleeper";
 }
 
 }  // namespace

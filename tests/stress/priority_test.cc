@@ -1,6 +1,7 @@
-// The pool's lock hands its holder the priority of those who wait for it. Three threads on one
-// processor: one of low priority holds the lock, one of high priority wants it, one of middle
-// priority computes. What is asserted is the order of events, not a time.
+// tests/stress/priority_test.cc - the pool's lock gives its holder the priority of the threads that
+// wait for it. Three threads on one processor: one of low priority holds the lock, one of high
+// priority wants it, one of middle priority computes. What is asserted is the order of events, not
+// a time.
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,7 +21,7 @@
 namespace roost {
 namespace {
 
-// What nobody should use: without inheritance. Shows that the test can fail.
+// A lock without inheritance. Shows that the test can fail.
 class PlainLock {
  public:
   void Lock() { mu_.lock(); }

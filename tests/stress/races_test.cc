@@ -1,4 +1,4 @@
-// The races that bit other pools, with real threads. Named by the case of theirs that found them.
+// tests/stress/races_test.cc - the races that bit other pools, with real threads.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// More threads than slots, in every shape of pool: callers that try, that have little time, that
-// have for ever; connections that come back clean, dirty, or not at all; and a close in mid-run.
+// tests/stress/shapes_test.cc - more threads than slots, in every shape of pool: callers that try,
+// that have little time, that have for ever; connections that come back clean, dirty, or not at
+// all; and a close in mid-run.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -78,7 +79,7 @@ void Stress(int threads, LanePlan lanes = LanePlan::kOne) {
     });
     OnThreads(threads, [&](int index) { Work(pool, owners, totals, index); });
     closer.join();
-    EXPECT_EQ(totals.sent_away, threads) << "everybody was woken";
+    EXPECT_EQ(totals.sent_away, threads) << "every caller was woken";
     EXPECT_EQ(owners.uses(), totals.leases);
     ExpectDrained(pool, backend, totals.leases);
     const char* broken = PoolTestPeer::BrokenInvariant(pool);
@@ -91,7 +92,7 @@ void Stress(int threads, LanePlan lanes = LanePlan::kOne) {
                 static_cast<unsigned long long>(stats.handed_off),
                 static_cast<unsigned long long>(totals.refusals.load()));
     if (threads >= 2 * P::kPoolSize) {
-      EXPECT_GT(stats.waited, 0u) << "so many threads for so few slots, and nobody had to wait";
+      EXPECT_GT(stats.waited, 0u) << "so many threads for so few slots, and no caller had to wait";
     }
   }
 }

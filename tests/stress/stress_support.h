@@ -1,5 +1,5 @@
-// tests/stress/stress_support.h - what the stress tests share: how long to run, who owns what,
-// threads.
+// tests/stress/stress_support.h - what the stress tests share: how long to run, which thread owns
+// what, threads.
 #ifndef ROOST_TESTS_STRESS_STRESS_SUPPORT_H_
 #define ROOST_TESTS_STRESS_STRESS_SUPPORT_H_
 
@@ -55,7 +55,7 @@ class Owners {
     EXPECT_TRUE(
         owners_[static_cast<size_t>(slot)].taken.exchange(false, std::memory_order_relaxed));
   }
-  // REQUIRES: nobody uses the pool.
+  // REQUIRES: no thread uses the pool.
   uint64_t uses() const {
     uint64_t sum = 0;
     for (const Owner& owner : owners_) sum += owner.uses;

@@ -37,7 +37,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// One thread is the pool's only caller and its housekeeper: it has nobody to wait for.
+// The loop's thread is the pool's only caller and does its maintenance, so no other thread opens
+// connections for it.
 struct NodeProfile : SelectedProfile {
   static constexpr OpenBy kOpenBy = OpenBy::kCaller;
   static constexpr WhenAway kWhenAway = WhenAway::kRefuse;

@@ -1,5 +1,5 @@
-// tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches, keep
-// the pools' house, tell how it goes, sleep.
+// tools/roost-node/node.h - the loop of roost-node: take readings, seal them in batches,
+// maintain the pools, report, sleep.
 //
 // Threads:  one, which does everything; a firmware with a loop of its own looks like this
 // Blocks:   a turn for at most kTurnWithin, besides what the card itself stalls

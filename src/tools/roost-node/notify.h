@@ -22,8 +22,8 @@ namespace roost::tools {
 class Notify {
  public:
   struct Settings {
-    std::string socket{};        // a path; a leading @ is an abstract name; empty: nobody listens
-    Duration watchdog_period{};  // zero: nobody watches
+    std::string socket{};        // a path; a leading @ is an abstract name; empty: there is none
+    Duration watchdog_period{};  // zero: there is no watchdog
   };
   // What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say to this process.
   static Settings FromEnvironment();
@@ -35,7 +35,7 @@ class Notify {
 
   // There is a socket. When there is none, every call below returns true and does nothing.
   bool on() const { return fd_ >= 0; }
-  // How long the service may stay silent before it is killed. Zero: nobody watches.
+  // How long the service may stay silent before it is killed. Zero: for ever.
   Duration watchdog_period() const { return watchdog_period_; }
 
   bool Ready(std::string_view status) const;

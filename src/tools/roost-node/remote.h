@@ -1,5 +1,5 @@
-// tools/roost-node/remote.h - the node's remote database: a second pool, kept by the node's own
-// loop, and a row every heartbeat.
+// tools/roost-node/remote.h - the node's remote database: a second pool, which the node's own loop
+// maintains, and a row every heartbeat.
 //
 // The loop never waits for a server. Opening goes on in steps (Pool::Tick), the acquire stands in
 // line without a thread (PendingAcquire), and a statement has kWithin, once a heartbeat. A server
@@ -60,7 +60,7 @@ class Remote final : private Observer {
   // pass and is OK here.
   absl::Status Start();
 
-  // A turn of the loop: keeps the pool's house and sends the heartbeat that is due.
+  // A turn of the loop: maintains the pool and sends the heartbeat that is due.
   void Turn(TimePoint now, const Heartbeat& heartbeat);
   // When the next turn is wanted at the latest, and the descriptors that want it earlier: those of
   // the pool and an event. Returns how many were put into `out`.

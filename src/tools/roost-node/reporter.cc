@@ -53,7 +53,7 @@ Reporter::Reporter(const Parts& parts)
       memory_(parts.memory),
       platform_(parts.local.platform()),
       started_(platform_.Now()),
-      somebody_reads_(parts.notify.on() || !parts.options.status_file.empty()),
+      has_readers_(parts.notify.on() || !parts.options.status_file.empty()),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
@@ -73,7 +73,7 @@ Reporter::~Reporter() {
 
 void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
   Feed(now, facts);
-  if (somebody_reads_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
+  if (has_readers_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
   const bool ready = facts.ready || (now - started_ >= kReadyAnyway && !stalled_);
   if (ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
 }
@@ -81,11 +81,11 @@ void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
 void Reporter::Stopping(TimePoint now, const NodeFacts& facts) {
   stopping_ = true;
   notify_.Stopping("sealing what is left");
-  if (somebody_reads_) Report(now, facts);
+  if (has_readers_) Report(now, facts);
 }
 
 TimePoint Reporter::next() const {
-  return std::min(watchdog_.next(), somebody_reads_ ? next_report_ : TimePoint::max());
+  return std::min(watchdog_.next(), has_readers_ ? next_report_ : TimePoint::max());
 }
 
 void Reporter::Feed(TimePoint now, const NodeFacts& facts) {
@@ -114,7 +114,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   refused_ = !facts.refused.empty();
   sealed_ = facts.last_seal.has_value();
   if (remote_ != nullptr) remote_changes_ = remote_->changes();
-  // The file first: whoever is told by systemd finds the same in it.
+  // The file first, so that a reader of systemd's STATUS finds the same state in the file.
   if (file_.has_value()) {
     Describe(now, facts);
     Write();

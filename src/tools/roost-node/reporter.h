@@ -76,7 +76,7 @@ class Reporter {
   const SqliteMemory* const memory_;
   Platform& platform_;
   const TimePoint started_;
-  const bool somebody_reads_;
+  const bool has_readers_;
   std::optional<telemetry::StatusFile> file_;
   telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 

@@ -37,7 +37,7 @@ class Watchdog {
   // Longer than the longest pause between two attempts and an attempt together.
   static constexpr Duration kSealBound = std::chrono::seconds(15);
 
-  // `period`: of WATCHDOG_USEC; zero: nobody watches, nothing is ever due.
+  // `period`: of WATCHDOG_USEC; zero: there is no watchdog, no feed is ever due.
   explicit Watchdog(Duration period) : period_(period) {}
 
   // A turn has ended: whether to feed now, and then to call Fed if that went well. Half the period

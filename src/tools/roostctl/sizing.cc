@@ -48,7 +48,7 @@ Prediction Predict(int64_t size, const Load& load) {
     seen.mean_wait_s = std::numeric_limits<double>::infinity();
     return seen;
   }
-  // Whoever waits, waits for an exponential time with this mean.
+  // The wait of those that wait is exponential, with this mean.
   const double mean_of_waiting = InSeconds(load.query) / spare;
   seen.mean_wait_s = seen.waiting * mean_of_waiting;
   seen.over = seen.waiting * std::exp(-InSeconds(load.wait) / mean_of_waiting);

@@ -1,4 +1,4 @@
-// CppDB 0.3 in the contest.
+// tests/bench/peers/cppdb.cc - CppDB 0.3 in the contest.
 #include <cppdb/backend.h>
 #include <cppdb/frontend.h>
 #include <cppdb/pool.h>

@@ -1,4 +1,4 @@
-// libzdb 3.1 in the contest.
+// tests/bench/peers/libzdb.cc - libzdb 3.1 in the contest.
 #include <zdb.h>
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// Poco::Data 1.11 in the contest.
+// tests/bench/peers/poco.cc - Poco::Data 1.11 in the contest.
 #include <Poco/Data/SQLite/Connector.h>
 #include <Poco/Data/Session.h>
 #include <Poco/Data/SessionPool.h>

@@ -1,4 +1,5 @@
-// SOCI 4.0 in the contest: its leases, with and without a bound, and its sessions.
+// tests/bench/peers/soci.cc - SOCI 4.0 in the contest: its leases, with and without a bound, and
+// its sessions.
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 

@@ -3,7 +3,7 @@
 //
 // How it is opened, and why the node does not notice:
 //
-//   * Without a log beside it nobody has it open: it is read as an immutable file. SQLite then
+//   * Without a log beside it no program has it open: it is read as an immutable file. SQLite then
 //     takes no lock and makes no file, so that no log of another owner is left in the node's folder.
 //   * With a log it is opened for reading, by another user than the owner without touching the
 //     log's index, and takes the place of a reader. Readers of a write-ahead log make no writer wait. A checkpoint that would cut the log back waits 5 ms for readers at

@@ -33,7 +33,7 @@ uint64_t MemoryTotal(const Context& context) {
   return kernel::Field(file.text(), "MemTotal").value_or(0) * 1024;
 }
 
-// What a node does again and again: lend, insert, read, seal, return, keep house.
+// What a node does again and again: lend, insert, read, seal, return, maintain.
 absl::Status Cycle(Pool& pool, Context& context, int i) {
   absl::StatusOr<Lease> lease = pool.Acquire(kWrite, context.deadline);
   if (!lease.ok()) return lease.status();
