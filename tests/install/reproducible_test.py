@@ -75,7 +75,7 @@ class ReproducibleTest(unittest.TestCase):
             if name.split(":")[0] in CHOICES:
                 options.append(f"-D{name.split(':')[0]}={value}")
         if SYSROOT:
-            linked = cls.folder / "another sysroot"
+            linked = cls.folder / "another-sysroot"
             linked.symlink_to(SYSROOT)
             options.append(f"-DROOST_SYSROOT={linked}")
         build = cls.folder / "built"
