@@ -60,7 +60,8 @@ Result CannotWrite(const std::string& what, int error) {
 }  // namespace
 
 Result JudgeCardSync(const Percentiles& syncs, uint64_t bytes_written) {
-  const std::string measured = FormatPercentiles(syncs) + Format(" of %zu; wrote ", syncs.count) +
+  const std::string measured = FormatPercentiles(syncs) +
+                               Format(" of %zu; wrote ", static_cast<size_t>(syncs.count)) +
                                FormatBytes(bytes_written);
   const std::string bound = "p50 " + FormatDuration(kUsual) + ", p99 " + FormatDuration(kLongWarn);
   Result result = Pass(measured, bound);
