@@ -13,8 +13,8 @@
 #   --release N       Debian's part of the packages' version, for another build of the same commit (1)
 #   --maintainer WHO  who answers for the packages: "NAME <ADDRESS>"
 #
-# The version is that of version.sh: another one for each commit. The same commit gives the same bytes,
-# in whatever folder and at whatever time it is built.
+# The version is that of version.sh: another one for each commit. Times in the packages are those of
+# the commit.
 #
 # Leaves, for deploy/push.sh, in build/TARGET/release/:
 #   bin/roost-node bin/roostctl   stripped

@@ -1,5 +1,5 @@
-# Which build this is, and what makes the same sources give the same bytes, wherever and whenever they
-# are built. For the top project; deploy/version.sh knows. Sets ROOST_BUILD_VERSION, ROOST_BUILD_EPOCH
+# Which build this is, and the time and paths that do not depend on when and where it is built. For the
+# top project; deploy/version.sh knows. Sets ROOST_BUILD_VERSION, ROOST_BUILD_EPOCH
 # and, for what CMake itself asks the time, SOURCE_DATE_EPOCH; or ROOST_BUILD_UNKNOWN, a sentence.
 execute_process(COMMAND ${PROJECT_SOURCE_DIR}/deploy/version.sh
                 OUTPUT_VARIABLE said ERROR_VARIABLE ROOST_BUILD_UNKNOWN RESULT_VARIABLE failed
