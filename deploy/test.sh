@@ -53,12 +53,13 @@ usual_time() {
 
 # check NAME LOG COMMAND... - one test that is a command.
 check() {
-  local name=$1 log=$2 start=$SECONDS
+  local name=$1 log=$2 start=$SECONDS status=0
   shift 2
-  if logged "$log" "$@"; then
+  logged "$log" "$@" || status=$?
+  took "$name" $((SECONDS - start))
+  if [ "$status" = 0 ]; then
     PASSED=$((PASSED + 1))
     say "   ok      $name"
-    took "$name" $((SECONDS - start))
   else
     FAILED=$((FAILED + 1))
     say "   FAILED  $name"
