@@ -120,10 +120,11 @@ class PendingAcquire {
   alignas(int64_t) std::byte caller_[kCallerBytes];
 };
 
-// For co_await: absl::StatusOr<Lease> lease = co_await roost::AcquireOn(queue, pool, options); The
-// coroutine resumes inside AcquireQueue::Run, on the loop's thread; where the result is there at
-// once, it does not suspend. Destroying a coroutine that waits cancels. Memory: in the coroutine's
-// frame.
+// For co_await:
+//   absl::StatusOr<Lease> lease = co_await roost::AcquireOn(queue, pool, options);
+// The coroutine resumes inside AcquireQueue::Run, on the loop's thread; where the result is there
+// at once, it does not suspend. Destroying a coroutine that waits cancels.
+// Memory: in the coroutine's frame.
 class AcquireAwaiter {
  public:
   AcquireAwaiter(AcquireQueue& queue, Pool& pool, const AcquireOptions& options)

@@ -69,8 +69,8 @@ class Connection {
 
   // Returns the prepared form of `sql`, from the connection's cache or from the database. The
   // connection owns the statement. It stays valid until the lease ends, or until as many other
-  // statements were prepared as the cache holds (kStatements). Blocks only where the statement is
-  // not cached and preparing takes a round trip. kInvalidArgument: the SQL is wrong.
+  // statements were prepared as the cache holds (kStatements). Blocks only if the statement is
+  // not cached, while the database prepares it. kInvalidArgument: the SQL is wrong.
   // kResourceExhausted: every cached statement is being read at this moment.
   virtual absl::StatusOr<Statement*> Prepare(const Sql& sql) = 0;
   // Prepares `sql`, binds `args` to $1, $2, ..., and runs the statement to its end. Rows, if any,
@@ -102,7 +102,7 @@ class Connection {
   // The moment by which every statement of this lease has to end. Acquire sets it to the deadline
   // that it was given.
   Deadline deadline() const { return record_->deadline; }
-  // Moves that moment for the statements that begin after this call.
+  // Moves that moment, for what is called after this.
   void set_deadline(Deadline deadline) { record_->deadline = deadline; }
 
   // Returns the driver's handle (sqlite3*, PGconn*), for what this interface does not offer. The

@@ -89,9 +89,10 @@ struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
   // Receives the pool's events. REQUIRES: outlives the pool. With an observer, and with the
-  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease of a
-  // profile with PrePing::kNever and without hold times does neither; the pool then knows only
-  // since its first check (Tick, stats, a waiter) that the lease is held.
+  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease in a
+  // lane of up to seven slots, of a profile with PrePing::kNever and without hold times, does
+  // neither. The pool then learns from its next Tick, stats() or waiter that the lease is held, and
+  // reports it as held "for at least" the time since.
   Observer* observer = nullptr;
   // Clock, waits and random numbers. REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
@@ -139,10 +140,10 @@ class Pool {
   // The same with every option. kCancelled: the token was cancelled.
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // Lends an idle connection without waiting, opening or pinging: the one used last, if it needs
-  // neither a round trip nor to be replaced. (With PrePing::kAlways only a connection that was
-  // never lent needs none.) Else kDeadlineExceeded, also while callers wait and the first of them
-  // must not be barged past. A connection that a check finds dead is closed in this thread.
-  // `deadline` bounds the lease's statements alone. kFailedPrecondition: as for Acquire.
+  // neither a round trip nor to be replaced. (With PrePing::kAlways each needs a round trip.) Else
+  // kDeadlineExceeded, also while callers wait and the first of them must not be barged past. A
+  // connection that a check finds dead is closed in this thread. `deadline` bounds the lease's
+  // statements alone. kFailedPrecondition: as for Acquire.
   absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline deadline = Deadline::Never(),
                                    SourceLine where = SourceLine::Here());
   // Ends every Acquire of this pool that waits with `token`, and every later one, with kCancelled.
@@ -239,13 +240,14 @@ class Pool {
 };
 
 // A pool with the storage of profile P. It can be neither copied nor moved, because leases point
-// into it. Place it where it lives as long as the program: in main, or as a static. Memory:
-// sizeof(PoolFor<P>); `roostctl profiles` prints it for each profile. No heap, but for a few
-// refusals that the constructor formats. Errors: a profile whose numbers cannot work stops the
-// build with a sentence (CheckProfile).
+// into it. Place it where it lives as long as the program: in main, or as a static.
 //
-// B is the backend, if its connections are larger than those of SQLite and PostgreSQL: a driver with
-// B::kConnectionSize names itself here, and enlarges no other pool.
+// Memory:  sizeof(PoolFor<P>); `roostctl profiles` prints it for each profile. No heap, but for a
+//          few refusals that the constructor formats.
+// Errors:  a profile whose numbers cannot work stops the build with a sentence (CheckProfile)
+//
+// B is the backend, if its connections are larger than those of SQLite and PostgreSQL: a driver
+// with B::kConnectionSize names itself here, and enlarges no other pool.
 template <class P, class B = internal::AnyBackend>
 class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements,
                                               B::kConnectionSize>,

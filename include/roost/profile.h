@@ -43,9 +43,9 @@
 
 namespace roost {
 
-// When a connection must answer a round trip before it is lent. A connection that was opened for the
-// caller that gets it does not have to. One that was opened ahead (Pool::Fill, the housekeeper) has to
-// like any other, and one that is suspected of being dead always has to.
+// When a connection must answer a round trip before it is lent. A connection that was opened for
+// the caller that gets it does not have to. One that was opened ahead (Pool::Fill, the housekeeper)
+// has to like any other, and one that is suspected of being dead always has to.
 enum class PrePing : uint8_t {
   // Never: SQLAlchemy's pool_pre_ping=False. A connection that was idle for kPingAfter is checked
   // without a round trip (Connection::Probe).
@@ -158,7 +158,7 @@ struct Default {
   // ---- Idle connections ----
 
   // The idle time after which a connection is checked before it is lent: by a round trip with
-  // PrePing::kAfterIdle, by a look at the local file with PrePing::kNever. 0: before every lease,
+  // PrePing::kAfterIdle, by a check of the local file with PrePing::kNever. 0: before every lease,
   // which then takes the lock.
   static constexpr Duration kPingAfter = 30s;
   // The longest time that a ping, and a maintenance, may take. Above 0.

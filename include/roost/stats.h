@@ -274,8 +274,8 @@ constexpr void ForEachHistogram(S& stats, auto&& add) {
 // Calls `visit(metric, member)` for each member of `stats`, in their order. A member is an int, a
 // bool, a uint64_t, a Duration, a Histogram, or the array of counts by CloseReason. A new member of
 // Stats appears in every output once it has its line above. `stats` may be constant or not; a
-// visitor may write members of one that is not. Memory: none. A program that does not call this
-// function does not contain it.
+// visitor may write members of one that is not. No heap. A program that does not call this function
+// does not contain it.
 template <class S>
 requires std::is_same_v<std::remove_const_t<S>, Stats>
 constexpr void ForEachMetric(S& stats, auto&& visit) {
@@ -290,10 +290,10 @@ constexpr void ForEachMetric(S& stats, auto&& visit) {
   internal::ForEachHistogram(stats, add_to(MetricKind::kHistogram));
 }
 
-// Writes SQLAlchemy's pool.status(), verbatim, with this pool's numbers into `out`, cut to
-// fit, and returns the text there: "Pool size: 2  Connections in pool: 1 Current Overflow: -1
-// Current Checked out connections: 0". As in SQLAlchemy, the overflow counts from -pool_size.
-// Allocates nothing.
+// Writes the text of SQLAlchemy's pool.status() with this pool's numbers into `out`, cut to fit,
+// and returns the text there:
+//   Pool size: 2  Connections in pool: 1 Current Overflow: -1 Current Checked out connections: 0
+// As in SQLAlchemy, the overflow counts from -pool_size. Allocates nothing.
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out);
 
 }  // namespace roost

@@ -191,7 +191,7 @@ bool LaneCore::SomeoneWillServe(TimePoint now) const {
   const TimePoint retry_at = availability_.retry_at();
   const bool only_later = slots_.count(SlotState::kIdle) == 0 && retry_at > now;
   for (const Waiter* w = queue_.front(); w != nullptr; w = w->next) {
-    // An event loop may take long until it looks.
+    // An event loop may take long until it checks.
     if (w->awake && !w->performing && !w->by_loop) return true;
     if (!w->awake && only_later && w->wakes_at <= retry_at) return true;
   }

@@ -47,7 +47,8 @@ TEST_F(HousekeeperTest, LooksAfterEachPoolWhenItIsDue) {
   Actor thread(platform, [&] { keeper.Run(); });
   Must(remote.Acquire(kWrite, remote.In(1s))).Return();
   { Lease a = Take(local), b = Take(local); }
-  // A pool does not wake the housekeeper for a connection that becomes idle: it is due a whole period later.
+  // A pool does not wake the housekeeper for a connection that becomes idle, because that one is due
+  // a whole period later.
   for (int i = 0; i < 30; ++i) {
     platform.Advance(1s);
     platform.Run();
