@@ -3,6 +3,7 @@
 #include "core/lane_core.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/checks.h"
 #include "roost/internal/check.h"
@@ -81,6 +82,22 @@ Refusal LaneCore::Admit(TimePoint now) const {
     return Refusal::kAway;
   }
   return Refusal::kNone;
+}
+
+Action LaneCore::NextFor(Waiter& waiter, TimePoint now) {
+  const bool late = waiter.deadline <= now;
+  waiter.may_ping = !late;
+  // A late caller may open once, for what can be had without waiting for another holder. After that
+  // it takes what is idle, and opens no more.
+  const Action action = ActionFor(waiter, now, /*may_open=*/!(late && waiter.has_opened));
+  if (action || waiter.outcome != Outcome::kWaiting) return action;
+  if (!late) {
+    Sleep(waiter, waiter.deadline);
+    return {};
+  }
+  queue_.Decide(waiter, Outcome::kTimedOut);
+  WakeSomeoneIfNeeded(now);
+  return {};
 }
 
 Action LaneCore::ActionFor(Waiter& waiter, TimePoint now, bool may_open) {
@@ -184,18 +201,10 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
     }
     if (slots_.count(SlotState::kBackingOff) == 0 && !MayOpen(now)) return;
   }
-  if (!SomeoneWillServe(now)) queue_.WakeFirstSleeper();
-}
-
-bool LaneCore::SomeoneWillServe(TimePoint now) const {
+  std::optional<TimePoint> by;
   const TimePoint retry_at = availability_.retry_at();
-  const bool only_later = slots_.count(SlotState::kIdle) == 0 && retry_at > now;
-  for (const Waiter* w = queue_.front(); w != nullptr; w = w->next) {
-    // An event loop may take long until it checks.
-    if (w->awake && !w->performing && !w->by_loop) return true;
-    if (!w->awake && only_later && w->wakes_at <= retry_at) return true;
-  }
-  return false;
+  if (slots_.count(SlotState::kIdle) == 0 && retry_at > now) by = retry_at;
+  if (!queue_.SomeoneWillCheck(by)) queue_.WakeFirstSleeper();
 }
 
 // ---- Opening ------------------------------------------------------------------------------------

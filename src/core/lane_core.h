@@ -55,7 +55,10 @@ class LaneCore {
   // Whether a caller may enter the wait queue.
   Refusal Admit(TimePoint now) const;
   void Enqueue(Waiter& waiter) { queue_.Enqueue(waiter); }
-  // What the thread of `waiter` should do now. Grants what can be granted on the way. `may_open`:
+  // What the thread of `waiter` has to do now: an action. None: the waiter is decided, its deadline
+  // included, or sleeps until `wakes_at`.
+  Action NextFor(Waiter& waiter, TimePoint now);
+  // The first part of NextFor. Grants what can be granted on the way. `may_open`:
   // the thread may be told to open a connection. REQUIRES: the waiter is in the queue or decided.
   Action ActionFor(Waiter& waiter, TimePoint now, bool may_open = true);
   // The waiter's thread goes to sleep. Returns when it should wake without a notification, at the
@@ -129,7 +132,6 @@ class LaneCore {
   bool HousekeeperMayOpen() const;
   Action MaintenanceOf(uint8_t slot, TimePoint now);
   void EndBackoff(TimePoint now);
-  bool SomeoneWillServe(TimePoint now) const;
   void WakeSomeoneIfNeeded(TimePoint now);
 
   const PoolSettings* settings_ = nullptr;

@@ -247,12 +247,12 @@ void SlotTable::Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, 
   for (uint8_t slot = 0; slot < size(); ++slot) {
     if (slots_[slot].state != SlotState::kLeased) continue;
     const bool taken = (was_idle[slot >> 6] & bit(slot)) != 0;
-    if (taken || is_used(slot)) RecordLease(slot, now);
+    if (taken || is_used(slot)) RecordFastLease(slot, now);
   }
   MarkLingering();
 }
 
-void SlotTable::RecordLease(uint8_t slot, TimePoint now) {
+void SlotTable::RecordFastLease(uint8_t slot, TimePoint now) {
   Slot& s = slots_[slot];
   s.leak_reported = false;
   s.leased_at = now;

@@ -76,7 +76,7 @@ class SlotTable {
   // was idle is leased.
   void Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, TimePoint now);
   // A lease of a leased slot began without the core's knowledge, at `now` or before.
-  void RecordLease(uint8_t slot, TimePoint now);
+  void RecordFastLease(uint8_t slot, TimePoint now);
 
   // Null, or a sentence that begins with the number of the invariant that does not hold.
   const char* CheckInvariants() const;

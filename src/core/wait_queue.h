@@ -3,6 +3,7 @@
 #define ROOST_CORE_WAIT_QUEUE_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "roost/deadline.h"
 #include "roost/source_line.h"
@@ -17,6 +18,7 @@ enum class Outcome : uint8_t {
   kAway,       // the database is away
   kClosed,
   kCancelled,
+  kTimedOut,
 };
 
 // One caller. Lives on the caller's stack. Written under the pool's lock; after the caller has been
@@ -34,8 +36,10 @@ struct Waiter {
   bool probe = false;             // granted after idle time: check the socket or file first
   bool by_loop = false;           // no thread waits: an event loop checks in its turn
   bool woken_to_recheck = false;  // told that a connection is idle for it
+  bool has_opened = false;        // its thread performed an open; the thread's alone
   uint8_t slot = 0;
-  uint8_t barged = 0;   // by how many newcomers, while it was the first servable one
+  uint8_t barged = 0;  // by how many newcomers, while it was the first servable one
+  TimePoint deadline = TimePoint::max();
   TimePoint wakes_at;   // when it wakes by itself, while not awake
   TimePoint since;      // when Acquire was called
   uint64_t thread = 0;  // that answers for the lease; 0: none
@@ -73,6 +77,15 @@ class WaitQueue {
   bool HasAwake() const {
     for (const Waiter* w = first_; w != nullptr; w = w->next) {
       if (w->awake) return true;
+    }
+    return false;
+  }
+  // True if a waiter will check without being told: its thread runs or, with `by`, wakes by then. An
+  // event loop does not count, because it may take long until it checks.
+  bool SomeoneWillCheck(std::optional<TimePoint> by) const {
+    for (const Waiter* w = first_; w != nullptr; w = w->next) {
+      if (w->awake ? !w->performing && !w->by_loop : by.has_value() && w->wakes_at <= *by)
+        return true;
     }
     return false;
   }

@@ -37,8 +37,7 @@ bool Acquisition::Step() {
       }
       Begin();
     } else {
-      // Acquire: pairs with the release in Lane::Notify, the last access of another thread.
-      settles_ = waiter_->word.load(std::memory_order_acquire) == PoolWaiter::kDecided;
+      settles_ = IsDecided();
       if (!settles_) Continue();
     }
     if (result_.has_value()) break;
@@ -65,22 +64,17 @@ void Acquisition::Sleep() {
 // In one critical section: what can be had at once, else a place in the queue and the first action.
 void Acquisition::Begin() {
   waiter_.emplace();
-  waiter_->waker = waker_;
-  waiter_->since = since_;
-  ActionContext context = Context();
   core::Action action;
-  Next next = Next::kSettle;
   absl::Status refusal;
   TimePoint now;
   {
     LaneGuard guard(pool_.lanes, lane_);
     now = pool_.config.platform.Now();
-    if (!LendAtOnce(now)) {
-      refusal = RefuseNewcomer(guard, now);
-      if (refusal.ok()) {
-        Enqueue();
-        next = NextStep(guard, context, action, now);
-      }
+    settles_ = LendAtOnce(now);
+    if (!settles_) refusal = RefuseNewcomer(guard, now);
+    if (!settles_ && refusal.ok()) {
+      Enqueue();
+      action = lane_.NextFor(*waiter_, now);
     }
   }
   if (!refusal.ok()) {
@@ -88,31 +82,25 @@ void Acquisition::Begin() {
     return Refuse(std::move(refusal));
   }
   queued_ = true;
-  Perform(next, context, action);
+  if (!settles_) Perform(action);
 }
 
 void Acquisition::Continue() {
-  ActionContext context = Context();
   core::Action action;
-  Next next = Next::kSettle;
   {
     LaneGuard guard(pool_.lanes, lane_);
-    next = NextStep(guard, context, action, pool_.config.platform.Now());
+    action = lane_.NextFor(*waiter_, pool_.config.platform.Now());
   }
-  Perform(next, context, action);
+  Perform(action);
 }
 
-// Performs what the core wants of this thread until it wants nothing.
-void Acquisition::Perform(Next next, ActionContext& context, core::Action action) {
-  while (next == Next::kAct) {
-    absl::Status error = pool_.executor.Execute(lane_, action, context);
-    if (!error.ok()) open_error_ = std::move(error);
-    has_opened_ = has_opened_ || action.kind == core::ActionKind::kOpen;
-    context.performer = &*waiter_;
-    LaneGuard guard(pool_.lanes, lane_);
-    next = NextStep(guard, context, action, pool_.config.platform.Now());
-  }
-  settles_ = next == Next::kSettle;
+// Performs what the core wants of this thread until it wants nothing: the waiter is decided, or
+// sleeps.
+void Acquisition::Perform(core::Action action) {
+  absl::Status error = pool_.executor.Execute(
+      lane_, action, {.waiter = &*waiter_, .deadline = deadline_, .may_wait = may_wait()});
+  if (!error.ok()) open_error_ = std::move(error);
+  settles_ = IsDecided();
 }
 
 // Grants an idle connection without queueing.
@@ -121,7 +109,7 @@ bool Acquisition::LendAtOnce(TimePoint now) {
   if (IsCancelled()) return false;
   if (!lane_.core().TryLend(now, Owner(), where_, waiter_->slot, waiter_->probe)) return false;
   waiter_->outcome = Outcome::kGranted;
-  lane_.RecordLent(waiter_->slot);
+  lane_.PrepareReturn(waiter_->slot);
   if (waiter_->probe) {
     lane_.slot(waiter_->slot).probing = true;
   } else {
@@ -176,6 +164,9 @@ bool Acquisition::CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) {
 }
 
 void Acquisition::Enqueue() {
+  waiter_->waker = waker_;
+  waiter_->since = since_;
+  waiter_->deadline = deadline_.time();
   waiter_->by_loop = !may_wait();
   waiter_->thread = Owner();
   waiter_->where = where_;
@@ -184,35 +175,6 @@ void Acquisition::Enqueue() {
   ahead_ = lane_.core().queue().length() - 1;
   Stats& counts = pool_.recorder.counts();
   counts.peak_waiting = std::max(counts.peak_waiting, pool_.lanes.waiting());
-}
-
-// What this thread has to do. A caller whose deadline has passed leaves the queue.
-Acquisition::Next Acquisition::NextStep(LaneGuard& guard, ActionContext& context,
-                                        core::Action& action, TimePoint now) {
-  core::LaneCore& core = lane_.core();
-  PoolWaiter& waiter = *waiter_;
-  waiter.asleep = false;
-  const bool late = deadline_.HasPassed(now);
-  waiter.may_ping = !late;
-  // A late caller may open once, for what can be had without waiting for another holder. After that
-  // it takes what is idle, and opens no more.
-  action = core.ActionFor(waiter, now, /*may_open=*/!(late && has_opened_));
-  if (action && pool_.executor.RunsInSteps(action, context)) {
-    // Tick ends the action; meanwhile this waiter can be served like any other.
-    waiter.performing = false;
-    context.performer = nullptr;
-  }
-  guard.NotifyWaiters();
-  if (action) return Next::kAct;
-  if (waiter.outcome != Outcome::kWaiting) return Next::kSettle;
-  if (late) {
-    core.Remove(waiter, now);
-    return Next::kSettle;
-  }
-  core.Sleep(waiter, deadline_.time());
-  waiter.slept = waiter.asleep = true;
-  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
-  return Next::kSleep;
 }
 
 // Makes the result of a decided waiter. No result: the connection was dead; begin again.
@@ -232,7 +194,7 @@ void Acquisition::SettleGranted() {
     const TimePoint now = pool_.config.platform.Now();
     PoolMutexLock lock(pool_.lanes.mu());
     slot.probing = false;
-    pool_.recorder.CountCheckout(now - since_, waiter_->slept, waiter_->handed_off);
+    pool_.recorder.CountCheckout(now - since_, waiter_->has_slept, waiter_->handed_off);
   }
   if (pool_.recorder.watched()) {
     const TimePoint now = pool_.config.platform.Now();
@@ -258,7 +220,7 @@ void Acquisition::SettleRefused() {
 absl::Status Acquisition::CountRefusal(EventKind& kind) {
   Stats& counts = pool_.recorder.counts();
   switch (waiter_->outcome) {
-    case Outcome::kWaiting: {
+    case Outcome::kTimedOut: {
       ++counts.timeouts;
       kind = EventKind::kTimeout;
       // While no connection exists to wait for, the caller needs to know why opening fails.
@@ -278,10 +240,11 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
     case Outcome::kCancelled:
       ++counts.cancelled;
       return pool_.refusals.cancelled;
+    case Outcome::kWaiting:
     case Outcome::kGranted:
       break;
   }
-  Misuse("bug: a granted waiter was refused");
+  Misuse("bug: a waiter was refused that waits or was granted a connection");
 }
 
 void Acquisition::RefuseDying() {

@@ -38,16 +38,14 @@ class Acquisition {
   absl::StatusOr<Lease> TakeResult() { return *std::move(result_); }
 
  private:
-  // What the waiter's thread has to do next.
-  enum class Next : uint8_t { kAct, kSettle, kSleep };
-
   bool may_wait() const { return waker_ == nullptr; }
+  // Acquire: pairs with the release in Lane::Notify, the last access of another thread.
+  bool IsDecided() const {
+    return waiter_->word.load(std::memory_order_acquire) == PoolWaiter::kDecided;
+  }
   bool IsCancelled() const { return cancel_ != nullptr && cancel_->cancelled(); }
   // The thread that answers for the lease; 0: none.
   uint64_t Owner() const { return may_wait() ? ThisThread() : 0; }
-  ActionContext Context() {
-    return {.performer = &*waiter_, .deadline = deadline_, .may_wait = may_wait()};
-  }
   void Begin();
   void Continue();
   bool LendAtOnce(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
@@ -55,9 +53,7 @@ class Acquisition {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   bool CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   void Enqueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
-  Next NextStep(LaneGuard& guard, ActionContext& context, core::Action& action, TimePoint now)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
-  void Perform(Next next, ActionContext& context, core::Action action);
+  void Perform(core::Action action);
   void Settle();
   void SettleGranted();
   void SettleRefused();
@@ -72,7 +68,6 @@ class Acquisition {
   const bool own_deadline_;  // the caller's, not the profile's pool_timeout
   bool queued_ = false;      // in the wait queue, or decided and not settled
   bool settles_ = false;     // decided: Settle is next
-  bool has_opened_ = false;  // this caller performed an open
   int attempts_ = 0;
   int ahead_ = 0;  // callers, when it entered the queue; 0 after its first sleep
   const SourceLine where_;

@@ -45,6 +45,9 @@ CloseReason WhyInvalid(ActionKind failed) {
 absl::Status Executor::Execute(Lane& lane, core::Action action, ActionContext context) {
   absl::Status open_error;
   while (action) {
+    if (context.waiter != nullptr && action.kind == ActionKind::kOpen) {
+      context.waiter->has_opened = true;
+    }
     if (RunsInSteps(action, context)) {
       action = StartStepped(lane, action, context);
       continue;
@@ -95,8 +98,61 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
   return absl::OkStatus();
 }
 
+Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) const {
+  return Deadline::After(began_at, action.kind == ActionKind::kOpen
+                                       ? config_.settings.open_timeout
+                                       : config_.settings.ping_timeout);
+}
+
+// Begins an open or a ping. Returns its first step, or its error.
+absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
+                                          TimePoint now) {
+  Connection*& slot_connection = lane.ConnectionIn(action.slot);
+  if (action.kind == ActionKind::kPing) {
+    return ConnectionAccess::BeginPing(*slot_connection, deadline);
+  }
+  OpenRequest request;
+  request.role = lane.role();
+  request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
+                    config_.settings.statements};
+  request.platform = &config_.platform;
+  request.deadline = deadline;
+  request.tcp_timers = config_.settings.tcp_timers;
+  absl::StatusOr<Connection*> connection = config_.backend.Open(request);
+  if (!connection.ok()) return connection.status();
+  slot_connection = *connection;
+  ConnectionAccess::KeepRecordIn(*slot_connection, lane.slot(action.slot));
+  return ConnectionAccess::Advance(*slot_connection, now);
+}
+
+// Continues to the end, waiting.
+absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
+                                    Deadline deadline) {
+  Platform& platform = config_.platform;
+  bool late = false;
+  while (step.ok() && !step->done) {
+    if (late) {
+      return absl::DeadlineExceededError(
+          "the backend did not end an open at its deadline (a bug of the backend)");
+    }
+    late = deadline.HasPassed(platform.Now());
+    platform.WaitForDescriptors({&step->wait, 1}, std::min(step->at, deadline));
+    step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), platform.Now());
+  }
+  return step.status();
+}
+
+// Closes what a failed open has left. Returns which existing connections the failure concerns.
+FaultScope Executor::CloseFailedOpen(Lane& lane, uint8_t slot) {
+  Connection*& connection = lane.ConnectionIn(slot);
+  if (connection == nullptr) return FaultScope::kStatement;
+  const FaultScope scope = ConnectionAccess::fault_scope(*connection);
+  ConnectionAccess::CloseAndDestroy(connection);
+  return scope;
+}
+
 // Reports how `action` ended to the core, the counters, the observer and the waiters. Returns what
-// has to be done next.
+// this thread has to do next: in the same critical section.
 core::Action Executor::Complete(Lane& lane, const core::Action& action, const absl::Status& status,
                                 core::ActionResult& result, ActionContext& context) {
   const TimePoint now = config_.platform.Now();
@@ -127,8 +183,9 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
       errors.failed_at = now;
     }
     lanes_.MarkSiblings(result.fault_scope, now);
-    next = lane.core().OnActionDone(action, result, context.performer, now);
+    next = lane.core().OnActionDone(action, result, context.waiter, now);
     retry_at = lane.core().availability().retry_at();
+    if (!next && context.waiter != nullptr) next = lane.NextFor(*context.waiter, now);
     guard.NotifyWaiters();
     lanes_.WakeCloserIfDrained(guard.wakes());
   }

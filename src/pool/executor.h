@@ -14,7 +14,7 @@ namespace roost::internal {
 
 // On whose behalf an action is performed, and under which conditions.
 struct ActionContext {
-  core::Waiter* performer = nullptr;  // this thread's node in the wait queue, if it has one
+  PoolWaiter* waiter = nullptr;  // this thread's node in the wait queue, if it has one
   Deadline deadline = Deadline::Never();
   const LeaseInfo* returning = nullptr;  // a reset or a close is the end of this lease
   bool may_wait = false;                 // for a server's round trips
@@ -44,11 +44,10 @@ class Executor {
         lanes_(lanes),
         stepped_(stepped) {}
 
-  // Performs `action` and every action that follows from it. The lock is free before and after.
-  // Returns the error of a failed open, else OK.
+  // Performs `action`, every action that follows from it, and what the context's waiter has to do
+  // after that, until the waiter is decided or sleeps. The lock is free before and after. Returns the
+  // error of a failed open, else OK.
   absl::Status Execute(Lane& lane, core::Action action, ActionContext context);
-  // True if `action` needs a server's answer and its performer must not wait: Tick continues it.
-  bool RunsInSteps(const core::Action& action, const ActionContext& context) const;
   // Closes the idle connections of a lane that are marked.
   void CloseEvicted(Lane& lane);
 
@@ -64,6 +63,8 @@ class Executor {
   int Descriptors(std::span<DescriptorWait> out) const;
 
  private:
+  // True if `action` needs a server's answer and this thread must not wait: Tick continues it.
+  bool RunsInSteps(const core::Action& action, const ActionContext& context) const;
   absl::Status ExecuteOne(Lane& lane, const core::Action& action, const ActionContext& context,
                           core::ActionResult& result);
   core::Action Complete(Lane& lane, const core::Action& action, const absl::Status& status,

@@ -50,7 +50,7 @@ void Lane::AbandonConnections() {
   for (core::Slot& slot : slots_) ConnectionAccess::AbandonAndDestroy(slot.connection);
 }
 
-void Lane::RecordLent(uint8_t slot) {
+void Lane::PrepareReturn(uint8_t slot) {
   if (!fast_path_enabled_) return;
   leases_seen_[slot] = slots_[slot].leases.load(std::memory_order_relaxed);
   PrepareToLend(slot);
@@ -66,11 +66,11 @@ bool Lane::CountFastLeases(uint8_t slot) {
   return more != 0;
 }
 
-void Lane::RecordLeases(TimePoint now) {
+void Lane::ReportFastLeases(TimePoint now) {
   if (!fast_path_enabled_) return;
   for (const core::Slot& s : slots_) {
     if (s.state == core::SlotState::kLeased && CountFastLeases(s.number)) {
-      core_.slots().RecordLease(s.number, now);
+      core_.slots().RecordFastLease(s.number, now);
     }
   }
 }
@@ -128,23 +128,35 @@ void Lane::OpenFastPath() {
   idle.Open(std::span(buffer.data(), count), table.epoch());
 }
 
+core::Action Lane::NextFor(PoolWaiter& waiter, TimePoint now) {
+  // Decided while its thread was busy elsewhere: the word says so, or will at the end of the guard.
+  if (waiter.outcome != core::Outcome::kWaiting) return {};
+  waiter.must_be_woken = false;
+  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+  const core::Action action = core_.NextFor(waiter, now);
+  if (!action && waiter.outcome == core::Outcome::kWaiting) {
+    waiter.must_be_woken = waiter.has_slept = true;
+  }
+  return action;
+}
+
 void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
   while (core::Waiter* const node = core_.queue().NextNotification()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
     const bool decided = waiter->outcome != core::Outcome::kWaiting;
     if (waiter->outcome == core::Outcome::kGranted) {
-      RecordLent(waiter->slot);
+      PrepareReturn(waiter->slot);
       if (waiter->probe) {
         slots_[waiter->slot].probing = true;
       } else {
-        recorder_->CountCheckout(config_->platform.Now() - waiter->since, waiter->slept,
+        recorder_->CountCheckout(config_->platform.Now() - waiter->since, waiter->has_slept,
                                  waiter->handed_off);
       }
     }
-    // A waiter that is not asleep takes the lock before it sleeps, and sees its outcome then.
+    // A waiter whose thread runs takes the lock before it sleeps, and sees its outcome then.
     std::optional<WakeList::Target> target;
-    if (waiter->asleep) target = WakeList::TargetOf(waiter->word, waiter->waker);
-    waiter->asleep = false;
+    if (waiter->must_be_woken) target = WakeList::TargetOf(waiter->word, waiter->waker);
+    waiter->must_be_woken = false;
     // Release: the owner reads the outcome without the lock. The last access to a decided node.
     waiter->word.store(decided ? PoolWaiter::kDecided : PoolWaiter::kRecheck,
                        std::memory_order_release);

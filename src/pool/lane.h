@@ -45,8 +45,9 @@ struct PoolWaiter : core::Waiter {
   // The loop to call when the word is set. Null: a thread sleeps on the word. Constant while it
   // waits.
   Waker* waker = nullptr;
-  bool asleep = false;  // its owner waits to be told; under the lock
-  bool slept = false;   // its owner's alone
+  // Its thread sleeps, or its loop waits for a call: who tells it something wakes it. Under the lock.
+  bool must_be_woken = false;
+  bool has_slept = false;  // its owner's alone
 };
 
 // What went wrong with the opens of a lane.
@@ -96,14 +97,16 @@ class Lane : public LaneHead {
   void RecordPeak(int leases) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     if (leases > peak_) peak_ = leases;
   }
-  // The core lent `slot`: its record is prepared for the return.
-  void RecordLent(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // What the thread of `waiter` has to do now; see LaneCore::NextFor. Called by that thread.
+  core::Action NextFor(PoolWaiter& waiter, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // The core lent `slot`: prepares its record for the return.
+  void PrepareReturn(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // Counts the leases of `slot` that the idle stack gave since the last count. True: there were
   // some. Right if there were fewer than 2^32.
   bool CountFastLeases(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // Tells the core about every lease that the idle stack gave since the last count, also of slots
   // that were taken from the stack before it was closed and recorded after that.
-  void RecordLeases(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  void ReportFastLeases(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   LeaseInfo InfoOf(uint8_t slot, TimePoint now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     const core::Slot& s = slots_[slot];
     return {now - s.leased_at, s.where(), s.leak_reported};

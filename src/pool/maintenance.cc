@@ -100,7 +100,7 @@ bool Maintenance::ReportOneLeak(Lane& lane, TimePoint now) {
   LeaseInfo lease;
   {
     LaneGuard guard(pool_.lanes, lane);
-    lane.RecordLeases(now);
+    lane.ReportFastLeases(now);
     for (core::Slot& s : lane.core().slots().all()) {
       const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
                          now - s.leased_at > pool_.config.settings.leak_after;

@@ -174,7 +174,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline deadline, So
         ++recorder.counts().timeouts;
         refusal = parts_.refusals.nothing_free;
       } else {
-        lane.RecordLent(local);
+        lane.PrepareReturn(local);
         lane.slot(local).probing = probe;
         if (!probe) recorder.CountCheckout(Duration::zero(), false, false);
       }

@@ -117,7 +117,7 @@ void AddLane(PoolInfo& info, Lane& lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQ
 }
 
 Stats StatsOf(PoolParts& pool, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
-  for (Lane& lane : pool.lanes.all()) lane.RecordLeases(now);
+  for (Lane& lane : pool.lanes.all()) lane.ReportFastLeases(now);
   Stats stats = pool.recorder.counts();
   stats.peak_in_use = 0;
   stats.closed = pool.lanes.is_closed();

@@ -16,61 +16,8 @@ bool Executor::RunsInSteps(const core::Action& action, const ActionContext& cont
          !context.may_wait && config_.settings.open_by == OpenBy::kHousekeeper;
 }
 
-Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) const {
-  return Deadline::After(began_at, action.kind == ActionKind::kOpen
-                                       ? config_.settings.open_timeout
-                                       : config_.settings.ping_timeout);
-}
-
-// Begins an open or a ping. Returns its first step, or its error.
-absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
-                                          TimePoint now) {
-  Connection*& slot_connection = lane.ConnectionIn(action.slot);
-  if (action.kind == ActionKind::kPing) {
-    return ConnectionAccess::BeginPing(*slot_connection, deadline);
-  }
-  OpenRequest request;
-  request.role = lane.role();
-  request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
-                    config_.settings.statements};
-  request.platform = &config_.platform;
-  request.deadline = deadline;
-  request.tcp_timers = config_.settings.tcp_timers;
-  absl::StatusOr<Connection*> connection = config_.backend.Open(request);
-  if (!connection.ok()) return connection.status();
-  slot_connection = *connection;
-  ConnectionAccess::KeepRecordIn(*slot_connection, lane.slot(action.slot));
-  return ConnectionAccess::Advance(*slot_connection, now);
-}
-
-// Continues to the end, waiting.
-absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
-                                    Deadline deadline) {
-  Platform& platform = config_.platform;
-  bool late = false;
-  while (step.ok() && !step->done) {
-    if (late) {
-      return absl::DeadlineExceededError(
-          "the backend did not end an open at its deadline (a bug of the backend)");
-    }
-    late = deadline.HasPassed(platform.Now());
-    platform.WaitForDescriptors({&step->wait, 1}, std::min(step->at, deadline));
-    step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), platform.Now());
-  }
-  return step.status();
-}
-
-// Closes what a failed open has left. Returns which existing connections the failure concerns.
-FaultScope Executor::CloseFailedOpen(Lane& lane, uint8_t slot) {
-  Connection*& connection = lane.ConnectionIn(slot);
-  if (connection == nullptr) return FaultScope::kStatement;
-  const FaultScope scope = ConnectionAccess::fault_scope(*connection);
-  ConnectionAccess::CloseAndDestroy(connection);
-  return scope;
-}
-
-// Begins `action` and leaves the rest to Tick. If it ended already, returns what has to be done
-// next.
+// Begins `action` and leaves the rest to Tick. Returns what this thread has to do next. Meanwhile its
+// waiter can be served like any other.
 core::Action Executor::StartStepped(Lane& lane, const core::Action& action,
                                     ActionContext& context) {
   const int slot = lane.NumberOf(action.slot);
@@ -80,8 +27,14 @@ core::Action Executor::StartStepped(Lane& lane, const core::Action& action,
     PoolMutexLock lock(lanes_.mu());
     At(slot) = {.action = action, .busy = true, .began_at = now, .deadline = deadline, .step = {}};
     ++stepping_;
+    if (context.waiter != nullptr) context.waiter->performing = false;
   }
-  return RecordStep(slot, BeginSteps(lane, action, deadline, now), context);
+  PoolWaiter* const waiter = std::exchange(context.waiter, nullptr);
+  const core::Action next = RecordStep(slot, BeginSteps(lane, action, deadline, now), context);
+  context.waiter = waiter;
+  if (next || waiter == nullptr) return next;
+  LaneGuard guard(lanes_, lane);
+  return lane.NextFor(*waiter, config_.platform.Now());
 }
 
 // Keeps `step` for the next Tick, or ends the action.

@@ -1,5 +1,5 @@
 // tools/common/make_backend.h - from the address of a database to a backend for it. The one
-// place that knows which kinds of database there are:
+// place that tells one kind of database from another:
 //
 //   sqlite:///var/lib/roost/node.db, /var/lib/roost/node.db, :memory:
 //   postgresql://USER@HOST/DATABASE, postgres://..., host=... dbname=...
