@@ -4,24 +4,30 @@
 // gives the connection back. A lease can be moved but not copied. Hold it no longer than the work
 // takes: capacity is small on purpose.
 //
-// What a status of roostpool asks the caller to do:
+// What a status of roostpool means, and the Advice that NextStep gives (next_step.h says what each asks
+// for):
 //
-//   code                 means                                          do
-//   kDeadlineExceeded    no connection came free in time, or the        keep the data, try at the
-//                        statement ran into its deadline                next reading
-//   kResourceExhausted   the wait queue is full, or a bound on          shed load now
-//                        memory or card space is reached
-//   kUnavailable         the database is away                           keep the data, retry later
-//   kAborted             the transaction lost a race                    run the whole transaction
-//                                                                       again
-//   kDataLoss            the database is damaged                        alarm
-//   kUnknown             the outcome of a commit is unknown             retry if it is idempotent
-//   kFailedPrecondition  pool closed, child after fork, read-only       stop asking, read the
-//                        card, a wait that could only deadlock          message
-//   kInvalidArgument     the caller's SQL or binding, or a row that     fix the program
-//                        a constraint of the schema refuses
-//   kAlreadyExists       a unique or primary key is taken               the row is there: go on
-//   kCancelled           the caller cancelled                           nothing
+//   code                 means                                                        advice
+//   kOk                  it is done                                                   kOk
+//   kAlreadyExists       a unique or primary key is taken: the row is there           kOk
+//   kDeadlineExceeded    no connection came free in time, or the statement ran into   kKeep
+//                        its deadline
+//   kUnknown             the outcome of a commit is unknown                           kKeep
+//   kUnavailable         the database is away                                         kRetryLater
+//   kAborted             the transaction lost a race                                  kRunAgain
+//   kResourceExhausted   the wait queue is full, or a bound on memory or card space   kShed
+//                        is reached
+//   kFailedPrecondition  pool closed, child after fork, read-only card, a wait that   kStop
+//                        could only deadlock
+//   kInvalidArgument     the caller's SQL or binding, or a row that a constraint of   kStop
+//                        the schema refuses
+//   kCancelled           the caller cancelled                                         kStop
+//   kNotFound            the file, its directory or the server's database is not      kAlarm
+//                        there
+//   kPermissionDenied    the file or the server does not let this program in          kAlarm
+//   kUnauthenticated     user or password is wrong                                    kAlarm
+//   kDataLoss            the database is damaged                                      kAlarm
+//   kInternal            a bug, of roostpool or of the database                       kAlarm
 //
 // Threads:  one thread at a time; moving the lease to another thread is allowed (see ReleaseThread)
 // Blocks:   the end of a lease, when its user left something behind on the connection: for a reset,

@@ -1,11 +1,15 @@
 // The public headers stand alone: see CMakeLists.txt here. That this program links is half of the
 // test.
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "roost/next_step.h"
 
 namespace {
 
@@ -23,6 +27,73 @@ std::set<std::string> Present() {
     if (entry.is_regular_file()) names.insert(entry.path().lexically_relative(root).string());
   }
   return names;
+}
+
+std::string TextOf(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+// ---- NextStep: what an application does about a status ----
+
+using roost::Advice;
+
+struct CodeAdvice {
+  absl::StatusCode code;
+  const char* code_name;
+  Advice advice;
+  const char* advice_name;
+};
+
+// Every code of absl but the two that roostpool never returns.
+constexpr CodeAdvice kAdvices[] = {
+    {absl::StatusCode::kOk, "kOk", Advice::kOk, "kOk"},
+    {absl::StatusCode::kCancelled, "kCancelled", Advice::kStop, "kStop"},
+    {absl::StatusCode::kUnknown, "kUnknown", Advice::kKeep, "kKeep"},
+    {absl::StatusCode::kInvalidArgument, "kInvalidArgument", Advice::kStop, "kStop"},
+    {absl::StatusCode::kDeadlineExceeded, "kDeadlineExceeded", Advice::kKeep, "kKeep"},
+    {absl::StatusCode::kNotFound, "kNotFound", Advice::kAlarm, "kAlarm"},
+    {absl::StatusCode::kAlreadyExists, "kAlreadyExists", Advice::kOk, "kOk"},
+    {absl::StatusCode::kPermissionDenied, "kPermissionDenied", Advice::kAlarm, "kAlarm"},
+    {absl::StatusCode::kResourceExhausted, "kResourceExhausted", Advice::kShed, "kShed"},
+    {absl::StatusCode::kFailedPrecondition, "kFailedPrecondition", Advice::kStop, "kStop"},
+    {absl::StatusCode::kAborted, "kAborted", Advice::kRunAgain, "kRunAgain"},
+    {absl::StatusCode::kInternal, "kInternal", Advice::kAlarm, "kAlarm"},
+    {absl::StatusCode::kUnavailable, "kUnavailable", Advice::kRetryLater, "kRetryLater"},
+    {absl::StatusCode::kDataLoss, "kDataLoss", Advice::kAlarm, "kAlarm"},
+    {absl::StatusCode::kUnauthenticated, "kUnauthenticated", Advice::kAlarm, "kAlarm"},
+};
+
+TEST(NextStep, HasAnAdviceForEveryCode) {
+  for (const CodeAdvice& row : kAdvices) {
+    EXPECT_EQ(roost::NextStep(absl::Status(row.code, "")), row.advice) << row.code_name;
+  }
+  EXPECT_EQ(roost::NextStep(absl::OutOfRangeError("")), Advice::kAlarm);
+  EXPECT_EQ(roost::NextStep(absl::UnimplementedError("")), Advice::kAlarm);
+}
+
+TEST(NextStep, SaysWhatTheTableInLeaseSays) {
+  std::map<std::string, std::string> table;
+  const std::string text = TextOf(std::filesystem::path(ROOST_INCLUDE_DIR) / "lease.h");
+  const std::regex row("//   (k[A-Z][A-Za-z]+) .* (k[A-Z][A-Za-z]+)\n");
+  for (std::sregex_iterator it(text.begin(), text.end(), row), end; it != end; ++it) {
+    table[(*it)[1]] = (*it)[2];
+  }
+  std::map<std::string, std::string> expected;
+  for (const CodeAdvice& code : kAdvices) expected[code.code_name] = code.advice_name;
+  EXPECT_EQ(table, expected);
+}
+
+TEST(NextStep, NoOtherCodeIsReturnedAnywhere) {
+  const std::regex other("kOutOfRange|kUnimplemented|OutOfRangeError|UnimplementedError");
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(ROOST_LIBRARY_DIR)) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    EXPECT_FALSE(std::regex_search(TextOf(entry.path()), other)) << entry.path();
+  }
+  EXPECT_GT(files, 100);
 }
 
 TEST(Headers, TheListInCMakeIsTheFolder) { EXPECT_EQ(Listed(), Present()); }

@@ -1,0 +1,78 @@
+// include/roost/next_step.h - what a program does about the status of an acquire, a statement or a
+// commit.
+//
+// Threads:  any
+// Blocks:   never
+// Memory:   none
+// Errors:   none
+// Example:
+//   switch (roost::NextStep(Store(reading))) {
+//     case roost::Advice::kOk: break;
+//     case roost::Advice::kShed: queue.DropOldest(); [[fallthrough]];
+//     default: queue.Keep(reading);
+//   }
+#ifndef ROOST_NEXT_STEP_H_
+#define ROOST_NEXT_STEP_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace roost {
+
+// What to do next. Every advice but kOk leaves the data with the caller.
+enum class Advice : uint8_t {
+  // It is stored. Go on.
+  kOk,
+  // Keep the data, and try at the next reading. After kUnknown the data may be stored already: run
+  // it again only if doing it twice is harmless, such as an insert with a key of its own.
+  kKeep,
+  // Keep the data, and try again when the pool may have reached the database: after a pause that
+  // grows, or with WhenAway::kWait by the next Acquire.
+  kRetryLater,
+  // Run the whole transaction again, at once.
+  kRunAgain,
+  // Too much is asked for at a time, or a bound on memory or card space is reached. Do less now:
+  // acquire less often, drop what matters least.
+  kShed,
+  // The same call gives the same answer. Do not repeat it; the message says what to change.
+  kStop,
+  // A person has to act: the database is damaged, or refuses this program. Keep the data, say the
+  // message where a person reads it, and try seldom.
+  kAlarm,
+};
+
+// The advice for each code that roostpool returns; the table in lease.h says the same. A code that
+// is in no table of roostpool is a bug, and an alarm.
+constexpr Advice NextStep(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kOk:
+    case absl::StatusCode::kAlreadyExists:
+      return Advice::kOk;
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kUnknown:
+      return Advice::kKeep;
+    case absl::StatusCode::kUnavailable:
+      return Advice::kRetryLater;
+    case absl::StatusCode::kAborted:
+      return Advice::kRunAgain;
+    case absl::StatusCode::kResourceExhausted:
+      return Advice::kShed;
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kCancelled:
+      return Advice::kStop;
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kInternal:
+    default:
+      return Advice::kAlarm;
+  }
+}
+inline Advice NextStep(const absl::Status& status) { return NextStep(status.code()); }
+
+}  // namespace roost
+
+#endif  // ROOST_NEXT_STEP_H_
