@@ -8,14 +8,6 @@
 
 namespace roost::core {
 
-// Why the connection must be closed instead of lent. kNone: it need not. A fresh connection is lent
-// once, however long its open took: else a pool_recycle below that would open and close in a circle.
-inline CloseReason WhyStale(const Slot& slot, TimePoint now) {
-  if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
-  if (slot.fresh) return CloseReason::kNone;
-  return now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
-}
-
 // True if the connection must answer a ping before it is lent.
 inline bool NeedsPing(const Slot& slot, const PoolSettings& settings, TimePoint now) {
   if (slot.suspect) return true;

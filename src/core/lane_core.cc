@@ -32,7 +32,11 @@ bool IsEmptyHanded(const SlotTable& slots) {
 }  // namespace
 
 CloseReason LaneCore::WhyToClose(const Slot& slot, TimePoint now) const {
-  return closed_ ? CloseReason::kPoolClosed : WhyStale(slot, now);
+  if (closed_) return CloseReason::kPoolClosed;
+  if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
+  // A fresh connection is lent once, however long its open took: else a pool_recycle below that
+  // would open and close in a circle.
+  return !slot.fresh && now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
 }
 
 bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
@@ -52,11 +56,7 @@ bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t
 }
 
 bool LaneCore::FastPathAllowed() const {
-  if (queue_.front() != nullptr || paused_ || closed_) return false;
-  for (uint8_t slot = slots_.idle_top(); slot != kNoSlot; slot = slots_[slot].idle_below) {
-    if (slots_[slot].evict_reason != CloseReason::kNone || slots_[slot].suspect) return false;
-  }
-  return true;
+  return queue_.front() == nullptr && !paused_ && !closed_ && !slots_.HasMarkedIdle();
 }
 
 void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {

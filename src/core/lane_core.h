@@ -45,7 +45,8 @@ class LaneCore {
   // waits or the first servable one may be barged past once more. False: use the wait queue.
   // `probe`: set if the connection was idle long enough to need a liveness check.
   bool TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot, bool& probe);
-  // True if every idle slot may be lent as it is, and no caller waits: the idle stack may be open.
+  // True if no idle slot is marked for closing or pinging, and no caller waits: the idle stack may be
+  // open. It checks ages itself.
   bool FastPathAllowed() const;
   // A slot that a caller took from the idle stack comes back, because it may not be lent as it is.
   void ReturnUnused(uint8_t slot, TimePoint now);
@@ -72,7 +73,7 @@ class LaneCore {
   // ---- Actions ----
 
   // Reports an Action. `performer`: the waiter whose thread performed it; null: none. Returns what
-  // the same thread has to do next.
+  // must follow at once on the same slot; none: ask NextFor for the performer.
   Action OnActionDone(const Action& action, const ActionResult& result, Waiter* performer,
                       TimePoint now);
 

@@ -285,4 +285,11 @@ const char* SlotTable::CheckInvariants() const {
   return nullptr;
 }
 
+bool SlotTable::HasMarkedIdle() const {
+  for (uint8_t slot = idle_top(); slot != kNoSlot; slot = slots_[slot].idle_below) {
+    if (slots_[slot].evict_reason != CloseReason::kNone || slots_[slot].suspect) return true;
+  }
+  return false;
+}
+
 }  // namespace roost::core

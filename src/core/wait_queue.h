@@ -29,7 +29,7 @@ struct Waiter {
   Waiter* next_notified = nullptr;  // in the list of waiters to be told something
   bool notified = false;            // is in that list
   Outcome outcome = Outcome::kWaiting;
-  bool awake = true;              // its thread runs and will call LaneCore::ActionFor again
+  bool awake = true;              // its thread runs and will call LaneCore::NextFor again
   bool performing = false;        // its thread performs an Action of the lane
   bool may_ping = true;           // it has time for a round trip
   bool handed_off = false;        // granted straight from another holder

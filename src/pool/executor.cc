@@ -62,6 +62,11 @@ absl::Status Executor::Execute(Lane& lane, core::Action action, ActionContext co
   return open_error;
 }
 
+bool Executor::RunsInSteps(const core::Action& action, const ActionContext& context) const {
+  return (action.kind == ActionKind::kOpen || action.kind == ActionKind::kPing) &&
+         !context.may_wait && config_.settings.open_by == OpenBy::kHousekeeper;
+}
+
 // Performs one action, with the lock free. Fills in what the core wants to know about it.
 absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
                                   const ActionContext& context, core::ActionResult& result) {
@@ -174,7 +179,10 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
   TimePoint retry_at{};
   {
     LaneGuard guard(lanes_, lane, &wakes);
-    if (result.fault_scope != FaultScope::kStatement) guard.TakeBoth();
+    if (result.fault_scope != FaultScope::kStatement) {
+      guard.TakeBoth();
+      lanes_.MarkSiblings(result.fault_scope, now);
+    }
     recorder_.CountAction(action, result.ok);
     if (is_open && !result.ok) {
       OpenErrors& errors = lane.errors();
@@ -182,10 +190,10 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
       errors.last = status;
       errors.failed_at = now;
     }
-    lanes_.MarkSiblings(result.fault_scope, now);
     next = lane.core().OnActionDone(action, result, context.waiter, now);
     retry_at = lane.core().availability().retry_at();
     if (!next && context.waiter != nullptr) next = lane.NextFor(*context.waiter, now);
+    // Waiters are told before the thread that closes the pool.
     guard.NotifyWaiters();
     lanes_.WakeCloserIfDrained(guard.wakes());
   }

@@ -128,18 +128,6 @@ void Lane::OpenFastPath() {
   idle.Open(std::span(buffer.data(), count), table.epoch());
 }
 
-core::Action Lane::NextFor(PoolWaiter& waiter, TimePoint now) {
-  // Decided while its thread was busy elsewhere: the word says so, or will at the end of the guard.
-  if (waiter.outcome != core::Outcome::kWaiting) return {};
-  waiter.must_be_woken = false;
-  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
-  const core::Action action = core_.NextFor(waiter, now);
-  if (!action && waiter.outcome == core::Outcome::kWaiting) {
-    waiter.must_be_woken = waiter.has_slept = true;
-  }
-  return action;
-}
-
 void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
   while (core::Waiter* const node = core_.queue().NextNotification()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
@@ -213,48 +201,6 @@ void Lanes::WakeCloserIfDrained(WakeList& wakes) {
   if (!is_closed() || !is_drained()) return;
   drained_.fetch_add(1, std::memory_order_release);
   wakes.Add(drained_);
-}
-
-// ---- LaneGuard ----------------------------------------------------------------------------------
-
-LaneGuard::LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred)
-    : lanes_(lanes),
-      held_(&lane, 1),
-      own_(lanes.platform()),
-      wakes_(deferred != nullptr ? deferred : &own_) {
-  Lock();
-}
-
-LaneGuard::LaneGuard(Lanes& lanes)
-    : lanes_(lanes), held_(lanes.all()), own_(lanes.platform()), wakes_(&own_) {
-  Lock();
-}
-
-LaneGuard::~LaneGuard() {
-  Unlock();
-  own_.WakeAll();
-}
-
-void LaneGuard::Lock() {
-  lanes_.mu().Lock();
-  for (Lane& lane : held_) lane.CloseFastPath();
-}
-
-void LaneGuard::Unlock() {
-  for (Lane& lane : held_) {
-    lane.Notify(*wakes_, lanes_.housekeeper());
-    lane.OpenFastPath();
-  }
-  lanes_.mu().Unlock();
-}
-
-void LaneGuard::TakeBoth() {
-  held_ = lanes_.all();
-  for (Lane& lane : held_) lane.CloseFastPath();
-}
-
-void LaneGuard::NotifyWaiters() {
-  for (Lane& lane : held_) lane.Notify(*wakes_, lanes_.housekeeper());
 }
 
 }  // namespace roost::internal

@@ -10,7 +10,7 @@
 // An acquire that finds a usable slot on the idle stack is one compare-and-swap. Every other
 // acquire, and every other use of the lane, makes a LaneGuard:
 //
-//   lock; close the idle stack; tell the core what the stack did meanwhile (LaneCore::Reconcile)
+//   lock; close the idle stack; tell the core what the stack did meanwhile (SlotTable::Reconcile)
 //   ... the core decides, as if there were no stack ...
 //   collect the waiters to wake; open the stack, if LaneCore::FastPathAllowed; unlock; wake
 //
@@ -113,12 +113,16 @@ class Lane : public LaneHead {
   }
   // Works out until when, and up to which deadline, `slot` may be lent without a check.
   void PrepareToLend(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
-  // Tells every waiter that the core notified, and puts those that sleep into `wakes`.
+  // Sets the word of every waiter that the core notified to kDecided or kRecheck, and puts those that
+  // sleep into `wakes`.
   void Notify(WakeList& wakes, Waker& housekeeper) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
   // ---- For LaneGuard ----
 
+  // Takes the idle slots off the open stack, and tells the core which were lent meanwhile
+  // (SlotTable::Reconcile).
   void CloseFastPath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // Records the peak. Puts the idle slots onto the stack, if LaneCore::FastPathAllowed.
   void OpenFastPath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
  private:
@@ -208,6 +212,58 @@ class ABSL_SCOPED_LOCKABLE LaneGuard {
   WakeList own_;
   WakeList* const wakes_;
 };
+
+inline core::Action Lane::NextFor(PoolWaiter& waiter, TimePoint now) {
+  // Decided while its thread was busy elsewhere: the word says so, or will at the end of the guard.
+  if (waiter.outcome != core::Outcome::kWaiting) return {};
+  waiter.must_be_woken = false;
+  waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);
+  const core::Action action = core_.NextFor(waiter, now);
+  if (!action && waiter.outcome == core::Outcome::kWaiting) {
+    waiter.must_be_woken = waiter.has_slept = true;
+  }
+  return action;
+}
+
+inline LaneGuard::LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred)
+    : lanes_(lanes),
+      held_(&lane, 1),
+      own_(lanes.platform()),
+      wakes_(deferred != nullptr ? deferred : &own_) {
+  Lock();
+}
+
+inline LaneGuard::LaneGuard(Lanes& lanes)
+    : lanes_(lanes), held_(lanes.all()), own_(lanes.platform()), wakes_(&own_) {
+  Lock();
+}
+
+inline LaneGuard::~LaneGuard() {
+  Unlock();
+  own_.WakeAll();
+}
+
+inline void LaneGuard::Lock() {
+  lanes_.mu().Lock();
+  for (Lane& lane : held_) lane.CloseFastPath();
+}
+
+inline void LaneGuard::Unlock() {
+  for (Lane& lane : held_) {
+    lane.Notify(*wakes_, lanes_.housekeeper());
+    lane.OpenFastPath();
+  }
+  lanes_.mu().Unlock();
+}
+
+inline void LaneGuard::TakeBoth() {
+  held_ = lanes_.all();
+  for (Lane& lane : held_) lane.CloseFastPath();
+}
+
+inline void LaneGuard::NotifyWaiters() {
+  for (Lane& lane : held_) lane.Notify(*wakes_, lanes_.housekeeper());
+}
 
 }  // namespace roost::internal
 

@@ -137,10 +137,12 @@ bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, Sourc
   }
   if (!lane.idle.MayLendWithoutCheck(slot, not_after) && !lane.IsCurrentByClock(slot)) {
     {
+      // The slot becomes idle again. If it is too old, AcquireByLock closes it: a caller in the wait
+      // queue looks at it next.
       LaneGuard guard(parts_.lanes, lane);
       lane.core().ReturnUnused(slot.number, parts_.config.platform.Now());
     }
-    // Close has closed what was idle then, and waits for this slot; or others became idle meanwhile.
+    // For what is marked meanwhile: by Close, which waits for this slot, or as overflow.
     parts_.executor.CloseEvicted(lane);
     return false;
   }

@@ -11,11 +11,6 @@ namespace roost::internal {
 
 using core::ActionKind;
 
-bool Executor::RunsInSteps(const core::Action& action, const ActionContext& context) const {
-  return (action.kind == ActionKind::kOpen || action.kind == ActionKind::kPing) &&
-         !context.may_wait && config_.settings.open_by == OpenBy::kHousekeeper;
-}
-
 // Begins `action` and leaves the rest to Tick. Returns what this thread has to do next. Meanwhile its
 // waiter can be served like any other.
 core::Action Executor::StartStepped(Lane& lane, const core::Action& action,

@@ -3,7 +3,7 @@
 // A lane is a state machine (src/core) under the pool's lock, with one IdleStack in front. The
 // stack is *open* or *closed*. An open stack owns the lane's idle slots, and acquire and return are
 // one compare-and-swap each. A thread that takes the lock to read the lane or to change it closes
-// the stack first and tells the core what happened meanwhile (LaneCore::Reconcile). It opens the
+// the stack first and tells the core what happened meanwhile (SlotTable::Reconcile). It opens the
 // stack again at the end, if no caller waits and every idle slot may be lent as it is. A closed
 // stack looks empty to an acquire and full to a return, so that both take the lock. So a caller in
 // the wait queue is never passed over by the stack, and the core decides everything that is more
