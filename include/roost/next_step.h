@@ -6,11 +6,9 @@
 // Memory:   none
 // Errors:   none
 // Example:
-//   switch (roost::NextStep(Store(reading))) {
-//     case roost::Advice::kOk: break;
-//     case roost::Advice::kShed: queue.DropOldest(); [[fallthrough]];
-//     default: queue.Keep(reading);
-//   }
+//   const roost::Advice advice = roost::NextStep(stored);
+//   if (advice == roost::Advice::kShed) kept.DropOldest();
+//   if (advice != roost::Advice::kOk) kept.Add(reading);
 #ifndef ROOST_NEXT_STEP_H_
 #define ROOST_NEXT_STEP_H_
 

@@ -9,6 +9,7 @@
 
 #include "roost/async.h"
 #include "roost/housekeeper.h"
+#include "roost/next_step.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/selected_profile.h"
@@ -50,6 +51,19 @@ struct Reading {
   roost::Micros taken;
   double level;
 };
+
+struct Kept {
+  void DropOldest();
+  void Add(const Reading& reading);
+};
+
+void WhatNext(const absl::Status& stored, Kept& kept, const Reading& reading) {
+  // [next_step.h]
+  const roost::Advice advice = roost::NextStep(stored);
+  if (advice == roost::Advice::kShed) kept.DropOldest();
+  if (advice != roost::Advice::kOk) kept.Add(reading);
+  // [next_step.h]
+}
 
 absl::Status Connections(absl::StatusOr<roost::Lease>& lease, std::span<const Reading> readings) {
   constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2, $3)"};
