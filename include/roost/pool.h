@@ -40,6 +40,7 @@
 #include "roost/backend.h"
 #include "roost/deadline.h"
 #include "roost/internal/idle_stack.h"
+#include "roost/internal/mutex.h"
 #include "roost/internal/storage.h"
 #include "roost/lease.h"
 #include "roost/observer.h"
@@ -49,17 +50,30 @@
 
 namespace roost {
 
+namespace internal {
+class Acquisition;
+}  // namespace internal
+
 // Lets one thread end the wait of another one. A token may be given to several Acquires at once and
-// in turn. A cancelled token stays cancelled: every later Acquire that is given it is refused.
-// Memory: one byte; the caller owns it.
+// in turn, of one pool or of several. A cancelled token stays cancelled: every later Acquire that is
+// given it is refused.
+// Memory: some 56 bytes; the caller owns it, and it outlives every Acquire that was given it.
 class CancelToken {
  public:
+  CancelToken() = default;
+  CancelToken(const CancelToken&) = delete;
+  CancelToken& operator=(const CancelToken&) = delete;
   // True once Pool::Cancel was called with this token.
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
+  friend class internal::Acquisition;
   friend class internal::PoolState;
   std::atomic<bool> cancelled_{false};
+  // Taken before the lock of a pool.
+  internal::Mutex mu_;
+  // The acquires that were given it and have not ended. A list through Acquisition.
+  internal::Acquisition* first_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 // What one Acquire asks for.
@@ -146,9 +160,9 @@ class Pool {
   // statements alone. kFailedPrecondition: as for Acquire.
   absl::StatusOr<Lease> TryAcquire(Intent intent = kWrite, Deadline deadline = Deadline::Never(),
                                    SourceLine where = SourceLine::Here());
-  // Ends every Acquire of this pool that waits with `token`, and every later one, with kCancelled.
-  // An Acquire that was granted a connection already keeps it. An Acquire that waits in another
-  // pool with the same token is not woken: call that pool's Cancel, too.
+  // Ends every Acquire that waits with `token`, in this pool and in any other, and every later one,
+  // with kCancelled. One that waits for an open or a ping of its own ends within 0.1 s, if the
+  // backend opens in steps (PostgreSQL). An Acquire that was granted a connection already keeps it.
   void Cancel(CancelToken& token);
 
   // The deadline `span` from now, on the pool's exact clock. Saturates at Deadline::Never().
@@ -159,7 +173,8 @@ class Pool {
   // Opens connections, the writer's first, until `connections` are open, counting those that
   // another thread is opening, or until the deadline passes. Optional: a pool opens connections
   // when callers need them. The calling thread opens and waits, whatever OpenBy says. OK, or why a
-  // connection could not be opened. REQUIRES: connections <= pool_size.
+  // connection could not be opened. kFailedPrecondition: the pool is paused or closed. REQUIRES:
+  // connections <= pool_size.
   absl::Status Fill(int connections, Deadline deadline);
 
   // Does what is due at `now`: opens, pings, maintains and recycles connections, closes those that
@@ -189,8 +204,8 @@ class Pool {
   void Resume();
   // Closes the pool for ever: refuses newcomers and waiters with kFailedPrecondition, closes idle
   // connections, and waits until `deadline` for lent ones to come back. OK: every connection is
-  // closed. kDeadlineExceeded: some leases are still out; they stay valid, are closed when they
-  // come back, and Close may be called again.
+  // closed. kDeadlineExceeded: some leases are still out, or a thread is inside an open, which the
+  // message says. Leases stay valid, are closed when they come back, and Close may be called again.
   absl::Status Close(Deadline deadline);
 
   // ---- What the pool does ----

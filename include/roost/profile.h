@@ -61,14 +61,15 @@ enum class OpenBy : uint8_t {
   // The caller that needs the connection. Right where an open costs microseconds (SQLite).
   kCaller,
   // The one that calls Pool::Tick, in steps. Callers wait on the pool only, and leave at their
-  // deadline. Right where an open takes round trips. The pool then needs a Housekeeper, or a loop
-  // that calls Tick.
+  // deadline. Right where an open takes round trips. Up to four connections are opened at a time, one
+  // while the database is away. The pool then needs a Housekeeper, or a loop that calls Tick.
   kHousekeeper,
 };
 
 // What callers are told while no connection exists and opening fails.
 enum class WhenAway : uint8_t {
-  // The database's own error, at once, until the next attempt.
+  // The database's own error, at once. A caller whose own open fails gets it even while other
+  // connections are lent; while none exists, every caller gets it until the next attempt.
   kRefuse,
   // Nothing: they wait in the queue until their deadline, and attempts go on.
   kWait,

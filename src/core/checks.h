@@ -8,6 +8,15 @@
 
 namespace roost::core {
 
+// How many connections may be being opened at a time. A database that fails is tried by one. Callers
+// that open for themselves bring their own number; the housekeeper opens a few at a time, so that one
+// open that hangs does not hold up every caller, and the server does not meet a herd.
+inline int MostOpens(const PoolSettings& settings, int failures) {
+  constexpr int kByHousekeeper = 4;
+  if (failures > 0) return 1;
+  return settings.open_by == OpenBy::kHousekeeper ? kByHousekeeper : settings.capacity();
+}
+
 // True if the connection must answer a ping before it is lent.
 inline bool NeedsPing(const Slot& slot, const PoolSettings& settings, TimePoint now) {
   if (slot.suspect) return true;

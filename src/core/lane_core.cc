@@ -42,9 +42,8 @@ CloseReason LaneCore::WhyToClose(const Slot& slot, TimePoint now) const {
 bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot,
                        bool& probe) {
   if (slots_.idle_top() == kNoSlot || paused_) return false;
-  Waiter* const next = queue_.front() == nullptr ? nullptr : queue_.FirstServable();
-  if (queue_.front() != nullptr && (next == nullptr || !MayBargePast(*next, *settings_)))
-    return false;
+  Waiter* const next = queue_.FirstServable();
+  if (next == nullptr ? queue_.front() != nullptr : !MayBargePast(*next, *settings_)) return false;
   Slot& s = slots_[slots_.idle_top()];
   if (WhyToClose(s, now) != CloseReason::kNone || NeedsPing(s, *settings_, now)) return false;
   slot = slots_.idle_top();
@@ -151,6 +150,10 @@ bool LaneCore::TakeTop(Waiter& waiter, TimePoint now) {
   return true;
 }
 
+bool LaneCore::TakeInstead(Waiter& w, TimePoint now) {
+  return queue_.FirstServable() == nullptr && TakeTop(w, now);
+}
+
 void LaneCore::Grant(Waiter& waiter, uint8_t slot, TimePoint now, bool handed_off) {
   slots_.Lease(slot, waiter.thread, waiter.where, now);
   waiter.slot = slot;
@@ -210,11 +213,9 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
 // ---- Opening ------------------------------------------------------------------------------------
 
 bool LaneCore::MayOpen(TimePoint now) const {
-  const bool none_empty = slots_.count(SlotState::kEmpty) == 0;
-  if (closed_ || paused_ || none_empty || now < availability_.retry_at()) return false;
-  const bool one_at_a_time =
-      availability_.failures() > 0 || settings_->open_by == OpenBy::kHousekeeper;
-  return !one_at_a_time || slots_.count(SlotState::kOpening) == 0;
+  if (closed_ || paused_ || now < availability_.retry_at()) return false;
+  if (slots_.count(SlotState::kEmpty) == 0) return false;
+  return slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures());
 }
 
 Action LaneCore::OnOpened(uint8_t slot, const ActionResult& result, TimePoint now) {
@@ -255,8 +256,7 @@ void LaneCore::OnOpenFailed(uint8_t slot, const ActionResult& result, Waiter* pe
 }
 
 void LaneCore::EndBackoff(TimePoint now) {
-  if (slots_.count(SlotState::kBackingOff) == 0 || now < availability_.retry_at()) return;
-  slots_.ClearBackingOff();
+  if (now >= availability_.retry_at()) slots_.ClearBackingOff();
 }
 
 // ---- Actions ------------------------------------------------------------------------------------

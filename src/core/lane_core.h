@@ -65,6 +65,9 @@ class LaneCore {
   // The waiter's thread goes to sleep. Returns when it should wake without a notification, at the
   // latest.
   TimePoint Sleep(Waiter& waiter, TimePoint deadline);
+  // The thread of `waiter` is inside an open that takes long: grants it an idle connection instead, if
+  // no other waiter can use that. The open then fails as cut short. REQUIRES: undecided.
+  bool TakeInstead(Waiter& waiter, TimePoint now);
   // The waiter gives up. REQUIRES: undecided.
   void Remove(Waiter& waiter, TimePoint now);
   // Ends the wait of every waiter with this token.
@@ -130,7 +133,6 @@ class LaneCore {
   Action MakeIdle(uint8_t slot);
   Action OnOpened(uint8_t slot, const ActionResult& result, TimePoint now);
   void OnOpenFailed(uint8_t slot, const ActionResult& result, Waiter* performer, TimePoint now);
-  bool HousekeeperMayOpen() const;
   Action MaintenanceOf(uint8_t slot, TimePoint now);
   void EndBackoff(TimePoint now);
   void WakeSomeoneIfNeeded(TimePoint now);

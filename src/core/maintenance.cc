@@ -6,6 +6,15 @@
 #include "core/lane_core.h"
 
 namespace roost::core {
+namespace {
+
+// The housekeeper has a reason to open. While the database is away it tries even if no caller
+// waits, so that the next caller finds it back.
+bool HousekeeperMayOpen(const PoolSettings& settings, int shortage, bool is_away) {
+  return settings.open_by == OpenBy::kHousekeeper && (shortage > 0 || is_away);
+}
+
+}  // namespace
 
 Action LaneCore::NextMaintenance(TimePoint now) {
   EndBackoff(now);
@@ -13,7 +22,8 @@ Action LaneCore::NextMaintenance(TimePoint now) {
     const Action action = MaintenanceOf(slot, now);
     if (action) return action;
   }
-  if (HousekeeperMayOpen() && MayOpen(now)) return slots_.BeginOpen();
+  if (HousekeeperMayOpen(*settings_, Shortage(), availability_.is_away()) && MayOpen(now))
+    return slots_.BeginOpen();
   WakeSomeoneIfNeeded(now);
   return {};
 }
@@ -39,12 +49,6 @@ Action LaneCore::MaintenanceOf(uint8_t slot, TimePoint now) {
   return {};
 }
 
-// The housekeeper has a reason to open. While the database is away it tries even if no caller
-// waits, so that the next caller finds it back.
-bool LaneCore::HousekeeperMayOpen() const {
-  return settings_->open_by == OpenBy::kHousekeeper && (Shortage() > 0 || availability_.is_away());
-}
-
 TimePoint LaneCore::NextDue() const {
   TimePoint due = TimePoint::max();
   for (const Slot& s : slots_.all()) {
@@ -59,9 +63,9 @@ TimePoint LaneCore::NextDue() const {
       due = std::min(due, Later(s.maintained_at, KeepAliveAge(s, *settings_)));
     }
   }
-  if (HousekeeperMayOpen() && !closed_ && !paused_ &&
+  if (HousekeeperMayOpen(*settings_, Shortage(), availability_.is_away()) && !closed_ && !paused_ &&
       slots_.count(SlotState::kEmpty) + slots_.count(SlotState::kBackingOff) > 0 &&
-      slots_.count(SlotState::kOpening) == 0) {
+      slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures())) {
     due = std::min(due, availability_.retry_at());
   }
   return due;

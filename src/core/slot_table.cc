@@ -179,6 +179,7 @@ void SlotTable::Clear(uint8_t slot) {
 // ---- Several slots ------------------------------------------------------------------------------
 
 void SlotTable::ClearBackingOff() {
+  if (count(SlotState::kBackingOff) == 0) return;
   for (uint8_t slot = 0; slot < size(); ++slot) {
     if (slots_[slot].state == SlotState::kBackingOff) Clear(slot);
   }

@@ -22,8 +22,23 @@ Acquisition::Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* 
           options.deadline.value_or(Deadline::After(since_, pool.config.settings.pool_timeout))),
       own_deadline_(options.deadline.has_value()),
       where_(options.where),
-      cancel_(options.cancel),
-      waker_(waker) {}
+      // In the child of a fork the token's lock may be held for ever, and the acquire is refused.
+      cancel_(pool.Forked() ? nullptr : options.cancel),
+      waker_(waker) {
+  if (cancel_ == nullptr) return;
+  MutexLock lock(cancel_->mu_);
+  next_with_token_ = cancel_->first_;
+  if (next_with_token_ != nullptr) next_with_token_->prev_with_token_ = this;
+  cancel_->first_ = this;
+}
+
+Acquisition::~Acquisition() {
+  if (cancel_ == nullptr || pool_.Forked()) return;
+  MutexLock lock(cancel_->mu_);
+  (prev_with_token_ != nullptr ? prev_with_token_->next_with_token_ : cancel_->first_) =
+      next_with_token_;
+  if (next_with_token_ != nullptr) next_with_token_->prev_with_token_ = prev_with_token_;
+}
 
 bool Acquisition::Step() {
   if (!result_.has_value() && pool_.Forked()) Refuse(pool_.refusals.forked);
@@ -273,6 +288,19 @@ void Acquisition::Cancel() {
   core::Slot& slot = lane_.slot(waiter_->slot);
   slot.ClearOwner();
   LeaseAccess::Make(lane_, slot, deadline_).Return();
+}
+
+// An acquire in the list cannot end meanwhile, nor its pool: its destructor waits for the token's lock.
+void Acquisition::CancelElsewhere(CancelToken& token, const PoolParts& but) {
+  const PoolParts* done = &but;
+  MutexLock lock(token.mu_);
+  for (Acquisition* a = token.first_; a != nullptr; a = a->next_with_token_) {
+    if (&a->pool_ == &but || &a->pool_ == done) continue;
+    done = &a->pool_;
+    LaneGuard guard(a->pool_.lanes);
+    const TimePoint now = a->pool_.config.platform.Now();
+    for (Lane& lane : a->pool_.lanes.all()) lane.core().Cancel(&token, now);
+  }
 }
 
 bool ProvesAlive(PoolParts& pool, Lane& lane, core::Slot& slot, Deadline deadline) {

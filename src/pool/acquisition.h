@@ -17,6 +17,8 @@ class Acquisition {
  public:
   // `waker`: of an event loop, which does not wait for a server; null: a thread waits in Sleep.
   Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* waker = nullptr);
+  // A result that was not taken ends with this object.
+  ~Acquisition();
   Acquisition(const Acquisition&) = delete;
   Acquisition& operator=(const Acquisition&) = delete;
 
@@ -31,9 +33,10 @@ class Acquisition {
            now >= waiter_->wakes_at;
   }
   TimePoint wakes_at() const { return waiter_->wakes_at; }
-  // Leaves the wait queue, and gives back a connection that was granted. A result that was not
-  // taken ends with this object.
+  // Leaves the wait queue, and gives back a connection that was granted.
   void Cancel();
+  // Ends every wait with `token` in all pools but `but`, which are those of the acquires that have it.
+  static void CancelElsewhere(CancelToken& token, const PoolParts& but);
   // REQUIRES: Step returned true.
   absl::StatusOr<Lease> TakeResult() { return *std::move(result_); }
 
@@ -73,6 +76,9 @@ class Acquisition {
   const SourceLine where_;
   CancelToken* const cancel_;
   Waker* const waker_;
+  // Its place in the token's list, which the token's lock guards.
+  Acquisition* next_with_token_ = nullptr;
+  Acquisition* prev_with_token_ = nullptr;
   absl::Status open_error_;
   std::optional<PoolWaiter> waiter_;
   std::optional<absl::StatusOr<Lease>> result_;

@@ -79,15 +79,17 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
     case ActionKind::kPing: {
       const Deadline full = FullDeadline(action, began_at);
       const Deadline deadline = std::min(context.deadline, full);
+      // In steps where a caller waits that may be cancelled meanwhile.
       absl::Status status =
-          action.kind == ActionKind::kPing
+          action.kind == ActionKind::kPing && context.waiter == nullptr
               ? ConnectionAccess::Ping(*connection, deadline)
               : WaitForSteps(lane, action.slot, BeginSteps(lane, action, deadline, began_at),
-                             deadline);
+                             deadline, context);
       if (action.kind == ActionKind::kOpen && !status.ok()) {
         result.fault_scope = CloseFailedOpen(lane, action.slot);
       }
-      result.cut_short = deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded;
+      result.cut_short = absl::IsCancelled(status) ||
+                         (deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded);
       return result.cut_short ? status : AsUnavailable(action, std::move(status));
     }
     case ActionKind::kMaintain:
@@ -130,19 +132,39 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   return ConnectionAccess::Advance(*slot_connection, now);
 }
 
-// Continues to the end, waiting.
+// Continues to the end, waiting. Between two waits it checks whether the context's waiter still needs
+// what it opens: not after Cancel or Close, and not once it has taken what another holder returned.
 absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step,
-                                    Deadline deadline) {
+                                    Deadline deadline, const ActionContext& context) {
+  // An open that takes longer than that is likely to hang.
+  constexpr Duration kLong = std::chrono::seconds(1);
+  constexpr Duration kFirstCheck = std::chrono::milliseconds(10);
+  constexpr Duration kLastCheck = std::chrono::milliseconds(80);
   Platform& platform = config_.platform;
+  const TimePoint long_at = core::Later(platform.Now(), kLong);
+  Duration check_after = kFirstCheck;
   bool late = false;
   while (step.ok() && !step->done) {
     if (late) {
       return absl::DeadlineExceededError(
           "the backend did not end an open at its deadline (a bug of the backend)");
     }
-    late = deadline.HasPassed(platform.Now());
-    platform.WaitForDescriptors({&step->wait, 1}, std::min(step->at, deadline));
-    step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), platform.Now());
+    const TimePoint now = platform.Now();
+    late = deadline.HasPassed(now);
+    const Deadline until = std::min(step->at, deadline);
+    const Deadline check = context.waiter == nullptr ? until : Deadline::After(now, check_after);
+    platform.WaitForDescriptors({&step->wait, 1}, std::min(until, check));
+    const TimePoint woken_at = platform.Now();
+    if (context.waiter != nullptr && !late && !step->wait.seen.any() &&
+        !until.HasPassed(woken_at)) {
+      check_after = std::min(check_after * 2, kLastCheck);
+      LaneGuard guard(lanes_, lane);
+      if (lane.NeedsNoOpen(*context.waiter, woken_at >= long_at, woken_at)) {
+        return absl::CancelledError("the caller no longer waits for this open");
+      }
+      continue;
+    }
+    step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), woken_at);
   }
   return step.status();
 }
@@ -184,7 +206,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
       lanes_.MarkSiblings(result.fault_scope, now);
     }
     recorder_.CountAction(action, result.ok);
-    if (is_open && !result.ok) {
+    if (is_open && !result.ok && !absl::IsCancelled(status)) {
       OpenErrors& errors = lane.errors();
       if (lane.core().availability().failures() == 0) errors.away_since = now;
       errors.last = status;

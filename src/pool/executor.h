@@ -74,7 +74,8 @@ class Executor {
   Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;
   absl::StatusOr<Step> BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
                                   TimePoint now);
-  absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step, Deadline deadline);
+  absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step, Deadline deadline,
+                            const ActionContext& context);
   core::Action StartStepped(Lane& lane, const core::Action& action, ActionContext& context);
   core::Action RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context);
   core::Action EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,

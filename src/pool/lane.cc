@@ -128,6 +128,10 @@ void Lane::OpenFastPath() {
   idle.Open(std::span(buffer.data(), count), table.epoch());
 }
 
+bool Lane::NeedsNoOpen(PoolWaiter& waiter, bool may_take, TimePoint now) {
+  return waiter.outcome != core::Outcome::kWaiting || (may_take && core_.TakeInstead(waiter, now));
+}
+
 void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
   while (core::Waiter* const node = core_.queue().NextNotification()) {
     auto* const waiter = static_cast<PoolWaiter*>(node);
@@ -183,6 +187,11 @@ bool Lanes::MayBeOwner(uintptr_t thread) const {
 
 int Lanes::waiting() const {
   return lanes_[0].core().queue().length() + lanes_[1].core().queue().length();
+}
+
+int Lanes::leased() const {
+  return lanes_[0].core().slots().count(core::SlotState::kLeased) +
+         lanes_[1].core().slots().count(core::SlotState::kLeased);
 }
 
 bool Lanes::is_drained() const {

@@ -99,6 +99,10 @@ class Lane : public LaneHead {
   }
   // What the thread of `waiter` has to do now; see LaneCore::NextFor. Called by that thread.
   core::Action NextFor(PoolWaiter& waiter, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // True if `waiter`, whose thread is inside an open that takes long, needs it no longer: it is decided,
+  // or `may_take` and an idle connection was free for it. Called by that thread.
+  bool NeedsNoOpen(PoolWaiter& waiter, bool may_take, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // The core lent `slot`: prepares its record for the return.
   void PrepareReturn(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // Counts the leases of `slot` that the idle stack gave since the last count. True: there were
@@ -161,6 +165,7 @@ class Lanes {
   // ---- Under the lock ----
 
   int waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  int leased() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   bool is_closed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     return lanes_[0].core().closed();
   }

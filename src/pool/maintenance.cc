@@ -142,8 +142,9 @@ absl::Status Maintenance::FillLane(Lane& lane, int target, Deadline deadline) {
       if (core.closed()) return pool_.refusals.closed;
       if (slots.live() + slots.count(core::SlotState::kOpening) >= target) return absl::OkStatus();
       if (deadline.HasPassed(now)) return pool_.refusals.fill_late;
+      if (core.paused()) return pool_.refusals.paused;
       action = core.NextFill(target, now);
-      // Nothing may be opened at this moment: an open failed a moment ago, or the pool is paused.
+      // Nothing may be opened at this moment: an open failed a moment ago.
       if (!action && slots.count(core::SlotState::kOpening) == 0) {
         return core.availability().failures() > 0 ? lane.errors().last : pool_.refusals.fill_late;
       }

@@ -208,6 +208,7 @@ void PoolState::Cancel(CancelToken& token) {
   token.cancelled_.store(true, std::memory_order_relaxed);
   if (parts_.Forked()) return;
   TellLanes([&token](core::LaneCore& lane, TimePoint now) { lane.Cancel(&token, now); });
+  Acquisition::CancelElsewhere(token, parts_);
 }
 
 // ---- Leases -------------------------------------------------------------------------------------
@@ -273,11 +274,15 @@ absl::Status PoolState::Close(Deadline deadline) {
     // Read before the check: a slot that is emptied between the check and the wait changes it.
     const std::atomic<uint32_t>& drained = parts_.lanes.drained();
     const uint32_t seen = drained.load(std::memory_order_acquire);
+    int leases = 0;
     {
       PoolMutexLock lock(parts_.lanes.mu());
       if (parts_.lanes.is_drained()) return absl::OkStatus();
+      leases = parts_.lanes.leased();
     }
-    if (deadline.HasPassed(platform.Now())) return parts_.refusals.still_out;
+    if (deadline.HasPassed(platform.Now())) {
+      return leases > 0 ? parts_.refusals.still_out : parts_.refusals.still_busy;
+    }
     platform.Wait(drained, seen, deadline);
   }
 }

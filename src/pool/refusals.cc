@@ -47,8 +47,7 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
   dying = named(kUnavailable, "",
                 "connection after connection was dead when it was looked at; retry later");
   fill_late = named(kDeadlineExceeded, "",
-                    "Fill ended before as many connections were open: its deadline passed, or the "
-                    "pool is paused");
+                    "Fill ended before as many connections were open: its deadline passed");
   closed = named(kFailedPrecondition, "", "is closed");
   forked = named(kFailedPrecondition, "",
                  "was made before fork() and cannot be used in the child; let the child exec, or "
@@ -61,6 +60,10 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
   still_out = named(kDeadlineExceeded, "",
                     "leases are still out at the deadline of Close; they are closed when they "
                     "return");
+  still_busy = named(kDeadlineExceeded, "",
+                     "a connection is still being opened or closed at the deadline of Close; it is "
+                     "closed when that ends");
+  paused = named(kFailedPrecondition, "", "is paused: Fill opens nothing until Resume");
 }
 
 }  // namespace roost::internal

@@ -20,7 +20,9 @@ struct Refusals {
   absl::Status forked;
   absl::Status nested;
   absl::Status cancelled;
-  absl::Status still_out;  // Close
+  absl::Status still_out;   // Close: a lease is out
+  absl::Status still_busy;  // Close: none is, but a thread is inside the backend
+  absl::Status paused;      // Fill
 };
 
 }  // namespace roost::internal

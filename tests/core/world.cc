@@ -12,6 +12,7 @@ const char* Name(What what) {
                                           "arrive late",
                                           "recheck",
                                           "time out",
+                                          "take instead",
                                           "done ok",
                                           "done failed",
                                           "done for good",
@@ -49,6 +50,14 @@ World::World(const WorldSettings& settings) : settings_(settings) {
              std::span(slots_.data(), static_cast<size_t>(settings.lane.capacity())));
 }
 
+// A waiter whose own thread is inside an open.
+bool World::OpensForItself(size_t caller) const {
+  return callers_[caller].where == Where::kInLine &&
+         std::any_of(jobs_.begin(), jobs_.end(), [caller](const Job& job) {
+           return job.action.kind == ActionKind::kOpen && job.performer == static_cast<int>(caller);
+         });
+}
+
 int World::FreeCaller() const {
   for (int i = 0; i < settings_.waiters; ++i) {
     if (callers_[static_cast<size_t>(i)].where == Where::kAbsent) return i;
@@ -73,6 +82,7 @@ std::vector<Step> World::Possible() const {
   }
   for (size_t i = 0; i < callers_.size(); ++i) {
     if (callers_[i].where == Where::kInLine) add(What::kCancel, i);
+    if (OpensForItself(i)) add(What::kTakeInstead, i);
   }
   const auto count = core_.slots().size();
   for (size_t i = 0; i < count; ++i) {
@@ -136,6 +146,9 @@ void World::Take(const Step& step) {
       if (!action) SleepOrLeave(i);
       break;
     }
+    case What::kTakeInstead:
+      core_.TakeInstead(callers_[i].node, now_);
+      break;
     case What::kDoneOk:
       Finish(i, ok);
       break;

@@ -20,6 +20,7 @@ enum class What : uint8_t {
   kArriveLate,    // a caller whose deadline has passed
   kRecheck,       // a waiter that is awake, or wakes, looks for work and else sleeps
   kTimeOut,       // a waiter that is not at work looks a last time and leaves
+  kTakeInstead,   // a waiter whose own open takes long takes what is idle
   kDoneOk,        // a worker reports success
   kDoneFailed,    // ... failure
   kDoneForGood,   // an open failed with an error that needs a person
@@ -50,7 +51,7 @@ enum class What : uint8_t {
   kCancel,
   kClose,
 };
-inline constexpr int kWhats = 33;
+inline constexpr int kWhats = 34;
 const char* Name(What what);
 
 struct Step {
@@ -97,6 +98,7 @@ class World {
 
   bool Happens(What what) const { return (settings_.without >> static_cast<int>(what) & 1) == 0; }
   int FreeCaller() const;
+  bool OpensForItself(size_t caller) const;
   void Arrive(bool late);
   void Recheck(int caller);
   void SleepOrLeave(int caller);

@@ -124,6 +124,134 @@ TEST_F(FieldTest, AThreadIsServedBehindALoopThatIsBusy) {
   EXPECT_TRUE(thread.served()) << "two slots are empty, and only a thread can open";
 }
 
+// ---- A caller inside an open of its own --------------------------------------------------------------
+
+class OwnOpenTest : public PoolTest {
+ protected:
+  // An open that never answers. `meanwhile` runs once, at the first check after `at`.
+  OwnOpenTest() {
+    backend.GoInSteps(1);
+    platform.set_descriptor([this](int fd, IoEvents, Deadline until) {
+      const IoEvents ready = fd == hangs ? IoEvents{} : IoEvents{.readable = true};
+      if (ready.any()) {
+        backend.Answer();
+        return ready;
+      }
+      platform.AdvanceTo(until.time());
+      if (meanwhile && Now() >= at) std::exchange(meanwhile, {})();
+      return ready;
+    });
+  }
+
+  int hangs = ScriptedBackend::kStepFd + 1;
+  TimePoint at = Now() + 200ms;
+  std::function<void()> meanwhile;
+};
+
+TEST_F(OwnOpenTest, IsReachedByCancel) {
+  PoolFor<Patient> pool(backend, Options());
+  CancelToken token;
+  meanwhile = [&] { pool.Cancel(token); };
+  const TimePoint start = Now();
+  EXPECT_EQ(pool.Acquire({.deadline = pool.In(3s), .cancel = &token}).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_LE(Now() - start, 300ms);
+  EXPECT_EQ(pool.stats().cancelled, 1u);
+  EXPECT_EQ(pool.stats().open, 0);
+}
+
+TEST_F(OwnOpenTest, IsReachedByClose) {
+  PoolFor<Patient> pool(backend, Options());
+  meanwhile = [&] { pool.Close(Deadline::Past()).IgnoreError(); };
+  const TimePoint start = Now();
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(3s)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_LE(Now() - start, 300ms);
+  EXPECT_TRUE(pool.Close(Deadline::Past()).ok());
+}
+
+TEST_F(OwnOpenTest, ThatHangsIsLeftForAConnectionThatComesBack) {
+  PoolFor<Patient> pool(backend, Options());
+  hangs = -1;
+  Lease held = Take(pool);
+  hangs = ScriptedBackend::kStepFd + 2;
+  at = Now() + 1500ms;
+  meanwhile = [&] { held.Return(); };
+  const TimePoint start = Now();
+  EXPECT_TRUE(pool.Acquire(kWrite, pool.In(4s)).ok());
+  EXPECT_LE(Now() - start, 1600ms);
+  EXPECT_EQ(pool.stats().open, 1);
+}
+
+TEST_F(OwnOpenTest, ThatTakesLittleLongerIsAwaited) {
+  PoolFor<Patient> pool(backend, Options());
+  hangs = -1;
+  Lease held = Take(pool);
+  hangs = ScriptedBackend::kStepFd + 2;
+  at = Now() + 100ms;
+  meanwhile = [&] {
+    held.Return();
+    hangs = -1;
+  };
+  EXPECT_TRUE(pool.Acquire(kWrite, pool.In(4s)).ok());
+  EXPECT_EQ(pool.stats().open, 2) << "an open of usual length is not thrown away";
+}
+
+// ---- One token in two pools --------------------------------------------------------------------------
+
+TEST_F(FieldTest, CancelReachesAWaiterInAnotherPool) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  PoolFor<Plain<1>> other(backend, Options());
+  Lease held = Take(pool), also_held = Take(other);
+  CancelToken token;
+  Caller here(platform, pool, AcquireOptions{.deadline = Deadline::Never(), .cancel = &token});
+  Caller there(platform, other, AcquireOptions{.deadline = Deadline::Never(), .cancel = &token});
+  Caller without(platform, other, pool.In(1s));
+  pool.Cancel(token);
+  platform.Run();
+  EXPECT_EQ(here.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(there.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(without.waiting());
+  also_held.Return();
+  platform.Run();
+  EXPECT_TRUE(without.served());
+}
+
+TEST_F(FieldTest, ATokenIsUsableAfterAPoolThatHadItIsGone) {
+  CancelToken token;
+  {
+    PoolFor<Plain<1>> gone(backend, Options());
+    Lease held = Take(gone);
+    EXPECT_FALSE(gone.Acquire({.deadline = gone.In(1s), .cancel = &token}).ok());
+  }
+  PoolFor<Plain<1>> pool(backend, Options());
+  pool.Cancel(token);
+  EXPECT_EQ(pool.Acquire({.deadline = pool.In(1s), .cancel = &token}).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
+// ---- What Close and Fill say when they do nothing ----------------------------------------------------
+
+TEST_F(FieldTest, CloseSaysWhetherALeaseOrAnOpenHoldsItUp) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call != Call::kOpen) return;
+    const absl::Status closed = pool.Close(Deadline::Past());
+    EXPECT_THAT(std::string(closed.message()), HasSubstr("still being opened"));
+  });
+  EXPECT_FALSE(pool.Acquire(kWrite, pool.In(1s)).ok());
+}
+
+TEST_F(FieldTest, FillOfAPausedPoolSaysSo) {
+  PoolFor<Plain<2>> pool(backend, Options());
+  backend.FailNext(Call::kOpen, Gone());
+  EXPECT_FALSE(pool.Acquire(kWrite, pool.In(1s)).ok());
+  pool.Pause();
+  const absl::Status paused = pool.Fill(1, pool.In(1s));
+  EXPECT_EQ(paused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(paused.message()), HasSubstr("paused"));
+}
+
 // ---- A recycle age below the time that an open takes -------------------------------------------------
 
 struct ShortLived : Plain<1> {

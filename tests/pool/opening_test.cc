@@ -362,13 +362,13 @@ TEST_F(OpeningTest, TheHousekeepersOpenHasItsOwnTimeOut) {
   EXPECT_TRUE(caller.served());
 }
 
-TEST_F(OpeningTest, TheHousekeeperOpensOneConnectionAfterTheOther) {
+TEST_F(OpeningTest, SeveralThreadsThatTickOpenForCallersTogether) {
   PoolFor<Kept> pool(backend, Options());
   int opening = 0;
   Gate server(platform);
   backend.set_hook([&](const CallInfo& info) {
     if (info.call != Call::kOpen) return;
-    EXPECT_EQ(++opening, 1) << "at most one open at a time";
+    EXPECT_LE(++opening, 2) << "one in each thread";
     server.Pass();
     --opening;
   });

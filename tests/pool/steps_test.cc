@@ -32,7 +32,11 @@ struct AlwaysAsked : Remote {
 class StepsTest : public PoolTest {
  protected:
   StepsTest() {
-    platform.set_descriptor([this](int fd, IoEvents, Deadline) { return backend.Ready(fd); });
+    platform.set_descriptor([this](int fd, IoEvents, Deadline until) {
+      const IoEvents ready = backend.Ready(fd);
+      if (!ready.any()) platform.AdvanceTo(until.time());
+      return ready;
+    });
     backend.GoInSteps(2);
   }
   PoolOptions LoopOptions() {
@@ -101,22 +105,79 @@ TEST_F(StepsTest, AnImpatientCallerLeavesAndTheNextGetsTheConnection) {
   Take(pool).Return();
 }
 
-TEST_F(StepsTest, OneOpenIsUnderWayWhateverTheNumberOfCallers) {
+TEST_F(StepsTest, AnOpenIsUnderWayForEachCallerWhileThereAreSlots) {
   PoolFor<Remote> pool(backend, LoopOptions());
   Caller a(platform, pool), b(platform, pool), c(platform, pool);
   for (int i = 0; i < 5; ++i) Tick(pool);
-  EXPECT_EQ(backend.opens_begun(), 1);
+  EXPECT_EQ(backend.opens_begun(), 2);
+  // The first step of both, the second one of one.
   backend.Answer(2);
+  Tick(pool);
+  backend.Answer(1);
   Tick(pool);
   platform.Run();
   EXPECT_TRUE(a.served());
-  EXPECT_EQ(backend.opens_begun(), 2) << "the second caller's";
   a.Return();
   platform.Run();
   EXPECT_TRUE(b.served()) << "a returned connection comes sooner than the one being opened";
   b.Return();
   platform.Run();
   c.Return();
+}
+
+struct Six : Plain<6> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+};
+
+TEST_F(StepsTest, FourOpensAreUnderWayAtMost) {
+  PoolFor<Six> pool(backend, LoopOptions());
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (int i = 0; i < 6; ++i) callers.push_back(std::make_unique<Caller>(platform, pool));
+  for (int i = 0; i < 5; ++i) Tick(pool);
+  EXPECT_EQ(backend.opens_begun(), 4);
+  for (int i = 0; i < 5; ++i) {
+    backend.Answer(4);
+    Tick(pool);
+  }
+  platform.Run();
+  for (auto& caller : callers) EXPECT_TRUE(caller->served());
+}
+
+TEST_F(StepsTest, ADatabaseThatFailedIsTriedByOneOpen) {
+  PoolFor<Six> pool(backend, LoopOptions());
+  backend.FailNext(Call::kOpen, Gone());
+  Caller a(platform, pool);
+  Tick(pool);
+  backend.Answer(2);
+  Tick(pool);
+  const int begun = backend.opens_begun();
+  Caller b(platform, pool), c(platform, pool);
+  for (int i = 0; i < 5; ++i) Tick(pool);
+  EXPECT_LE(backend.opens_begun(), begun + 1);
+  for (int i = 0; i < 10; ++i) {
+    backend.Answer(4);
+    Tick(pool);
+  }
+  platform.Run();
+  EXPECT_TRUE(a.served() && b.served() && c.served());
+}
+
+TEST_F(StepsTest, OneOpenThatHangsHoldsUpNobodyElse) {
+  PoolFor<Six> pool(backend, LoopOptions());
+  platform.set_descriptor([this](int fd, IoEvents, Deadline) {
+    if (fd == ScriptedBackend::kStepFd + 1) return IoEvents{};
+    backend.Answer();
+    return IoEvents{.readable = true};
+  });
+  Caller hung(platform, pool, pool.In(60s)), next(platform, pool, pool.In(60s));
+  for (int i = 0; i < 5; ++i) Tick(pool);
+  platform.Run();
+  EXPECT_TRUE(hung.served()) << "by the open of the second";
+  EXPECT_TRUE(next.waiting());
+  hung.Return();
+  platform.Run();
+  EXPECT_TRUE(next.served());
+  next.Return();
 }
 
 TEST_F(StepsTest, ASilentServerIsAwayAfterTheTimeOutOfTheOpen) {
@@ -232,13 +293,14 @@ TEST_F(StepsTest, FillWaitsForTheServerItself) {
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(StepsTest, FillGoesOnWithAnOpenThatIsUnderWay) {
+TEST_F(StepsTest, FillCountsAnOpenThatIsUnderWay) {
   PoolFor<AlwaysAsked> pool(backend, LoopOptions());
   Caller caller(platform, pool, pool.In(1s));
   Tick(pool);
   EXPECT_EQ(backend.opens_begun(), 1);
   backend.Answer(4);
   EXPECT_TRUE(pool.Fill(2, pool.In(5s)).ok());
+  Tick(pool);
   platform.Run();
   EXPECT_EQ(pool.stats().open, 2);
   caller.Return();
