@@ -82,6 +82,7 @@ std::string AddressFile(const std::string& db) {
 
 Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
   return {.uri = options.remote,
+          .password_file = options.password_file,
           .name = options.name,
           .version = ROOST_VERSION,
           .epoch = epoch,

@@ -47,7 +47,9 @@ The remote database gets a row every --heartbeat into the table roost_heartbeat,
 it is missing. While the server is away the node goes on; no turn of its loop waits for a server
 longer than 1 s, and that only when a row is sent. A password is taken from
 --remote-password-file, from systemd's credential "remote-password", from ~/.pgpass, or from the
-file of --config if others cannot read that; never from the command line.
+file of --config if others cannot read that; never from the command line. The files are read again
+by each connection, so a password that was changed in its file counts at the next try. In an
+address a user or a password with @, / or : in it is written with %40, %2F, %3A.
 
 As a service of systemd (Type=notify) it says when it is ready, how it is, and that it is alive.
 The watchdog is fed at the end of a turn of the loop if the readings that were due for sealing got
@@ -270,9 +272,8 @@ void ResolveRemote(Options& options, const Raw& raw) {
     throw CLI::ValidationError("--remote",
                                "has a password, and " + path + " is another; keep one of them");
   }
-  const absl::StatusOr<std::string> password = ReadPassword(path);
-  Check(named ? "--remote-password-file" : "the credential", password.status());
-  options.remote = WithPassword(options.remote, *password);
+  Check(named ? "--remote-password-file" : "the credential", CheckPasswordFile(path));
+  options.password_file = path;
 }
 
 void ResolveStatusFile(Options& options, const Raw& raw) {

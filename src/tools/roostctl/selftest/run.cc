@@ -50,7 +50,7 @@ class Signals {
 // What every check may use. Shared with the thread of each, which may outlive the run.
 struct Session {
   Session(const Setup& asked, Platform& platform)
-      : setup(asked), scratch(setup.folder), remote(setup.remote, platform) {}
+      : setup(asked), scratch(setup.folder), remote(setup.remote, platform, setup.password_file) {}
   const Setup setup;
   Scratch scratch;
   RemoteDatabase remote;
