@@ -73,6 +73,14 @@ TEST(ParseLineTest, SaysWhatIsWrongAndWhatWouldBeRight) {
       {"n\xff 1", "UTF-8"},
       {"n\xc3 1", "UTF-8"},
       {std::string("n\0 1", 4), "control characters"},
+      {"half\xed\xa0\x80 1", "UTF-8"},
+      {"overlong\xe0\x80\xaf 1", "UTF-8"},
+      {"beyond\xf4\x90\x80\x80 1", "UTF-8"},
+      {"csi\xc2\x9b 1", "control characters"},
+      {"n 1 unit\xe2\x80\xae", "control characters"},
+      {"n \xc2\x9b"
+       "1",
+       "control characters"},
   };
   for (const auto& [line, says] : cases) {
     const ParsedLine parsed = ParseLine(line);

@@ -93,7 +93,7 @@ ParsedLine ParseLine(std::string_view line) {
   const std::string_view more = TakeField(line);
   parsed.kind = ParsedLine::Kind::kBad;
   for (const std::string_view text : {name, field, unit, more}) {
-    if (internal::IsPlainText(text, internal::kLaxUtf8)) continue;
+    if (internal::IsPlainText(text, internal::kPlainUtf8)) continue;
     parsed.wrong.Add("it is not text in UTF-8 without control characters", kForm);
     return parsed;
   }

@@ -21,6 +21,7 @@
 #include "roost/sqlite_memory.h"
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
+#include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -226,7 +227,7 @@ int main(int argc, char** argv) {
   try {
     return Program(options, memory.has_value() ? &*memory : nullptr).Run();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "roost-node: %s\n", error.what());
+    std::fprintf(stderr, "roost-node: %s\n", PlainText(error.what()).c_str());
     return kExitLost;
   }
 }

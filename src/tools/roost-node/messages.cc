@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/utf8.h"
+
 namespace roost::tools {
 
 Messages::Messages(Platform& platform, bool quiet, bool journal)
@@ -18,8 +20,8 @@ void Messages::Print(Severity severity, const char* format, va_list arguments) {
   char line[1024];
   const int size = vsnprintf(line, sizeof line, format, arguments);
   if (size < 0) return;
-  std::replace(line, line + std::min<size_t>(static_cast<size_t>(size), sizeof line - 1), '\n',
-               ' ');
+  const size_t written = std::min<size_t>(static_cast<size_t>(size), sizeof line - 1);
+  line[internal::MakePlain({line, written})] = '\0';
   if (journal_) {
     // The journal knows who writes.
     fprintf(stderr, "<%d>%s\n", static_cast<int>(severity), line);

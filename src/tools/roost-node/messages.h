@@ -33,8 +33,8 @@ class Messages {
   // `journal`: standard error is the journal, and each line begins with its severity, as "<4>".
   Messages(Platform& platform, bool quiet, bool journal);
 
-  // A line about anything: printf without the program's name and the line end. Line ends inside
-  // become blanks.
+  // A line about anything: printf without the program's name and the line end. Whatever a server or
+  // a database put into it reaches the terminal as plain text (base/utf8.h).
   [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
   // The same, but not with --quiet.
   [[gnu::format(printf, 2, 3)]] void Progress(const char* format, ...);

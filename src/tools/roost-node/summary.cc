@@ -96,7 +96,8 @@ void PrintPool(const Summary& summary) {
 void PrintRemote(const Summary& summary) {
   if (!summary.remote.has_value()) return;
   const telemetry::RemoteStatus& r = *summary.remote;
-  std::printf("  remote    %s: %s\n", r.pool.target.c_str(), summary.remote_text.c_str());
+  std::printf("  remote    %s: %s\n", PlainText(r.pool.target).c_str(),
+              PlainText(summary.remote_text).c_str());
   std::printf(
       "            %llu heartbeats confirmed, %llu tries failed; %llu connections opened, "
       "%llu tries failed\n",
@@ -107,7 +108,7 @@ void PrintRemote(const Summary& summary) {
 void PrintSqliteMemory(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     std::printf("  sqlite    memory from the heap%s%s\n", memory.heap_because.empty() ? "" : ": ",
-                memory.heap_because.c_str());
+                PlainText(memory.heap_because).c_str());
     return;
   }
   std::printf(
@@ -130,15 +131,15 @@ void PrintCard(const Summary& summary) {
 
 void PrintSensors(const Summary& summary) {
   if (!summary.sensors.ok()) {
-    std::printf("  read back failed: %s\n", summary.sensors.status().ToString().c_str());
+    std::printf("  read back failed: %s\n", PlainText(summary.sensors.status().ToString()).c_str());
     return;
   }
   if (summary.sensors->empty()) return;
   std::printf("  read back from the database:\n");
   for (const SensorSummary& sensor : *summary.sensors) {
-    std::printf("    %-20s %7lld readings, %.6g to %.6g %s (mean %.6g)\n", sensor.name.c_str(),
-                static_cast<long long>(sensor.count), sensor.least, sensor.most,
-                sensor.unit.c_str(), sensor.mean);
+    std::printf("    %-20s %7lld readings, %.6g to %.6g %s (mean %.6g)\n",
+                PlainText(sensor.name).c_str(), static_cast<long long>(sensor.count), sensor.least,
+                sensor.most, PlainText(sensor.unit).c_str(), sensor.mean);
   }
 }
 
@@ -252,10 +253,10 @@ void PrintText(const Summary& summary) {
   const PoolSettings& s = summary.settings;
   std::printf("roost-node ran %s, %s\n", FormatDuration(summary.ran).c_str(),
               Sentence(summary.ending));
-  std::printf("  database  %s\n", summary.db.c_str());
+  std::printf("  database  %s\n", PlainText(summary.db).c_str());
   std::printf("  profile   %s: pool size %d, overflow %d\n", s.profile, s.pool_size,
               s.max_overflow);
-  if (!summary.model.empty()) std::printf("  board     %s\n", summary.model.c_str());
+  if (!summary.model.empty()) std::printf("  board     %s\n", PlainText(summary.model).c_str());
   PrintReadings(summary);
   PrintPool(summary);
   PrintSqliteMemory(summary.sqlite_memory);
