@@ -272,6 +272,50 @@ TEST_F(RoostNodeTest, KeepsReadingsWhileAnotherProcessHoldsTheDatabase) {
   EXPECT_EQ(Rows(), 3);
 }
 
+// A line that waited has the time at which it was taken, and says so; one with a time of its own has
+// that.
+TEST_F(RoostNodeTest, LinesThatWaitedAreMarkedAndTimesOfTheirOwnAreKept) {
+  Program node(Node({"--stdin", "--batch", "4", "--buffer", "4", "--seal-every", "1ms", "--json"}));
+  node.Write("warm 1\n");
+  node.WaitForError("sealed 1");
+  {
+    Database other(db);
+    other.Run("BEGIN IMMEDIATE");
+    node.Write("a 1\na 2\na 3\na 4\nb 5\nb 6 C\nown 7 C @1700000000.25\n");
+    node.WaitForError("not stored, will be tried again");
+    other.Run("COMMIT");
+  }
+  node.WaitForError("lines waited for up to");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  Database database(db);
+  EXPECT_EQ(database.Text("SELECT group_concat(name || ' ' || time_from) FROM readings"),
+            "warm arrival,a arrival,a arrival,a arrival,a arrival,b late,b late,own line");
+  EXPECT_EQ(database.Text("SELECT time FROM readings WHERE name = 'own'"),
+            "2023-11-14T22:13:20.250Z");
+  EXPECT_EQ(json::parse(node.output())["late_lines"], 2);
+}
+
+// A sample is due every 200 ms, and a batch is refused after 2 s.
+TEST_F(RoostNodeTest, SamplingGoesOnWhileAnotherProcessHoldsTheDatabase) {
+  MakeUpBoard(folder.File("board"));
+  Program node(
+      Node({"--root", folder.File("board"), "--every", "200ms", "--seal-every", "1ms", "--json"}));
+  node.WaitForError("sealed ");
+  Database other(db);
+  other.Run("BEGIN IMMEDIATE");
+  node.WaitForError("not stored, will be tried again");
+  other.Run("COMMIT");
+  node.WaitForError("stored again");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  const json summary = json::parse(node.output());
+  EXPECT_GE(summary["refused_batches"], 1);
+  // Of each sensor.
+  EXPECT_GT(summary["sensors"][0]["count"], 2 * summary["missed_samples"].get<int>())
+      << node.output();
+}
+
 TEST_F(RoostNodeTest, WhatDoesNotFitInMemoryIsDroppedAndCounted) {
   MakeUpBoard(folder.File("board"));
   EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/duration.h"
 #include "base/utf8.h"
 
 namespace roost::tools {
@@ -93,6 +94,16 @@ void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity)
   next_refused_ = now + kRefusedEvery;
   Warn("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
        static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
+}
+
+void Messages::Late(Duration waited) {
+  const TimePoint now = platform_.Now();
+  if (now < next_late_) return;
+  next_late_ = now + kLateEvery;
+  Warn(
+      "lines waited for up to %s before they were taken, and have the time of that (time_from is "
+      "late); write the time into the line: NAME VALUE [UNIT] @UNIX_SECONDS",
+      internal::FormatDuration(waited).c_str());
 }
 
 void Messages::Accepted(size_t kept) {

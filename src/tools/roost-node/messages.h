@@ -21,6 +21,7 @@ struct Counts {
   uint64_t lost = 0;       // still not stored at the end
   uint64_t bad_lines = 0;  // were not readings
   uint64_t missed = 0;     // times at which the board was not read, because storing took too long
+  uint64_t late = 0;       // lines that may have waited and have the time at which they were taken
   uint64_t batches = 0;    // transactions
   uint64_t refused = 0;    // transactions that the database or the pool refused
 };
@@ -48,12 +49,15 @@ class Messages {
   void BadLine(uint64_t number, std::string_view why);
   // When the reason changes; else one in kRefusedEvery.
   void Refused(const absl::Status& status, size_t kept, size_t capacity);
+  // Once in kLateEvery.
+  void Late(Duration waited);
   // Once after refusals.
   void Accepted(size_t kept);
 
  private:
   static constexpr Duration kProgressEvery = std::chrono::seconds(10);
   static constexpr Duration kBadLinesEvery = std::chrono::seconds(10);
+  static constexpr Duration kLateEvery = std::chrono::seconds(30);
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
 
@@ -65,6 +69,7 @@ class Messages {
   const bool terminal_;
   TimePoint next_progress_ = TimePoint::min();
   TimePoint next_bad_line_ = TimePoint::min();
+  TimePoint next_late_ = TimePoint::min();
   TimePoint next_refused_ = TimePoint::min();
   int bad_lines_ = 0;  // said in full
   uint64_t bad_lines_not_said_ = 0;

@@ -33,6 +33,11 @@ class Node {
   static constexpr Duration kTurnWithin = kStoreWithin + Remote::kWithin;
   static_assert(kTurnWithin < boards::Selected().watchdog_limit,
                 "a turn of the loop has to be over before the board's watchdog bites");
+  // The longest that a turn waits for another process that holds the database: no sample is later
+  // for it. A batch is refused after kStoreWithin of such tries.
+  static constexpr Duration kLockWithin = std::chrono::milliseconds(50);
+  // A line without a time of its own is late when it could have been read before this.
+  static constexpr Duration kLateAfter = std::chrono::seconds(2);
   // How long the end waits for a database that refuses.
   static constexpr Duration kFinishWithin = std::chrono::seconds(10);
 
@@ -64,10 +69,12 @@ class Node {
   void TakeFromBoard(TimePoint now);
   void TakeLines(TimePoint now, bool readable);
   void TakeLine(TimePoint now, std::string_view line);
+  void StampLine(ParsedLine& parsed);
   void Buffer(TimePoint now, const Reading& reading);
   bool IsSealDue(TimePoint now) const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
+  bool IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status);
   void Answered(TimePoint now);
   void Refused(TimePoint now, const absl::Status& status);
   bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
@@ -106,6 +113,8 @@ class Node {
   TimePoint answered_at_ = TimePoint::min();  // when the database last took or refused a batch
   TimePoint next_tick_ = TimePoint::min();
   Duration retry_pause_{};
+  Duration check_within_ = kLockWithin;        // of the next look at a database not yet usable
+  TimePoint locked_since_ = TimePoint::max();  // the first try for a lock that another has
   bool input_ready_ = false;
   bool seal_now_ = false;
   bool signalled_ = false;

@@ -27,12 +27,15 @@ constexpr size_t kMostName = 52;
 
 constexpr char kFooter[] =
     R"(The board's sensors are read unless --stdin (or -) is given; then each line is a reading:
-  NAME VALUE [UNIT]      temperature 21.5 C
-Empty lines and lines that begin with # are skipped. Progress and messages go to standard error,
-the summary at the end to standard output. SIGTERM, SIGINT and SIGHUP end it and seal what is
-there; SIGPWR seals at once and goes on. While the database refuses, readings are kept in memory
-(--buffer); when that is full the oldest reading of the board is dropped and counted, and lines
-are left unread in the pipe. Look at the readings with: sqlite3 FILE 'SELECT * FROM readings'
+  NAME VALUE [UNIT] [@UNIX_SECONDS]      temperature 21.5 C @1700000000.25
+Empty lines and lines that begin with # are skipped. A line with a time of its own, in seconds
+since 1970 UTC with up to 6 decimals, keeps it; any other gets the time at which it is taken, and
+is marked (time_from is late) when it could have been read more than 2 s before. Progress and
+messages go to standard error, the summary at the end to standard output. SIGTERM, SIGINT and
+SIGHUP end it and seal what is there; SIGPWR seals at once and goes on. While the database
+refuses, readings are kept in memory (--buffer); when that is full the oldest reading of the board
+is dropped and counted, and lines are left unread in the pipe. Look at the readings with:
+sqlite3 FILE 'SELECT * FROM readings'
 
 Settings in a file: KEY = VALUE lines for --config, where KEY is one of the flags above without
 its dashes. The built-in value counts less than the file, the file less than the command line.

@@ -76,6 +76,7 @@ void PrintReadings(const Summary& summary) {
               Plain(c.stored), Plain(c.stored), Plain(c.batches), c.batches == 1 ? "" : "es");
   std::printf("  trouble   %llu batches refused, %llu readings dropped, %llu lost, %llu bad lines",
               Plain(c.refused), Plain(c.dropped), Plain(c.lost), Plain(c.bad_lines));
+  if (c.late > 0) std::printf(", %llu lines late", Plain(c.late));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));
   std::printf("\n");
 }
@@ -174,6 +175,7 @@ void WriteCounts(JsonWriter& json, const Counts& c) {
   json.Member("lost", c.lost);
   json.Member("bad_lines", c.bad_lines);
   json.Member("missed_samples", c.missed);
+  json.Member("late_lines", c.late);
 }
 
 void Write(JsonWriter& json, const Summary& summary) {

@@ -51,6 +51,7 @@ std::string ReadingText(const telemetry::ReadingStatus& r) {
   if (r.dropped > 0) text += ", " + Count(r.dropped) + " dropped";
   if (r.lost > 0) text += ", " + Count(r.lost) + " lost";
   if (r.bad_lines > 0) text += ", " + Count(r.bad_lines) + " lines were no readings";
+  if (r.late > 0) text += ", " + Count(r.late) + " lines late";
   return text;
 }
 
