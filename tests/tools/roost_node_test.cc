@@ -1,9 +1,13 @@
 // roost-node as its users see it: the real program, its database, its messages, its exit codes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
@@ -183,7 +187,7 @@ TEST_F(RoostNodeTest, TakesFarMoreLinesThanItsBufferHolds) {
 }
 
 TEST_F(RoostNodeTest, ATerminatingSignalSealsWhatIsThere) {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (const int number : {SIGTERM, SIGINT}) {
     Program node(Node({"--stdin", "--seal-every", "1h", "--json"}));
     node.WaitForError("lines into");
     node.Write("a 1\nb 2\nc 3\n");
@@ -193,7 +197,7 @@ TEST_F(RoostNodeTest, ATerminatingSignalSealsWhatIsThere) {
     EXPECT_EQ(summary["ended_by"], "signal");
     EXPECT_EQ(summary["sealed"], 3) << node.errors();
   }
-  EXPECT_EQ(Rows(), 9);
+  EXPECT_EQ(Rows(), 6);
 }
 
 TEST_F(RoostNodeTest, ALineThatWasNotCompleteAtTheEndIsCounted) {
@@ -216,6 +220,68 @@ TEST_F(RoostNodeTest, TheSignalOfAFailingSupplySealsAtOnce) {
   node.CloseInput();
   EXPECT_EQ(node.Wait(), 0);
   EXPECT_EQ(Rows(), 3);
+}
+
+TEST_F(RoostNodeTest, AHangUpSealsAndGoesOn) {
+  Program node(Node({"--stdin", "--seal-every", "1h", "--json"}), {.terminal = true});
+  node.WaitForError("lines into");
+  node.Write("a 1\nb 2\n");
+  node.Signal(SIGHUP);
+  EXPECT_TRUE(Has(node.WaitForError("sealed"), "sealed 2 readings"));
+  node.Write("c 3\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0);
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "end of input");
+  EXPECT_EQ(Rows(), 3);
+}
+
+// nohup, and a shell's & in a script.
+TEST_F(RoostNodeTest, ASignalThatWasIgnoredAtTheStartStaysIgnored) {
+  std::vector<std::string> all = {"/usr/bin/env", "--ignore-signal=HUP,INT"};
+  for (const std::string& argument : Node({"--stdin", "--seal-every", "1ms", "--json"})) {
+    all.push_back(argument);
+  }
+  Program node(all, {.terminal = true});
+  node.WaitForError("lines into");
+  node.Signal(SIGHUP);
+  node.Signal(SIGINT);
+  node.Write("a 1\n");
+  node.WaitForError("sealed 1");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "end of input");
+}
+
+TEST_F(RoostNodeTest, TheEndOfANamedPipeIsNotTheEnd) {
+  const std::string fifo = folder.File("lines");
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" --stdin --seal-every 1ms <\"$2\"",
+                ROOST_NODE, db, fifo},
+               {.terminal = true});
+  for (int run = 1; run <= 5; ++run) {
+    std::ofstream(fifo) << "a " << run << "\n";
+    node.WaitForError("sealed " + std::to_string(run) + " readings");
+  }
+  EXPECT_EQ(CountOf("standard input has ended; " + fifo, node.errors()), 1u) << node.errors();
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Rows(), 5);
+}
+
+TEST_F(RoostNodeTest, ASerialLineThatHangsUpIsWaitedFor) {
+  const int line = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  ASSERT_TRUE(line >= 0 && grantpt(line) == 0 && unlockpt(line) == 0);
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" --stdin --seal-every 1ms <\"$2\"",
+                ROOST_NODE, db, ptsname(line)},
+               {.terminal = true});
+  node.WaitForError("lines into");
+  ASSERT_EQ(write(line, "a 1\n", 4), 4);
+  node.WaitForError("sealed 1 ");
+  close(line);
+  node.WaitForError("standard input has ended; ");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Rows(), 1);
 }
 
 TEST_F(RoostNodeTest, ForEndsItAlsoWhileTheInputIsSilent) {

@@ -40,6 +40,11 @@ class LineReader {
   // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
   // Blocks: until there is something; poll before.
   void ReadMore(TimePoint now = TimePoint::min());
+  // Goes on, after the end or not: the descriptor was opened anew.
+  void Resume() {
+    ended_ = false;
+    error_ = 0;
+  }
   // There was nothing to read at `now`.
   void SeenEmpty(TimePoint now) { empty_at_ = now; }
   // The line that Next() gave last was not there to be read before this.

@@ -96,6 +96,14 @@ void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity)
        static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
 }
 
+void Messages::InputEnded(const std::string& path) {
+  const TimePoint now = platform_.Now();
+  if (now < next_input_ended_) return;
+  next_input_ended_ = now + kInputEndedEvery;
+  Warn("standard input has ended; %s is opened again, and its next lines are waited for",
+       path.c_str());
+}
+
 void Messages::Late(Duration waited) {
   const TimePoint now = platform_.Now();
   if (now < next_late_) return;

@@ -51,12 +51,15 @@ class Messages {
   void Refused(const absl::Status& status, size_t kept, size_t capacity);
   // Once in kLateEvery.
   void Late(Duration waited);
+  // Once in kInputEndedEvery.
+  void InputEnded(const std::string& path);
   // Once after refusals.
   void Accepted(size_t kept);
 
  private:
   static constexpr Duration kProgressEvery = std::chrono::seconds(10);
   static constexpr Duration kBadLinesEvery = std::chrono::seconds(10);
+  static constexpr Duration kInputEndedEvery = std::chrono::seconds(30);
   static constexpr Duration kLateEvery = std::chrono::seconds(30);
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
@@ -69,6 +72,7 @@ class Messages {
   const bool terminal_;
   TimePoint next_progress_ = TimePoint::min();
   TimePoint next_bad_line_ = TimePoint::min();
+  TimePoint next_input_ended_ = TimePoint::min();
   TimePoint next_late_ = TimePoint::min();
   TimePoint next_refused_ = TimePoint::min();
   int bad_lines_ = 0;  // said in full

@@ -20,6 +20,10 @@ constexpr Duration kRetryMin = 100ms;
 constexpr Duration kRetryMax = 10s;
 // A wait of this length was one, and no look.
 constexpr Duration kWaited = 1ms;
+// Between two looks for an input that has ended; between two looks whether another pipe has taken its
+// name, at turns that come anyway.
+constexpr Duration kReopenEvery = 100ms;
+constexpr Duration kLookForAnother = 5s;
 // What a pipe holds, by pipe(7).
 constexpr size_t kPipeBytes = 65536;
 
@@ -38,6 +42,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       wakeup_(parts.wakeup),
       reporter_(parts.reporter),
       remote_(parts.remote),
+      input_(STDIN_FILENO),
       lines_(STDIN_FILENO),
       buffer_(static_cast<size_t>(parts.options.buffer)),
       usable_(usable.ok()),
@@ -91,7 +96,7 @@ bool Node::IsOver(TimePoint now) {
     ending_ = Ending::kSignal;
   } else if (now >= end_) {
     ending_ = Ending::kTime;
-  } else if (options_.from_stdin && lines_.AtEnd()) {
+  } else if (options_.from_stdin && lines_.AtEnd() && !input_.ComesBack()) {
     ending_ = Ending::kEndOfInput;
   } else {
     return false;
@@ -101,7 +106,26 @@ bool Node::IsOver(TimePoint now) {
 
 void Node::Take(TimePoint now) {
   if (now >= next_sample_) TakeFromBoard(now);
-  if (options_.from_stdin) TakeLines(now, std::exchange(input_ready_, false));
+  if (!options_.from_stdin) return;
+  OpenInputAgain(now);
+  TakeLines(now, std::exchange(input_ready_, false));
+}
+
+// A producer that restarts, or a serial adapter that is plugged in again, is read on.
+void Node::OpenInputAgain(TimePoint now) {
+  if (!input_.ComesBack()) return;
+  if (lines_.AtEnd()) {
+    if (now < reopen_at_) return;
+    messages_.InputEnded(input_.path());
+    reopen_at_ = now + kReopenEvery;
+  } else {
+    if (now < look_at_) return;
+    look_at_ = now + kLookForAnother;
+    if (lines_.HasPartial() || !input_.IsReplaced()) return;
+  }
+  if (!input_.Reopen()) return;
+  input_ready_ = false;
+  lines_.Resume();
 }
 
 void Node::TakeFromBoard(TimePoint now) {
@@ -247,6 +271,7 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
 Deadline Node::NextWakeup() const {
   TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next()});
   if (remote_ != nullptr) next = std::min(next, remote_->next());
+  if (options_.from_stdin && lines_.AtEnd()) next = std::min(next, reopen_at_);
   if (!usable_) {
     next = std::min(next, retry_at_);
   } else if (!buffer_.empty()) {
@@ -266,7 +291,7 @@ void Node::Sleep(Deadline deadline, bool want_input) {
   // Who waited was woken by the first byte, unless something stopped the whole process.
   const bool waited = awake - asleep > kWaited && !deadline.HasPassed(awake - kWaited);
   if (want_input && (!seen.input || waited)) lines_.SeenEmpty(awake);
-  if (seen.signal == SIGPWR) {
+  if (seen.signal == SIGPWR || seen.signal == SIGHUP) {
     seal_now_ = true;
   } else if (seen.signal != 0) {
     signalled_ = true;

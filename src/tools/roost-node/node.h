@@ -15,6 +15,7 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/input.h"
 #include "tools/roost-node/lines.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/options.h"
@@ -61,7 +62,7 @@ class Node {
 
   const Counts& counts() const { return counts_; }
   // The error that ended the input, as errno; 0: none.
-  int input_error() const { return lines_.error(); }
+  int input_error() const { return input_.ComesBack() ? 0 : lines_.error(); }
 
  private:
   bool IsOver(TimePoint now);
@@ -77,7 +78,8 @@ class Node {
   bool IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status);
   void Answered(TimePoint now);
   void Refused(TimePoint now, const absl::Status& status);
-  bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
+  void OpenInputAgain(TimePoint now);
+  bool WantsInput() const { return options_.from_stdin && !buffer_.full() && !lines_.AtEnd(); }
   Deadline NextWakeup() const;
   void Sleep(Deadline deadline, bool want_input);
   void Publish(TimePoint now);
@@ -95,6 +97,7 @@ class Node {
   Reporter& reporter_;
   Remote* const remote_;
 
+  Input input_;
   LineReader lines_;
   ReadingBuffer buffer_;
   Counts counts_;
@@ -110,6 +113,8 @@ class Node {
   TimePoint next_sample_ = TimePoint::max();
   TimePoint seal_due_ = TimePoint::max();
   TimePoint retry_at_ = TimePoint::min();
+  TimePoint reopen_at_ = TimePoint::min();  // the input, where it has ended and comes back
+  TimePoint look_at_ = TimePoint::min();    // whether another pipe has taken the name of the input
   TimePoint answered_at_ = TimePoint::min();  // when the database last took or refused a batch
   TimePoint next_tick_ = TimePoint::min();
   Duration retry_pause_{};
