@@ -103,15 +103,15 @@ void JsonWriter::Quoted(std::string_view text) {
 }
 
 void JsonWriter::Escaped(std::string_view character) {
-  const auto first = static_cast<unsigned char>(character.front());
-  if (first >= 0x20) {
-    if (first == '"' || first == '\\') Put('\\');
+  if (IsPlainText(character, kPlainUtf8)) {
+    if (character == "\"" || character == "\\") Put('\\');
     return Put(character);
   }
+  // What is not plain has a number of four digits at the most.
+  const uint32_t number = CharacterNumber(character);
   constexpr char kDigits[] = "0123456789abcdef";
-  Put("\\u00");
-  Put(kDigits[first >> 4]);
-  Put(kDigits[first & 15]);
+  Put("\\u");
+  for (const int shift : {12, 8, 4, 0}) Put(kDigits[number >> shift & 15]);
 }
 
 }  // namespace roost::internal

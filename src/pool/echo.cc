@@ -5,6 +5,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "roost/observer.h"
 
 namespace roost {
@@ -51,11 +52,8 @@ void EchoObserver::OnEvent(const Event& event) {
     const std::string_view message(event.status->message().data(), event.status->message().size());
     text.Add(" status=\"", message, "\"");
   }
-  const size_t length = text.view().size();
   // One event is one line, whatever a driver put into its message.
-  for (size_t i = 0; i < length; ++i) {
-    if (static_cast<unsigned char>(buffer[i]) < ' ') buffer[i] = ' ';
-  }
+  const size_t length = internal::MakePlain(std::span(buffer).first(text.view().size()));
   buffer[length] = '\n';
   // One call, so that lines of several threads do not mix.
   std::fwrite(buffer.data(), 1, length + 1, stderr);

@@ -43,6 +43,7 @@ struct ReadingStatus {
   uint64_t lost = 0;
   uint64_t bad_lines = 0;
   uint64_t missed = 0;  // times at which the board was not read
+  uint64_t late = 0;    // lines that may have waited and have the time at which they were taken
   uint64_t batches = 0;
   uint64_t refused_batches = 0;
   uint64_t waiting = 0;       // in memory now

@@ -74,6 +74,7 @@ void Members(V& v, Is<ReadingStatus> auto& s) {
   v("lost", s.lost);
   v("bad_lines", s.bad_lines);
   v("missed", s.missed);
+  v("late", s.late);
   v("batches", s.batches);
   v("refused_batches", s.refused_batches);
   v("waiting", s.waiting);

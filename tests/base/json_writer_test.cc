@@ -77,6 +77,7 @@ TEST(JsonWriterTest, TextsAreEscaped) {
   EXPECT_EQ(text("a \"b\" \\ c"), R"("a \"b\" \\ c")");
   EXPECT_EQ(text("line\nend\x1f"), R"("line\u000aend\u001f")");
   EXPECT_EQ(text("\xe2\x82\xac"), "\"\xe2\x82\xac\"");
+  EXPECT_EQ(text("\x7f \xc2\x9b \xe2\x80\xae \xe2\x80\xa8"), R"("\u007f \u009b \u202e \u2028")");
   EXPECT_EQ(text("\xff"
                  "a"),
             "\"\xef\xbf\xbd"

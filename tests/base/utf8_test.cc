@@ -39,6 +39,18 @@ TEST(Utf8Test, EachRuleRefusesItsOwnAndNothingElse) {
       {"U+10000", "\xf0\x90\x80\x80", {4, 4, 4}},
       {"U+10FFFF", "\xf4\x8f\xbf\xbf", {4, 4, 4}},
       {"110000", "\xf4\x90\x80\x80", {0, 0, 4}},
+      {"U+061C, which turns the order", "\xd8\x9c", {0, 2, 2}},
+      {"U+061D", "\xd8\x9d", {2, 2, 2}},
+      {"U+200D, which joins", "\xe2\x80\x8d", {3, 3, 3}},
+      {"U+200E", "\xe2\x80\x8e", {0, 3, 3}},
+      {"U+200F", "\xe2\x80\x8f", {0, 3, 3}},
+      {"U+2027", "\xe2\x80\xa7", {3, 3, 3}},
+      {"U+2028, the end of a line", "\xe2\x80\xa8", {0, 3, 3}},
+      {"U+202E, from right to left", "\xe2\x80\xae", {0, 3, 3}},
+      {"U+202F", "\xe2\x80\xaf", {3, 3, 3}},
+      {"U+2066", "\xe2\x81\xa6", {0, 3, 3}},
+      {"U+2069", "\xe2\x81\xa9", {0, 3, 3}},
+      {"U+206A", "\xe2\x81\xaa", {3, 3, 3}},
       // No form of a character, whatever the rules.
       {"a byte that only continues", "\x80", {0, 0, 0}},
       {"C0", "\xc0\xaf", {0, 0, 0}},
@@ -99,6 +111,53 @@ TEST(Utf8Test, PlainTextHasNoControlCharacters) {
   EXPECT_FALSE(IsPlainText("next line\xc2\x85", kStrict));
   EXPECT_TRUE(IsPlainText("next line\xc2\x85", kStandardUtf8));
   EXPECT_TRUE(IsPlainText("half of a pair \xed\xa0\x80", kLaxUtf8));
+}
+
+TEST(Utf8Test, PlainTextTakesWhatATerminalWouldObey) {
+  const struct {
+    const char* what;
+    std::string text;
+    std::string plain;
+  } cases[] = {
+      {"text", "temp\xc3\xa9rature 21 \xc2\xb0", "temp\xc3\xa9rature 21 \xc2\xb0"},
+      {"a forged line", "x\nNov 29 sshd: Accepted", "x Nov 29 sshd: Accepted"},
+      {"a line written over", "a\rb\tc", "a b c"},
+      {"escape sequences", "\x1b[31mred\x1b]0;t\x07", "?[31mred?]0;t?"},
+      {"delete and NUL", std::string("\x7f\0.", 3), "??."},
+      {"C1: CSI",
+       "\xc2\x9b"
+       "31m",
+       "?31m"},
+      {"an order from right to left",
+       "\xe2\x80\xae"
+       "cod",
+       "?cod"},
+      {"a line's end of Unicode",
+       "a\xe2\x80\xa8"
+       "b",
+       "a?b"},
+      {"half of a pair",
+       "\xed\xa0\x80"
+       "a",
+       "?a"},
+      {"an overlong slash",
+       "\xe0\x80\xaf"
+       "a",
+       "?a"},
+      {"beyond Unicode",
+       "\xf4\x90\x80\x80"
+       "a",
+       "?a"},
+      {"no UTF-8",
+       "\xff\x9b"
+       "a",
+       "??a"},
+      {"cut in a character", "a\xe2\x82", "a??"},
+  };
+  for (const auto& [what, text, plain] : cases) {
+    EXPECT_EQ(PlainText(text), plain) << what;
+    EXPECT_TRUE(IsPlainText(PlainText(text), kPlainUtf8)) << what;
+  }
 }
 
 TEST(Utf8Test, IsCutBetweenCharacters) {

@@ -64,7 +64,7 @@ LAYERS = (
     Layer("src/backends/postgres", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
-                        "sys/socket.h", "unistd.h"))),
+                        "sys/socket.h", "sys/stat.h", "unistd.h"))),
     Layer("src/outbox", ("src/base", "src/statements"), frozenset(THREADS)),
     # Never the pool: what shows metrics takes Stats.
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),

@@ -297,6 +297,18 @@ TEST_F(EventsTest, AnEchoObserverPassesEventsOn) {
   EXPECT_EQ(events.count(EventKind::kCheckout), 1);
 }
 
+TEST_F(EventsTest, AnEchoedLineCommandsNoTerminal) {
+  ::testing::internal::CaptureStderr();
+  {
+    EchoObserver echo;
+    PoolFor<Plain<1>> pool(backend, {.observer = &echo, .platform = &platform});
+    backend.FailNext(Call::kOpen, absl::UnavailableError("a\n<0>b\x1b[2J\x7f\xc2\x9b"
+                                                         "2J\xe2\x80\xae"));
+    (void)pool.Acquire(kWrite, pool.In(1s));
+  }
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("\"a <0>b?[2J??2J?\""));
+}
+
 TEST_F(EventsTest, AnEchoedLineIsCutAt512Bytes) {
   const std::string name(2000, 'n');
   ::testing::internal::CaptureStderr();

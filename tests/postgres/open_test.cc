@@ -36,6 +36,12 @@ void WriteSecret(const std::string& path, const std::string& text) {
   std::filesystem::permissions(path, std::filesystem::perms::owner_read);
 }
 
+// As an editor does: another file of the same name.
+void ReplaceSecret(const std::string& path, const std::string& text) {
+  WriteSecret(path + ".new", text);
+  std::filesystem::rename(path + ".new", path);
+}
+
 // A variable of the environment, until the end of this.
 class Variable {
  public:
@@ -133,6 +139,36 @@ TEST(OpenTest, APasswordThatIsMissingIsAskedFor) {
   Opening opening(*remote);
   EXPECT_EQ(opening.status().code(), StatusCode::kUnauthenticated) << opening.status();
   EXPECT_THAT(opening.message(), HasSubstr(".pgpass"));
+}
+
+TEST(OpenTest, APasswordThatWasChangedInItsFileCountsAtTheNextOpen) {
+  const TempDir dir;
+  const std::string file = dir.File("pw");
+  ReplaceSecret(file, "hunter2\n");
+  Remote remote({.uri = "postgresql://secretive@127.0.0.1:" + PortOfServer() + "/postgres",
+                 .password_file = file});
+  Opening before(*remote);
+  EXPECT_EQ(before.sqlstate(), "28P01") << before.status();
+  EXPECT_THAT(before.message(), HasSubstr("give the right password in " + file));
+  EXPECT_THAT(before.message(), Not(HasSubstr("hunter2")));
+  ReplaceSecret(file, "open sesame\n");
+  Opening after(*remote);
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(after.Ask("SELECT current_user"), "secretive");
+}
+
+TEST(OpenTest, APasswordFileThatOthersMayUseIsPassedOverAndSaysSo) {
+  const TempDir dir;
+  const std::string file = dir.File("pass");
+  WriteSecret(file, "*:*:*:*:open sesame\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0640));
+  Remote remote("postgresql://secretive@127.0.0.1:" + PortOfServer() +
+                "/postgres?passfile=" + file);
+  ::testing::internal::CaptureStderr();
+  Opening opening(*remote);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(opening.status().code(), StatusCode::kUnauthenticated) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr(file + " is passed over because others may use it"));
 }
 
 TEST(OpenTest, APasswordMayComeFromAFile) {

@@ -104,6 +104,70 @@ TEST_F(SettingsTest, ListsThatDoNotGoTogetherAreRefusedWithTheirNumbers) {
               AllOf(HasSubstr("no number from 1 to 65535"), Not(HasSubstr("70000"))));
 }
 
+// ---- Passwords ----
+
+TEST_F(SettingsTest, ThePasswordOfTheFileIsAnOptionOfItsOwnAndReadAtEachOpen) {
+  const std::string file = home_.File("pw");
+  const auto write = [&file](const std::string& text) {
+    std::ofstream(file) << text;
+    std::filesystem::permissions(file, std::filesystem::perms(0600));
+  };
+  const auto password = [this, &file](const std::string& uri) {
+    const absl::StatusOr<Settings> settings =
+        ReadSettings(pq_, {.uri = uri, .password_file = file});
+    EXPECT_TRUE(settings.ok()) << settings.status();
+    std::vector<std::string> seen;
+    if (!settings.ok()) return seen;
+    for (const Option& o : ParametersFor(*settings, settings->endpoints.front(), "", kTimers)) {
+      if (o.key == "password") {
+        seen.push_back(o.value);
+      } else {
+        EXPECT_THAT(o.value, Not(HasSubstr("hunter2"))) << o.key;
+      }
+    }
+    return seen;
+  };
+  const std::string first = "hunter2 ' \\ & ? @ %41";
+  for (const char* uri : {"postgresql://u@h/d?", "postgresql://u@h/d", "host=h user=u dbname=d"}) {
+    write(first + "\n");
+    EXPECT_THAT(password(uri), ::testing::ElementsAre(first)) << uri;
+    write("another hunter2\r\n");
+    EXPECT_THAT(password(uri), ::testing::ElementsAre("another hunter2")) << uri;
+  }
+  std::filesystem::remove(file);
+  const absl::Status gone = ReadSettings(pq_, {.uri = "host=h", .password_file = file}).status();
+  EXPECT_EQ(gone.code(), absl::StatusCode::kUnauthenticated) << gone;
+  EXPECT_THAT(std::string(gone.message()), HasSubstr(file));
+}
+
+TEST_F(SettingsTest, LibpqsFileThatOthersMayReadIsPassedOverWithASentence) {
+  const std::string file = home_.File(".pgpass");
+  std::ofstream(file) << "*:*:*:*:hunter2\n";
+  std::filesystem::permissions(file, std::filesystem::perms(0600));
+  EXPECT_EQ(Read("host=h").passed_over, "");
+  EXPECT_EQ(Told("host=h", "passfile"), "-");
+  std::filesystem::permissions(file, std::filesystem::perms(0640));
+  EXPECT_EQ(Read("host=h").passed_over,
+            file + " is passed over because others may use it; run: chmod 600 " + file);
+  // So that libpq does not warn on standard error at each open.
+  EXPECT_EQ(Told("host=h", "passfile"), "/dev/null/none");
+  EXPECT_EQ(Read("host=h password=x").passed_over, "");
+  EXPECT_EQ(Read("host=h passfile=" + home_.File("none")).passed_over, "");
+  EXPECT_THAT(Read("host=h passfile=" + home_.path()).passed_over, HasSubstr("is not a file"));
+}
+
+TEST_F(SettingsTest, WhatMayBeAPartOfAPasswordIsNoHost) {
+  for (const char* uri : {"postgresql://u:pa@hunter2@127.0.0.1/db",
+                          "host= password='hunter2' user=u", "host='password=hunter2'"}) {
+    EXPECT_THAT(Refusal(uri), Not(HasSubstr("hunter2"))) << uri;
+  }
+  EXPECT_THAT(Refusal("postgresql://u:pa@hunter2@127.0.0.1/db"), HasSubstr("%40"));
+  setenv("PGHOST", "pa@hunter2", 1);
+  EXPECT_THAT(Refusal("dbname=d"), AllOf(HasSubstr("%40"), Not(HasSubstr("hunter2"))));
+  unsetenv("PGHOST");
+  EXPECT_TRUE(Read("host=@abstract").endpoints[0].socket);
+}
+
 // ---- Refusals ----
 
 TEST_F(SettingsTest, AWrongStringIsExplainedWithoutItsPassword) {

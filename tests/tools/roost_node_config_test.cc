@@ -132,12 +132,32 @@ TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
   }
 }
 
-TEST(RemoteUriTest, PutsAPasswordInSoThatEveryByteArrives) {
-  EXPECT_EQ(WithPassword("postgresql://u@h/db", "a&b"), "postgresql://u@h/db?password=%61%26%62");
-  EXPECT_EQ(WithPassword("postgresql://h/db?a=b", "x"), "postgresql://h/db?a=b&password=%78");
-  EXPECT_EQ(WithPassword("host=h", "it's a \\"), "host=h password='it\\'s a \\\\'");
-  EXPECT_TRUE(HasPassword(WithPassword("host=h", "x")));
-  EXPECT_TRUE(HasPassword(WithPassword("postgresql://h", "x")));
+// What stands where a host should is shown, and asked of the name service.
+TEST(RemoteUriTest, RefusesWhatMayPutAPartOfAPasswordElsewhere) {
+  for (const char* bad :
+       {"postgresql://u:pa@hunter2@127.0.0.1/db", "postgresql://u:@hunter2@h/db",
+        "postgresql://u:pa@hunter2/x@h/db", "postgresql://u:1/hunter2@h/db",
+        "postgresql://u:pa@hunter2?port=1@h/db", "postgresql://me@corp:hunter2@h/db"}) {
+    const absl::Status wrong = CheckRemoteUri(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+    EXPECT_NE(wrong.message().find("%40"), std::string_view::npos) << bad << ": " << wrong;
+    EXPECT_EQ(wrong.message().find("hunter2"), std::string_view::npos) << wrong;
+    EXPECT_EQ(MakeRemoteBackend(bad, {})->target().find("hunter2"), std::string_view::npos) << bad;
+    EXPECT_TRUE(HasPassword(bad)) << bad;
+  }
+  for (const char* bad : {"dbname=farm user=u host= password=hunter2",
+                          "host=h dbname= password='hunter2' user=u", "host =  user=u"}) {
+    const absl::Status wrong = CheckRemoteUri(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+    EXPECT_NE(wrong.message().find("a value is missing"), std::string_view::npos) << wrong;
+    EXPECT_EQ(MakeRemoteBackend(bad, {})->target().find("hunter2"), std::string_view::npos) << bad;
+  }
+  for (const char* good :
+       {"postgresql://me%40corp:p%40w@h/db", "postgresql://u@h/db?application_name=a@b",
+        "postgresql://u@%2Frun%2Fpg/db", "host = h password = 'a=b'",
+        "host='' user=u dbname=a=b"}) {
+    EXPECT_TRUE(CheckRemoteUri(good).ok()) << good;
+  }
 }
 
 // ParseOptions as the program calls it.
@@ -240,19 +260,21 @@ TEST_F(OptionsTest, APasswordInTheConfigNeedsAFileThatOthersCannotRead) {
 
 TEST_F(OptionsTest, APasswordComesFromAFileOrFromTheCredential) {
   const std::string uri = "postgresql://u@h/db";
-  const std::string with = WithPassword(uri, "it is secret");
   const std::string file = Put("pw", "it is secret\nnot this\n", 0600);
-  EXPECT_EQ(Good({"--db", db_, "--remote", uri, "--remote-password-file", file}).remote, with);
+  const Options named = Good({"--db", db_, "--remote", uri, "--remote-password-file", file});
+  EXPECT_EQ(named.remote, uri) << "a password is in no text";
+  EXPECT_EQ(named.password_file, file);
 
   setenv("CREDENTIALS_DIRECTORY", folder_.path().c_str(), 1);
-  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, uri) << "there is no credential";
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).password_file, "") << "there is no credential";
   Put("remote-password", "\n", 0400);
-  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, uri) << "the default of the unit";
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).password_file, "") << "the default of the unit";
   std::filesystem::remove(folder_.File("remote-password"));
-  Put("remote-password", "of the credential", 0400);
-  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).remote, WithPassword(uri, "of the credential"));
-  EXPECT_EQ(Good({"--db", db_}).remote, "") << "a credential alone is no remote";
-  EXPECT_EQ(Good({"--db", db_, "--remote", uri, "--remote-password-file", file}).remote, with);
+  const std::string credential = Put("remote-password", "of the credential", 0400);
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri}).password_file, credential);
+  EXPECT_EQ(Good({"--db", db_}).password_file, "") << "a credential alone is no remote";
+  EXPECT_EQ(Good({"--db", db_, "--remote", uri, "--remote-password-file", file}).password_file,
+            file);
 }
 
 TEST_F(OptionsTest, APasswordFileThatIsNoneSaysWhy) {
@@ -263,6 +285,11 @@ TEST_F(OptionsTest, APasswordFileThatIsNoneSaysWhy) {
   expect(Put("open", "secret", 0644), "can be read by every user; run: chmod o= ");
   expect(Put("empty", "\nsecret", 0600), "is empty");
   expect(folder_.File("missing"), "No such file");
+  expect(folder_.path(), "is not a file");
+  ASSERT_EQ(mkfifo(folder_.File("pipe").c_str(), 0600), 0);
+  expect(folder_.File("pipe"), "is not a file");
+  expect(Put("long", std::string(1025, 'x'), 0600), "a line of at most 1024 bytes");
+  expect(Put("zero", std::string("se\0cret", 7), 0600), "without zeros");
   ExpectWrong({"--db", db_, "--remote-password-file", Put("pw", "secret", 0600)},
               "there is no --remote");
   const std::string config = Put("conf", "remote = postgresql://u:secret@h/db\n");

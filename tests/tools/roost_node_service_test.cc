@@ -138,6 +138,22 @@ TEST(JournalTest, MessagesBeginWithTheirGravityThereAndNowhereElse) {
   }
 }
 
+TEST(JournalTest, WhatAServerWroteIsOneLineOfPlainText) {
+  fakes::FakePlatform platform;
+  ::testing::internal::CaptureStderr();
+  Messages messages(platform, false, true);
+  messages.Warn("%s",
+                "\x1b[31mOWNED\x1b]0;t\x07\r\n<0>sshd\xc2\x9b"
+                "2J\xe2\x80\xae");
+  messages.Refused(absl::AbortedError("x\x1b[2J"), 1, 2);
+  messages.BadLine(1, "\"a\xc2\x9d\"");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "<4>?[31mOWNED?]0;t?  <0>sshd?2J?\n"
+            "<4>not stored, will be tried again: x?[2J; 1 of at most 2 readings are kept in "
+            "memory\n"
+            "<4>line 1: \"a?\"\n");
+}
+
 constexpr TimePoint kStart{1000s};
 constexpr Duration kPeriod = 30s;
 constexpr Duration kBound = Watchdog::kSealBound;

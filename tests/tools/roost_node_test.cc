@@ -1,9 +1,13 @@
 // roost-node as its users see it: the real program, its database, its messages, its exit codes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <string>
@@ -183,7 +187,7 @@ TEST_F(RoostNodeTest, TakesFarMoreLinesThanItsBufferHolds) {
 }
 
 TEST_F(RoostNodeTest, ATerminatingSignalSealsWhatIsThere) {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (const int number : {SIGTERM, SIGINT}) {
     Program node(Node({"--stdin", "--seal-every", "1h", "--json"}));
     node.WaitForError("lines into");
     node.Write("a 1\nb 2\nc 3\n");
@@ -193,7 +197,7 @@ TEST_F(RoostNodeTest, ATerminatingSignalSealsWhatIsThere) {
     EXPECT_EQ(summary["ended_by"], "signal");
     EXPECT_EQ(summary["sealed"], 3) << node.errors();
   }
-  EXPECT_EQ(Rows(), 9);
+  EXPECT_EQ(Rows(), 6);
 }
 
 TEST_F(RoostNodeTest, ALineThatWasNotCompleteAtTheEndIsCounted) {
@@ -216,6 +220,68 @@ TEST_F(RoostNodeTest, TheSignalOfAFailingSupplySealsAtOnce) {
   node.CloseInput();
   EXPECT_EQ(node.Wait(), 0);
   EXPECT_EQ(Rows(), 3);
+}
+
+TEST_F(RoostNodeTest, AHangUpSealsAndGoesOn) {
+  Program node(Node({"--stdin", "--seal-every", "1h", "--json"}), {.terminal = true});
+  node.WaitForError("lines into");
+  node.Write("a 1\nb 2\n");
+  node.Signal(SIGHUP);
+  EXPECT_TRUE(Has(node.WaitForError("sealed"), "sealed 2 readings"));
+  node.Write("c 3\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0);
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "end of input");
+  EXPECT_EQ(Rows(), 3);
+}
+
+// nohup, and a shell's & in a script.
+TEST_F(RoostNodeTest, ASignalThatWasIgnoredAtTheStartStaysIgnored) {
+  std::vector<std::string> all = {"/usr/bin/env", "--ignore-signal=HUP,INT"};
+  for (const std::string& argument : Node({"--stdin", "--seal-every", "1ms", "--json"})) {
+    all.push_back(argument);
+  }
+  Program node(all, {.terminal = true});
+  node.WaitForError("lines into");
+  node.Signal(SIGHUP);
+  node.Signal(SIGINT);
+  node.Write("a 1\n");
+  node.WaitForError("sealed 1");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "end of input");
+}
+
+TEST_F(RoostNodeTest, TheEndOfANamedPipeIsNotTheEnd) {
+  const std::string fifo = folder.File("lines");
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" --stdin --seal-every 1ms <\"$2\"",
+                ROOST_NODE, db, fifo},
+               {.terminal = true});
+  for (int run = 1; run <= 5; ++run) {
+    std::ofstream(fifo) << "a " << run << "\n";
+    node.WaitForError("sealed " + std::to_string(run) + " readings");
+  }
+  EXPECT_EQ(CountOf("standard input has ended; " + fifo, node.errors()), 1u) << node.errors();
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Rows(), 5);
+}
+
+TEST_F(RoostNodeTest, ASerialLineThatHangsUpIsWaitedFor) {
+  const int line = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  ASSERT_TRUE(line >= 0 && grantpt(line) == 0 && unlockpt(line) == 0);
+  Program node({"/bin/sh", "-c", "exec \"$0\" --db \"$1\" --stdin --seal-every 1ms <\"$2\"",
+                ROOST_NODE, db, ptsname(line)},
+               {.terminal = true});
+  node.WaitForError("lines into");
+  ASSERT_EQ(write(line, "a 1\n", 4), 4);
+  node.WaitForError("sealed 1 ");
+  close(line);
+  node.WaitForError("standard input has ended; ");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(Rows(), 1);
 }
 
 TEST_F(RoostNodeTest, ForEndsItAlsoWhileTheInputIsSilent) {
@@ -270,6 +336,50 @@ TEST_F(RoostNodeTest, KeepsReadingsWhileAnotherProcessHoldsTheDatabase) {
   EXPECT_GE(summary["refused_batches"], 1);
   EXPECT_EQ(summary["stored"], 3);
   EXPECT_EQ(Rows(), 3);
+}
+
+// A line that waited has the time at which it was taken, and says so; one with a time of its own has
+// that.
+TEST_F(RoostNodeTest, LinesThatWaitedAreMarkedAndTimesOfTheirOwnAreKept) {
+  Program node(Node({"--stdin", "--batch", "4", "--buffer", "4", "--seal-every", "1ms", "--json"}));
+  node.Write("warm 1\n");
+  node.WaitForError("sealed 1");
+  {
+    Database other(db);
+    other.Run("BEGIN IMMEDIATE");
+    node.Write("a 1\na 2\na 3\na 4\nb 5\nb 6 C\nown 7 C @1700000000.25\n");
+    node.WaitForError("not stored, will be tried again");
+    other.Run("COMMIT");
+  }
+  node.WaitForError("lines waited for up to");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  Database database(db);
+  EXPECT_EQ(database.Text("SELECT group_concat(name || ' ' || time_from) FROM readings"),
+            "warm arrival,a arrival,a arrival,a arrival,a arrival,b late,b late,own line");
+  EXPECT_EQ(database.Text("SELECT time FROM readings WHERE name = 'own'"),
+            "2023-11-14T22:13:20.250Z");
+  EXPECT_EQ(json::parse(node.output())["late_lines"], 2);
+}
+
+// A sample is due every 200 ms, and a batch is refused after 2 s.
+TEST_F(RoostNodeTest, SamplingGoesOnWhileAnotherProcessHoldsTheDatabase) {
+  MakeUpBoard(folder.File("board"));
+  Program node(
+      Node({"--root", folder.File("board"), "--every", "200ms", "--seal-every", "1ms", "--json"}));
+  node.WaitForError("sealed ");
+  Database other(db);
+  other.Run("BEGIN IMMEDIATE");
+  node.WaitForError("not stored, will be tried again");
+  other.Run("COMMIT");
+  node.WaitForError("stored again");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  const json summary = json::parse(node.output());
+  EXPECT_GE(summary["refused_batches"], 1);
+  // Of each sensor.
+  EXPECT_GT(summary["sensors"][0]["count"], 2 * summary["missed_samples"].get<int>())
+      << node.output();
 }
 
 TEST_F(RoostNodeTest, WhatDoesNotFitInMemoryIsDroppedAndCounted) {

@@ -288,7 +288,8 @@ TEST_F(SelftestRunTest, TheNodesConfigurationNamesDatabaseAndRemote) {
   const std::string password = folder.File("remote-password");
   std::ofstream(password) << "s3cret\n";
   ASSERT_EQ(chmod(password.c_str(), 0600), 0);
-  EXPECT_TRUE(HasPassword(ReadNodeConfig(path)->remote));
+  EXPECT_EQ(ReadNodeConfig(path)->remote, remote);
+  EXPECT_EQ(ReadNodeConfig(path)->password_file, password);
   ASSERT_EQ(chmod(password.c_str(), 0644), 0);
   const absl::Status refused = ReadNodeConfig(path).status();
   EXPECT_FALSE(refused.ok());

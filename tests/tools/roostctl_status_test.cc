@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/utf8.h"
 #include "platform/rpi/board_health.h"
 #include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
@@ -100,6 +102,29 @@ TEST(StatusTextTest, ARemoteThatIsAwaySaysSinceWhenWhyAndWhenNext) {
   EXPECT_THAT(StatusText(status, now),
               AllOf(HasSubstr("db.example.org:5432/farm"), HasSubstr("away for 90 s"),
                     HasSubstr("next try in 8 s"), HasSubstr("last error: connection refused")));
+}
+
+// A server, a database and whoever can write the file choose these texts.
+TEST(StatusTextTest, WhatOthersWroteForgesNoLineAndCommandsNoTerminal) {
+  const int64_t now = 7200 * kSecond;
+  const std::string hostile =
+      "x\n<0>remote     fine\r\x1b[2J\xc2\x9b"
+      "2J\xe2\x80\xae";
+  telemetry::NodeStatus status = Healthy(now);
+  for (std::string* text : {&status.name, &status.version, &status.board, &status.state,
+                            &status.refused, &status.local.target, &status.local.profile}) {
+    *text = hostile;
+  }
+  const size_t lines = 10;
+  status.remote.emplace();
+  status.remote->state = status.remote->last_error = status.remote->pool.target = hostile;
+  const std::string shown = StatusText(status, now);
+  std::string plain = shown;
+  plain.erase(std::remove(plain.begin(), plain.end(), '\n'), plain.end());
+  EXPECT_TRUE(internal::IsPlainText(plain, internal::kPlainUtf8)) << shown;
+  EXPECT_THAT(shown, Not(HasSubstr("\n<0>")));
+  EXPECT_THAT(shown, Not(HasSubstr("\nremote     fine")));
+  EXPECT_LE(static_cast<size_t>(std::count(shown.begin(), shown.end(), '\n')), lines + 4);
 }
 
 class StatusProgramTest : public ::testing::Test {

@@ -9,6 +9,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/temp_dir.h"
 
 namespace roost::tools {
 namespace {
@@ -183,6 +184,45 @@ TEST_F(StoreTest, WhatWasDroppedMeanwhileIsNotForgottenTwice) {
   EXPECT_EQ(small.size(), 1u);
   EXPECT_EQ(store.Seal(small, 3, Soon()).value(), 1u);
   EXPECT_EQ(Rows("count(*)"), 4);
+}
+
+// A card that an earlier version has filled: nothing of it is lost, and its readings have no source.
+TEST(StoreUpgradeTest, ADatabaseWithoutTimeSourcesGetsThem) {
+  const support::TempDir folder;
+  const std::string path = folder.File("node.db");
+  SqliteBackend old({.path = path, .schema = R"sql(
+CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL, unit TEXT NOT NULL, UNIQUE(name, unit));
+CREATE TABLE reading(seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, t_boot INTEGER NOT NULL,
+  t_wall INTEGER NOT NULL, synced INTEGER NOT NULL, sensor INTEGER NOT NULL REFERENCES sensor(id),
+  value REAL NOT NULL);
+CREATE VIEW readings AS SELECT r.seq, s.name, r.value FROM reading r JOIN sensor s ON s.id = r.sensor;
+INSERT INTO sensor VALUES (1, 'n', 'C');
+INSERT INTO reading VALUES (1, 5, 1, 1700000000000000, 1, 1, 21.5);
+)sql"});
+  {
+    PoolFor<profiles::RaspberryPi> pool(old);
+    ASSERT_TRUE(pool.Acquire(kWrite, pool.In(std::chrono::seconds(10))).ok());
+  }
+  SqliteBackend backend({.path = path, .schema = kSchema});
+  PoolFor<profiles::RaspberryPi> pool(backend);
+  Store store(pool, 7);
+  ASSERT_TRUE(store.Check(pool.In(std::chrono::seconds(10))).ok());
+  ASSERT_TRUE(store.Check(pool.In(std::chrono::seconds(10))).ok()) << "once is enough";
+  ReadingBuffer buffer(10);
+  for (const TimeSource source :
+       {TimeSource::kBoard, TimeSource::kArrival, TimeSource::kLine, TimeSource::kLate}) {
+    Reading reading;
+    reading.source = source;
+    buffer.Push(reading);
+  }
+  ASSERT_EQ(store.Seal(buffer, 10, pool.In(std::chrono::seconds(10))).value(), 4u);
+  absl::StatusOr<Lease> lease = pool.Acquire(kRead, pool.In(std::chrono::seconds(10)));
+  const absl::StatusOr<Statement*> all =
+      lease->Prepare(Sql("SELECT group_concat(seq || name || time_from) FROM readings"));
+  ASSERT_TRUE(all.ok()) << all.status();
+  Rows rows = (*all)->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<std::string_view>(0), "1nboard,2board,3arrival,4line,5late");
 }
 
 TEST_F(StoreTest, CheckRefusesTablesOfAnotherShape) {

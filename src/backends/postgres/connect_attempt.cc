@@ -8,6 +8,7 @@
 
 #include "backends/postgres/backend_state.h"
 #include "backends/postgres/errors.h"
+#include "backends/postgres/password.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -224,7 +225,13 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up)
       .needs_password = pq().PQconnectionNeedsPassword(conn_) == 1,
       .clock_unset = platform_.UnixMicros() < kBuiltUnixMicros,
   };
-  return Fail(ClassifyStartup(evidence), message.sqlstate, message.text);
+  StartupFinding finding = ClassifyStartup(evidence);
+  std::string advice;
+  if (finding.code == absl::StatusCode::kUnauthenticated) {
+    advice = PasswordAdvice(backend_.options().password_file, settings_->passed_over);
+    finding.advice = advice;
+  }
+  return Fail(finding, message.sqlstate, message.text);
 }
 
 // ---- The server's role ----

@@ -12,6 +12,24 @@ using internal::Concat;
 
 constexpr std::string_view kSchemes[] = {"postgresql://", "postgres://"};
 
+constexpr std::string_view kBareAt =
+    "an @ stands behind the user and the password; a user or a password with @, / or : in it has "
+    "to be written with %40, %2F, %3A";
+constexpr std::string_view kEmptyValue =
+    "a value is missing: the next KEY=VALUE is taken for it; write KEY='' or leave KEY out";
+
+// What may stand behind a value that is missing.
+constexpr std::string_view kKeys[] = {
+    "host",    "hostaddr", "port",    "dbname",           "user",       "password",
+    "service", "passfile", "sslmode", "sslpassword",      "options",    "connect_timeout",
+    "sslkey",  "sslcert",  "pooler",  "application_name", "sslrootcert"};
+
+bool BeginsWithKey(std::string_view value) {
+  const size_t sign = value.find('=');
+  return sign != std::string_view::npos &&
+         std::find(std::begin(kKeys), std::end(kKeys), value.substr(0, sign)) != std::end(kKeys);
+}
+
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 int HexDigit(char c) {
@@ -49,6 +67,7 @@ class PairScanner {
       ConninfoOption option;
       option.begin = at_;
       found.readable = TakeKey(option.key) && TakeValue(option.value);
+      if (missing_) found.mistake = kEmptyValue;
       option.end = at_;
       if (found.readable) found.options.push_back(std::move(option));
       SkipSpace();
@@ -67,8 +86,9 @@ class PairScanner {
     }
     SkipSpace();
     if (at_ == text_.size() || text_[at_] != '=') return false;
-    ++at_;
+    const size_t sign = at_++;
     SkipSpace();
+    missing_ = at_ > sign + 1 && BeginsWithKey(text_.substr(at_));
     return true;
   }
 
@@ -93,6 +113,7 @@ class PairScanner {
 
   const std::string_view text_;
   size_t at_ = 0;
+  bool missing_ = false;  // the value of the pair that was read last
 };
 
 // Reads a uri: SCHEME [USER[:PASSWORD]@] [HOST[:PORT],...] [/DATABASE] [?KEY=VALUE&...].
@@ -131,7 +152,8 @@ class UriScanner {
     const size_t end = text_.find_first_of("@/", at_);
     if (end == std::string_view::npos || text_[end] != '@') return;
     Add("user", Until(":@"));
-    if (At(':')) {
+    may_have_password_ = At(':');
+    if (may_have_password_) {
       ++at_;
       Add("password", Until("@"));
     }
@@ -139,6 +161,7 @@ class UriScanner {
   }
 
   void TakeHosts() {
+    const size_t begin = at_;
     std::string hosts;
     std::string ports;
     while (true) {
@@ -164,6 +187,10 @@ class UriScanner {
     const std::string_view database = text_.substr(at_, text_.find('?', at_) - at_);
     found_.readable = ports.find_first_not_of("0123456789,") == std::string::npos &&
                       database.find('@') == std::string_view::npos;
+    // Where a password stands, its rest may be anywhere behind it.
+    const std::string_view rest = text_.substr(begin);
+    const size_t end = may_have_password_ ? rest.size() : rest.find('?');
+    if (rest.substr(0, end).find('@') != std::string_view::npos) found_.mistake = kBareAt;
   }
 
   void TakeParameters() {
@@ -186,6 +213,7 @@ class UriScanner {
 
   const std::string_view text_;
   size_t at_;
+  bool may_have_password_ = false;
   Conninfo found_;
 };
 
@@ -210,7 +238,8 @@ bool IsHarmlessKey(const Conninfo& conninfo, std::string_view name) {
 }
 
 bool MayBeShown(const Conninfo& conninfo, std::string_view name) {
-  return name.size() <= 1 || (conninfo.readable && IsHarmlessKey(conninfo, name));
+  return name.size() <= 1 ||
+         (conninfo.readable && conninfo.mistake.empty() && IsHarmlessKey(conninfo, name));
 }
 
 std::string FromEnvironment(std::string_view value, const char* name,
@@ -265,7 +294,7 @@ absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text) {
 
 std::string DescribeTarget(std::string_view text, char* (*environment)(const char* name)) {
   const Conninfo conninfo = ScanConninfo(text);
-  if (!conninfo.readable) return "an unreadable connection string";
+  if (!conninfo.readable || !conninfo.mistake.empty()) return "an unreadable connection string";
   const auto value = [&](std::string_view key, const char* variable) {
     return FromEnvironment(Find(conninfo, key), variable, environment);
   };

@@ -25,6 +25,9 @@ struct ConninfoOption {
 struct Conninfo {
   bool is_uri = false;
   bool readable = true;  // false: libpq will refuse it, and nothing in it can be told apart
+  // What is wrong although libpq takes it: it may take a part of a password for a host or a
+  // database, which are shown and asked for. A sentence without any piece of the text; empty: nothing.
+  std::string_view mistake{};
   std::vector<ConninfoOption>
       options{};  // in the order of the text; those of a uri's head come first
 };

@@ -11,6 +11,7 @@
 
 #include "backends/postgres/conninfo.h"
 #include "backends/postgres/errors.h"
+#include "backends/postgres/password.h"
 #include "backends/postgres/resolver.h"
 #include "statements/text.h"
 
@@ -19,6 +20,8 @@ namespace {
 
 using internal::Concat;
 
+// A password file that cannot be: libpq says nothing of one that is not there.
+constexpr char kNoFile[] = "/dev/null/none";
 constexpr char kSystemCertificates[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct FreeOptions {
@@ -80,11 +83,15 @@ class Merged {
     return option != nullptr && option->val != nullptr ? option->val : "";
   }
 
+  // The connection string says it.
+  bool IsGiven(std::string_view key) const {
+    const auto is_key = [key](const Option& option) { return option.key == key; };
+    return std::any_of(given_.begin(), given_.end(), is_key);
+  }
   // The options say it, even if it is what libpq would take anyway. (A service file that says that
   // cannot be told from one that is silent.)
   bool IsSaid(std::string_view key) const {
-    const auto is_key = [key](const Option& option) { return option.key == key; };
-    if (std::any_of(given_.begin(), given_.end(), is_key)) return true;
+    if (IsGiven(key)) return true;
     const PQconninfoOption* const option = Find(key);
     if (option == nullptr) return false;
     const char* const variable = option->envvar != nullptr ? std::getenv(option->envvar) : nullptr;
@@ -119,6 +126,14 @@ bool IsPort(const std::string& port) {
 }
 
 bool IsSocket(const std::string& host) { return host.starts_with('/') || host.starts_with('@'); }
+
+// What may be asked of the name service, and shown. A rest of a password may not.
+bool IsHost(const std::string& host) {
+  return IsSocket(host) || std::none_of(host.begin(), host.end(), [](char c) {
+           return static_cast<unsigned char>(c) <= ' ' ||
+                  std::string_view("@='\"\\").find(c) != std::string_view::npos;
+         });
+}
 
 Endpoint MakeEndpoint(const std::string& host, const std::string& address, const std::string& port,
                       const std::string& database) {
@@ -167,6 +182,11 @@ absl::StatusOr<std::vector<Endpoint>> MakeEndpoints(const Libpq& pq, const Merge
           "the connection string has a port that is no number from 1 to 65535 (a password with @, "
           "/ "
           "or : in it has to be written with %40, %2F, %3A)");
+    }
+    if (!IsHost(hosts[i])) {
+      return absl::InvalidArgumentError(
+          "the connection options have a host that is none (a password with @, / or : in it has to "
+          "be written with %40, %2F, %3A)");
     }
     if (hosts[i].empty() && addresses[i].empty()) hosts[i] = DefaultHost(pq);
     endpoints.push_back(MakeEndpoint(hosts[i], addresses[i], port, merged.Value("dbname")));
@@ -222,6 +242,23 @@ std::string RootCertificates(const Merged& merged) {
   return access(kSystemCertificates, R_OK) == 0 ? kSystemCertificates : "";
 }
 
+// Reads PostgresOptions::password_file, or looks at the file that libpq would read.
+absl::Status FindPassword(const PostgresOptions& options, const Merged& merged,
+                          Settings& settings) {
+  if (!options.password_file.empty()) {
+    absl::StatusOr<std::string> password = ReadPasswordFile(options.password_file);
+    if (!password.ok()) return absl::UnauthenticatedError(password.status().message());
+    settings.password = *std::move(password);
+    return absl::OkStatus();
+  }
+  // The probe's own password stands in for none.
+  if (merged.IsGiven("password") || std::getenv("PGPASSWORD") != nullptr) return absl::OkStatus();
+  std::string file = merged.Value("passfile");
+  if (file.empty()) file = HomeDirectory() + "/.pgpass";
+  settings.passed_over = WhyPassedOver(file);
+  return absl::OkStatus();
+}
+
 int64_t RoundedUp(Duration span, Duration unit) {
   return std::max<int64_t>((span + unit - Duration(1)) / unit, 1);
 }
@@ -255,6 +292,10 @@ void AddEncryption(const Settings& settings, const Endpoint& endpoint,
 absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& options) {
   absl::StatusOr<OwnOptions> own = TakeOwnOptions(options.uri);
   if (!own.ok()) return own.status();
+  const std::string_view mistake = ScanConninfo(own->conninfo).mistake;
+  if (!mistake.empty()) {
+    return absl::InvalidArgumentError(Concat({"the connection string is wrong: ", mistake}));
+  }
   absl::StatusOr<std::vector<Option>> given = Parse(pq, own->conninfo);
   if (!given.ok()) return given.status();
   const Probe probe = StartAndFail(pq, *given);
@@ -284,6 +325,8 @@ absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& op
                              !merged.IsSaid("keepalives_interval") &&
                              !merged.IsSaid("keepalives_count");
   settings.application_name = options.application_name;
+  absl::Status password = FindPassword(options, merged, settings);
+  if (!password.ok()) return password;
   return settings;
 }
 
@@ -304,6 +347,12 @@ std::vector<Option> ParametersFor(const Settings& settings, const Endpoint& endp
   if (!settings.application_name.empty()) {
     parameters.push_back({"fallback_application_name", settings.application_name});
   }
+  if (!settings.password.empty()) {
+    without("password");
+    parameters.push_back({"password", settings.password});
+  }
+  // libpq would warn on standard error, at each open.
+  if (!settings.passed_over.empty()) parameters.push_back({"passfile", kNoFile});
   // libpq would ask a Kerberos server, and wait for it, wherever it finds a ticket.
   if (settings.sets_gssencmode) parameters.push_back({"gssencmode", "disable"});
   AddEncryption(settings, endpoint, parameters);

@@ -46,6 +46,9 @@ struct Option {
 struct Settings {
   std::vector<Endpoint> endpoints{};  // at least one
   std::vector<Option> given{};        // by the connection string, for libpq
+  std::string password{};             // of the password file; empty: libpq knows
+  // What is wrong with libpq's own password file, so that it is not read; empty: nothing.
+  std::string passed_over{};
   WantedRole role = WantedRole::kAny;
   bool transaction_pooler = false;
   // The options do not say otherwise, so the server's certificate is checked where it is not local.

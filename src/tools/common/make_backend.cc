@@ -49,6 +49,7 @@ std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address,
     case DatabaseKind::kPostgres:
       return std::make_unique<PostgresBackend>(
           PostgresOptions{.uri = address.text,
+                          .password_file = options.password_file,
                           .application_name = options.application_name,
                           .on_connect = options.setup,
                           .address_file = options.address_file});

@@ -41,6 +41,7 @@ struct BackendOptions {
   std::string setup{};             // SQL that each new connection or new database runs; empty: none
   std::string application_name{};  // for servers
   std::string address_file{};      // see PostgresOptions
+  std::string password_file{};     // see PostgresOptions
 };
 std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address, const BackendOptions& options);
 // The same for a database of a server. Where `text` is the address of none, opening will say so.

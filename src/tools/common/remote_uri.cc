@@ -1,15 +1,12 @@
 #include "tools/common/remote_uri.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <optional>
+#include <string>
 
+#include "absl/status/statusor.h"
 #include "backends/postgres/conninfo.h"
+#include "backends/postgres/password.h"
 #include "tools/common/make_backend.h"
 
 namespace roost::tools {
@@ -31,7 +28,11 @@ bool MayHavePassword(std::string_view text) {
 
 absl::Status CheckRemoteUri(std::string_view uri) {
   const std::optional<DatabaseAddress> address = ParseAddress(uri, DatabaseKind::kPostgres);
-  if (address.has_value() && address->kind == DatabaseKind::kPostgres) return absl::OkStatus();
+  if (address.has_value() && address->kind == DatabaseKind::kPostgres) {
+    const std::string_view mistake = postgres::ScanConninfo(uri).mistake;
+    if (mistake.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError("is wrong: " + std::string(mistake));
+  }
   // The text itself may hold a password and is not shown.
   return absl::InvalidArgumentError(
       "is not the address of a PostgreSQL database; write postgresql://USER@HOST/DATABASE");
@@ -42,45 +43,11 @@ bool HasPassword(std::string_view uri) {
   for (const postgres::ConninfoOption& option : conninfo.options) {
     if (IsSecret(option.key) && !option.value.empty()) return true;
   }
-  return !conninfo.readable && MayHavePassword(uri);
+  return (!conninfo.readable || !conninfo.mistake.empty()) && MayHavePassword(uri);
 }
 
-std::string WithPassword(const std::string& uri, std::string_view password) {
-  if (!postgres::ScanConninfo(uri).is_uri) {
-    std::string with = uri + " password='";
-    for (const char c : password) {
-      if (c == '\'' || c == '\\') with += '\\';
-      with += c;
-    }
-    return with + "'";
-  }
-  std::string with = uri + (uri.find('?') == std::string::npos ? "?password=" : "&password=");
-  for (const char c : password) {
-    char escaped[4];
-    std::snprintf(escaped, sizeof escaped, "%%%02X", static_cast<unsigned char>(c));
-    with += escaped;
-  }
-  return with;
-}
-
-absl::StatusOr<std::string> ReadPassword(const std::string& path) {
-  struct stat seen {};
-  if (stat(path.c_str(), &seen) != 0) {
-    return absl::InvalidArgumentError("cannot read " + path + ": " + std::strerror(errno));
-  }
-  if ((seen.st_mode & S_IROTH) != 0) {
-    return absl::InvalidArgumentError(path + " can be read by every user; run: chmod o= " + path);
-  }
-  errno = 0;
-  std::ifstream file(path);
-  if (!file) return absl::InvalidArgumentError("cannot read " + path + ": " + std::strerror(errno));
-  std::string password;
-  std::getline(file, password);
-  if (!password.empty() && password.back() == '\r') password.pop_back();
-  if (password.empty()) {
-    return absl::InvalidArgumentError(path + " is empty; its first line has to be the password");
-  }
-  return password;
+absl::Status CheckPasswordFile(const std::string& path) {
+  return postgres::ReadPasswordFile(path).status();
 }
 
 }  // namespace roost::tools

@@ -16,24 +16,22 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 
 namespace roost::tools {
 
 // The name of the credential, in $CREDENTIALS_DIRECTORY, and of its file beside the configuration.
 inline constexpr char kPasswordCredential[] = "remote-password";
 
-// OK when `uri` is "postgresql://..." or "host=... dbname=...".
+// OK when `uri` is "postgresql://..." or "host=... dbname=...", and nothing in it can be a part of
+// a password that stands where a host or a database should.
 absl::Status CheckRemoteUri(std::string_view uri);
 
 // Whether there is a password in it, of the user or of the TLS key.
 bool HasPassword(std::string_view uri);
 
-// The same address with `password` in it, which libpq reads back exactly.
-std::string WithPassword(const std::string& uri, std::string_view password);
-
-// The first line of the file at `path`, which others must not be able to read.
-absl::StatusOr<std::string> ReadPassword(const std::string& path);
+// OK when the file at `path` is one that a connection can take its password from; the password
+// itself is read by each open: PostgresOptions::password_file.
+absl::Status CheckPasswordFile(const std::string& path);
 
 }  // namespace roost::tools
 

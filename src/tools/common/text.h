@@ -9,6 +9,7 @@
 #include "base/duration.h"
 #include "base/percentiles.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace roost::tools {
 
@@ -21,6 +22,7 @@ using internal::FormatPercentiles;
 using internal::InSeconds;
 using internal::Percentiles;
 using internal::PercentilesOf;
+using internal::PlainText;
 using internal::TextLine;
 
 // The message of a status: absl::string_view is another type than std's where Abseil was built for

@@ -1,4 +1,4 @@
-// tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT].
+// tools/roost-node/lines.h - readings as lines of text: NAME VALUE [UNIT] [@UNIX_SECONDS].
 #ifndef ROOST_TOOLS_ROOST_NODE_LINES_H_
 #define ROOST_TOOLS_ROOST_NODE_LINES_H_
 
@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "roost/deadline.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/reading.h"
 
@@ -17,12 +18,16 @@ struct ParsedLine {
   using Wrong = BoundedText<640>;  // for a line of LineReader::kMostBytes
   enum class Kind : uint8_t { kNothing, kReading, kBad };
   Kind kind = Kind::kNothing;
-  Reading reading;  // kReading: name, value and unit; the times are not set
+  Reading reading;  // kReading: name, value and unit; with a time of its own wall_us and kLine
   Wrong wrong;      // kBad: what is wrong and what would be right
 };
 
 // Fields are separated by blanks or tabs. An empty line and a line that begins with # are nothing.
 ParsedLine ParseLine(std::string_view line);
+
+// Makes a reading whose own time is more than a day after `unix_us` a bad line. For a clock that is
+// set.
+void RefuseFuture(ParsedLine& line, int64_t unix_us);
 
 // Cuts what a descriptor gives into lines. Memory: one buffer of kBufferBytes, inside.
 class LineReader {
@@ -30,11 +35,20 @@ class LineReader {
   static constexpr size_t kMostBytes = 512;  // of one line
   static constexpr size_t kBufferBytes = 16384;
 
-  explicit LineReader(int fd) : fd_(fd) {}
+  explicit LineReader(int fd);
 
   // Reads once, as much as is there and fits. REQUIRES: Next() had no line left.
   // Blocks: until there is something; poll before.
-  void ReadMore();
+  void ReadMore(TimePoint now = TimePoint::min());
+  // Goes on, after the end or not: the descriptor was opened anew.
+  void Resume() {
+    ended_ = false;
+    error_ = 0;
+  }
+  // There was nothing to read at `now`.
+  void SeenEmpty(TimePoint now) { empty_at_ = now; }
+  // The line that Next() gave last was not there to be read before this.
+  TimePoint not_before() const { return not_before_; }
   // The next complete line, without its end; the last one may lack an end. Nothing: ReadMore()
   // first, or AtEnd(). A line that is too long comes once, cut, with too_long() true.
   std::optional<std::string_view> Next();
@@ -53,6 +67,7 @@ class LineReader {
   std::string_view Unread() const { return {bytes_.data() + begin_, end_ - begin_}; }
   std::string_view Give(size_t size);
   bool SkipRest();
+  TimePoint NotBefore(TimePoint now, size_t got);
 
   const int fd_;
   std::array<char, kBufferBytes> bytes_;
@@ -63,6 +78,17 @@ class LineReader {
   bool too_long_ = false;
   int error_ = 0;
   uint64_t number_ = 0;
+
+  // A pipe holds this many bytes; 0: it is none, and no bound is known.
+  const uint64_t pipe_bytes_;
+  struct Mark {
+    uint64_t bytes = 0;  // that had been read
+    TimePoint at = TimePoint::min();
+  };
+  uint64_t bytes_read_ = 0;
+  Mark marks_[2];  // the older one first, at least pipe_bytes_ apart
+  TimePoint empty_at_ = TimePoint::min();
+  TimePoint not_before_ = TimePoint::min();
 };
 
 }  // namespace roost::tools

@@ -21,6 +21,7 @@
 #include "roost/sqlite_memory.h"
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
+#include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -82,6 +83,7 @@ std::string AddressFile(const std::string& db) {
 
 Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
   return {.uri = options.remote,
+          .password_file = options.password_file,
           .name = options.name,
           .version = ROOST_VERSION,
           .epoch = epoch,
@@ -225,7 +227,7 @@ int main(int argc, char** argv) {
   try {
     return Program(options, memory.has_value() ? &*memory : nullptr).Run();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "roost-node: %s\n", error.what());
+    std::fprintf(stderr, "roost-node: %s\n", PlainText(error.what()).c_str());
     return kExitLost;
   }
 }

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/duration.h"
+#include "base/utf8.h"
+
 namespace roost::tools {
 
 Messages::Messages(Platform& platform, bool quiet, bool journal)
@@ -18,8 +21,8 @@ void Messages::Print(Severity severity, const char* format, va_list arguments) {
   char line[1024];
   const int size = vsnprintf(line, sizeof line, format, arguments);
   if (size < 0) return;
-  std::replace(line, line + std::min<size_t>(static_cast<size_t>(size), sizeof line - 1), '\n',
-               ' ');
+  const size_t written = std::min<size_t>(static_cast<size_t>(size), sizeof line - 1);
+  line[internal::MakePlain({line, written})] = '\0';
   if (journal_) {
     // The journal knows who writes.
     fprintf(stderr, "<%d>%s\n", static_cast<int>(severity), line);
@@ -91,6 +94,24 @@ void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity)
   next_refused_ = now + kRefusedEvery;
   Warn("not stored, will be tried again: %.*s; %zu of at most %zu readings are kept in memory",
        static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
+}
+
+void Messages::InputEnded(const std::string& path) {
+  const TimePoint now = platform_.Now();
+  if (now < next_input_ended_) return;
+  next_input_ended_ = now + kInputEndedEvery;
+  Warn("standard input has ended; %s is opened again, and its next lines are waited for",
+       path.c_str());
+}
+
+void Messages::Late(Duration waited) {
+  const TimePoint now = platform_.Now();
+  if (now < next_late_) return;
+  next_late_ = now + kLateEvery;
+  Warn(
+      "lines waited for up to %s before they were taken, and have the time of that (time_from is "
+      "late); write the time into the line: NAME VALUE [UNIT] @UNIX_SECONDS",
+      internal::FormatDuration(waited).c_str());
 }
 
 void Messages::Accepted(size_t kept) {

@@ -21,6 +21,7 @@ struct Counts {
   uint64_t lost = 0;       // still not stored at the end
   uint64_t bad_lines = 0;  // were not readings
   uint64_t missed = 0;     // times at which the board was not read, because storing took too long
+  uint64_t late = 0;       // lines that may have waited and have the time at which they were taken
   uint64_t batches = 0;    // transactions
   uint64_t refused = 0;    // transactions that the database or the pool refused
 };
@@ -33,8 +34,8 @@ class Messages {
   // `journal`: standard error is the journal, and each line begins with its severity, as "<4>".
   Messages(Platform& platform, bool quiet, bool journal);
 
-  // A line about anything: printf without the program's name and the line end. Line ends inside
-  // become blanks.
+  // A line about anything: printf without the program's name and the line end. Whatever a server or
+  // a database put into it reaches the terminal as plain text (base/utf8.h).
   [[gnu::format(printf, 2, 3)]] void Say(const char* format, ...);
   // The same, but not with --quiet.
   [[gnu::format(printf, 2, 3)]] void Progress(const char* format, ...);
@@ -48,12 +49,18 @@ class Messages {
   void BadLine(uint64_t number, std::string_view why);
   // When the reason changes; else one in kRefusedEvery.
   void Refused(const absl::Status& status, size_t kept, size_t capacity);
+  // Once in kLateEvery.
+  void Late(Duration waited);
+  // Once in kInputEndedEvery.
+  void InputEnded(const std::string& path);
   // Once after refusals.
   void Accepted(size_t kept);
 
  private:
   static constexpr Duration kProgressEvery = std::chrono::seconds(10);
   static constexpr Duration kBadLinesEvery = std::chrono::seconds(10);
+  static constexpr Duration kInputEndedEvery = std::chrono::seconds(30);
+  static constexpr Duration kLateEvery = std::chrono::seconds(30);
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
 
@@ -65,6 +72,8 @@ class Messages {
   const bool terminal_;
   TimePoint next_progress_ = TimePoint::min();
   TimePoint next_bad_line_ = TimePoint::min();
+  TimePoint next_input_ended_ = TimePoint::min();
+  TimePoint next_late_ = TimePoint::min();
   TimePoint next_refused_ = TimePoint::min();
   int bad_lines_ = 0;  // said in full
   uint64_t bad_lines_not_said_ = 0;

@@ -18,6 +18,12 @@ using namespace std::chrono_literals;
 // Pause after a refusal; doubles with each that follows.
 constexpr Duration kRetryMin = 100ms;
 constexpr Duration kRetryMax = 10s;
+// A wait of this length was one, and no look.
+constexpr Duration kWaited = 1ms;
+// Between two looks for an input that has ended; between two looks whether another pipe has taken its
+// name, at turns that come anyway.
+constexpr Duration kReopenEvery = 100ms;
+constexpr Duration kLookForAnother = 5s;
 // What a pipe holds, by pipe(7).
 constexpr size_t kPipeBytes = 65536;
 
@@ -36,6 +42,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       wakeup_(parts.wakeup),
       reporter_(parts.reporter),
       remote_(parts.remote),
+      input_(STDIN_FILENO),
       lines_(STDIN_FILENO),
       buffer_(static_cast<size_t>(parts.options.buffer)),
       usable_(usable.ok()),
@@ -45,6 +52,7 @@ Node::Ending Node::Run() {
   start_ = platform_.Now();
   end_ = Deadline::After(start_, options_.run_for).time();
   if (!options_.from_stdin) next_sample_ = start_;
+  lines_.SeenEmpty(start_);
   for (TimePoint now = start_; !IsOver(now); now = platform_.Now()) {
     Take(now);
     bool stored = false;
@@ -88,7 +96,7 @@ bool Node::IsOver(TimePoint now) {
     ending_ = Ending::kSignal;
   } else if (now >= end_) {
     ending_ = Ending::kTime;
-  } else if (options_.from_stdin && lines_.AtEnd()) {
+  } else if (options_.from_stdin && lines_.AtEnd() && !input_.ComesBack()) {
     ending_ = Ending::kEndOfInput;
   } else {
     return false;
@@ -98,7 +106,26 @@ bool Node::IsOver(TimePoint now) {
 
 void Node::Take(TimePoint now) {
   if (now >= next_sample_) TakeFromBoard(now);
-  if (options_.from_stdin) TakeLines(now, std::exchange(input_ready_, false));
+  if (!options_.from_stdin) return;
+  OpenInputAgain(now);
+  TakeLines(now, std::exchange(input_ready_, false));
+}
+
+// A producer that restarts, or a serial adapter that is plugged in again, is read on.
+void Node::OpenInputAgain(TimePoint now) {
+  if (!input_.ComesBack()) return;
+  if (lines_.AtEnd()) {
+    if (now < reopen_at_) return;
+    messages_.InputEnded(input_.path());
+    reopen_at_ = now + kReopenEvery;
+  } else {
+    if (now < look_at_) return;
+    look_at_ = now + kLookForAnother;
+    if (lines_.HasPartial() || !input_.IsReplaced()) return;
+  }
+  if (!input_.Reopen()) return;
+  input_ready_ = false;
+  lines_.Resume();
 }
 
 void Node::TakeFromBoard(TimePoint now) {
@@ -116,7 +143,7 @@ void Node::TakeLines(TimePoint now, bool readable) {
       TakeLine(now, *line);
     } else if (readable) {
       readable = false;
-      lines_.ReadMore();
+      lines_.ReadMore(now);
     } else {
       return;
     }
@@ -131,14 +158,33 @@ void Node::TakeLine(TimePoint now, std::string_view line) {
                      " bytes; write one reading a line");
   } else {
     parsed = ParseLine(line);
+    StampLine(parsed);
   }
   if (parsed.kind == ParsedLine::Kind::kReading) {
-    Stamp(platform_, parsed.reading);
     Buffer(now, parsed.reading);
   } else if (parsed.kind == ParsedLine::Kind::kBad) {
     ++counts_.bad_lines;
     messages_.BadLine(lines_.number(), parsed.wrong);
   }
+}
+
+// The line's own time counts where it has one; else it is the moment at which the line is taken,
+// and late when the line may have waited.
+void Node::StampLine(ParsedLine& parsed) {
+  if (parsed.kind != ParsedLine::Kind::kReading) return;
+  Reading taken;
+  Stamp(platform_, taken);
+  if (taken.synced) RefuseFuture(parsed, taken.wall_us);
+  Reading& reading = parsed.reading;
+  reading.boot_us = taken.boot_us;
+  reading.synced = taken.synced;
+  if (reading.source == TimeSource::kLine) return;
+  reading.wall_us = taken.wall_us;
+  const Duration waited = platform_.Now() - lines_.not_before();
+  reading.source = waited > kLateAfter ? TimeSource::kLate : TimeSource::kArrival;
+  if (reading.source != TimeSource::kLate) return;
+  ++counts_.late;
+  messages_.Late(waited);
 }
 
 void Node::Buffer(TimePoint now, const Reading& reading) {
@@ -155,7 +201,11 @@ bool Node::IsSealDue(TimePoint now) const {
 
 // A database that could not be used at the start may be usable now.
 void Node::CheckAgain(TimePoint now) {
-  const absl::Status usable = store_.Check(Deadline::After(now, kStoreWithin));
+  // Until the next sample; or a little more each time, for a card on which opening takes longer.
+  const Duration within = next_sample_ == TimePoint::max() ? kStoreWithin : next_sample_ - now;
+  const absl::Status usable =
+      store_.Check(Deadline::After(now, std::clamp(within, check_within_, kStoreWithin)));
+  check_within_ = std::min(2 * check_within_, kStoreWithin);
   if (usable.ok()) {
     Answered(platform_.Now());
   } else {
@@ -166,10 +216,12 @@ void Node::CheckAgain(TimePoint now) {
 // One batch; false when it was refused.
 bool Node::TrySeal() {
   const TimePoint start = platform_.Now();
-  const absl::StatusOr<size_t> stored = store_.Seal(buffer_, static_cast<size_t>(options_.batch),
-                                                    Deadline::After(start, kStoreWithin));
+  const absl::StatusOr<size_t> stored =
+      store_.Seal(buffer_, static_cast<size_t>(options_.batch),
+                  Deadline::After(start, kStoreWithin), Deadline::After(start, kLockWithin));
   const TimePoint now = platform_.Now();
   if (!stored.ok()) {
+    if (IsStillLocked(start, now, stored.status())) return false;
     ++counts_.refused;
     Refused(now, stored.status());
     return false;
@@ -187,7 +239,18 @@ bool Node::TrySeal() {
   return true;
 }
 
+// Another process holds the database, and has not for long: it is asked again soon, and nothing is
+// said.
+bool Node::IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return false;
+  locked_since_ = std::min(locked_since_, start);
+  if (now - locked_since_ >= kStoreWithin) return false;
+  retry_at_ = now + kLockWithin;
+  return true;
+}
+
 void Node::Answered(TimePoint now) {
+  locked_since_ = TimePoint::max();
   usable_ = true;
   answered_at_ = now;
   refused_.clear();
@@ -197,6 +260,7 @@ void Node::Answered(TimePoint now) {
 }
 
 void Node::Refused(TimePoint now, const absl::Status& status) {
+  locked_since_ = TimePoint::max();
   answered_at_ = now;
   refused_ = decltype(refused_)(MessageOf(status));
   retry_pause_ = internal::NextPause(retry_pause_, kRetryMin, kRetryMax);
@@ -207,6 +271,7 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
 Deadline Node::NextWakeup() const {
   TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next()});
   if (remote_ != nullptr) next = std::min(next, remote_->next());
+  if (options_.from_stdin && lines_.AtEnd()) next = std::min(next, reopen_at_);
   if (!usable_) {
     next = std::min(next, retry_at_);
   } else if (!buffer_.empty()) {
@@ -219,9 +284,14 @@ Deadline Node::NextWakeup() const {
 void Node::Sleep(Deadline deadline, bool want_input) {
   std::array<DescriptorWait, Remote::kMostDescriptors> others;
   const size_t count = remote_ == nullptr || finishing_ ? 0 : remote_->Descriptors(others);
+  const TimePoint asleep = platform_.Now();
   const Wakeup::Seen seen = wakeup_.Wait(deadline, want_input, {others.data(), count});
+  const TimePoint awake = platform_.Now();
   input_ready_ = seen.input;
-  if (seen.signal == SIGPWR) {
+  // Who waited was woken by the first byte, unless something stopped the whole process.
+  const bool waited = awake - asleep > kWaited && !deadline.HasPassed(awake - kWaited);
+  if (want_input && (!seen.input || waited)) lines_.SeenEmpty(awake);
+  if (seen.signal == SIGPWR || seen.signal == SIGHUP) {
     seal_now_ = true;
   } else if (seen.signal != 0) {
     signalled_ = true;

@@ -15,6 +15,7 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/input.h"
 #include "tools/roost-node/lines.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/options.h"
@@ -33,6 +34,11 @@ class Node {
   static constexpr Duration kTurnWithin = kStoreWithin + Remote::kWithin;
   static_assert(kTurnWithin < boards::Selected().watchdog_limit,
                 "a turn of the loop has to be over before the board's watchdog bites");
+  // The longest that a turn waits for another process that holds the database: no sample is later
+  // for it. A batch is refused after kStoreWithin of such tries.
+  static constexpr Duration kLockWithin = std::chrono::milliseconds(50);
+  // A line without a time of its own is late when it could have been read before this.
+  static constexpr Duration kLateAfter = std::chrono::seconds(2);
   // How long the end waits for a database that refuses.
   static constexpr Duration kFinishWithin = std::chrono::seconds(10);
 
@@ -56,7 +62,7 @@ class Node {
 
   const Counts& counts() const { return counts_; }
   // The error that ended the input, as errno; 0: none.
-  int input_error() const { return lines_.error(); }
+  int input_error() const { return input_.ComesBack() ? 0 : lines_.error(); }
 
  private:
   bool IsOver(TimePoint now);
@@ -64,13 +70,16 @@ class Node {
   void TakeFromBoard(TimePoint now);
   void TakeLines(TimePoint now, bool readable);
   void TakeLine(TimePoint now, std::string_view line);
+  void StampLine(ParsedLine& parsed);
   void Buffer(TimePoint now, const Reading& reading);
   bool IsSealDue(TimePoint now) const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
+  bool IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status);
   void Answered(TimePoint now);
   void Refused(TimePoint now, const absl::Status& status);
-  bool WantsInput() const { return options_.from_stdin && !buffer_.full(); }
+  void OpenInputAgain(TimePoint now);
+  bool WantsInput() const { return options_.from_stdin && !buffer_.full() && !lines_.AtEnd(); }
   Deadline NextWakeup() const;
   void Sleep(Deadline deadline, bool want_input);
   void Publish(TimePoint now);
@@ -88,6 +97,7 @@ class Node {
   Reporter& reporter_;
   Remote* const remote_;
 
+  Input input_;
   LineReader lines_;
   ReadingBuffer buffer_;
   Counts counts_;
@@ -103,9 +113,13 @@ class Node {
   TimePoint next_sample_ = TimePoint::max();
   TimePoint seal_due_ = TimePoint::max();
   TimePoint retry_at_ = TimePoint::min();
+  TimePoint reopen_at_ = TimePoint::min();  // the input, where it has ended and comes back
+  TimePoint look_at_ = TimePoint::min();    // whether another pipe has taken the name of the input
   TimePoint answered_at_ = TimePoint::min();  // when the database last took or refused a batch
   TimePoint next_tick_ = TimePoint::min();
   Duration retry_pause_{};
+  Duration check_within_ = kLockWithin;        // of the next look at a database not yet usable
+  TimePoint locked_since_ = TimePoint::max();  // the first try for a lock that another has
   bool input_ready_ = false;
   bool seal_now_ = false;
   bool signalled_ = false;

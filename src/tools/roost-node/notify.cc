@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdlib>
@@ -34,14 +34,11 @@ using Datagram = BoundedText<600>;
 
 // `assignments`, and the status in one line: a line end would begin the next assignment.
 Datagram WithStatus(std::string_view assignments, std::string_view status) {
+  std::array<char, TextLine::kMost> plain;
+  const size_t size = status.copy(plain.data(), plain.size());
   Datagram datagram(assignments);
-  datagram.Add("STATUS=");
-  while (!status.empty()) {
-    const size_t size = std::min(status.find('\n'), status.size());
-    datagram.Add(status.substr(0, size));
-    if (size < status.size()) datagram.Add(" ");
-    status.remove_prefix(std::min(size + 1, status.size()));
-  }
+  datagram.Add("STATUS=",
+               std::string_view(plain.data(), internal::MakePlain({plain.data(), size})));
   return datagram;
 }
 

@@ -27,12 +27,17 @@ constexpr size_t kMostName = 52;
 
 constexpr char kFooter[] =
     R"(The board's sensors are read unless --stdin (or -) is given; then each line is a reading:
-  NAME VALUE [UNIT]      temperature 21.5 C
-Empty lines and lines that begin with # are skipped. Progress and messages go to standard error,
-the summary at the end to standard output. SIGTERM, SIGINT and SIGHUP end it and seal what is
-there; SIGPWR seals at once and goes on. While the database refuses, readings are kept in memory
-(--buffer); when that is full the oldest reading of the board is dropped and counted, and lines
-are left unread in the pipe. Look at the readings with: sqlite3 FILE 'SELECT * FROM readings'
+  NAME VALUE [UNIT] [@UNIX_SECONDS]      temperature 21.5 C @1700000000.25
+Empty lines and lines that begin with # are skipped. A line with a time of its own, in seconds
+since 1970 UTC with up to 6 decimals, keeps it; any other gets the time at which it is taken, and
+is marked (time_from is late) when it could have been read more than 2 s before. Progress and
+messages go to standard error, the summary at the end to standard output. SIGTERM and
+SIGINT end it and seal what is there; SIGHUP and SIGPWR seal at once and go on; a signal that was
+ignored at the start stays ignored. The end of standard input ends it, but that of a named pipe or
+of a serial line does not: it is opened again. While the database
+refuses, readings are kept in memory (--buffer); when that is full the oldest reading of the board
+is dropped and counted, and lines are left unread in the pipe. Look at the readings with:
+sqlite3 FILE 'SELECT * FROM readings'
 
 Settings in a file: KEY = VALUE lines for --config, where KEY is one of the flags above without
 its dashes. The built-in value counts less than the file, the file less than the command line.
@@ -47,7 +52,9 @@ The remote database gets a row every --heartbeat into the table roost_heartbeat,
 it is missing. While the server is away the node goes on; no turn of its loop waits for a server
 longer than 1 s, and that only when a row is sent. A password is taken from
 --remote-password-file, from systemd's credential "remote-password", from ~/.pgpass, or from the
-file of --config if others cannot read that; never from the command line.
+file of --config if others cannot read that; never from the command line. The files are read again
+by each connection, so a password that was changed in its file counts at the next try. In an
+address a user or a password with @, / or : in it is written with %40, %2F, %3A.
 
 As a service of systemd (Type=notify) it says when it is ready, how it is, and that it is alive.
 The watchdog is fed at the end of a turn of the loop if the readings that were due for sealing got
@@ -270,9 +277,8 @@ void ResolveRemote(Options& options, const Raw& raw) {
     throw CLI::ValidationError("--remote",
                                "has a password, and " + path + " is another; keep one of them");
   }
-  const absl::StatusOr<std::string> password = ReadPassword(path);
-  Check(named ? "--remote-password-file" : "the credential", password.status());
-  options.remote = WithPassword(options.remote, *password);
+  Check(named ? "--remote-password-file" : "the credential", CheckPasswordFile(path));
+  options.password_file = path;
 }
 
 void ResolveStatusFile(Options& options, const Raw& raw) {

@@ -35,6 +35,7 @@ struct Options {
   std::string name;  // of the node, for others; never empty
   // Where the remote database is; empty: there is none. May hold a password: never shown.
   std::string remote;
+  std::string password_file;                     // of the remote; empty: none is named
   Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote
   std::string status_file;                       // empty: none is written
   Duration status_every = std::chrono::seconds(10);

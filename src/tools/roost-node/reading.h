@@ -30,13 +30,22 @@ class ShortText {
   uint8_t size_ = 0;
 };
 
+// Where the time of a reading comes from. The numbers are in the database: reading.t_source.
+enum class TimeSource : uint8_t {
+  kBoard = 0,    // the node's clock, when it read a sensor of the board
+  kArrival = 1,  // the node's clock, when it took the line
+  kLine = 2,     // the line itself
+  kLate = 3,     // as kArrival, but the line could have been read more than 2 s before
+};
+
 struct Reading {
   ShortText<47> name;
   ShortText<15> unit;
   double value = 0;
   int64_t boot_us = 0;  // since boot: orders readings whatever the wall clock does
-  int64_t wall_us = 0;  // since 1970 UTC, as far as the board knew
+  int64_t wall_us = 0;  // since 1970 UTC, as far as the board, or the line, knew
   bool synced = false;  // the wall clock had been set by a time service
+  TimeSource source = TimeSource::kBoard;
 };
 
 // The readings that are not sealed yet.

@@ -45,8 +45,9 @@ class Remote final : private Observer {
   static constexpr Duration kWithin = std::chrono::seconds(1);
 
   struct Settings {
-    std::string uri{};   // with the password, if there is one
-    std::string name{};  // of the node
+    std::string uri{};            // may hold a password
+    std::string password_file{};  // see PostgresOptions
+    std::string name{};           // of the node
     std::string version{};
     uint32_t epoch = 0;  // of this run
     Duration heartbeat{};

@@ -34,6 +34,7 @@ telemetry::ReadingStatus ReadingsOf(const NodeFacts& facts) {
           .lost = c.lost,
           .bad_lines = c.bad_lines,
           .missed = c.missed,
+          .late = c.late,
           .batches = c.batches,
           .refused_batches = c.refused,
           .waiting = facts.waiting,

@@ -6,7 +6,7 @@
 namespace roost::tools {
 
 // (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since
-// 1970 UTC by a wall clock that had been set if synced is 1.
+// 1970 UTC by a wall clock that had been set if synced is 1. t_source is a TimeSource.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,
@@ -20,20 +20,30 @@ CREATE TABLE IF NOT EXISTS reading(
   t_wall INTEGER NOT NULL,
   synced INTEGER NOT NULL,
   sensor INTEGER NOT NULL REFERENCES sensor(id),
-  value REAL NOT NULL);
+  value REAL NOT NULL,
+  t_source INTEGER NOT NULL DEFAULT 0);
 CREATE VIEW IF NOT EXISTS readings AS
   SELECT r.seq, strftime('%Y-%m-%dT%H:%M:%fZ', r.t_wall / 1000000.0, 'unixepoch') AS time,
-         s.name, r.value, s.unit, r.synced, r.epoch
+         s.name, r.value, s.unit, r.synced, r.epoch,
+         CASE r.t_source WHEN 0 THEN 'board' WHEN 1 THEN 'arrival' WHEN 2 THEN 'line'
+                         ELSE 'late' END AS time_from
   FROM reading r JOIN sensor s ON s.id = r.sensor;
 )sql";
 
 namespace {
 
+// What a database has that was made before readings had a source of their time.
+constexpr Sql kOldReading{"SELECT seq, epoch, t_boot, t_wall, synced, sensor, value FROM reading"};
+// The schema makes the view anew.
+constexpr char kAddTimeSource[] =
+    "ALTER TABLE reading ADD COLUMN t_source INTEGER NOT NULL DEFAULT 0; "
+    "DROP VIEW IF EXISTS readings;";
+
 constexpr Sql kNextSeq{"SELECT coalesce(max(seq), 0) + 1 FROM reading"};
 // Finds the sensor by itself: no table of identifiers is kept that a rollback could make wrong.
 constexpr Sql kInsert{
-    "INSERT INTO reading(seq, epoch, t_boot, t_wall, synced, sensor, value) "
-    "SELECT $1, $2, $3, $4, $5, id, $6 FROM sensor WHERE name = $7 AND unit = $8"};
+    "INSERT INTO reading(seq, epoch, t_boot, t_wall, synced, sensor, value, t_source) "
+    "SELECT $1, $2, $3, $4, $5, id, $6, $9 FROM sensor WHERE name = $7 AND unit = $8"};
 constexpr Sql kInsertSensor{"INSERT INTO sensor(name, unit) VALUES ($1, $2)"};
 constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
 // GROUP BY would sort what may be a year's readings: in files, and with more memory than a node
@@ -49,29 +59,48 @@ Store::Store(Pool& pool, uint32_t epoch)
 absl::Status Store::Check(Deadline deadline) {
   absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
+  absl::Status usable = PrepareAll(*lease);
+  if (!absl::IsInvalidArgument(usable) || !lease->Prepare(kOldReading).ok()) return usable;
+  return AddTimeSource(*lease);
+}
+
+absl::Status Store::PrepareAll(Lease& lease) {
   for (const Sql& sql : {kNextSeq, kInsert, kInsertSensor}) {
-    const absl::StatusOr<Statement*> prepared = lease->Prepare(sql);
+    const absl::StatusOr<Statement*> prepared = lease.Prepare(sql);
     if (!prepared.ok()) return prepared.status();
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline deadline) {
+absl::Status Store::AddTimeSource(Lease& lease) {
+  absl::StatusOr<Transaction> transaction = lease->Begin(Durability::kSealed);
+  if (!transaction.ok()) return transaction.status();
+  absl::Status added = lease->RunScript(kAddTimeSource);
+  if (added.ok()) added = lease->RunScript(kSchema);
+  if (added.ok()) added = PrepareAll(lease);
+  if (!added.ok()) return added;
+  return transaction->Commit();
+}
+
+absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline deadline,
+                                   Deadline lock) {
   absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
-  return writer_.Seal(**lease, buffer, most,
-                      [&lease](const outbox::Key& key, const Reading& reading) {
-                        return Insert(*lease, key, reading);
-                      });
+  (*lease)->set_deadline(std::min(lock, deadline));
+  return writer_.Seal(**lease, buffer, most, [&](const outbox::Key& key, const Reading& reading) {
+    // The lock is held.
+    (*lease)->set_deadline(deadline);
+    return Insert(*lease, key, reading);
+  });
 }
 
 absl::Status Store::Insert(const Lease& lease, const outbox::Key& key, const Reading& reading) {
   for (const bool sensor_is_known : {false, true}) {
     const absl::StatusOr<Statement*> insert = lease.Prepare(kInsert);
     if (!insert.ok()) return insert.status();
-    absl::Status status =
-        (*insert)->Run(key.seq, key.epoch, reading.boot_us, Micros{reading.wall_us}, reading.synced,
-                       reading.value, reading.name.view(), reading.unit.view());
+    absl::Status status = (*insert)->Run(
+        key.seq, key.epoch, reading.boot_us, Micros{reading.wall_us}, reading.synced, reading.value,
+        reading.name.view(), reading.unit.view(), static_cast<int64_t>(reading.source));
     if (!status.ok() || (*insert)->changes() == 1) return status;
     if (sensor_is_known) break;
     status = lease.Run(kInsertSensor, reading.name.view(), reading.unit.view());

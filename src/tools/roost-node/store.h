@@ -40,12 +40,16 @@ class Store {
   // and the like, when it may be later; or why it cannot be used.
   absl::Status Check(Deadline deadline);
   // Seals at most `most` of the oldest readings and forgets them; returns how many. On error all
-  // stay in the buffer. REQUIRES: the buffer is not empty.
-  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline deadline);
+  // stay in the buffer. Waits for another process that writes until `lock` only.
+  // REQUIRES: the buffer is not empty.
+  absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline deadline,
+                              Deadline lock = Deadline::Never());
   // What this run has stored, read back with a read lease.
   absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline deadline) const;
 
  private:
+  static absl::Status PrepareAll(Lease& lease);
+  static absl::Status AddTimeSource(Lease& lease);
   absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease) const;
   static absl::Status Insert(const Lease& lease, const outbox::Key& key, const Reading& reading);
 

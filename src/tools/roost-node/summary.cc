@@ -76,6 +76,7 @@ void PrintReadings(const Summary& summary) {
               Plain(c.stored), Plain(c.stored), Plain(c.batches), c.batches == 1 ? "" : "es");
   std::printf("  trouble   %llu batches refused, %llu readings dropped, %llu lost, %llu bad lines",
               Plain(c.refused), Plain(c.dropped), Plain(c.lost), Plain(c.bad_lines));
+  if (c.late > 0) std::printf(", %llu lines late", Plain(c.late));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));
   std::printf("\n");
 }
@@ -96,7 +97,8 @@ void PrintPool(const Summary& summary) {
 void PrintRemote(const Summary& summary) {
   if (!summary.remote.has_value()) return;
   const telemetry::RemoteStatus& r = *summary.remote;
-  std::printf("  remote    %s: %s\n", r.pool.target.c_str(), summary.remote_text.c_str());
+  std::printf("  remote    %s: %s\n", PlainText(r.pool.target).c_str(),
+              PlainText(summary.remote_text).c_str());
   std::printf(
       "            %llu heartbeats confirmed, %llu tries failed; %llu connections opened, "
       "%llu tries failed\n",
@@ -107,7 +109,7 @@ void PrintRemote(const Summary& summary) {
 void PrintSqliteMemory(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     std::printf("  sqlite    memory from the heap%s%s\n", memory.heap_because.empty() ? "" : ": ",
-                memory.heap_because.c_str());
+                PlainText(memory.heap_because).c_str());
     return;
   }
   std::printf(
@@ -130,15 +132,15 @@ void PrintCard(const Summary& summary) {
 
 void PrintSensors(const Summary& summary) {
   if (!summary.sensors.ok()) {
-    std::printf("  read back failed: %s\n", summary.sensors.status().ToString().c_str());
+    std::printf("  read back failed: %s\n", PlainText(summary.sensors.status().ToString()).c_str());
     return;
   }
   if (summary.sensors->empty()) return;
   std::printf("  read back from the database:\n");
   for (const SensorSummary& sensor : *summary.sensors) {
-    std::printf("    %-20s %7lld readings, %.6g to %.6g %s (mean %.6g)\n", sensor.name.c_str(),
-                static_cast<long long>(sensor.count), sensor.least, sensor.most,
-                sensor.unit.c_str(), sensor.mean);
+    std::printf("    %-20s %7lld readings, %.6g to %.6g %s (mean %.6g)\n",
+                PlainText(sensor.name).c_str(), static_cast<long long>(sensor.count), sensor.least,
+                sensor.most, PlainText(sensor.unit).c_str(), sensor.mean);
   }
 }
 
@@ -173,6 +175,7 @@ void WriteCounts(JsonWriter& json, const Counts& c) {
   json.Member("lost", c.lost);
   json.Member("bad_lines", c.bad_lines);
   json.Member("missed_samples", c.missed);
+  json.Member("late_lines", c.late);
 }
 
 void Write(JsonWriter& json, const Summary& summary) {
@@ -252,10 +255,10 @@ void PrintText(const Summary& summary) {
   const PoolSettings& s = summary.settings;
   std::printf("roost-node ran %s, %s\n", FormatDuration(summary.ran).c_str(),
               Sentence(summary.ending));
-  std::printf("  database  %s\n", summary.db.c_str());
+  std::printf("  database  %s\n", PlainText(summary.db).c_str());
   std::printf("  profile   %s: pool size %d, overflow %d\n", s.profile, s.pool_size,
               s.max_overflow);
-  if (!summary.model.empty()) std::printf("  board     %s\n", summary.model.c_str());
+  if (!summary.model.empty()) std::printf("  board     %s\n", PlainText(summary.model).c_str());
   PrintReadings(summary);
   PrintPool(summary);
   PrintSqliteMemory(summary.sqlite_memory);

@@ -18,12 +18,20 @@ int Checked(int result, const char* what) {
   return result;
 }
 
+bool IsIgnored(int number) {
+  struct sigaction now {};
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 Wakeup::Wakeup(Platform& platform, int input) : platform_(platform), input_(input) {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPWR}) sigaddset(&mask, number);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPWR}) {
+    // A signal that is blocked reaches a signalfd though it is ignored.
+    if (!IsIgnored(number)) sigaddset(&mask, number);
+  }
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   // A reader of our output that goes away, and a file that may not grow further, are errors of a
   // write and no reason to lose readings.

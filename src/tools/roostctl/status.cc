@@ -23,10 +23,11 @@ std::string Ago(int64_t boot_us, int64_t now_boot_us) {
   return FormatDuration(std::chrono::microseconds(std::max<int64_t>(now_boot_us - boot_us, 0)));
 }
 
+// `text` has been written by whoever can write the file, and what a server said is in it.
 std::string Line(const char* name, const std::string& text) {
   std::string line(name);
   line.resize(11, ' ');
-  return line + text + "\n";
+  return line + PlainText(text) + "\n";
 }
 
 std::string PoolText(const telemetry::PoolStatus& pool) {
@@ -50,6 +51,7 @@ std::string ReadingText(const telemetry::ReadingStatus& r) {
   if (r.dropped > 0) text += ", " + Count(r.dropped) + " dropped";
   if (r.lost > 0) text += ", " + Count(r.lost) + " lost";
   if (r.bad_lines > 0) text += ", " + Count(r.bad_lines) + " lines were no readings";
+  if (r.late > 0) text += ", " + Count(r.late) + " lines late";
   return text;
 }
 
@@ -133,7 +135,7 @@ void StatusCommand::AddTo(CLI::App& app) {
 bool StatusCommand::Show() const {
   const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) {
-    std::fprintf(stderr, "roostctl: %s\n", std::string(status.status().message()).c_str());
+    std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(status.status())).c_str());
     if (absl::IsNotFound(status.status())) {
       std::fprintf(stderr,
                    "no node runs here, or it writes no status file: systemctl status roost-node\n");

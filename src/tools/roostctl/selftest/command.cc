@@ -163,6 +163,7 @@ selftest::Setup SelftestCommand::MakeSetup() const {
           .db = (folder / db.filename()).string(),
           .folder = folder.string(),
           .remote = remote_.empty() ? config.remote : remote_,
+          .password_file = remote_.empty() ? config.password_file : "",
           .password_hidden = remote_.empty() && config.password_hidden,
           .status_file = root_ + telemetry::kStatusFile,
           .unit = unit_,

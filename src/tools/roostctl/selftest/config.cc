@@ -15,10 +15,8 @@ absl::Status AddPassword(const std::string& file, NodeConfig& config) {
     config.password_hidden = true;
     return absl::OkStatus();
   }
-  const absl::StatusOr<std::string> password = ReadPassword(file);
-  if (!password.ok()) return password.status();
-  if (!password->empty()) config.remote = WithPassword(config.remote, *password);
-  return absl::OkStatus();
+  config.password_file = file;
+  return CheckPasswordFile(file);
 }
 
 }  // namespace

@@ -18,8 +18,9 @@ namespace roost::tools::selftest {
 inline constexpr char kNodeConfig[] = "/etc/roost/roost-node.conf";
 
 struct NodeConfig {
-  std::string db{};      // empty: not set
-  std::string remote{};  // with its password, if there is one; empty: not set
+  std::string db{};             // empty: not set
+  std::string remote{};         // may hold a password; empty: not set
+  std::string password_file{};  // of the remote; empty: none
   // There is a password of the service that this user may not read.
   bool password_hidden = false;
 };

@@ -103,9 +103,12 @@ const char* AdviceFor(const absl::Status& status) {
 
 }  // namespace
 
-RemoteDatabase::RemoteDatabase(const std::string& uri, Platform& platform) : platform_(platform) {
+RemoteDatabase::RemoteDatabase(const std::string& uri, Platform& platform,
+                               const std::string& password_file)
+    : platform_(platform) {
   if (uri.empty()) return;
-  backend_ = MakeRemoteBackend(uri, {.application_name = "roostctl selftest"});
+  backend_ = MakeRemoteBackend(
+      uri, {.application_name = "roostctl selftest", .password_file = password_file});
   pool_ = std::make_unique<PoolFor<RemoteProfile>>(
       *backend_, PoolOptions{.name = "remote", .platform = &platform});
 }

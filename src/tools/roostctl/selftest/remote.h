@@ -28,7 +28,7 @@ struct RemoteProfile : profiles::RaspberryPiRemote {
 class RemoteDatabase {
  public:
   // An empty `uri`: none is configured. REQUIRES: `platform` outlives this.
-  RemoteDatabase(const std::string& uri, Platform& platform);
+  RemoteDatabase(const std::string& uri, Platform& platform, const std::string& password_file = {});
   RemoteDatabase(const RemoteDatabase&) = delete;
   RemoteDatabase& operator=(const RemoteDatabase&) = delete;
   ~RemoteDatabase();

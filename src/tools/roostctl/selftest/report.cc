@@ -16,19 +16,16 @@ int NameWidth() {
 }
 
 // One line, whatever a driver's message or the name of a file has in it.
-std::string OneLine(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
-  return text;
-}
+std::string OneLine(const std::string& text) { return PlainText(text); }
 
-// As JSON, which is also a YAML string. Bytes that are not UTF-8 become a mark.
+// As JSON, which is also a YAML string. Bytes that are not UTF-8 become a mark, and what is not
+// ASCII an escape: a terminal obeys some of it.
 std::string Quoted(const std::string& text) {
-  return ordered_json(text).dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return ordered_json(text).dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
 std::string Dump(const ordered_json& json, int indent) {
-  return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+  return json.dump(indent, ' ', true, ordered_json::error_handler_t::replace);
 }
 
 const char* WorstOf(const Run& run) {

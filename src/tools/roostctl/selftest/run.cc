@@ -23,7 +23,12 @@ class Signals {
   Signals() {
     sigset_t wanted;
     sigemptyset(&wanted);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&wanted, number);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+      // One that was ignored at the start stays ignored; a signalfd would see it all the same.
+      struct sigaction now {};
+      sigaction(number, nullptr, &now);
+      if (now.sa_handler != SIG_IGN) sigaddset(&wanted, number);
+    }
     pthread_sigmask(SIG_BLOCK, &wanted, &before_);
     fd_ = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
   }
@@ -50,7 +55,7 @@ class Signals {
 // What every check may use. Shared with the thread of each, which may outlive the run.
 struct Session {
   Session(const Setup& asked, Platform& platform)
-      : setup(asked), scratch(setup.folder), remote(setup.remote, platform) {}
+      : setup(asked), scratch(setup.folder), remote(setup.remote, platform, setup.password_file) {}
   const Setup setup;
   Scratch scratch;
   RemoteDatabase remote;
