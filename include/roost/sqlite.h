@@ -6,7 +6,10 @@
 // not reach a caller.
 //
 // A card that refuses writes does not stop reads: the writer is not opened until the card takes
-// writes again (kFailedPrecondition). A full card makes inserts fail with kResourceExhausted; below
+// writes again (kFailedPrecondition). Before a seal is acknowledged the names of the database, its
+// log and the log's index are looked up: where they no longer lead to the files that are open
+// (deleted, renamed, replaced, hidden below a mount, overwritten), the seal fails with kUnavailable
+// and a sentence, all connections are closed, and the path is opened anew. A full card makes inserts fail with kResourceExhausted; below
 // the bound max_kib deletes still work. After a sync that failed no connection is trusted: all are
 // closed and opened anew.
 //
@@ -31,6 +34,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -45,7 +49,9 @@ namespace roost {
 namespace sqlite {
 class Handle;
 class DeadlineHandler;
+class OpenFiles;
 class SqliteConnection;
+struct FileNames;
 }  // namespace sqlite
 
 // What a plain commit promises about a power cut. Neither can corrupt the database.
@@ -114,12 +120,14 @@ class SqliteBackend final : public Backend {
   void Distrust();
 
   const SqliteOptions options_;
+  const std::unique_ptr<const sqlite::FileNames> names_;
   // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
-  sqlite3* anchor_ = nullptr;  // keeps an in-memory database alive
+  const std::unique_ptr<sqlite::OpenFiles> prepared_;  // the files of the latest preparation
+  sqlite3* anchor_ = nullptr;                          // keeps an in-memory database alive
 };
 
 // The driver's handle of a connection of this backend. The connection owns it; see Connection::Raw.

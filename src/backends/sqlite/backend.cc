@@ -9,6 +9,7 @@
 
 #include "backends/sqlite/connection.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
@@ -89,7 +90,10 @@ absl::Status CloseHoles(sqlite3* db, const SqliteOptions& options) {
 
 }  // namespace
 
-SqliteBackend::SqliteBackend(SqliteOptions options) : options_(std::move(options)) {}
+SqliteBackend::SqliteBackend(SqliteOptions options)
+    : options_(std::move(options)),
+      names_(std::make_unique<const sqlite::FileNames>(options_.path)),
+      prepared_(std::make_unique<sqlite::OpenFiles>()) {}
 
 SqliteBackend::~SqliteBackend() { sqlite3_close(anchor_); }
 
@@ -163,6 +167,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
                                                     Handle& keeper) {
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
+  // Another file may have the name of the one that was prepared before; the log is not its own.
+  prepared_->DisownLog();
   absl::StatusOr<Handle> handle =
       sqlite::OpenHandle(memory ? memory_name_ : options_.path, options_, Access::kCreate, handler);
   if (!handle.ok()) return handle.status();
@@ -180,6 +186,7 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   if (!memory) status = sqlite::SwitchToLog(db, options_, handler);
   if (status.ok()) status = RunSchema(db, options_);
   if (!status.ok()) return status;
+  if (!memory) prepared_->Remember(db, *names_, true);
   DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not
   if (memory && anchor_ == nullptr) {
     anchor_ = handle->release();

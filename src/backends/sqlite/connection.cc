@@ -74,6 +74,7 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
     if (code != SQLITE_OK) status = OpenError(db_, code, backend_.options(), "");
   }
   if (status.ok()) {
+    if (!IsMemory(backend_.options())) files_.Remember(db_, *backend_.names_, log_.present());
     Hook();
   } else {
     Close();
@@ -242,6 +243,8 @@ int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
 
 absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_transaction,
                                     std::string_view sql) {
+  // What SQLite makes of the code of OnLog.
+  if (code == SQLITE_ERROR && files_.change() != FileChange::kNone) code = SQLITE_READONLY_DBMOVED;
   const Finding finding = Classify({.code = code,
                                     .system_errno = SystemErrno(db_, code),
                                     .operation = operation,
@@ -249,11 +252,14 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .may_write = writes_,
                                     .gave_up = deadline_handler_.gave_up()});
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
+  const bool moved = code == SQLITE_READONLY_DBMOVED && files_.change() != FileChange::kNone;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
                                     .where = backend_.options().path,
-                                    .message = refused ? refusal_ : MessageFor(db_, code),
-                                    .advice = finding.advice});
+                                    .message = moved     ? Sentence(files_.change())
+                                               : refused ? refusal_
+                                                         : MessageFor(db_, code),
+                                    .advice = moved ? Advice(files_.change()) : finding.advice});
   MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
@@ -261,6 +267,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
     sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   }
   if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
+  if (moved) LeaveFiles();
   if (IsNoMemory(code)) {
     if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());
     sqlite3_db_release_memory(db_);
@@ -273,6 +280,9 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
 
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
+  if (!status.ok()) return status;
+  // What would not be acknowledged is not written, either.
+  if (durability == Durability::kSealed) status = CheckFiles();
   if (!status.ok()) return status;
   const int code = OwnStatements::Run(own_.begin());
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
@@ -316,8 +326,8 @@ absl::Status SqliteConnection::RollbackTransaction() {
 
 // ---- the log ------------------------------------------------------------------------------------
 
-// After each commit that wrote to the log. Always OK: SQLite would report another code as the
-// commit's, which has happened.
+// After each commit that wrote to the log. SQLite reports another code than OK as the commit's,
+// which has happened: only where nobody can read it.
 int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int pages) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   WriteAheadLog& log = connection.log_;
@@ -330,7 +340,8 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int p
       connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
     }
   }
-  return SQLITE_OK;
+  const bool is_sealed = connection.backend_.options().durability == SqliteDurability::kCommit;
+  return is_sealed && connection.files_.HaveChanged() ? SQLITE_READONLY_DBMOVED : SQLITE_OK;
 }
 
 absl::Status SqliteConnection::Seal() {
@@ -343,7 +354,23 @@ absl::Status SqliteConnection::Seal() {
 
 absl::Status SqliteConnection::SyncLog(Operation operation) {
   const int code = log_.sync_failed() ? SQLITE_IOERR_FSYNC : log_.Sync(db_);
-  return code == SQLITE_OK ? absl::OkStatus() : Fail(code, operation, false, "seal");
+  return code == SQLITE_OK ? CheckFiles() : Fail(code, operation, false, "seal");
+}
+
+absl::Status SqliteConnection::CheckFiles() {
+  if (!files_.HaveChanged()) return absl::OkStatus();
+  return Fail(SQLITE_READONLY_DBMOVED, Operation::kSync, false, "");
+}
+
+// The log is copied into the file that is open, so that this one is whole, whatever name it has
+// now. Not where another file was copied into it: pages of both would be mixed.
+void SqliteConnection::LeaveFiles() {
+  backend_.Forget();
+  if (files_.change() == FileChange::kOverwritten) return backend_.Distrust();
+  if (!writes_ || log_.sync_failed()) return;
+  deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
+  sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  files_.DisownLog();
 }
 
 absl::Status SqliteConnection::Maintain(Deadline deadline) {
@@ -407,14 +434,10 @@ void SqliteConnection::EndStatements() {
   while (next != nullptr) {
     sqlite3_stmt* const statement = next;
     next = sqlite3_next_stmt(db_, statement);
-    if (!IsOurs(statement)) sqlite3_finalize(statement);
+    bool ours = own_.Has(statement);
+    cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
+    if (!ours) sqlite3_finalize(statement);
   }
-}
-
-bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
-  bool ours = own_.Has(statement);
-  cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
-  return ours;
 }
 
 // Changing where temporary tables live drops them all.
@@ -428,18 +451,17 @@ absl::Status SqliteConnection::DropTemporary() {
 
 Liveness SqliteConnection::Probe() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return Liveness::kDead;
-  int moved = 0;
-  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  if (code != SQLITE_OK || moved == 0) return Liveness::kAlive;
-  // What is written here lands in a file without a name. The next one has to be made anew.
+  if (!files_.HaveChanged()) return Liveness::kAlive;
+  // What is written here has no reader. The next one has to be made anew.
   backend_.Forget();
   return Liveness::kDead;
 }
 
 absl::Status SqliteConnection::Ping(Deadline deadline) {
   if (Probe() == Liveness::kDead) {
-    return absl::UnavailableError(Concat(
-        {backend_.options().path, " was moved, replaced or deleted, or the connection is closed"}));
+    return files_.change() != FileChange::kNone
+               ? Fail(SQLITE_READONLY_DBMOVED, Operation::kStatement, InTransaction(), "")
+               : absl::UnavailableError("the connection is closed");
   }
   deadline_handler_.SetDeadline(deadline);
   const int code = OwnStatements::Run(own_.ping());
@@ -447,14 +469,10 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
   return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(own_.ping()));
 }
 
-void SqliteConnection::FinalizeAll() {
-  cache_.Clear();
-  own_.Finalize();
-}
-
 void SqliteConnection::Close() {
   if (db_ == nullptr) return;
-  FinalizeAll();
+  cache_.Clear();
+  own_.Finalize();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
   // sqlite3_close refuses while a backup of the borrower's runs. Then the handle must live as long
   // as that backup; a leak would keep the file and its locks for ever.
@@ -470,7 +488,8 @@ void SqliteConnection::Abandon() {
 }
 
 NativeHandle SqliteConnection::Detach() {
-  FinalizeAll();
+  cache_.Clear();
+  own_.Finalize();
   DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook

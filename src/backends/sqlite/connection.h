@@ -18,6 +18,7 @@
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/open_files.h"
 #include "backends/sqlite/own_statements.h"
 #include "backends/sqlite/statement.h"
 #include "backends/sqlite/write_ahead_log.h"
@@ -102,12 +103,13 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
-  bool IsOurs(const sqlite3_stmt* statement);
   absl::Status DropTemporary();
-  void FinalizeAll();
 
   absl::Status Checkpoint(Deadline deadline);
   absl::Status SyncLog(Operation operation);
+  // Whether the names still lead to the open files; an error closes every connection.
+  absl::Status CheckFiles();
+  void LeaveFiles();
 
   // Constant after Open.
   SqliteBackend& backend_;
@@ -117,6 +119,7 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   OwnStatements own_;
   WriteAheadLog log_;
   StatementCache<SqliteStatement> cache_;
+  OpenFiles files_;
   DeadlineHandler deadline_handler_;
 
   uint32_t last_lease_ = 0;        // in which a statement was started
