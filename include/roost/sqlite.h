@@ -10,7 +10,8 @@
 // log and the log's index are looked up: where they no longer lead to the files that are open
 // (deleted, renamed, replaced, hidden below a mount, overwritten), the seal fails with kUnavailable
 // and a sentence, all connections are closed, and the path is opened anew. A full card makes inserts fail with kResourceExhausted; below
-// the bound max_kib deletes still work. After a sync that failed no connection is trusted: all are
+// the bound max_kib deletes still work. A reader that never ends keeps the log from being cut; at
+// max_log_pages writes fail with kResourceExhausted until it ends. After a sync that failed no connection is trusted: all are
 // closed and opened anew.
 //
 // SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
@@ -79,6 +80,11 @@ struct SqliteOptions {
   // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice
   // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
+  // Upper bound of the log, in pages. A reader that never ends keeps the log from being cut; at this
+  // length writes fail with kResourceExhausted until it ends. 0: 16384 (64 MiB), or 16 times
+  // checkpoint_pages if that is more. 1024 to 1048576; with a SqliteMemory at most kSqliteLogPages,
+  // so that a checkpoint always has its memory.
+  int max_log_pages = 0;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still
   // work. 0: none.
   int64_t max_kib = 0;
@@ -86,6 +92,17 @@ struct SqliteOptions {
   int max_value_bytes = 1 << 20;
   // A SQLite VFS by name, for tests and special storage. Empty: the default one.
   std::string vfs{};
+};
+
+// What a SqliteBackend knows of its files.
+struct SqliteFileStats {
+  // Pages in the log after the latest commit or checkpoint, the most there were, and the bound.
+  int log_pages = 0;
+  int log_pages_peak = 0;
+  int max_log_pages = 0;
+  // SQLite's code of the latest checkpoint if that failed (SQLITE_FULL: the card has no room for
+  // it); 0: it did not.
+  int checkpoint_error = 0;
 };
 
 class SqliteBackend final : public Backend {
@@ -104,6 +121,8 @@ class SqliteBackend final : public Backend {
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 
   const SqliteOptions& options() const { return options_; }
+  // A snapshot, from any thread, without a lock.
+  SqliteFileStats file_stats() const;
 
  private:
   friend class sqlite::SqliteConnection;
@@ -118,12 +137,16 @@ class SqliteBackend final : public Backend {
   void Forget();
   // The file may be damaged: the next Open looks before it lends anything.
   void Distrust();
+  void RecordLog(int pages);
 
   const SqliteOptions options_;
   const std::unique_ptr<const sqlite::FileNames> names_;
   // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};
+  std::atomic<int> log_pages_{0};
+  std::atomic<int> log_pages_peak_{0};
+  std::atomic<int> checkpoint_error_{0};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
   const std::unique_ptr<sqlite::OpenFiles> prepared_;  // the files of the latest preparation

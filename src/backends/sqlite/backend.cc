@@ -106,6 +106,20 @@ void SqliteBackend::Forget() {
   bootstrap_.compare_exchange_strong(done, kNeeded);
 }
 
+SqliteFileStats SqliteBackend::file_stats() const {
+  return {.log_pages = log_pages_,
+          .log_pages_peak = log_pages_peak_,
+          .max_log_pages = sqlite::MaxLogPages(options_),
+          .checkpoint_error = checkpoint_error_};
+}
+
+void SqliteBackend::RecordLog(int pages) {
+  log_pages_.store(pages, std::memory_order_relaxed);
+  if (pages > log_pages_peak_.load(std::memory_order_relaxed)) {
+    log_pages_peak_.store(pages, std::memory_order_relaxed);
+  }
+}
+
 void SqliteBackend::Distrust() {
   distrusted_ = true;
   Forget();

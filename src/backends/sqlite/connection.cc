@@ -7,6 +7,7 @@
 
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
+#include "base/duration.h"
 #include "roost/internal/check.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
@@ -35,6 +36,21 @@ constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
   return start == std::string_view::npos ? kNoLength : sql.substr(start);
+}
+
+// Blanks, semicolons and comments may follow a statement, another statement may not.
+absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view rest) {
+  rest = SkipBlanks(rest);
+  if (rest.empty()) return absl::OkStatus();
+  sqlite3_stmt* second = nullptr;
+  const int code =
+      sqlite3_prepare_v3(db, rest.data(), static_cast<int>(rest.size()), 0, &second, nullptr);
+  const bool only_comments = code == SQLITE_OK && second == nullptr;
+  sqlite3_finalize(second);
+  if (only_comments) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
+              "): prepare them one by one, or use RunScript"}));
 }
 
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
@@ -104,7 +120,9 @@ absl::Status SqliteConnection::CheckMode() {
 void SqliteConnection::Hook() {
   deadline_handler_.Install(db_);
   sqlite3_set_authorizer(db_, &OnAuthorize, this);
-  if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
+  if (!writes_) return;
+  sqlite3_wal_hook(db_, &OnLog, this);
+  sqlite3_commit_hook(db_, &OnCommit, this);
 }
 
 // ---- preparing ----------------------------------------------------------------------------------
@@ -164,27 +182,12 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
   } else {
-    status = CheckSingle(sql.text(), rest);
+    status = CheckSingle(db_, sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
   if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
   sqlite3_finalize(*prepared);
   return status;
-}
-
-// Blanks, semicolons and comments may follow a statement, another statement may not.
-absl::Status SqliteConnection::CheckSingle(std::string_view sql, std::string_view rest) {
-  rest = SkipBlanks(rest);
-  if (rest.empty()) return absl::OkStatus();
-  sqlite3_stmt* second = nullptr;
-  const int code =
-      sqlite3_prepare_v3(db_, rest.data(), static_cast<int>(rest.size()), 0, &second, nullptr);
-  const bool only_comments = code == SQLITE_OK && second == nullptr;
-  sqlite3_finalize(second);
-  if (only_comments) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
-              "): prepare them one by one, or use RunScript"}));
 }
 
 absl::Status SqliteConnection::RunScript(std::string_view sql) {
@@ -251,6 +254,11 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .in_transaction = in_transaction,
                                     .may_write = writes_,
                                     .gave_up = deadline_handler_.gave_up()});
+  // By OnCommit. The reader may have ended: then there is room for the next try.
+  if (code == SQLITE_CONSTRAINT_COMMITHOOK && log_.IsFull()) {
+    RecordTransaction();
+    if (absl::Status full = CheckLog(); !full.ok()) return full;
+  }
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
   const bool moved = code == SQLITE_READONLY_DBMOVED && files_.change() != FileChange::kNone;
   absl::Status status = MakeStatus(finding.code, code,
@@ -283,6 +291,7 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   if (!status.ok()) return status;
   // What would not be acknowledged is not written, either.
   if (durability == Durability::kSealed) status = CheckFiles();
+  if (status.ok() && writes_ && log_.IsFull()) status = CheckLog();
   if (!status.ok()) return status;
   const int code = OwnStatements::Run(own_.begin());
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
@@ -328,14 +337,14 @@ absl::Status SqliteConnection::RollbackTransaction() {
 
 // After each commit that wrote to the log. SQLite reports another code than OK as the commit's,
 // which has happened: only where nobody can read it.
-int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int pages) {
+int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, int pages) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   WriteAheadLog& log = connection.log_;
   log.RecordCommit(pages);
+  connection.backend_.RecordLog(pages);
   if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
   if (log.IsTooLong() && !log.sync_failed()) {
-    const int code =
-        sqlite3_wal_checkpoint_v2(db, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    const int code = log.CopyAtOnce(db);
     if (code != SQLITE_OK && !IsBlocked(code)) {
       connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
     }
@@ -369,8 +378,33 @@ void SqliteConnection::LeaveFiles() {
   if (files_.change() == FileChange::kOverwritten) return backend_.Distrust();
   if (!writes_ || log_.sync_failed()) return;
   deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
-  sqlite3_wal_checkpoint_v2(db_, "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  log_.Checkpoint(db_, platform().Now());
   files_.DisownLog();
+}
+
+// The guard behind CheckLog, for statements that are transactions of their own: SQLite rolls back.
+int SqliteConnection::OnCommit(void* self) {
+  return static_cast<SqliteConnection*>(self)->log_.IsFull() ? 1 : 0;
+}
+
+absl::Status SqliteConnection::CheckLog() {
+  absl::Status status = Checkpoint(deadline());
+  deadline_handler_.SetDeadline(deadline());
+  if (!status.ok() || !log_.IsFull()) return status;
+  const int process = files_.PinningProcess();
+  std::string who;
+  if (process > 0) who = Concat({" (process ", internal::Digits(process), ")"});
+  std::string since;
+  if (log_.pinned_since() != TimePoint::max()) {
+    since = " for " + internal::FormatDuration(platform().Now() - log_.pinned_since());
+  }
+  return MakeStatus(
+      absl::StatusCode::kResourceExhausted, SQLITE_FULL,
+      {.where = backend_.options().path,
+       .message = Concat({"a reader", who, " has pinned the log", since, ", which has ",
+                          internal::Digits(log_.length()), " pages and may have ",
+                          internal::Digits(MaxLogPages(backend_.options()))}),
+       .advice = "writes are refused until the reader ends; reads go on"});
 }
 
 absl::Status SqliteConnection::Maintain(Deadline deadline) {
@@ -385,7 +419,9 @@ absl::Status SqliteConnection::Maintain(Deadline deadline) {
 absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   deadline_handler_.SetDeadline(
       std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
-  const int code = log_.Checkpoint(db_);
+  const int code = log_.Checkpoint(db_, platform().Now());
+  backend_.RecordLog(log_.length());
+  backend_.checkpoint_error_ = code == SQLITE_OK || IsBlocked(code) ? SQLITE_OK : code;
   if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
   absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
   // A full card or too little memory pass without closing anything.
@@ -416,7 +452,12 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     status = Harden(db_, backend_.options());
     if (!status.ok()) return status;
   }
-  if (taint_ == Trace::kTemporary) status = DropTemporary();
+  if (taint_ == Trace::kTemporary) {
+    // Changing where temporary tables live drops them all.
+    trusted_ = true;
+    status = Execute(db_, backend_.options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
+    trusted_ = false;
+  }
   if (!status.ok()) return status;
   taint_ = Trace::kNothing;
   sqlite3_set_last_insert_rowid(db_, 0);
@@ -438,15 +479,6 @@ void SqliteConnection::EndStatements() {
     cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
     if (!ours) sqlite3_finalize(statement);
   }
-}
-
-// Changing where temporary tables live drops them all.
-absl::Status SqliteConnection::DropTemporary() {
-  trusted_ = true;
-  absl::Status status =
-      Execute(db_, backend_.options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
-  trusted_ = false;
-  return status;
 }
 
 Liveness SqliteConnection::Probe() {

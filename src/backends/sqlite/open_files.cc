@@ -18,6 +18,9 @@ constexpr size_t kCounterAt = 24;
 constexpr size_t kSaltAt = 8;
 constexpr size_t kCopiedAt = 24;
 constexpr size_t kAttemptedAt = 32;
+constexpr size_t kReadMarkAt = 25;
+constexpr size_t kReadMarks = 5;
+constexpr unsigned long long kReadLockAt = 123;  // in bytes: the lock of the first mark
 constexpr int kIndexRegion = 32 * 1024;
 
 sqlite3_file* FileOf(sqlite3* db) {
@@ -112,13 +115,18 @@ OpenFiles::Content OpenFiles::Read(const struct stat& found) const {
   return content;
 }
 
-OpenFiles::Marks OpenFiles::ReadMarks() const {
+// The connection has it mapped; this asks for the address.
+const volatile uint32_t* OpenFiles::Index() const {
   sqlite3_file* const file = FileOf(db_);
-  if (file == nullptr || file->pMethods->iVersion < 2) return {};
+  if (file == nullptr || file->pMethods->iVersion < 2) return nullptr;
   void volatile* region = nullptr;
   const int code = file->pMethods->xShmMap(file, 0, kIndexRegion, 0, &region);
-  if (code != SQLITE_OK || region == nullptr) return {};
-  const auto* numbers = static_cast<const volatile uint32_t*>(region);
+  return code == SQLITE_OK ? static_cast<const volatile uint32_t*>(region) : nullptr;
+}
+
+OpenFiles::Marks OpenFiles::ReadMarks() const {
+  const volatile uint32_t* const numbers = Index();
+  if (numbers == nullptr) return {};
   return {numbers[kSaltAt], numbers[kCopiedAt], numbers[kAttemptedAt]};
 }
 
@@ -171,6 +179,38 @@ FileChange OpenFiles::Look() {
   if (change != FileChange::kNone || !has_log_) return change;
   return Find(names_->log) == log_ && Find(names_->index) == index_ ? FileChange::kNone
                                                                     : FileChange::kLogDeleted;
+}
+
+// Not F_GETLK on a descriptor of our own: closing it would drop every lock that SQLite has on the
+// file in this process.
+int OpenFiles::PinningProcess() const {
+  const volatile uint32_t* const numbers = has_log_ ? Index() : nullptr;
+  std::FILE* const locks = numbers == nullptr ? nullptr : std::fopen("/proc/locks", "re");
+  if (locks == nullptr) return -1;
+  int found = -1;
+  uint32_t oldest = UINT32_MAX;
+  char line[160];
+  while (std::fgets(line, sizeof line, locks) != nullptr) {
+    int process = 0;
+    unsigned long long inode = 0;
+    unsigned long long first = 0;
+    unsigned long long last = 0;
+    // "1: POSIX  ADVISORY  READ 1234 08:01:5678 123 123"
+    if (std::sscanf(line, "%*d: POSIX %*s READ %d %*x:%*x:%llu %llu %llu", &process, &inode, &first,
+                    &last) != 4 ||
+        inode != index_.number || process <= 0) {
+      continue;
+    }
+    for (size_t mark = 0; mark < kReadMarks; ++mark) {
+      if (first > kReadLockAt + mark || last < kReadLockAt + mark) continue;
+      const uint32_t pages = numbers[kReadMarkAt + mark];
+      if (pages >= oldest) continue;
+      oldest = pages;
+      found = process;
+    }
+  }
+  std::fclose(locks);
+  return found;
 }
 
 bool OpenFiles::HaveChanged() {

@@ -57,6 +57,9 @@ class OpenFiles {
   bool HaveChanged();
   // What HaveChanged saw.
   FileChange change() const { return change_; }
+  // The process whose read lock is on the oldest pages of the log, and keeps it from being cut; -1:
+  // none is seen. Reads /proc/locks.
+  int PinningProcess() const;
   // The log and its index lose their names if another file has the database's by now: SQLite would
   // replay them over that one. A log that is not empty is kept as NAME-wal.left.
   void DisownLog() const;
@@ -84,6 +87,8 @@ class OpenFiles {
   };
 
   static Id Find(const std::string& name);
+  // The log's index as 32-bit numbers; null: there is none.
+  const volatile uint32_t* Index() const;
   Content Read(const struct stat& found) const;
   Marks ReadMarks() const;
   FileChange Look();
