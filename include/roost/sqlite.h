@@ -63,6 +63,18 @@ enum class SqliteDurability : uint8_t {
   kCommit,
 };
 
+// What is done with a database that is damaged when it is to be opened.
+enum class WhenDamaged : uint8_t {
+  // The open fails with kDataLoss, and the file stays.
+  kRefuse,
+  // For a node that nobody looks after: the file, its log and its index are renamed to
+  // NAME.damaged-N, and a new database is begun; file_stats() tells it. The first and the latest
+  // damaged file are kept, at most two. Not while anybody has the file open. A file that was not
+  // closed well is checked before it is used (quick_check), for at most half of the time that the
+  // open has.
+  kMoveAside,
+};
+
 struct SqliteOptions {
   // The database file, or ":memory:" for a database that lives as long as this backend and is
   // shared by its connections. REQUIRES: an absolute path, or relative to a working directory that
@@ -71,6 +83,14 @@ struct SqliteOptions {
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
   std::string schema{};
+  // Marks the database as this program's (PRAGMA application_id and user_version). A file with
+  // another application_id or a later user_version is refused before anything is written
+  // (kInvalidArgument). One without an application_id is taken and marked if it is empty or has the
+  // table `own_table`. 0: nothing is looked at or marked.
+  int32_t application_id = 0;
+  int32_t user_version = 0;
+  std::string own_table{};
+  WhenDamaged when_damaged = WhenDamaged::kRefuse;
   SqliteDurability durability = SqliteDurability::kBatch;
   // Opens without the right to write, also for the writer. The file has to exist, and `schema` has
   // to be empty.
@@ -103,6 +123,8 @@ struct SqliteFileStats {
   // SQLite's code of the latest checkpoint if that failed (SQLITE_FULL: the card has no room for
   // it); 0: it did not.
   int checkpoint_error = 0;
+  // Damaged files beside the database, as NAME.damaged-1 and -2: 0 to 2.
+  int damaged_files = 0;
 };
 
 class SqliteBackend final : public Backend {
@@ -129,6 +151,8 @@ class SqliteBackend final : public Backend {
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
+  absl::StatusOr<Connection*> OpenAnew(const OpenRequest& request, const absl::Status& damage);
+  absl::Status LookAtDatabase(sqlite3* db, sqlite::DeadlineHandler& handler, Platform& platform);
   absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
                          sqlite::Handle& keeper);
   absl::StatusOr<bool> PrepareDatabase(sqlite::DeadlineHandler& handler, Platform& platform,
@@ -147,8 +171,11 @@ class SqliteBackend final : public Backend {
   std::atomic<int> log_pages_{0};
   std::atomic<int> log_pages_peak_{0};
   std::atomic<int> checkpoint_error_{0};
+  std::atomic<int> damaged_files_{0};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
+  bool was_prepared_ = false;
+  bool left_open_ = false;  // by an earlier process, and not checked since
   const std::unique_ptr<sqlite::OpenFiles> prepared_;  // the files of the latest preparation
   sqlite3* anchor_ = nullptr;                          // keeps an in-memory database alive
 };
@@ -156,6 +183,9 @@ class SqliteBackend final : public Backend {
 // The driver's handle of a connection of this backend. The connection owns it; see Connection::Raw.
 // REQUIRES: `connection` was opened by a SqliteBackend.
 sqlite3* SqliteHandle(Connection& connection);
+
+// The status of an open or a statement says that the card or the file takes no writes.
+bool IsReadOnlyCard(const absl::Status& status);
 
 // SQLite's extended result code behind a status of this backend (517: SQLITE_BUSY_SNAPSHOT); 0 when
 // there is none.

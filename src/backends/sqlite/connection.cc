@@ -91,6 +91,7 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
   }
   if (status.ok()) {
     if (!IsMemory(backend_.options())) files_.Remember(db_, *backend_.names_, log_.present());
+    KeepLogAtClose(db_, false);
     Hook();
   } else {
     Close();
@@ -272,9 +273,16 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
     log_.RecordFailedSync();
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    KeepLogAtClose(db_, true);
   }
-  if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
+  if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) {
+    backend_.Distrust();
+    // The file is moved aside when no connection has it open.
+    if (backend_.options().when_damaged == WhenDamaged::kMoveAside) {
+      MarkFailed(FaultScope::kAllOlder);
+      KeepLogAtClose(db_, true);
+    }
+  }
   if (moved) LeaveFiles();
   if (IsNoMemory(code)) {
     if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());

@@ -122,6 +122,10 @@ Handle& Handle::operator=(Handle&& other) noexcept {
   return *this;
 }
 
+void KeepLogAtClose(sqlite3* db, bool keep) {
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep ? 1 : 0, nullptr);
+}
+
 Handle::~Handle() { sqlite3_close(db_); }
 
 absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql) {
@@ -178,6 +182,7 @@ absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& 
   if (db == nullptr) return OpenError(nullptr, SQLITE_NOMEM, options, "");
   sqlite3_extended_result_codes(db, 1);
   if (code != SQLITE_OK) return OpenError(db, sqlite3_extended_errcode(db), options, "");
+  KeepLogAtClose(db, true);
   handler.Install(db);
   absl::Status status = Configure(db, options, access);
   if (!status.ok()) return status;

@@ -60,6 +60,9 @@ absl::Status CheckTogether(const SqliteOptions& options) {
   if (IsMemory(options) && !options.vfs.empty()) {
     return Wrong("vfs makes no sense with \":memory:\", which has its own");
   }
+  if (options.own_table.find('\0') != std::string::npos || options.own_table.size() > 64) {
+    return Wrong("own_table is no name of a table");
+  }
   if (!options.vfs.empty() && sqlite3_vfs_find(options.vfs.c_str()) == nullptr) {
     return Wrong(Concat({"no SQLite VFS is registered as \"", options.vfs, "\""}));
   }
