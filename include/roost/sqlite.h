@@ -19,6 +19,9 @@
 // another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
 // most 16 KiB.
 //
+// Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
+// with overflow. Such a pool keeps no reader, and each read opens a connection.
+//
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
 //           statements. After the deadline no statement is begun (to a tick of the clock, 10 ms),
@@ -132,13 +135,16 @@ class SqliteBackend final : public Backend {
   // What a pool keeps for each connection; see PoolFor.
   static constexpr internal::ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
 
+  // For PoolFor<P, SqliteBackend>: the sizes have to leave a reader that is kept.
+  static constexpr LanePlan kLanes = LanePlan::kWriterAndReaders;
+
   // Wrong options show at the first Open, as kInvalidArgument with a sentence.
   explicit SqliteBackend(SqliteOptions options);
   ~SqliteBackend() override;
 
   std::string_view kind() const override { return "sqlite"; }
   std::string_view target() const override { return options_.path; }
-  LanePlan lanes() const override { return LanePlan::kWriterAndReaders; }
+  LanePlan lanes() const override { return kLanes; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 
@@ -181,6 +187,8 @@ class SqliteBackend final : public Backend {
 };
 
 // The driver's handle of a connection of this backend. The connection owns it; see Connection::Raw.
+// Costs a new connection when the lease ends: what hooks, functions and limits were set through it,
+// SQLite does not tell.
 // REQUIRES: `connection` was opened by a SqliteBackend.
 sqlite3* SqliteHandle(Connection& connection);
 

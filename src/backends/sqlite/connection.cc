@@ -455,10 +455,10 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
+  // Hooks, functions and limits cannot all be asked for.
   if (IsRaw()) {
-    Hook();
-    status = Harden(db_, backend_.options());
-    if (!status.ok()) return status;
+    return absl::FailedPreconditionError(
+        "the driver's handle was taken: only a new connection undoes what it may have changed");
   }
   if (taint_ == Trace::kTemporary) {
     // Changing where temporary tables live drops them all.

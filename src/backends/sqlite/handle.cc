@@ -99,6 +99,12 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
               "; only UTF-8 is read in place: copy it into a new database"}));
 }
 
+// Sets the limits and switches of the session.
+absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
+  SetLimits(db, options);
+  return SetSwitches(db, options);
+}
+
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
   absl::Status status = Harden(db, options);
   if (status.ok()) status = SetPragmas(db, options, access);
@@ -108,11 +114,6 @@ absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access)
 }
 
 }  // namespace
-
-absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
-  SetLimits(db, options);
-  return SetSwitches(db, options);
-}
 
 Handle& Handle::operator=(Handle&& other) noexcept {
   if (this != &other) {

@@ -46,9 +46,6 @@ void KeepLogAtClose(sqlite3* db, bool keep);
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
                                   Access access, DeadlineHandler& handler);
 
-// Sets the limits and switches of the session, which a borrower of the raw handle may have changed.
-absl::Status Harden(sqlite3* db, const SqliteOptions& options);
-
 // Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler);
 
