@@ -9,6 +9,7 @@
 
 #include "backends/sqlite/connection.h"
 #include "backends/sqlite/existing_file.h"
+#include "backends/sqlite/explain.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
@@ -138,6 +139,9 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
   if (absl::IsNotFound(connection.status()) && bootstrap_ == kDone) {
     Forget();
     connection = OpenOnce(request);
+  }
+  if (!connection.ok() && !sqlite::IsMemory(options_) && !options_.read_only) {
+    connection = sqlite::Explain(connection.status(), *names_);
   }
   const bool move = options_.when_damaged == WhenDamaged::kMoveAside && !options_.read_only;
   if (!move || !absl::IsDataLoss(connection.status())) return connection;
