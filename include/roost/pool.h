@@ -262,13 +262,17 @@ class Pool {
 // Errors:  a profile whose numbers cannot work stops the build with a sentence (CheckProfile)
 //
 // B is the backend, if its connections are larger than those of SQLite and PostgreSQL: a driver
-// with B::kConnectionSize names itself here, and enlarges no other pool.
+// with B::kConnectionSize names itself here, and enlarges no other pool. A backend with B::kLanes has
+// the sizes checked, too.
 template <class P, class B = internal::AnyBackend>
 class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements,
                                               B::kConnectionSize>,
                 public Pool {
   using Storage =
       internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements, B::kConnectionSize>;
+  static_assert(internal::KeepsAReader<B>(P::kPoolSize, P::kMaxOverflow),
+                "roost profile: kPoolSize 1 with overflow keeps a writer and no reader, so that each "
+                "read opens a connection; make kPoolSize 2, or kMaxOverflow 0");
 
  public:
   // REQUIRES: `backend` outlives the pool. Opens nothing.

@@ -6,14 +6,21 @@
 // not reach a caller.
 //
 // A card that refuses writes does not stop reads: the writer is not opened until the card takes
-// writes again (kFailedPrecondition). A full card makes inserts fail with kResourceExhausted; below
-// the bound max_kib deletes still work. After a sync that failed no connection is trusted: all are
+// writes again (kFailedPrecondition). Before a seal is acknowledged the names of the database, its
+// log and the log's index are looked up: where they no longer lead to the files that are open
+// (deleted, renamed, replaced, hidden below a mount, overwritten), the seal fails with kUnavailable
+// and a sentence, all connections are closed, and the path is opened anew. A full card makes inserts fail with kResourceExhausted; below
+// the bound max_kib deletes still work. A reader that never ends keeps the log from being cut; at
+// max_log_pages writes fail with kResourceExhausted until it ends. After a sync that failed no connection is trusted: all are
 // closed and opened anew.
 //
 // SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
 // journal_mode or synchronous with a value are refused (kInvalidArgument). A pragma that changes
 // another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
 // most 16 KiB.
+//
+// Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
+// with overflow. Such a pool keeps no reader, and each read opens a connection.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
@@ -31,6 +38,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -45,7 +53,9 @@ namespace roost {
 namespace sqlite {
 class Handle;
 class DeadlineHandler;
+class OpenFiles;
 class SqliteConnection;
+struct FileNames;
 }  // namespace sqlite
 
 // What a plain commit promises about a power cut. Neither can corrupt the database.
@@ -56,6 +66,18 @@ enum class SqliteDurability : uint8_t {
   kCommit,
 };
 
+// What is done with a database that is damaged when it is to be opened.
+enum class WhenDamaged : uint8_t {
+  // The open fails with kDataLoss, and the file stays.
+  kRefuse,
+  // For a node that nobody looks after: the file, its log and its index are renamed to
+  // NAME.damaged-N, and a new database is begun; file_stats() tells it. The first and the latest
+  // damaged file are kept, at most two. Not while anybody has the file open. A file that was not
+  // closed well is checked before it is used (quick_check), for at most half of the time that the
+  // open has.
+  kMoveAside,
+};
+
 struct SqliteOptions {
   // The database file, or ":memory:" for a database that lives as long as this backend and is
   // shared by its connections. REQUIRES: an absolute path, or relative to a working directory that
@@ -64,6 +86,14 @@ struct SqliteOptions {
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
   std::string schema{};
+  // Marks the database as this program's (PRAGMA application_id and user_version). A file with
+  // another application_id or a later user_version is refused before anything is written
+  // (kInvalidArgument). One without an application_id is taken and marked if it is empty or has the
+  // table `own_table`. 0: nothing is looked at or marked.
+  int32_t application_id = 0;
+  int32_t user_version = 0;
+  std::string own_table{};
+  WhenDamaged when_damaged = WhenDamaged::kRefuse;
   SqliteDurability durability = SqliteDurability::kBatch;
   // Opens without the right to write, also for the writer. The file has to exist, and `schema` has
   // to be empty.
@@ -73,6 +103,11 @@ struct SqliteOptions {
   // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice
   // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
+  // Upper bound of the log, in pages. A reader that never ends keeps the log from being cut; at this
+  // length writes fail with kResourceExhausted until it ends. 0: 16384 (64 MiB), or 16 times
+  // checkpoint_pages if that is more. 1024 to 1048576; with a SqliteMemory at most kSqliteLogPages,
+  // so that a checkpoint always has its memory.
+  int max_log_pages = 0;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still
   // work. 0: none.
   int64_t max_kib = 0;
@@ -82,10 +117,26 @@ struct SqliteOptions {
   std::string vfs{};
 };
 
+// What a SqliteBackend knows of its files.
+struct SqliteFileStats {
+  // Pages in the log after the latest commit or checkpoint, the most there were, and the bound.
+  int log_pages = 0;
+  int log_pages_peak = 0;
+  int max_log_pages = 0;
+  // SQLite's code of the latest checkpoint if that failed (SQLITE_FULL: the card has no room for
+  // it); 0: it did not.
+  int checkpoint_error = 0;
+  // Damaged files beside the database, as NAME.damaged-1 and -2: 0 to 2.
+  int damaged_files = 0;
+};
+
 class SqliteBackend final : public Backend {
  public:
   // What a pool keeps for each connection; see PoolFor.
   static constexpr internal::ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
+
+  // For PoolFor<P, SqliteBackend>: the sizes have to leave a reader that is kept.
+  static constexpr LanePlan kLanes = LanePlan::kWriterAndReaders;
 
   // Wrong options show at the first Open, as kInvalidArgument with a sentence.
   explicit SqliteBackend(SqliteOptions options);
@@ -93,17 +144,21 @@ class SqliteBackend final : public Backend {
 
   std::string_view kind() const override { return "sqlite"; }
   std::string_view target() const override { return options_.path; }
-  LanePlan lanes() const override { return LanePlan::kWriterAndReaders; }
+  LanePlan lanes() const override { return kLanes; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 
   const SqliteOptions& options() const { return options_; }
+  // A snapshot, from any thread, without a lock.
+  SqliteFileStats file_stats() const;
 
  private:
   friend class sqlite::SqliteConnection;
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
+  absl::StatusOr<Connection*> OpenAnew(const OpenRequest& request, const absl::Status& damage);
+  absl::Status LookAtDatabase(sqlite3* db, sqlite::DeadlineHandler& handler, Platform& platform);
   absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
                          sqlite::Handle& keeper);
   absl::StatusOr<bool> PrepareDatabase(sqlite::DeadlineHandler& handler, Platform& platform,
@@ -112,19 +167,33 @@ class SqliteBackend final : public Backend {
   void Forget();
   // The file may be damaged: the next Open looks before it lends anything.
   void Distrust();
+  void RecordLog(int pages);
 
   const SqliteOptions options_;
+  const std::unique_ptr<const sqlite::FileNames> names_;
   // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};
+  std::atomic<int> log_pages_{0};
+  std::atomic<int> log_pages_peak_{0};
+  std::atomic<int> checkpoint_error_{0};
+  std::atomic<int> damaged_files_{0};
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
-  sqlite3* anchor_ = nullptr;  // keeps an in-memory database alive
+  bool was_prepared_ = false;
+  bool left_open_ = false;  // by an earlier process, and not checked since
+  const std::unique_ptr<sqlite::OpenFiles> prepared_;  // the files of the latest preparation
+  sqlite3* anchor_ = nullptr;                          // keeps an in-memory database alive
 };
 
 // The driver's handle of a connection of this backend. The connection owns it; see Connection::Raw.
+// Costs a new connection when the lease ends: what hooks, functions and limits were set through it,
+// SQLite does not tell.
 // REQUIRES: `connection` was opened by a SqliteBackend.
 sqlite3* SqliteHandle(Connection& connection);
+
+// The status of an open or a statement says that the card or the file takes no writes.
+bool IsReadOnlyCard(const absl::Status& status);
 
 // SQLite's extended result code behind a status of this backend (517: SQLITE_BUSY_SNAPSHOT); 0 when
 // there is none.

@@ -12,13 +12,18 @@
 // spills the rest to a temporary file (SQLite's default: 250 pages). A statement that changes many
 // rows keeps 16 KiB of what it may have to undo, and spills the rest (SQLite's default: 64 KiB).
 //
+// A checkpoint needs memory that grows with the log. Beside the arena lies a reserve, which only
+// checkpoints use, for the longest log that SqliteOptions::max_log_pages allows; its pages cost no
+// memory before a log is so long. A log that another program left longer is sorted on the heap.
+//
 // A program that has to know its memory constructs one first of all in main(), checks status(), and
 // writes stats() into its log from time to time.
 //
 // Threads:  construct before any thread uses SQLite, destroy after the last one has; stats() from
 //           any thread
 // Blocks:   never; one lock inside, held for some ten ns
-// Memory:   sizeof(SqliteMemoryFor<P>): the profile's kSqliteArenaKib and kSqlitePages
+// Memory:   sizeof(SqliteMemoryFor<P>): the profile's kSqliteArenaKib and kSqlitePages, and the
+//           reserve
 // Errors:   status(): kFailedPrecondition when SQLite was in use already, or was built without what
 //           this needs; SQLite then works on the heap as if this was not there
 // Time:     constant for each allocation, some 10 ns more than the heap's
@@ -43,6 +48,17 @@ class Arena;
 // Bytes of the slab for one page of 4 KiB, with SQLite's own header (264 bytes in SQLite 3.40).
 // Databases with larger pages take them from the arena.
 inline constexpr size_t kSqlitePageBytes = 4096 + 272;
+
+// The longest log, in pages, whose checkpoint finds its memory in the reserve beside the arena:
+// SqliteOptions::max_log_pages, and a quarter more for the batch that reaches it.
+inline constexpr int kSqliteLogPages = 16384;
+// What SQLite sorts a log of so many pages in: two bytes for each, 8 KiB, and some for its lists.
+constexpr size_t SqliteCheckpointBytes(int log_pages) {
+  const auto pages = static_cast<size_t>(log_pages);
+  return 2 * pages + 8192 + 64 * (pages / 4096 + 2) + 1024;
+}
+inline constexpr size_t kSqliteReserveBytes =
+    SqliteCheckpointBytes(kSqliteLogPages + kSqliteLogPages / 4);
 
 // How full the block is. All zero while status() is an error.
 //
@@ -76,9 +92,10 @@ class SqliteMemory {
   SqliteMemoryStats stats() const;
 
  protected:
-  // Configures SQLite. REQUIRES: both spans are aligned to std::max_align_t and outlive this; no
+  // Configures SQLite. REQUIRES: the spans are aligned to std::max_align_t and outlive this; no
   // other SqliteMemory exists.
-  SqliteMemory(std::span<std::byte> arena, std::span<std::byte> pages);
+  SqliteMemory(std::span<std::byte> arena, std::span<std::byte> checkpoint,
+               std::span<std::byte> pages);
   // Gives SQLite its heap back. REQUIRES: nobody uses SQLite any more: every connection is closed.
   ~SqliteMemory();
 
@@ -97,11 +114,12 @@ namespace internal {
 template <size_t kArena, size_t kPages>
 struct SqliteStorage {
   alignas(std::max_align_t) std::byte arena[kArena];
+  alignas(std::max_align_t) std::byte checkpoint[kSqliteReserveBytes];
   alignas(std::max_align_t) std::byte pages[kPages];
 };
 }  // namespace internal
 
-// The block for profile P, with its storage inside: 228 KiB for raspberry_pi, 3.1 MiB for most
+// The block for profile P, with its storage inside: 274 KiB for raspberry_pi, 3.2 MiB for most
 // others. Make it static, or a part of something that lives as long as the program: it is too large
 // for a stack.
 template <class P>
@@ -113,11 +131,14 @@ class SqliteMemoryFor : private internal::SqliteStorage<size_t{1024} * P::kSqlit
                 "statements takes some 40");
   static_assert(P::kSqlitePages >= 8 && P::kSqlitePages <= 65536,
                 "roost profile: kSqlitePages must be 8 to 65536");
+  static_assert(sizeof(internal::SqliteStorage<64, 64>::checkpoint) >=
+                    SqliteCheckpointBytes(kSqliteLogPages),
+                "roost: a log at its bound has no memory for its checkpoint");
   using Storage = internal::SqliteStorage<size_t{1024} * P::kSqliteArenaKib,
                                           kSqlitePageBytes * P::kSqlitePages>;
 
  public:
-  SqliteMemoryFor() : SqliteMemory(Storage::arena, Storage::pages) {}
+  SqliteMemoryFor() : SqliteMemory(Storage::arena, Storage::checkpoint, Storage::pages) {}
   ~SqliteMemoryFor() = default;
 };
 

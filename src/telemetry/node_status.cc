@@ -37,6 +37,21 @@ TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us) {
   return trouble;
 }
 
+TextLine DegradedLine(const NodeStatus& status) {
+  const SqliteFileStatus& file = status.sqlite_file;
+  TextLine degraded;
+  if (file.damaged_files > 0) {
+    degraded.Add("the database was damaged, and a new one was begun: ", file.damaged_files,
+                 " damaged files lie beside it, as ", status.local.target, ".damaged-N");
+  } else if (file.max_log_pages > 0 && file.log_pages >= file.max_log_pages / 2) {
+    degraded.Add("the log has ", file.log_pages, " of at most ", file.max_log_pages,
+                 " pages: a reader that does not end keeps it from being cut");
+  } else if (file.checkpoint_error != 0) {
+    degraded.Add("the log cannot be copied into the database (SQLite ", file.checkpoint_error, ")");
+  }
+  return degraded;
+}
+
 std::string Trouble(const NodeStatus& status, int64_t now_boot_us) {
   return std::string(TroubleLine(status, now_boot_us));
 }

@@ -98,6 +98,15 @@ struct SqliteMemoryStatus {
   uint64_t page_overflow_peak = 0;  // bytes of pages that went to the arena instead, at most
 };
 
+// The database's files: see SqliteFileStats.
+struct SqliteFileStatus {
+  uint64_t log_pages = 0;  // in the log now
+  uint64_t log_pages_peak = 0;
+  uint64_t max_log_pages = 0;    // at so many, writes are refused
+  int64_t checkpoint_error = 0;  // SQLite's code of the latest checkpoint if it failed
+  uint64_t damaged_files = 0;    // moved aside, beside the database
+};
+
 struct NodeStatus {
   int format = kStatusFormat;
   std::string name{};     // of the node
@@ -116,6 +125,7 @@ struct NodeStatus {
   WatchdogStatus watchdog{};
   MemoryStatus memory{};
   SqliteMemoryStatus sqlite_memory{};
+  SqliteFileStatus sqlite_file{};
   PoolStatus local{};
   std::optional<RemoteStatus> remote{};  // absent: none was asked for
 };
@@ -124,7 +134,9 @@ struct NodeStatus {
 // watchdog is fed, a reading is sealed, the database does not refuse. A remote that is away is no
 // trouble of the node. `now_boot_us`: BootMicros().
 std::string Trouble(const NodeStatus& status, int64_t now_boot_us);
-// The same without a heap.
+// What somebody should look at although the node works, in one sentence; empty: nothing.
+internal::TextLine DegradedLine(const NodeStatus& status);
+// The same as Trouble without a heap.
 internal::TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us);
 
 }  // namespace roost::telemetry

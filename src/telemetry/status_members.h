@@ -131,6 +131,15 @@ void Members(V& v, Is<SqliteMemoryStatus> auto& s) {
 }
 
 template <class V>
+void Members(V& v, Is<SqliteFileStatus> auto& s) {
+  v("log_pages", s.log_pages);
+  v("log_pages_peak", s.log_pages_peak);
+  v("max_log_pages", s.max_log_pages);
+  v("checkpoint_error", s.checkpoint_error);
+  v("damaged_files", s.damaged_files);
+}
+
+template <class V>
 void Members(V& v, Is<NodeStatus> auto& s) {
   v("format", s.format);
   v("name", s.name);
@@ -149,6 +158,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("watchdog", s.watchdog);
   v("memory", s.memory);
   v("sqlite_memory", s.sqlite_memory);
+  v("sqlite_file", s.sqlite_file);
   v("local", s.local);
   v("remote", s.remote);
 }

@@ -75,7 +75,22 @@ def compile_profile(constants: str, use: tuple[str, str]) -> subprocess.Complete
                               capture_output=True, text=True, check=False)
 
 
+# The same over a backend that is named.
+OVER_SQLITE = ("sqlite.h", """#include "roost/pool.h"
+void Make(roost::SqliteBackend& backend) { roost::PoolFor<Node, roost::SqliteBackend> pool(backend); }""")
+
+
 class ProfileErrorsTest(unittest.TestCase):
+
+    def test_over_sqlite_a_pool_has_to_keep_a_reader(self):
+        for sizes in ("int kPoolSize = 1; int kMaxOverflow = 0", "int kPoolSize = 2; int kMaxOverflow = 1"):
+            result = compile_profile(sizes, OVER_SQLITE)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        alone = "int kPoolSize = 1; int kMaxOverflow = 1"
+        result = compile_profile(alone, OVER_SQLITE)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("kPoolSize 1 with overflow keeps a writer and no reader", result.stderr)
+        self.assertEqual(compile_profile(alone, MAKES).returncode, 0, "another database has one lane")
 
     def test_a_profile_whose_numbers_work_compiles(self):
         for use in (SELECTS, MAKES):

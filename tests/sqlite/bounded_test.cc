@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -125,6 +126,52 @@ TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {
   EXPECT_OK(StoreBatch(writer, 10));
   EXPECT_EQ(AskInt(*writer, kReads[0]), 110);
   EXPECT_GT(memory_->stats().arena_failures, 0u);
+}
+
+// Every cache is full, and somebody has taken what is left of the arena, when the log is cut that a
+// reader has kept until its bound, or that another program has made longer.
+TEST_F(BoundedTest, TheLongestLogIsCutInAFullBlock) {
+  ASSERT_OK(memory_->status());
+  for (const int pages : {4096, 8192, kSqliteLogPages, 2 * kSqliteLogPages}) {
+    SqliteBackend backend(Options());
+    PoolFor<Quiet> pool(backend);
+    Lease writer = *pool.Acquire(kWrite);
+    Lease reader = *pool.Acquire(kRead);
+    Lease second = *pool.Acquire(kRead);
+    for (Lease* const lease : {&reader, &second, &writer}) Read(**lease, 1'000'000);
+    ASSERT_OK(StoreBatch(writer, 60));
+    const std::string log = dir_.File("node.db-wal");
+    {
+      absl::StatusOr<Transaction> snapshot = reader->Begin();
+      EXPECT_GE(AskInt(*reader, kReads[0]), 60);
+      sqlite3* const db = SqliteHandle(*writer);
+      if (pages > kSqliteLogPages) {
+        sqlite3_wal_hook(db, nullptr, nullptr);
+        sqlite3_commit_hook(db, nullptr, nullptr);
+      }
+      for (int i = 0; i < pages; ++i) {
+        absl::Status stored = writer->Run(kStore, 1, 1, i);
+        if (!stored.ok()) break;
+      }
+    }
+    const auto length = static_cast<int64_t>(std::filesystem::file_size(log)) / (4096 + 24);
+    EXPECT_NEAR(static_cast<double>(length), pages, 0.02 * pages) << pages;
+    if (pages > kSqliteLogPages) {  // the next process finds it
+      writer.Discard();
+      writer = *pool.Acquire(kWrite);
+    }
+    std::vector<void*> taken;
+    for (int bytes = 32768; bytes >= 16;) {
+      void* const block = sqlite3_malloc(bytes);
+      block == nullptr ? bytes /= 2 : (taken.push_back(block), 0);
+    }
+    const uint64_t failures = memory_->stats().arena_failures;
+    EXPECT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
+    EXPECT_EQ(memory_->stats().arena_failures, failures) << pages;
+    for (void* const block : taken) sqlite3_free(block);
+    EXPECT_EQ(std::filesystem::file_size(log), 0u) << pages;
+    EXPECT_EQ(backend.file_stats().checkpoint_error, 0) << pages;
+  }
 }
 
 // What such a statement may have to undo by itself is kept apart from the transaction's log.

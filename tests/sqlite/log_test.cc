@@ -1,4 +1,6 @@
 // The write-ahead log: sealing and checkpoints, counted at the files.
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
@@ -276,6 +278,74 @@ TEST_F(LogTest, AnAutomaticCheckpointThatCannotSyncCondemnsButTheCommitStands) {
   EXPECT_EQ(writer->Run(kCount).code(), absl::StatusCode::kDataLoss) << "nothing more on this one";
   writer.Close();
   spy_.fail_sync = 0;
+}
+
+// The least bound, and a reader that pins the log at its beginning.
+class FullLogTest : public LogTest {
+ protected:
+  FullLogTest() {
+    options_ = Options();
+    options_.max_log_pages = 1024;
+  }
+  void Fill(Connection& writer) {
+    for (int i = 0; i < 1100 && writer.Run(kOne, std::string_view(filler_)).ok(); ++i) {
+    }
+  }
+  void ExpectFull(const absl::Status& status, const std::string& who) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_EQ(SqliteCode(status), SQLITE_FULL);
+    EXPECT_THAT(
+        std::string(status.message()),
+        AllOf(HasSubstr("a reader" + who + " has pinned the log"), HasSubstr("may have 1024")));
+  }
+  static constexpr Sql kOne{"INSERT INTO t(b) VALUES ($1)"};
+  SqliteOptions options_;
+};
+
+TEST_F(FullLogTest, AtItsBoundEveryKindOfWriteIsRefusedAndReadsGoOn) {
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  HeldConnection reader(backend, platform_, Role::kReader);
+  absl::StatusOr<Transaction> snapshot = reader->Begin();
+  EXPECT_EQ(AskInt(*reader, kCount), 0);
+  Fill(*writer);
+  const int64_t rows = AskInt(*writer, kCount);
+  EXPECT_GE(backend.file_stats().log_pages, 1024);
+  EXPECT_LE(backend.file_stats().log_pages, 1030);
+  platform_.Advance(7s);
+  const std::string self = " (process " + std::to_string(getpid()) + ")";
+  ExpectFull(writer->Run(kOne, "x"), self);
+  ExpectFull(writer->RunScript("DELETE FROM t"), self);
+  ExpectFull(writer->Begin(Durability::kSealed).status(), self);
+  const absl::Status plain = writer->Begin().status();
+  ExpectFull(plain, self);
+  EXPECT_THAT(std::string(plain.message()), HasSubstr("for 7"));
+  EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kStatement);
+  EXPECT_EQ(AskInt(*writer, kCount), rows);
+  EXPECT_LE(LogPages(), 1030);
+
+  ASSERT_OK(snapshot->Commit());
+  ASSERT_OK(writer->Begin(Durability::kSealed).status());
+  EXPECT_EQ(LogPages(), 0) << "cut by one checkpoint";
+  ASSERT_OK(writer->Run(kOne, "x"));
+  EXPECT_EQ(AskInt(*writer, kCount), rows + 1);
+  EXPECT_GE(backend.file_stats().log_pages_peak, 1024);
+  EXPECT_LE(backend.file_stats().log_pages, 4);
+}
+
+TEST_F(FullLogTest, AStatementFindsRoomWhenTheReaderHasEnded) {
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  HeldConnection reader(backend, platform_, Role::kReader);
+  absl::StatusOr<Transaction> snapshot = reader->Begin();
+  EXPECT_EQ(AskInt(*reader, kCount), 0);
+  Fill(*writer);
+  ASSERT_OK(snapshot->Commit());
+  const absl::Status first = writer->Run(kOne, "x");
+  EXPECT_EQ(first.code(), absl::StatusCode::kResourceExhausted) << first;
+  EXPECT_THAT(std::string(first.message()), HasSubstr("run the statement again"));
+  EXPECT_OK(writer->Run(kOne, "x"));
+  EXPECT_LE(LogPages(), 4);
 }
 
 TEST_F(LogTest, UpkeepGivesPagesBack) {

@@ -1,6 +1,8 @@
 // What a borrower can leave behind, how it is noticed, and what undoes it.
+#include <iterator>
 #include <string>
 
+#include "roost/pool.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 
@@ -24,6 +26,7 @@ class ResetTest : public SqliteTest {
     EXPECT_EQ(ConnectionAccess::Inspect(*writer_), SessionState::kDirty);
     EXPECT_FALSE(ConnectionAccess::Reset(*writer_, Deadline::Never()).ok());
   }
+  const std::string filler_ = std::string(200, 'x');
   void SetUp() override { ASSERT_OK(writer_->Run(kInsert, 1, 1)); }
 
   SqliteBackend backend_{Options()};
@@ -75,7 +78,7 @@ TEST_F(ResetTest, ATemporaryTableMadeAgainByACachedStatementIsSeenAgain) {
   for (int i = 0; i < 2; ++i) {
     ASSERT_OK(writer_->Run(kTemporary));
     ExpectCleanAfterReset();
-    EXPECT_EQ(Ask(db(), "SELECT count(*) FROM sqlite_temp_schema"), "0");
+    EXPECT_EQ(AskInt(*writer_, Sql("SELECT count(*) FROM sqlite_temp_schema")), 0);
     ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   }
 }
@@ -116,64 +119,12 @@ TEST_F(ResetTest, AttachIsRefused) {
   EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 
-TEST_F(ResetTest, AStatementOfTheDriverIsFinalized) {
-  sqlite3_stmt* left = nullptr;
-  ASSERT_EQ(sqlite3_prepare_v2(db(), "SELECT 1 UNION SELECT 2", -1, &left, nullptr), SQLITE_OK);
-  ASSERT_EQ(sqlite3_step(left), SQLITE_ROW);
-  ExpectCleanAfterReset();
-  for (sqlite3_stmt* s = sqlite3_next_stmt(db(), nullptr); s; s = sqlite3_next_stmt(db(), s)) {
-    EXPECT_STRNE(sqlite3_sql(s), "SELECT 1 UNION SELECT 2");
-  }
-}
-
-TEST_F(ResetTest, ATransactionThroughTheRawHandle) {
-  sqlite3_exec(db(), "BEGIN; INSERT INTO t VALUES (2, 2)", nullptr, nullptr, nullptr);
-  ExpectCleanAfterReset();
-}
-
-TEST_F(ResetTest, APragmaThroughTheRawHandleIsSeen) {
-  sqlite3_exec(db(), "PRAGMA case_sensitive_like=ON", nullptr, nullptr, nullptr);
-  ExpectResetFails();
-}
-
-TEST_F(ResetTest, HooksThatWereReplacedComeBack) {
-  sqlite3_busy_timeout(db(), 5000);
-  sqlite3_progress_handler(db(), 0, nullptr, nullptr);
-  sqlite3_set_authorizer(db(), nullptr, nullptr);
-  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
-  EXPECT_EQ(writer_->RunScript("PRAGMA synchronous=OFF").code(),
-            absl::StatusCode::kInvalidArgument);
-  Foreign foreign(path());
-  foreign.Run("BEGIN IMMEDIATE");
-  const TimePoint start = platform_.Now();
-  writer_->set_deadline(In(10ms));
-  EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(platform_.Now() - start, 10ms);
-}
-
-TEST_F(ResetTest, LimitsAndSwitchesThatWereChangedComeBack) {
-  sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, 5);
-  sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, 100);
-  sqlite3_db_config(db(), SQLITE_DBCONFIG_ENABLE_FKEY, 0, nullptr);
-  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
-  EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_ATTACHED, -1), 0);
-  EXPECT_EQ(sqlite3_limit(db(), SQLITE_LIMIT_LENGTH, -1), 1 << 20);
-  EXPECT_EQ(Ask(db(), "PRAGMA foreign_keys"), "1");
-}
-
 TEST_F(ResetTest, TheLastRowidIsForgotten) {
   ASSERT_OK(writer_->RunScript("BEGIN; INSERT INTO t VALUES (77, 1)"));
-  EXPECT_EQ(sqlite3_last_insert_rowid(db()), 77);
+  constexpr Sql kLast{"SELECT last_insert_rowid()"};
+  EXPECT_EQ(AskInt(*writer_, kLast), 77);
   ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
-  EXPECT_EQ(sqlite3_last_insert_rowid(db()), 0);
-}
-
-TEST_F(ResetTest, APendingInterruptDoesNotHitTheNextBorrower) {
-  Rows rows = (*writer_->Prepare(Sql("SELECT 1 UNION SELECT 2")))->Query();
-  ASSERT_TRUE(rows.Next());
-  sqlite3_interrupt(db());
-  ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
-  EXPECT_EQ(AskInt(*writer_, kCount), 1);
+  EXPECT_EQ(AskInt(*writer_, kLast), 0);
 }
 
 TEST_F(ResetTest, ItKeepsTheCachedStatements) {
@@ -181,6 +132,67 @@ TEST_F(ResetTest, ItKeepsTheCachedStatements) {
   ASSERT_OK(writer_->RunScript("BEGIN"));
   ASSERT_OK(ConnectionAccess::Reset(*writer_, Deadline::Never()));
   EXPECT_EQ(*writer_->Prepare(kCount), cached);
+}
+
+int Refuse(void*) { return 1; }
+int RefuseToWait(void*, int) { return 0; }
+void RollBack(void* count) { ++*static_cast<int*>(count); }
+void Update(void* count, int, const char*, const char*, sqlite3_int64) {
+  ++*static_cast<int*>(count);
+}
+int TraceAll(unsigned, void* count, void*, void*) { return ++*static_cast<int*>(count); }
+void Seven(sqlite3_context* context, int, sqlite3_value**) { sqlite3_result_int(context, 7); }
+
+// Through a pool: what one user does to the driver's handle, the next one does not meet.
+TEST_F(ResetTest, WhatIsDoneToTheDriversHandleEndsWithTheLease) {
+  static int called = 0;
+  void (*const deeds[])(sqlite3*) = {
+      [](sqlite3*) {},
+      [](sqlite3* db) { sqlite3_commit_hook(db, &Refuse, nullptr); },
+      [](sqlite3* db) { sqlite3_rollback_hook(db, &RollBack, &called); },
+      [](sqlite3* db) { sqlite3_update_hook(db, &Update, &called); },
+      [](sqlite3* db) { sqlite3_trace_v2(db, SQLITE_TRACE_STMT, &TraceAll, &called); },
+      [](sqlite3* db) { sqlite3_progress_handler(db, 1, &Refuse, nullptr); },
+      [](sqlite3* db) { sqlite3_busy_handler(db, &RefuseToWait, nullptr); },
+      [](sqlite3* db) { sqlite3_interrupt(db); },
+      [](sqlite3* db) { sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 100); },
+      [](sqlite3* db) { sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, nullptr); },
+      [](sqlite3* db) {
+        sqlite3_create_function(db, "abs", 1, SQLITE_UTF8, nullptr, &Seven, nullptr, nullptr);
+      },
+      [](sqlite3* db) { sqlite3_exec(db, "CREATE TEMP TABLE t(a, b)", nullptr, nullptr, nullptr); },
+      [](sqlite3* db) { sqlite3_exec(db, "BEGIN; DELETE FROM t", nullptr, nullptr, nullptr); },
+      [](sqlite3* db) {
+        sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 5);
+        sqlite3_set_authorizer(db, nullptr, nullptr);
+        sqlite3_exec(db, "ATTACH ':memory:' AS other", nullptr, nullptr, nullptr);
+      },
+      [](sqlite3* db) {
+        sqlite3_set_authorizer(db, nullptr, nullptr);
+        sqlite3_exec(db, "PRAGMA query_only=ON; PRAGMA case_sensitive_like=ON", nullptr, nullptr,
+                     nullptr);
+      },
+      [](sqlite3* db) {
+        sqlite3_stmt* left = nullptr;
+        sqlite3_prepare_v2(db, "SELECT 1 UNION SELECT 2", -1, &left, nullptr);
+        sqlite3_step(left);
+      },
+  };
+  writer_.Close();
+  PoolFor<profiles::Testing> pool(backend_, {.platform = &platform_});
+  int64_t rows = 1;
+  for (size_t i = 0; i < std::size(deeds); ++i) {
+    SCOPED_TRACE(i);
+    deeds[i](SqliteHandle(**pool.Acquire(kWrite)));
+    called = 0;
+    Lease next = *pool.Acquire(kWrite);
+    ASSERT_OK(next.Run(Sql("INSERT INTO t(b) VALUES ($1)"), std::string_view(filler_)));
+    EXPECT_EQ(AskInt(*next, kCount), ++rows);
+    EXPECT_EQ(AskInt(*next, Sql("SELECT abs(-3)")), 3);
+    EXPECT_EQ(AskInt(*next, Sql("SELECT 'a' LIKE 'A'")), 1);
+    EXPECT_EQ(next->RunScript("PRAGMA synchronous=OFF").code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(called, 0);
+  }
 }
 
 TEST_F(ResetTest, DetachGivesAHandleWithoutOurHooks) {

@@ -42,6 +42,7 @@ NodeStatus Healthy() {
                           .pages_used = 7,
                           .pages_peak = 20,
                           .page_overflow_peak = 4360};
+  status.sqlite_file = {.log_pages = 12, .log_pages_peak = 300, .max_log_pages = 16384};
   status.local.name = "local";
   status.local.stats.checkouts = 77;
   status.local.stats.longest_hold = 250ms;
@@ -78,6 +79,26 @@ TEST(StatusFileTest, SqlitesMemoryHasTheseMembers) {
     "bounded": true, "heap_because": "", "arena_bytes": 133096, "arena_used": 26056,
     "arena_peak": 73016, "arena_failures": 2, "pages": 22, "pages_used": 7, "pages_peak": 20,
     "page_overflow_peak": 4360})"));
+}
+
+TEST(StatusFileTest, SqlitesFileHasTheseMembers) {
+  EXPECT_EQ(ToJson(Healthy())["sqlite_file"], ordered_json::parse(R"({
+    "log_pages": 12, "log_pages_peak": 300, "max_log_pages": 16384, "checkpoint_error": 0,
+    "damaged_files": 0})"));
+}
+
+TEST(StatusFileTest, WhatTheNodeSurvivesIsDegradedAndNoTrouble) {
+  NodeStatus status = Healthy();
+  EXPECT_EQ(std::string(DegradedLine(status)), "");
+  status.sqlite_file.checkpoint_error = 13;
+  EXPECT_NE(std::string(DegradedLine(status)).find("cannot be copied"), std::string::npos);
+  status.sqlite_file.log_pages = 8192;
+  EXPECT_NE(std::string(DegradedLine(status)).find("8192 of at most 16384 pages"),
+            std::string::npos);
+  status.local.target = "/d/node.db";
+  status.sqlite_file.damaged_files = 1;
+  EXPECT_NE(std::string(DegradedLine(status)).find("/d/node.db.damaged-N"), std::string::npos);
+  EXPECT_EQ(Trouble(status, kNow), "");
 }
 
 TEST(StatusFileTest, TextsAreEscapedAsJsonWants) {

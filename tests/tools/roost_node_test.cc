@@ -465,15 +465,47 @@ TEST_F(RoostNodeTest, AFileThatIsNotItsDatabaseIsRefusedAndNotTouched) {
   std::ofstream(db) << "a text that somebody wants to keep, longer than the header of a database";
   const auto size = std::filesystem::file_size(db);
   const Outcome text = RunProgram(Node({"-"}), "a 1\n");
-  EXPECT_EQ(text.exit, 1);
+  EXPECT_EQ(text.exit, 2);
   EXPECT_TRUE(Has(text.errors, db) && Has(text.errors, "not a database")) << text.errors;
   EXPECT_EQ(std::filesystem::file_size(db), size);
 
   std::filesystem::remove(db);
   Database(db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE).Run("CREATE TABLE reading(other)");
   const Outcome other = RunProgram(Node({"-"}), "a 1\n");
-  EXPECT_EQ(other.exit, 1);
+  EXPECT_EQ(other.exit, 2);
   EXPECT_TRUE(Has(other.errors, "choose another file with --db")) << other.errors;
+}
+
+TEST_F(RoostNodeTest, AnotherProgramsDatabaseOrALaterOneIsRefusedAndNotTouched) {
+  const struct {
+    const char* sql;
+    const char* sentence;
+  } cases[] = {
+      {"PRAGMA application_id=7; CREATE TABLE states(a)", "another program's database"},
+      {"CREATE TABLE states(a)", "another program's database"},
+      {"PRAGMA application_id=1383035764; PRAGMA user_version=2", "a later version"},
+  };
+  for (const auto& one : cases) {
+    Database(db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE).Run(one.sql);
+    const Outcome ran = RunProgram(Node({"-"}), "a 1\n");
+    EXPECT_EQ(ran.exit, 2) << one.sql;
+    EXPECT_TRUE(Has(ran.errors, one.sentence)) << ran.errors;
+    EXPECT_EQ(Database(db).Number("SELECT count(*) FROM sqlite_schema WHERE name = 'reading'"), 0);
+    std::filesystem::remove(db);
+  }
+}
+
+TEST_F(RoostNodeTest, ADamagedDatabaseIsMovedAsideAndReadingsGoIntoANewOne) {
+  EXPECT_EQ(RunProgram(Node({"-"}), "a 1\nb 2\n").exit, 0);
+  {
+    std::fstream file(db, std::ios::in | std::ios::out | std::ios::binary);
+    file << std::string(100, '\0');
+  }
+  const Outcome ran = RunProgram(Node({"-"}), "a 3\n");
+  EXPECT_EQ(ran.exit, 0) << ran.errors;
+  EXPECT_TRUE(Has(ran.errors, "was damaged: 1 damaged files lie beside it")) << ran.errors;
+  EXPECT_EQ(Rows(), 1);
+  EXPECT_TRUE(std::filesystem::exists(db + ".damaged-1"));
 }
 
 TEST_F(RoostNodeTest, InputThatCannotBeReadIsAnError) {

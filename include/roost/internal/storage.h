@@ -7,6 +7,8 @@
 
 #include <cstddef>
 
+#include "roost/types.h"
+
 namespace roost::internal {
 
 class PoolState;
@@ -28,6 +30,16 @@ struct ConnectionSize {
 struct AnyBackend {
   static constexpr ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
 };
+
+// Whether a pool of these sizes keeps one connection to read with. Of a backend that does not name
+// its lanes nothing is known.
+template <class B>
+constexpr bool KeepsAReader(int pool_size, int max_overflow) {
+  if constexpr (requires { B::kLanes; }) {
+    return B::kLanes != LanePlan::kWriterAndReaders || pool_size > 1 || max_overflow == 0;
+  }
+  return true;
+}
 
 struct PoolStorageView {
   std::byte* state;

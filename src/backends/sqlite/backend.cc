@@ -8,7 +8,10 @@
 #include <utility>
 
 #include "backends/sqlite/connection.h"
+#include "backends/sqlite/existing_file.h"
+#include "backends/sqlite/explain.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
@@ -89,7 +92,10 @@ absl::Status CloseHoles(sqlite3* db, const SqliteOptions& options) {
 
 }  // namespace
 
-SqliteBackend::SqliteBackend(SqliteOptions options) : options_(std::move(options)) {}
+SqliteBackend::SqliteBackend(SqliteOptions options)
+    : options_(std::move(options)),
+      names_(std::make_unique<const sqlite::FileNames>(options_.path)),
+      prepared_(std::make_unique<sqlite::OpenFiles>()) {}
 
 SqliteBackend::~SqliteBackend() { sqlite3_close(anchor_); }
 
@@ -100,6 +106,21 @@ size_t SqliteBackend::ConnectionBytes(int statements) const {
 void SqliteBackend::Forget() {
   uint32_t done = kDone;
   bootstrap_.compare_exchange_strong(done, kNeeded);
+}
+
+SqliteFileStats SqliteBackend::file_stats() const {
+  return {.log_pages = log_pages_,
+          .log_pages_peak = log_pages_peak_,
+          .max_log_pages = sqlite::MaxLogPages(options_),
+          .checkpoint_error = checkpoint_error_,
+          .damaged_files = damaged_files_};
+}
+
+void SqliteBackend::RecordLog(int pages) {
+  log_pages_.store(pages, std::memory_order_relaxed);
+  if (pages > log_pages_peak_.load(std::memory_order_relaxed)) {
+    log_pages_peak_.store(pages, std::memory_order_relaxed);
+  }
 }
 
 void SqliteBackend::Distrust() {
@@ -119,7 +140,29 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
     Forget();
     connection = OpenOnce(request);
   }
-  return connection;
+  if (!connection.ok() && !sqlite::IsMemory(options_) && !options_.read_only) {
+    connection = sqlite::Explain(connection.status(), *names_);
+  }
+  const bool move = options_.when_damaged == WhenDamaged::kMoveAside && !options_.read_only;
+  if (!move || !absl::IsDataLoss(connection.status())) return connection;
+  return OpenAnew(request, connection.status());
+}
+
+// One caller moves the damaged file aside; the others have failed, and find the new one next time.
+absl::StatusOr<Connection*> SqliteBackend::OpenAnew(const OpenRequest& request,
+                                                    const absl::Status& damage) {
+  Forget();
+  uint32_t needed = kNeeded;
+  if (!bootstrap_.compare_exchange_strong(needed, kRunning)) return damage;
+  const absl::Status moved = sqlite::MoveAside(options_, *names_, damage);
+  if (moved.ok()) {
+    distrusted_ = false;
+    damaged_files_ = sqlite::CountDamaged(*names_);
+  }
+  bootstrap_ = kNeeded;
+  request.platform->Wake(&bootstrap_);
+  if (!moved.ok()) return moved;
+  return OpenOnce(request);
 }
 
 absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {
@@ -157,29 +200,52 @@ absl::Status SqliteBackend::Bootstrap(DeadlineHandler& handler, const OpenReques
   return prepared.status();
 }
 
+// Before anything is written: whose it is, and whether it is whole.
+absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler,
+                                           Platform& platform) {
+  absl::Status status = sqlite::CheckOwner(db, options_);
+  if (!status.ok()) return status;
+  const bool lost_sync = distrusted_.exchange(false);
+  if (!lost_sync && !left_open_) return absl::OkStatus();
+  const Deadline deadline = handler.deadline();
+  if (!lost_sync && !deadline.IsNever()) {
+    const TimePoint now = platform.Now();
+    handler.SetDeadline(Deadline::After(now, (deadline.time() - now) / 2));
+  }
+  status = CheckDatabase(db, options_);
+  handler.SetDeadline(deadline);
+  if (status.ok() && lost_sync && !sqlite::IsMemory(options_)) status = CloseHoles(db, options_);
+  if (!status.ok() && lost_sync) distrusted_ = true;
+  if (status.ok()) left_open_ = false;
+  return status;
+}
+
 // True when the database is ready for every role; false when the card takes no writes, so that what
 // is there can be read, and preparing it has to wait.
 absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Platform& platform,
                                                     Handle& keeper) {
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
+  // Another file may have the name of the one that was prepared before; the log is not its own.
+  prepared_->DisownLog();
+  if (!memory && options_.when_damaged == WhenDamaged::kMoveAside && !was_prepared_) {
+    left_open_ = sqlite::WasLeftOpen(*names_);
+    damaged_files_ = sqlite::CountDamaged(*names_);
+  }
   absl::StatusOr<Handle> handle =
       sqlite::OpenHandle(memory ? memory_name_ : options_.path, options_, Access::kCreate, handler);
   if (!handle.ok()) return handle.status();
   sqlite3* const db = handle->get();
   if (sqlite3_db_readonly(db, "main") == 1) return false;
-  absl::Status status;
-  if (distrusted_.exchange(false)) {
-    status = CheckDatabase(db, options_);
-    if (status.ok() && !memory) status = CloseHoles(db, options_);
-  }
-  if (!status.ok()) {
-    distrusted_ = true;
-    return status;
-  }
+  absl::Status status = LookAtDatabase(db, handler, platform);
+  if (!status.ok()) return status;
   if (!memory) status = sqlite::SwitchToLog(db, options_, handler);
   if (status.ok()) status = RunSchema(db, options_);
+  if (status.ok()) status = sqlite::MarkOwner(db, options_);
   if (!status.ok()) return status;
+  if (!memory) prepared_->Remember(db, *names_, true);
+  was_prepared_ = true;
+  sqlite::KeepLogAtClose(db, false);
   DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not
   if (memory && anchor_ == nullptr) {
     anchor_ = handle->release();

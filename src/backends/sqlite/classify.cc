@@ -86,6 +86,8 @@ constexpr Row kTable[] = {
      "a value is longer than max_value_bytes, or the SQL is longer than 16 KiB"},
     {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument, FaultScope::kStatement,
      "the schema refuses the row"},
+    {SQLITE_CONSTRAINT_COMMITHOOK, StatusCode::kResourceExhausted, FaultScope::kStatement,
+     "the log was as long as it may be; it has been cut: run the statement again"},
     {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
     {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},
     {SQLITE_CONSTRAINT_ROWID, StatusCode::kAlreadyExists, FaultScope::kStatement, ""},

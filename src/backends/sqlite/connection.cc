@@ -7,6 +7,7 @@
 
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
+#include "base/duration.h"
 #include "roost/internal/check.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
@@ -35,6 +36,21 @@ constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
   return start == std::string_view::npos ? kNoLength : sql.substr(start);
+}
+
+// Blanks, semicolons and comments may follow a statement, another statement may not.
+absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view rest) {
+  rest = SkipBlanks(rest);
+  if (rest.empty()) return absl::OkStatus();
+  sqlite3_stmt* second = nullptr;
+  const int code =
+      sqlite3_prepare_v3(db, rest.data(), static_cast<int>(rest.size()), 0, &second, nullptr);
+  const bool only_comments = code == SQLITE_OK && second == nullptr;
+  sqlite3_finalize(second);
+  if (only_comments) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
+              "): prepare them one by one, or use RunScript"}));
 }
 
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
@@ -74,6 +90,8 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
     if (code != SQLITE_OK) status = OpenError(db_, code, backend_.options(), "");
   }
   if (status.ok()) {
+    if (!IsMemory(backend_.options())) files_.Remember(db_, *backend_.names_, log_.present());
+    KeepLogAtClose(db_, false);
     Hook();
   } else {
     Close();
@@ -103,7 +121,9 @@ absl::Status SqliteConnection::CheckMode() {
 void SqliteConnection::Hook() {
   deadline_handler_.Install(db_);
   sqlite3_set_authorizer(db_, &OnAuthorize, this);
-  if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
+  if (!writes_) return;
+  sqlite3_wal_hook(db_, &OnLog, this);
+  sqlite3_commit_hook(db_, &OnCommit, this);
 }
 
 // ---- preparing ----------------------------------------------------------------------------------
@@ -163,27 +183,12 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
   } else {
-    status = CheckSingle(sql.text(), rest);
+    status = CheckSingle(db_, sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
   if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
   sqlite3_finalize(*prepared);
   return status;
-}
-
-// Blanks, semicolons and comments may follow a statement, another statement may not.
-absl::Status SqliteConnection::CheckSingle(std::string_view sql, std::string_view rest) {
-  rest = SkipBlanks(rest);
-  if (rest.empty()) return absl::OkStatus();
-  sqlite3_stmt* second = nullptr;
-  const int code =
-      sqlite3_prepare_v3(db_, rest.data(), static_cast<int>(rest.size()), 0, &second, nullptr);
-  const bool only_comments = code == SQLITE_OK && second == nullptr;
-  sqlite3_finalize(second);
-  if (only_comments) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
-              "): prepare them one by one, or use RunScript"}));
 }
 
 absl::Status SqliteConnection::RunScript(std::string_view sql) {
@@ -242,25 +247,43 @@ int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
 
 absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_transaction,
                                     std::string_view sql) {
+  // What SQLite makes of the code of OnLog.
+  if (code == SQLITE_ERROR && files_.change() != FileChange::kNone) code = SQLITE_READONLY_DBMOVED;
   const Finding finding = Classify({.code = code,
                                     .system_errno = SystemErrno(db_, code),
                                     .operation = operation,
                                     .in_transaction = in_transaction,
                                     .may_write = writes_,
                                     .gave_up = deadline_handler_.gave_up()});
+  // By OnCommit. The reader may have ended: then there is room for the next try.
+  if (code == SQLITE_CONSTRAINT_COMMITHOOK && log_.IsFull()) {
+    RecordTransaction();
+    if (absl::Status full = CheckLog(); !full.ok()) return full;
+  }
   const bool refused = code == SQLITE_AUTH && refusal_ != nullptr;
+  const bool moved = code == SQLITE_READONLY_DBMOVED && files_.change() != FileChange::kNone;
   absl::Status status = MakeStatus(finding.code, code,
                                    {.sql = sql,
                                     .where = backend_.options().path,
-                                    .message = refused ? refusal_ : MessageFor(db_, code),
-                                    .advice = finding.advice});
+                                    .message = moved     ? Sentence(files_.change())
+                                               : refused ? refusal_
+                                                         : MessageFor(db_, code),
+                                    .advice = moved ? Advice(files_.change()) : finding.advice});
   MarkFailed(finding.fault_scope);
   if (LacksSync(code)) {
     // Closing must not try again what failed: a second sync may succeed without having written.
     log_.RecordFailedSync();
-    sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    KeepLogAtClose(db_, true);
   }
-  if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) backend_.Distrust();
+  if (finding.code == absl::StatusCode::kDataLoss || LacksSync(code)) {
+    backend_.Distrust();
+    // The file is moved aside when no connection has it open.
+    if (backend_.options().when_damaged == WhenDamaged::kMoveAside) {
+      MarkFailed(FaultScope::kAllOlder);
+      KeepLogAtClose(db_, true);
+    }
+  }
+  if (moved) LeaveFiles();
   if (IsNoMemory(code)) {
     if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());
     sqlite3_db_release_memory(db_);
@@ -273,6 +296,10 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
 
 absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   absl::Status status = Ready();
+  if (!status.ok()) return status;
+  // What would not be acknowledged is not written, either.
+  if (durability == Durability::kSealed) status = CheckFiles();
+  if (status.ok() && writes_ && log_.IsFull()) status = CheckLog();
   if (!status.ok()) return status;
   const int code = OwnStatements::Run(own_.begin());
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
@@ -316,21 +343,22 @@ absl::Status SqliteConnection::RollbackTransaction() {
 
 // ---- the log ------------------------------------------------------------------------------------
 
-// After each commit that wrote to the log. Always OK: SQLite would report another code as the
-// commit's, which has happened.
-int SqliteConnection::OnLog(void* self, sqlite3* db, const char* database, int pages) {
+// After each commit that wrote to the log. SQLite reports another code than OK as the commit's,
+// which has happened: only where nobody can read it.
+int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, int pages) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   WriteAheadLog& log = connection.log_;
   log.RecordCommit(pages);
+  connection.backend_.RecordLog(pages);
   if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
   if (log.IsTooLong() && !log.sync_failed()) {
-    const int code =
-        sqlite3_wal_checkpoint_v2(db, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    const int code = log.CopyAtOnce(db);
     if (code != SQLITE_OK && !IsBlocked(code)) {
       connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
     }
   }
-  return SQLITE_OK;
+  const bool is_sealed = connection.backend_.options().durability == SqliteDurability::kCommit;
+  return is_sealed && connection.files_.HaveChanged() ? SQLITE_READONLY_DBMOVED : SQLITE_OK;
 }
 
 absl::Status SqliteConnection::Seal() {
@@ -343,7 +371,48 @@ absl::Status SqliteConnection::Seal() {
 
 absl::Status SqliteConnection::SyncLog(Operation operation) {
   const int code = log_.sync_failed() ? SQLITE_IOERR_FSYNC : log_.Sync(db_);
-  return code == SQLITE_OK ? absl::OkStatus() : Fail(code, operation, false, "seal");
+  return code == SQLITE_OK ? CheckFiles() : Fail(code, operation, false, "seal");
+}
+
+absl::Status SqliteConnection::CheckFiles() {
+  if (!files_.HaveChanged()) return absl::OkStatus();
+  return Fail(SQLITE_READONLY_DBMOVED, Operation::kSync, false, "");
+}
+
+// The log is copied into the file that is open, so that this one is whole, whatever name it has
+// now. Not where another file was copied into it: pages of both would be mixed.
+void SqliteConnection::LeaveFiles() {
+  backend_.Forget();
+  if (files_.change() == FileChange::kOverwritten) return backend_.Distrust();
+  if (!writes_ || log_.sync_failed()) return;
+  deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
+  log_.Checkpoint(db_, platform().Now());
+  files_.DisownLog();
+}
+
+// The guard behind CheckLog, for statements that are transactions of their own: SQLite rolls back.
+int SqliteConnection::OnCommit(void* self) {
+  return static_cast<SqliteConnection*>(self)->log_.IsFull() ? 1 : 0;
+}
+
+absl::Status SqliteConnection::CheckLog() {
+  absl::Status status = Checkpoint(deadline());
+  deadline_handler_.SetDeadline(deadline());
+  if (!status.ok() || !log_.IsFull()) return status;
+  const int process = files_.PinningProcess();
+  std::string who;
+  if (process > 0) who = Concat({" (process ", internal::Digits(process), ")"});
+  std::string since;
+  if (log_.pinned_since() != TimePoint::max()) {
+    since = " for " + internal::FormatDuration(platform().Now() - log_.pinned_since());
+  }
+  return MakeStatus(
+      absl::StatusCode::kResourceExhausted, SQLITE_FULL,
+      {.where = backend_.options().path,
+       .message = Concat({"a reader", who, " has pinned the log", since, ", which has ",
+                          internal::Digits(log_.length()), " pages and may have ",
+                          internal::Digits(MaxLogPages(backend_.options()))}),
+       .advice = "writes are refused until the reader ends; reads go on"});
 }
 
 absl::Status SqliteConnection::Maintain(Deadline deadline) {
@@ -358,7 +427,9 @@ absl::Status SqliteConnection::Maintain(Deadline deadline) {
 absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   deadline_handler_.SetDeadline(
       std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
-  const int code = log_.Checkpoint(db_);
+  const int code = log_.Checkpoint(db_, platform().Now());
+  backend_.RecordLog(log_.length());
+  backend_.checkpoint_error_ = code == SQLITE_OK || IsBlocked(code) ? SQLITE_OK : code;
   if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
   absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
   // A full card or too little memory pass without closing anything.
@@ -384,12 +455,17 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
     return absl::FailedPreconditionError(
         "a pragma changed the session: only a new connection undoes that");
   }
+  // Hooks, functions and limits cannot all be asked for.
   if (IsRaw()) {
-    Hook();
-    status = Harden(db_, backend_.options());
-    if (!status.ok()) return status;
+    return absl::FailedPreconditionError(
+        "the driver's handle was taken: only a new connection undoes what it may have changed");
   }
-  if (taint_ == Trace::kTemporary) status = DropTemporary();
+  if (taint_ == Trace::kTemporary) {
+    // Changing where temporary tables live drops them all.
+    trusted_ = true;
+    status = Execute(db_, backend_.options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
+    trusted_ = false;
+  }
   if (!status.ok()) return status;
   taint_ = Trace::kNothing;
   sqlite3_set_last_insert_rowid(db_, 0);
@@ -407,39 +483,25 @@ void SqliteConnection::EndStatements() {
   while (next != nullptr) {
     sqlite3_stmt* const statement = next;
     next = sqlite3_next_stmt(db_, statement);
-    if (!IsOurs(statement)) sqlite3_finalize(statement);
+    bool ours = own_.Has(statement);
+    cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
+    if (!ours) sqlite3_finalize(statement);
   }
-}
-
-bool SqliteConnection::IsOurs(const sqlite3_stmt* statement) {
-  bool ours = own_.Has(statement);
-  cache_.ForEach([&](SqliteStatement& cached) { ours = ours || cached.handle() == statement; });
-  return ours;
-}
-
-// Changing where temporary tables live drops them all.
-absl::Status SqliteConnection::DropTemporary() {
-  trusted_ = true;
-  absl::Status status =
-      Execute(db_, backend_.options(), "PRAGMA temp_store=MEMORY;PRAGMA temp_store=FILE");
-  trusted_ = false;
-  return status;
 }
 
 Liveness SqliteConnection::Probe() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return Liveness::kDead;
-  int moved = 0;
-  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  if (code != SQLITE_OK || moved == 0) return Liveness::kAlive;
-  // What is written here lands in a file without a name. The next one has to be made anew.
+  if (!files_.HaveChanged()) return Liveness::kAlive;
+  // What is written here has no reader. The next one has to be made anew.
   backend_.Forget();
   return Liveness::kDead;
 }
 
 absl::Status SqliteConnection::Ping(Deadline deadline) {
   if (Probe() == Liveness::kDead) {
-    return absl::UnavailableError(Concat(
-        {backend_.options().path, " was moved, replaced or deleted, or the connection is closed"}));
+    return files_.change() != FileChange::kNone
+               ? Fail(SQLITE_READONLY_DBMOVED, Operation::kStatement, InTransaction(), "")
+               : absl::UnavailableError("the connection is closed");
   }
   deadline_handler_.SetDeadline(deadline);
   const int code = OwnStatements::Run(own_.ping());
@@ -447,14 +509,10 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
   return Fail(code, Operation::kStatement, InTransaction(), sqlite3_sql(own_.ping()));
 }
 
-void SqliteConnection::FinalizeAll() {
-  cache_.Clear();
-  own_.Finalize();
-}
-
 void SqliteConnection::Close() {
   if (db_ == nullptr) return;
-  FinalizeAll();
+  cache_.Clear();
+  own_.Finalize();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
   // sqlite3_close refuses while a backup of the borrower's runs. Then the handle must live as long
   // as that backup; a leak would keep the file and its locks for ever.
@@ -470,7 +528,8 @@ void SqliteConnection::Abandon() {
 }
 
 NativeHandle SqliteConnection::Detach() {
-  FinalizeAll();
+  cache_.Clear();
+  own_.Finalize();
   DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook

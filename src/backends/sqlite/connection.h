@@ -18,6 +18,7 @@
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/open_files.h"
 #include "backends/sqlite/own_statements.h"
 #include "backends/sqlite/statement.h"
 #include "backends/sqlite/write_ahead_log.h"
@@ -92,22 +93,24 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   static int OnAuthorize(void* self, int action, const char* first, const char* second,
                          const char* database, const char* trigger);
   static int OnLog(void* self, sqlite3* db, const char* database, int pages);
+  static int OnCommit(void* self);
   void Hook();
 
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
   absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest);
-  absl::Status CheckSingle(std::string_view sql, std::string_view rest);
   absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
-  bool IsOurs(const sqlite3_stmt* statement);
-  absl::Status DropTemporary();
-  void FinalizeAll();
 
   absl::Status Checkpoint(Deadline deadline);
+  // Whether the log may become longer; what pins it, if not.
+  absl::Status CheckLog();
   absl::Status SyncLog(Operation operation);
+  // Whether the names still lead to the open files; an error closes every connection.
+  absl::Status CheckFiles();
+  void LeaveFiles();
 
   // Constant after Open.
   SqliteBackend& backend_;
@@ -117,6 +120,7 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   OwnStatements own_;
   WriteAheadLog log_;
   StatementCache<SqliteStatement> cache_;
+  OpenFiles files_;
   DeadlineHandler deadline_handler_;
 
   uint32_t last_lease_ = 0;        // in which a statement was started

@@ -34,6 +34,7 @@ class DeadlineHandler {
     deadline_ = deadline;
     gave_up_ = false;
   }
+  Deadline deadline() const { return deadline_; }
   bool HasPassed() { return !deadline_.IsNever() && deadline_.HasPassed(platform_.Now()); }
   // Sleeps for about a millisecond. False when the deadline passed.
   bool Pause();

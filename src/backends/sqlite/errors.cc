@@ -22,6 +22,13 @@ int SqliteCode(const absl::Status& status) {
   return code;
 }
 
+bool IsReadOnlyCard(const absl::Status& status) {
+  const int code = SqliteCode(status);
+  return absl::IsFailedPrecondition(status) &&
+         ((code & 0xFF) == SQLITE_READONLY || code == SQLITE_CANTOPEN ||
+          code == SQLITE_IOERR_WRITE);
+}
+
 namespace sqlite {
 
 absl::Status MakeStatus(absl::StatusCode code, int sqlite_code, const backends::ErrorText& text) {

@@ -99,6 +99,12 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
               "; only UTF-8 is read in place: copy it into a new database"}));
 }
 
+// Sets the limits and switches of the session.
+absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
+  SetLimits(db, options);
+  return SetSwitches(db, options);
+}
+
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
   absl::Status status = Harden(db, options);
   if (status.ok()) status = SetPragmas(db, options, access);
@@ -109,17 +115,16 @@ absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access)
 
 }  // namespace
 
-absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
-  SetLimits(db, options);
-  return SetSwitches(db, options);
-}
-
 Handle& Handle::operator=(Handle&& other) noexcept {
   if (this != &other) {
     sqlite3_close(db_);
     db_ = std::exchange(other.db_, nullptr);
   }
   return *this;
+}
+
+void KeepLogAtClose(sqlite3* db, bool keep) {
+  sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep ? 1 : 0, nullptr);
 }
 
 Handle::~Handle() { sqlite3_close(db_); }
@@ -178,6 +183,7 @@ absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& 
   if (db == nullptr) return OpenError(nullptr, SQLITE_NOMEM, options, "");
   sqlite3_extended_result_codes(db, 1);
   if (code != SQLITE_OK) return OpenError(db, sqlite3_extended_errcode(db), options, "");
+  KeepLogAtClose(db, true);
   handler.Install(db);
   absl::Status status = Configure(db, options, access);
   if (!status.ok()) return status;

@@ -37,12 +37,14 @@ enum class Access : uint8_t {
   kCreate,  // writes, and makes the file if it is not there
 };
 
-// Opens `name`: a path, or the URI of a database in memory.
+// Whether the last close leaves the log as it is, and does not copy it into the database and delete
+// it.
+void KeepLogAtClose(sqlite3* db, bool keep);
+
+// Opens `name`: a path, or the URI of a database in memory. The handle keeps the log at its close:
+// what is damaged or another program's stays as it was found.
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,
                                   Access access, DeadlineHandler& handler);
-
-// Sets the limits and switches of the session, which a borrower of the raw handle may have changed.
-absl::Status Harden(sqlite3* db, const SqliteOptions& options);
 
 // Puts the database into WAL mode; it stays so in the file. REQUIRES: opened to write.
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler);

@@ -1,11 +1,14 @@
 // SQLite's allocator and page cache on the program's own storage.
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 
 #include "backends/sqlite/arena.h"
+#include "backends/sqlite/checkpoint_memory.h"
 #include "roost/internal/check.h"
 #include "roost/internal/mutex.h"
 #include "roost/sqlite_memory.h"
@@ -18,30 +21,97 @@ using sqlite::Arena;
 
 // SQLite locks nothing around its allocator while SQLITE_CONFIG_MEMSTATUS is off.
 struct LockedArena {
-  explicit LockedArena(std::span<std::byte> memory) : arena(memory) {}
+  LockedArena(std::span<std::byte> memory, std::span<std::byte> for_checkpoints)
+      : bytes(memory), reserve(for_checkpoints), arena(memory) {}
+  const std::span<std::byte> bytes;
+  const std::span<std::byte> reserve;
   internal::Mutex mu;
   Arena arena ABSL_GUARDED_BY(mu);
+  // The reserve is given out from its beginning, and again when all of it is back.
+  size_t reserved ABSL_GUARDED_BY(mu) = 0;
+  int in_reserve ABSL_GUARDED_BY(mu) = 0;
+  // Failures of the arena for which another place was found.
+  uint64_t spared ABSL_GUARDED_BY(mu) = 0;
 };
+
+// Before an allocation beside the arena stands its size.
+constexpr size_t kBeside = std::max(sizeof(size_t), Arena::kAlignment);
 
 // SQLite hands its allocator no context: where the arena is has to stand where plain functions find
 // it. Set and cleared while no thread uses SQLite. (A consequence of sqlite3_config being the
 // process's own; the storage itself is the program's.)
 LockedArena* installed = nullptr;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 sqlite3_mem_methods before;        // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+// How many CheckpointMemory this thread has. SQLite hands its allocator no caller, either.
+thread_local int checkpoints = 0;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+
+bool IsIn(std::span<std::byte> memory, const void* address) {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  const auto begin = reinterpret_cast<uintptr_t>(memory.data());
+  return at >= begin && at < begin + memory.size();
+}
+
+size_t SizeOf(const void* allocation) {
+  if (IsIn(installed->bytes, allocation)) return Arena::SizeOf(allocation);
+  size_t size = 0;
+  std::memcpy(&size, static_cast<const std::byte*>(allocation) - kBeside, sizeof size);
+  return size;
+}
+
+// From the reserve, or from the heap where that is too small.
+void* AllocateBeside(LockedArena& memory, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory.mu) {
+  const size_t whole = kBeside + Arena::RoundUp(bytes);
+  std::byte* block = nullptr;
+  if (memory.reserve.size() - memory.reserved >= whole) {
+    block = memory.reserve.data() + memory.reserved;
+    memory.reserved += whole;
+    ++memory.in_reserve;
+  } else {
+    block = static_cast<std::byte*>(std::malloc(whole));
+  }
+  if (block == nullptr) return nullptr;
+  ++memory.spared;
+  std::memcpy(block, &bytes, sizeof bytes);
+  return block + kBeside;
+}
+
+void* Allocate(LockedArena& memory, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory.mu) {
+  void* const allocation = memory.arena.Allocate(bytes);
+  return allocation == nullptr && checkpoints > 0 ? AllocateBeside(memory, bytes) : allocation;
+}
+
+void Release(LockedArena& memory, void* allocation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory.mu) {
+  if (IsIn(memory.bytes, allocation)) {
+    memory.arena.Free(allocation);
+  } else if (!IsIn(memory.reserve, allocation)) {
+    std::free(static_cast<std::byte*>(allocation) - kBeside);
+  } else if (--memory.in_reserve == 0) {
+    memory.reserved = 0;
+  }
+}
 
 void* Malloc(int bytes) {
   MutexLock lock(installed->mu);
-  return installed->arena.Allocate(static_cast<size_t>(bytes));
+  return Allocate(*installed, static_cast<size_t>(bytes));
 }
 void Free(void* allocation) {
   MutexLock lock(installed->mu);
-  installed->arena.Free(allocation);
+  Release(*installed, allocation);
 }
 void* Realloc(void* allocation, int bytes) {
   MutexLock lock(installed->mu);
-  return installed->arena.Reallocate(allocation, static_cast<size_t>(bytes));
+  const auto wanted = static_cast<size_t>(bytes);
+  if (IsIn(installed->bytes, allocation)) {
+    void* const there = installed->arena.Reallocate(allocation, wanted);
+    if (there != nullptr || checkpoints == 0) return there;
+  }
+  void* const moved = Allocate(*installed, wanted);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, allocation, std::min(SizeOf(allocation), wanted));
+  Release(*installed, allocation);
+  return moved;
 }
-int Size(void* allocation) { return static_cast<int>(Arena::SizeOf(allocation)); }
+int Size(void* allocation) { return static_cast<int>(SizeOf(allocation)); }
 int RoundUp(int bytes) { return static_cast<int>(Arena::RoundUp(static_cast<size_t>(bytes))); }
 int Init(void*) { return SQLITE_OK; }
 void Shutdown(void*) {}
@@ -80,10 +150,17 @@ LockedArena& ArenaIn(std::byte* memory) {
 
 }  // namespace
 
-SqliteMemory::SqliteMemory(std::span<std::byte> arena, std::span<std::byte> pages) {
+namespace sqlite {
+bool HasBoundedMemory() { return installed != nullptr; }
+CheckpointMemory::CheckpointMemory() { ++checkpoints; }
+CheckpointMemory::~CheckpointMemory() { --checkpoints; }
+}  // namespace sqlite
+
+SqliteMemory::SqliteMemory(std::span<std::byte> arena, std::span<std::byte> checkpoint,
+                           std::span<std::byte> pages) {
   static_assert(sizeof(LockedArena) <= sizeof arena_);
   ROOST_CHECK(installed == nullptr, "a second SqliteMemory was made; SQLite has one heap");
-  new (arena_) LockedArena(arena);
+  new (arena_) LockedArena(arena, checkpoint);
   status_ = Install(pages);
 }
 
@@ -141,7 +218,7 @@ SqliteMemoryStats SqliteMemory::stats() const {
   stats.arena_bytes = locked.arena.capacity();
   stats.arena_used = locked.arena.used();
   stats.arena_peak = locked.arena.peak();
-  stats.arena_failures = locked.arena.failures();
+  stats.arena_failures = locked.arena.failures() - locked.spared;
   return stats;
 }
 

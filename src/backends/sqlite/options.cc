@@ -2,8 +2,11 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <string>
 
+#include "backends/sqlite/checkpoint_memory.h"
+#include "roost/sqlite_memory.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -34,6 +37,19 @@ absl::Status CheckPath(const SqliteOptions& options) {
   return absl::OkStatus();
 }
 
+// A longer log than this has no memory for its checkpoint, and would never be cut again.
+absl::Status CheckLog(const SqliteOptions& options) {
+  const int64_t most = HasBoundedMemory() ? kSqliteLogPages : 1 << 20;
+  if (MaxLogPages(options) > most) {
+    return Wrong(Concat({"max_log_pages is ", internal::Digits(MaxLogPages(options)),
+                         " (16 times checkpoint_pages, if it is 0), and the SqliteMemory has room "
+                         "for a checkpoint of ",
+                         internal::Digits(most)}));
+  }
+  if (options.checkpoint_pages <= MaxLogPages(options) / 4) return absl::OkStatus();
+  return Wrong("checkpoint_pages is more than a quarter of max_log_pages");
+}
+
 absl::Status CheckTogether(const SqliteOptions& options) {
   if (options.read_only && !options.schema.empty()) {
     return Wrong("schema cannot be run with read_only; leave one of them out");
@@ -43,6 +59,9 @@ absl::Status CheckTogether(const SqliteOptions& options) {
   }
   if (IsMemory(options) && !options.vfs.empty()) {
     return Wrong("vfs makes no sense with \":memory:\", which has its own");
+  }
+  if (options.own_table.find('\0') != std::string::npos || options.own_table.size() > 64) {
+    return Wrong("own_table is no name of a table");
   }
   if (!options.vfs.empty() && sqlite3_vfs_find(options.vfs.c_str()) == nullptr) {
     return Wrong(Concat({"no SQLite VFS is registered as \"", options.vfs, "\""}));
@@ -54,10 +73,16 @@ absl::Status CheckTogether(const SqliteOptions& options) {
 
 bool IsMemory(const SqliteOptions& options) { return options.path == ":memory:"; }
 
+int MaxLogPages(const SqliteOptions& options) {
+  if (options.max_log_pages != 0) return options.max_log_pages;
+  return std::max(kSqliteLogPages, 16 * options.checkpoint_pages);
+}
+
 absl::Status Validate(const SqliteOptions& options) {
   for (const absl::Status& status :
        {CheckPath(options), CheckRange("cache_kib", options.cache_kib, 16, 65536),
         CheckRange("checkpoint_pages", options.checkpoint_pages, 1, 65536),
+        CheckRange("max_log_pages", MaxLogPages(options), 1024, 1 << 20), CheckLog(options),
         CheckRange("max_kib", options.max_kib, 0, kMaxKib),
         CheckRange("max_value_bytes", options.max_value_bytes, 1024, 1 << 30),
         CheckTogether(options)}) {

@@ -10,6 +10,8 @@ namespace roost::sqlite {
 inline constexpr int64_t kMaxKib = int64_t{1} << 40;
 
 bool IsMemory(const SqliteOptions& options);
+// max_log_pages, or what stands for its 0.
+int MaxLogPages(const SqliteOptions& options);
 
 // kInvalidArgument with a sentence that names the option, what it is and what it may be.
 absl::Status Validate(const SqliteOptions& options);

@@ -4,30 +4,48 @@
 
 #include <algorithm>
 
+#include "backends/sqlite/checkpoint_memory.h"
+#include "backends/sqlite/options.h"
+
 namespace roost::sqlite {
 
 // What an earlier process left in the log is not known: the first maintenance looks.
 WriteAheadLog::WriteAheadLog(const SqliteOptions& options)
     : options_(options),
+      max_pages_(MaxLogPages(options)),
       pages_(options.checkpoint_pages + 1),
       long_at_(4 * options.checkpoint_pages) {}
 
 void WriteAheadLog::RecordCommit(int pages) {
   unsealed_ = batches();
   pages_ = pages;
+  length_ = pages;
 }
 
 bool WriteAheadLog::IsTooLong() const {
   return pages_ > std::max(1000, 8 * options_.checkpoint_pages);
 }
 
-int WriteAheadLog::Checkpoint(sqlite3* db) {
+int WriteAheadLog::CopyAtOnce(sqlite3* db) {
+  const CheckpointMemory memory;
+  return sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+}
+
+int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
+  const CheckpointMemory memory;
   const bool cut_back = pages_ > 2 * options_.checkpoint_pages;
   const int mode = cut_back ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
   int pages = 0;
   int copied = 0;
-  const int code = sqlite3_wal_checkpoint_v2(db, "main", mode, &pages, &copied);
+  int code = sqlite3_wal_checkpoint_v2(db, "main", mode, &pages, &copied);
+  // Another program has made it long.
+  if (code == SQLITE_OK && !cut_back && pages > 2 * options_.checkpoint_pages && copied == pages) {
+    code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &copied);
+  }
   if (code == SQLITE_OK) pages_ = std::max(0, pages - copied);
+  if (pages >= 0) length_ = pages;
+  const bool pinned = IsBlocked(code) || (code == SQLITE_OK && pages_ > 0);
+  pinned_since_ = pinned ? std::min(pinned_since_, now) : TimePoint::max();
   // While a reader keeps the log from being cut, do not stop at every return to try again.
   const bool left = IsBlocked(code) || pages_ > 0;
   long_at_ = 4 * options_.checkpoint_pages + (left ? pages_ : 0);

@@ -6,10 +6,14 @@
 //   > 4 x                  Maintain is asked for              at the return of the lease
 //   > 8 x (1000 at least)  copied                             inside the commit
 //
-// The last row is for a writer that never returns its lease.
+//   >= max_log_pages       writes are refused                 at their begin, or at their commit
+//
+// The row before the last is for a writer that never returns its lease; the last one is for a
+// reader that never ends.
 #ifndef ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
 #define ROOST_BACKENDS_SQLITE_WRITE_AHEAD_LOG_H_
 
+#include "roost/deadline.h"
 #include "roost/sqlite.h"
 
 struct sqlite3;
@@ -36,8 +40,16 @@ class WriteAheadLog {
   bool WantsCheckpoint() const { return present_ && pages_ > options_.checkpoint_pages; }
   // Copies it, and cuts it back where it is long. Returns SQLite's code. SQLITE_BUSY or
   // SQLITE_LOCKED: a reader blocks it, and what is left is for later. Waits as long as the busy
-  // handler of `db` allows.
-  int Checkpoint(sqlite3* db);
+  // handler of `db` allows. REQUIRES: now is the present.
+  int Checkpoint(sqlite3* db, TimePoint now);
+  // Inside of a commit: copies what no reader needs, and waits for nobody.
+  int CopyAtOnce(sqlite3* db);
+  // In the file, copied or not.
+  int length() const { return length_; }
+  // As long as it may become.
+  bool IsFull() const { return length_ >= max_pages_; }
+  // Since when a reader has kept it from being cut, as far as checkpoints have tried; max: none has.
+  TimePoint pinned_since() const { return pinned_since_; }
 
   // ---- Its sync ----
 
@@ -56,8 +68,11 @@ class WriteAheadLog {
   bool present_ = false;
   bool sync_failed_ = false;
   bool unsealed_ = true;  // there may be commits that no sync has covered
-  int pages_;             // that may not be in the database file yet
-  int long_at_;           // how many are too many for the next borrower
+  const int max_pages_;
+  int length_ = 0;
+  int pages_;  // that may not be in the database file yet
+  TimePoint pinned_since_ = TimePoint::max();
+  int long_at_;  // how many are too many for the next borrower
 };
 
 // The code says that another connection or process has the database.

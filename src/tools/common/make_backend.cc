@@ -44,8 +44,13 @@ std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address,
                                      const BackendOptions& options) {
   switch (address.kind) {
     case DatabaseKind::kSqlite:
-      return std::make_unique<SqliteBackend>(
-          SqliteOptions{.path = address.text, .schema = options.setup});
+      return std::make_unique<SqliteBackend>(SqliteOptions{
+          .path = address.text,
+          .schema = options.setup,
+          .application_id = options.application_id,
+          .user_version = options.user_version,
+          .own_table = options.own_table,
+          .when_damaged = options.move_damaged ? WhenDamaged::kMoveAside : WhenDamaged::kRefuse});
     case DatabaseKind::kPostgres:
       return std::make_unique<PostgresBackend>(
           PostgresOptions{.uri = address.text,

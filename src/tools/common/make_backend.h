@@ -40,6 +40,11 @@ absl::StatusOr<std::string> LocalPath(std::string_view text);
 struct BackendOptions {
   std::string setup{};             // SQL that each new connection or new database runs; empty: none
   std::string application_name{};  // for servers
+  // For a file; see SqliteOptions.
+  int32_t application_id = 0;
+  int32_t user_version = 0;
+  std::string own_table{};
+  bool move_damaged = false;
   std::string address_file{};      // see PostgresOptions
   std::string password_file{};     // see PostgresOptions
 };

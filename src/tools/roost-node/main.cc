@@ -54,10 +54,12 @@ int PrintProfileInfo(const Options& options) {
   return kExitDone;
 }
 
-// Whether a later try may go well without anybody's help.
+// Whether a later try may go well without another start: the card is writable again, or nobody has
+// the damaged file open any more.
 bool MayPass(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsAborted(status) || absl::IsResourceExhausted(status);
+         absl::IsAborted(status) || absl::IsResourceExhausted(status) || absl::IsDataLoss(status) ||
+         IsReadOnlyCard(status);
 }
 
 void WarnOfOtherBoard(const BoardHealth& board, Messages& messages) {
@@ -114,7 +116,11 @@ class Program {
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
   const BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
   const std::unique_ptr<Backend> backend_ =
-      MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema});
+      MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
+                                                         .application_id = kApplicationId,
+                                                         .user_version = kUserVersion,
+                                                         .own_table = kOwnTable,
+                                                         .move_damaged = true});
   PoolFor<NodeProfile> pool_{*backend_, {.name = "local", .platform = &platform_}};
   const uint32_t epoch_ = platform_.Random();
   Store store_{pool_, epoch_};
@@ -135,10 +141,14 @@ void Program::WarnOfSurprises() {
 // Whether the database is what the node needs, and if not, why.
 absl::Status Program::CheckDatabase() {
   absl::Status usable = store_.Check(pool_.In(Node::kStoreWithin));
+  if (const int damaged = FileStatsOf(pool_).damaged_files; damaged > 0) {
+    messages_.Warn("%s was damaged: %d damaged files lie beside it, as %s.damaged-N",
+                   options_.db.c_str(), damaged, options_.db.c_str());
+  }
   if (usable.ok()) return usable;
   messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
   if (absl::IsInvalidArgument(usable)) {
-    messages_.Fail("the tables in it are not those of roost-node; choose another file with --db");
+    messages_.Fail("it is no database of this roost-node; choose another file with --db");
   }
   return usable;
 }
@@ -154,6 +164,7 @@ absl::Status Program::StartRemote() {
 int Program::Run() {
   WarnOfSurprises();
   const absl::Status usable = CheckDatabase();
+  if (absl::IsInvalidArgument(usable)) return kExitUsage;
   if (!usable.ok() && !MayPass(usable)) return kExitLost;
   if (!StartRemote().ok()) return kExitUsage;
   messages_.Progress("%s into %s", options_.from_stdin ? "lines" : "readings of the board",

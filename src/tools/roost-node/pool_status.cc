@@ -19,6 +19,19 @@ void ToStatus(const Pool& pool, telemetry::PoolStatus& status) {
   status.hold = telemetry::HistogramPercentiles(status.stats.hold);
 }
 
+SqliteFileStats FileStatsOf(const Pool& pool) {
+  if (pool.backend().kind() != "sqlite") return {};
+  return static_cast<const SqliteBackend&>(pool.backend()).file_stats();
+}
+
+void ToStatus(const SqliteFileStats& stats, telemetry::SqliteFileStatus& status) {
+  status.log_pages = static_cast<uint64_t>(stats.log_pages);
+  status.log_pages_peak = static_cast<uint64_t>(stats.log_pages_peak);
+  status.max_log_pages = static_cast<uint64_t>(stats.max_log_pages);
+  status.checkpoint_error = stats.checkpoint_error;
+  status.damaged_files = static_cast<uint64_t>(stats.damaged_files);
+}
+
 void ToStatus(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status) {
   if (memory == nullptr) return;
   const SqliteMemoryStats stats = memory->stats();

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "roost/pool.h"
+#include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
 #include "telemetry/node_status.h"
 
@@ -14,6 +15,9 @@ namespace roost::tools {
 
 void ToStatus(const Pool& pool, telemetry::PoolStatus& status);
 
+// Zeros unless the pool's backend is a SqliteBackend.
+SqliteFileStats FileStatsOf(const Pool& pool);
+void ToStatus(const SqliteFileStats& stats, telemetry::SqliteFileStatus& status);
 // `memory`: null when it was not asked for.
 void ToStatus(const SqliteMemory* memory, telemetry::SqliteMemoryStatus& status);
 

@@ -148,6 +148,7 @@ void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
                       .fed_boot_us = watchdog_.feeds() > 0 ? boot_us(fed_at_) : 0};
   ToStatus(status_.memory);
   ToStatus(memory_, status_.sqlite_memory);
+  ToStatus(FileStatsOf(local_), status_.sqlite_file);
   ToStatus(local_, status_.local);
   if (remote_ != nullptr) remote_->ToStatus(*status_.remote);
 }

@@ -97,6 +97,9 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
                                   FormatDuration(status.last_seal->took));
   }
   if (!status.refused.empty()) text += Line("refused", status.refused);
+  if (const auto degraded = telemetry::DegradedLine(status); !std::string_view(degraded).empty()) {
+    text += Line("degraded", std::string(degraded));
+  }
   text += Line("local", PoolText(status.local));
   if (status.remote.has_value()) {
     text += Line("remote", PoolText(status.remote->pool));

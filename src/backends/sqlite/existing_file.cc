@@ -1,0 +1,184 @@
+#include "backends/sqlite/existing_file.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include "backends/sqlite/errors.h"
+#include "backends/sqlite/handle.h"
+#include "statements/text.h"
+
+namespace roost::sqlite {
+namespace {
+
+using internal::Concat;
+using internal::Digits;
+
+constexpr int kDamagedKept = 2;
+
+absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, const char* sql) {
+  absl::StatusOr<std::string> text = QueryText(db, options, sql);
+  if (!text.ok()) return text.status();
+  int64_t number = 0;
+  std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
+// Of a file that has no application_id.
+absl::Status CheckTables(sqlite3* db, const SqliteOptions& options) {
+  char sql[256];
+  sqlite3_snprintf(sizeof sql, sql,
+                   "SELECT (SELECT count(*) FROM sqlite_schema) > 0 AND "
+                   "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q)",
+                   options.own_table.c_str());
+  const absl::StatusOr<int64_t> foreign = QueryInt(db, options, sql);
+  if (!foreign.ok() || *foreign == 0) return foreign.status();
+  return absl::InvalidArgumentError(
+      Concat({options.path, " is another program's database: it has tables, and no \"",
+              options.own_table, "\" among them; nothing was written, choose another file"}));
+}
+
+bool Exists(const std::string& name, int64_t* bytes) {
+  struct stat found {};
+  if (::stat(name.c_str(), &found) != 0) return false;
+  *bytes = found.st_size;
+  return true;
+}
+
+std::string DamagedName(const FileNames& names, int number) {
+  return names.database + ".damaged-" + Digits(number);
+}
+
+// A lock that nobody who has the file open leaves room for. Closing the handle ends it.
+class SoleUser {
+ public:
+  explicit SoleUser(const SqliteOptions& options) {
+    const char* vfs = options.vfs.empty() ? nullptr : options.vfs.c_str();
+    const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE;
+    const int code = sqlite3_open_v2(options.path.c_str(), &db_, flags, vfs);
+    sqlite3_file* file = nullptr;
+    if (code != SQLITE_OK ||
+        sqlite3_file_control(db_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file->pMethods == nullptr || file->pMethods->xLock(file, SQLITE_LOCK_SHARED) != SQLITE_OK) {
+      return;
+    }
+    file_ = file;
+    is_sole_ = file->pMethods->xLock(file, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK;
+  }
+  ~SoleUser() {
+    if (file_ != nullptr) file_->pMethods->xUnlock(file_, SQLITE_LOCK_NONE);
+    sqlite3_close(db_);
+  }
+  SoleUser(const SoleUser&) = delete;
+  SoleUser& operator=(const SoleUser&) = delete;
+
+  bool is_sole() const { return is_sole_; }
+  // The header names another program. REQUIRES: is_sole()
+  bool IsForeign(int32_t ours) const {
+    constexpr int kIdAt = 68;
+    unsigned char id[4] = {};
+    if (ours == 0 || file_->pMethods->xRead(file_, id, sizeof id, kIdAt) != SQLITE_OK) return false;
+    const uint32_t found =
+        uint32_t{id[0]} << 24 | uint32_t{id[1]} << 16 | uint32_t{id[2]} << 8 | uint32_t{id[3]};
+    return found != 0 && found != static_cast<uint32_t>(ours);
+  }
+
+ private:
+  sqlite3* db_ = nullptr;
+  sqlite3_file* file_ = nullptr;
+  bool is_sole_ = false;
+};
+
+// A database has whole pages, also one whose header is lost. Anything else with a wrong header never
+// was one.
+bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
+  constexpr int64_t kSmallestPage = 512;
+  int64_t bytes = 0;
+  if ((SqliteCode(damage) & 0xFF) != SQLITE_NOTADB) return true;
+  return Exists(names.database, &bytes) && bytes > 0 && bytes % kSmallestPage == 0;
+}
+
+}  // namespace
+
+absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options) {
+  if (options.application_id == 0) return absl::OkStatus();
+  const absl::StatusOr<int64_t> id = QueryInt(db, options, "PRAGMA application_id");
+  if (!id.ok()) return id.status();
+  if (*id == 0) return CheckTables(db, options);
+  if (*id != options.application_id) {
+    return absl::InvalidArgumentError(
+        Concat({options.path, " is another program's database: its application_id is ", Digits(*id),
+                ", ours is ", Digits(options.application_id),
+                "; nothing was written, choose another file"}));
+  }
+  const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
+  if (!version.ok() || *version <= options.user_version) return version.status();
+  return absl::InvalidArgumentError(
+      Concat({options.path, " is of a later version of this program: its user_version is ",
+              Digits(*version), ", the latest known here is ", Digits(options.user_version),
+              "; nothing was written, install that version or choose another file"}));
+}
+
+absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options) {
+  if (options.application_id == 0) return absl::OkStatus();
+  const absl::StatusOr<int64_t> id = QueryInt(db, options, "PRAGMA application_id");
+  const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
+  if (!id.ok() || !version.ok()) return id.ok() ? version.status() : id.status();
+  if (*id == options.application_id && *version == options.user_version) return absl::OkStatus();
+  char sql[128];
+  sqlite3_snprintf(sizeof sql, sql, "PRAGMA application_id=%d;PRAGMA user_version=%d",
+                   options.application_id, options.user_version);
+  return Execute(db, options, sql);
+}
+
+bool WasLeftOpen(const FileNames& names) {
+  int64_t bytes = 0;
+  return Exists(names.log, &bytes) && bytes > 0;
+}
+
+int CountDamaged(const FileNames& names) {
+  int count = 0;
+  int64_t bytes = 0;
+  for (int number = 1; number <= kDamagedKept; ++number) {
+    count += Exists(DamagedName(names, number), &bytes) ? 1 : 0;
+  }
+  return count;
+}
+
+// The log and the index first: what is cut off between is found by the next try, under one name.
+absl::Status MoveAside(const SqliteOptions& options, const FileNames& names,
+                       const absl::Status& damage) {
+  if (!MayBeDatabase(names, damage)) {
+    return absl::InvalidArgumentError(Concat(
+        {options.path, " is not a database of SQLite, and was left alone: choose another file"}));
+  }
+  const SoleUser user(options);
+  if (!user.is_sole()) {
+    absl::Status in_use(damage.code(),
+                        Concat({std::string_view(damage.message().data(), damage.message().size()),
+                                "; it is moved aside when nobody has it open any more"}));
+    return in_use;
+  }
+  const bool has_header = (SqliteCode(damage) & 0xFF) != SQLITE_NOTADB;
+  if (has_header && user.IsForeign(options.application_id)) {
+    return absl::InvalidArgumentError(
+        Concat({options.path,
+                " is another program's database, and damaged; it was left alone: "
+                "choose another file"}));
+  }
+  int64_t bytes = 0;
+  int number = 1;
+  while (number < kDamagedKept && Exists(DamagedName(names, number), &bytes)) ++number;
+  const FileNames aside(DamagedName(names, number));
+  // A log of the one that had the name before is not this one's.
+  for (const std::string* old : {&aside.log, &aside.index}) std::remove(old->c_str());
+  std::rename(names.log.c_str(), aside.log.c_str());
+  std::rename(names.index.c_str(), aside.index.c_str());
+  return std::rename(names.database.c_str(), aside.database.c_str()) == 0 ? absl::OkStatus()
+                                                                          : damage;
+}
+
+}  // namespace roost::sqlite

@@ -1,0 +1,34 @@
+// backends/sqlite/existing_file.h - what is at the path already: somebody else's, or damaged.
+//
+// Threads:  any
+// Blocks:   for the reads
+// Memory:   texts
+#ifndef ROOST_BACKENDS_SQLITE_EXISTING_FILE_H_
+#define ROOST_BACKENDS_SQLITE_EXISTING_FILE_H_
+
+#include "absl/status/status.h"
+#include "backends/sqlite/open_files.h"
+#include "roost/sqlite.h"
+
+struct sqlite3;
+
+namespace roost::sqlite {
+
+// kInvalidArgument when the database is another program's or of a later version of this one. Writes
+// nothing.
+absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options);
+// Marks a database that CheckOwner has passed, unless it is marked.
+absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options);
+
+// Whether the log of an earlier process is there: it did not close the database.
+bool WasLeftOpen(const FileNames& names);
+// How many damaged files are beside the database.
+int CountDamaged(const FileNames& names);
+// Gives a damaged database another name. OK: there is no database any more. `damage` is returned
+// when the file is in use or cannot be renamed; kInvalidArgument when it was never a database.
+absl::Status MoveAside(const SqliteOptions& options, const FileNames& names,
+                       const absl::Status& damage);
+
+}  // namespace roost::sqlite
+
+#endif  // ROOST_BACKENDS_SQLITE_EXISTING_FILE_H_
