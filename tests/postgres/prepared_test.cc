@@ -106,6 +106,13 @@ TEST_F(PreparedTest, WrongSqlIsFoundByPrepareAndByRun) {
   EXPECT_EQ(session->Run(Sql("")).code(), StatusCode::kInvalidArgument);
 }
 
+TEST_F(PreparedTest, TextWithoutAStatementIsRefusedByPrepareAndByRun) {
+  for (const char* const sql : {"-- nothing", "/* x */", " ;; ", ""}) {
+    EXPECT_EQ(session->Prepare(Sql(sql)).status().code(), StatusCode::kInvalidArgument) << sql;
+    EXPECT_EQ(session->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << sql;
+  }
+}
+
 TEST_F(PreparedTest, AWrongNumberOfValuesIsFoundAlsoWhenRunAtOnce) {
   const absl::Status status = session->Run(kAdd, 1, 2);
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
@@ -124,7 +131,10 @@ TEST_F(PreparedTest, APoolerIsGivenNoSessionState) {
   Session unnamed(PostgresOptions{.uri = Server().Uri(), .transaction_pooler = true});
   ASSERT_OK(unnamed->Run(kAdd, 1));
   EXPECT_EQ(unnamed.Ask("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"), "0");
-  for (const char* const sql : {"SET a.b = 1", "LISTEN door", "CREATE TEMP TABLE x(a int)"}) {
+  for (const char* const sql :
+       {"SET a.b = 1", "LISTEN door", "CREATE TEMP TABLE x(a int)", "CREATE TABLE pg_temp.x(a int)",
+        "UPDATE pg_settings SET setting = '5MB' WHERE name = 'work_mem'",
+        "DO $$ BEGIN EXECUTE 'SET a.b = 1'; END $$", "SELECT $$it's$$; SET a.b = 1"}) {
     EXPECT_EQ(unnamed->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << sql;
     EXPECT_EQ(unnamed->RunScript(sql).code(), StatusCode::kInvalidArgument) << sql;
   }
