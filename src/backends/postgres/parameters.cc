@@ -23,6 +23,18 @@ std::string Place(size_t index, std::string_view sql) {
 
 }  // namespace
 
+std::span<const Oid> DeclareTypes(const Libpq& pq, std::span<const Value> values,
+                                  const PGresult* description, std::span<Oid> places) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Oid type = pq.PQparamtype(description, static_cast<int>(i));
+    const Value::Type is = values[i].type();
+    const bool by_type = values[i].is_moment() || is == Value::Type::kBlob ||
+                         (is == Value::Type::kText && TakesBytes(type));
+    places[i] = by_type ? type : 0;
+  }
+  return places.first(values.size());
+}
+
 absl::Status Parameters::Read(std::span<const Value> values, const PGresult* description,
                               std::string_view sql) {
   count_ = static_cast<int>(values.size());
