@@ -1,4 +1,6 @@
 // What goes into a column of each type, and what comes out.
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "tests/postgres/postgres_test_support.h"
@@ -121,6 +123,31 @@ TEST_F(TypesTest, ATextWithAZeroByteIsRefusedBeforeAnythingIsSent) {
   EXPECT_EQ(session->Prepare(Sql(std::string_view("SELECT 1\0", 9))).status().code(),
             StatusCode::kInvalidArgument);
   EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
+}
+
+TEST_F(TypesTest, EveryDoubleIsTakenByNumericAndWhatIsWholeByIntegers) {
+  using Real = std::numeric_limits<double>;
+  const Sql echo("SELECT $1::numeric::text, $2::float8");
+  for (const double number : {-Real::quiet_NaN(), Real::infinity(), -Real::infinity(), 1e5, 1e16,
+                              1e300, -0.0, 0.1, 9.3e18, -123456789012345680.0}) {
+    Rows rows = (*session->Prepare(echo))->Query(number, number);
+    ASSERT_TRUE(rows.Next()) << number << rows.status();
+    const double back = rows.Get<double>(1);
+    EXPECT_TRUE(back == number || (std::isnan(back) && std::isnan(number))) << number;
+    EXPECT_EQ(std::signbit(back), !std::isnan(number) && std::signbit(number));
+  }
+  for (const double whole : {1e5, 1e16, -1e18, -0.0}) {
+    Rows rows = (*session->Prepare(Sql("SELECT $1::int8")))->Query(whole);
+    ASSERT_TRUE(rows.Next()) << whole << rows.status();
+    EXPECT_EQ(static_cast<double>(rows.Get<int64_t>(0)), whole);
+  }
+}
+
+TEST_F(TypesTest, TheSumOfIntegersIsAnInteger) {
+  const Sql sum("SELECT sum(x) FROM unnest('{9007199254740993,1}'::int8[]) AS u(x)");
+  Rows rows = (*session->Prepare(sum))->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<int64_t>(0), 9007199254740994);
 }
 
 TEST_F(TypesTest, AMomentBeyondTheCalendarIsRefused) {

@@ -70,16 +70,14 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
 // ---- preparing ----------------------------------------------------------------------------------
 
 absl::Status PostgresConnection::CheckSql(std::string_view sql, SqlTraits traits) const {
-  if (sql.find('\0') != std::string_view::npos) {
-    return absl::InvalidArgumentError(Concat({Quoted(sql), " has a zero byte in it"}));
-  }
-  if (traits.taints && pipeline_.pooler()) {
+  absl::Status status = internal::CheckNoZero(sql);
+  if (status.ok() && traits.taints && pipeline_.pooler()) {
     return absl::InvalidArgumentError(Concat({Quoted(sql),
                                               " changes the session, or may do so, which a "
                                               "transaction pooler gives to another client next: "
                                               "use SET LOCAL inside a transaction"}));
   }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::StatusOr<PostgresStatement*> PostgresConnection::FindOrAdd(const Sql& sql) {

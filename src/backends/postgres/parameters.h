@@ -49,6 +49,7 @@ class Parameters {
   void TakeBytes(size_t index, const char* data, size_t size);
   template <class Number>
   void TakeNumber(size_t index, Number number);
+  void TakeReal(size_t index, double number);
 
   const Libpq& pq_;
   Arena arena_;
