@@ -173,6 +173,48 @@ TEST_F(TypesTest, SixtyThreePlaceholdersAreTheMost) {
   EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
 }
 
+class OddRoleTest : public SessionTest {
+ protected:
+  static void SetUpTestSuite() {
+    Server().Sql(
+        "CREATE ROLE odd LOGIN; ALTER ROLE odd SET DateStyle = 'German';"
+        "ALTER ROLE odd SET extra_float_digits = -3");
+  }
+  // Of one row: a moment, and a number that needs all of its digits.
+  static void ExpectExact(Session& session) {
+    const Sql sql(
+        "SELECT timestamptz '2023-11-14 22:13:20.123456+00', 0.1::float8 + 0.2, "
+        "123456.789::float4");
+    Rows rows = (*session->Prepare(sql))->Query();
+    ASSERT_TRUE(rows.Next()) << rows.status();
+    EXPECT_EQ(rows.Get<Micros>(0), kWhen);
+    EXPECT_EQ(rows.Get<double>(1), 0.1 + 0.2);
+    EXPECT_EQ(static_cast<float>(rows.Get<double>(2)), 123456.789F);
+    EXPECT_OK(rows.status());
+  }
+};
+
+TEST_F(OddRoleTest, ValuesAreExactWhateverTheRoleHasSet) {
+  Session session(Server().Uri("", "odd"));
+  ExpectExact(session);
+  ASSERT_OK(session->RunScript("SET DateStyle = 'SQL'; SET extra_float_digits = 0"));
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
+  ExpectExact(session);
+}
+
+TEST_F(OddRoleTest, ARollbackDoesNotTakeThatAway) {
+  Session session(Server().Uri("", "odd"));
+  ASSERT_OK(session->RunScript("BEGIN"));
+  ASSERT_OK(session->Run(Sql("SELECT 1")));
+  ASSERT_OK(session->RunScript("ROLLBACK"));
+  ExpectExact(session);
+  {
+    const absl::StatusOr<Transaction> rolled_back = session->Begin();
+    ExpectExact(session);
+  }
+  ExpectExact(session);
+}
+
 TEST_F(TypesTest, AFormThatTheServerWasToldToUseInsteadIsAnErrorAndNotAGuess) {
   ASSERT_OK(session->RunScript("SET bytea_output = escape; SET DateStyle = German"));
   ASSERT_OK(Insert());
