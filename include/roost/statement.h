@@ -105,20 +105,26 @@ class Value {
             sizeof(T) <
                 sizeof(int64_t))) constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), int64_(static_cast<int64_t>(value)) {}
-  // A boolean where the database has that type, else 1 or 0.
-  constexpr Value(bool value)  // NOLINT(google-explicit-constructor)
+  // A boolean where the database has that type, else 1 or 0. Nothing that only converts to bool or
+  // to double: a pointer or an enumeration does not compile.
+  template <class T>
+  requires std::same_as<T, bool>
+  constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), boolean_(true), int64_(value ? 1 : 0) {}
-  constexpr Value(double value)  // NOLINT(google-explicit-constructor)
+  // NaN is an error where the database has none (SQLite).
+  template <class T>
+  requires(std::same_as<T, double> ||
+           std::same_as<T, float>) constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(Type::kDouble), double_(value) {}
-  // UTF-8, shorter than 4 GiB. A backend may bound it further.
+  // UTF-8. A backend bounds it: of 4 GiB and more it is told 4 GiB - 1, which none takes.
   constexpr Value(std::string_view text)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kText), size_(static_cast<uint32_t>(text.size())), bytes_(text.data()) {}
+      : type_(Type::kText), size_(BoundSize(text.size())), bytes_(text.data()) {}
   // Text that ends in a zero. A null pointer is NULL.
   constexpr Value(const char* text)  // NOLINT(google-explicit-constructor)
       : Value(text == nullptr ? Value() : Value(std::string_view(text))) {}
-  // Shorter than 4 GiB.
+  // Bounded as text is.
   Value(Blob blob)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kBlob), size_(static_cast<uint32_t>(blob.size())), bytes_(blob.data()) {}
+      : type_(Type::kBlob), size_(BoundSize(blob.size())), bytes_(blob.data()) {}
   constexpr Value(Micros time)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), moment_(true), int64_(time.count) {}
   // An empty optional is NULL.
@@ -148,6 +154,10 @@ class Value {
   Blob blob() const { return {static_cast<const std::byte*>(bytes_), size_}; }
 
  private:
+  static constexpr uint32_t BoundSize(size_t size) {
+    return size < UINT32_MAX ? static_cast<uint32_t>(size) : UINT32_MAX;
+  }
+
   Type type_ = Type::kNull;
   bool boolean_ = false;
   bool moment_ = false;
@@ -270,8 +280,8 @@ class Statement {
     return Execute(values);
   }
   // Binds `args` and starts reading. An error shows in the status of the Rows: at once, or after
-  // the first Next(). kFailedPrecondition: an earlier Rows of this statement lives. REQUIRES: text
-  // and blobs among `args` outlive the Rows.
+  // the first Next(). kFailedPrecondition: an earlier Rows of this statement lives. `args` may end
+  // before the Rows does: a backend that needs text and blobs for longer copies them.
   template <class... Args>
   Rows Query(const Args&... args) {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};
@@ -298,8 +308,8 @@ class Statement {
  private:
   friend class Rows;
 
-  // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Text and
-  // blobs in `values` stay valid until Finish.
+  // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Uses nothing
+  // of `values` after it has returned.
   virtual absl::Status Start(std::span<const Value> values) = 0;
   // The next row: true, end: false.
   virtual absl::StatusOr<bool> Step() = 0;

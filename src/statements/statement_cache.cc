@@ -17,4 +17,12 @@ absl::Status HoldsNoStatement(std::string_view sql) {
       Concat({Quoted(sql), " holds no statement, only blanks or comments"}));
 }
 
+absl::Status CheckNoZero(std::string_view sql) {
+  const size_t zero = sql.find('\0');
+  if (zero == std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql.substr(0, zero)), " has a zero byte behind it, as byte ",
+              Digits(static_cast<int64_t>(zero) + 1), " of the SQL"}));
+}
+
 }  // namespace roost::internal

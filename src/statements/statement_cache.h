@@ -38,6 +38,8 @@ absl::Status NoRoomToPrepare(std::string_view sql, int capacity);
 // kInvalidArgument: the text is empty; it holds nothing but blanks and comments.
 absl::Status EmptySql();
 absl::Status HoldsNoStatement(std::string_view sql);
+// kInvalidArgument: a zero byte is in it, where drivers take its end to be.
+absl::Status CheckNoZero(std::string_view sql);
 
 }  // namespace internal
 

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "telemetry/status_file.h"
 #include "telemetry/status_json.h"
@@ -27,9 +29,12 @@ bool Take(const Json& json, bool& value) {
   return true;
 }
 bool Take(const Json& json, std::integral auto& value) {
+  using Number = std::remove_cvref_t<decltype(value)>;
   if (!json.is_number_integer()) return false;
-  json.get_to(value);
-  return true;
+  const bool fits = json.is_number_unsigned() ? std::in_range<Number>(json.get<uint64_t>())
+                                              : std::in_range<Number>(json.get<int64_t>());
+  if (fits) json.get_to(value);
+  return fits;
 }
 bool Take(const Json& json, std::string& value) {
   if (!json.is_string()) return false;

@@ -133,6 +133,15 @@ TEST(ClassifyTest, OurOwnDeadlineEndsOneConnectionOnly) {
   EXPECT_EQ(commit.fault_scope, FaultScope::kConnection);
 }
 
+TEST(ClassifyTest, TypesThatMayHaveChangedAreAskedForAnew) {
+  for (const char* const sqlstate : {"42804", "42883", "42725", "42846"}) {
+    EXPECT_TRUE(WantsDescribing(sqlstate)) << sqlstate;
+  }
+  for (const char* const sqlstate : {"42601", "42703", "22P02", "23505", "26000"}) {
+    EXPECT_FALSE(WantsDescribing(sqlstate)) << sqlstate;
+  }
+}
+
 TEST(ClassifyTest, OnlyBookkeepingOfPreparedStatementsIsPreparedAnew) {
   for (const std::string_view sqlstate : {"26000", "42P05", "0A000"}) {
     EXPECT_TRUE(WantsPreparing(sqlstate)) << sqlstate;

@@ -99,6 +99,32 @@ TEST_F(ResetTest, AForgottenTransactionIsTakenBackWithoutWaiting) {
   EXPECT_EQ(session.CountRows(), 0);
 }
 
+// By every way that has no SET, or hides it behind a literal.
+TEST_F(ResetTest, SessionStateThatIsHardToSeeIsUndone) {
+  const auto state = [this] {
+    return session.Ask(
+        "SELECT current_setting('application_name') || ',' || "
+        "current_setting('work_mem') || ',' || count(*) FROM pg_class "
+        "WHERE relnamespace = pg_my_temp_schema()");
+  };
+  const std::string clean = state();
+  for (const char* const sql :
+       {"SELECT E'it\\'s on'; SET application_name = 'evil'; SELECT 'x'",
+        "SELECT $$it's on$$; SET application_name = 'evil'; SELECT $$it's off$$",
+        "SELECT 1 -- it's\r; SET application_name = 'evil'; SELECT 'x'",
+        "UPDATE pg_settings SET setting = '5MB' WHERE name = 'work_mem'",
+        "DO $$ BEGIN EXECUTE 'SE' || 'T application_name = ''evil'''; END $$",
+        "SELECT \"set_config\"('application_name', 'evil', false)",
+        "CREATE TABLE pg_temp.mine(x int)", "CREATE TABLE U&\"pg\\005ftemp\".mine(x int)",
+        "BEGIN; SET LOCAL search_path = pg_temp; CREATE TABLE mine(x int); COMMIT"}) {
+    ASSERT_OK(session->RunScript(sql));
+    EXPECT_NE(state(), clean) << "else this shows nothing: " << sql;
+    EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty) << sql;
+    ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
+    EXPECT_EQ(state(), clean) << sql;
+  }
+}
+
 TEST_F(ResetTest, SessionStateIsUndoneAndTheStatementsArePreparedAnew) {
   ASSERT_OK(session->Run(kAdd, 1));
   ASSERT_OK(session->Run(kCount));

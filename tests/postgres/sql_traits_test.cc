@@ -1,6 +1,8 @@
 // What is read off a SQL text before it is sent.
 #include "backends/postgres/sql_traits.h"
 
+#include <string>
+
 #include "gtest/gtest.h"
 
 namespace roost::postgres {
@@ -50,6 +52,145 @@ TEST(SqlTraitsTest, SessionStateIsSeen) {
                                      "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                                      "SELECT 'an unclosed quote; SET a = 1; SET b = 2"}) {
     EXPECT_TRUE(ReadTraits(sql).taints) << sql;
+  }
+}
+
+TEST(SqlTraitsTest, NoLiteralHidesWhatFollowsIt) {
+  for (const std::string_view before : {"SELECT E'it\\'s'",
+                                        "SELECT e'a'\n'\\''",
+                                        "SELECT E'a' -- b\n'\\''",
+                                        "SELECT $$it's$$",
+                                        "SELECT $a$ $$ ' $a$",
+                                        "SELECT $_1$'$_1$",
+                                        "SELECT 1$$'$$",
+                                        "SELECT 1e5$$'$$",
+                                        "SELECT $1$$'$$",
+                                        "SELECT \"it's\"",
+                                        "SELECT \"a\"\"'\"",
+                                        "SELECT U&'\\0027'",
+                                        "SELECT 1 /* ' /* \" */ $$ */",
+                                        "SELECT 1 -- it's\n",
+                                        "SELECT 1 -- it's\r",
+                                        "SELECT '\\'",
+                                        "SELECT 'a'\n'it''s'",
+                                        "SELECT b'1', x'f', n'it''s'",
+                                        "SELECT a$$b",
+                                        "SELECT '/*', '--', '$$'",
+                                        "SELECT 1 +--'\n 2",
+                                        "SELECT 1 */* ' */ 2"}) {
+    const std::string sets = std::string(before) + "; SET a.b = 1";
+    EXPECT_TRUE(ReadTraits(sets).taints) << sets;
+    const std::string writes = "WITH x AS (" + std::string(before) +
+                               "\n), y AS (INSERT INTO t VALUES (1) RETURNING 1) SELECT";
+    EXPECT_FALSE(ReadTraits(writes).reads) << writes;
+    EXPECT_TRUE(ReadTraits(before).reads) << before;
+    EXPECT_FALSE(ReadTraits(before).taints) << before;
+  }
+}
+
+TEST(SqlTraitsTest, SessionStateIsSeenWithoutTheWordThatUsuallyMakesIt) {
+  for (const std::string_view sql :
+       {"UPDATE pg_settings SET setting = '1' WHERE name = 'work_mem'",
+        "UPDATE pg_catalog.\"pg_settings\" SET setting = '1'",
+        "WITH x AS (UPDATE pg_settings SET setting = '1' RETURNING 1) SELECT * FROM x",
+        "DO $$ BEGIN EXECUTE 'SE' || 'T a.b = 1'; END $$",
+        "DO 'BEGIN SET a.b = 1; END'",
+        "CALL p()",
+        "EXECUTE p",
+        "CREATE TABLE pg_temp.t()",
+        "CREATE TABLE PG_TEMP . t()",
+        "CREATE TABLE \"pg_temp\".t()",
+        "CREATE VIEW pg_temp_3.v AS SELECT 1",
+        "CREATE TABLE U&\"pg\\005ftemp\".t()",
+        "SELECT 1 INTO pg_temp.t",
+        "BEGIN; SET LOCAL search_path = pg_temp; CREATE TABLE t()",
+        "SET LOCAL search_path = 'pg_temp', public",
+        "SET LOCAL search_path = E'pg\\137temp'",
+        "SET LOCAL search_path = 'pg_'\n'temp'",
+        "SELECT \"set_config\"('a.b', 'c', false)",
+        "SELECT U&\"set\\005fconfig\"('a.b', 'c', false)",
+        "SELECT \"pg_advisory_lock\"(1)",
+        "INSERT INTO t SELECT set_config('a.b', 'c', false)",
+        "EXPLAIN ANALYZE SELECT pg_advisory_lock(1)",
+        "SELECT query_to_xml('SELECT set_config(1)', true, true, '')",
+        "SET local.a = 1",
+        "SET constraints.a TO 1",
+        "SET",
+        "SET \"local\" = 1",
+
+        "SELECT 1 /* open",
+        "SELECT \"open",
+        "SELECT $a$open",
+        "SELECT 0x1f$$"}) {
+    EXPECT_TRUE(ReadTraits(sql).taints) << sql;
+  }
+}
+
+// A session that is taken for changed costs a DISCARD ALL, and is refused behind a transaction
+// pooler.
+TEST(SqlTraitsTest, UsualStatementsOfApplicationsAreLeftAlone) {
+  for (const std::string_view sql :
+       {"SELECT id, name FROM users WHERE email = $1 LIMIT 1",
+        "SELECT u.* FROM users u LEFT JOIN orders o ON o.user_id = u.id ORDER BY u.name DESC",
+        "SELECT count(*) FILTER (WHERE level > 3), date_trunc('day', at) FROM log GROUP BY 2",
+        "SELECT * FROM job WHERE state = 'new' ORDER BY id FOR UPDATE SKIP LOCKED LIMIT 10",
+        "SELECT a FROM t WHERE name LIKE $1 ESCAPE '\\'",
+        "SELECT a FROM t WHERE name LIKE $1 ESCAPE '\\' OR title LIKE $2 ESCAPE '\\'",
+        "SELECT data->>'reset', data @> '{\"set\": 1}' FROM t WHERE tags && ARRAY['a']",
+        "SELECT * FROM t WHERE path ~ E'^\\\\d+$' AND file = 'C:\\temp\\x'",
+        "SELECT name, setting FROM pg_settings WHERE name = 'work_mem'",
+        "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%'",
+        "SELECT current_setting('TimeZone'), pg_is_in_recovery(), now() AT TIME ZONE 'UTC'",
+        "SELECT pg_try_advisory_xact_lock(hashtext('job'))",
+        "SELECT nextval('t_id_seq')",
+        "SELECT replace(temp, 'a', 'b'), \"set\", \"temp\" FROM reading",
+        "WITH recent AS (SELECT * FROM t WHERE at > now() - interval '1 day') SELECT * FROM recent",
+        "WITH gone AS (DELETE FROM q RETURNING *) INSERT INTO done SELECT * FROM gone",
+        "INSERT INTO t (a, b) VALUES ($1, $2) RETURNING id",
+        "INSERT INTO t(a) SELECT unnest($1::int[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO t VALUES ($1) ON CONFLICT (a) DO UPDATE SET a = excluded.a, temp = 1",
+        "UPDATE t SET a = $1, reset = true, load = load + 1 WHERE id = $2",
+        "DELETE FROM t USING u WHERE t.id = u.id",
+        "TRUNCATE t RESTART IDENTITY CASCADE",
+        "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a",
+        "COPY t (a, b) FROM STDIN WITH (FORMAT csv)",
+        "EXPLAIN (ANALYZE, BUFFERS) SELECT 1",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT",
+        "SAVEPOINT a",
+        "ROLLBACK TO a",
+        "SET LOCAL statement_timeout = '5s'",
+        "SET LOCAL ROLE app",
+        "SET TRANSACTION READ ONLY",
+        "LOCK TABLE t IN SHARE MODE",
+        "NOTIFY door, 'it''s'",
+        "SELECT pg_notify('door', $1)",
+        "CREATE TABLE IF NOT EXISTS t (id bigserial PRIMARY KEY, temp float8 DEFAULT 0)",
+        "CREATE UNIQUE INDEX CONCURRENTLY i ON t (lower(a)) WHERE temp IS NOT NULL",
+        "CREATE OR REPLACE VIEW v AS SELECT * FROM t",
+        "DROP TABLE IF EXISTS t CASCADE",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS "
+        "$$ BEGIN SET LOCAL a.b = 'it''s'; RETURN new; END $$",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; RETURN 2; END",
+        "ALTER TABLE t ADD COLUMN a int NOT NULL DEFAULT 1",
+        "ALTER ROLE app SET work_mem = '8MB'",
+        "GRANT SELECT ON t TO app",
+        "COMMENT ON TABLE t IS 'SET a = 1; LISTEN b'",
+        "VACUUM (ANALYZE) t",
+        "ANALYZE t",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY m",
+        "/* app:roost */ SELECT 1 -- it's; SET a = 1",
+        "VALUES (1), (2);",
+        "SHOW server_version"}) {
+    EXPECT_FALSE(ReadTraits(sql).taints) << sql;
+  }
+}
+
+TEST(SqlTraitsTest, ATextWithoutAStatementIsTold) {
+  for (const std::string_view sql : {"", " ", "-- nothing", "/* x */", " ;; ", ";/* ; */ -- ;"}) {
+    EXPECT_TRUE(ReadTraits(sql).empty) << sql;
+  }
+  for (const std::string_view sql : {"SELECT", ";; SELECT 1", "$1", "/*", "'", "(SELECT 1)"}) {
+    EXPECT_FALSE(ReadTraits(sql).empty) << sql;
   }
 }
 

@@ -1,4 +1,6 @@
 // What goes into a column of each type, and what comes out.
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "tests/postgres/postgres_test_support.h"
@@ -123,6 +125,31 @@ TEST_F(TypesTest, ATextWithAZeroByteIsRefusedBeforeAnythingIsSent) {
   EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
 }
 
+TEST_F(TypesTest, EveryDoubleIsTakenByNumericAndWhatIsWholeByIntegers) {
+  using Real = std::numeric_limits<double>;
+  const Sql echo("SELECT $1::numeric::text, $2::float8");
+  for (const double number : {-Real::quiet_NaN(), Real::infinity(), -Real::infinity(), 1e5, 1e16,
+                              1e300, -0.0, 0.1, 9.3e18, -123456789012345680.0}) {
+    Rows rows = (*session->Prepare(echo))->Query(number, number);
+    ASSERT_TRUE(rows.Next()) << number << rows.status();
+    const double back = rows.Get<double>(1);
+    EXPECT_TRUE(back == number || (std::isnan(back) && std::isnan(number))) << number;
+    EXPECT_EQ(std::signbit(back), !std::isnan(number) && std::signbit(number));
+  }
+  for (const double whole : {1e5, 1e16, -1e18, -0.0}) {
+    Rows rows = (*session->Prepare(Sql("SELECT $1::int8")))->Query(whole);
+    ASSERT_TRUE(rows.Next()) << whole << rows.status();
+    EXPECT_EQ(static_cast<double>(rows.Get<int64_t>(0)), whole);
+  }
+}
+
+TEST_F(TypesTest, TheSumOfIntegersIsAnInteger) {
+  const Sql sum("SELECT sum(x) FROM unnest('{9007199254740993,1}'::int8[]) AS u(x)");
+  Rows rows = (*session->Prepare(sum))->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<int64_t>(0), 9007199254740994);
+}
+
 TEST_F(TypesTest, AMomentBeyondTheCalendarIsRefused) {
   const Sql kTz("INSERT INTO kinds(tz) VALUES ($1)");
   EXPECT_EQ(session->Run(kTz, Micros{INT64_MIN}).code(), StatusCode::kInvalidArgument);
@@ -144,6 +171,48 @@ TEST_F(TypesTest, SixtyThreePlaceholdersAreTheMost) {
   const std::string more = Placeholders(64);
   EXPECT_EQ(session->Prepare(Sql(more)).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kStatement);
+}
+
+class OddRoleTest : public SessionTest {
+ protected:
+  static void SetUpTestSuite() {
+    Server().Sql(
+        "CREATE ROLE odd LOGIN; ALTER ROLE odd SET DateStyle = 'German';"
+        "ALTER ROLE odd SET extra_float_digits = -3");
+  }
+  // Of one row: a moment, and a number that needs all of its digits.
+  static void ExpectExact(Session& session) {
+    const Sql sql(
+        "SELECT timestamptz '2023-11-14 22:13:20.123456+00', 0.1::float8 + 0.2, "
+        "123456.789::float4");
+    Rows rows = (*session->Prepare(sql))->Query();
+    ASSERT_TRUE(rows.Next()) << rows.status();
+    EXPECT_EQ(rows.Get<Micros>(0), kWhen);
+    EXPECT_EQ(rows.Get<double>(1), 0.1 + 0.2);
+    EXPECT_EQ(static_cast<float>(rows.Get<double>(2)), 123456.789F);
+    EXPECT_OK(rows.status());
+  }
+};
+
+TEST_F(OddRoleTest, ValuesAreExactWhateverTheRoleHasSet) {
+  Session session(Server().Uri("", "odd"));
+  ExpectExact(session);
+  ASSERT_OK(session->RunScript("SET DateStyle = 'SQL'; SET extra_float_digits = 0"));
+  ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
+  ExpectExact(session);
+}
+
+TEST_F(OddRoleTest, ARollbackDoesNotTakeThatAway) {
+  Session session(Server().Uri("", "odd"));
+  ASSERT_OK(session->RunScript("BEGIN"));
+  ASSERT_OK(session->Run(Sql("SELECT 1")));
+  ASSERT_OK(session->RunScript("ROLLBACK"));
+  ExpectExact(session);
+  {
+    const absl::StatusOr<Transaction> rolled_back = session->Begin();
+    ExpectExact(session);
+  }
+  ExpectExact(session);
 }
 
 TEST_F(TypesTest, AFormThatTheServerWasToldToUseInsteadIsAnErrorAndNotAGuess) {

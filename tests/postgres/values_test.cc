@@ -28,6 +28,31 @@ TEST(ValuesTest, NumbersAndTruthAreReadByTheirType) {
   EXPECT_EQ(ReadColumn(kBool, "f").int64(), 0);
 }
 
+TEST(ValuesTest, AWholeNumericThatFitsIsAnInteger) {
+  EXPECT_EQ(ReadColumn(kNumeric, "9223372036854775807").int64(), INT64_MAX);
+  EXPECT_EQ(ReadColumn(kNumeric, "-9223372036854775808").int64(), INT64_MIN);
+  EXPECT_EQ(ReadColumn(kNumeric, "0").type(), Type::kInt64);
+  EXPECT_EQ(ReadColumn(kNumeric, "9223372036854775808").type(), Type::kDouble);
+  EXPECT_EQ(ReadColumn(kNumeric, "3.0").type(), Type::kDouble);
+}
+
+TEST(ValuesTest, AMomentOutOfBoundsIsTextAndNotAnother) {
+  for (const std::string_view text :
+       {"0000-01-01 00:00:00+00", "9223372036854775807-01-01 00:00:00+00",
+        "4715-01-01 00:00:00+00 BC", "2024-01-01 9223372036854775807:00:00", "2024-01-01 00:60:00",
+        "2024-01-01 00:00:61", "2024-01-01 00:00:00+99", "2024-01-01 00:00:00+9223372036854775807",
+        "2024-01-01 00:00:00-00:9223372036854775807"}) {
+    EXPECT_EQ(ReadMoment(text), std::nullopt) << text;
+  }
+}
+
+TEST(ValuesTest, NoMomentIsWrittenAsInfinity) {
+  std::array<std::byte, 8> binary{};
+  constexpr int64_t k2000 = 946'684'800'000'000;
+  EXPECT_FALSE(WriteMoment(Micros{INT64_MIN + k2000}, binary));
+  EXPECT_TRUE(WriteMoment(Micros{INT64_MIN + k2000 + 1}, binary));
+}
+
 TEST(ValuesTest, WhatIsNotKnownOrCannotBeReadIsText) {
   EXPECT_EQ(ReadColumn(2950, "a-uuid").text(), "a-uuid");
   EXPECT_EQ(ReadColumn(kText, "").type(), Type::kText);

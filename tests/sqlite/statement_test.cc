@@ -64,6 +64,47 @@ TEST_F(SqliteStatementTest, TextKeepsItsZeroBytes) {
   EXPECT_EQ(rows.Get<std::string_view>(0), text);
 }
 
+TEST_F(SqliteStatementTest, ArgumentsMayEndBeforeTheRowsAreRead) {
+  std::string text(100, 'x');
+  std::vector<std::byte> bytes(100, std::byte{7});
+  Rows rows =
+      (*writer_->Prepare(Sql("SELECT $1, $2 UNION ALL SELECT $1, $2")))->Query(text, Blob(bytes));
+  text.assign(100, 'y');
+  bytes.assign(100, std::byte{8});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(rows.Next());
+    EXPECT_EQ(rows.Get<std::string_view>(0), std::string(100, 'x'));
+    EXPECT_EQ(rows.Get<Blob>(1)[99], std::byte{7});
+  }
+}
+
+TEST_F(SqliteStatementTest, SqlWithAZeroByteIsRefusedWithItsPlace) {
+  const std::string script("CREATE TABLE zero(a);\0", 22);
+  const absl::Status refused = writer_->RunScript(script);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.message(), ::testing::HasSubstr("byte 22"));
+  EXPECT_EQ(writer_->Run(Sql("SELECT * FROM zero")).code(), absl::StatusCode::kInvalidArgument)
+      << "nothing of it was done";
+  EXPECT_THAT(Message(std::string_view("SELECT 1\0 WHERE 0", 17)), ::testing::HasSubstr("byte 9"));
+}
+
+TEST_F(SqliteStatementTest, NanIsRefusedAndInfinityKept) {
+  constexpr Sql kEcho{"SELECT $1"};
+  const absl::Status status = writer_->Run(kEcho, std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("$1 of \"SELECT $1\" is NaN"));
+  Rows rows = (*writer_->Prepare(kEcho))->Query(-std::numeric_limits<double>::infinity());
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<double>(0), -std::numeric_limits<double>::infinity());
+}
+
+TEST_F(SqliteStatementTest, WhatIsLongerThanAValueCanSayIsRefused) {
+  const char* const text = "short";
+  // Only looked at by its length.
+  const std::string_view huge(text, (size_t{1} << 32) + 3);
+  EXPECT_NE(writer_->Run(Sql("SELECT $1"), huge).code(), absl::StatusCode::kOk);
+}
+
 TEST_F(SqliteStatementTest, PlaceholdersAreBoundByNameInAnyOrderAndMoreThanOnce) {
   Rows rows = (*writer_->Prepare(Sql("SELECT $3, $1, $2, $1")))->Query(1, 2, 3);
   ASSERT_TRUE(rows.Next());

@@ -249,5 +249,18 @@ TEST(TextTest, ACutDoesNotSplitACharacter) {
   EXPECT_EQ(static_cast<unsigned char>(quoted[quoted.size() - 5]), 0xA4);
 }
 
+TEST(RowsTest, AnUnsignedIntegerIsNotReadOutOfANegativeOne) {
+  CannedStatement statement({"a"}, {{-1}, {7}});
+  Rows rows = statement.Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<uint64_t>(0), 0u);
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kInvalidArgument);
+  CannedStatement other({"a"}, {{7}});
+  Rows good = other.Query();
+  ASSERT_TRUE(good.Next());
+  EXPECT_EQ(good.Get<uint64_t>(0), 7u);
+  EXPECT_TRUE(good.status().ok());
+}
+
 }  // namespace
 }  // namespace roost

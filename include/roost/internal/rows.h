@@ -65,7 +65,8 @@ inline T Rows::As(int column, Value value) {
   } else if constexpr (std::integral<T>) {
     if (!Fit(column, Value::Type::kInt64, value)) return 0;
     const T narrowed = static_cast<T>(value.int64());
-    if (static_cast<int64_t>(narrowed) != value.int64()) {
+    if (static_cast<int64_t>(narrowed) != value.int64() ||
+        (narrowed < T{}) != (value.int64() < 0)) {
       FailRange(column, "an integer of this width");
       return 0;
     }

@@ -17,12 +17,17 @@ class StatementBase : public Statement {
  public:
   absl::Status Execute(std::span<const Value> values) final {
     S& statement = static_cast<S&>(*this);
-    absl::Status status = statement.Start(values);
+    absl::Status status = statement.StartBorrowing(values);
     if (!status.ok()) return status;
     absl::StatusOr<bool> more = true;
     while (more.ok() && *more) more = statement.Step();
     statement.Finish();
     return more.status();
+  }
+  // Start, where text and blobs in `values` stay valid until Finish. A statement that would have to
+  // copy them for Start has one of its own.
+  absl::Status StartBorrowing(std::span<const Value> values) {
+    return static_cast<S&>(*this).Start(values);
   }
 };
 

@@ -50,6 +50,10 @@ bool WantsPreparing(std::string_view sqlstate) {
   return sqlstate == "26000" || sqlstate == "42P05" || sqlstate == "0A000";
 }
 
+bool WantsDescribing(std::string_view sqlstate) {
+  return sqlstate == "42804" || sqlstate == "42883" || sqlstate == "42725" || sqlstate == "42846";
+}
+
 // "invalid input syntax for type integer: "..."". Class 23 names constraints; its values are in the
 // detail, which is never shown.
 bool MayQuoteValues(std::string_view sqlstate) { return sqlstate.substr(0, 2) == "22"; }

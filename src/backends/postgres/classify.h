@@ -42,6 +42,10 @@ Finding Classify(const Evidence& evidence);
 // columns have changed since: preparing again helps.
 bool WantsPreparing(std::string_view sqlstate);
 
+// The types of parameters, or of what they are compared with and stored in, may have changed since
+// the statement was prepared: preparing and describing again helps, if that is so.
+bool WantsDescribing(std::string_view sqlstate);
+
 // The message of such an error may repeat a value that was bound.
 bool MayQuoteValues(std::string_view sqlstate);
 

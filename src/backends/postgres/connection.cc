@@ -70,16 +70,14 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
 // ---- preparing ----------------------------------------------------------------------------------
 
 absl::Status PostgresConnection::CheckSql(std::string_view sql, SqlTraits traits) const {
-  if (sql.find('\0') != std::string_view::npos) {
-    return absl::InvalidArgumentError(Concat({Quoted(sql), " has a zero byte in it"}));
+  absl::Status status = internal::CheckNoZero(sql);
+  if (status.ok() && traits.taints && pipeline_.pooler()) {
+    return absl::InvalidArgumentError(Concat({Quoted(sql),
+                                              " changes the session, or may do so, which a "
+                                              "transaction pooler gives to another client next: "
+                                              "use SET LOCAL inside a transaction"}));
   }
-  if (traits.taints && pipeline_.pooler()) {
-    return absl::InvalidArgumentError(
-        Concat({Quoted(sql),
-                " changes the session, which a transaction pooler gives to another client next: "
-                "use SET LOCAL inside a transaction"}));
-  }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::StatusOr<PostgresStatement*> PostgresConnection::FindOrAdd(const Sql& sql) {
@@ -89,6 +87,7 @@ absl::StatusOr<PostgresStatement*> PostgresConnection::FindOrAdd(const Sql& sql)
 absl::StatusOr<PostgresStatement*> PostgresConnection::Add(const Sql& sql) {
   const SqlTraits traits = ReadTraits(sql.text());
   absl::Status status = CheckSql(sql.text(), traits);
+  if (status.ok() && traits.empty) status = internal::HoldsNoStatement(sql.text());
   if (status.ok()) status = pipeline_.Ready();
   if (!status.ok()) return status;
   StatementText text(pq(), sql.text());

@@ -1,6 +1,7 @@
 #include "backends/postgres/parameters.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -17,11 +18,25 @@ constexpr int kTextFormat = 0;
 constexpr int kBinaryFormat = 1;
 constexpr size_t kLongest = size_t{1} << 30;  // the server takes no longer message
 
+bool IsMinusZero(double number) { return number == 0 && std::signbit(number); }
+
 std::string Place(size_t index, std::string_view sql) {
   return Concat({"$", std::to_string(index + 1), " of ", Quoted(sql)});
 }
 
 }  // namespace
+
+std::span<const Oid> DeclareTypes(const Libpq& pq, std::span<const Value> values,
+                                  const PGresult* description, std::span<Oid> places) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Oid type = pq.PQparamtype(description, static_cast<int>(i));
+    const Value::Type is = values[i].type();
+    const bool by_type = values[i].is_moment() || is == Value::Type::kBlob ||
+                         (is == Value::Type::kText && TakesBytes(type));
+    places[i] = by_type ? type : 0;
+  }
+  return places.first(values.size());
+}
 
 absl::Status Parameters::Read(std::span<const Value> values, const PGresult* description,
                               std::string_view sql) {
@@ -58,7 +73,7 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
       return absl::OkStatus();
     }
     case Value::Type::kDouble:
-      TakeNumber(index, value.real());
+      TakeReal(index, value.real());
       return absl::OkStatus();
     case Value::Type::kText:
       return ReadText(index, value.text(), known && TakesBytes(type), sql);
@@ -104,6 +119,20 @@ void Parameters::TakeNumber(size_t index, Number number) {
   char* const begin = numbers_[index].data();
   *std::to_chars(begin, begin + kNumber - 1, number).ptr = '\0';
   values_[index] = begin;
+}
+
+// What is whole is written in digits, which an integer column takes, too.
+void Parameters::TakeReal(size_t index, double number) {
+  constexpr double kWhole = 9007199254740992.0 * 512;  // 2^62
+  if (std::isnan(number)) {
+    values_[index] = "NaN";
+  } else if (std::isinf(number)) {
+    values_[index] = number > 0 ? "Infinity" : "-Infinity";
+  } else if (std::abs(number) < kWhole && number == std::trunc(number) && !IsMinusZero(number)) {
+    TakeNumber(index, static_cast<int64_t>(number));
+  } else {
+    TakeNumber(index, number);
+  }
 }
 
 }  // namespace roost::postgres

@@ -18,6 +18,11 @@
 
 namespace roost::postgres {
 
+// The types of `description` for those values whose form depends on it, in `places`; 0 for the
+// others. REQUIRES: as Parameters::Read; `places` is as long as `values`, or longer.
+std::span<const Oid> DeclareTypes(const Libpq& pq, std::span<const Value> values,
+                                  const PGresult* description, std::span<Oid> places);
+
 class Parameters {
  public:
   static constexpr size_t kMax = 63;
@@ -44,6 +49,7 @@ class Parameters {
   void TakeBytes(size_t index, const char* data, size_t size);
   template <class Number>
   void TakeNumber(size_t index, Number number);
+  void TakeReal(size_t index, double number);
 
   const Libpq& pq_;
   Arena arena_;

@@ -30,6 +30,9 @@ constexpr char kBeginSealed[] =
 void Pipeline::Adopt(ConnectAttempt& attempt) {
   failures_.Adopt(attempt.endpoint(), attempt.wants_primary());
   link_.Adopt(backend_.pq(), attempt.Release());
+  const char* const style = pq().PQparameterStatus(link_.handle(), "DateStyle");
+  sets_date_style_ = style != nullptr && !std::string_view(style).starts_with("ISO");
+  settings_pending_ = !pooler();
 }
 
 // ---- what the session has -----------------------------------------------------------------------
@@ -54,6 +57,7 @@ absl::Status Pipeline::LeaveTransaction(bool tell_server) {
 
 void Pipeline::RecordDiscard() {
   unwanted_ = {};
+  settings_pending_ = !pooler();
   on_connect_pending_ = !backend_.options().on_connect.empty();
 }
 
@@ -135,6 +139,15 @@ bool Pipeline::SendDeallocations() {
   return link_.Sync();
 }
 
+// What role or database have set may make moments unreadable and cut digits off. In a transaction it
+// would be undone with it. As an exchange of its own, which travels with the next one.
+bool Pipeline::SendSettings() {
+  if (in_transaction_) return true;
+  settings_pending_ = false;
+  return link_.Enter() && (!sets_date_style_ || link_.Command("SET DateStyle TO ISO")) &&
+         link_.Command("SET extra_float_digits TO 3") && link_.Sync();
+}
+
 void Pipeline::Deallocate(StatementName name) {
   if (name.empty() || !condemned().ok() || !link_.open()) return;
   for (StatementName& place : unwanted_) {
@@ -149,7 +162,8 @@ void Pipeline::Deallocate(StatementName name) {
 
 bool Pipeline::Begin(bool with_begin) {
   begin_commands_ = 0;
-  return SendDeallocations() && link_.Enter() && (!with_begin || QueueBegin());
+  return SendDeallocations() && (!settings_pending_ || SendSettings()) && link_.Enter() &&
+         (!with_begin || QueueBegin());
 }
 
 absl::StatusOr<Result> Pipeline::Ask(const char* sql, const Doing& doing) {

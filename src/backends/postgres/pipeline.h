@@ -121,6 +121,7 @@ class Pipeline {
 
  private:
   bool QueueBegin();
+  bool SendSettings();
   absl::Status JudgeOwed(const Result& result, const Doing& behind);
   absl::Status RunOnConnect();
 
@@ -135,6 +136,8 @@ class Pipeline {
   bool in_transaction_ = false;      // at the server, as far as it has answered
   bool begin_pending_ = false;       // BEGIN travels with the next statement
   bool on_connect_pending_ = false;  // DISCARD ALL took what it had set
+  bool settings_pending_ = false;    // the session has not been told how to write values
+  bool sets_date_style_ = false;     // role or database have another one than ISO
 };
 
 }  // namespace roost::postgres

@@ -3,138 +3,168 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "backends/postgres/sql_lexer.h"
+
 namespace roost::postgres {
 namespace {
 
-bool IsLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-bool IsTokenPart(char c) { return IsLetter(c) || (c >= '0' && c <= '9') || c == '$'; }
+using Kind = Token::Kind;
+
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Compares a token in any case with a token in lower case.
-bool Is(std::string_view token, std::string_view lower) {
-  return std::equal(token.begin(), token.end(), lower.begin(), lower.end(),
+// Compares a text in any case with one in lower case.
+bool Is(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
                     [](char a, char b) { return Lower(a) == b; });
 }
-bool StartsWith(std::string_view token, std::string_view lower) {
-  return token.size() >= lower.size() && Is(token.substr(0, lower.size()), lower);
+bool StartsWith(std::string_view text, std::string_view lower) {
+  return text.size() >= lower.size() && Is(text.substr(0, lower.size()), lower);
 }
-bool Contains(std::string_view token, std::string_view lower) {
-  for (size_t i = 0; i + lower.size() <= token.size(); ++i) {
-    if (StartsWith(token.substr(i), lower)) return true;
+bool Contains(std::string_view text, std::string_view lower) {
+  for (size_t i = 0; i + lower.size() <= text.size(); ++i) {
+    if (StartsWith(text.substr(i), lower)) return true;
   }
   return false;
 }
 template <size_t kCount>
-bool IsOneOf(std::string_view token, const std::string_view (&tokens)[kCount]) {
-  return std::any_of(tokens, tokens + kCount,
-                     [token](std::string_view each) { return Is(token, each); });
+bool IsOneOf(const Token& token, const std::string_view (&texts)[kCount]) {
+  return token.kind == Kind::kWord &&
+         std::any_of(texts, texts + kCount,
+                     [&](std::string_view each) { return Is(token.text, each); });
 }
-
-// Gives the tokens of a text, without comments, strings and quoted names. The body between dollar
-// quotes counts as text: it is what DO runs.
-class Lexer {
- public:
-  explicit Lexer(std::string_view sql) : rest_(sql) {}
-
-  // The next token; empty at the end.
-  std::string_view Next() {
-    while (!rest_.empty()) {
-      if (IsLetter(rest_.front())) return TakeToken();
-      if (SkipComment() || SkipQuoted()) continue;
-      if (rest_.front() == ';') begins_ = true;
-      rest_.remove_prefix(1);
-    }
-    return {};
-  }
-  // The last token was the first of a statement.
-  bool first() const { return first_; }
-
- private:
-  std::string_view TakeToken() {
-    size_t size = 1;
-    while (size < rest_.size() && IsTokenPart(rest_[size])) ++size;
-    const std::string_view token = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-    first_ = begins_;
-    begins_ = Is(token, "begin");  // in the body of a DO
-    return token;
-  }
-  bool SkipComment() {
-    if (rest_.starts_with("--")) {
-      rest_.remove_prefix(std::min(rest_.find('\n'), rest_.size()));
-      return true;
-    }
-    if (!rest_.starts_with("/*")) return false;
-    int depth = 0;
-    do {
-      const bool opens = rest_.starts_with("/*");
-      const bool closes = rest_.starts_with("*/");
-      depth += opens ? 1 : 0;
-      depth -= closes ? 1 : 0;
-      rest_.remove_prefix(opens || closes ? 2 : 1);
-    } while (depth > 0 && !rest_.empty());
-    return true;
-  }
-  // A quote without its end is taken for an apostrophe in a dollar-quoted text. A backslash before
-  // a quote is left alone: it ends an E'' string too early, which shows more tokens, not fewer.
-  bool SkipQuoted() {
-    const char quote = rest_.front();
-    if (quote != '\'' && quote != '"') return false;
-    const size_t end = rest_.find(quote, 1);
-    if (end == std::string_view::npos) return false;
-    rest_.remove_prefix(end + 1);
-    begins_ = false;
-    return true;
-  }
-
-  std::string_view rest_;
-  bool begins_ = true;  // the next token is the first of a statement
-  bool first_ = false;
-};
+bool IsWord(const Token& token, std::string_view lower) {
+  return token.kind == Kind::kWord && Is(token.text, lower);
+}
+bool IsSign(const Token& token, char sign) {
+  return token.kind == Kind::kSign && token.text.size() == 1 && token.text.front() == sign;
+}
+// A name, with quotes or without.
+bool Names(const Token& token) { return token.kind == Kind::kWord || token.kind == Kind::kName; }
 
 constexpr std::string_view kReading[] = {"select", "values", "table", "show", "with", "fetch"};
 // "into" makes a table of a SELECT; "update" also stands in FOR UPDATE, where it does no harm here.
 constexpr std::string_view kWriting[] = {"insert", "update", "delete",  "merge", "into",
                                          "call",   "do",     "analyze", "copy"};
-constexpr std::string_view kLeaving[] = {"listen",  "load",    "reset", "prepare",
-                                         "declare", "discard", "set"};
+// Statements that leave something in the session, may do so (DO, CALL), or run what was prepared.
+constexpr std::string_view kLeaving[] = {"reset",   "discard", "load", "listen", "prepare",
+                                         "execute", "declare", "do",   "call"};
 constexpr std::string_view kLocal[] = {"local", "constraints", "transaction"};
+constexpr std::string_view kChanging[] = {"insert", "update", "merge"};
 
 // TEMP after CREATE, OR REPLACE, LOCAL, GLOBAL, or the INTO of a SELECT, and not the column or
 // table of a node that measures a temperature.
-bool IsTemporary(std::string_view token, std::string_view before, std::string_view before_that) {
-  if (!Is(token, "temp") && !Is(token, "temporary")) return false;
+bool IsTemporary(const Token& token, const Token& before, const Token& before_that) {
+  if (!IsWord(token, "temp") && !IsWord(token, "temporary")) return false;
   constexpr std::string_view kBefore[] = {"create", "replace", "local", "global"};
   if (IsOneOf(before, kBefore)) return true;
-  return Is(before, "into") && !Is(before_that, "insert") && !Is(before_that, "merge");
+  return IsWord(before, "into") && !IsWord(before_that, "insert") && !IsWord(before_that, "merge");
 }
 
-bool IsSessionFunction(std::string_view token) {
-  if (Is(token, "set_config")) return true;
-  return StartsWith(token, "pg_") && Contains(token, "advisory_lock") && !Contains(token, "xact");
+bool IsTemporarySchema(std::string_view name) {
+  return Is(name, "pg_temp") || StartsWith(name, "pg_temp_");
+}
+
+// Functions of the server that change the session, or run a text as SQL.
+bool IsSessionFunction(std::string_view name) {
+  constexpr std::string_view kFunctions[] = {"set_config", "ts_stat", "ts_rewrite",
+                                             "pg_replication_origin_session_setup",
+                                             "pg_replication_origin_session_reset"};
+  const auto is_name = [name](std::string_view each) { return Is(name, each); };
+  if (std::any_of(std::begin(kFunctions), std::end(kFunctions), is_name)) return true;
+  if (StartsWith(name, "query_to_xml") || StartsWith(name, "cursor_to_xml")) return true;
+  return StartsWith(name, "pg_") && Contains(name, "advisory_lock") && !Contains(name, "xact");
+}
+
+// Looks at one token after the other.
+class Observer {
+ public:
+  void Take(const Token& token) {
+    if (IsSign(token, ';')) {
+      EndStatement();
+    } else if (!begun_) {
+      Begin(token);
+    } else {
+      Go(token);
+    }
+    before_that_ = before_;
+    before_ = token;
+  }
+  SqlTraits End(bool sound) {
+    EndStatement();
+    // The server refuses a whole text that it cannot take apart, but does it see what is seen here?
+    if (!sound) traits_ = {.reads = false, .taints = true, .empty = false};
+    return traits_;
+  }
+
+ private:
+  void Begin(const Token& token) {
+    if (IsSign(token, '(')) return;
+    begun_ = true;
+    traits_.empty = false;
+    if (!IsOneOf(token, kReading)) traits_.reads = false;
+    sets_ = IsWord(token, "set");
+    if (!sets_ && IsOneOf(token, kLeaving)) traits_.taints = true;
+    Go(token);
+  }
+  void Go(const Token& token) {
+    if (IsOneOf(token, kWriting)) traits_.reads = false;
+    changes_ = changes_ || IsOneOf(token, kChanging);
+    if (sets_) LookAtSet(token);
+    if (token.kind == Kind::kName && token.spelled_oddly) traits_.taints = true;
+    if (IsTemporary(token, before_, before_that_)) traits_.taints = true;
+    if (IsSign(token, '.') && Names(before_) && IsTemporarySchema(before_.text)) {
+      traits_.taints = true;
+    }
+    if (!Names(token)) return;
+    if (IsSessionFunction(token.text)) traits_.taints = true;
+    names_settings_ = names_settings_ || Is(token.text, "pg_settings");
+  }
+  // SET LOCAL a.b, and not SET local.b. With pg_temp in the search path, what is created is
+  // temporary.
+  void LookAtSet(const Token& token) {
+    if (IsWord(before_, "set") && !IsOneOf(token, kLocal)) traits_.taints = true;
+    if (IsWord(before_that_, "set") && IsSign(token, '.')) traits_.taints = true;
+    const bool odd = token.kind == Kind::kString && token.spelled_oddly;
+    if (odd || (token.kind != Kind::kSign && Contains(token.text, "pg_temp"))) {
+      traits_.taints = true;
+    }
+  }
+  void EndStatement() {
+    if (IsWord(before_, "set") && sets_) traits_.taints = true;
+    // The view has a rule that makes a SET of it.
+    if (names_settings_ && changes_) traits_.taints = true;
+    begun_ = sets_ = changes_ = names_settings_ = false;
+  }
+
+  SqlTraits traits_{.reads = true, .taints = false, .empty = true};
+  Token before_;
+  Token before_that_;
+  bool begun_ = false;           // the first token of the statement was seen
+  bool sets_ = false;            // it is SET
+  bool changes_ = false;         // it changes rows somewhere
+  bool names_settings_ = false;  // it names pg_settings
+};
+
+SqlTraits ReadAs(SqlLexer& lexer) {
+  Observer observer;
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    observer.Take(token);
+  }
+  return observer.End(lexer.is_sound());
 }
 
 }  // namespace
 
 SqlTraits ReadTraits(std::string_view sql) {
-  SqlTraits traits{.reads = true, .taints = false};
-  Lexer lexer(sql);
-  std::string_view before;
-  std::string_view before_that;
-  bool sets = false;  // the last token was a SET that begins a statement
-  for (std::string_view token = lexer.Next(); !token.empty(); token = lexer.Next()) {
-    if (sets && !IsOneOf(token, kLocal)) traits.taints = true;
-    sets = lexer.first() && Is(token, "set");
-    if (lexer.first() && !IsOneOf(token, kReading)) traits.reads = false;
-    if (IsOneOf(token, kWriting)) traits.reads = false;
-    if (lexer.first() && !sets && IsOneOf(token, kLeaving)) traits.taints = true;
-    if (IsTemporary(token, before, before_that) || IsSessionFunction(token)) traits.taints = true;
-    before_that = before;
-    before = token;
-  }
+  SqlLexer lexer(sql, /*backslash_escapes=*/false);
+  SqlTraits traits = ReadAs(lexer);
+  if (!lexer.saw_backslash()) return traits;
+  // What a server with standard_conforming_strings = off takes for an open quote, it refuses.
+  SqlLexer escaping(sql, /*backslash_escapes=*/true);
+  const SqlTraits otherwise = ReadAs(escaping);
+  if (!escaping.is_sound()) return traits;
+  traits.reads = traits.reads && otherwise.reads;
+  traits.taints = traits.taints || otherwise.taints;
   return traits;
 }
 

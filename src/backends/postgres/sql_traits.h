@@ -2,8 +2,9 @@
 //
 // Whether it can change anything, and whether it leaves something behind in the session.
 //
-// A lexer, not a parser: it knows comments, quotes and the beginnings of statements. Where it
-// cannot tell, it says the safe thing. What a function of the server does, it cannot see.
+// It knows the tokens of SQL and the beginnings of statements, not its grammar. Where it cannot
+// tell, it says the safe thing. What a function, a rule, a trigger or a default of the database
+// does, it cannot see.
 #ifndef ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 #define ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 
@@ -14,12 +15,16 @@ namespace roost::postgres {
 struct SqlTraits {
   // Only reads: when its answer is lost, nothing can have been committed.
   bool reads = false;
-  // Leaves session state behind: SET (not SET LOCAL), LISTEN, a temporary object, a session's
-  // advisory lock, PREPARE, DECLARE, LOAD.
+  // May leave session state behind: SET (not SET LOCAL) or an UPDATE of pg_settings, LISTEN, a
+  // temporary object, a session's advisory lock, PREPARE, DECLARE, LOAD, DISCARD; DO and CALL,
+  // which may do any of it; a quote without an end.
   bool taints = false;
+  // No statement is in it: nothing but blanks, comments and semicolons.
+  bool empty = false;
 };
 
-// Of one statement or several. Cost: one pass over the text.
+// Of one statement or several. Cost: one pass over the text; two where a backslash stands in a
+// plain string.
 SqlTraits ReadTraits(std::string_view sql);
 
 }  // namespace roost::postgres

@@ -59,13 +59,14 @@ void PostgresStatement::Drop() {
 
 // ---- preparing ----------------------------------------------------------------------------------
 
-bool PostgresStatement::SendPreparing() {
+bool PostgresStatement::SendPreparing(std::span<const Oid> types) {
   name_.serial = pipeline_.NextSerial();
   std::array<char, StatementName::kSize> name{};
   if (!pipeline_.pooler()) name_.Write(name);
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
-  return pq.PQsendPrepare(handle, name.data(), text_.c_str(), 0, nullptr) == 1 &&
+  return pq.PQsendPrepare(handle, name.data(), text_.c_str(), static_cast<int>(types.size()),
+                          types.data()) == 1 &&
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
 }
 
@@ -88,7 +89,7 @@ absl::Status PostgresStatement::Describe() {
   const Doing doing{.sql = sql()};
   absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
-  if (!pipeline_.Begin(/*with_begin=*/false) || !SendPreparing() || !pipeline_.Send()) {
+  if (!pipeline_.Begin(/*with_begin=*/false) || !SendPreparing({}) || !pipeline_.Send()) {
     return pipeline_.failures().Lost(doing);
   }
   status = pipeline_.TakePutOff(doing);
@@ -113,25 +114,36 @@ absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const
               std::to_string(Parameters::kMax), " are supported"}));
 }
 
+// A moment has two forms, and which one is meant only the server knows.
+absl::Status PostgresStatement::Learn(std::span<const Value> values) {
+  const auto is_moment = [](const Value& value) { return value.is_moment(); };
+  if (described() || std::none_of(values.begin(), values.end(), is_moment)) return absl::OkStatus();
+  absl::Status status = Describe();
+  return status.ok() ? CheckCount(values.size()) : status;
+}
+
+// What a CALL had committed before such an error would be done twice.
+bool PostgresStatement::MayBeOutdated(std::string_view sqlstate) const {
+  return WantsPreparing(sqlstate) || (WantsDescribing(sqlstate) && !traits_.taints);
+}
+
 absl::Status PostgresStatement::Start(std::span<const Value> values) {
   absl::Status status = CheckValues(values);
   if (status.ok()) status = pipeline_.Ready();
-  // A moment has two forms, and which one is meant only the server knows.
-  const auto is_moment = [](const Value& value) { return value.is_moment(); };
-  if (status.ok() && !described() && std::any_of(values.begin(), values.end(), is_moment)) {
-    status = Describe();
-    if (status.ok()) status = CheckCount(values.size());
-  }
+  if (status.ok()) status = Learn(values);
   if (!status.ok()) return status;
-  const bool was_prepared = prepared_;
+  const bool relies_on_the_past = prepared_ || described();
   const bool in_transaction = pipeline_.InTransaction();
   status = RunOnce(values);
+  if (status.ok()) return status;
   const std::string_view sqlstate = PostgresSqlState(status);
-  if (!WantsPreparing(sqlstate) || !(was_prepared || sqlstate == "42P05")) return status;
-  // The session lost it, or its columns have changed: nothing was run. Inside of a transaction that
-  // error was its end, and its next run finds the statement prepared anew.
+  if (!MayBeOutdated(sqlstate) || !(relies_on_the_past || sqlstate == "42P05")) return status;
+  // The session lost it, or the types of its columns or parameters have changed: nothing was done.
+  // Inside of a transaction that error was its end, and the next run finds the statement prepared
+  // anew.
   pipeline_.Deallocate(name());
   prepared_ = false;
+  description_ = Result();
   if (in_transaction) {
     return MakeStatus(absl::StatusCode::kAborted, sqlstate,
                       {.sql = sql(),
@@ -139,14 +151,15 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
                        .advice = "run the whole transaction again"});
   }
   status = pipeline_.Ready();
+  if (status.ok()) status = Learn(values);
   return status.ok() ? RunOnce(values) : status;
 }
 
-bool PostgresStatement::SendRun(const Parameters& parameters) {
+bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) {
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
   if (pipeline_.pooler()) {
-    return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), nullptr,
+    return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), types,
                                 parameters.values(), parameters.lengths(), parameters.formats(),
                                 0) == 1;
   }
@@ -164,8 +177,15 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
   absl::Status status = parameters.Read(values, description_.get(), sql());
   if (!status.ok()) return status;
   const bool prepares = pipeline_.pooler() ? !described() : !prepared_;
-  if (!pipeline_.Begin(/*with_begin=*/true) || (prepares && !SendPreparing()) ||
-      !SendRun(parameters) || !pipeline_.Send()) {
+  // What the description says is of an earlier preparation: the types that the values were written
+  // for are declared, so that values for other types are an error and not something else.
+  std::array<Oid, Parameters::kMax> places;
+  std::span<const Oid> types;
+  if (described() && (prepares || pipeline_.pooler())) {
+    types = DeclareTypes(pipeline_.pq(), values, description_.get(), places);
+  }
+  if (!pipeline_.Begin(/*with_begin=*/true) || (prepares && !SendPreparing(types)) ||
+      !SendRun(parameters, types.data()) || !pipeline_.Send()) {
     return pipeline_.failures().Lost(doing);
   }
   if (traits_.taints) pipeline_.session().Taint();
@@ -256,12 +276,15 @@ int PostgresStatement::parameters() const {
   return description_ ? pipeline_.pq().PQnparams(description_.get()) : 0;
 }
 
+// The row knows best: through a pooler each run has columns of its own.
+const PGresult* PostgresStatement::shape() const { return row_ ? row_.get() : description_.get(); }
+
 int PostgresStatement::columns() const {
-  return description_ ? pipeline_.pq().PQnfields(description_.get()) : 0;
+  return shape() != nullptr ? pipeline_.pq().PQnfields(shape()) : 0;
 }
 
 std::string_view PostgresStatement::column_name(int column) const {
-  const char* const name = pipeline_.pq().PQfname(description_.get(), column);
+  const char* const name = pipeline_.pq().PQfname(shape(), column);
   return name == nullptr ? std::string_view() : name;
 }
 

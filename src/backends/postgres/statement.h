@@ -61,7 +61,7 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   bool described() const { return static_cast<bool>(description_); }
   // One round trip: finds wrong SQL, and learns the parameters and columns.
   absl::Status Describe();
-  // The session no longer has it.
+  // The session no longer has it. The description stays until it is prepared anew.
   void Forget() { prepared_ = false; }
   StatementName name() const { return prepared_ ? name_ : StatementName{}; }
   // The session ends or is given away: nothing has to be told to it.
@@ -73,8 +73,15 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
     return backends::CheckCount(sql(), parameters(), count);
   }
   absl::Status RunOnce(std::span<const Value> values);
-  bool SendPreparing();
-  bool SendRun(const Parameters& parameters);
+  // Describes it, if these values cannot be written without knowing their types.
+  absl::Status Learn(std::span<const Value> values);
+  // Whether this error may come from what the session or this object knows of earlier runs.
+  bool MayBeOutdated(std::string_view sqlstate) const;
+  // `types` are declared; 0, and what is missing, the server finds out.
+  bool SendPreparing(std::span<const Oid> types);
+  bool SendRun(const Parameters& parameters, const Oid* types);
+  // What has the columns of the current row, or of the next run as far as is known; may be null.
+  const PGresult* shape() const;
   absl::Status TakePreparing(const Doing& doing);
   // The row, or the end, in `reply`.
   absl::StatusOr<bool> Take(Reply reply);

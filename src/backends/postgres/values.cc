@@ -9,7 +9,9 @@ namespace {
 
 constexpr int64_t kMicrosPerSecond = 1'000'000;
 constexpr int64_t kMicrosPerDay = 86'400 * kMicrosPerSecond;
+constexpr int64_t kFirstYear = -4'713;  // 4714 BC
 constexpr int64_t kLastYear = 294'245;
+constexpr int64_t kMostOffset = 16 * 3600;
 constexpr int64_t kMicros2000 = 10'957 * kMicrosPerDay;  // from 1970 to 2000
 
 template <class Number>
@@ -69,6 +71,7 @@ bool ReadOffset(Reader& reader, int64_t& seconds) {
   for (int64_t unit = 3600; unit > 0; unit /= 60) {
     int64_t part = 0;
     if (!reader.Number(part)) return false;
+    if (part > kMostOffset / unit) return false;
     seconds += part * unit;
     if (unit == 1 || !reader.Skip(':')) break;
   }
@@ -106,8 +109,11 @@ Value ReadColumn(uint32_t type, std::string_view text) {
       return ReadNumber(text, int64_t{0});
     case kFloat4:
     case kFloat8:
-    case kNumeric:
       return ReadNumber(text, 0.0);
+    case kNumeric: {  // a sum of integers is one
+      const Value whole = ReadNumber(text, int64_t{0});
+      return whole.type() == Value::Type::kInt64 ? whole : ReadNumber(text, 0.0);
+    }
     case kTimestamp:
     case kTimestamptz: {
       const std::optional<Micros> moment = ReadMoment(text);
@@ -143,10 +149,11 @@ std::optional<Micros> ReadMoment(std::string_view text) {
                     reader.Skip(':') && reader.Number(second) && reader.Fraction(fraction) &&
                     ReadOffset(reader, offset);
   if (!read) return std::nullopt;
+  if (year < 1 || year > kLastYear) return std::nullopt;
   if (reader.Skip(" BC")) year = 1 - year;
   if (!reader.done() || month < 1 || month > 12 || day < 1 || day > 31) return std::nullopt;
   // The last years of the server's calendar are beyond what microseconds since 1970 can count.
-  if (year > kLastYear) return std::nullopt;
+  if (year < kFirstYear || hour > 24 || minute > 59 || second > 60) return std::nullopt;
   const int64_t seconds =
       DaysSince1970(year, month, day) * 86'400 + hour * 3600 + minute * 60 + second - offset;
   return Micros{seconds * kMicrosPerSecond + fraction};
@@ -155,6 +162,7 @@ std::optional<Micros> ReadMoment(std::string_view text) {
 bool WriteMoment(Micros moment, std::span<std::byte, 8> out) {
   int64_t since_2000 = 0;
   if (__builtin_sub_overflow(moment.count, kMicros2000, &since_2000)) return false;
+  if (since_2000 == INT64_MIN) return false;  // which is "-infinity"
   auto bits = static_cast<uint64_t>(since_2000);
   for (size_t i = out.size(); i > 0; --i) {
     out[i - 1] = static_cast<std::byte>(bits & 0xFF);

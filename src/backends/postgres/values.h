@@ -33,7 +33,8 @@ enum TypeNumber : uint32_t {
   kNumeric = 1700,
 };
 
-// The value of a column of this type that is not NULL. Types that Value does not know are text, and
+// The value of a column of this type that is not NULL. A numeric that is whole and fits is an
+// integer, any other a double. Types that Value does not know are text, and
 // so is what cannot be read as what it should be ("infinity"). A bytea: see DecodeHex.
 Value ReadColumn(uint32_t type, std::string_view text);
 

@@ -173,12 +173,13 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
 }
 
 absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
+  absl::Status status = internal::CheckNoZero(sql.text());
+  if (!status.ok()) return status;
   deadline_handler_.SetDeadline(deadline());
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
   const Trace trace = trace_;
-  absl::Status status;
   ParameterMap map;
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
@@ -192,8 +193,10 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
 }
 
 absl::Status SqliteConnection::RunScript(std::string_view sql) {
+  absl::Status status = internal::CheckNoZero(sql);
+  if (!status.ok()) return status;
   for (std::string_view rest = SkipBlanks(sql); !rest.empty(); rest = SkipBlanks(rest)) {
-    absl::Status status = Ready();
+    status = Ready();
     if (!status.ok()) return status;
     const std::string_view begin = rest;
     // SQLite's bound on the length of SQL is for one statement, not for the script.

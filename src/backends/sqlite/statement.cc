@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <charconv>
+#include <cmath>
 #include <string>
 
 #include "backends/sqlite/connection.h"
@@ -21,6 +22,13 @@ absl::Status WrongPlaceholder(sqlite3_stmt* statement, std::string_view what) {
               Digits(ParameterMap::kMax)}));
 }
 
+// SQLite would store NULL.
+absl::Status HasNoNumber(size_t index, std::string_view sql) {
+  return absl::InvalidArgumentError(
+      Concat({"$", Digits(static_cast<int64_t>(index) + 1), " of ", Quoted(sql),
+              " is NaN, which SQLite has not: bind an empty std::optional, which is NULL"}));
+}
+
 // The n of "$n", written without leading zeros; 0 for anything else.
 int PlaceholderNumber(const char* name) {
   if (name == nullptr || name[0] != '$' || name[1] == '0') return 0;
@@ -28,30 +36,6 @@ int PlaceholderNumber(const char* name) {
   int number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   return error == std::errc() && end == digits.data() + digits.size() && number > 0 ? number : 0;
-}
-
-// Text and blobs are not copied: they stay where they are until Finish. A null pointer would bind
-// NULL, so that empty ones get an address.
-int BindOne(sqlite3_stmt* statement, int number, const Value& value) {
-  switch (value.type()) {
-    case Value::Type::kNull:
-      return sqlite3_bind_null(statement, number);
-    case Value::Type::kInt64:
-      return sqlite3_bind_int64(statement, number, value.int64());
-    case Value::Type::kDouble:
-      return sqlite3_bind_double(statement, number, value.real());
-    case Value::Type::kText: {
-      const std::string_view text = value.text();
-      const char* data = text.data() == nullptr ? "" : text.data();
-      return sqlite3_bind_text64(statement, number, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
-    }
-    case Value::Type::kBlob: {
-      const Blob blob = value.blob();
-      if (blob.empty()) return sqlite3_bind_zeroblob(statement, number, 0);
-      return sqlite3_bind_blob64(statement, number, blob.data(), blob.size(), SQLITE_STATIC);
-    }
-  }
-  return SQLITE_MISUSE;
 }
 
 }  // namespace
@@ -102,11 +86,37 @@ absl::Status SqliteStatement::CheckStart(size_t values) {
   return status.ok() ? backends::CheckCount(sql(), map_.count, values) : status;
 }
 
-absl::Status SqliteStatement::Bind(std::span<const Value> values) {
+// A null pointer would bind NULL, so that empty text gets an address.
+int SqliteStatement::BindOne(int number, const Value& value, Keeper keeper) {
+  const sqlite3_destructor_type owner = keeper == kCopied ? SQLITE_TRANSIENT : SQLITE_STATIC;
+  switch (value.type()) {
+    case Value::Type::kNull:
+      return sqlite3_bind_null(statement_, number);
+    case Value::Type::kInt64:
+      return sqlite3_bind_int64(statement_, number, value.int64());
+    case Value::Type::kDouble:
+      if (std::isnan(value.real())) return SQLITE_MISMATCH;
+      return sqlite3_bind_double(statement_, number, value.real());
+    case Value::Type::kText: {
+      const std::string_view text = value.text();
+      const char* data = text.data() == nullptr ? "" : text.data();
+      return sqlite3_bind_text64(statement_, number, data, text.size(), owner, SQLITE_UTF8);
+    }
+    case Value::Type::kBlob: {
+      const Blob blob = value.blob();
+      if (blob.empty()) return sqlite3_bind_zeroblob(statement_, number, 0);
+      return sqlite3_bind_blob64(statement_, number, blob.data(), blob.size(), owner);
+    }
+  }
+  return SQLITE_MISUSE;
+}
+
+absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper) {
   for (size_t i = 0; i < values.size(); ++i) {
-    const int code = BindOne(statement_, map_.number[i], values[i]);
+    const int code = BindOne(map_.number[i], values[i], keeper);
     if (code == SQLITE_OK) continue;
     sqlite3_clear_bindings(statement_);
+    if (code == SQLITE_MISMATCH) return HasNoNumber(i, sql());
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
                             Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
@@ -114,19 +124,19 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values) {
 }
 
 // An untouched connection has no transaction, none of its statements is being read, no sync failed.
-absl::Status SqliteStatement::Start(std::span<const Value> values) {
-  if (!plain_ || !values.empty() || !connection_.IsPristine()) return StartWithLook(values);
+absl::Status SqliteStatement::StartAs(std::span<const Value> values, Keeper keeper) {
+  if (!plain_ || !values.empty() || !connection_.IsPristine()) return StartWithLook(values, keeper);
   in_transaction_ = false;
   stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
   connection_.RecordStart();
   return absl::OkStatus();
 }
 
-absl::Status SqliteStatement::StartWithLook(std::span<const Value> values) {
+absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keeper keeper) {
   const bool untouched = connection_.IsPristine();
   absl::Status status;
   if (!untouched || values.size() != map_.count) status = CheckStart(values.size());
-  if (status.ok()) status = Bind(values);
+  if (status.ok()) status = Bind(values, keeper);
   if (!status.ok()) return status;
   in_transaction_ = !untouched && connection_.InTransaction();
   const bool begins = connection_.BeginsLease();

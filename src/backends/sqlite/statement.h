@@ -38,7 +38,9 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
                   Trace trace);
   ~SqliteStatement() override;
 
-  absl::Status Start(std::span<const Value> values) override;
+  // SQLite copies text and blobs, whose owner may end before the rows do.
+  absl::Status Start(std::span<const Value> values) override { return StartAs(values, kCopied); }
+  absl::Status StartBorrowing(std::span<const Value> values) { return StartAs(values, kBorrowed); }
   absl::StatusOr<bool> Step() override;
   void Finish() override;
   int parameters() const override { return map_.count; }
@@ -61,10 +63,15 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
     kEnded,    // the run is over: a further sqlite3_step would begin it again
   };
 
+  // Who keeps text and blobs while the statement runs: SQLite, or the caller.
+  enum Keeper : bool { kBorrowed, kCopied };
+
+  absl::Status StartAs(std::span<const Value> values, Keeper keeper);
   // Start where more has to be looked at than that the connection is untouched.
-  absl::Status StartWithLook(std::span<const Value> values);
+  absl::Status StartWithLook(std::span<const Value> values, Keeper keeper);
   absl::Status CheckStart(size_t values);
-  absl::Status Bind(std::span<const Value> values);
+  absl::Status Bind(std::span<const Value> values, Keeper keeper);
+  int BindOne(int number, const Value& value, Keeper keeper);
   // The first Step, where it has to ask; false for one after the end.
   absl::StatusOr<bool> StepInTime();
   absl::StatusOr<bool> StepNow();
