@@ -6,6 +6,8 @@
 #        ./deploy/test.sh --board       the story of a node on an emulated board (half an hour)
 #        ./deploy/test.sh --stage NAME  one stage (may be given several times)
 #
+# --fuzz-seconds N: the stage fuzz makes up inputs for N seconds for each target, of which there are
+#        some ten, and not for 10: --stage fuzz --fuzz-seconds 1200 takes four hours.
 # --write-budget: also writes the seconds of these stages into deploy/time-budget.txt, where they
 #        passed. For a quiet machine.
 #
@@ -13,6 +15,8 @@
 #   functional     g++: every functional test, the installed package, the documents
 #   asan           clang++: the tests under the address and undefined-behaviour sanitizers; of those that
 #                  start servers the contract suite alone
+#   fuzz           inputs made up for the parsers of foreign bytes, under the sanitizers, and for the SQL
+#                  lexer beside a real server; what is found is left in build/fuzz/found
 #   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
 #                  clang's
 #   thread-safety  clang's check of the lock annotations
@@ -33,7 +37,7 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan tsan thread-safety models size lint rpi-64 rpi-32)
+ALL_STAGES=(functional asan fuzz tsan thread-safety models size lint rpi-64 rpi-32)
 MORE_STAGES=(clang deploy board)
 BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
@@ -42,6 +46,7 @@ SUMMARY=()
 STAGE=''        # the one that runs
 TIMES=''        # a file: name and seconds of what has run in it
 WRITE_BUDGET='' # set: the budget is written anew
+FUZZ_SECONDS=10 # of each target
 
 # took NAME SECONDS - for the table of times. A name in the budget is STAGE/NAME.
 took() { printf '%s %s\n' "$STAGE/${1//[ :,]/-}" "$2" >>"$TIMES"; }
@@ -137,6 +142,18 @@ stage_asan() {
     UBSAN_OPTIONS=print_stacktrace=1:exitcode=86 \
     run_tests "$1" asan-ubsan --label-regex '^asan$'
   run_tests "$1" asan-ubsan --tests-regex '^profile_errors_test$'
+}
+
+# The libraries are those of the stage asan, and the server's fuzzer is of the stage functional.
+stage_fuzz() {
+  local target
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
+  build_or_fail "$1" asan-ubsan roost_fuzz || return
+  build_or_fail "$1" dev sql_server_fuzz || return
+  for target in $("$ROOT/tests/fuzz/fuzz.sh" --list); do
+    check "fuzz $target" "$1" "$ROOT/tests/fuzz/fuzz.sh" "$FUZZ_SECONDS" "$target"
+    tail -n 1 "$1"
+  done
 }
 
 # The sanitizers of both compilers see the same races, but not the same code: where threads do nothing
@@ -292,6 +309,10 @@ main() {
       --all) stages=("${ALL_STAGES[@]}") ;;
       --board) stages+=(board) ;;
       --write-budget) WRITE_BUDGET=1 ;;
+      --fuzz-seconds)
+        [[ ${2-} =~ ^[1-9][0-9]{0,5}$ ]] || die "--fuzz-seconds takes a number of seconds"
+        FUZZ_SECONDS=$2 && shift
+        ;;
       --stage)
         [[ " ${ALL_STAGES[*]} ${MORE_STAGES[*]} " == *" ${2-} "* ]] ||
           die "no stage \"${2-}\"; the stages are: ${ALL_STAGES[*]} ${MORE_STAGES[*]}"

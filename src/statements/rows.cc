@@ -12,17 +12,19 @@ namespace {
 using internal::Concat;
 using internal::Digits;
 using internal::Quoted;
+using internal::QuotedName;
 
 // `column 2 ("level") of "SELECT ..."`. People count columns from 1, Get counts from 0.
 std::string ColumnText(const Statement& statement, int column) {
-  return Concat({"column ", Digits(column + 1), " (\"", statement.column_name(column),
-                 "\", counted from 1) of ", Quoted(statement.sql())});
+  return Concat({"column ", Digits(column + 1), " (", QuotedName(statement.column_name(column)),
+                 ", counted from 1) of ", Quoted(statement.sql())});
 }
 
 std::string ColumnNames(const Statement& statement) {
   std::string names;
   for (int i = 0; i < statement.columns(); ++i) {
-    names += Concat({i == 0 ? "\"" : ", \"", statement.column_name(i), "\""});
+    if (names.size() > internal::kShownNames) return names + ", ...";
+    names += Concat({i == 0 ? "" : ", ", QuotedName(statement.column_name(i))});
   }
   return names.empty() ? "no columns" : names;
 }
@@ -77,7 +79,7 @@ int Rows::Find(std::string_view name) {
   }
   if (status_.ok()) {
     status_ = absl::InvalidArgumentError(
-        Concat({"no column \"", name, "\" in ", Quoted(statement_->sql()), "; it has ",
+        Concat({"no column ", QuotedName(name), " in ", Quoted(statement_->sql()), "; it has ",
                 ColumnNames(*statement_)}));
   }
   return -1;

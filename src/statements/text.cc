@@ -14,9 +14,14 @@ std::string Quoted(std::string_view sql) {
   while (!sql.empty() && IsBlank(sql.back())) sql.remove_suffix(1);
   const std::string_view shown = CutUtf8(sql, kShownSql);
   std::string text = "\"";
-  for (const char c : shown) text.push_back(IsBlank(c) ? ' ' : c);
+  text.append(PlainText(shown));
   text.append(shown.size() < sql.size() ? "...\"" : "\"");
   return text;
+}
+
+std::string QuotedName(std::string_view name) {
+  const std::string_view shown = CutUtf8(name, kShownName);
+  return Concat({"\"", PlainText(shown), shown.size() < name.size() ? "...\"" : "\""});
 }
 
 }  // namespace roost::internal

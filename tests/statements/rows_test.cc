@@ -249,6 +249,25 @@ TEST(TextTest, ACutDoesNotSplitACharacter) {
   EXPECT_EQ(static_cast<unsigned char>(quoted[quoted.size() - 5]), 0xA4);
 }
 
+// Names come from the database: they are shown as plain text, and not without end.
+TEST(RowsTest, NamesOfColumnsAreShownPlainAndShort) {
+  const std::string escape = "a\033[2Jb\n\u009b\u202e\xff";
+  CannedStatement odd({escape, std::string(100'000, 'x')}, {{"text", 1}});
+  Rows rows = odd.Query();
+  ASSERT_TRUE(rows.Next());
+  rows.Get<int>(0);
+  EXPECT_THAT(rows.status().message(), HasSubstr("(\"a?[2Jb ???\", counted from 1)"));
+  CannedStatement many(std::vector<std::string>(1000, "name"),
+                       {std::vector<Value>(1000, Value(1))});
+  for (CannedStatement* const statement : {&odd, &many}) {
+    Rows other = statement->Query();
+    if (!other.Next()) continue;
+    other.Get<int>(escape + std::string(100'000, 'y'));
+    EXPECT_LT(other.status().message().size(), 1500u);
+    EXPECT_THAT(other.status().message(), HasSubstr("..."));
+  }
+}
+
 TEST(RowsTest, AnUnsignedIntegerIsNotReadOutOfANegativeOne) {
   CannedStatement statement({"a"}, {{-1}, {7}});
   Rows rows = statement.Query();

@@ -124,12 +124,20 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper)
 }
 
 // An untouched connection has no transaction, none of its statements is being read, no sync failed.
-absl::Status SqliteStatement::StartAs(std::span<const Value> values, Keeper keeper) {
-  if (!plain_ || !values.empty() || !connection_.IsPristine()) return StartWithLook(values, keeper);
+inline bool SqliteStatement::StartPlain(std::span<const Value> values) {
+  if (!plain_ || !values.empty() || !connection_.IsPristine()) return false;
   in_transaction_ = false;
   stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
   connection_.RecordStart();
-  return absl::OkStatus();
+  return true;
+}
+
+absl::Status SqliteStatement::Start(std::span<const Value> values) {
+  return StartPlain(values) ? absl::OkStatus() : StartWithLook(values, kCopied);
+}
+
+absl::Status SqliteStatement::StartBorrowing(std::span<const Value> values) {
+  return StartPlain(values) ? absl::OkStatus() : StartWithLook(values, kBorrowed);
 }
 
 absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keeper keeper) {

@@ -39,8 +39,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   ~SqliteStatement() override;
 
   // SQLite copies text and blobs, whose owner may end before the rows do.
-  absl::Status Start(std::span<const Value> values) override { return StartAs(values, kCopied); }
-  absl::Status StartBorrowing(std::span<const Value> values) { return StartAs(values, kBorrowed); }
+  absl::Status Start(std::span<const Value> values) override;
+  absl::Status StartBorrowing(std::span<const Value> values);
   absl::StatusOr<bool> Step() override;
   void Finish() override;
   int parameters() const override { return map_.count; }
@@ -66,7 +66,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   // Who keeps text and blobs while the statement runs: SQLite, or the caller.
   enum Keeper : bool { kBorrowed, kCopied };
 
-  absl::Status StartAs(std::span<const Value> values, Keeper keeper);
+  // Starts where nothing but that has to be done; false: it has not.
+  bool StartPlain(std::span<const Value> values);
   // Start where more has to be looked at than that the connection is untouched.
   absl::Status StartWithLook(std::span<const Value> values, Keeper keeper);
   absl::Status CheckStart(size_t values);

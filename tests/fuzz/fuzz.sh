@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# fuzz.sh - make up inputs for the parsers of foreign bytes until the time is over or one is wrong.
+#
+# Usage: tests/fuzz/fuzz.sh [SECONDS [TARGET...]]    10 seconds for each target unless told otherwise
+#        tests/fuzz/fuzz.sh --list                   the targets
+#
+# Needs roost_fuzz of the preset asan-ubsan and sql_server_fuzz of the preset dev to be built. The
+# targets are the folders of tests/fuzz/corpus, and sql_server: the SQL lexer beside a real server.
+# What is found is left in build/fuzz/found/TARGET: copy it into the corpus once it is understood. With
+# ROOST_FUZZ_GO_ON=1 a target goes on behind a finding. The exit code is 1 when there was one.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+HERE=$ROOT/tests/fuzz
+FUZZER=$ROOT/build/asan-ubsan/tests/fuzz/roost_fuzz
+SERVER_FUZZER=$ROOT/build/dev/tests/fuzz/sql_server_fuzz
+list() { (cd "$HERE/corpus" && printf '%s\n' * && echo sql_server); }
+if [ "${1-}" = --list ]; then
+  list
+  exit
+fi
+SECONDS_EACH=${1:-10}
+shift || true
+TARGETS=("$@")
+[ ${#TARGETS[@]} -gt 0 ] || mapfile -t TARGETS < <(list)
+
+# What libFuzzer says of a run, in one line.
+summary() {
+  awk '/^stat::number_of_executed_units/ { runs += $2 }
+       /^#[0-9]+: cov:/ { sub(/^#/, ""); forked = $1 + 0 }
+       END { print (runs + 0 > forked + 0 ? runs : forked) + 0 }' "$1"
+}
+
+# Each kind of finding with its count, told by the inputs themselves.
+what_was_found() {
+  local input told
+  find "$2" -type f | head -n 100 | while read -r input; do
+    told=$(timeout 20 "$FUZZER" --target="$1" "$input" 2>&1 |
+      grep -a "^$1: \|runtime error\|ERROR: " | head -n 1) || true
+    printf '%s\n' "${told:-$1: $input}"
+  done | sed 's/^==[0-9]*==//; s/[0-9][0-9][0-9]*/N/g; s/-N/N/g' | sort | uniq -c | sort -rn |
+    head -n 20
+}
+
+run_target() {
+  local target=$1 work=$ROOT/build/fuzz/work/$1 found=$ROOT/build/fuzz/found/$1 log options=()
+  log=$ROOT/build/fuzz/found/$target.log
+  rm -rf "$found"
+  mkdir -p "$work" "$found"
+  if [ "${ROOST_FUZZ_GO_ON:-}" = 1 ]; then
+    options=(-fork=1 -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1)
+  fi
+  "$FUZZER" --target="$target" -max_total_time="$SECONDS_EACH" -timeout=5 -max_len=4096 \
+    -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 -dict="$HERE/dict/$target.dict" \
+    -artifact_prefix="$found/" "${options[@]}" "$work" "$HERE/corpus/$target" >"$log" 2>&1 || true
+  local count
+  count=$(find "$found" -type f | wc -l)
+  printf '%-12s %9s runs, %s findings\n' "$target" "$(summary "$log")" "$count"
+  if [ "$count" != 0 ]; then
+    what_was_found "$target" "$found"
+    return 1
+  fi
+  # A fuzzer that could not start has found nothing either.
+  [ "$(summary "$log")" -gt 0 ] || { tail -n 5 "$log"; return 1; }
+}
+
+run_server() {
+  local log=$ROOT/build/fuzz/found/sql_server.log code=0
+  mkdir -p "${log%/*}"
+  "$SERVER_FUZZER" --seconds "$SECONDS_EACH" >"$log" 2>&1 || code=1
+  printf '%-12s %s\n' sql_server "$(tail -n 1 "$log")"
+  [ "$code" = 0 ] || head -n 9 "$log"
+  return "$code"
+}
+
+FAILED=0
+for target in "${TARGETS[@]}"; do
+  if [ "$target" = sql_server ]; then
+    run_server || FAILED=1
+  else
+    run_target "$target" || FAILED=1
+  fi
+done
+exit "$FAILED"
