@@ -202,6 +202,31 @@ TEST_F(OpenTest, AnOpenThatFailsLeavesNoFileOpen) {
   }
 }
 
+TEST_F(OpenTest, AFileSystemWithoutMapsOrLocksIsToldByWhatItLacks) {
+  const struct {
+    int map;
+    int lock;
+    const char* sentence;
+  } cases[] = {{SQLITE_IOERR_SHMMAP, 0, "has no shared memory maps"},
+               {SQLITE_IOERR_SHMOPEN, 0, "has no shared memory maps"},
+               {0, SQLITE_IOERR_LOCK, "takes no file locks"},
+               {0, SQLITE_IOERR_RDLOCK, "takes no file locks"}};
+  for (const auto& one : cases) {
+    SpyVfs spy;
+    spy.fail_map = one.map;
+    spy.fail_lock = one.lock;
+    SqliteOptions options = Options();
+    options.vfs = spy.name();
+    const absl::Status status = OpenStatus(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_EQ(SqliteCode(status), one.map + one.lock);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("the file system"), HasSubstr(one.sentence),
+                      HasSubstr("put the database on a local disk")));
+    EXPECT_FALSE(IsReadOnlyCard(status)) << "waiting does not help";
+  }
+}
+
 TEST_F(OpenTest, AFileDeletedUnderneathIsNoticedAndMadeAnew) {
   SqliteBackend backend(Options());
   auto writer = std::make_unique<HeldConnection>(backend, platform_, Role::kWriter);

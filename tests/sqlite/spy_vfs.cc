@@ -54,6 +54,7 @@ int FileSize(sqlite3_file* file, sqlite3_int64* size) {
 }
 int Lock(sqlite3_file* file, int level) {
   SpyFile* spy = Spy(file);
+  if (spy->spy->fail_lock != 0) return spy->spy->fail_lock;
   return spy->real()->pMethods->xLock(spy->real(), level);
 }
 int Unlock(sqlite3_file* file, int level) {
@@ -78,6 +79,7 @@ int Characteristics(sqlite3_file* file) {
 }
 int ShmMap(sqlite3_file* file, int region, int size, int extend, void volatile** memory) {
   SpyFile* spy = Spy(file);
+  if (spy->spy->fail_map != 0) return spy->spy->fail_map;
   return spy->real()->pMethods->xShmMap(spy->real(), region, size, extend, memory);
 }
 int ShmLock(sqlite3_file* file, int offset, int count, int flags) {

@@ -37,6 +37,8 @@ class SpyVfs {
   int fail_log_sync = 0;  // of the log only
   int fail_write = 0;
   int fail_read = 0;
+  int fail_lock = 0;
+  int fail_map = 0;  // of the log's index
   bool refuse_writers = false;  // opening for writing falls back to reading, as on a read-only card
 
  private:

@@ -28,7 +28,8 @@ constexpr std::string_view kNotSynced =
 constexpr std::string_view kOwnReader =
     "a statement of this connection is still being read: end its Rows first";
 constexpr std::string_view kFull =
-    "the card or the bound max_kib is full: delete rows or free space";
+    "the card or the bound max_kib is full: free space, or delete rows (a refusal has the log "
+    "copied, and the second try finds room in it)";
 constexpr std::string_view kRaceLost =
     "another connection was faster: run the whole transaction again";
 constexpr std::string_view kWaited = "another process held the database until the deadline";

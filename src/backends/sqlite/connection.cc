@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "backends/sqlite/errors.h"
@@ -104,6 +105,9 @@ absl::Status SqliteConnection::CheckMode() {
   if (!mode.ok()) return mode.status();
   log_.set_present(*mode == "wal");
   if (!writes_) return absl::OkStatus();
+  absl::StatusOr<std::string> page = QueryText(db_, backend_.options(), "PRAGMA page_size");
+  if (!page.ok()) return page.status();
+  log_.set_page_bytes(std::strtoll(page->c_str(), nullptr, 10));
   // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
@@ -287,6 +291,10 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
     }
   }
   if (moved) LeaveFiles();
+  if (writes_ && (code & 0xFF) == SQLITE_FULL) {
+    log_.WantRoom();
+    SetDirty(kDirtyMaintenance);
+  }
   if (IsNoMemory(code)) {
     if (transaction().ours() && InTransaction()) OwnStatements::Run(own_.rollback());
     sqlite3_db_release_memory(db_);
@@ -319,6 +327,12 @@ absl::Status SqliteConnection::CommitTransaction() {
   // memory, and what was done would be lost.
   if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
+  if (writes_ && log_.TakeRoom(db_, own_.CountPages()) != SQLITE_OK) {
+    status = Fail(SQLITE_FULL, Operation::kCommit, true, "COMMIT");
+    OwnStatements::Run(own_.rollback());
+    RecordTransaction();
+    return status;
+  }
   const int code = OwnStatements::Run(own_.commit());
   if (code != SQLITE_OK) return Fail(code, Operation::kCommit, true, "COMMIT");
   transaction().End();

@@ -26,6 +26,9 @@ class OwnStatements {
   sqlite3_stmt* ping() const { return ping_; }
   bool Has(const sqlite3_stmt* statement) const;
 
+  // Pages of the database, with what the open transaction adds. REQUIRES: prepared to write.
+  int64_t CountPages() const;
+
   // Runs one to its end; SQLite's code.
   static int Run(sqlite3_stmt* statement);
 
@@ -34,6 +37,7 @@ class OwnStatements {
   sqlite3_stmt* commit_ = nullptr;
   sqlite3_stmt* rollback_ = nullptr;
   sqlite3_stmt* ping_ = nullptr;
+  sqlite3_stmt* pages_ = nullptr;
 };
 
 }  // namespace roost::sqlite

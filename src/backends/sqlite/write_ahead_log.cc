@@ -42,6 +42,8 @@ int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
   if (code == SQLITE_OK && !cut_back && pages > 2 * options_.checkpoint_pages && copied == pages) {
     code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &copied);
   }
+  wants_room_ = false;
+  room_pages_ = 0;  // another process may have cut the file
   if (code == SQLITE_OK) pages_ = std::max(0, pages - copied);
   if (pages >= 0) length_ = pages;
   const bool pinned = IsBlocked(code) || (code == SQLITE_OK && pages_ > 0);
@@ -50,6 +52,20 @@ int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
   const bool left = IsBlocked(code) || pages_ > 0;
   long_at_ = 4 * options_.checkpoint_pages + (left ? pages_ : 0);
   return code;
+}
+
+// The file grows in steps of a chunk: without one SQLite ignores the hint.
+int WriteAheadLog::TakeRoom(sqlite3* db, int64_t pages) {
+  if (!present_ || pages <= room_pages_) return SQLITE_OK;
+  constexpr int kChunkBytes = 64 * 1024;
+  int chunk = kChunkBytes;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+  sqlite3_int64 bytes = pages * page_bytes_;
+  const int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
+  // A VFS without hints has files that need none.
+  if (code != SQLITE_OK && code != SQLITE_NOTFOUND) return SQLITE_FULL;
+  room_pages_ = pages;
+  return SQLITE_OK;
 }
 
 int WriteAheadLog::Sync(sqlite3* db) {

@@ -28,6 +28,7 @@ class WriteAheadLog {
   // The database is in WAL mode: it has a log. No: nothing here has anything to do.
   void set_present(bool present) { present_ = present; }
   bool present() const { return present_; }
+  void set_page_bytes(int64_t bytes) { page_bytes_ = bytes; }
 
   // ---- Its length ----
 
@@ -37,7 +38,14 @@ class WriteAheadLog {
   bool IsLong() const { return pages_ > long_at_; }
   // To be copied inside the commit.
   bool IsTooLong() const;
-  bool WantsCheckpoint() const { return present_ && pages_ > options_.checkpoint_pages; }
+  bool WantsCheckpoint() const {
+    return present_ && (pages_ > options_.checkpoint_pages || wants_room_);
+  }
+  // The card has no room for the log to grow: the next checkpoint makes room in it.
+  void WantRoom() { wants_room_ = true; }
+  // Before a commit that leaves `pages` in the database: takes the room of the card that its
+  // checkpoint will need. Returns SQLite's code; SQLITE_FULL: there is none.
+  int TakeRoom(sqlite3* db, int64_t pages);
   // Copies it, and cuts it back where it is long. Returns SQLite's code. SQLITE_BUSY or
   // SQLITE_LOCKED: a reader blocks it, and what is left is for later. Waits as long as the busy
   // handler of `db` allows. REQUIRES: now is the present.
@@ -70,7 +78,10 @@ class WriteAheadLog {
   bool unsealed_ = true;  // there may be commits that no sync has covered
   const int max_pages_;
   int length_ = 0;
-  int pages_;  // that may not be in the database file yet
+  bool wants_room_ = false;
+  int64_t page_bytes_ = 4096;
+  int64_t room_pages_ = 0;  // for so many the database file has room
+  int pages_;               // that may not be in the database file yet
   TimePoint pinned_since_ = TimePoint::max();
   int long_at_;  // how many are too many for the next borrower
 };
