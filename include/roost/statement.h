@@ -184,6 +184,9 @@ class Statement;
 //
 // Text and blobs that Get returns are valid until the next Next, or until the Rows ends.
 //
+// REQUIRES: ends before its lease does. One that is read or destroyed later stops the program with a
+// sentence, because it would end what the next user reads.
+//
 // A wrong type, an unknown column or a column out of range is an error of the program: Get returns
 // an empty value, Next returns false from then on, and status() says which SQL and column it was.
 // So a loop over the rows needs one check, after its end.
@@ -227,8 +230,9 @@ class [[nodiscard]] Rows {
  private:
   friend class Statement;
   // A statement that could not start is not ours to finish: an earlier Rows may be reading it.
-  ROOST_HOT Rows(Statement* statement, absl::Status status)
-      : statement_(status.ok() ? statement : nullptr), status_(std::move(status)) {}
+  ROOST_HOT Rows(Statement* statement, absl::Status status);
+  // Stops the program if the statement was ended or is read by another Rows since.
+  ROOST_HOT void CheckLease() const;
   // What is rare is out of line; each of these has its usual case in front of it.
   bool End(const absl::StatusOr<bool>& stepped);
   Value Convert(int column, Value::Type type, Value value);
@@ -246,6 +250,7 @@ class [[nodiscard]] Rows {
   T As(int column, Value value);
 
   Statement* statement_;
+  uint32_t reading_ = 0;  // Statement::readings_ when this began
   bool on_row_ = false;
   absl::Status status_;
 };
@@ -269,7 +274,7 @@ class Statement {
  public:
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
-  virtual ~Statement() = default;
+  virtual ~Statement();
 
   // Binds `args` to $1, $2, ..., runs to the end and throws away rows, if any. Blocks on the
   // database, up to the lease's deadline. Outside of a transaction, what it wrote is committed when
@@ -302,6 +307,13 @@ class Statement {
   // The text. A driver may have cut blanks and comments from its end.
   virtual std::string_view sql() const = 0;
 
+  // For a driver's Reset and Close: ends reading, and stops the program when a Rows of this statement is
+  // used after it.
+  void EndRows() {
+    ++readings_;
+    Finish();
+  }
+
  protected:
   Statement() = default;
 
@@ -318,6 +330,9 @@ class Statement {
   // The value of the current row; Value::NoColumn() when there is no such column. REQUIRES: the
   // last Step() said true.
   virtual Value column(int column) const = 0;
+
+  // Readings begun and ended by EndRows: tells a Rows whether the reading is still its own. Wraps.
+  uint32_t readings_ = 0;
 };
 
 // How much a commit promises about a power cut.

@@ -61,6 +61,7 @@ std::string_view Name(Value::Type type) {
 
 Rows::Rows(Rows&& other) noexcept
     : statement_(std::exchange(other.statement_, nullptr)),
+      reading_(other.reading_),
       on_row_(std::exchange(other.on_row_, false)),
       status_(std::move(other.status_)) {}
 

@@ -497,7 +497,7 @@ void ScriptedConnection::Reading(int change) {
 }
 
 void ScriptedConnection::FinishAll() {
-  for (int i = 0; i < statement_count_; ++i) statements_[i].Finish();
+  for (int i = 0; i < statement_count_; ++i) statements_[i].EndRows();
 }
 
 // ---- ScriptedStatement --------------------------------------------------------------------------

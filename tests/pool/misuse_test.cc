@@ -31,6 +31,40 @@ TEST_F(MisuseDeathTest, UsingALeaseThatNeverHeldAnything) {
   EXPECT_DEATH((void)lease->deadline(), "roost: a lease was used");
 }
 
+// Another lease reads the same statement: the rows of the first must not end its reading.
+TEST_F(MisuseDeathTest, RowsThatOutliveTheirLeaseDoNotEndTheNextReading) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  constexpr Sql kSelect{"SELECT"};
+  const auto keep_rows = [&](auto use) {
+    Lease lease = Take(pool);
+    Statement* const statement = *lease->Prepare(kSelect);
+    Rows old = statement->Query();
+    lease.Return();
+    Lease next = Take(pool);
+    Rows rows = (*next->Prepare(kSelect))->Query();
+    use(old);
+  };
+  EXPECT_DEATH(keep_rows([](Rows& old) { old.Next(); }), "roost: rows outlived their lease");
+  EXPECT_DEATH(keep_rows([](Rows& old) { const Rows gone = std::move(old); }),
+               "roost: rows outlived their lease");
+}
+
+TEST_F(MisuseDeathTest, RowsThatOutliveTheirLeaseStopEvenIfNobodyReadsSince) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  constexpr Sql kSelect{"SELECT"};
+  const auto keep_rows = [&](bool discard) {
+    Lease lease = Take(pool);
+    Rows rows = (*lease->Prepare(kSelect))->Query();
+    if (discard) {
+      lease.Discard();
+    } else {
+      lease.Return();
+    }
+  };
+  EXPECT_DEATH(keep_rows(false), "roost: rows outlived their lease");
+  EXPECT_DEATH(keep_rows(true), "roost: rows outlived their lease");
+}
+
 TEST_F(MisuseDeathTest, DetachingNothing) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);

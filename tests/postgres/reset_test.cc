@@ -6,6 +6,7 @@
 
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/left_rows.h"
 
 namespace roost::postgres {
 namespace {
@@ -165,11 +166,11 @@ TEST_F(ResetTest, WhatEachConnectionBeginsWithIsThereAgainAfterIt) {
 
 TEST_F(ResetTest, RowsThatAreStillReadAreEnded) {
   ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 100)"));
-  auto rows = std::make_unique<Rows>((*session->Prepare(Sql("SELECT a FROM t")))->Query());
-  ASSERT_TRUE(rows->Next());
+  Rows rows = (*session->Prepare(Sql("SELECT a FROM t")))->Query();
+  ASSERT_TRUE(rows.Next());
+  support::LeaveReading(std::move(rows));
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
   ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
-  rows.reset();
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
   EXPECT_EQ(session.CountRows(), 100);
 }

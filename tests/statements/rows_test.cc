@@ -253,10 +253,12 @@ TEST(TextTest, ACutDoesNotSplitACharacter) {
 TEST(RowsTest, NamesOfColumnsAreShownPlainAndShort) {
   const std::string escape = "a\033[2Jb\n\u009b\u202e\xff";
   CannedStatement odd({escape, std::string(100'000, 'x')}, {{"text", 1}});
-  Rows rows = odd.Query();
-  ASSERT_TRUE(rows.Next());
-  rows.Get<int>(0);
-  EXPECT_THAT(rows.status().message(), HasSubstr("(\"a?[2Jb ???\", counted from 1)"));
+  {
+    Rows rows = odd.Query();
+    ASSERT_TRUE(rows.Next());
+    rows.Get<int>(0);
+    EXPECT_THAT(rows.status().message(), HasSubstr("(\"a?[2Jb ???\", counted from 1)"));
+  }
   CannedStatement many(std::vector<std::string>(1000, "name"),
                        {std::vector<Value>(1000, Value(1))});
   for (CannedStatement* const statement : {&odd, &many}) {

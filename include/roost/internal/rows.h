@@ -9,7 +9,9 @@
 #include <optional>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
+#include "roost/internal/check.h"
 #include "roost/statement.h"
 
 namespace roost {
@@ -21,13 +23,34 @@ template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 }  // namespace internal
 
+// A Rows that outlives the connection finds the change, until the pool uses the memory again. The
+// compiler may drop a store to an object that ends, but not one that the assembler could read.
+// Inline, so that programs with run-time types can derive from Statement.
+inline Statement::~Statement() {
+  ++readings_;
+  __asm__ volatile("" : : "m"(readings_));
+}
+
+inline Rows::Rows(Statement* statement, absl::Status status)
+    : statement_(status.ok() ? statement : nullptr), status_(std::move(status)) {
+  if (statement_ != nullptr) reading_ = ++statement_->readings_;
+}
+
+inline void Rows::CheckLease() const {
+  ROOST_CHECK(statement_->readings_ == reading_,
+              "rows outlived their lease: declare them after the lease, so that they end before");
+}
+
 inline Rows::~Rows() {
-  if (statement_ != nullptr) statement_->Finish();
+  if (statement_ == nullptr) return;
+  CheckLease();
+  statement_->Finish();
 }
 
 inline bool Rows::Next() {
   on_row_ = false;
   if (!status_.ok() || statement_ == nullptr) return false;
+  CheckLease();
   const absl::StatusOr<bool> stepped = statement_->Step();
   if (!stepped.ok() || !*stepped) return End(stepped);
   on_row_ = true;

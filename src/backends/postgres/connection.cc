@@ -183,7 +183,7 @@ absl::Status PostgresConnection::CheckOpen() const {
 
 void PostgresConnection::FinishReader() {
   if (Statement* const reader = pipeline_.reader(); reader != nullptr) {
-    static_cast<PostgresStatement*>(reader)->Finish();
+    reader->EndRows();
   }
 }
 

@@ -495,7 +495,7 @@ absl::Status SqliteConnection::Reset(Deadline deadline) {
 // Before anything else: a statement left running pins a snapshot, refuses the rollback's end, and
 // holds pointers to values that are gone.
 void SqliteConnection::EndStatements() {
-  cache_.ForEach([](SqliteStatement& statement) { statement.Finish(); });
+  cache_.ForEach([](SqliteStatement& statement) { statement.EndRows(); });
   sqlite3_stmt* next = sqlite3_next_stmt(db_, nullptr);
   while (next != nullptr) {
     sqlite3_stmt* const statement = next;
