@@ -549,6 +549,7 @@ NativeHandle SqliteConnection::Detach() {
   own_.Finalize();
   DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
+  sqlite3_commit_hook(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
   return {std::exchange(db_, nullptr)};
 }
