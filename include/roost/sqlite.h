@@ -126,6 +126,9 @@ struct SqliteFileStats {
   // SQLite's code of the latest checkpoint if that failed (SQLITE_FULL: the card has no room for
   // it); 0: it did not.
   int checkpoint_error = 0;
+  // How often the database was begun anew because its name led to another file than before, or its
+  // file had been overwritten: what was stored before is not in it any more.
+  int file_changes = 0;
   // Damaged files beside the database, as NAME.damaged-1 and -2: 0 to 2.
   int damaged_files = 0;
 };
@@ -178,6 +181,8 @@ class SqliteBackend final : public Backend {
   std::atomic<int> log_pages_peak_{0};
   std::atomic<int> checkpoint_error_{0};
   std::atomic<int> damaged_files_{0};
+  std::atomic<int> file_changes_{0};
+  std::atomic<bool> overwritten_{false};  // since the latest preparation
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
   bool was_prepared_ = false;
@@ -194,6 +199,9 @@ sqlite3* SqliteHandle(Connection& connection);
 
 // The status of an open or a statement says that the card or the file takes no writes.
 bool IsReadOnlyCard(const absl::Status& status);
+
+// The status of a statement or a seal says that the file is not there any more under its name.
+bool IsFileChanged(const absl::Status& status);
 
 // SQLite's extended result code behind a status of this backend (517: SQLITE_BUSY_SNAPSHOT); 0 when
 // there is none.

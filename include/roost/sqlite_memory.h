@@ -119,7 +119,7 @@ struct SqliteStorage {
 };
 }  // namespace internal
 
-// The block for profile P, with its storage inside: 274 KiB for raspberry_pi, 3.2 MiB for most
+// The block for profile P, with its storage inside: 277 KiB for raspberry_pi, 3.2 MiB for most
 // others. Make it static, or a part of something that lives as long as the program: it is too large
 // for a stack.
 template <class P>

@@ -2,6 +2,7 @@
 //
 // second_process PATH: obeys the lines of its standard input and answers each with one line:
 //   count            how many rows there are
+//   sql TEXT         runs the rest of the line; "ok", what the last row said, or the error
 //   lock             takes the write lock; "ok"
 //   unlock           gives it back; "ok"
 //   unlock-later MS  answers "ok" at once, gives it back after so many milliseconds
@@ -51,6 +52,11 @@ int main(int argc, char** argv) {
     if (command == "lock") Answer(Execute("BEGIN IMMEDIATE"));
     if (command == "unlock") Answer(Execute("ROLLBACK"));
     if (command == "wait") Answer("ok");
+    if (command == "sql") {
+      std::string sql;
+      std::getline(std::cin, sql);
+      Answer(Execute(sql));
+    }
     if (command == "unlock-later") {
       unsigned milliseconds = 0;
       std::cin >> milliseconds;

@@ -142,5 +142,49 @@ TEST_F(SecondProcessTest, BothWriteAndNothingIsLost) {
   EXPECT_EQ(Count(), 2 * kRows);
 }
 
+// Opens at once, and again after a failure.
+struct Impatient : profiles::RaspberryPi {
+  static constexpr Duration kBackoffMin = 1ns;
+  static constexpr Duration kBackoffMax = 1ns;
+};
+
+// Whatever lock another program holds when the pool opens: a sentence by the deadline, and the pool
+// goes on when the lock is given back.
+TEST(SecondProcessLocksTest, EachLockHoldsTheOpenUpUntilItsDeadlineOnly) {
+  const struct {
+    const char* before;
+    const char* lock;
+    const char* unlock;
+  } locks[] = {
+      {"CREATE TABLE other(a)", "BEGIN EXCLUSIVE", "ROLLBACK"},
+      {"CREATE TABLE other(a)", "BEGIN IMMEDIATE; INSERT INTO other VALUES (1)", "ROLLBACK"},
+      {"CREATE TABLE other(a)", "BEGIN; SELECT count(*) FROM other", "ROLLBACK"},
+      {"PRAGMA journal_mode=WAL; CREATE TABLE other(a)", "BEGIN EXCLUSIVE", "ROLLBACK"},
+      {"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; CREATE TABLE other(a)", "SELECT 1",
+       "PRAGMA journal_mode=DELETE; PRAGMA locking_mode=NORMAL; SELECT count(*) FROM other"},
+  };
+  for (const auto& one : locks) {
+    SCOPED_TRACE(one.before + std::string("; ") + one.lock);
+    const support::TempDir folder;
+    SecondProcess other(folder.File("node.db"));
+    other.Ask(std::string("sql ") + one.before);
+    other.Ask(std::string("sql ") + one.lock);
+    SqliteBackend backend({.path = folder.File("node.db"), .schema = kSchema});
+    PoolFor<Impatient> pool(backend);
+    const auto store = [&pool](int64_t id, Duration patience) {
+      absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(patience));
+      return lease.ok() ? lease->Run(kInsert, id, nullptr) : lease.status();
+    };
+    const TimePoint asked = pool.platform().Now();
+    const absl::Status refused = store(1, 100ms);
+    EXPECT_TRUE(absl::IsUnavailable(refused) || absl::IsDeadlineExceeded(refused)) << refused;
+    EXPECT_NE(std::string(refused.message()).find("another process"), std::string::npos) << refused;
+    EXPECT_LT(pool.platform().Now() - asked, 2s);
+    other.Ask(std::string("sql ") + one.unlock);
+    const absl::Status stored = store(1, 20s);
+    EXPECT_TRUE(stored.ok()) << stored;
+  }
+}
+
 }  // namespace
 }  // namespace roost::faults

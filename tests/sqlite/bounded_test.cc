@@ -132,7 +132,7 @@ TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {
 // reader has kept until its bound, or that another program has made longer.
 TEST_F(BoundedTest, TheLongestLogIsCutInAFullBlock) {
   ASSERT_OK(memory_->status());
-  for (const int pages : {4096, 8192, kSqliteLogPages, 2 * kSqliteLogPages}) {
+  for (const int pages : {1100, 4096, 4200, 8192, 12'288, kSqliteLogPages, 2 * kSqliteLogPages}) {
     SqliteBackend backend(Options());
     PoolFor<Quiet> pool(backend);
     Lease writer = *pool.Acquire(kWrite);

@@ -1,6 +1,8 @@
 // The write-ahead log: sealing and checkpoints, counted at the files.
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 
@@ -331,6 +333,41 @@ TEST_F(FullLogTest, AtItsBoundEveryKindOfWriteIsRefusedAndReadsGoOn) {
   EXPECT_EQ(AskInt(*writer, kCount), rows + 1);
   EXPECT_GE(backend.file_stats().log_pages_peak, 1024);
   EXPECT_LE(backend.file_stats().log_pages, 4);
+}
+
+TEST_F(FullLogTest, TheReadersProcessIsNamedAmongOthers) {
+  int go[2];
+  int ready[2];
+  ASSERT_EQ(pipe(go), 0);
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte = 0;
+    sqlite3* db = nullptr;
+    if (read(go[0], &byte, 1) == 1 && sqlite3_open(path().c_str(), &db) == SQLITE_OK &&
+        sqlite3_exec(db, "BEGIN; SELECT count(*) FROM t", nullptr, nullptr, nullptr) == SQLITE_OK) {
+      [[maybe_unused]] const ssize_t wrote = write(ready[1], "r", 1);
+    }
+    while (true) pause();
+  }
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  ASSERT_EQ(write(go[1], "g", 1), 1);
+  char byte = 0;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  // A reader of this process, on newer pages.
+  ASSERT_OK(writer->Run(kOne, "x"));
+  HeldConnection reader(backend, platform_, Role::kReader);
+  absl::StatusOr<Transaction> snapshot = reader->Begin();
+  EXPECT_EQ(AskInt(*reader, kCount), 1);
+  Fill(*writer);
+  ExpectFull(writer->Run(kOne, "x"), " (process " + std::to_string(child) + ")");
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  ASSERT_OK(snapshot->Commit());
+  EXPECT_OK(writer->Begin().status());
+  EXPECT_EQ(LogPages(), 0);
+  for (const int end : {go[0], go[1], ready[0], ready[1]}) close(end);
 }
 
 TEST_F(FullLogTest, AStatementFindsRoomWhenTheReaderHasEnded) {

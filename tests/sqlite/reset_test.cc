@@ -201,6 +201,7 @@ TEST_F(ResetTest, DetachGivesAHandleWithoutOurHooks) {
   ASSERT_OK(writer_->Run(kInsert, 2, 2));
   auto* const detached = static_cast<sqlite3*>(writer_.Detach().handle);
   EXPECT_EQ(sqlite3_next_stmt(detached, nullptr), nullptr);
+  EXPECT_EQ(sqlite3_commit_hook(detached, nullptr, nullptr), nullptr);
   EXPECT_EQ(Ask(detached, "PRAGMA synchronous=FULL; PRAGMA synchronous"), "2");
   EXPECT_EQ(Ask(detached, "PRAGMA wal_autocheckpoint"), "1000");
   {

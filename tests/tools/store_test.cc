@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <deque>
+#include <filesystem>
 #include <string>
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "tests/fakes/fake_platform.h"
 #include "tests/support/connection_access.h"
 #include "tests/support/temp_dir.h"
 
@@ -223,6 +226,34 @@ INSERT INTO reading VALUES (1, 5, 1, 1700000000000000, 1, 1, 21.5);
   Rows rows = (*all)->Query();
   ASSERT_TRUE(rows.Next());
   EXPECT_EQ(rows.Get<std::string_view>(0), "1nboard,2board,3arrival,4line,5late");
+}
+
+// Met by a seal, and by the look at a connection that was idle, which has nobody to tell.
+TEST(StoreFileTest, ReadingsThatWentWithTheFileAreToldOnceAndNothingIsSealedIntoIt) {
+  for (const auto idle : {std::chrono::seconds(1), std::chrono::seconds(120)}) {
+    support::TempDir folder;
+    fakes::FakePlatform platform;
+    const std::string path = folder.File("node.db");
+    SqliteBackend backend({.path = path, .schema = kSchema});
+    PoolFor<profiles::RaspberryPi> pool(backend, {.platform = &platform});
+    Store store(pool, 7);
+    ReadingBuffer buffer(100);
+    const auto seal = [&] { return store.Seal(buffer, 10, pool.In(std::chrono::seconds(10))); };
+    for (int i = 0; i < 5; ++i) buffer.Push({});
+    EXPECT_EQ(seal().value(), 5u);
+    for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path + end);
+    platform.Advance(idle);
+    for (int i = 0; i < 3; ++i) buffer.Push({});
+    const absl::Status told = seal().status();
+    EXPECT_EQ(told.code(), absl::StatusCode::kUnavailable) << told;
+    EXPECT_NE(std::string(told.message()).find("deleted"), std::string::npos) << told;
+    EXPECT_NE(std::string(told.message()).find("; 5 readings that this run"), std::string::npos)
+        << told;
+    EXPECT_EQ(buffer.size(), 3u);
+    platform.Advance(std::chrono::seconds(1));
+    EXPECT_EQ(seal().value(), 3u);
+    EXPECT_EQ(store.ReadBack(pool.In(std::chrono::seconds(10)))->at(0).count, 3);
+  }
 }
 
 TEST_F(StoreTest, CheckRefusesTablesOfAnotherShape) {

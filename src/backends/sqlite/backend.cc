@@ -113,6 +113,7 @@ SqliteFileStats SqliteBackend::file_stats() const {
           .log_pages_peak = log_pages_peak_,
           .max_log_pages = sqlite::MaxLogPages(options_),
           .checkpoint_error = checkpoint_error_,
+          .file_changes = file_changes_,
           .damaged_files = damaged_files_};
 }
 
@@ -227,6 +228,7 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
+  if (prepared_->HasLostName() || overwritten_.exchange(false)) ++file_changes_;
   prepared_->DisownLog();
   if (!memory && options_.when_damaged == WhenDamaged::kMoveAside && !was_prepared_) {
     left_open_ = sqlite::WasLeftOpen(*names_);

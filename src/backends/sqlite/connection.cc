@@ -400,7 +400,10 @@ absl::Status SqliteConnection::CheckFiles() {
 // now. Not where another file was copied into it: pages of both would be mixed.
 void SqliteConnection::LeaveFiles() {
   backend_.Forget();
-  if (files_.change() == FileChange::kOverwritten) return backend_.Distrust();
+  if (files_.change() == FileChange::kOverwritten) {
+    backend_.overwritten_ = true;
+    return backend_.Distrust();
+  }
   if (!writes_ || log_.sync_failed()) return;
   deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
   log_.Checkpoint(db_, platform().Now());
@@ -528,6 +531,8 @@ absl::Status SqliteConnection::Ping(Deadline deadline) {
 
 void SqliteConnection::Close() {
   if (db_ == nullptr) return;
+  // Probe has seen it, and had no time.
+  if (files_.change() != FileChange::kNone && fault_scope() == FaultScope::kStatement) LeaveFiles();
   cache_.Clear();
   own_.Finalize();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
@@ -549,6 +554,7 @@ NativeHandle SqliteConnection::Detach() {
   own_.Finalize();
   DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
+  sqlite3_commit_hook(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
   return {std::exchange(db_, nullptr)};
 }

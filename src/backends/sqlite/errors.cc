@@ -29,6 +29,10 @@ bool IsReadOnlyCard(const absl::Status& status) {
           code == SQLITE_IOERR_WRITE);
 }
 
+bool IsFileChanged(const absl::Status& status) {
+  return SqliteCode(status) == SQLITE_READONLY_DBMOVED;
+}
+
 namespace sqlite {
 
 absl::Status MakeStatus(absl::StatusCode code, int sqlite_code, const backends::ErrorText& text) {

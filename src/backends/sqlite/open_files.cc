@@ -218,8 +218,10 @@ bool OpenFiles::HaveChanged() {
   return change_ != FileChange::kNone;
 }
 
+bool OpenFiles::HasLostName() const { return is_known_ && !(Find(names_->database) == database_); }
+
 void OpenFiles::DisownLog() const {
-  if (!is_known_ || !has_log_ || Find(names_->database) == database_) return;
+  if (!has_log_ || !HasLostName()) return;
   struct stat found {};
   if (Find(names_->log) == log_ && ::stat(names_->log.c_str(), &found) == 0) {
     if (found.st_size == 0) {

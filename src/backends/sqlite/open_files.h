@@ -57,6 +57,8 @@ class OpenFiles {
   bool HaveChanged();
   // What HaveChanged saw.
   FileChange change() const { return change_; }
+  // Whether the database's name leads elsewhere by now. Asks the file system only.
+  bool HasLostName() const;
   // The process whose read lock is on the oldest pages of the log, and keeps it from being cut; -1:
   // none is seen. Reads /proc/locks.
   int PinningProcess() const;

@@ -1,7 +1,11 @@
 #include "tools/roost-node/store.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include "roost/sqlite.h"
+#include "tools/roost-node/pool_status.h"
 
 namespace roost::tools {
 
@@ -86,12 +90,28 @@ absl::StatusOr<size_t> Store::Seal(ReadingBuffer& buffer, size_t most, Deadline 
                                    Deadline lock) {
   absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
+  // One that an idle connection has met, which tells nobody.
+  const int changes = FileStatsOf(pool_).file_changes;
+  if (std::exchange(file_changes_, changes) != changes && stored_ > 0) {
+    return TellWhatWent(absl::UnavailableError(
+        "the database was deleted, renamed, replaced, overwritten or hidden, and begun anew"));
+  }
   (*lease)->set_deadline(std::min(lock, deadline));
-  return writer_.Seal(**lease, buffer, most, [&](const outbox::Key& key, const Reading& reading) {
-    // The lock is held.
-    (*lease)->set_deadline(deadline);
-    return Insert(*lease, key, reading);
-  });
+  absl::StatusOr<size_t> sealed =
+      writer_.Seal(**lease, buffer, most, [&](const outbox::Key& key, const Reading& reading) {
+        // The lock is held.
+        (*lease)->set_deadline(deadline);
+        return Insert(*lease, key, reading);
+      });
+  if (!sealed.ok() && IsFileChanged(sealed.status())) return TellWhatWent(sealed.status());
+  if (sealed.ok()) stored_ += *sealed;
+  return sealed;
+}
+
+absl::Status Store::TellWhatWent(const absl::Status& status) {
+  const std::string went = std::to_string(std::exchange(stored_, 0));
+  return {status.code(), std::string(status.message()) + "; " + went +
+                             " readings that this run had sealed may be gone with it"};
 }
 
 absl::Status Store::Insert(const Lease& lease, const outbox::Key& key, const Reading& reading) {

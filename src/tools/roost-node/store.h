@@ -55,11 +55,15 @@ class Store {
  private:
   static absl::Status PrepareAll(Lease& lease);
   static absl::Status AddTimeSource(Lease& lease);
+  // The database was begun anew: `status`, with how many readings of this run it lost. OK: none.
+  absl::Status TellWhatWent(const absl::Status& status);
   absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease) const;
   static absl::Status Insert(const Lease& lease, const outbox::Key& key, const Reading& reading);
 
   Pool& pool_;
   outbox::BatchWriter writer_;
+  int file_changes_ = 0;  // that were told
+  size_t stored_ = 0;     // into the file that is there now
 };
 
 }  // namespace roost::tools
