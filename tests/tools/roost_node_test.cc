@@ -83,6 +83,16 @@ TEST_F(RoostNodeTest, ReadsThisMachineAndSaysWhatItDid) {
   EXPECT_GT(Rows(), 0);
 }
 
+TEST_F(RoostNodeTest, AValueThatNoBoardCanHaveIsLeftOutAndTold) {
+  MakeUpBoard(folder.File("board"));
+  std::ofstream(folder.File("board/sys/class/thermal/thermal_zone0/temp")) << "-650788984\n";
+  const Outcome out = RunProgram(Node({"--root", folder.File("board"), "--for", "50ms", "--json"}));
+  EXPECT_EQ(out.exit, 0) << out.errors;
+  EXPECT_TRUE(Has(out.errors, "gave a value that no board can have")) << out.errors;
+  EXPECT_GE(json::parse(out.output)["implausible_values"], 1);
+  EXPECT_EQ(Database(db).Number("SELECT count(*) FROM readings WHERE name = 'cpu_temperature'"), 0);
+}
+
 TEST_F(RoostNodeTest, StoresLinesExactly) {
   const Outcome ran =
       RunProgram(Node({"--stdin"}),

@@ -114,7 +114,7 @@ class Program {
   Messages messages_{platform_, options_.quiet, ErrorsGoToJournal()};
   const Notify notify_{Notify::FromEnvironment()};
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
-  const BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
+  BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
   const std::unique_ptr<Backend> backend_ =
       MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
                                                          .application_id = kApplicationId,

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 // Pause after a refusal; doubles with each that follows.
 constexpr Duration kRetryMin = 100ms;
 constexpr Duration kRetryMax = 10s;
+// Drivers come late, and are unloaded and loaded again.
+constexpr Duration kLookForSensors = 1min;
 // A wait of this length was one, and no look.
 constexpr Duration kWaited = 1ms;
 // Between two looks for an input that has ended; between two looks whether another pipe has taken its
@@ -129,7 +131,16 @@ void Node::OpenInputAgain(TimePoint now) {
 }
 
 void Node::TakeFromBoard(TimePoint now) {
-  ReadSensors(board_, platform_, [&](const Reading& reading) { Buffer(now, reading); });
+  if (now >= next_look_) {
+    board_.LookAgain();
+    next_look_ = now + kLookForSensors;
+  }
+  const int implausible =
+      ReadSensors(board_, platform_, [&](const Reading& reading) { Buffer(now, reading); });
+  if (implausible > 0) {
+    counts_.implausible += static_cast<uint64_t>(implausible);
+    messages_.Implausible(counts_.implausible);
+  }
   // The times stay on one grid; those that have passed meanwhile are not made up for.
   const auto passed = (now - next_sample_) / options_.every;
   counts_.missed += static_cast<uint64_t>(passed);

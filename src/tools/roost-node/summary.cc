@@ -77,6 +77,7 @@ void PrintReadings(const Summary& summary) {
   std::printf("  trouble   %llu batches refused, %llu readings dropped, %llu lost, %llu bad lines",
               Plain(c.refused), Plain(c.dropped), Plain(c.lost), Plain(c.bad_lines));
   if (c.late > 0) std::printf(", %llu lines late", Plain(c.late));
+  if (c.implausible > 0) std::printf(", %llu values implausible", Plain(c.implausible));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));
   std::printf("\n");
 }
@@ -176,6 +177,7 @@ void WriteCounts(JsonWriter& json, const Counts& c) {
   json.Member("bad_lines", c.bad_lines);
   json.Member("missed_samples", c.missed);
   json.Member("late_lines", c.late);
+  json.Member("implausible_values", c.implausible);
 }
 
 void Write(JsonWriter& json, const Summary& summary) {
