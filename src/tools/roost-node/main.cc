@@ -2,6 +2,7 @@
 // of life to a remote one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see
 // how a firmware with a loop of its own uses a pool, and remote.cc how it uses one whose server may
 // be away.
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -78,6 +79,15 @@ std::string FolderOf(const std::string& db) {
   return db == ":memory:" ? std::string() : std::filesystem::path(db).parent_path().string();
 }
 
+// As after errors=remount-ro, at boot, until somebody has looked.
+bool IsOnReadOnlyCard(const std::string& db) {
+  struct statvfs seen {};
+  if (db == ":memory:") return false;
+  const std::string folder = FolderOf(db);
+  return statvfs(folder.empty() ? "." : folder.c_str(), &seen) == 0 &&
+         (seen.f_flag & ST_RDONLY) != 0;
+}
+
 // The file beside the database in which the remote's last good address is kept.
 std::string AddressFile(const std::string& db) {
   return db == ":memory:" ? std::string() : db + ".remote-address";
@@ -146,6 +156,11 @@ absl::Status Program::CheckDatabase() {
                    options_.db.c_str(), damaged, options_.db.c_str());
   }
   if (usable.ok()) return usable;
+  if (IsOnReadOnlyCard(options_.db)) {
+    usable = absl::UnavailableError(
+        "its file system is mounted read-only; the node waits until it takes writes (dmesg says "
+        "why; mount -o remount,rw)");
+  }
   messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
   if (absl::IsInvalidArgument(usable)) {
     messages_.Fail("it is no database of this roost-node; choose another file with --db");
@@ -211,7 +226,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
 
 // Reads back what was stored, and closes the databases.
 void Program::Close(Summary& summary) {
-  summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin));
+  summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin), &summary.more_sensors);
   if (remote_.has_value()) {
     remote_->ToStatus(summary.remote.emplace());
     summary.remote_text = std::string_view(remote_->Text(platform_.Now()));

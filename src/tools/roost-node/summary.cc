@@ -143,6 +143,7 @@ void PrintSensors(const Summary& summary) {
                 PlainText(sensor.name).c_str(), static_cast<long long>(sensor.count), sensor.least,
                 sensor.most, PlainText(sensor.unit).c_str(), sensor.mean);
   }
+  if (summary.more_sensors > 0) std::printf("    and %zu more\n", summary.more_sensors);
 }
 
 void WriteSensor(JsonWriter& json, const SensorSummary& sensor) {
@@ -164,6 +165,7 @@ void WriteSensors(JsonWriter& json, const Summary& summary) {
   json.BeginArray();
   for (const SensorSummary& sensor : *summary.sensors) WriteSensor(json, sensor);
   json.EndArray();
+  json.Member("more_sensors", summary.more_sensors);
 }
 
 void WriteCounts(JsonWriter& json, const Counts& c) {
