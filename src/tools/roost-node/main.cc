@@ -2,13 +2,11 @@
 // of life to a remote one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see
 // how a firmware with a loop of its own uses a pool, and remote.cc how it uses one whose server may
 // be away.
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +21,7 @@
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -73,19 +72,6 @@ void WarnOfOtherBoard(const BoardHealth& board, Messages& messages) {
 int ExitCodeOf(const Counts& counts, int input_error) {
   if (counts.lost > 0 || counts.dropped > 0 || input_error != 0) return kExitLost;
   return counts.bad_lines > 0 ? kExitBadLines : kExitDone;
-}
-
-std::string FolderOf(const std::string& db) {
-  return db == ":memory:" ? std::string() : std::filesystem::path(db).parent_path().string();
-}
-
-// As after errors=remount-ro, at boot, until somebody has looked.
-bool IsOnReadOnlyCard(const std::string& db) {
-  struct statvfs seen {};
-  if (db == ":memory:") return false;
-  const std::string folder = FolderOf(db);
-  return statvfs(folder.empty() ? "." : folder.c_str(), &seen) == 0 &&
-         (seen.f_flag & ST_RDONLY) != 0;
 }
 
 // The file beside the database in which the remote's last good address is kept.
@@ -150,17 +136,9 @@ void Program::WarnOfSurprises() {
 
 // Whether the database is what the node needs, and if not, why.
 absl::Status Program::CheckDatabase() {
-  absl::Status usable = store_.Check(pool_.In(Node::kStoreWithin));
-  if (const int damaged = FileStatsOf(pool_).damaged_files; damaged > 0) {
-    messages_.Warn("%s was damaged: %d damaged files lie beside it, as %s.damaged-N",
-                   options_.db.c_str(), damaged, options_.db.c_str());
-  }
+  absl::Status usable = CheckCard(options_.db);
+  if (usable.ok()) usable = store_.Check(pool_.In(Node::kStoreWithin));
   if (usable.ok()) return usable;
-  if (IsOnReadOnlyCard(options_.db)) {
-    usable = absl::UnavailableError(
-        "its file system is mounted read-only; the node waits until it takes writes (dmesg says "
-        "why; mount -o remount,rw)");
-  }
   messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
   if (absl::IsInvalidArgument(usable)) {
     messages_.Fail("it is no database of this roost-node; choose another file with --db");

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/sensors.h"
 
 namespace roost::tools {
@@ -214,8 +215,10 @@ bool Node::IsSealDue(TimePoint now) const {
 void Node::CheckAgain(TimePoint now) {
   // Until the next sample; or a little more each time, for a card on which opening takes longer.
   const Duration within = next_sample_ == TimePoint::max() ? kStoreWithin : next_sample_ - now;
-  const absl::Status usable =
-      store_.Check(Deadline::After(now, std::clamp(within, check_within_, kStoreWithin)));
+  absl::Status usable = CheckCard(options_.db);
+  if (usable.ok()) {
+    usable = store_.Check(Deadline::After(now, std::clamp(within, check_within_, kStoreWithin)));
+  }
   check_within_ = std::min(2 * check_within_, kStoreWithin);
   if (usable.ok()) {
     Answered(platform_.Now());
