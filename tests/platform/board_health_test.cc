@@ -72,6 +72,103 @@ TEST_F(BoardHealthTest, ASensorThatGoesAwayBecomesAbsent) {
   EXPECT_FALSE(board.Read().cpu_celsius.has_value());
 }
 
+TEST_F(BoardHealthTest, ADriverThatComesLateIsFoundByTheNextLook) {
+  BoardHealth board = Board();
+  Put("/sys/class/thermal/thermal_zone0/type", "gpu-thermal\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "61000\n");
+  board.LookAgain();
+  EXPECT_DOUBLE_EQ(board.Read().cpu_celsius.value(), 61) << "the first zone serves";
+  Put("/sys/class/thermal/thermal_zone1/type", "cpu-thermal\n");
+  Put("/sys/class/thermal/thermal_zone1/temp", "48312\n");
+  Put("/sys/class/hwmon/hwmon0/name", "rpi_volt\n");
+  Put("/sys/class/hwmon/hwmon0/in0_lcrit_alarm", "1\n");
+  // These are always where they are.
+  Put("/proc/loadavg", "1.25 0.80 0.50 2/345 6789\n");
+  Put("/sys/devices/platform/soc/soc:firmware/get_throttled", "50004\n");
+  board.LookAgain();
+  const BoardReading reading = board.Read();
+  EXPECT_DOUBLE_EQ(reading.cpu_celsius.value(), 48.312);
+  EXPECT_EQ(reading.under_voltage, true);
+  EXPECT_DOUBLE_EQ(reading.load_1m.value(), 1.25);
+  EXPECT_TRUE(reading.throttling->throttled());
+}
+
+// After a driver was loaded again, another one may have its number.
+TEST_F(BoardHealthTest, ASensorThatMovedIsNotTakenForItsNeighbour) {
+  Put("/sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "48312\n");
+  Put("/sys/class/hwmon/hwmon2/name", "rpi_volt\n");
+  Put("/sys/class/hwmon/hwmon2/in0_lcrit_alarm", "1\n");
+  BoardHealth board = Board();
+  EXPECT_EQ(board.Read().under_voltage, true);
+  Put("/sys/class/thermal/thermal_zone0/type", "wifi\n");
+  Put("/sys/class/thermal/thermal_zone0/temp", "39000\n");
+  Put("/sys/class/thermal/thermal_zone12/type", "cpu-thermal\n");
+  Put("/sys/class/thermal/thermal_zone12/temp", "50000\n");
+  Put("/sys/class/hwmon/hwmon2/name", "nvme\n");
+  Put("/sys/class/hwmon/hwmon2/in0_lcrit_alarm", "0\n");
+  Put("/sys/class/hwmon/hwmon1/name", "rpi_volt\n");
+  Put("/sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n");
+  EXPECT_FALSE(board.Read().cpu_celsius.has_value());
+  EXPECT_FALSE(board.Read().under_voltage.has_value());
+  board.LookAgain();
+  EXPECT_DOUBLE_EQ(board.Read().cpu_celsius.value(), 50);
+  EXPECT_EQ(board.Read().under_voltage, true);
+}
+
+TEST_F(BoardHealthTest, WholeDegreesAreTakenForWhatTheyAre) {
+  const auto reads = [this](const BoardHealth& board, const char* text) {
+    Put("/sys/class/thermal/thermal_zone0/temp", text);
+    return board.Read().cpu_celsius;
+  };
+  Put("/sys/class/thermal/thermal_zone0/temp", "0\n");
+  const BoardHealth whole = Board();
+  EXPECT_DOUBLE_EQ(reads(whole, "45\n").value(), 45);
+  EXPECT_DOUBLE_EQ(reads(whole, "-12\n").value(), -12);
+  EXPECT_FALSE(reads(whole, "-650788984\n").has_value()) << "says nothing of the unit";
+  EXPECT_DOUBLE_EQ(reads(whole, "45\n").value(), 45);
+  const BoardHealth thousandths = Board();
+  EXPECT_DOUBLE_EQ(reads(thousandths, "1500\n").value(), 1.5);
+  EXPECT_DOUBLE_EQ(reads(thousandths, "150\n").value(), 0.15);
+}
+
+TEST_F(BoardHealthTest, WhatNoBoardCanHaveIsAbsentAndCounted) {
+  Put("/sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+  Put("/sys/class/hwmon/hwmon0/name", "rpi_volt\n");
+  const struct {
+    const char* path;
+    const char* text;
+    int implausible;
+  } cases[] = {
+      {"/sys/class/thermal/thermal_zone0/temp", "-650788984\n", 1},
+      {"/sys/class/thermal/thermal_zone0/temp", "200001\n", 1},
+      {"/sys/class/thermal/thermal_zone0/temp", "-60001\n", 1},
+      {"/sys/class/thermal/thermal_zone0/temp", "0x10\n", 0},
+      {"/sys/class/thermal/thermal_zone0/temp", "45000.5\n", 0},
+      {"/sys/class/thermal/thermal_zone0/temp", "45000 C\n", 0},
+      {"/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "0\n", 1},
+      {"/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "-1\n", 1},
+      {"/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "600000x\n", 0},
+      {"/proc/loadavg", "nan 0 0 1/1 1\n", 1},
+      {"/proc/loadavg", "inf 0 0 1/1 1\n", 1},
+      {"/proc/loadavg", "-1 0 0 1/1 1\n", 1},
+      {"/proc/loadavg", "1,25 0 0 1/1 1\n", 0},
+      {"/sys/class/hwmon/hwmon0/in0_lcrit_alarm", "7\n", 1},
+      {"/sys/devices/platform/soc/soc:firmware/get_throttled", "50005g\n", 0},
+  };
+  for (const auto& [path, text, implausible] : cases) {
+    Put(path, text);
+    const BoardReading reading = Board().Read();
+    fs::remove(root + path);
+    EXPECT_EQ(reading.implausible, implausible) << path << " " << text;
+    EXPECT_FALSE(reading.cpu_celsius || reading.cpu_mhz || reading.load_1m ||
+                 reading.under_voltage || reading.throttling)
+        << path << " " << text;
+  }
+  Put("/sys/devices/platform/soc/soc:firmware/get_throttled", "0x50005\n");
+  EXPECT_EQ(Board().Read().throttling->bits, 0x50005u);
+}
+
 TEST_F(BoardHealthTest, LoadMemoryAndFrequencyAreRead) {
   Put("/proc/loadavg", "1.25 0.80 0.50 2/345 6789\n");
   Put("/proc/meminfo", "MemTotal:  948304 kB\nMemFree:  12345 kB\nMemAvailable:   524288 kB\n");

@@ -184,6 +184,38 @@ TEST_F(RoostNodeRemoteTest, AServerThatDoesNotAnswerDoesNotStopTheLoop) {
   EXPECT_EQ(node.Wait(), 0) << node.errors();
 }
 
+// Connecting works, and no row arrives: that is one absence, and not one at each try.
+TEST_F(RoostNodeRemoteTest, ItIsUpAgainOnlyWhenAHeartbeatWasConfirmed) {
+  StartServer();
+  Program node(Node(server->Uri(), {}));
+  WaitForRows(0);
+  systemd.WaitFor("remote up");
+  server->Sql(
+      "CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(2); RETURN NEW; END'");
+  server->Sql(
+      "CREATE TRIGGER stuck BEFORE INSERT ON roost_heartbeat "
+      "FOR EACH ROW EXECUTE FUNCTION stuck()");
+  node.WaitForError(": away");
+  const auto until = std::chrono::steady_clock::now() + Program::kPatience;
+  uint64_t opens = 0;
+  while (opens < 4 && std::chrono::steady_clock::now() < until) {
+    server->Sql("SELECT pg_sleep(0.05)");
+    const auto seen = telemetry::ReadStatusFile(status);
+    if (!seen.ok() || !seen->remote.has_value()) continue;
+    opens = seen->remote->pool.stats.opens;
+    EXPECT_NE(seen->remote->state, "up");
+  }
+  EXPECT_GE(opens, 4u) << "it connects again and again";
+  server->Sql("ALTER TABLE roost_heartbeat DISABLE TRIGGER stuck");
+  node.WaitForError("up again after");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  size_t told = 0;
+  for (size_t at = 0; (at = node.errors().find("up again", at)) != std::string::npos; ++at) ++told;
+  EXPECT_EQ(told, 1u) << node.errors();
+}
+
 TEST_F(RoostNodeRemoteTest, StartsWithoutItsServer) {
   StartServer({.script = kMayCreate, .start = false});
   Program node(Node(server->Uri(), {}));

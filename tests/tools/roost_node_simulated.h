@@ -80,7 +80,7 @@ class SimulatedNode {
     each_sleep_ = std::move(each_sleep);
     platform_.set_descriptor([this](int fd, IoEvents, Deadline until) { return Ask(fd, until); });
     tools::Wakeup wakeup(platform_, options_.from_stdin ? STDIN_FILENO : -1);
-    const BoardHealth board({.root = folder_.File("board")});
+    BoardHealth board({.root = folder_.File("board")});
     const tools::Notify notify(
         {.socket = systemd_.name(), .watchdog_period = std::chrono::seconds(30)});
     tools::Messages messages(platform_, options_.quiet, false);

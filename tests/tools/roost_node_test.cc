@@ -83,6 +83,16 @@ TEST_F(RoostNodeTest, ReadsThisMachineAndSaysWhatItDid) {
   EXPECT_GT(Rows(), 0);
 }
 
+TEST_F(RoostNodeTest, AValueThatNoBoardCanHaveIsLeftOutAndTold) {
+  MakeUpBoard(folder.File("board"));
+  std::ofstream(folder.File("board/sys/class/thermal/thermal_zone0/temp")) << "-650788984\n";
+  const Outcome out = RunProgram(Node({"--root", folder.File("board"), "--for", "50ms", "--json"}));
+  EXPECT_EQ(out.exit, 0) << out.errors;
+  EXPECT_TRUE(Has(out.errors, "gave a value that no board can have")) << out.errors;
+  EXPECT_GE(json::parse(out.output)["implausible_values"], 1);
+  EXPECT_EQ(Database(db).Number("SELECT count(*) FROM readings WHERE name = 'cpu_temperature'"), 0);
+}
+
 TEST_F(RoostNodeTest, StoresLinesExactly) {
   const Outcome ran =
       RunProgram(Node({"--stdin"}),
@@ -459,6 +469,51 @@ TEST_F(RoostNodeTest, APathThatIsNoUtf8StillGivesJson) {
   EXPECT_TRUE(Has(json::parse(ran.output)["database"].get<std::string>(), "caf\xEF\xBF\xBD.db"))
       << ran.output;
   EXPECT_EQ(Database(path).Number("SELECT count(*) FROM reading"), 1);
+}
+
+// errors=remount-ro at boot; somebody remounts it later.
+TEST_F(RoostNodeTest, ACardThatIsReadOnlyAtTheStartIsWaitedFor) {
+  const std::string card = folder.File("card");
+  const std::string go = folder.File("go");
+  ASSERT_EQ(mkdir(card.c_str(), 0700), 0);
+  ASSERT_EQ(mkfifo(go.c_str(), 0600), 0);
+  MakeUpBoard(folder.File("board"));
+  if (RunProgram(
+          {"/usr/bin/unshare", "-rm", "/bin/sh", "-c", "mount -t tmpfs -o ro none \"$0\"", card})
+          .exit != 0) {
+    GTEST_SKIP() << "nothing may be mounted here";
+  }
+  Program node(
+      {"/usr/bin/unshare", "-rm", "/bin/sh", "-c",
+       "mount -t tmpfs -o ro none \"$1\"; (read go <\"$2\"; mount -o remount,rw \"$1\") & "
+       "exec \"$0\" --db \"$1/node.db\" --root \"$3\" --every 1s --seal-every 1ms --json",
+       ROOST_NODE, card, go, folder.File("board")},
+      {.terminal = true});
+  node.WaitForError("its file system is mounted read-only; the node waits");
+  node.WaitForError("not stored, will be tried again");
+  std::ofstream(go) << "go\n";
+  node.WaitForError("sealed ");
+  node.Signal(SIGTERM);
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_GT(json::parse(node.output())["stored"], 0);
+}
+
+// Anybody who can write lines invents names.
+TEST_F(RoostNodeTest, TheSummaryTellsTheFirstThousandSensors) {
+  std::string lines;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1500; ++i) lines += "sensor" + std::to_string(i) + " 1 C\n";
+  }
+  const Outcome out = RunProgram(Node({"--stdin", "--json"}), lines);
+  EXPECT_EQ(out.exit, 0) << out.errors;
+  const json summary = json::parse(out.output);
+  EXPECT_EQ(summary["stored"], 3000);
+  EXPECT_EQ(summary["sensors"].size(), 1000u);
+  EXPECT_EQ(summary["sensors"][0]["count"], 2);
+  EXPECT_EQ(summary["more_sensors"], 500);
+  EXPECT_EQ(RunProgram(Node({"--stdin", "--json"}), "a 1\n").exit, 0);
+  const Outcome text = RunProgram(Node({"--stdin"}), lines);
+  EXPECT_TRUE(Has(text.output, "    and 500 more\n"));
 }
 
 TEST_F(RoostNodeTest, AFileThatIsNotItsDatabaseIsRefusedAndNotTouched) {

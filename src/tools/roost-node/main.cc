@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +21,7 @@
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -74,10 +74,6 @@ int ExitCodeOf(const Counts& counts, int input_error) {
   return counts.bad_lines > 0 ? kExitBadLines : kExitDone;
 }
 
-std::string FolderOf(const std::string& db) {
-  return db == ":memory:" ? std::string() : std::filesystem::path(db).parent_path().string();
-}
-
 // The file beside the database in which the remote's last good address is kept.
 std::string AddressFile(const std::string& db) {
   return db == ":memory:" ? std::string() : db + ".remote-address";
@@ -114,7 +110,7 @@ class Program {
   Messages messages_{platform_, options_.quiet, ErrorsGoToJournal()};
   const Notify notify_{Notify::FromEnvironment()};
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
-  const BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
+  BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
   const std::unique_ptr<Backend> backend_ =
       MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
                                                          .application_id = kApplicationId,
@@ -140,11 +136,8 @@ void Program::WarnOfSurprises() {
 
 // Whether the database is what the node needs, and if not, why.
 absl::Status Program::CheckDatabase() {
-  absl::Status usable = store_.Check(pool_.In(Node::kStoreWithin));
-  if (const int damaged = FileStatsOf(pool_).damaged_files; damaged > 0) {
-    messages_.Warn("%s was damaged: %d damaged files lie beside it, as %s.damaged-N",
-                   options_.db.c_str(), damaged, options_.db.c_str());
-  }
+  absl::Status usable = CheckCard(options_.db);
+  if (usable.ok()) usable = store_.Check(pool_.In(Node::kStoreWithin));
   if (usable.ok()) return usable;
   messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
   if (absl::IsInvalidArgument(usable)) {
@@ -211,7 +204,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
 
 // Reads back what was stored, and closes the databases.
 void Program::Close(Summary& summary) {
-  summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin));
+  summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin), &summary.more_sensors);
   if (remote_.has_value()) {
     remote_->ToStatus(summary.remote.emplace());
     summary.remote_text = std::string_view(remote_->Text(platform_.Now()));

@@ -96,6 +96,14 @@ void Messages::Refused(const absl::Status& status, size_t kept, size_t capacity)
        static_cast<int>(status.message().size()), status.message().data(), kept, capacity);
 }
 
+void Messages::Implausible(uint64_t count) {
+  const TimePoint now = platform_.Now();
+  if (now < next_implausible_) return;
+  next_implausible_ = now + kImplausibleEvery;
+  Warn("a sensor of the board gave a value that no board can have, and it is left out; %llu so far",
+       static_cast<unsigned long long>(count));
+}
+
 void Messages::InputEnded(const std::string& path) {
   const TimePoint now = platform_.Now();
   if (now < next_input_ended_) return;

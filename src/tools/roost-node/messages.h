@@ -15,15 +15,16 @@ namespace roost::tools {
 
 // What happened to readings since the start.
 struct Counts {
-  uint64_t taken = 0;      // from the board or from lines
-  uint64_t stored = 0;     // committed; each commit is sealed
-  uint64_t dropped = 0;    // the oldest, when the buffer was full
-  uint64_t lost = 0;       // still not stored at the end
-  uint64_t bad_lines = 0;  // were not readings
-  uint64_t missed = 0;     // times at which the board was not read, because storing took too long
-  uint64_t late = 0;       // lines that may have waited and have the time at which they were taken
-  uint64_t batches = 0;    // transactions
-  uint64_t refused = 0;    // transactions that the database or the pool refused
+  uint64_t taken = 0;        // from the board or from lines
+  uint64_t stored = 0;       // committed; each commit is sealed
+  uint64_t dropped = 0;      // the oldest, when the buffer was full
+  uint64_t lost = 0;         // still not stored at the end
+  uint64_t bad_lines = 0;    // were not readings
+  uint64_t missed = 0;       // times at which the board was not read, because storing took too long
+  uint64_t implausible = 0;  // values of the board's sensors that no board can have, left out
+  uint64_t late = 0;     // lines that may have waited and have the time at which they were taken
+  uint64_t batches = 0;  // transactions
+  uint64_t refused = 0;  // transactions that the database or the pool refused
 };
 
 // How severe a message is; the numbers are syslog's, which the journal reads.
@@ -51,6 +52,8 @@ class Messages {
   void Refused(const absl::Status& status, size_t kept, size_t capacity);
   // Once in kLateEvery.
   void Late(Duration waited);
+  // Once in kImplausibleEvery.
+  void Implausible(uint64_t count);
   // Once in kInputEndedEvery.
   void InputEnded(const std::string& path);
   // Once after refusals.
@@ -59,6 +62,7 @@ class Messages {
  private:
   static constexpr Duration kProgressEvery = std::chrono::seconds(10);
   static constexpr Duration kBadLinesEvery = std::chrono::seconds(10);
+  static constexpr Duration kImplausibleEvery = std::chrono::minutes(10);
   static constexpr Duration kInputEndedEvery = std::chrono::seconds(30);
   static constexpr Duration kLateEvery = std::chrono::seconds(30);
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
@@ -72,6 +76,7 @@ class Messages {
   const bool terminal_;
   TimePoint next_progress_ = TimePoint::min();
   TimePoint next_bad_line_ = TimePoint::min();
+  TimePoint next_implausible_ = TimePoint::min();
   TimePoint next_input_ended_ = TimePoint::min();
   TimePoint next_late_ = TimePoint::min();
   TimePoint next_refused_ = TimePoint::min();

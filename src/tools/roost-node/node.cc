@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/backoff.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/sensors.h"
 
 namespace roost::tools {
@@ -18,6 +19,8 @@ using namespace std::chrono_literals;
 // Pause after a refusal; doubles with each that follows.
 constexpr Duration kRetryMin = 100ms;
 constexpr Duration kRetryMax = 10s;
+// Drivers come late, and are unloaded and loaded again.
+constexpr Duration kLookForSensors = 1min;
 // A wait of this length was one, and no look.
 constexpr Duration kWaited = 1ms;
 // Between two looks for an input that has ended; between two looks whether another pipe has taken its
@@ -129,7 +132,16 @@ void Node::OpenInputAgain(TimePoint now) {
 }
 
 void Node::TakeFromBoard(TimePoint now) {
-  ReadSensors(board_, platform_, [&](const Reading& reading) { Buffer(now, reading); });
+  if (now >= next_look_) {
+    board_.LookAgain();
+    next_look_ = now + kLookForSensors;
+  }
+  const int implausible =
+      ReadSensors(board_, platform_, [&](const Reading& reading) { Buffer(now, reading); });
+  if (implausible > 0) {
+    counts_.implausible += static_cast<uint64_t>(implausible);
+    messages_.Implausible(counts_.implausible);
+  }
   // The times stay on one grid; those that have passed meanwhile are not made up for.
   const auto passed = (now - next_sample_) / options_.every;
   counts_.missed += static_cast<uint64_t>(passed);
@@ -203,8 +215,10 @@ bool Node::IsSealDue(TimePoint now) const {
 void Node::CheckAgain(TimePoint now) {
   // Until the next sample; or a little more each time, for a card on which opening takes longer.
   const Duration within = next_sample_ == TimePoint::max() ? kStoreWithin : next_sample_ - now;
-  const absl::Status usable =
-      store_.Check(Deadline::After(now, std::clamp(within, check_within_, kStoreWithin)));
+  absl::Status usable = CheckCard(options_.db);
+  if (usable.ok()) {
+    usable = store_.Check(Deadline::After(now, std::clamp(within, check_within_, kStoreWithin)));
+  }
   check_within_ = std::min(2 * check_within_, kStoreWithin);
   if (usable.ok()) {
     Answered(platform_.Now());

@@ -46,7 +46,7 @@ class Node {
   struct Parts {
     const Options& options;
     Pool& pool;
-    const BoardHealth& board;
+    BoardHealth& board;
     Store& store;
     Messages& messages;
     Wakeup& wakeup;
@@ -90,7 +90,7 @@ class Node {
   const Options& options_;
   Pool& pool_;
   Platform& platform_;
-  const BoardHealth& board_;
+  BoardHealth& board_;
   Store& store_;
   Messages& messages_;
   Wakeup& wakeup_;
@@ -110,6 +110,7 @@ class Node {
 
   TimePoint start_ = TimePoint::min();
   TimePoint end_ = TimePoint::max();
+  TimePoint next_look_ = TimePoint::min();  // for sensors that are missing
   TimePoint next_sample_ = TimePoint::max();
   TimePoint seal_due_ = TimePoint::max();
   TimePoint retry_at_ = TimePoint::min();

@@ -172,9 +172,8 @@ void Remote::OnFailure(TimePoint now, State state, const absl::Status& why) {
 
 void Remote::OnEvent(const Event& event) {
   if (closing_) return;
-  if (event.kind == EventKind::kConnect) {
-    SetState(State::kUp, event.at, absl::OkStatus());
-  } else if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {
+  // A connection alone is no sign that rows arrive: kUp is for a heartbeat that was confirmed.
+  if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {
     if (pool_.stats().opens == 0 && first_error_.ok()) first_error_ = *event.status;
     next_try_ = event.at + event.span;
     SetState(State::kAway, event.at, *event.status);

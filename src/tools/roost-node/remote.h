@@ -83,6 +83,7 @@ class Remote final : private Observer {
   struct Profile : profiles::RaspberryPiRemote {
     static constexpr WhenAway kWhenAway = WhenAway::kWait;
   };
+  // kUp: the latest heartbeat was confirmed.
   enum class State : uint8_t { kConnecting, kUp, kRefusing, kAway };
   static const char* Name(State state);
 

@@ -13,9 +13,10 @@ namespace roost::tools {
 // Sets the times of a reading that is taken at this moment.
 void Stamp(Platform& platform, Reading& reading);
 
-// Calls `take(Reading)` for each sensor that the board has, all stamped alike.
+// Calls `take(Reading)` for each sensor that the board has, all stamped alike. Returns how many had
+// a value that no board can have; those are left out.
 template <class Take>
-void ReadSensors(const BoardHealth& board, Platform& platform, Take take) {
+int ReadSensors(const BoardHealth& board, Platform& platform, Take take) {
   Reading reading;
   Stamp(platform, reading);
   const auto give = [&](const char* name, const char* unit, std::optional<double> value) {
@@ -33,6 +34,7 @@ void ReadSensors(const BoardHealth& board, Platform& platform, Take take) {
   give("storage_free", "MiB", seen.storage_free_mib);
   if (seen.under_voltage) give("under_voltage", "", *seen.under_voltage ? 1 : 0);
   if (seen.throttling) give("throttled", "bits", seen.throttling->bits);
+  return seen.implausible;
 }
 
 }  // namespace roost::tools

@@ -55,6 +55,25 @@ constexpr Sql kFind{"SELECT 1 FROM reading WHERE seq = $1 AND epoch = $2"};
 constexpr Sql kReadBack{"SELECT sensor, value FROM reading WHERE seq >= $1 AND epoch = $2"};
 constexpr Sql kSensors{"SELECT id, name, unit FROM sensor ORDER BY id"};
 
+// How many different identifiers there were: a bit for each up to a million.
+class IdentifierSet {
+ public:
+  void Add(int64_t id) {
+    if (id < 0 || id >= kMost) return;
+    const auto place = static_cast<size_t>(id);
+    if (place >= seen_.size()) seen_.resize(place + 1);
+    if (seen_[place]) return;
+    seen_[place] = true;
+    ++size_;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  static constexpr int64_t kMost = 1'000'000;
+  std::vector<bool> seen_;
+  size_t size_ = 0;
+};
+
 }  // namespace
 
 Store::Store(Pool& pool, uint32_t epoch)
@@ -129,32 +148,42 @@ absl::Status Store::Insert(const Lease& lease, const outbox::Key& key, const Rea
   return absl::InternalError("a sensor that was just inserted is not there");
 }
 
-// What was read back of each sensor, by its identifier.
-absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease) const {
+// What was read back of each sensor, by its identifier. Bounded: anybody may invent names.
+absl::StatusOr<std::map<int64_t, SensorSummary>> Store::ReadValues(Lease& lease,
+                                                                   size_t& more) const {
   std::map<int64_t, SensorSummary> all;
   const absl::StatusOr<Statement*> read = lease.Prepare(kReadBack);
   if (!read.ok()) return read.status();
   Rows rows = (*read)->Query(writer_.first().seq, writer_.first().epoch);
+  IdentifierSet others;
   while (rows.Next()) {
     const auto value = rows.Get<double>(1);
-    const auto [at, is_new] = all.try_emplace(rows.Get<int64_t>(0));
+    const auto id = rows.Get<int64_t>(0);
+    if (all.size() >= kMostSensors && !all.contains(id)) {
+      others.Add(id);
+      continue;
+    }
+    const auto [at, is_new] = all.try_emplace(id);
     SensorSummary& sensor = at->second;
     sensor.least = is_new ? value : std::min(sensor.least, value);
     sensor.most = is_new ? value : std::max(sensor.most, value);
     ++sensor.count;
     sensor.mean += (value - sensor.mean) / static_cast<double>(sensor.count);
   }
+  more = others.size();
   if (!rows.status().ok()) return rows.status();
   return all;
 }
 
-absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline deadline) const {
+absl::StatusOr<std::vector<SensorSummary>> Store::ReadBack(Deadline deadline, size_t* more) const {
   std::vector<SensorSummary> all;
   if (writer_.first().seq == 0) return all;
   absl::StatusOr<Lease> lease = pool_.Acquire(kRead, deadline);
   if (!lease.ok()) return lease.status();
-  absl::StatusOr<std::map<int64_t, SensorSummary>> values = ReadValues(*lease);
+  size_t others = 0;
+  absl::StatusOr<std::map<int64_t, SensorSummary>> values = ReadValues(*lease, others);
   if (!values.ok()) return values.status();
+  if (more != nullptr) *more = others;
   const absl::StatusOr<Statement*> sensors = lease->Prepare(kSensors);
   if (!sensors.ok()) return sensors.status();
   Rows rows = (*sensors)->Query();

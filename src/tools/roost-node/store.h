@@ -49,15 +49,18 @@ class Store {
   // REQUIRES: the buffer is not empty.
   absl::StatusOr<size_t> Seal(ReadingBuffer& buffer, size_t most, Deadline deadline,
                               Deadline lock = Deadline::Never());
-  // What this run has stored, read back with a read lease.
-  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline deadline) const;
+  // What this run has stored, read back with a read lease: the first kMostSensors sensors. `more`:
+  // how many others there are, of the first million of the database.
+  static constexpr size_t kMostSensors = 1000;
+  absl::StatusOr<std::vector<SensorSummary>> ReadBack(Deadline deadline,
+                                                      size_t* more = nullptr) const;
 
  private:
   static absl::Status PrepareAll(Lease& lease);
   static absl::Status AddTimeSource(Lease& lease);
   // The database was begun anew: `status`, with how many readings of this run it lost. OK: none.
   absl::Status TellWhatWent(const absl::Status& status);
-  absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease) const;
+  absl::StatusOr<std::map<int64_t, SensorSummary>> ReadValues(Lease& lease, size_t& more) const;
   static absl::Status Insert(const Lease& lease, const outbox::Key& key, const Reading& reading);
 
   Pool& pool_;

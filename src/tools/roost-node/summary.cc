@@ -77,6 +77,7 @@ void PrintReadings(const Summary& summary) {
   std::printf("  trouble   %llu batches refused, %llu readings dropped, %llu lost, %llu bad lines",
               Plain(c.refused), Plain(c.dropped), Plain(c.lost), Plain(c.bad_lines));
   if (c.late > 0) std::printf(", %llu lines late", Plain(c.late));
+  if (c.implausible > 0) std::printf(", %llu values implausible", Plain(c.implausible));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));
   std::printf("\n");
 }
@@ -142,6 +143,7 @@ void PrintSensors(const Summary& summary) {
                 PlainText(sensor.name).c_str(), static_cast<long long>(sensor.count), sensor.least,
                 sensor.most, PlainText(sensor.unit).c_str(), sensor.mean);
   }
+  if (summary.more_sensors > 0) std::printf("    and %zu more\n", summary.more_sensors);
 }
 
 void WriteSensor(JsonWriter& json, const SensorSummary& sensor) {
@@ -163,6 +165,7 @@ void WriteSensors(JsonWriter& json, const Summary& summary) {
   json.BeginArray();
   for (const SensorSummary& sensor : *summary.sensors) WriteSensor(json, sensor);
   json.EndArray();
+  json.Member("more_sensors", summary.more_sensors);
 }
 
 void WriteCounts(JsonWriter& json, const Counts& c) {
@@ -176,6 +179,7 @@ void WriteCounts(JsonWriter& json, const Counts& c) {
   json.Member("bad_lines", c.bad_lines);
   json.Member("missed_samples", c.missed);
   json.Member("late_lines", c.late);
+  json.Member("implausible_values", c.implausible);
 }
 
 void Write(JsonWriter& json, const Summary& summary) {

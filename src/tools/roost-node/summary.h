@@ -29,6 +29,7 @@ struct Summary {
   std::optional<telemetry::RemoteStatus> remote{};  // absent: none was asked for
   std::string remote_text{};                        // its state at the end, for people
   std::optional<uint64_t> bytes_written{};          // absent where the kernel does not tell
+  size_t more_sensors = 0;                          // beside `sensors`
   absl::StatusOr<std::vector<SensorSummary>> sensors = std::vector<SensorSummary>();
 };
 void PrintText(const Summary& summary);
