@@ -106,6 +106,16 @@ TEST_F(SettingsTest, ListsThatDoNotGoTogetherAreRefusedWithTheirNumbers) {
 
 // ---- Passwords ----
 
+TEST_F(SettingsTest, AZeroByteIsNotTakenForTheEnd) {
+  const std::string zero("host=a\0", 7);
+  for (const PostgresOptions& options :
+       {PostgresOptions{.uri = zero}, PostgresOptions{.uri = "host=a", .on_connect = zero}}) {
+    const absl::Status status = ReadSettings(pq_, options).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status.message(), HasSubstr("zero byte"));
+  }
+}
+
 TEST_F(SettingsTest, ThePasswordOfTheFileIsAnOptionOfItsOwnAndReadAtEachOpen) {
   const std::string file = home_.File("pw");
   const auto write = [&file](const std::string& text) {

@@ -21,6 +21,7 @@ TEST(OptionsTest, TheDefaultsAreFine) {
 TEST(OptionsTest, APathThatCannotBeAFileIsRefused) {
   EXPECT_THAT(Refusal({}), HasSubstr("path is empty"));
   EXPECT_THAT(Refusal({.path = std::string("a\0b", 3)}), HasSubstr("zero byte"));
+  EXPECT_THAT(Refusal({.path = "a", .schema = std::string("a\0b", 3)}), HasSubstr("zero byte"));
   EXPECT_THAT(Refusal({.path = "file:x.db?mode=memory"}), HasSubstr("is a URI: file:x.db"));
   EXPECT_THAT(Refusal({.path = "/var/lib/"}), HasSubstr("is a directory: /var/lib/"));
 }

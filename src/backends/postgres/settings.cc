@@ -290,6 +290,12 @@ void AddEncryption(const Settings& settings, const Endpoint& endpoint,
 }  // namespace
 
 absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& options) {
+  for (const auto& [name, text] :
+       {std::pair<std::string_view, std::string_view>{"uri", options.uri},
+        {"on_connect", options.on_connect}}) {
+    if (text.find('\0') == std::string_view::npos) continue;
+    return absl::InvalidArgumentError(Concat({name, " has a zero byte in it"}));
+  }
   absl::StatusOr<OwnOptions> own = TakeOwnOptions(options.uri);
   if (!own.ok()) return own.status();
   const std::string_view mistake = ScanConninfo(own->conninfo).mistake;

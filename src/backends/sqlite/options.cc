@@ -51,6 +51,7 @@ absl::Status CheckLog(const SqliteOptions& options) {
 }
 
 absl::Status CheckTogether(const SqliteOptions& options) {
+  if (options.schema.find('\0') != std::string::npos) return Wrong("schema contains a zero byte");
   if (options.read_only && !options.schema.empty()) {
     return Wrong("schema cannot be run with read_only; leave one of them out");
   }
