@@ -164,6 +164,11 @@ class Connection {
     if (!answer.ok()) return answer;
     return Step{.done = true};
   }
+  // True in a child of fork(), while the session is the parent's: nothing may be sent on it, read from
+  // it or ended. For a connection of a pool.
+  bool IsForked() const { return forks_->load(std::memory_order_relaxed) != fork_generation_; }
+  // kFailedPrecondition: the error of every call then.
+  static absl::Status UsedAfterFork();
   // The number of this lease among the leases of the slot. Wraps at 2^32.
   uint32_t lease() const { return record_->leases.load(std::memory_order_relaxed); }
 
@@ -218,6 +223,10 @@ class Connection {
   // Deadline, dirty flags and count of leases. Lies in the pool's slot once a pool has the
   // connection, so that an acquire and a return need not follow a pointer.
   internal::LeaseRecord* record_ = &own_record_;
+  // Platform::Forks, and what it was when the connection was opened.
+  inline static constinit const std::atomic<uint32_t> kNoForks{0};
+  const std::atomic<uint32_t>* forks_ = &kNoForks;
+  uint32_t fork_generation_ = 0;
 };
 
 }  // namespace roost

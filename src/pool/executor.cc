@@ -129,6 +129,7 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   if (!connection.ok()) return connection.status();
   slot_connection = *connection;
   ConnectionAccess::KeepRecordIn(*slot_connection, lane.slot(action.slot));
+  ConnectionAccess::WatchForks(*slot_connection, config_.platform.Forks());
   return ConnectionAccess::Advance(*slot_connection, now);
 }
 

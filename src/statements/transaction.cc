@@ -6,7 +6,15 @@
 
 namespace roost {
 
+absl::Status Connection::UsedAfterFork() {
+  return absl::FailedPreconditionError(
+      "the connection was opened before fork() and is the parent's: make a pool in the child, or "
+      "let "
+      "the child exec");
+}
+
 absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
+  if (IsForked()) return UsedAfterFork();
   if (IsDirty(kDirtyTransaction)) {
     return absl::FailedPreconditionError(
         "a transaction is open on this connection already: commit it or roll it back first");
@@ -22,7 +30,9 @@ Transaction::Transaction(Transaction&& other) noexcept
 
 // A rollback that fails makes the pool close the connection. A destructor has no caller to tell.
 Transaction::~Transaction() {
-  if (connection_ != nullptr) TakeConnection()->RollbackTransaction().IgnoreError();
+  if (connection_ == nullptr) return;
+  Connection* const connection = TakeConnection();
+  if (!connection->IsForked()) connection->RollbackTransaction().IgnoreError();
 }
 
 Connection* Transaction::TakeConnection() {
@@ -35,6 +45,7 @@ Connection* Transaction::TakeConnection() {
 absl::Status Transaction::Commit() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was committed after it was over");
   Connection* const connection = TakeConnection();
+  if (connection->IsForked()) return Connection::UsedAfterFork();
   absl::Status committed = connection->CommitTransaction();
   if (!committed.ok()) connection->RollbackTransaction().IgnoreError();
   return committed;
@@ -42,7 +53,8 @@ absl::Status Transaction::Commit() {
 
 absl::Status Transaction::Rollback() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was rolled back after it was over");
-  return TakeConnection()->RollbackTransaction();
+  Connection* const connection = TakeConnection();
+  return connection->IsForked() ? Connection::UsedAfterFork() : connection->RollbackTransaction();
 }
 
 }  // namespace roost

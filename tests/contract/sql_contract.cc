@@ -1,4 +1,7 @@
 // What only a database that knows SQL can be asked.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <string>
 
 #include "tests/contract/fixture.h"
@@ -15,6 +18,66 @@ ROOST_CONTRACT_SUITE(ReaderContract, kSql | kReadersCannotWrite);
 
 bool Mentions(const absl::Status& status, std::string_view text) {
   return status.ToString().find(text) != std::string::npos;
+}
+
+// Runs `body` in a child of fork(); true when it returned true there within 20 s.
+template <class Body>
+bool InChild(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(body() ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+bool IsRefused(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kFailedPrecondition && Mentions(status, "fork()");
+}
+
+TEST_P(SqlContract, TheChildOfAForkEndsNoTransactionOfTheParent) {
+  ConnectionAccess::WatchForks(writer(), platform().Forks());
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  EXPECT_TRUE(InChild([&] {
+    const bool refused = IsRefused(Insert(writer(), 2)) &&
+                         IsRefused(writer().Prepare(kDelete).status()) &&
+                         IsRefused(writer().RunScript("DELETE FROM kinds")) &&
+                         IsRefused(writer().Begin().status()) && IsRefused(writer().Seal());
+    { const Transaction gone = *std::move(transaction); }
+    return refused;
+  }));
+  EXPECT_TRUE(Insert(writer(), 3).ok());
+  EXPECT_TRUE(transaction->Commit().ok());
+  EXPECT_EQ(CountRows(), 2);
+}
+
+TEST_P(SqlContract, TheChildOfAForkCommitsNothingOfTheParent) {
+  ConnectionAccess::WatchForks(writer(), platform().Forks());
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  EXPECT_TRUE(InChild([&] { return IsRefused(transaction->Commit()); }));
+  EXPECT_TRUE(InChild([&] { return IsRefused(transaction->Rollback()); }));
+  EXPECT_TRUE(transaction->Rollback().ok());
+  EXPECT_EQ(CountRows(), 0);
+}
+
+TEST_P(SqlContract, TheChildOfAForkReadsNothingOfTheParents) {
+  for (int id = 1; id <= 3; ++id) ASSERT_TRUE(Insert(writer(), id).ok());
+  ConnectionAccess::WatchForks(writer(), platform().Forks());
+  Rows rows = (*writer().Prepare(kSelect))->Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_TRUE(InChild([&] {
+    const bool ended = !rows.Next() && IsRefused(rows.status());
+    { const Rows gone = std::move(rows); }
+    return ended;
+  }));
+  EXPECT_TRUE(rows.Next());
+  EXPECT_TRUE(rows.Next());
+  EXPECT_FALSE(rows.Next());
+  EXPECT_TRUE(rows.status().ok()) << rows.status();
 }
 
 TEST_P(SqlContract, ColumnsAreFoundByName) {

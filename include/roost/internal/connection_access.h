@@ -33,6 +33,11 @@ struct ConnectionAccess {
     place.dirty_flags = c.record_->dirty_flags;
     c.record_ = &place;
   }
+  // From here on the connection refuses its use once `forks` has grown. `forks` outlives it.
+  static void WatchForks(Connection& c, const std::atomic<uint32_t>& forks) {
+    c.forks_ = &forks;
+    c.fork_generation_ = forks.load(std::memory_order_relaxed);
+  }
   // Begins a lease of a connection that is in no pool. Its statements end by `deadline`.
   static void StartLease(Connection& c, Deadline deadline) {
     c.record_->deadline = deadline;

@@ -77,8 +77,10 @@ class Session : public Connection {
   // The raw handle was taken.
   bool IsRaw() const { return IsDirty(kDirtyRaw); }
 
+  using Connection::IsForked;
   using Connection::IsPristine;
   using Connection::MarkFailed;
+  using Connection::UsedAfterFork;
 
  protected:
   // What Inspect answers for a connection that is not broken. `open`: the database has a

@@ -79,6 +79,7 @@ absl::Status Pipeline::CheckAlive() {
 }
 
 absl::Status Pipeline::Ready() {
+  if (session_.IsForked()) return backends::Session::UsedAfterFork();
   if (!condemned().ok()) return condemned();
   if (!link_.open()) return absl::FailedPreconditionError("the connection is not open");
   if (reader_ != nullptr) {

@@ -255,6 +255,7 @@ absl::Status PostgresStatement::DecodeBytes() {
 
 absl::StatusOr<bool> PostgresStatement::Step() {
   if (!reading_ || ended_) return false;
+  if (pipeline_.session().IsForked()) return backends::Session::UsedAfterFork();
   if (std::exchange(waiting_row_, false)) return true;
   return Take(pipeline_.Receive());
 }
@@ -265,7 +266,7 @@ void PostgresStatement::Finish() {
   waiting_row_ = false;
   row_ = Result();
   pipeline_.RecordFinish(*this);
-  if (ended_) return;
+  if (ended_ || pipeline_.session().IsForked()) return;
   ended_ = true;
   pipeline_.EndReading({.sql = sql()});
 }

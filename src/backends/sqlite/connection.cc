@@ -177,7 +177,7 @@ absl::StatusOr<Statement*> SqliteConnection::PrepareOther(const Sql& sql) {
 }
 
 absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
-  absl::Status status = internal::CheckNoZero(sql.text());
+  absl::Status status = IsForked() ? UsedAfterFork() : internal::CheckNoZero(sql.text());
   if (!status.ok()) return status;
   deadline_handler_.SetDeadline(deadline());
   std::string_view rest;
@@ -230,6 +230,7 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
 // ---- running ------------------------------------------------------------------------------------
 
 absl::Status SqliteConnection::Ready() {
+  if (IsForked()) return UsedAfterFork();
   deadline_handler_.SetDeadline(deadline());
   absl::Status status = CheckSound();
   if (status.ok() && IsLate()) return TooLate();
@@ -379,6 +380,7 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, i
 }
 
 absl::Status SqliteConnection::Seal() {
+  if (IsForked()) return UsedAfterFork();
   if (InTransaction()) {
     return absl::FailedPreconditionError(
         "a transaction is open: commit it before sealing, or begin it with Durability::kSealed");

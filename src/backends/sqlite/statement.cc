@@ -125,7 +125,9 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper)
 
 // An untouched connection has no transaction, none of its statements is being read, no sync failed.
 inline bool SqliteStatement::StartPlain(std::span<const Value> values) {
-  if (!plain_ || !values.empty() || !connection_.IsPristine()) return false;
+  if (!plain_ || !values.empty() || !connection_.IsPristine() || connection_.IsForked()) {
+    return false;
+  }
   in_transaction_ = false;
   stage_ = connection_.BeginsLease() ? Stage::kRunning : Stage::kStarted;
   connection_.RecordStart();
@@ -141,6 +143,7 @@ absl::Status SqliteStatement::StartBorrowing(std::span<const Value> values) {
 }
 
 absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keeper keeper) {
+  if (connection_.IsForked()) return backends::Session::UsedAfterFork();
   const bool untouched = connection_.IsPristine();
   absl::Status status;
   if (!untouched || values.size() != map_.count) status = CheckStart(values.size());
@@ -160,6 +163,7 @@ absl::StatusOr<bool> SqliteStatement::Step() {
 }
 
 inline absl::StatusOr<bool> SqliteStatement::StepNow() {
+  if (connection_.IsForked()) return backends::Session::UsedAfterFork();
   connection_.Continue();
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -196,8 +200,11 @@ void SqliteStatement::CountChanges() {
 
 void SqliteStatement::Finish() {
   if (!reading() || statement_ == nullptr) return;
-  const int code = sqlite3_reset(statement_);
-  if (code != SQLITE_OK || !plain_) CleanUp(code);
+  // A reset could commit what the parent has begun to write.
+  if (!connection_.IsForked()) {
+    const int code = sqlite3_reset(statement_);
+    if (code != SQLITE_OK || !plain_) CleanUp(code);
+  }
   stage_ = Stage::kIdle;
   connection_.RecordFinish();
 }
