@@ -68,8 +68,8 @@ Examples:
   roost-node --remote postgresql://node7@db.example.org/farm --remote-password-file /etc/roost/pw
 
 Exit codes: 0 every reading is sealed; 1 readings were lost, or the database cannot be used;
-2 the arguments, the file of --config or the remote's address are wrong; 3 every reading is
-sealed, but some lines were not readings.)";
+2 the arguments, the file of --config, that of --db (another program's) or the remote's address
+are wrong; 3 every reading is sealed, but some lines were not readings.)";
 
 std::string DefaultDb() {
   if (access(kSystemFolder, W_OK) == 0) return std::string(kSystemFolder) + "/node.db";
