@@ -121,6 +121,7 @@ TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
         "host='a b' password=pw", "host=a\\ b password=pw",
         // libpq refuses these; they could be read on a command line all the same.
         "postgresql://h/db?sslmode&password=pw", "postgresql://h/db?sslmode&%70assword=pw",
+        "postgresql://u:p/geheim?x@h/d", "postgres://[?1]:/d?%70assword=@scret",
         "postgresql://u:1/2@h/db", "host=h sslmode password=pw", "host='h password=pw"}) {
     EXPECT_TRUE(HasPassword(with)) << with;
   }

@@ -148,6 +148,15 @@ TEST_F(RoostNodeTest, WhereSqliteIsInUseAlreadyItSaysSoAndGoesOnWithTheHeap) {
   EXPECT_EQ(Rows(), 2);
 }
 
+TEST_F(RoostNodeTest, OthersCannotReadTheDatabase) {
+  const mode_t before = umask(0022);
+  EXPECT_EQ(RunProgram(Node({"--stdin"}), "a 1\n").exit, 0);
+  umask(before);
+  struct stat seen {};
+  ASSERT_EQ(stat(db.c_str(), &seen), 0);
+  EXPECT_EQ(seen.st_mode & 0777, 0640u);
+}
+
 TEST_F(RoostNodeTest, ADashMeansStandardInput) {
   EXPECT_EQ(RunProgram(Node({"-"}), "a 1\n").exit, 0);
   EXPECT_EQ(Rows(), 1);

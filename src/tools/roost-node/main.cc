@@ -2,6 +2,7 @@
 // of life to a remote one. `roost-node --help` tells how to use it; read Node::Run (node.cc) to see
 // how a firmware with a loop of its own uses a pool, and remote.cc how it uses one whose server may
 // be away.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -225,6 +226,8 @@ int main(int argc, char** argv) {
   if (const int* exit = std::get_if<int>(&parsed)) return *exit;
   const Options& options = std::get<Options>(parsed);
   if (options.profile_info) return PrintProfileInfo(options);
+  // Readings of people's homes are not for everybody, also where no unit says so.
+  umask(umask(0077) | 0027);
   // Zeroed pages, which cost nothing before they are touched. Made before anything uses SQLite.
   static std::optional<roost::SqliteMemoryFor<NodeProfile>> memory;
   if (options.sqlite_memory == SqliteHeap::kBounded) memory.emplace();
