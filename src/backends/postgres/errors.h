@@ -9,8 +9,9 @@
 
 namespace roost::postgres {
 
-// `sqlstate`: five characters, or empty when the server said none. PostgresSqlState gives it back.
-// Blanks and newlines at the end of the message are dropped. REQUIRES: code is not kOk.
+// `sqlstate`: what the server said; what is none is left out. PostgresSqlState gives it back. The
+// message is of a server: it is cut at 512 bytes, and becomes one line without characters that move
+// a cursor or turn the direction of text. REQUIRES: code is not kOk.
 absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate, backends::ErrorText text);
 
 }  // namespace roost::postgres

@@ -178,6 +178,13 @@ const Finding* FindIn(Finding Row::*column, std::string_view sqlstate) {
 
 }  // namespace
 
+bool IsSqlState(std::string_view text) {
+  for (const char c : text) {
+    if ((c < '0' || c > '9') && (c < 'A' || c > 'Z')) return false;
+  }
+  return text.size() == 5;
+}
+
 const Finding* FindInSession(std::string_view sqlstate) {
   return FindIn(&Row::in_session, sqlstate);
 }

@@ -13,6 +13,9 @@ namespace roost::postgres {
 
 using backends::Finding;
 
+// Five characters, digits and capital letters. What a server gives may be anything.
+bool IsSqlState(std::string_view text);
+
 // The column for a session that is ready. A SQLSTATE without a row has its class's answer; nullptr:
 // no such class.
 const Finding* FindInSession(std::string_view sqlstate);
