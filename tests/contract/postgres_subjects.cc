@@ -46,6 +46,7 @@ class PostgresSubject : public Subject {
           "DROP TABLE IF EXISTS kinds; CREATE TABLE kinds(id bigint PRIMARY KEY, amount bigint,"
           " level float8, words text, bytes bytea)",
       .endless = Sql("SELECT pg_sleep(600)"),
+      .endless_rows = Sql("SELECT generate_series(1, 9000000000)"),
       .update = Sql("UPDATE kinds SET amount = $2, words = $3, level = $2::bigint WHERE id = $1"),
   };
 };

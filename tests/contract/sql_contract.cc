@@ -197,6 +197,29 @@ TEST_P(SqlContract, AQueryRunsIntoItsDeadlineWhileItIsRead) {
   EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded) << rows.status();
 }
 
+// Rows that are there already meet the deadline, too, read or not.
+TEST_P(SqlContract, RowsThatKeepComingEndAtTheDeadline) {
+  for (const bool reads : {true, false}) {
+    const auto connection = OpenAnother(Role::kWriter);
+    const TimePoint start = platform().Now();
+    (*connection)->set_deadline(Deadline::After(start, 50ms));
+    absl::StatusOr<Statement*> statement = (*connection)->Prepare(dialect().endless_rows);
+    ASSERT_TRUE(statement.ok()) << statement.status();
+    absl::Status status;
+    if (reads) {
+      Rows rows = (*statement)->Query();
+      EXPECT_TRUE(rows.Next()) << rows.status();
+      while (rows.Next()) {
+      }
+      status = rows.status();
+    } else {
+      status = (*statement)->Run();
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+    EXPECT_LT(platform().Now() - start, 5s);
+  }
+}
+
 TEST_P(SnapshotContract, WhatIsNotCommittedNobodyElseSees) {
   const auto reader = OpenAnother(Role::kReader);
   absl::StatusOr<Transaction> transaction = writer().Begin();

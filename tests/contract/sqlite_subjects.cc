@@ -38,6 +38,8 @@ class SqliteSubject : public Subject {
           " level REAL, words TEXT, bytes BLOB)",
       .endless = Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
                      " SELECT max(n) FROM c"),
+      .endless_rows = Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
+                          " SELECT n FROM c"),
   };
 };
 

@@ -41,6 +41,8 @@ struct Dialect {
   Sql nonsense{"SELEC 1"};
   // A statement that runs for minutes.
   Sql endless{""};
+  // Gives its first row at once, and rows without end; of SQL.
+  Sql endless_rows{""};
   // Uses a placeholder twice, for an integer and for a real: some databases want to be told.
   Sql update{"UPDATE kinds SET amount = $2, words = $3, level = $2 WHERE id = $1"};
   // Begins a transaction behind the back of Connection::Begin.

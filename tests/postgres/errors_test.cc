@@ -90,6 +90,47 @@ TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
   EXPECT_EQ(session.Ask("SELECT count(*) FROM d"), "1");
 }
 
+TEST_F(ErrorsTest, ARowBeyondTheBoundIsRefusedAndEndsTheConnection) {
+  EXPECT_EQ(session.Ask("SELECT repeat('x', 900000)").size(), 900'000u);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
+  const absl::Status status = session->Run(Sql("SELECT repeat('x', 1100000)"));
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("max_result_bytes"));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
+}
+
+TEST_F(ErrorsTest, ManyRowsAreNoLongRow) {
+  EXPECT_OK(session->Run(Sql("SELECT repeat('x', 10000) FROM generate_series(1, 1000)")));
+  EXPECT_OK(session->RunScript("SELECT repeat('x', 10000) FROM generate_series(1, 1000)"));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
+}
+
+TEST_F(ErrorsTest, NoticesAndNotificationsAreNoLongAnswer) {
+  EXPECT_OK(session->RunScript(
+      "LISTEN door; DO $$BEGIN FOR i IN 1 .. 3000 LOOP RAISE WARNING '%', repeat('x', 1000); "
+      "PERFORM pg_notify('door', repeat(chr(65 + i % 26), 900) || i); END LOOP; END$$"));
+  EXPECT_OK(session->Run(Sql("SELECT 1")));
+}
+
+// libpq never gives its buffers back.
+TEST_F(ErrorsTest, AConnectionWhoseBuffersHaveGrownIsNotLentAgain) {
+  Session roomy(PostgresOptions{.uri = Server().Uri(), .max_result_bytes = 8 << 20});
+  EXPECT_EQ(roomy.Ask("SELECT repeat('x', 900000)").size(), 900'000u);
+  EXPECT_EQ(ConnectionAccess::Inspect(*roomy), SessionState::kClean);
+  EXPECT_EQ(roomy.Ask("SELECT repeat('x', 4000000)").size(), 4'000'000u);
+  EXPECT_EQ(ConnectionAccess::Inspect(*roomy), SessionState::kBroken);
+}
+
+TEST_F(ErrorsTest, LargeValuesGoBothWays) {
+  Session roomy(PostgresOptions{.uri = Server().Uri(), .max_result_bytes = 32 << 20});
+  ASSERT_OK(roomy->RunScript("CREATE TEMP TABLE large(a text)"));
+  const std::string value(6'000'000, 'v');
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(roomy->Run(Sql("INSERT INTO large VALUES ($1)"), value));
+    ASSERT_EQ(roomy.Ask("SELECT a FROM large LIMIT 1"), value);
+  }
+}
+
 TEST_F(ErrorsTest, ACopyWithTheClientEndsTheConnection) {
   EXPECT_EQ(session->RunScript("COPY t TO STDOUT").code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);

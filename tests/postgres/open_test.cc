@@ -132,6 +132,14 @@ TEST(OpenTest, AWrongPasswordIsNamedButNotShown) {
   EXPECT_THAT(opening.message(), Not(HasSubstr("hunter2")));
 }
 
+// libpq 15 would compute them within one step.
+TEST(OpenTest, MoreIterationsOfScramThanALoopCanStandAreRefused) {
+  Remote remote("postgresql://costly:hunter2@127.0.0.1:" + PortOfServer() + "/postgres");
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kFailedPrecondition) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr("100000 iterations"));
+}
+
 TEST(OpenTest, APasswordThatIsMissingIsAskedFor) {
   const TempDir empty;
   Remote remote("postgresql://secretive@127.0.0.1:" + PortOfServer() +

@@ -37,14 +37,23 @@ inline constexpr Sql kAdd{"INSERT INTO t(a) VALUES ($1)"};
 inline constexpr Sql kCount{"SELECT count(*) FROM t"};
 inline constexpr Sql kSleep{"SELECT pg_sleep(600)"};
 
+// A verifier of 200,000 iterations, for no password in particular.
+inline std::string CostlyPassword() {
+  const std::string key = std::string(43, 'A') + "=";
+  return "SCRAM-SHA-256$200000:c2FsdHNhbHRzYWx0c2FsdA==$" + key + ":" + key;
+}
+
 // A session that was left in a sleep ends soon after its client; commits are not flushed by chance.
 inline PostgresServer& Server() {
   static PostgresServer server({
       .settings = {"client_connection_check_interval = 100ms", "wal_writer_delay = 10s"},
-      .hba = "host all secretive all scram-sha-256\n"
+      .hba = "host all secretive,costly all scram-sha-256\n"
              "host all banned all reject\n"
              "host all all all trust\n",
       .script = "GRANT ALL ON SCHEMA public TO node;"
+                "CREATE ROLE costly LOGIN PASSWORD '" +
+                CostlyPassword() +
+                "';"
                 "CREATE ROLE secretive LOGIN PASSWORD 'open sesame';"
                 "CREATE ROLE banned LOGIN; CREATE ROLE lonely LOGIN CONNECTION LIMIT 1",
   });
@@ -88,7 +97,7 @@ class Opening {
 
   // The first column of the first row, by the driver itself; "" when it fails.
   std::string Ask(const std::string& sql) {
-    StartupQuery query(backend_.pq(), handle_);
+    StartupQuery query(backend_.pq(), handle_, 1 << 20);
     if (!query.Send(sql)) return "";
     while (query.Advance() == StartupQuery::State::kUnderWay) {
       platform_.WaitForDescriptor(backend_.pq().PQsocket(handle_), query.wanted(), deadline_);

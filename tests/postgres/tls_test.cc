@@ -17,7 +17,9 @@ class TlsTest : public ::testing::Test {
   static void SetUpTestSuite() {
     certificates_ = new Certificates;
     server_ = new PostgresServer(
-        {.settings = certificates_->Issue(kHost).Settings(), .hba = "hostssl all all all trust\n"});
+        {.settings = certificates_->Issue(kHost).Settings(),
+         .hba = "hostssl all costly all scram-sha-256\nhostssl all all all trust\n",
+         .script = "CREATE ROLE costly LOGIN PASSWORD '" + CostlyPassword() + "'"});
   }
   static void TearDownTestSuite() {
     delete server_;
@@ -50,6 +52,20 @@ TEST_F(TlsTest, AGoodCertificateIsCheckedWithoutAWordInTheUri) {
   ASSERT_TRUE(opening.ok()) << opening.status();
   EXPECT_EQ(remote->pq().PQsslInUse(opening.handle()), 1);
   EXPECT_EQ(opening.Ask("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"), "t");
+}
+
+TEST_F(TlsTest, ManyIterationsOfScramAreSeenThroughTheEncryption) {
+  Remote remote = ToServer(Root() + "&user=costly&password=hunter2");
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kFailedPrecondition) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr("100000 iterations"));
+}
+
+TEST_F(TlsTest, ARowOfManyRecordsComesThroughTheEncryption) {
+  Remote remote = ToServer(Root());
+  Opening opening(*remote);
+  ASSERT_TRUE(opening.ok()) << opening.status();
+  EXPECT_EQ(opening.Ask("SELECT repeat('x', 500000)"), std::string(500'000, 'x'));
 }
 
 TEST_F(TlsTest, AnAuthorityThatIsNotKnownIsRefused) {

@@ -6,6 +6,14 @@ namespace roost::postgres {
 
 using internal::MutexLock;
 
+namespace {
+
+// Of PostgresOptions::max_result_bytes.
+constexpr int kLeastResult = 64 * 1024;
+constexpr int kMostResult = 1 << 30;
+
+}  // namespace
+
 BackendState::BackendState(const PostgresOptions& options, LookUpFunction look_up)
     : options_(options), resolver_(std::move(look_up)), addresses_(options.address_file) {}
 
@@ -26,6 +34,9 @@ absl::Status BackendState::Load() {
 absl::StatusOr<std::shared_ptr<const Settings>> BackendState::Read() {
   absl::Status status = Load();
   if (!status.ok()) return status;
+  if (options_.max_result_bytes < kLeastResult || options_.max_result_bytes > kMostResult) {
+    return absl::InvalidArgumentError("max_result_bytes may be 65536 to 1073741824");
+  }
   absl::StatusOr<Settings> settings = ReadSettings(pq(), options_);
   if (!settings.ok()) return settings.status();
   transaction_pooler_ = settings->transaction_pooler;

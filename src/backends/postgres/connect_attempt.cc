@@ -22,6 +22,9 @@ constexpr int64_t kBuiltUnixMicros = int64_t{ROOST_BUILT_UNIX_SECONDS} * 1'000'0
 // The first version that says by itself whether it is a standby.
 constexpr int kReportsStandby = 140000;
 
+// Steps of one Advance. An open takes some ten, most of which wait.
+constexpr int kTurns = 32;
+
 void DropNotice(void*, const PGresult*) {}
 
 PGconn* StartWith(const Libpq& pq, const std::vector<Option>& parameters) {
@@ -86,12 +89,14 @@ const Libpq& ConnectAttempt::pq() const { return backend_.pq(); }
 
 void ConnectAttempt::Drop() {
   query_.reset();
+  sign_in_.reset();
   // Sends at most a good-bye, into a socket that does not block.
   if (conn_ != nullptr) pq().PQfinish(std::exchange(conn_, nullptr));
 }
 
 void ConnectAttempt::Abandon() {
   query_.reset();
+  sign_in_.reset();
   if (conn_ != nullptr) {
     const int descriptor = pq().PQsocket(std::exchange(conn_, nullptr));
     if (descriptor >= 0) close(descriptor);
@@ -109,14 +114,17 @@ absl::Status ConnectAttempt::Start() {
 }
 
 absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
-  // Before anything is tried: what is quick, as a local server is, would be done all the same.
-  if (phase_ != Phase::kDone && deadline_.HasPassed(now)) return GiveUp(OutOfTime());
-  while (phase_ != Phase::kDone) {
+  for (int turn = 0; phase_ != Phase::kDone; ++turn) {
+    // Before anything is tried: what is quick, as a local server is, would be done all the same.
+    if (deadline_.HasPassed(now)) return GiveUp(OutOfTime());
+    if (turn == kTurns) return Step{.at = Deadline::At(now)};
     wait_deadline_ = deadline_;
     absl::StatusOr<Next> next = RunPhase(now);
     if (!next.ok()) return GiveUp(next.status());
-    if (*next == Next::kContinue) continue;
-    return Step{.wait = wait_, .at = std::min(wait_deadline_, deadline_)};
+    if (*next == Next::kWait) {
+      return Step{.wait = wait_, .at = std::min(wait_deadline_, deadline_)};
+    }
+    now = std::max(now, platform_.Now());  // the step may have taken a while
   }
   return Step{.done = true};
 }
@@ -176,6 +184,9 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartConnecting() {
   // So that the message of a refusal has the SQLSTATE, which libpq gives in no other way.
   pq().PQsetErrorVerbosity(conn_, PQERRORS_VERBOSE);
   pq().PQsetNoticeReceiver(conn_, DropNotice, nullptr);
+  // An answer that the socket does not take is an error, and nothing that libpq waits for.
+  pq().PQsetnonblocking(conn_, 1);
+  sign_in_.emplace();
   phase_ = Phase::kConnect;
   if (pq().PQstatus(conn_) == CONNECTION_BAD) return StartFailed();
   wanted_ = {.writable = true};
@@ -206,7 +217,10 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {
     if (phase_ == Phase::kConnect && addresses_->HasMore()) wait_deadline_ = address_deadline_;
     return Next::kWait;
   }
-  const PostgresPollingStatusType polled = pq().PQconnectPoll(conn_);
+  const PostgresPollingStatusType polled = sign_in_->Poll(pq(), conn_);
+  if (!sign_in_->refusal().empty()) {
+    return Fail({.code = absl::StatusCode::kFailedPrecondition}, "", sign_in_->refusal());
+  }
   if (polled == PGRES_POLLING_FAILED) return ConnectFailed(seen.hung_up);
   if (polled == PGRES_POLLING_OK) return CheckRole();
   wanted_ = {.readable = polled == PGRES_POLLING_READING,
@@ -237,7 +251,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up)
 // ---- The server's role ----
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
-  pq().PQsetnonblocking(conn_, 1);
+  sign_in_.reset();
   if (settings_->role == WantedRole::kAny) return RunOnConnect();
   const char* const standby = pq().PQparameterStatus(conn_, "in_hot_standby");
   const char* const read_only = pq().PQparameterStatus(conn_, "default_transaction_read_only");
@@ -266,7 +280,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, boo
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Ask(Phase phase, const std::string& sql) {
   phase_ = phase;
-  query_.emplace(pq(), conn_);
+  query_.emplace(pq(), conn_, static_cast<size_t>(backend_.options().max_result_bytes));
   if (!query_->Send(sql)) return ConnectFailed(true);
   return Next::kContinue;
 }
@@ -276,6 +290,12 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceQuery() {
     case StartupQuery::State::kUnderWay:
       wait_ = {.fd = pq().PQsocket(conn_), .wanted = query_->wanted()};
       return Next::kWait;
+    case StartupQuery::State::kMore:
+      return Next::kContinue;
+    case StartupQuery::State::kTooMuch:
+      return Fail({.code = absl::StatusCode::kFailedPrecondition,
+                   .advice = "ask for less, or raise max_result_bytes"},
+                  "", Concat({Name(phase_), " it: the answer is longer than max_result_bytes"}));
     case StartupQuery::State::kBroken:
       return ConnectFailed(true);
     case StartupQuery::State::kAnswered:

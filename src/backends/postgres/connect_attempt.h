@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "backends/postgres/address_queue.h"
 #include "backends/postgres/settings.h"
+#include "backends/postgres/sign_in.h"
 #include "backends/postgres/startup_error.h"
 #include "backends/postgres/startup_query.h"
 #include "roost/backend.h"
@@ -39,7 +40,8 @@ class ConnectAttempt {
 
   // Reads the options, and loads libpq if no attempt has yet.
   absl::Status Start();
-  // As Connection::Advance. REQUIRES: Start succeeded, and no error was returned since.
+  // As Connection::Advance; a server that has more to say than kTurns steps take is gone on with at
+  // the next call. REQUIRES: Start succeeded, and no error was returned since.
   absl::StatusOr<Step> Advance(TimePoint now);
   // After an error: what it means for the connections that exist.
   FaultScope fault_scope() const { return fault_scope_; }
@@ -96,6 +98,7 @@ class ConnectAttempt {
   Deadline address_deadline_;  // by when it has to be connected
   PGconn* conn_ = nullptr;
   IoEvents wanted_;  // by PQconnectPoll
+  std::optional<SignIn> sign_in_;
   std::optional<StartupQuery> query_;
   bool second_best_ = false;
 

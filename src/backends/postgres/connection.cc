@@ -257,6 +257,7 @@ absl::StatusOr<Step> PostgresConnection::BeginPing(Deadline deadline) {
   if (pipeline_.reader() != nullptr || !link().IsIdle()) {
     return absl::FailedPreconditionError("the connection is in the middle of an exchange");
   }
+  link().Meter();
   status = pipeline_.SendAlone("");
   if (!status.ok()) return status;
   ping_deadline_ = deadline;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backends/postgres/errors.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -12,6 +13,11 @@ namespace {
 using internal::Concat;
 using internal::Quoted;
 using Kind = Reply::Kind;
+
+// How much of a server's text is read at all.
+constexpr size_t kMostRead = 2048;
+// Answers behind an error, up to the end of its exchange.
+constexpr int kMostRest = 100;
 
 // `value "12x" is out of range` -> `value "..." is out of range`: what was bound is not for a log.
 std::string WithoutQuotes(std::string_view message) {
@@ -62,10 +68,12 @@ bool Failures::LostItsRole(std::string_view sqlstate) const {
 
 // A server tells what it has become only with the end of the exchange, behind the error.
 void Failures::TakeRest() {
-  while (condemned_.ok() && link_.owed() > 0) {
-    const Kind kind = link_.Receive(session_.deadline()).kind;
-    if (kind == Kind::kLate || kind == Kind::kLost)
+  for (int taken = 0; condemned_.ok() && link_.owed() > 0 && taken < kMostRest; ++taken) {
+    const Reply reply = link_.Receive(session_.deadline());
+    if (reply.kind == Kind::kLate || reply.kind == Kind::kLost) {
       return;  // the end of the exchange comes upon it, too
+    }
+    if (reply.kind == Kind::kResult && reply.result.copies()) return;
   }
 }
 
@@ -78,7 +86,8 @@ absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
   const Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .lost_role = lost_role});
   if (MayQuoteValues(sqlstate)) {
-    return Report(finding, sqlstate, WithoutQuotes(result.message()), doing.sql);
+    return Report(finding, sqlstate, WithoutQuotes(internal::CutUtf8(result.message(), kMostRead)),
+                  doing.sql);
   }
   return Report(finding, sqlstate, result.message(), doing.sql);
 }
@@ -90,10 +99,25 @@ absl::Status Failures::Lost(const Doing& doing) {
     finding.fault_scope = std::max(finding.fault_scope, link_.notice());
     return Report(finding, link_.notice_sqlstate(), "the server ended the session", doing.sql);
   }
+  if (link_.refusal() != Refusal::kNone) return Refused(doing);
   const Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
   const char* const message = pq().PQerrorMessage(link_.handle());
   return Report(finding, "", message == nullptr || *message == '\0' ? "the link broke" : message,
                 doing.sql);
+}
+
+// Only this connection is given up: what a server says on one tells nothing about another.
+absl::Status Failures::Refused(const Doing& doing) {
+  Finding finding = Classify({.cause = Cause::kLink, .operation = doing.operation});
+  finding.fault_scope = FaultScope::kConnection;
+  if (link_.refusal() == Refusal::kOutOfOrder) {
+    return Report(finding, "", "the server sends what nobody asked for", doing.sql);
+  }
+  if (doing.operation != Operation::kCommit) {
+    finding.code = absl::StatusCode::kResourceExhausted;
+    finding.advice = "ask for less at a time, or raise max_result_bytes";
+  }
+  return Report(finding, "", "the server's answer is longer than max_result_bytes", doing.sql);
 }
 
 absl::Status Failures::Late(const Doing& doing) {
@@ -117,6 +141,10 @@ absl::Status Failures::Fail(const Reply& reply, const Doing& doing) {
     case Kind::kSync:
       break;
   }
+  return OutOfOrder(doing);
+}
+
+absl::Status Failures::OutOfOrder(const Doing& doing) {
   return Condemn(absl::InternalError(Concat({Quoted(doing.sql), ": answers out of order"})),
                  FaultScope::kConnection);
 }

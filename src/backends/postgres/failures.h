@@ -50,6 +50,8 @@ class Failures {
   absl::Status FailWith(const Result& result, const Doing& doing);
   // The link broke, or libpq refused to send.
   absl::Status Lost(const Doing& doing);
+  // Answers that answer nothing, or more of them than there can be.
+  absl::Status OutOfOrder(const Doing& doing);
   // The deadline passed before the answer came.
   absl::Status Late(const Doing& doing);
 
@@ -59,6 +61,7 @@ class Failures {
  private:
   absl::Status Report(const Finding& finding, std::string_view sqlstate, std::string_view message,
                       std::string_view sql);
+  absl::Status Refused(const Doing& doing);
   void TakeRest();
   bool LostItsRole(std::string_view sqlstate) const;
   const Libpq& pq() const { return link_.pq(); }

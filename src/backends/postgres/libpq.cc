@@ -35,6 +35,7 @@ absl::Status LoadLibpq(Libpq& table) {
   if (!Find(library, #name, table.name)) missing = #name;
   ROOST_LIBPQ_FUNCTIONS(ROOST_LIBPQ_FIND)
 #undef ROOST_LIBPQ_FIND
+  Find(library, "SSL_peek", table.SSL_peek);
   if (missing == nullptr) return absl::OkStatus();
   return absl::FailedPreconditionError(
       Concat({kLibrary, " has no ", missing, "; install a libpq5 of version 14 or later"}));

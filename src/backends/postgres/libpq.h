@@ -43,6 +43,7 @@
   F(PQport)                  \
   F(PQsslInUse)              \
   F(PQsslAttribute)          \
+  F(PQsslStruct)             \
   F(PQisnonblocking)
 
 #define ROOST_LIBPQ_SENDING(F) \
@@ -108,6 +109,8 @@ struct Libpq {
 #define ROOST_LIBPQ_MEMBER(name) decltype(&::name) name = nullptr;
   ROOST_LIBPQ_FUNCTIONS(ROOST_LIBPQ_MEMBER)
 #undef ROOST_LIBPQ_MEMBER
+  // OpenSSL's, which libpq brings; nullptr: it has another TLS, or none.
+  int (*SSL_peek)(void* ssl, void* room, int size) = nullptr;
 };
 
 // Loads libpq.so.5 into the process, if it is not there yet, and fills in `table`. The library then

@@ -15,6 +15,9 @@ using internal::Concat;
 using internal::Quoted;
 using Kind = Reply::Kind;
 
+// Results that come where none is wanted, up to the end of an exchange: what was sent behind a
+// command that failed, and the few rows of a command of ours. No server has a reason for more.
+constexpr int kMostOfRest = 1000;
 // Rows drained after a reader stops early; beyond that the connection is closed.
 constexpr int kRowsToDrop = 1000;
 constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
@@ -29,7 +32,8 @@ constexpr char kBeginSealed[] =
 
 void Pipeline::Adopt(ConnectAttempt& attempt) {
   failures_.Adopt(attempt.endpoint(), attempt.wants_primary());
-  link_.Adopt(backend_.pq(), attempt.Release());
+  link_.Adopt(backend_.pq(), attempt.Release(),
+              static_cast<size_t>(backend_.options().max_result_bytes));
   const char* const style = pq().PQparameterStatus(link_.handle(), "DateStyle");
   sets_date_style_ = style != nullptr && !std::string_view(style).starts_with("ISO");
   settings_pending_ = !pooler();
@@ -43,6 +47,14 @@ void Pipeline::RecordTransaction() {
     in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
   }
   session_.RecordTransaction(InTransaction());
+  RecordDoom();
+}
+
+// Its answers count, but nobody else is lent it.
+void Pipeline::RecordDoom() {
+  if (!condemned().ok() || !link_.open()) return;
+  if (link_.IsDoomed()) failures_.Lost({.operation = Operation::kIdle}).IgnoreError();
+  if (link_.grown()) session_.MarkFailed(FaultScope::kConnection);
 }
 
 bool Pipeline::CancelBegin() { return std::exchange(begin_pending_, false); }
@@ -193,7 +205,9 @@ absl::Status Pipeline::SendAlone(const char* sql) {
 // A name that the session no longer has is what was wanted; any other error leaves the connection
 // in an unknown state. Where the session goes on, so does what was sent behind the owed command: if
 // that may commit, its outcome is unknown.
-absl::Status Pipeline::JudgeOwed(const Result& result, const Doing& behind) {
+absl::Status Pipeline::JudgeOwed(const Reply& reply, const Doing& behind) {
+  const Result& result = reply.result;
+  if (result.copies()) return failures_.Fail(reply, behind);
   if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
   if (result.sqlstate().empty())
     return failures_.Lost(behind);  // libpq's own message for a broken link
@@ -209,12 +223,14 @@ absl::Status Pipeline::JudgeOwed(const Result& result, const Doing& behind) {
 }
 
 absl::StatusOr<bool> Pipeline::TakeOwed(int left, Deadline deadline, const Doing& behind) {
+  int results = 0;
   while (link_.owed() > left) {
     const Reply reply = link_.Receive(deadline);
     if (reply.kind == Kind::kLate) return false;
     if (reply.kind == Kind::kLost) return failures_.Lost(behind);
     if (reply.kind != Kind::kResult) continue;
-    absl::Status status = JudgeOwed(reply.result, behind);
+    absl::Status status = JudgeOwed(reply, behind);
+    if (status.ok() && ++results > kMostOfRest) status = failures_.OutOfOrder(behind);
     if (!status.ok()) return status;
   }
   return true;
@@ -234,9 +250,10 @@ absl::Status Pipeline::TakePutOff(const Doing& doing) {
 
 absl::StatusOr<Result> Pipeline::TakeCommand(const Doing& doing) {
   Result last;
-  for (;;) {
+  for (int results = 0;; ++results) {
     Reply reply = Receive();
     if (reply.kind == Kind::kEnd) return last;
+    if (results > kMostOfRest) return failures_.OutOfOrder(doing);
     const bool good =
         reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
     if (!good) return failures_.Fail(reply, doing);
@@ -246,12 +263,17 @@ absl::StatusOr<Result> Pipeline::TakeCommand(const Doing& doing) {
 
 absl::Status Pipeline::End(const Doing& doing, bool judge) {
   absl::Status status;
+  int results = 0;
   while (condemned().ok() && link_.owed() > 0) {
     const Reply reply = Receive();
-    const bool ends = reply.kind == Kind::kLate || reply.kind == Kind::kLost;
-    const bool failed = reply.kind == Kind::kResult && reply.result.failed() && judge;
-    if (!ends && !failed) continue;
-    const absl::Status failure = failures_.Fail(reply, doing);
+    const bool result = reply.kind == Kind::kResult;
+    const bool ends =
+        reply.kind == Kind::kLate || reply.kind == Kind::kLost || (result && reply.result.copies());
+    const bool failed = result && reply.result.failed() && judge;
+    const bool too_many = result && ++results > kMostOfRest;
+    if (!ends && !failed && !too_many) continue;
+    const absl::Status failure =
+        too_many ? failures_.OutOfOrder(doing) : failures_.Fail(reply, doing);
     if (status.ok()) status = failure;
   }
   RecordTransaction();
@@ -301,7 +323,7 @@ absl::Status Pipeline::Settle(const Doing& doing) {
 absl::Status Pipeline::RunSettled(std::string_view sql, const Doing& doing) {
   Arena arena(pq());
   const char* const text = arena.Copy(sql);
-  if (text == nullptr || pq().PQsendQuery(link_.handle(), text) != 1) return failures_.Lost(doing);
+  if (text == nullptr || !link_.SendScript(text)) return failures_.Lost(doing);
   absl::Status status;
   while (condemned().ok()) {
     const Reply reply = Receive();

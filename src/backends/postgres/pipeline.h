@@ -122,7 +122,8 @@ class Pipeline {
  private:
   bool QueueBegin();
   bool SendSettings();
-  absl::Status JudgeOwed(const Result& result, const Doing& behind);
+  void RecordDoom();
+  absl::Status JudgeOwed(const Reply& reply, const Doing& behind);
   absl::Status RunOnConnect();
 
   backends::Session& session_;

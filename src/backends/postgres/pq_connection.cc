@@ -7,17 +7,36 @@
 #include <utility>
 
 #include "backends/postgres/classify.h"
+#include "backends/postgres/sqlstates.h"
 
 namespace roost::postgres {
 namespace {
+
+// Beside what was read at first, and less than half of what makes libpq read again and again.
+constexpr size_t kFewBytes = 8192;
+// What a connection at rest may keep in buffers.
+constexpr size_t kKeptBytes = size_t{1} << 20;
+
+// The notices of its time come from what is parsed, and not from a wrong call.
+class Parsing {
+ public:
+  explicit Parsing(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Parsing() { flag_ = false; }
+  Parsing(const Parsing&) = delete;
+  Parsing& operator=(const Parsing&) = delete;
+
+ private:
+  bool& flag_;
+};
 
 void IgnoreNotice(void* /*self*/, const PGresult* /*result*/) {}
 
 }  // namespace
 
-void PqConnection::Adopt(const Libpq& pq, PGconn* handle) {
+void PqConnection::Adopt(const Libpq& pq, PGconn* handle, size_t most) {
   pq_ = &pq;
   handle_ = handle;
+  most_ = most;
   Listen();
 }
 
@@ -28,12 +47,14 @@ void PqConnection::Listen() {
 }
 
 PGconn* PqConnection::Release() {
+  valve_.Shut();
   pq_->PQsetNoticeReceiver(handle_, &IgnoreNotice, nullptr);
   return std::exchange(handle_, nullptr);
 }
 
 void PqConnection::Close() {
   if (handle_ == nullptr) return;
+  valve_.Shut();
   // A handle that blocks would wait until the socket took its farewell.
   pq_->PQsetnonblocking(handle_, 1);
   pq_->PQfinish(std::exchange(handle_, nullptr));
@@ -41,6 +62,7 @@ void PqConnection::Close() {
 
 void PqConnection::Abandon() {
   if (handle_ == nullptr) return;
+  valve_.Shut();
   const int descriptor = pq_->PQsocket(std::exchange(handle_, nullptr));
   if (descriptor >= 0) ::close(descriptor);
 }
@@ -57,9 +79,12 @@ bool PqConnection::IsIdle() const {
 // shutdown come as warnings.
 void PqConnection::OnNotice(void* self, const PGresult* result) {
   PqConnection& link = *static_cast<PqConnection*>(self);
+  link.received_ = 0;
   const char* const sqlstate = link.pq_->PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  // From libpq itself: it has dropped a message.
+  if (sqlstate == nullptr && link.parsing_) link.refusal_ = Refusal::kOutOfOrder;
   const char* const severity = link.pq_->PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (sqlstate == nullptr || std::strlen(sqlstate) != 5) return;
+  if (sqlstate == nullptr || !IsSqlState(sqlstate)) return;
   const bool ends = std::strncmp(sqlstate, "57P", 3) == 0 ||
                     (severity != nullptr && std::strcmp(severity, "FATAL") == 0);
   if (!ends) return;
@@ -81,59 +106,132 @@ bool PqConnection::Command(const char* sql) {
 bool PqConnection::Sync() {
   if (pq_->PQpipelineSync(handle_) != 1) return false;
   if (owed_++ == 0) owed_since_ = platform_.CoarseNow();
+  late_pieces_ = 0;
   return true;
 }
 
-Reply PqConnection::Receive(Deadline deadline) {
-  for (;;) {
-    const bool unsent = pq_->PQflush(handle_) == 1;
-    if (pq_->PQisBusy(handle_) == 0) break;
-    const int descriptor = pq_->PQsocket(handle_);
-    if (descriptor < 0) break;
-    const IoEvents seen =
-        platform_.WaitForDescriptor(descriptor, {.readable = true, .writable = unsent}, deadline);
-    if (!seen.any()) {
-      if (deadline.HasPassed(platform_.Now())) return {.kind = Reply::Kind::kLate};
-      continue;
-    }
-    if ((seen.readable || seen.hung_up) && pq_->PQconsumeInput(handle_) == 0) break;
-    // A server that goes on talking does not prolong anybody's deadline.
-    if (deadline.HasPassed(platform_.Now()) && pq_->PQisBusy(handle_) == 1) {
-      return {.kind = Reply::Kind::kLate};
+bool PqConnection::SendScript(const char* sql) {
+  late_pieces_ = 0;
+  return pq_->PQsendQuery(handle_, sql) == 1;
+}
+
+// ---- receiving ----------------------------------------------------------------------------------
+
+// libpq reads once, unless it holds more than 32 KB, and no more than it has room for. At the
+// beginning of an exchange that is a buffer of its usual size, unless a long message has come
+// before. Later it may hold the beginning of a message, for which it has made as much room as was
+// announced. Then only the valve bounds a read, but for a few bytes, of which libpq reads once.
+bool PqConnection::Read() {
+  if (!std::exchange(metered_, true)) return pq_->PQconsumeInput(handle_) == 1;
+  if (!streaming_) {
+    const size_t few = received_ + Valve::Waiting(pq_->PQsocket(handle_), kFewBytes + 1);
+    if (few <= kFewBytes) {
+      received_ = few;
+      return pq_->PQconsumeInput(handle_) == 1;
     }
   }
+  const size_t before = received_;
+  const bool read = valve_.Consume(*pq_, handle_, received_);
+  streaming_ = received_ - before == Valve::kMost;
+  if (received_ > Valve::kMost) roomy_ = true;
+  if (received_ > kKeptBytes) grown_ = true;
+  return read;
+}
+
+// kResult: something is there to be taken.
+Reply PqConnection::Wait(Deadline deadline) {
+  for (;;) {
+    const bool unsent = pq_->PQflush(handle_) == 1;
+    pq_->PQsetSingleRowMode(handle_);  // whatever answers: no result is gathered in memory
+    if (pq_->PQisBusy(handle_) == 0) return {.kind = Reply::Kind::kResult};
+    if (received_ > most_) {
+      refusal_ = Refusal::kTooMuch;
+      return {.kind = Reply::Kind::kLost};
+    }
+    const int descriptor = pq_->PQsocket(handle_);
+    if (descriptor < 0) return {.kind = Reply::Kind::kResult};  // of libpq's own making
+    // A server that goes on talking does not prolong anybody's deadline.
+    const IoEvents seen =
+        platform_.WaitForDescriptor(descriptor, {.readable = true, .writable = unsent}, deadline);
+    const bool late = deadline.HasPassed(platform_.Now());
+    if (!seen.any() && late) return {.kind = Reply::Kind::kLate};
+    const bool reads = seen.readable || seen.hung_up;
+    if (reads && !Read()) return {.kind = Reply::Kind::kResult};
+    if (pq_->PQisBusy(handle_) == 0) continue;
+    DropNotifications();
+    if (late) return {.kind = Reply::Kind::kLate};
+  }
+}
+
+Reply PqConnection::Take() {
+  // A read that failed has left nothing for PQgetResult to wait for, or it would wait.
+  if (pq_->PQisBusy(handle_) == 1 && pq_->PQsocket(handle_) >= 0) {
+    return {.kind = Reply::Kind::kLost};
+  }
   PGresult* const result = pq_->PQgetResult(handle_);
+  received_ = 0;
   if (result == nullptr) {
     const bool lost = pq_->PQstatus(handle_) == CONNECTION_BAD;
+    if (!lost && owed_ == 0) EndExchange();
     return {.kind = lost ? Reply::Kind::kLost : Reply::Kind::kEnd};
   }
   if (pq_->PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
     return {.kind = Reply::Kind::kResult, .result = Result(*pq_, result)};
   }
   pq_->PQclear(result);
-  if (--owed_ == 0) pq_->PQexitPipelineMode(handle_);
+  if (--owed_ == 0) FinishExchanges();
   return {.kind = Reply::Kind::kSync};
 }
 
+Reply PqConnection::Receive(Deadline deadline) {
+  if (refusal_ != Refusal::kNone) return {.kind = Reply::Kind::kLost};
+  const bool late = deadline.HasPassed(platform_.CoarseNow());
+  if (late && late_pieces_ >= kPiecesPastDeadline) return {.kind = Reply::Kind::kLate};
+  const Parsing parsing(parsing_);
+  Reply reply = Wait(deadline);
+  if (reply.kind != Reply::Kind::kResult) return reply;
+  if (late) ++late_pieces_;
+  return Take();
+}
+
+void PqConnection::FinishExchanges() {
+  if (pq_->PQexitPipelineMode(handle_) != 1) refusal_ = Refusal::kOutOfOrder;
+  EndExchange();
+}
+
+// Nothing is owed. What else has come already, nobody asked for.
+void PqConnection::EndExchange() {
+  valve_.Shut();
+  metered_ = roomy_;
+  streaming_ = false;
+  pq_->PQisBusy(handle_);
+}
+
 Liveness PqConnection::Look() {
+  const Parsing parsing(parsing_);
   // Each turn reads what has come; only a server that never stops talking needs more than two.
   for (int turn = 0; turn < 4; ++turn) {
     const int descriptor = pq_->PQsocket(handle_);
     if (descriptor < 0 || pq_->PQstatus(handle_) == CONNECTION_BAD) return Liveness::kDead;
     const IoEvents seen =
         platform_.WaitForDescriptor(descriptor, {.readable = true}, Deadline::Past());
-    if (!seen.any()) return notice_ == FaultScope::kStatement ? Liveness::kAlive : Liveness::kDead;
-    const bool read = pq_->PQconsumeInput(handle_) == 1;
+    if (!seen.any()) return IsDoomed() ? Liveness::kDead : Liveness::kAlive;
+    Meter();
+    const bool read = Read();
     // Parses: outside of an answer what the server says goes to the notice receiver.
     pq_->PQisBusy(handle_);
-    if (!read || seen.hung_up || notice_ != FaultScope::kStatement) return Liveness::kDead;
+    if (!read || seen.hung_up || IsDoomed()) return Liveness::kDead;
     DropNotifications();
+    if (received_ > most_) refusal_ = Refusal::kTooMuch;
   }
-  return Liveness::kUnknown;
+  return IsDoomed() ? Liveness::kDead : Liveness::kUnknown;
 }
 
 void PqConnection::DropNotifications() {
-  while (PGnotify* const notification = pq_->PQnotifies(handle_)) pq_->PQfreemem(notification);
+  while (PGnotify* const notification = pq_->PQnotifies(handle_)) {
+    pq_->PQfreemem(notification);
+    received_ = 0;
+  }
 }
 
 }  // namespace roost::postgres

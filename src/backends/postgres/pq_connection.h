@@ -4,13 +4,20 @@
 // the answers come in the same order. An exchange whose answers no caller waits for is owed. The
 // pipeline is on exactly while something is owed, so that between two exchanges the handle is an
 // ordinary one.
+//
+// What the server sends is bounded whatever it is: the first read of an exchange fills libpq's
+// buffer, each further one goes through a Valve, results come row by row, notifications are dropped
+// as they come, and more bytes than Adopt allows without a result, a row, a notice or a
+// notification end the connection.
 #ifndef ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 #define ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/result.h"
+#include "backends/postgres/valve.h"
 #include "roost/backend.h"
 #include "roost/deadline.h"
 #include "roost/platform.h"
@@ -29,14 +36,22 @@ struct Reply {
   Result result{};  // of kResult
 };
 
+// Why a connection is used no longer, though the server would go on.
+enum class Refusal : uint8_t {
+  kNone,
+  kTooMuch,     // more bytes than Adopt allows, and nothing came of them
+  kOutOfOrder,  // messages that answer nothing
+};
+
 class PqConnection {
  public:
   explicit PqConnection(Platform& platform) : platform_(platform) {}
   PqConnection(const PqConnection&) = delete;
   PqConnection& operator=(const PqConnection&) = delete;
 
-  // Takes a handle that is ready and non-blocking. REQUIRES: `pq` and this outlive its use here.
-  void Adopt(const Libpq& pq, PGconn* handle);
+  // Takes a handle that is ready and non-blocking. `most`: bytes of one message. REQUIRES: `pq` and
+  // this outlive its use here.
+  void Adopt(const Libpq& pq, PGconn* handle, size_t most);
   // The notice receiver, anew: a user of the handle may have taken it.
   void Listen();
   // Gives the handle away, without our notice receiver.
@@ -62,6 +77,8 @@ class PqConnection {
   bool Command(const char* sql);
   // Ends an exchange and sends as much as the socket takes.
   bool Sync();
+  // Outside of the pipeline, by the simple protocol. REQUIRES: nothing is owed.
+  bool SendScript(const char* sql);
   // Exchanges that are not answered yet, and since when the oldest is.
   int owed() const { return owed_; }
   TimePoint owed_since() const { return owed_since_; }
@@ -70,24 +87,50 @@ class PqConnection {
 
   // ---- Receiving ----
 
-  // What comes next. Outside of the pipeline kEnd is the end of everything.
+  // What comes next. Outside of the pipeline kEnd is the end of everything. Past the deadline it
+  // gives what has come already, but no more than kPiecesPastDeadline until the next exchange.
+  static constexpr int kPiecesPastDeadline = 64;
   Reply Receive(Deadline deadline);
+  // Nobody has looked at it since its last answer, behind which may have come the beginning of
+  // anything: the next read, too, goes through the valve.
+  void Meter() { metered_ = true; }
   // What can be known for nothing: reads what has come, drops notifications. Unknown: more keeps
   // coming.
   Liveness Look();
   // What the server said outside of any answer: kStatement, or why the connection is dead.
   FaultScope notice() const { return notice_; }
   const char* notice_sqlstate() const { return notice_sqlstate_; }
+  // Why nothing more is taken from this server.
+  Refusal refusal() const { return refusal_; }
+  // It is not to be used again: it was refused, or the server has said that it ends.
+  bool IsDoomed() const { return notice_ != FaultScope::kStatement || refusal_ != Refusal::kNone; }
+  // Its buffers, which libpq never gives back, have grown beyond what a connection at rest may keep.
+  bool grown() const { return grown_; }
 
  private:
   static void OnNotice(void* self, const PGresult* result);
+  Reply Wait(Deadline deadline);
+  bool Read();
+  Reply Take();
+  void EndExchange();
+  void FinishExchanges();
   void DropNotifications();
 
   Platform& platform_;
   const Libpq* pq_ = nullptr;
   PGconn* handle_ = nullptr;
   TimePoint owed_since_{};
+  size_t most_ = 0;
+  size_t received_ = 0;  // since anything came of it
+  Valve valve_{Valve::Writes::kKept};
   int owed_ = 0;
+  int late_pieces_ = 0;     // that were given past their deadline
+  bool metered_ = true;     // libpq may hold the beginning of a message
+  bool roomy_ = false;      // libpq's buffer is larger than at first
+  bool streaming_ = false;  // the last read was as much as one takes
+  bool parsing_ = false;
+  bool grown_ = false;
+  Refusal refusal_ = Refusal::kNone;
   FaultScope notice_ = FaultScope::kStatement;
   char notice_sqlstate_[6] = "";
 };

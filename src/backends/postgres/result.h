@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backends/postgres/libpq.h"
+#include "backends/postgres/sqlstates.h"
 
 namespace roost::postgres {
 
@@ -38,8 +39,11 @@ class Result {
   bool copies() const {
     return status() == PGRES_COPY_IN || status() == PGRES_COPY_OUT || status() == PGRES_COPY_BOTH;
   }
-  // Empty where libpq gave up by itself.
-  std::string_view sqlstate() const { return Field(PG_DIAG_SQLSTATE); }
+  // Empty where libpq gave up by itself, and where the server's is none.
+  std::string_view sqlstate() const {
+    const std::string_view sqlstate = Field(PG_DIAG_SQLSTATE);
+    return IsSqlState(sqlstate) ? sqlstate : std::string_view();
+  }
   // Without detail and hint: they repeat what was bound.
   std::string_view message() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
   std::string_view command() const { return pq_->PQcmdStatus(result_); }

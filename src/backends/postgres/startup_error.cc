@@ -89,13 +89,6 @@ StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
   return {.code = kUnavailable, .fault_scope = FaultScope::kConnectionSuspectOlder};
 }
 
-bool IsSqlState(std::string_view text) {
-  for (const char c : text) {
-    if ((c < '0' || c > '9') && (c < 'A' || c > 'Z')) return false;
-  }
-  return text.size() == 5;
-}
-
 // Where ":  57P03: " begins: two spaces after a severity, then the state. No language changes that.
 std::optional<size_t> FindSqlState(std::string_view message) {
   constexpr size_t kLength = 10;

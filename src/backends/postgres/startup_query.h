@@ -2,21 +2,30 @@
 #ifndef ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
 #define ROOST_BACKENDS_POSTGRES_STARTUP_QUERY_H_
 
+#include <cstddef>
 #include <string>
 
 #include "backends/postgres/libpq.h"
+#include "backends/postgres/valve.h"
 #include "roost/platform.h"
 
 namespace roost::postgres {
 
 class StartupQuery {
  public:
-  StartupQuery(const Libpq& pq, PGconn* conn) : pq_(pq), conn_(conn) {}
+  // `most`: bytes of one message of the answer.
+  StartupQuery(const Libpq& pq, PGconn* conn, size_t most) : pq_(pq), conn_(conn), most_(most) {}
 
   // False: the connection is broken.
   bool Send(const std::string& sql);
-  enum class State { kUnderWay, kAnswered, kBroken };
-  // Sends and reads what can be without waiting.
+  enum class State {
+    kUnderWay,
+    kMore,  // has come than one Advance takes: call it again
+    kAnswered,
+    kTooMuch,  // more bytes than allowed
+    kBroken,
+  };
+  // Sends and reads what can be without waiting, a few kilobytes and results at a time.
   State Advance();
   // What to wait for while it is under way.
   IoEvents wanted() const { return {.readable = true, .writable = unsent_}; }
@@ -28,10 +37,14 @@ class StartupQuery {
   const std::string& error() const { return error_; }
 
  private:
+  State TakeResults();
   void Keep(const PGresult* result);
 
   const Libpq& pq_;
   PGconn* const conn_;
+  const size_t most_;
+  Valve valve_{Valve::Writes::kKept};
+  size_t received_ = 0;  // since the last result
   bool unsent_ = false;
   std::string value_;
   std::string sqlstate_;

@@ -1,0 +1,63 @@
+// backends/postgres/sign_in.h - the part of an open in which libpq reads what a server says before
+// a session is ready: requests for authentication, parameters, notices.
+//
+// libpq bounds neither their number nor what it does for one of them. Here each step reads a few
+// kilobytes, kMostBytes in all, and an exchange of SCRAM with more than kMostIterations is refused
+// before libpq sees it: libpq 15 would compute it within one call, on the thread of the loop, for
+// minutes if the server says so.
+//
+// 100,000 iterations take 0.1 s on a desktop and some half a second on a Raspberry Pi 4, during
+// which its loop stands still, so that an open in front of such a server may be late by that.
+// PostgreSQL's default is 4096.
+//
+// Threads:  one at a time, the one that has the connection
+// Blocks:   for as long as libpq computes; never for the server
+#ifndef ROOST_BACKENDS_POSTGRES_SIGN_IN_H_
+#define ROOST_BACKENDS_POSTGRES_SIGN_IN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "backends/postgres/libpq.h"
+#include "backends/postgres/valve.h"
+
+namespace roost::postgres {
+
+// What a server asks for while it signs a client in, as its bytes come.
+class SignInReader {
+ public:
+  // The iterations that a SCRAM exchange asks for in what has come so far; 0: none does.
+  int64_t Take(std::string_view bytes);
+  // The client is in, or will not be let in: no request follows.
+  bool done() const { return done_; }
+
+ private:
+  std::string pending_;
+  bool done_ = false;
+};
+
+class SignIn {
+ public:
+  static constexpr size_t kMostBytes = size_t{32} * 1024;
+  static constexpr int64_t kMostIterations = 100'000;
+
+  // As PQconnectPoll. Failed: also when the server was refused; then refusal() says why.
+  PostgresPollingStatusType Poll(const Libpq& pq, PGconn* handle);
+  std::string_view refusal() const { return refusal_; }
+
+ private:
+  PostgresPollingStatusType PollEntered(const Libpq& pq, PGconn* handle, std::string_view bytes);
+  bool Refuses(std::string_view bytes);
+  bool RefusesTls(const Libpq& pq, PGconn* handle);
+
+  Valve valve_{Valve::Writes::kSentOn};
+  SignInReader reader_;
+  size_t received_ = 0;
+  std::string_view refusal_;
+};
+
+}  // namespace roost::postgres
+
+#endif  // ROOST_BACKENDS_POSTGRES_SIGN_IN_H_
