@@ -100,6 +100,8 @@ std::optional<Case> FindCase(std::string_view name) {
 
 bool IsStartup(Place place) { return place <= Place::kOnConnect; }
 
-Duration SlackFor(Duration deadline) { return std::max<Duration>(deadline * 3 / 100, 50ms); }
+Duration SlackFor(Duration deadline) {
+  return std::max<Duration>(deadline * 3 / 100, kSanitized ? 500ms : 50ms);
+}
 
 }  // namespace roost::hostile

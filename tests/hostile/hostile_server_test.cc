@@ -29,7 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // No step takes a tenth of it on a machine that is free.
-constexpr Duration kPatience = 8s;
+constexpr Duration kPatience = kSanitized ? 60s : 8s;
 // How often what was late is tried again, alone.
 constexpr int kTries = 3;
 
@@ -47,20 +47,42 @@ std::string DeadlineColumn(const Outcome& outcome) {
   return "LATE by " + Milliseconds(outcome.late) + " in " + outcome.late_in;
 }
 
-std::string MemoryColumn(const Outcome& outcome) {
-  if (!outcome.hung_in.empty() || outcome.memory_kib < 0) return "-";
-  const bool much = outcome.memory_kib > kMostKib;
-  return (much ? "MUCH: " : "") + std::to_string(outcome.memory_kib) + " KiB";
-}
-
 std::string NextColumn(const Outcome& outcome) {
   if (!outcome.hung_in.empty()) return "-";
   return outcome.next.empty() ? "works" : "FAILS: " + outcome.next;
 }
 
-bool IsGood(const Outcome& outcome) {
-  return outcome.hung_in.empty() && outcome.late == Duration{} && outcome.memory_kib <= kMostKib &&
-         outcome.next.empty() && outcome.unclean.empty();
+// What libpq 15 takes, however little has come, and no caller of it can prevent.
+struct Allowance {
+  std::string_view mode;
+  int64_t kib;
+  std::string_view why;
+};
+constexpr Allowance kAllowances[] = {
+    {"columns_negative", 3 * 1024,
+     "32 bytes for each of 65,535 columns, before the length is seen"},
+    {"copy_columns", 3 * 1024, "32 bytes for each of 65,535 columns, before the length is seen"},
+    {"parameters_flood", 16 * 1024,
+     "each ParameterDescription of 7 bytes takes a result of 400, and the earlier one is lost: 60 "
+     "times max_result_bytes"},
+};
+
+int64_t MostKib(const Case& which) {
+  for (const Allowance& allowance : kAllowances) {
+    if (which.mode->name == allowance.mode) return allowance.kib;
+  }
+  return kMostKib;
+}
+
+std::string MemoryColumn(const Case& which, const Outcome& outcome) {
+  if (!outcome.hung_in.empty() || outcome.memory_kib < 0) return "-";
+  const bool much = outcome.memory_kib > MostKib(which);
+  return (much ? "MUCH: " : "") + std::to_string(outcome.memory_kib) + " KiB";
+}
+
+bool IsGood(const Case& which, const Outcome& outcome) {
+  return outcome.hung_in.empty() && outcome.late == Duration{} &&
+         outcome.memory_kib <= MostKib(which) && outcome.next.empty() && outcome.unclean.empty();
 }
 
 // The outcomes of all cases that this run was asked for.
@@ -77,11 +99,12 @@ class Outcomes : public ::testing::Environment {
   void TearDown() override {
     int good = 0;
     for (const auto& [name, outcome] : all_) {
-      good += IsGood(outcome) ? 1 : 0;
-      if (IsGood(outcome) && !prints_all) continue;
+      const Case which = *FindCase(name);
+      good += IsGood(which, outcome) ? 1 : 0;
+      if (IsGood(which, outcome) && !prints_all) continue;
       std::cout << "| " << name << " | " << DeadlineColumn(outcome) << " | "
-                << MemoryColumn(outcome) << " | " << NextColumn(outcome) << " | " << outcome.unclean
-                << " | " << outcome.first_said << " |\n";
+                << MemoryColumn(which, outcome) << " | " << NextColumn(outcome) << " | "
+                << outcome.unclean << " | " << outcome.first_said << " |\n";
     }
     std::cout << good << " of " << all_.size() << " cases are as they should be, of "
               << support::HostileModes().size() << " modes\n";
@@ -125,7 +148,7 @@ TEST_P(HostileServerTest, IsSurvived) {
   const Outcome& outcome = Outcomes::Of(NameOf(GetParam()));
   ASSERT_EQ(outcome.hung_in, "") << "never ended";
   EXPECT_EQ(outcome.late, Duration{}) << DeadlineColumn(outcome);
-  EXPECT_LE(outcome.memory_kib, kMostKib) << "more memory than without a fault";
+  EXPECT_LE(outcome.memory_kib, MostKib(GetParam())) << "more memory than without a fault";
   EXPECT_EQ(outcome.next, "") << "the next acquire";
   EXPECT_EQ(outcome.unclean, "") << outcome.first_said;
 }
@@ -149,10 +172,10 @@ int Show(const char* name) {
   }
   const Outcome outcome =
       GoThrough(*which, [](std::string_view step) { std::cout << step << std::endl; });
-  std::cout << DeadlineColumn(outcome) << "; " << MemoryColumn(outcome) << "; the next "
+  std::cout << DeadlineColumn(outcome) << "; " << MemoryColumn(*which, outcome) << "; the next "
             << NextColumn(outcome) << "; " << outcome.unclean << "\n"
             << outcome.first_said << "\n";
-  return IsGood(outcome) ? 0 : 1;
+  return IsGood(*which, outcome) ? 0 : 1;
 }
 
 }  // namespace

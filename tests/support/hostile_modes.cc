@@ -427,9 +427,11 @@ constexpr HostileMode kModes[] = {
      [](S& s) { s.Send(Message('t', Int16(0)) + Message('T', Int16(9) + Text("n"))); }},
     {"columns_60000", Place::kDescribe, "tells of 60,000 columns",
      [](S& s) {
-       std::string columns = Int16(60'000);
-       for (int i = 0; i < 60'000; ++i) columns += Description().substr(7);
-       s.Send(Message('t', Int16(0)) + Message('T', columns));
+       std::string columns;  // in pieces, so that the server takes no memory for them
+       for (int i = 0; i < 1000; ++i) columns += Description().substr(7);
+       s.Send(Message('t', Int16(0)) +
+              Announce('T', static_cast<int64_t>(60 * columns.size()) + 6) + Int16(60'000));
+       for (int i = 0; i < 60; ++i) s.Send(columns);
      }},
     {"columns_name_huge", Place::kDescribe, "a column's name of 24 MiB",
      [](S& s) {
@@ -779,9 +781,12 @@ constexpr HostileMode kModes[] = {
      [](S& s) { FailWith(s, Field('S', "ERROR") + "Mwords"); }},
     {"error_fields", Place::kAnywhere, "an error of 100,000 fields",
      [](S& s) {
-       std::string fields;
-       for (int i = 0; i < 100'000; ++i) fields += Field('D', "x");
-       FailWith(s, fields + '\0');
+       std::string fields;  // in pieces, so that the server takes no memory for them
+       for (int i = 0; i < 1000; ++i) fields += Field('D', "x");
+       s.Send(Announce('E', static_cast<int64_t>(100 * fields.size()) + 5));
+       for (int i = 0; i < 100; ++i) s.Send(fields);
+       s.Send({"\0", 1});
+       s.GoOnAfterError();
      }},
     {"fatal_silent", Place::kAnywhere, "says that it ends, and does not",
      [](S& s) {
