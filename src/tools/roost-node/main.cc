@@ -139,6 +139,10 @@ void Program::WarnOfSurprises() {
 absl::Status Program::CheckDatabase() {
   absl::Status usable = CheckCard(options_.db);
   if (usable.ok()) usable = store_.Check(pool_.In(Node::kStoreWithin));
+  if (const int damaged = FileStatsOf(pool_).damaged_files; damaged > 0) {
+    messages_.Warn("%s was damaged: %d damaged files lie beside it, as %s.damaged-N",
+                   options_.db.c_str(), damaged, options_.db.c_str());
+  }
   if (usable.ok()) return usable;
   messages_.Fail("%s: %s", options_.db.c_str(), std::string(usable.message()).c_str());
   if (absl::IsInvalidArgument(usable)) {
