@@ -17,7 +17,7 @@
 //                       tens of ns.
 //   Reset(deadline)     Undoes what Inspect called dirty. An error: the pool closes the connection.
 //   Probe()             Says what is known about the connection without a round trip. Cost: at most
-//                       one system call that does not wait.
+//                       three system calls that do not wait (SQLite looks up three names).
 //   Ping(deadline)      Proves the connection by one round trip. An error: the pool closes it.
 //   BeginPing(deadline) The same for a caller that must not wait: sends the question; Advance takes
 //                       the answer. The default is a whole Ping.
