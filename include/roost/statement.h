@@ -231,7 +231,7 @@ class [[nodiscard]] Rows {
   friend class Statement;
   // A statement that could not start is not ours to finish: an earlier Rows may be reading it.
   ROOST_HOT Rows(Statement* statement, absl::Status status);
-  // Stops the program if the statement was ended or is read by another Rows since.
+  // Stops the program if a driver ended the reading since: the lease is over.
   ROOST_HOT void CheckLease() const;
   // What is rare is out of line; each of these has its usual case in front of it.
   bool End(const absl::StatusOr<bool>& stepped);
@@ -331,7 +331,7 @@ class Statement {
   // last Step() said true.
   virtual Value column(int column) const = 0;
 
-  // Readings begun and ended by EndRows: tells a Rows whether the reading is still its own. Wraps.
+  // Readings ended by EndRows: tells a Rows whether the reading is still its own. Wraps.
   uint32_t readings_ = 0;
 };
 

@@ -33,7 +33,7 @@ inline Statement::~Statement() {
 
 inline Rows::Rows(Statement* statement, absl::Status status)
     : statement_(status.ok() ? statement : nullptr), status_(std::move(status)) {
-  if (statement_ != nullptr) reading_ = ++statement_->readings_;
+  if (statement_ != nullptr) reading_ = statement_->readings_;
 }
 
 inline void Rows::CheckLease() const {

@@ -200,8 +200,9 @@ void SqliteStatement::CountChanges() {
 
 void SqliteStatement::Finish() {
   if (!reading() || statement_ == nullptr) return;
-  // A reset could commit what the parent has begun to write.
-  if (!connection_.IsForked()) {
+  // In the child of a fork a reset could commit what the parent has begun to write. What only reads
+  // gives back locks that the child does not have.
+  if (plain_ || !connection_.IsForked()) {
     const int code = sqlite3_reset(statement_);
     if (code != SQLITE_OK || !plain_) CleanUp(code);
   }
