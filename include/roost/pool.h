@@ -270,9 +270,10 @@ class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P:
                 public Pool {
   using Storage =
       internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P::kStatements, B::kConnectionSize>;
-  static_assert(internal::KeepsAReader<B>(P::kPoolSize, P::kMaxOverflow),
-                "roost profile: kPoolSize 1 with overflow keeps a writer and no reader, so that each "
-                "read opens a connection; make kPoolSize 2, or kMaxOverflow 0");
+  static_assert(
+      internal::KeepsAReader<B>(P::kPoolSize, P::kMaxOverflow),
+      "roost profile: kPoolSize 1 with overflow keeps a writer and no reader, so that each "
+      "read opens a connection; make kPoolSize 2, or kMaxOverflow 0");
 
  public:
   // REQUIRES: `backend` outlives the pool. Opens nothing.

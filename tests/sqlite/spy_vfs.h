@@ -38,7 +38,7 @@ class SpyVfs {
   int fail_write = 0;
   int fail_read = 0;
   int fail_lock = 0;
-  int fail_map = 0;  // of the log's index
+  int fail_map = 0;             // of the log's index
   bool refuse_writers = false;  // opening for writing falls back to reading, as on a read-only card
 
  private:

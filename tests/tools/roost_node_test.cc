@@ -492,12 +492,11 @@ TEST_F(RoostNodeTest, ACardThatIsReadOnlyAtTheStartIsWaitedFor) {
           .exit != 0) {
     GTEST_SKIP() << "nothing may be mounted here";
   }
-  Program node(
-      {"/usr/bin/unshare", "-rm", "/bin/sh", "-c",
-       "mount -t tmpfs -o ro none \"$1\"; (read go <\"$2\"; mount -o remount,rw \"$1\") & "
-       "exec \"$0\" --db \"$1/node.db\" --root \"$3\" --every 1s --seal-every 1ms --json",
-       ROOST_NODE, card, go, folder.File("board")},
-      {.terminal = true});
+  Program node({"/usr/bin/unshare", "-rm", "/bin/sh", "-c",
+                "mount -t tmpfs -o ro none \"$1\"; (read go <\"$2\"; mount -o remount,rw \"$1\") & "
+                "exec \"$0\" --db \"$1/node.db\" --root \"$3\" --every 1s --seal-every 1ms --json",
+                ROOST_NODE, card, go, folder.File("board")},
+               {.terminal = true});
   node.WaitForError("its file system is mounted read-only; the node waits");
   node.WaitForError("not stored, will be tried again");
   std::ofstream(go) << "go\n";

@@ -45,8 +45,8 @@ struct BackendOptions {
   int32_t user_version = 0;
   std::string own_table{};
   bool move_damaged = false;
-  std::string address_file{};      // see PostgresOptions
-  std::string password_file{};     // see PostgresOptions
+  std::string address_file{};   // see PostgresOptions
+  std::string password_file{};  // see PostgresOptions
 };
 std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address, const BackendOptions& options);
 // The same for a database of a server. Where `text` is the address of none, opening will say so.
