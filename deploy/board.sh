@@ -94,15 +94,16 @@ as_service() {
   env --default-signal=HUP,INT,TERM,PIPE runuser -u "$account" -- "$@" </dev/null 9>&-
 }
 
-# ask_node - what roostctl says of the node; its exit code is the verdict. The node chooses what is in
-# its status file, so root does not read it.
+# ask_node - what roostctl says of the node. Its exit code is the verdict: 0 healthy, also while a remote
+# is away; anything else is not. The node chooses what is in its status file, so root does not read it.
 ask_node() {
   timeout -s KILL 5 env --default-signal=HUP,INT,TERM,PIPE runuser -u "$account" -- \
     "$opt/current/bin/roostctl" status --file "$status_file" </dev/null 2>&1 9>&-
 }
 
 # trouble - what is wrong with the service now, in one sentence; nothing when it is healthy: active,
-# ready, watchdog fed, a reading sealed. The node itself judges the last three.
+# ready, watchdog fed, a reading sealed. The node itself judges the last three. The text of roostctl is
+# shown and decides nothing: with another exit code than 0 the sentence is never empty.
 trouble() {
   state=$(property ActiveState)
   if [ "$state" != active ]; then
@@ -113,11 +114,7 @@ trouble() {
   fi
   verdict=0
   ask_node >/dev/null || verdict=$?
-  case $verdict in
-    0) ;;
-    1 | 3 | 4) say "$(ask_node | head -n 1 | one_line | tr -s ' ')" ;;
-    *) say "roostctl status ended with $verdict: $(ask_node | one_line)" ;;
-  esac
+  [ "$verdict" = 0 ] || say "roostctl status ends with $verdict: $(ask_node | head -n 1 | one_line | tr -s ' ')"
 }
 
 # ---- one lock for all that follows ------------------------------------------------------------------

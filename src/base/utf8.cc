@@ -30,7 +30,7 @@ bool IsRefused(uint32_t number, size_t size, const Utf8Rules& rules) {
          (rules.refuse_layout_controls && IsLayoutControl(number));
 }
 
-bool IsAsciiControl(char c) { return (c >= 0 && c < 0x20) || c == 0x7f; }
+bool IsAsciiControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 // What stands for a character of ASCII that controls.
 char ShownAs(char control) { return control >= '\t' && control <= '\r' ? ' ' : '?'; }

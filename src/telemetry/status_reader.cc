@@ -1,11 +1,14 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cmath>
 #include <concepts>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -98,15 +101,52 @@ absl::StatusOr<NodeStatus> ReadJson(std::string_view text) {
   return status;
 }
 
-absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    const std::string message = "cannot read " + path + ": " + std::strerror(errno);
-    return errno == ENOENT ? absl::NotFoundError(message) : absl::UnavailableError(message);
+namespace {
+
+// Reads until the end, or until `text` is full. Returns how much; -1: errno says why not.
+ssize_t ReadUpTo(int fd, std::span<char> text) {
+  size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = read(fd, text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
   }
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  absl::StatusOr<NodeStatus> status = ReadJson(text);
+  return static_cast<ssize_t>(size);
+}
+
+absl::Status CannotRead(const std::string& path) {
+  const std::string message = "cannot read " + path + ": " + std::strerror(errno);
+  return errno == ENOENT ? absl::NotFoundError(message) : absl::UnavailableError(message);
+}
+
+// The text of a file. Whoever owns the folder chooses what is there: a fifo holds nobody up, and what
+// has no end is not read to it.
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return CannotRead(path);
+  struct stat file {};
+  std::string text(4 * StatusFile::kMostBytes, '\0');
+  const bool is_file = fstat(fd, &file) == 0 && S_ISREG(file.st_mode);
+  const ssize_t size = is_file ? ReadUpTo(fd, text) : 0;
+  const absl::Status failed = size < 0 ? CannotRead(path) : absl::OkStatus();
+  close(fd);
+  if (!failed.ok()) return failed;
+  if (!is_file) return absl::InvalidArgumentError(path + ": it is not a file");
+  if (static_cast<size_t>(size) == text.size()) {
+    return absl::InvalidArgumentError(path + ": it is too long for a status file");
+  }
+  text.resize(static_cast<size_t>(size));
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<NodeStatus> ReadStatusFile(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadText(path);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<NodeStatus> status = ReadJson(*text);
   if (status.ok()) return status;
   return absl::InvalidArgumentError(path + ": " +
                                     static_cast<std::string>(status.status().message()));

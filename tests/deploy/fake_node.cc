@@ -112,7 +112,8 @@ int Serve(const std::string& behaviour) {
 }
 
 // As roostctl status --file PATH.
-int ShowStatus(const char* path) {
+int ShowStatus(const std::string& behaviour, const char* path) {
+  if (behaviour == "unhealthy-without-a-word") return 1;
   const absl::StatusOr<roost::telemetry::NodeStatus> status =
       roost::telemetry::ReadStatusFile(path);
   if (!status.ok()) {
@@ -149,7 +150,7 @@ int main(int argc, char** argv) {
     return behaviour == "does-not-run" ? 127 : 0;
   }
   const std::string_view verb = argv[1];
-  if (argc == 4 && verb == "status") return ShowStatus(argv[3]);
+  if (argc == 4 && verb == "status") return ShowStatus(behaviour, argv[3]);
   if (argc > 3 && verb == "--config") return TryOut(behaviour, argv[2]);
   // As roostctl selftest: say what was asked, and end with the code that a test wants.
   for (int i = 1; i < argc; ++i) std::printf("%s%s", argv[i], i + 1 < argc ? " " : "\n");

@@ -52,6 +52,12 @@ class TextOfTheNode(Hostile):
         self.refuse("\x1b[31mOWNED\x1b]0;title\x07\r\n\x9b\u202e\x7f")
         self.assert_printable(self.wait_for_trouble("OWNED"))
 
+    def test_decides_nothing(self):
+        """The exit code of roostctl does, also where it says nothing."""
+        outcome = self.push(self.release("1.1", "unhealthy-without-a-word"), wait=1)
+        self.expect(outcome, NOT_DONE, "NOT HEALTHY: roostctl status ends with 1", "rolled back, 1.0")
+        self.assert_runs("1.0")
+
     def test_is_not_read_by_root(self):
         """A status file that never ends, and one that is no file of text."""
         status = self.board.root / "run/roost/status.json"

@@ -1,8 +1,11 @@
 // roostctl status: what it shows of a made-up node, and its exit codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -27,7 +30,7 @@ constexpr int64_t kSecond = 1'000'000;
 // A node that has run for an hour and sealed five readings four seconds ago.
 telemetry::NodeStatus Healthy(int64_t now) {
   telemetry::NodeStatus status{
-      .name = "roof", .version = "0.1.0", .board = "Raspberry Pi 4 Model B", .pid = 7};
+      .name = "roof", .version = "0.1.0", .board = "Raspberry Pi 4 Model B", .pid = getpid()};
   status.state = "running";
   status.ready = true;
   status.every = 10s;
@@ -149,16 +152,54 @@ TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
   EXPECT_EQ(nlohmann::json::parse(json.output)["sqlite_memory"]["arena_peak"], 73016);
 }
 
-TEST_F(StatusProgramTest, ExitsWithOneForTroubleAndForNoNode) {
+TEST_F(StatusProgramTest, ExitsWithZeroWhileARemoteIsAway) {
+  telemetry::NodeStatus status = Healthy(BootMicros());
+  status.remote.emplace();
+  status.remote->state = "away";
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
+  EXPECT_EQ(Ask().exit, kStatusHealthy);
+}
+
+TEST_F(StatusProgramTest, ExitsWithOneForTrouble) {
   telemetry::NodeStatus status = Healthy(BootMicros());
   status.refused = "the card is full";
   ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
-  EXPECT_EQ(Ask().exit, 1);
-  telemetry::RemoveStatusFile(file_);
-  const testing::Outcome none = Ask();
-  EXPECT_EQ(none.exit, 1);
-  EXPECT_THAT(none.errors, HasSubstr("no node runs here"));
+  const testing::Outcome trouble = Ask();
+  EXPECT_EQ(trouble.exit, 1);
+  EXPECT_THAT(trouble.output.substr(0, trouble.output.find('\n')),
+              HasSubstr("NOT HEALTHY: the database refuses: the card is full"));
 }
+
+TEST_F(StatusProgramTest, ExitsWithThreeWhenNoNodeRuns) {
+  const testing::Outcome none = Ask();
+  EXPECT_EQ(none.exit, 3);
+  EXPECT_THAT(none.errors, HasSubstr("no node runs here"));
+  telemetry::NodeStatus status = Healthy(BootMicros());
+  status.pid = testing::Program({"/bin/true"}).pid();  // ended and waited for
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
+  const testing::Outcome killed = Ask();
+  EXPECT_EQ(killed.exit, 3);
+  EXPECT_EQ(killed.output, "");
+  EXPECT_THAT(killed.errors, HasSubstr("is gone"));
+}
+
+TEST_F(StatusProgramTest, ExitsWithFourWhenNobodyCanTell) {
+  std::ofstream(file_) << "{\"format\": 1";
+  EXPECT_EQ(Ask().exit, 4);
+  EXPECT_THAT(Ask().errors, HasSubstr(file_));
+  telemetry::RemoveStatusFile(file_);
+  ASSERT_EQ(mkdir(file_.c_str(), 0755), 0);
+  EXPECT_EQ(Ask().exit, 4);
+  ASSERT_EQ(rmdir(file_.c_str()), 0);
+  ASSERT_EQ(mkfifo(file_.c_str(), 0644), 0);
+  EXPECT_EQ(Ask().exit, 4) << "a fifo that nobody writes to";
+  telemetry::RemoveStatusFile(file_);
+  std::ofstream(file_) << "{";
+  ASSERT_EQ(truncate(file_.c_str(), off_t{1} << 40), 0);
+  EXPECT_EQ(Ask().exit, 4) << "a file without an end";
+}
+
+TEST_F(StatusProgramTest, ExitsWithTwoForWrongArguments) { EXPECT_EQ(Ask("--nonsense").exit, 2); }
 
 }  // namespace
 }  // namespace roost::tools

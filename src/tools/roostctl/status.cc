@@ -1,9 +1,13 @@
 #include "tools/roostctl/status.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cinttypes>
+#include <climits>
 #include <cstdio>
 #include <iostream>
 
@@ -79,6 +83,11 @@ std::string RemoteText(const telemetry::RemoteStatus& remote, int64_t now) {
   return text;
 }
 
+// A node that was killed leaves its file behind.
+bool IsGone(int64_t pid) {
+  return pid > 0 && pid <= INT_MAX && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+}
+
 }  // namespace
 
 std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
@@ -131,19 +140,25 @@ void StatusCommand::AddTo(CLI::App& app) {
   command->footer(
       "The node writes the file every few seconds (roost-node --status-file, --status-every); the\n"
       "service of the package does by itself.\n"
-      "Exit codes: 0 healthy, 1 not healthy or no node runs, 2 the arguments are wrong.");
+      "Exit codes: 0 healthy, also while a remote is away; 1 not healthy; 2 the arguments are "
+      "wrong;\n"
+      "3 no node runs; 4 nobody can tell, as the file cannot be read or is no status file.");
   command->callback([this] { Run(); });
 }
 
-bool StatusCommand::Show() const {
+int StatusCommand::Show() const {
   const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) {
     std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(status.status())).c_str());
-    if (absl::IsNotFound(status.status())) {
-      std::fprintf(stderr,
-                   "no node runs here, or it writes no status file: systemctl status roost-node\n");
-    }
-    return false;
+    if (!absl::IsNotFound(status.status())) return kStatusCannotTell;
+    std::fprintf(stderr,
+                 "no node runs here, or it writes no status file: systemctl status roost-node\n");
+    return kStatusNotRunning;
+  }
+  if (IsGone(status->pid)) {
+    std::fprintf(stderr, "roostctl: no node runs: process %" PRId64 ", which wrote %s, is gone\n",
+                 status->pid, PlainText(file_).c_str());
+    return kStatusNotRunning;
   }
   if (json_) {
     std::cout << telemetry::JsonText(*status) << "\n";
@@ -151,7 +166,7 @@ bool StatusCommand::Show() const {
     std::cout << StatusText(*status, BootMicros());
   }
   std::cout.flush();
-  return telemetry::Trouble(*status, BootMicros()).empty();
+  return telemetry::Trouble(*status, BootMicros()).empty() ? kStatusHealthy : kStatusNotHealthy;
 }
 
 void StatusCommand::Watch() {
@@ -169,7 +184,7 @@ void StatusCommand::Watch() {
 
 void StatusCommand::Run() {
   if (watch_) Watch();
-  exit_code_ = Show() ? 0 : 1;
+  exit_code_ = Show();
 }
 
 }  // namespace roost::tools

@@ -13,17 +13,24 @@ namespace roost::tools {
 // The lines that a person reads. `now_boot_us`: BootMicros().
 std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
+// Exit codes of `roostctl status` besides kExitUsage. Scripts judge a node by them; deploy/push.sh does.
+inline constexpr int kStatusHealthy =
+    0;  // also when something is amiss that is no trouble of the node
+inline constexpr int kStatusNotHealthy = 1;
+inline constexpr int kStatusNotRunning =
+    3;  // there is no file, or the process that wrote it is gone
+inline constexpr int kStatusCannotTell = 4;  // the file cannot be read, or is no status file
+
 // status [--file PATH] [--json] [--watch]: from the file that a running roost-node writes.
 class StatusCommand {
  public:
   void AddTo(CLI::App& app);
-  // 0: the node is healthy; 1: it is not, or none runs.
   int exit_code() const { return exit_code_; }
 
  private:
   void Run();
-  // False: there is nothing to show.
-  bool Show() const;
+  // Once; returns the exit code.
+  int Show() const;
   void Watch();
 
   std::string file_ = telemetry::kStatusFile;
