@@ -194,6 +194,28 @@ TEST_F(SettingsTest, AWrongValueIsRefusedBeforeAnythingIsTried) {
   EXPECT_THAT(Refusal("host=h keepalives_idle=-1"), HasSubstr("keepalives_idle=-1"));
 }
 
+TEST_F(SettingsTest, AnAddressThatIsNoneAndASocketThatCannotBeAreRefused) {
+  EXPECT_THAT(Refusal("host=a hostaddr=10.0.0.999"), HasSubstr("hostaddr that is no address"));
+  EXPECT_THAT(Refusal("host=/" + std::string(120, 'x')), HasSubstr("too long a name"));
+  EXPECT_EQ(Read("host=a hostaddr=127.1").endpoints[0].address, "127.1");
+  // The interface may come later.
+  EXPECT_EQ(Read("host=a hostaddr=fe80::1%none").endpoints[0].address, "fe80::1%none");
+}
+
+// libpq names only the address where it has both, so a host in its sentence tells nothing.
+TEST_F(SettingsTest, OnlyParametersThatLibpqRefusesAreRefused) {
+  const auto refused = [this](const std::string& uri) {
+    const Settings settings = Read(uri);
+    return AreRefused(pq_,
+                      ParametersFor(settings, settings.endpoints.front(), "127.0.0.1", kTimers));
+  };
+  EXPECT_FALSE(refused("postgresql://u@farm.test/farm"));
+  EXPECT_FALSE(refused("postgresql://u@farm.test/farm?hostaddr=255.255.255.255"));
+  EXPECT_TRUE(refused("host=farm.test sslmode=sometimes"));
+  EXPECT_TRUE(refused("host=farm.test channel_binding=sometimes"));
+  EXPECT_TRUE(refused("host=farm.test ssl_min_protocol_version=TLSv0"));
+}
+
 // ---- Encryption ----
 
 TEST_F(SettingsTest, ToAnotherMachineTheCertificateIsChecked) {

@@ -160,6 +160,38 @@ TEST(SeveralHostsTest, ASilentNameServiceEndsAtTheDeadline) {
   ExpectInTime(opening);
 }
 
+// The kernel has no route for a stream to the address of all machines.
+constexpr char kNoRoute[] = "255.255.255.255";
+
+TEST(SeveralHostsTest, WithoutARouteTheServerIsAwayHoweverItsHostIsWritten) {
+  for (const char* const uri :
+       {"postgresql://node@db.example.test/farm",
+        "postgresql://node@db.example.test/farm?hostaddr=255.255.255.255",
+        "postgresql://node@255.255.255.255/farm", "hostaddr=255.255.255.255 user=node"}) {
+    Remote remote({.uri = uri}, [](const std::string&) { return Addresses{.list = {kNoRoute}}; });
+    Opening opening(*remote);
+    EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << uri << opening.status();
+    EXPECT_THAT(opening.message(), HasSubstr("unreachable")) << uri;
+  }
+}
+
+TEST(SeveralHostsTest, AnAddressWithoutARouteGivesWayToTheNext) {
+  Remote remote(
+      {.uri = "postgresql://node@db.example.test:" + PortOfServer() + "/postgres?sslmode=disable"},
+      [](const std::string&) {
+        return Addresses{.list = {kNoRoute, "127.0.0.1"}};
+      });
+  Opening opening(*remote);
+  EXPECT_TRUE(opening.ok()) << opening.status();
+}
+
+TEST(SeveralHostsTest, OptionsThatLibpqRefusesAreTheCallersMistake) {
+  Remote remote("postgresql://node@127.0.0.1:" + PortOfServer() + "/postgres?sslmode=sometimes");
+  Opening opening(*remote);
+  EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << opening.status();
+  EXPECT_THAT(opening.message(), HasSubstr("sometimes"));
+}
+
 TEST(SeveralHostsTest, ANameThatDoesNotExistIsNotFound) {
   Remote remote({.uri = "host=db.example.test user=node"}, [](const std::string&) {
     return Addresses{.error = EAI_NONAME, .message = "Name or service not known"};

@@ -65,8 +65,12 @@ TEST(StartupErrorTest, PgBouncersRefusalsAreToldApartByTheirWords) {
     return ClassifyStartup({.phase = Phase::kSignIn, .sqlstate = "08P01", .message = message}).code;
   };
   EXPECT_EQ(code("unsupported startup parameter: options"), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code("no such database: farm"), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code("password authentication failed"), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("no such database: farm"), StatusCode::kNotFound);
+  EXPECT_EQ(code("database \"farm\" does not exist"), StatusCode::kNotFound);
+  EXPECT_EQ(code("no such user: timeout"), StatusCode::kUnauthenticated);
+  EXPECT_EQ(code("password authentication failed"), StatusCode::kUnauthenticated);
+  EXPECT_EQ(code("SASL authentication failed"), StatusCode::kUnauthenticated);
+  EXPECT_EQ(code("auth failed"), StatusCode::kUnauthenticated);
   EXPECT_EQ(code("no more connections allowed (max_client_conn)"), StatusCode::kUnavailable);
   EXPECT_EQ(code("pgbouncer cannot connect to server"), StatusCode::kUnavailable);
   EXPECT_EQ(code("query_wait_timeout"), StatusCode::kUnavailable);
@@ -84,6 +88,25 @@ TEST(StartupErrorTest, ALinkThatBreaksMakesOlderConnectionsSuspectAndTriesTheNex
     EXPECT_EQ(finding.fault_scope, kConnectionSuspectOlder);
     EXPECT_TRUE(finding.other_address);
   }
+}
+
+TEST(StartupErrorTest, AServerWithoutRoomForAProcessIsAway) {
+  for (const char* const message :
+       {"could not fork new process for connection: Cannot allocate memory",
+        "connection to server at \"10.0.0.7\", port 5432 failed: could not fork new process for "
+        "connection: Resource temporarily unavailable",
+        "could not create new process: Cannot allocate memory"}) {
+    const StartupFinding finding = Silent(Phase::kSignIn, message, false);
+    EXPECT_EQ(finding.code, StatusCode::kUnavailable) << message;
+    EXPECT_TRUE(finding.other_address) << message;
+    EXPECT_EQ(finding.fault_scope, kStatement) << message;  // the others are as good as before
+  }
+  const StartupFinding kept =
+      Silent(Phase::kEncrypt, "server sent an error response during SSL exchange", false);
+  EXPECT_EQ(kept.code, StatusCode::kUnavailable);
+  const StartupFinding other =
+      Silent(Phase::kSignIn, "expected authentication request from server, but received H", false);
+  EXPECT_EQ(other.code, StatusCode::kFailedPrecondition);
 }
 
 TEST(StartupErrorTest, ACertificateThatIsRefusedSaysHowToChooseOtherwise) {

@@ -193,16 +193,13 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartConnecting() {
   return Next::kContinue;
 }
 
-// The system refused at once (no such socket, no route), or libpq refuses the options. Only a
-// sentence about the first names host and port, in every language.
+// The system refused at once, or libpq refuses the options.
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartFailed() {
-  const std::string_view message = pq().PQerrorMessage(conn_);
-  const auto has = [message](std::string_view part) {
-    return message.find(part) != std::string_view::npos;
-  };
-  if (has(target().port) && has(target().host)) return ConnectFailed(true);
+  if (!AreRefused(pq(), ParametersFor(*settings_, target(), address_, timers_))) {
+    return ConnectFailed(true);
+  }
   return MakeStatus(absl::StatusCode::kInvalidArgument, "",
-                    {.where = WhereNow(), .message = message});
+                    {.where = WhereNow(), .message = pq().PQerrorMessage(conn_)});
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connect(TimePoint now) {

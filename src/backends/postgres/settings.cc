@@ -1,5 +1,6 @@
 #include "backends/postgres/settings.h"
 
+#include <arpa/inet.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -53,24 +54,29 @@ absl::StatusOr<std::vector<Option>> Parse(const Libpq& pq, const std::string& co
   return given;
 }
 
-// libpq merges the connection string with the PG* variables and the service file only on the way to
-// connecting. So it is asked to connect with a value that it refuses after merging and before the
-// first step. The password keeps it from reading ~/.pgpass for that.
-Probe StartAndFail(const Libpq& pq, const std::vector<Option>& given) {
+// libpq told to connect with a value of `key` that it refuses, so that it takes no step. The password
+// keeps it from reading ~/.pgpass for that.
+Probe StartAndFail(const Libpq& pq, const std::vector<Option>& given, const char* key) {
   std::vector<const char*> keys;
   std::vector<const char*> values;
   for (const Option& option : given) {
     keys.push_back(option.key.c_str());
     values.push_back(option.value.c_str());
   }
-  for (const auto& [key, value] : {std::pair{"password", "-"}, {"channel_binding", "-"}}) {
-    keys.push_back(key);
-    values.push_back(value);
+  for (const char* const refused : {"password", key}) {
+    keys.push_back(refused);
+    values.push_back("-");
   }
   keys.push_back(nullptr);
   values.push_back(nullptr);
   return Probe(pq.PQconnectStartParams(keys.data(), values.data(), 0), Finish{&pq});
 }
+
+// libpq merges the connection string with the PG* variables and the service file only on the way to
+// connecting. It looks at this option after merging.
+constexpr char kAfterMerging[] = "channel_binding";
+// libpq 15 looks at this one after all others.
+constexpr char kLastOption[] = "target_session_attrs";
 
 // The options after merging.
 class Merged {
@@ -113,7 +119,8 @@ class Merged {
 
 // The folder of the server's socket that this libpq was built for.
 std::string DefaultHost(const Libpq& pq) {
-  const Probe probe = StartAndFail(pq, {{"host", ","}, {"hostaddr", ","}, {"port", "5432"}});
+  const Probe probe =
+      StartAndFail(pq, {{"host", ","}, {"hostaddr", ","}, {"port", "5432"}}, kAfterMerging);
   const char* const host = probe != nullptr ? pq.PQhost(probe.get()) : nullptr;
   return host != nullptr && *host != '\0' ? host : "localhost";
 }
@@ -148,6 +155,25 @@ Endpoint MakeEndpoint(const std::string& host, const std::string& address, const
   endpoint.where = Concat({bracket ? "[" : "", endpoint.host, bracket ? "]:" : ":", port,
                            database.empty() ? "" : "/", database});
   return endpoint;
+}
+
+// Of the path of a socket on Linux.
+constexpr size_t kMostSocketPath = 107;
+
+// What libpq says of these two sounds as if the server were away.
+absl::Status CheckReach(const Endpoint& endpoint) {
+  const std::string path = Concat({endpoint.host, "/.s.PGSQL.", endpoint.port});
+  if (endpoint.socket && path.size() > kMostSocketPath) {
+    return absl::InvalidArgumentError(
+        Concat({"the folder of the server's socket has too long a name: ", path}));
+  }
+  in_addr four{};
+  const std::string& address = endpoint.address;
+  if (address.empty() || IsAddress(address) || inet_aton(address.c_str(), &four) == 1) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "the connection options have a hostaddr that is no address; a name goes into host");
 }
 
 std::string Count(size_t count, std::string_view what) {
@@ -190,6 +216,8 @@ absl::StatusOr<std::vector<Endpoint>> MakeEndpoints(const Libpq& pq, const Merge
     }
     if (hosts[i].empty() && addresses[i].empty()) hosts[i] = DefaultHost(pq);
     endpoints.push_back(MakeEndpoint(hosts[i], addresses[i], port, merged.Value("dbname")));
+    absl::Status reach = CheckReach(endpoints.back());
+    if (!reach.ok()) return reach;
   }
   return endpoints;
 }
@@ -304,7 +332,7 @@ absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& op
   }
   absl::StatusOr<std::vector<Option>> given = Parse(pq, own->conninfo);
   if (!given.ok()) return given.status();
-  const Probe probe = StartAndFail(pq, *given);
+  const Probe probe = StartAndFail(pq, *given, kAfterMerging);
   if (probe == nullptr) return absl::ResourceExhaustedError("libpq is out of memory");
   const Merged merged(LibpqOptions(pq.PQconninfo(probe.get()), FreeOptions{&pq}), *given);
   if (merged.Value("sslmode").empty()) {  // has a default, so merging itself has failed
@@ -364,6 +392,13 @@ std::vector<Option> ParametersFor(const Settings& settings, const Endpoint& endp
   AddEncryption(settings, endpoint, parameters);
   if (!endpoint.socket) AddTimers(settings, timers, parameters);
   return parameters;
+}
+
+bool AreRefused(const Libpq& pq, const std::vector<Option>& parameters) {
+  const Probe probe = StartAndFail(pq, parameters, kLastOption);
+  if (probe == nullptr) return false;  // no memory
+  return std::string_view(pq.PQerrorMessage(probe.get())).find(kLastOption) ==
+         std::string_view::npos;
 }
 
 }  // namespace roost::postgres

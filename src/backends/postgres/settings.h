@@ -69,6 +69,10 @@ absl::StatusOr<Settings> ReadSettings(const Libpq& pq, const PostgresOptions& op
 std::vector<Option> ParametersFor(const Settings& settings, const Endpoint& endpoint,
                                   std::string_view address, const TcpTimers& timers);
 
+// libpq itself refuses the parameters, in whatever language it says so. What else stops it at once (no
+// route, no descriptor, no memory) is about the link or this machine, and passes.
+bool AreRefused(const Libpq& pq, const std::vector<Option>& parameters);
+
 }  // namespace roost::postgres
 
 #endif  // ROOST_BACKENDS_POSTGRES_SETTINGS_H_

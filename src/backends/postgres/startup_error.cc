@@ -2,7 +2,9 @@
 
 #include <netdb.h>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 
 #include "backends/postgres/sqlstates.h"
 
@@ -15,27 +17,47 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// PgBouncer gives all its own refusals one SQLSTATE and speaks English only.
-bool IsPassingTrouble(std::string_view message) {
-  constexpr std::string_view kSigns[] = {
-      "conn",    "timeout", "crash", "failed",   "paused",
-      "suspend", "shut",    "idle",  "lifetime", "memory",
-  };
-  if (Has(message, "startup parameter") || Has(message, "authentication failed")) return false;
-  for (const std::string_view sign : kSigns) {
-    if (Has(message, sign)) return true;
+bool HasOneOf(std::string_view text, std::span<const std::string_view> parts) {
+  return std::ranges::any_of(parts, [text](std::string_view part) { return Has(text, part); });
+}
+
+constexpr std::string_view kPasses[] = {
+    "conn", "timeout", "crash", "failed", "paused", "suspend", "shut", "idle", "lifetime", "memory",
+};
+
+// PgBouncer gives all its own refusals one SQLSTATE and speaks English only. A name that it repeats
+// may hold any text, so what names somebody is looked for first.
+std::optional<StartupFinding> FromPgBouncer(std::string_view message) {
+  if (Has(message, "startup parameter")) return std::nullopt;
+  if (message.starts_with("no such database") ||
+      (Has(message, "database \"") && message.ends_with("\" does not exist"))) {
+    return StartupFinding{.code = kNotFound,
+                          .advice = "correct dbname, or list the database in PgBouncer"};
   }
-  return false;
+  if (message.starts_with("no such user") || message == "auth failed" ||
+      Has(message, "authentication failed")) {
+    return StartupFinding{.code = kUnauthenticated,
+                          .advice = "PgBouncer has its own list of users and passwords"};
+  }
+  if (HasOneOf(message, kPasses)) return StartupFinding{.code = kUnavailable};
+  return std::nullopt;
 }
 
 StartupFinding FromServer(const StartupEvidence& evidence) {
-  if (evidence.sqlstate == "08P01" && IsPassingTrouble(evidence.message)) {
-    return {.code = kUnavailable};
+  if (evidence.sqlstate == "08P01") {
+    const std::optional<StartupFinding> own = FromPgBouncer(evidence.message);
+    if (own.has_value()) return *own;
   }
   const Finding* const finding = FindAtStartup(evidence.sqlstate);
   if (finding == nullptr) return {.code = kUnavailable};
   return {.code = finding->code, .fault_scope = finding->fault_scope, .advice = finding->advice};
 }
+
+// A server without room for one more process says so in text alone. Where TLS was asked for libpq
+// does not show it, because anybody may have said it.
+constexpr std::string_view kNoProcess[] = {
+    "could not fork", "could not create new process", "sent an error response during",
+    "Cannot allocate memory", "Resource temporarily unavailable"};
 
 constexpr std::string_view kTlsAdvice =
     "to a host that is not local the certificate is checked: give sslrootcert=FILE with the "
@@ -66,6 +88,12 @@ StartupFinding FromTls(const StartupEvidence& evidence) {
 }
 
 StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
+  const bool spoke = evidence.phase == Phase::kEncrypt || evidence.phase == Phase::kSignIn;
+  if (spoke && HasOneOf(evidence.message, kNoProcess)) {
+    return {.code = kUnavailable,
+            .advice = "the server has no room for one more process",
+            .other_address = true};
+  }
   switch (evidence.phase) {
     case Phase::kLookUp:
     case Phase::kConnect:
