@@ -273,8 +273,12 @@ TEST(LaneOrderTest, TheFrontIsPassedOnceAtMost) {
   EXPECT_LE((MostOvertakes<Lane<1, 0, 1>>(50)), 1);
 }
 TEST(LaneOrderTest, TheFrontIsPassedSixteenTimesAtMost) {
-  const int most = MostOvertakes<Lane<1, 0, 16>>(50);
-  EXPECT_LE(most, 16);
+  int most = 0;
+  // On a busy machine it may take many rounds until a newcomer runs before the sleeper.
+  for (int i = 0; i < 40 && most == 0; ++i) {
+    most = MostOvertakes<Lane<1, 0, 16>>(50);
+    EXPECT_LE(most, 16);
+  }
   EXPECT_GT(most, 0) << "no newcomer is ever quicker than a sleeper";
 }
 

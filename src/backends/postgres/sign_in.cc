@@ -42,12 +42,13 @@ int64_t SignInReader::Take(std::string_view bytes) {
   int64_t iterations = 0;
   if (!done_) pending_.append(bytes);
   while (!done_ && pending_.size() >= kHead) {
-    const int64_t length = ReadInt32(std::string_view(pending_).substr(1));
+    const std::string_view pending = pending_;
+    const int64_t length = ReadInt32(pending.substr(1));
     const size_t size = 1 + static_cast<size_t>(length);
     // libpq ends the attempt upon such a length, or takes it for the text of an old server.
     done_ = length < 4 || size > SignIn::kMostBytes;
     if (done_ || pending_.size() < size) break;
-    const std::string_view body = std::string_view(pending_).substr(kHead, size - kHead);
+    const std::string_view body = pending.substr(kHead, size - kHead);
     const bool request = pending_[0] == 'R' && body.size() >= 4 && size <= kMostRequest + 1;
     if (request && ReadInt32(body) == 0) done_ = true;
     if (request && ReadInt32(body) == kSaslContinue) {
