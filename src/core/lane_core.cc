@@ -122,7 +122,7 @@ Action LaneCore::ActionFor(Waiter& waiter, TimePoint now, bool may_open) {
   return action;
 }
 
-// Grants idle connections to the front of the queue, until one has to be closed or pinged first.
+// Grants idle connections to servable waiters. What must be closed or pinged first: `asker`'s action.
 Action LaneCore::TakeIdle(Waiter& asker, TimePoint now) {
   Waiter* next = nullptr;
   while (slots_.idle_top() != kNoSlot && (next = queue_.FirstServable()) != nullptr) {

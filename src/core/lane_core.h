@@ -46,7 +46,7 @@ class LaneCore {
   // `probe`: set if the connection was idle long enough to need a liveness check.
   bool TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t& slot, bool& probe);
   // True if no idle slot is marked for closing or pinging, and no caller waits: the idle stack may be
-  // open. It checks ages itself.
+  // open. The taker checks the age.
   bool FastPathAllowed() const;
   // A slot that a caller took from the idle stack comes back, because it may not be lent as it is.
   void ReturnUnused(uint8_t slot, TimePoint now);

@@ -38,9 +38,9 @@ class SlotTable {
   bool is_drained() const {
     return count(SlotState::kEmpty) + count(SlotState::kBackingOff) == size();
   }
-  // The idle connection used last; Slot::idle_below leads to the others. kNoSlot: none.
   // True if an idle slot is marked for closing or pinging.
   bool HasMarkedIdle() const;
+  // The idle connection used last; Slot::idle_below leads to the others. kNoSlot: none.
   uint8_t idle_top() const { return idle_top_; }
   // Grows whenever leased slots are marked: a slot lent before must come back to the core.
   uint32_t epoch() const { return epoch_; }

@@ -79,7 +79,7 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
     case ActionKind::kPing: {
       const Deadline full = FullDeadline(action, began_at);
       const Deadline deadline = std::min(context.deadline, full);
-      // In steps where a caller waits that may be cancelled meanwhile.
+      // An open always goes by steps, a ping only for a waiter, which may be cancelled between them.
       absl::Status status =
           action.kind == ActionKind::kPing && context.waiter == nullptr
               ? ConnectionAccess::Ping(*connection, deadline)
@@ -216,7 +216,8 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     next = lane.core().OnActionDone(action, result, context.waiter, now);
     retry_at = lane.core().availability().retry_at();
     if (!next && context.waiter != nullptr) next = lane.NextFor(*context.waiter, now);
-    // Waiters are told before the thread that closes the pool.
+    // This thread's own waiter, too, for Acquisition::Perform. And before the thread that closes the
+    // pool.
     guard.NotifyWaiters();
     lanes_.WakeCloserIfDrained(guard.wakes());
   }

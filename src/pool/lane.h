@@ -8,7 +8,8 @@
 //   slots        one record for each connection; the idle stack and the core share them
 //
 // An acquire that finds a usable slot on the idle stack is one compare-and-swap. Every other
-// acquire, and every other use of the lane, makes a LaneGuard:
+// acquire, and every other use of the lane, makes a LaneGuard. (Who writes only a counter, or a slot
+// that it has taken, takes the lock alone and leaves the stack as it is.)
 //
 //   lock; close the idle stack; tell the core what the stack did meanwhile (SlotTable::Reconcile)
 //   ... the core decides, as if there were no stack ...
@@ -219,7 +220,8 @@ class ABSL_SCOPED_LOCKABLE LaneGuard {
 };
 
 inline core::Action Lane::NextFor(PoolWaiter& waiter, TimePoint now) {
-  // Decided while its thread was busy elsewhere: the word says so, or will at the end of the guard.
+  // Decided while its thread was busy elsewhere, or by the action that it has just reported: the word
+  // says so, or will at the end of the guard.
   if (waiter.outcome != core::Outcome::kWaiting) return {};
   waiter.must_be_woken = false;
   waiter.word.store(PoolWaiter::kNothing, std::memory_order_relaxed);

@@ -137,8 +137,8 @@ bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, Sourc
   }
   if (!lane.idle.MayLendWithoutCheck(slot, not_after) && !lane.IsCurrentByClock(slot)) {
     {
-      // The slot becomes idle again. If it is too old, AcquireByLock closes it: a caller in the wait
-      // queue looks at it next.
+      // The slot becomes idle again, not marked. If it is too old, the caller that next finds it on top
+      // closes it (with one idle slot that is AcquireByLock, at once), else Tick does.
       LaneGuard guard(parts_.lanes, lane);
       lane.core().ReturnUnused(slot.number, parts_.config.platform.Now());
     }

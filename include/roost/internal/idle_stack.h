@@ -4,8 +4,8 @@
 // stack is *open* or *closed*. An open stack owns the lane's idle slots, and acquire and return are
 // one compare-and-swap each. A thread that takes the lock to read the lane or to change it closes
 // the stack first and tells the core what happened meanwhile (SlotTable::Reconcile). It opens the
-// stack again at the end, if no caller waits and every idle slot may be lent as it is. A closed
-// stack looks empty to an acquire and full to a return, so that both take the lock. So a caller in
+// stack again at the end, if no caller waits, the lane is neither paused nor closed, and no idle
+// slot is marked (the taker checks the age). A closed stack looks empty to an acquire and full to a return, so that both take the lock. So a caller in
 // the wait queue is never passed over by the stack, and the core decides everything that is more
 // than "take the top slot".
 //
@@ -14,7 +14,7 @@
 // Invariants, numbered as in src/README.md:
 //  (F1) A slot is on the stack, or is the core's, or belongs to the one thread that took it.
 //  (F2) While a caller waits, and while the pool is paused or closed, the stack is closed.
-//  (F3) A slot on the stack was in order when the core put it there, or was lent since then and not
+//  (F3) A slot on the stack was not marked when the core put it there, or was lent since then and not
 //       marked: its epoch is the lane's, else its taker returns it to the core.
 //  (F4) The value changes by compare-and-swap, except to open and to close the stack, under the lock.
 //
