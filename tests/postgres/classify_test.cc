@@ -110,9 +110,15 @@ TEST(ClassifyTest, AnErrorThatTheServerGaveIsNotUnknownForACommit) {
 }
 
 TEST(ClassifyTest, AServerThatLostItsRoleTakesAllItsConnectionsAlong) {
-  const Finding finding = Classify({.sqlstate = "25006", .lost_role = true});
+  const Finding finding = Classify({.sqlstate = "25006", .reads_only = ReadsOnly::kLostRole});
   EXPECT_EQ(finding.code, StatusCode::kUnavailable);
   EXPECT_EQ(finding.fault_scope, FaultScope::kAllOlder);
+}
+
+TEST(ClassifyTest, AStandbyThatWasNotAskedForTakesItsOwnConnectionAlong) {
+  const Finding finding = Classify({.sqlstate = "25006", .reads_only = ReadsOnly::kStandby});
+  EXPECT_EQ(finding.code, StatusCode::kUnavailable);
+  EXPECT_EQ(finding.fault_scope, FaultScope::kConnection);
 }
 
 TEST(ClassifyTest, ABrokenLinkSuspectsTheOthersAndIsUnknownOnlyForACommit) {

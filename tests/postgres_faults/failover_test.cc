@@ -48,6 +48,17 @@ TEST_F(FailoverTest, AStandbyThatComesFirstIsPassedOver) {
   EXPECT_TRUE(standby->WaitForSessions(0));
 }
 
+// No role is asked for, and the address leads to a standby: the refused write closes the connection, and
+// the next one is opened to the other host.
+TEST_F(FailoverTest, AStandbyThatRefusedAWriteIsLeft) {
+  Node node(Uri(*standby, primary, "any"));
+  const Answer refused = node.Ask(1s, kInsert);
+  EXPECT_EQ(refused.status.code(), absl::StatusCode::kUnavailable) << refused.status;
+  EXPECT_EQ(PostgresSqlState(refused.status), "25006") << refused.status;
+  EXPECT_LT(Write(node), Remote::kBackoffMax + kGrace);
+  EXPECT_EQ(primary.Sql("SELECT count(*) FROM t"), "1");
+}
+
 TEST_F(FailoverTest, ThePromotedStandbyIsFound) {
   Node node(Uri(primary, *standby));
   ASSERT_LT(Write(node), kGrace);

@@ -11,7 +11,12 @@ constexpr std::string_view kUnsure =
 
 Finding ByServer(const Evidence& evidence) {
   const std::string_view sqlstate = evidence.sqlstate;
-  if (sqlstate == "25006" && evidence.lost_role) {
+  if (sqlstate == "25006" && evidence.reads_only == ReadsOnly::kStandby) {
+    return {StatusCode::kUnavailable, FaultScope::kConnection,
+            "the server is a standby: the connection is closed at its return "
+            "(target_session_attrs=read-write looks for the primary)"};
+  }
+  if (sqlstate == "25006" && evidence.reads_only == ReadsOnly::kLostRole) {
     return {StatusCode::kUnavailable, FaultScope::kAllOlder,
             "the server is no longer the primary: the next open looks for it elsewhere"};
   }

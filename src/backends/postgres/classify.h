@@ -26,12 +26,18 @@ enum class Cause : uint8_t {
   kDeadline,  // our own deadline, with the answer still to come
 };
 
+// Why a write was refused with 25006.
+enum class ReadsOnly : uint8_t {
+  kTransaction,  // it, or what is not known
+  kStandby,      // the server, whatever target_session_attrs takes
+  kLostRole,     // the server, which target_session_attrs wanted to take writes
+};
+
 struct Evidence {
   Cause cause = Cause::kServer;
   std::string_view sqlstate{};  // of Cause::kServer; five characters
   Operation operation = Operation::kStatement;
-  // The server is a standby and the connection was meant for a primary: what 25006 then says.
-  bool lost_role = false;
+  ReadsOnly reads_only = ReadsOnly::kTransaction;  // for 25006
 };
 
 // A SQLSTATE of a class that is in no table is kInternal, and ends the connection. REQUIRES:

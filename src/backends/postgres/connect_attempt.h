@@ -52,10 +52,8 @@ class ConnectAttempt {
   // REQUIRES: Start succeeded.
   int endpoint() const { return index_; }
   const std::string& where() const { return target().where; }
-  // target_session_attrs asks for a server that takes writes. REQUIRES: Start succeeded.
-  bool wants_primary() const {
-    return settings_->role == WantedRole::kPrimary || settings_->role == WantedRole::kReadWrite;
-  }
+  // What target_session_attrs asks for. REQUIRES: Start succeeded.
+  WantedRole wanted() const { return settings_->role; }
   // Forgets the driver's handle without touching the server: after fork, in the child.
   void Abandon();
 

@@ -56,14 +56,21 @@ absl::Status Failures::Report(const Finding& finding, std::string_view sqlstate,
   return Condemn(std::move(status), finding.fault_scope);
 }
 
-// The server itself only reads, and not just this transaction.
-bool Failures::LostItsRole(std::string_view sqlstate) const {
-  if (sqlstate != "25006" || !wants_primary_) return false;
+// Whether the server itself only reads, and not just this transaction.
+ReadsOnly Failures::WhyReadOnly(std::string_view sqlstate) {
+  const bool may_write = WantsPrimary() || wanted_ == WantedRole::kAny;
+  if (sqlstate != "25006" || !may_write) return ReadsOnly::kTransaction;
+  TakeRest();
   const auto is_on = [this](const char* parameter) {
     const char* const value = pq().PQparameterStatus(link_.handle(), parameter);
     return value != nullptr && std::string_view(value) == "on";
   };
-  return is_on("in_hot_standby") || is_on("default_transaction_read_only");
+  if (WantsPrimary()) {
+    const bool lost = is_on("in_hot_standby") || is_on("default_transaction_read_only");
+    return lost ? ReadsOnly::kLostRole : ReadsOnly::kTransaction;
+  }
+  // The address led to a standby, perhaps for a moment.
+  return is_on("in_hot_standby") ? ReadsOnly::kStandby : ReadsOnly::kTransaction;
 }
 
 // A server tells what it has become only with the end of the exchange, behind the error.
@@ -80,11 +87,10 @@ void Failures::TakeRest() {
 absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
   const std::string_view sqlstate = result.sqlstate();
   if (sqlstate.empty()) return Lost(doing);
-  if (sqlstate == "25006" && wants_primary_) TakeRest();
-  const bool lost_role = LostItsRole(sqlstate);
-  if (lost_role) backend_.LostRole(endpoint_);
+  const ReadsOnly reads_only = WhyReadOnly(sqlstate);
+  if (reads_only != ReadsOnly::kTransaction) backend_.LostRole(endpoint_);
   const Finding finding =
-      Classify({.sqlstate = sqlstate, .operation = doing.operation, .lost_role = lost_role});
+      Classify({.sqlstate = sqlstate, .operation = doing.operation, .reads_only = reads_only});
   if (MayQuoteValues(sqlstate)) {
     return Report(finding, sqlstate, WithoutQuotes(internal::CutUtf8(result.message(), kMostRead)),
                   doing.sql);

@@ -13,6 +13,7 @@
 #include "backends/postgres/backend_state.h"
 #include "backends/postgres/classify.h"
 #include "backends/postgres/pq_connection.h"
+#include "backends/postgres/settings.h"
 
 namespace roost::postgres {
 
@@ -30,11 +31,11 @@ class Failures {
   Failures(const Failures&) = delete;
   Failures& operator=(const Failures&) = delete;
 
-  // The connection is to `endpoint` (ConnectAttempt::endpoint). `wants_primary`: it is of no use
-  // when that server only reads.
-  void Adopt(int endpoint, bool wants_primary) {
+  // The connection is to `endpoint` (ConnectAttempt::endpoint). `wanted`: whether it is of use when that
+  // server only reads.
+  void Adopt(int endpoint, WantedRole wanted) {
     endpoint_ = endpoint;
-    wants_primary_ = wants_primary;
+    wanted_ = wanted;
   }
 
   // OK, or the status that every call gives from now on.
@@ -63,7 +64,10 @@ class Failures {
                       std::string_view sql);
   absl::Status Refused(const Doing& doing);
   void TakeRest();
-  bool LostItsRole(std::string_view sqlstate) const;
+  bool WantsPrimary() const {
+    return wanted_ == WantedRole::kPrimary || wanted_ == WantedRole::kReadWrite;
+  }
+  ReadsOnly WhyReadOnly(std::string_view sqlstate);
   const Libpq& pq() const { return link_.pq(); }
 
   backends::Session& session_;
@@ -71,7 +75,7 @@ class Failures {
   BackendState& backend_;
   absl::Status condemned_;
   int endpoint_ = -1;
-  bool wants_primary_ = false;
+  WantedRole wanted_ = WantedRole::kAny;
 };
 
 }  // namespace roost::postgres

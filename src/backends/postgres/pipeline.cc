@@ -31,7 +31,7 @@ constexpr char kBeginSealed[] =
 }  // namespace
 
 void Pipeline::Adopt(ConnectAttempt& attempt) {
-  failures_.Adopt(attempt.endpoint(), attempt.wants_primary());
+  failures_.Adopt(attempt.endpoint(), attempt.wanted());
   link_.Adopt(backend_.pq(), attempt.Release(),
               static_cast<size_t>(backend_.options().max_result_bytes));
   const char* const style = pq().PQparameterStatus(link_.handle(), "DateStyle");
