@@ -6,32 +6,21 @@
 
 #include <chrono>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 
 #include "tests/contract/subject.h"
+#include "tests/support/forgotten.h"
 #include "tests/support/held_connection.h"
 
 namespace roost::contract {
 
+using support::Forgotten;
 using support::HeldConnection;
 
 inline constexpr Sql kInsert{"INSERT INTO kinds VALUES ($1, $2, $3, $4, $5)"};
 inline constexpr Sql kSelect{"SELECT id, amount, level, words, bytes FROM kinds ORDER BY id"};
 inline constexpr Sql kDelete{"DELETE FROM kinds"};
-
-// Keeps a value from being destroyed: what a user looks like who forgot it.
-template <class T>
-class Forgotten {
- public:
-  explicit Forgotten(T value) { new (bytes_) T(std::move(value)); }
-  T& operator*() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
-  T* operator->() { return &**this; }
-
- private:
-  alignas(T) std::byte bytes_[sizeof(T)];
-};
 
 class ContractTest : public ::testing::TestWithParam<SubjectKind> {
  protected:

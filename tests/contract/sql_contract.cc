@@ -1,16 +1,15 @@
 // What only a database that knows SQL can be asked.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <string>
 
 #include "tests/contract/fixture.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/in_child.h"
 
 namespace roost::contract {
 namespace {
 
 using namespace std::chrono_literals;
+using support::InChild;
 
 ROOST_CONTRACT_SUITE(SqlContract, kSql);
 ROOST_CONTRACT_SUITE(SnapshotContract, kSql | kSnapshots);
@@ -18,19 +17,6 @@ ROOST_CONTRACT_SUITE(ReaderContract, kSql | kReadersCannotWrite);
 
 bool Mentions(const absl::Status& status, std::string_view text) {
   return status.ToString().find(text) != std::string::npos;
-}
-
-// Runs `body` in a child of fork(); true when it returned true there within 20 s.
-template <class Body>
-bool InChild(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    _exit(body() ? 0 : 1);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool IsRefused(const absl::Status& status) {

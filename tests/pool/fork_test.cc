@@ -1,16 +1,17 @@
 // tests/pool/fork_test.cc - what a fork leaves behind: a pool that refuses in the child, and is
 // untouched in the parent.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
 #include "tests/pool/pool_test_support.h"
+#include "tests/support/in_child.h"
 
 namespace roost {
 namespace {
+
+using support::InChild;
 
 using ForkTest = PoolTest;
 
@@ -56,19 +57,6 @@ TEST_F(ForkTest, APoolMadeInTheChildWorks) {
 }
 
 // ---- Real processes ----
-
-// Runs `body` in a child of fork(); true when it returned true there within 20 s.
-template <class Body>
-bool InChild(Body body) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    _exit(body() ? 0 : 1);
-  }
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 // Calls every function of the pool. None may wait for a lock that a thread of the parent holds.
 bool RefusesEverything(Pool& pool) {

@@ -6,7 +6,7 @@
 
 #include "roost/internal/connection_access.h"
 #include "tests/pool/pool_test_support.h"
-#include "tests/support/left_rows.h"
+#include "tests/support/forgotten.h"
 
 namespace roost {
 namespace {
@@ -87,7 +87,7 @@ TEST_F(ReturnTest, AHalfReadResultIsEndedAtReturn) {
   ASSERT_TRUE(select.ok());
   Rows left = (*select)->Query();
   ASSERT_TRUE(left.status().ok());
-  support::LeaveReading(std::move(left));
+  const support::Forgotten<Rows> forgotten(std::move(left));
   lease.Return();
   EXPECT_EQ(backend.count(Call::kReset), 1);
   Lease next = Take(pool);

@@ -6,7 +6,7 @@
 
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
-#include "tests/support/left_rows.h"
+#include "tests/support/forgotten.h"
 
 namespace roost::postgres {
 namespace {
@@ -168,7 +168,7 @@ TEST_F(ResetTest, RowsThatAreStillReadAreEnded) {
   ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 100)"));
   Rows rows = (*session->Prepare(Sql("SELECT a FROM t")))->Query();
   ASSERT_TRUE(rows.Next());
-  support::LeaveReading(std::move(rows));
+  const support::Forgotten<Rows> forgotten(std::move(rows));
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kDirty);
   ASSERT_OK(ConnectionAccess::Reset(*session, session.In(5s)));
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);

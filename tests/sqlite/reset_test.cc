@@ -5,7 +5,7 @@
 #include "roost/pool.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
-#include "tests/support/left_rows.h"
+#include "tests/support/forgotten.h"
 
 namespace roost::sqlite {
 namespace {
@@ -56,7 +56,7 @@ TEST_F(ResetTest, AnOpenSavepoint) {
 TEST_F(ResetTest, RowsThatWereNotEnded) {
   Rows rows = (*writer_->Prepare(Sql("SELECT 1 UNION SELECT 2")))->Query();
   ASSERT_TRUE(rows.Next());
-  support::LeaveReading(std::move(rows));
+  const support::Forgotten<Rows> forgotten(std::move(rows));
   ExpectCleanAfterReset();
 }
 
@@ -64,7 +64,7 @@ TEST_F(ResetTest, RowsInsideATransaction) {
   ASSERT_OK(writer_->RunScript("BEGIN; INSERT INTO t VALUES (2, 2)"));
   Rows rows = (*writer_->Prepare(Sql("SELECT * FROM t")))->Query();
   ASSERT_TRUE(rows.Next());
-  support::LeaveReading(std::move(rows));
+  const support::Forgotten<Rows> forgotten(std::move(rows));
   ExpectCleanAfterReset();
 }
 
