@@ -136,9 +136,11 @@ void OpenFiles::Remember(sqlite3* db, const FileNames& names, bool has_log) {
   names_ = &names;
   is_known_ = ::stat(names.database.c_str(), &found) == 0;
   if (!is_known_) return;
-  has_log_ = has_log;
+  // The first read opens the log. A map of its index that SQLite has not asked for is never given back.
+  has_log_ =
+      has_log && sqlite3_exec(db, "PRAGMA schema_version", nullptr, nullptr, nullptr) == SQLITE_OK;
   database_ = {found.st_dev, found.st_ino};
-  if (!has_log) return;
+  if (!has_log_) return;
   log_ = Find(names.log);
   index_ = Find(names.index);
   marks_ = ReadMarks();
