@@ -48,7 +48,7 @@ struct PostgresOptions {
   // psql, and are read anew by each open. Empty: those alone. What is different from psql:
   //   sslmode               to a host that is not this machine verify-full, unless said otherwise;
   //                         then without sslrootcert and ~/.postgresql/root.crt the system's file
-  //   several hosts         one is tried by each open, the last good one first
+  //   several hosts         the last good one first; an open goes on to the next while nobody was reached
   //   target_session_attrs  checked when the session is ready, and again whenever a write is refused
   //   connect_timeout       ignored: the deadline of the open counts, which no clock step moves
   //   keepalives*, tcp_user_timeout  the profile's TcpTimers, unless said here

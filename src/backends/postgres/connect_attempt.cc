@@ -170,10 +170,25 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
   }
   if (!failure_.ok()) return failure_;
   const StartupFinding finding = ClassifyLookup(addresses_->error());
-  return MakeStatus(finding.code, "",
+  failure_ = MakeStatus(finding.code, "",
                     {.where = WhereNow(),
                      .message = Concat({"looking up ", target().host, ": ", addresses_->message()}),
                      .advice = finding.advice});
+  const bool away = finding.code == absl::StatusCode::kUnavailable;
+  if (!away || !TakeNextEndpoint()) return failure_;
+  return Next::kContinue;
+}
+
+// Nobody was reached here: goes on to the next host of the list within the same open. False: each was
+// tried.
+bool ConnectAttempt::TakeNextEndpoint() {
+  const int count = static_cast<int>(settings_->endpoints.size());
+  if (++endpoints_tried_ >= count) return false;
+  backend_.Failed(index_);
+  index_ = (index_ + 1) % count;
+  addresses_.emplace(target(), backend_.resolver(), backend_.addresses(), platform_, deadline_);
+  failure_ = absl::OkStatus();
+  return true;
 }
 
 // ---- libpq's part ----
@@ -336,7 +351,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& 
   fault_scope_ = std::max(fault_scope_, finding.fault_scope);
   failure_ = MakeStatus(finding.code, sqlstate,
                         {.where = WhereNow(), .message = message, .advice = finding.advice});
-  if (!finding.other_address || !addresses_->HasMore()) return failure_;
+  if (!finding.other_address || (!addresses_->HasMore() && !TakeNextEndpoint())) return failure_;
   Drop();
   phase_ = Phase::kLookUp;
   return Next::kContinue;

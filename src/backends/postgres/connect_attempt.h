@@ -64,6 +64,7 @@ class ConnectAttempt {
   const Endpoint& target() const { return settings_->endpoints[static_cast<size_t>(index_)]; }
   const Libpq& pq() const;
   absl::StatusOr<Next> RunPhase(TimePoint now);
+  bool TakeNextEndpoint();
   absl::StatusOr<Next> TakeAddress(TimePoint now);
   absl::StatusOr<Next> StartConnecting();
   absl::StatusOr<Next> StartFailed();
@@ -89,6 +90,7 @@ class ConnectAttempt {
   const TcpTimers timers_;
   std::shared_ptr<const Settings> settings_;
   int index_ = -1;
+  int endpoints_tried_ = 0;
 
   Phase phase_ = Phase::kLookUp;
   std::optional<AddressQueue> addresses_;
