@@ -57,6 +57,8 @@ bool IsTemporary(const Token& token, const Token& before, const Token& before_th
   if (!IsWord(token, "temp") && !IsWord(token, "temporary")) return false;
   constexpr std::string_view kBefore[] = {"create", "replace", "local", "global"};
   if (IsOneOf(before, kBefore)) return true;
+  // CREATE OR TEMP is an error, but not one that this has to know.
+  if (IsWord(before, "or")) return IsWord(before_that, "create");
   return IsWord(before, "into") && !IsWord(before_that, "insert") && !IsWord(before_that, "merge");
 }
 
