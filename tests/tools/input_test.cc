@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 
@@ -86,7 +88,9 @@ TEST_F(InputTest, WhatIsNoPipeByThenIsNotTaken) {
 }
 
 TEST_F(InputTest, ASerialLineIsOpenedAgainWithItsSettings) {
-  ASSERT_EQ(openpty(&writer, &reader, nullptr, nullptr, nullptr), 0);
+  // QEMU's user emulation has no terminals.
+  if (openpty(&writer, &reader, nullptr, nullptr, nullptr) != 0)
+    GTEST_SKIP() << std::strerror(errno);
   termios line{};
   ASSERT_EQ(tcgetattr(reader, &line), 0);
   cfmakeraw(&line);
