@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,11 +22,10 @@ bool Put(int from, int to) {
   return put >= 0;
 }
 
-// The kernel's own number of a socket; 0: it is none.
-uint64_t CookieOf(int fd) {
-  uint64_t cookie = 0;
-  socklen_t size = sizeof cookie;
-  return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+// Tells open sockets apart; 0: the number is not open.
+uint64_t InodeOf(int fd) {
+  struct stat found {};
+  return fstat(fd, &found) == 0 ? uint64_t{found.st_ino} : 0;
 }
 
 void CloseOnce(int& fd) {
@@ -52,7 +52,7 @@ bool Valve::Open(int fd) {
   }
   inner_ = pair[0];
   outer_ = pair[1];
-  inner_cookie_ = CookieOf(inner_);
+  inner_inode_ = InodeOf(inner_);
   fd_ = fd;
   if (writes_ == Writes::kKept) Stuff(inner_);
   real_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -99,7 +99,7 @@ bool Valve::SendOn() const {
 // where it connects anew, which no function that only reads does.
 bool Valve::Leave(const Libpq& pq, PGconn* handle) {
   const bool sent = SendOn();
-  const bool same = writes_ == Writes::kKept || CookieOf(fd_) == inner_cookie_;
+  const bool same = writes_ == Writes::kKept || InodeOf(fd_) == inner_inode_;
   if (pq.PQsocket(handle) == fd_ && same) return Put(real_, fd_) && sent;
   Shut();
   return sent;

@@ -70,7 +70,7 @@ class Valve {
   int real_ = -1;   // the socket
   int inner_ = -1;  // the pair: what libpq reads
   int outer_ = -1;
-  uint64_t inner_cookie_ = 0;
+  uint64_t inner_inode_ = 0;
 };
 
 }  // namespace roost::postgres
