@@ -115,6 +115,11 @@ TEST(ClassifyTest, AServerThatLostItsRoleTakesAllItsConnectionsAlong) {
   EXPECT_EQ(finding.fault_scope, FaultScope::kAllOlder);
 }
 
+TEST(ClassifyTest, ANameTakenTwiceAsksForThePooler) {
+  EXPECT_NE(Classify({.sqlstate = "42P05"}).advice.find("pooler=transaction"),
+            std::string_view::npos);
+}
+
 TEST(ClassifyTest, AStandbyThatWasNotAskedForTakesItsOwnConnectionAlong) {
   const Finding finding = Classify({.sqlstate = "25006", .reads_only = ReadsOnly::kStandby});
   EXPECT_EQ(finding.code, StatusCode::kUnavailable);

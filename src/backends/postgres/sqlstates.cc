@@ -119,7 +119,12 @@ constexpr Row kTable[] = {
     {"42501",
      {kPermissionDenied, kStatement, "grant it, or use another role"},
      {kPermissionDenied, kStatement, "the role lacks a privilege: GRANT it"}},
-    {"42P05", kRunAgain, kAsClass},
+    // Two sessions took one name: a pooler between that the options do not name.
+    {"42P05",
+     {kAborted, kStatement,
+      "run the whole transaction again; is there a transaction pooler? then say "
+      "pooler=transaction"},
+     kAsClass},
     // As 23505: another connection made the table a moment ago.
     {"42P07", kAsClass, kOpenAgain},
     {"44", {kInvalidArgument, kStatement, "the view refuses the row"}, kOpenAgain},
