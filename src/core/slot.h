@@ -36,7 +36,7 @@ struct Slot : internal::SlotHead {
   uint8_t idle_above = kNoSlot;  // neighbours in the idle list
   uint8_t idle_below = kNoSlot;
   bool suspect : 1 = false;  // must answer a ping before it is lent
-  // Opened for a caller and not idle or leased since: the open itself was the check.
+  // Opened, and neither idle nor leased since: the open itself was the check.
   bool fresh : 1 = false;
   bool lingers : 1 = false;        // above core_size; stays open until linger_until
   bool leak_reported : 1 = false;  // of the current lease
