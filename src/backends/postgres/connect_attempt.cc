@@ -170,10 +170,11 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
   }
   if (!failure_.ok()) return failure_;
   const StartupFinding finding = ClassifyLookup(addresses_->error());
-  failure_ = MakeStatus(finding.code, "",
-                    {.where = WhereNow(),
-                     .message = Concat({"looking up ", target().host, ": ", addresses_->message()}),
-                     .advice = finding.advice});
+  failure_ =
+      MakeStatus(finding.code, "",
+                 {.where = WhereNow(),
+                  .message = Concat({"looking up ", target().host, ": ", addresses_->message()}),
+                  .advice = finding.advice});
   const bool away = finding.code == absl::StatusCode::kUnavailable;
   if (!away || !TakeNextEndpoint()) return failure_;
   return Next::kContinue;
