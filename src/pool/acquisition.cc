@@ -51,12 +51,11 @@ bool Acquisition::Step() {
         break;
       }
       Begin();
-    } else {
-      settles_ = IsDecided();
-      if (!settles_) Continue();
+    } else if (!IsDecided()) {
+      Continue();
     }
     if (result_.has_value()) break;
-    if (!settles_) return false;
+    if (!IsDecided()) return false;
     Settle();
   }
   return true;
@@ -85,11 +84,12 @@ void Acquisition::Begin() {
   {
     LaneGuard guard(pool_.lanes, lane_);
     now = pool_.config.platform.Now();
-    settles_ = LendAtOnce(now);
-    if (!settles_) refusal = RefuseNewcomer(guard, now);
-    if (!settles_ && refusal.ok()) {
-      Enqueue();
-      action = lane_.NextFor(*waiter_, now);
+    if (!LendAtOnce(now)) {
+      refusal = RefuseNewcomer(guard, now);
+      if (refusal.ok()) {
+        Enqueue();
+        action = lane_.NextFor(*waiter_, now);
+      }
     }
   }
   if (!refusal.ok()) {
@@ -97,7 +97,7 @@ void Acquisition::Begin() {
     return Refuse(std::move(refusal));
   }
   queued_ = true;
-  if (!settles_) Perform(action);
+  Perform(action);
 }
 
 void Acquisition::Continue() {
@@ -115,7 +115,6 @@ void Acquisition::Perform(core::Action action) {
   absl::Status error = pool_.executor.Execute(
       lane_, action, {.waiter = &*waiter_, .deadline = deadline_, .may_wait = may_wait()});
   if (!error.ok()) open_error_ = std::move(error);
-  settles_ = IsDecided();
 }
 
 // Grants an idle connection without queueing.
@@ -124,6 +123,7 @@ bool Acquisition::LendAtOnce(TimePoint now) {
   if (IsCancelled()) return false;
   if (!lane_.core().TryLend(now, Owner(), where_, waiter_->slot, waiter_->probe)) return false;
   waiter_->outcome = Outcome::kGranted;
+  waiter_->word.store(PoolWaiter::kDecided, std::memory_order_relaxed);  // no other thread knows it
   lane_.PrepareReturn(waiter_->slot);
   if (waiter_->probe) {
     lane_.slot(waiter_->slot).probing = true;
@@ -194,7 +194,7 @@ void Acquisition::Enqueue() {
 
 // Makes the result of a decided waiter. No result: the connection was dead; begin again.
 void Acquisition::Settle() {
-  queued_ = settles_ = false;
+  queued_ = false;
   if (waiter_->outcome == Outcome::kGranted) {
     SettleGranted();
   } else {

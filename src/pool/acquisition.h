@@ -70,7 +70,6 @@ class Acquisition {
   const Deadline deadline_;
   const bool own_deadline_;  // the caller's, not the profile's pool_timeout
   bool queued_ = false;      // in the wait queue, or decided and not settled
-  bool settles_ = false;     // decided: Settle is next
   int attempts_ = 0;
   int ahead_ = 0;  // callers, when it entered the queue; 0 after its first sleep
   const SourceLine where_;
