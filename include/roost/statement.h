@@ -307,15 +307,14 @@ class Statement {
   // The text. A driver may have cut blanks and comments from its end.
   virtual std::string_view sql() const = 0;
 
+ protected:
+  Statement() = default;
   // For a driver's Reset and Close: ends reading, and stops the program when a Rows of this statement is
   // used after it.
   void EndRows() {
     ++readings_;
     Finish();
   }
-
- protected:
-  Statement() = default;
 
  private:
   friend class Rows;

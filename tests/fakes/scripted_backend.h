@@ -187,6 +187,8 @@ class ScriptedBackend : public Backend {
 
 class ScriptedStatement : public Statement {
  public:
+  using Statement::EndRows;
+
   ScriptedStatement() = default;
   absl::Status Execute(std::span<const Value> values) override;
   absl::Status Start(std::span<const Value> values) override;

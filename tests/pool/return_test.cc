@@ -58,8 +58,7 @@ TEST_F(ReturnTest, AnOpenTransactionIsRolledBack) {
   absl::StatusOr<Transaction> transaction = lease->Begin();
   ASSERT_TRUE(transaction.ok());
   // A transaction whose end never comes: its destructor is not run.
-  alignas(Transaction) std::byte forgotten[sizeof(Transaction)];
-  new (forgotten) Transaction(*std::move(transaction));
+  const support::Forgotten<Transaction> forgotten(*std::move(transaction));
   ASSERT_TRUE(lease->Run(kInsert, 1).ok());
   lease.Return();
   EXPECT_EQ(backend.count(Call::kReset), 1);

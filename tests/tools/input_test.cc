@@ -90,7 +90,7 @@ TEST_F(InputTest, WhatIsNoPipeByThenIsNotTaken) {
 TEST_F(InputTest, ASerialLineIsOpenedAgainWithItsSettings) {
   // QEMU's user emulation has no terminals.
   if (openpty(&writer, &reader, nullptr, nullptr, nullptr) != 0)
-    GTEST_SKIP() << std::strerror(errno);
+    GTEST_SKIP() << "no terminal can be made here: " << std::strerror(errno);
   termios line{};
   ASSERT_EQ(tcgetattr(reader, &line), 0);
   cfmakeraw(&line);

@@ -15,6 +15,8 @@ namespace roost::backends {
 template <class S>
 class StatementBase : public Statement {
  public:
+  using Statement::EndRows;
+
   absl::Status Execute(std::span<const Value> values) final {
     S& statement = static_cast<S&>(*this);
     absl::Status status = statement.StartBorrowing(values);

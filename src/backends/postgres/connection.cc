@@ -183,7 +183,7 @@ absl::Status PostgresConnection::CheckOpen() const {
 
 void PostgresConnection::FinishReader() {
   if (Statement* const reader = pipeline_.reader(); reader != nullptr) {
-    reader->EndRows();
+    static_cast<PostgresStatement*>(reader)->EndRows();
   }
 }
 

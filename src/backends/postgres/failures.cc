@@ -57,10 +57,7 @@ absl::Status Failures::Report(const Finding& finding, std::string_view sqlstate,
 }
 
 // Whether the server itself only reads, and not just this transaction.
-ReadsOnly Failures::WhyReadOnly(std::string_view sqlstate) {
-  const bool may_write = WantsPrimary() || wanted_ == WantedRole::kAny;
-  if (sqlstate != "25006" || !may_write) return ReadsOnly::kTransaction;
-  TakeRest();
+ReadsOnly Failures::WhyReadOnly() const {
   const auto is_on = [this](const char* parameter) {
     const char* const value = pq().PQparameterStatus(link_.handle(), parameter);
     return value != nullptr && std::string_view(value) == "on";
@@ -87,7 +84,11 @@ void Failures::TakeRest() {
 absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
   const std::string_view sqlstate = result.sqlstate();
   if (sqlstate.empty()) return Lost(doing);
-  const ReadsOnly reads_only = WhyReadOnly(sqlstate);
+  ReadsOnly reads_only = ReadsOnly::kTransaction;
+  if (sqlstate == "25006" && (WantsPrimary() || wanted_ == WantedRole::kAny)) {
+    TakeRest();
+    reads_only = WhyReadOnly();
+  }
   if (reads_only != ReadsOnly::kTransaction) backend_.LostRole(endpoint_);
   const Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .reads_only = reads_only});

@@ -67,7 +67,7 @@ class Failures {
   bool WantsPrimary() const {
     return wanted_ == WantedRole::kPrimary || wanted_ == WantedRole::kReadWrite;
   }
-  ReadsOnly WhyReadOnly(std::string_view sqlstate);
+  ReadsOnly WhyReadOnly() const;
   const Libpq& pq() const { return link_.pq(); }
 
   backends::Session& session_;

@@ -9,5 +9,6 @@ void Use(roost::Statement& statement) {
   statement.Step().IgnoreError();     // error: private
   statement.column(0).is_null();      // error: private
   statement.Finish();                 // error: private
+  statement.EndRows();                // error: protected
 #endif
 }
