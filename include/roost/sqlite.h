@@ -72,23 +72,25 @@ enum class WhenDamaged : uint8_t {
   kRefuse,
   // For a node that nobody looks after: the file, its log and its index are renamed to
   // NAME.damaged-N, and a new database is begun; file_stats() tells it. The first and the latest
-  // damaged file are kept, at most two. Not while anybody has the file open. A file that was not
-  // closed well is checked before it is used (quick_check), for at most half of the time that the
-  // open has.
+  // damaged file are kept, at most two. Not while another connection uses its log or reads in it,
+  // the pool's own idle ones included: Tick closes those. A file that was not closed well is checked
+  // before it is used (quick_check), for at most half of the time that the open has. A file whose
+  // beginning is not SQLite's and whose size is none of a database is taken for somebody else's:
+  // kInvalidArgument, and it stays.
   kMoveAside,
 };
 
 struct SqliteOptions {
-  // The database file, or ":memory:" for a database that lives as long as this backend and is
-  // shared by its connections. REQUIRES: an absolute path, or relative to a working directory that
-  // does not change. A symbolic link anywhere in it is refused.
+  // The database file, not a device or a pipe, or ":memory:" for a database that lives as long as
+  // this backend and is shared by its connections. REQUIRES: an absolute path, or relative to a
+  // working directory that does not change. A symbolic link anywhere in it is refused.
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
   std::string schema{};
   // Marks the database as this program's (PRAGMA application_id and user_version). A file with
-  // another application_id or a later user_version is refused before anything is written
-  // (kInvalidArgument). One without an application_id is taken and marked if it is empty or has the
+  // another application_id or a later user_version is refused before anything of ours is written
+  // (kInvalidArgument); a transaction that its program left open is rolled back by the look. One without an application_id is taken and marked if it is empty or has the
   // table `own_table`. 0: nothing is looked at or marked.
   int32_t application_id = 0;
   int32_t user_version = 0;
@@ -103,15 +105,18 @@ struct SqliteOptions {
   // The log is checkpointed at maintenance from this size on, and cut back to nothing above twice
   // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
-  // Upper bound of the log, in pages. A reader that never ends keeps the log from being cut; at this
-  // length writes fail with kResourceExhausted until it ends. 0: 16384 (64 MiB), or 16 times
+  // Upper bound of the log between transactions, in pages; the one that reaches it still ends, however
+  // long it is. A reader that never ends keeps the log from being cut; at this length writes fail with
+  // kResourceExhausted until it ends, and once more where the refused write had to cut the log: the
+  // message then says to run it again. 0: 16384 (64 MiB), or 16 times
   // checkpoint_pages if that is more. 1024 to 1048576; with a SqliteMemory at most kSqliteLogPages,
   // so that a checkpoint always has its memory.
   int max_log_pages = 0;
-  // Upper bound of the file, in KiB: then writes fail with kResourceExhausted and deletes still
-  // work. 0: none.
+  // Upper bound of the file, in KiB: then writes fail with kResourceExhausted, and deletes still
+  // work. A delete of one row may be refused where an index has to grow for it: delete several. 0: none.
   int64_t max_kib = 0;
-  // Longest value, in bytes; longer ones are refused. 1 KiB to 1 GiB.
+  // Longest row, in bytes, and so the longest value is a little less; longer ones are refused. 1 KiB
+  // to 1 GiB.
   int max_value_bytes = 1 << 20;
   // A SQLite VFS by name, for tests and special storage. Empty: the default one.
   std::string vfs{};

@@ -1,4 +1,5 @@
 // What is at the path already: another program's database, a damaged one.
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,6 +64,24 @@ class ExistingTest : public SqliteTest {
 };
 
 // ---- whose it is --------------------------------------------------------------------------------
+
+// A device that is read as a damaged database would be renamed.
+TEST_F(ExistingTest, WhatIsNoFileIsRefusedAndLeftAlone) {
+  ASSERT_EQ(mkfifo(path().c_str(), 0600), 0);
+  for (const WhenDamaged when : {WhenDamaged::kMoveAside, WhenDamaged::kRefuse}) {
+    SqliteOptions options = Ours();
+    options.when_damaged = when;
+    SqliteBackend backend(options);
+    const HeldConnection writer(backend, platform_, Role::kWriter);
+    EXPECT_EQ(writer.status().code(), absl::StatusCode::kInvalidArgument) << writer.status();
+    EXPECT_TRUE(fs::is_fifo(path()));
+  }
+  SqliteOptions options = Ours();
+  options.path = "/dev/null";
+  SqliteBackend backend(options);
+  const HeldConnection writer(backend, platform_, Role::kReader);
+  EXPECT_EQ(writer.status().code(), absl::StatusCode::kInvalidArgument) << writer.status();
+}
 
 TEST_F(ExistingTest, OurFilesAreMarked) {
   Make(1);

@@ -103,6 +103,14 @@ bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
 
 }  // namespace
 
+absl::Status CheckIsFile(const FileNames& names) {
+  struct stat found {};
+  if (::stat(names.database.c_str(), &found) != 0) return absl::OkStatus();
+  if (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({names.database, " is a device, a named pipe or a socket: name a file"}));
+}
+
 absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options) {
   if (options.application_id == 0) return absl::OkStatus();
   const absl::StatusOr<int64_t> id = QueryInt(db, options, "PRAGMA application_id");

@@ -14,6 +14,9 @@ struct sqlite3;
 
 namespace roost::sqlite {
 
+// kInvalidArgument when something else than a file is at the path: a device, a named pipe, a socket. A
+// directory is for SQLite to refuse.
+absl::Status CheckIsFile(const FileNames& names);
 // kInvalidArgument when the database is another program's or of a later version of this one. Writes
 // nothing.
 absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options);
