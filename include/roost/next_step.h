@@ -20,7 +20,9 @@ namespace roost {
 
 // What to do next. Every advice but kOk leaves the data with the caller.
 enum class Advice : uint8_t {
-  // It is stored. Go on.
+  // It is stored. Go on. After kAlreadyExists that is so for an INSERT of one row with a key of its own,
+  // which an earlier try has stored; a statement of several rows, or another one, was not done: look at
+  // the code itself.
   kOk,
   // Keep the data, and try at the next reading. After kUnknown the data may be stored already: run
   // it again only if doing it twice is harmless, such as an insert with a key of its own.

@@ -27,12 +27,6 @@ bool NeedsPerson(const absl::Status& status) {
   }
 }
 
-// An open that ran into the pool's own time-out: the database is away.
-absl::Status AsUnavailable(const core::Action& action, absl::Status status) {
-  if (action.kind != ActionKind::kOpen || !absl::IsDeadlineExceeded(status)) return status;
-  return absl::UnavailableError(status.message());
-}
-
 CloseReason WhyInvalid(ActionKind failed) {
   if (failed == ActionKind::kPing) return CloseReason::kPingFailed;
   if (failed == ActionKind::kMaintain) return CloseReason::kUpkeepFailed;
@@ -90,7 +84,8 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       }
       result.cut_short = absl::IsCancelled(status) ||
                          (deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded);
-      return result.cut_short ? status : AsUnavailable(action, std::move(status));
+      const bool judged = action.kind == ActionKind::kOpen && !result.cut_short;
+      return judged ? AsOpenError(std::move(status)) : status;
     }
     case ActionKind::kMaintain:
       return ConnectionAccess::Maintain(*connection,
@@ -168,6 +163,18 @@ absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Ste
     step = ConnectionAccess::Advance(*lane.ConnectionIn(slot), woken_at);
   }
   return step.status();
+}
+
+// What the callers of a failed open are told. The pool's own time-out: the database is away. A unique
+// key is taken: of what an open runs (a schema, on_connect), and nothing of a caller's is stored.
+absl::Status Executor::AsOpenError(absl::Status status) {
+  if (absl::IsDeadlineExceeded(status)) return absl::UnavailableError(status.message());
+  if (!absl::IsAlreadyExists(status)) return status;
+  absl::Status wrong = absl::InvalidArgumentError(status.message());
+  status.ForEachPayload([&wrong](absl::string_view type, const absl::Cord& payload) {
+    wrong.SetPayload(type, payload);
+  });
+  return wrong;
 }
 
 // Closes what a failed open has left. Returns which existing connections the failure concerns.

@@ -81,6 +81,7 @@ class Executor {
   core::Action EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
                           ActionContext& context);
   bool TakeStep(int slot, TimePoint now);
+  static absl::Status AsOpenError(absl::Status status);
   FaultScope CloseFailedOpen(Lane& lane, uint8_t slot);
   void CloseConnection(Lane& lane, uint8_t slot, CloseReason reason, TimePoint now);
   SteppedAction& At(int slot) { return stepped_[static_cast<size_t>(slot)]; }

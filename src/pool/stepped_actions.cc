@@ -65,7 +65,7 @@ core::Action Executor::EndStepped(Lane& lane, const SteppedAction& stepped, absl
   result.cut_short = status == refusals_.closed;
   if (action.kind == ActionKind::kOpen) {
     if (!status.ok()) result.fault_scope = CloseFailedOpen(lane, action.slot);
-    if (absl::IsDeadlineExceeded(status)) status = absl::UnavailableError(status.message());
+    status = AsOpenError(std::move(status));
   }
   return Complete(lane, action, status, result, context);
 }

@@ -75,6 +75,7 @@ bool Rows::End(const absl::StatusOr<bool>& stepped) {
 int Rows::Find(std::string_view name) {
   if (!on_row_ && !status_.ok()) return -1;
   ROOST_CHECK(on_row_, "Rows::Get was called without a row: call it only after Next() said true");
+  CheckLease();
   for (int i = 0; i < statement_->columns(); ++i) {
     if (statement_->column_name(i) == name) return i;
   }

@@ -197,6 +197,32 @@ TEST_F(OwnOpenTest, ThatTakesLittleLongerIsAwaited) {
   EXPECT_EQ(pool.stats().open, 2) << "an open of usual length is not thrown away";
 }
 
+// ---- A unique key that an open runs into is no row of the caller's -----------------------------------
+
+TEST_F(FieldTest, AnOpenNeverSaysThatTheRowIsThere) {
+  const absl::Status taken = absl::AlreadyExistsError("the schema inserts a row that is there");
+  backend.FailNext(Call::kOpen, taken, 2);
+  PoolFor<Plain<1>> pool(backend, Options());
+  const absl::Status acquired = pool.Acquire(kWrite, pool.In(1s)).status();
+  EXPECT_EQ(acquired.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(acquired.message(), taken.message());
+  platform.Advance(1h);
+  EXPECT_EQ(pool.Fill(1, pool.In(1s)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+struct ByHousekeeper : Plain<1> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+};
+
+TEST_F(FieldTest, NorDoesOneThatGoesOnInSteps) {
+  backend.FailNext(Call::kOpen, absl::AlreadyExistsError("on_connect inserts a row that is there"));
+  PoolFor<ByHousekeeper> pool(backend, Options());
+  Caller caller(platform, pool, pool.In(1s));
+  Tick(pool);
+  platform.Run();
+  EXPECT_EQ(caller.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 // ---- One token in two pools --------------------------------------------------------------------------
 
 TEST_F(FieldTest, CancelReachesAWaiterInAnotherPool) {

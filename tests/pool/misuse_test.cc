@@ -49,6 +49,22 @@ TEST_F(MisuseDeathTest, RowsThatOutliveTheirLeaseDoNotEndTheNextReading) {
                "roost: rows outlived their lease");
 }
 
+// The statement may be at a row of the next user.
+TEST_F(MisuseDeathTest, ColumnsAreNotReadAfterTheLease) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  const auto read_late = [&](auto get) {
+    Lease lease = Take(pool);
+    ASSERT_TRUE(lease->Run(Sql("INSERT INTO t VALUES ($1)"), 7).ok());
+    Rows rows = (*lease->Prepare(Sql("SELECT")))->Query();
+    ASSERT_TRUE(rows.Next());
+    lease.Return();
+    get(rows);
+  };
+  EXPECT_DEATH(read_late([](Rows& rows) { rows.Get<int>(0); }), "roost: rows outlived their lease");
+  EXPECT_DEATH(read_late([](Rows& rows) { rows.Get<int>("c0"); }),
+               "roost: rows outlived their lease");
+}
+
 TEST_F(MisuseDeathTest, RowsThatOutliveTheirLeaseStopEvenIfNobodyReadsSince) {
   PoolFor<Plain<1>> pool(backend, Options());
   constexpr Sql kSelect{"SELECT"};

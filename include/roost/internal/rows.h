@@ -58,6 +58,7 @@ inline bool Rows::Next() {
 }
 
 inline Value Rows::Read(int column) {
+  if (on_row_) CheckLease();
   return on_row_ ? statement_->column(column) : Value::NoColumn();
 }
 
