@@ -172,7 +172,8 @@ absl::Status Executor::AsOpenError(absl::Status status) {
   if (!absl::IsAlreadyExists(status)) return status;
   absl::Status wrong = absl::InvalidArgumentError(status.message());
   status.ForEachPayload([&wrong](absl::string_view type, const absl::Cord& payload) {
-    wrong.SetPayload(type, payload);
+    // Copied as text: the copy of a Cord would make programs need one more shared library.
+    wrong.SetPayload(type, absl::Cord(std::string(payload)));
   });
   return wrong;
 }
