@@ -90,6 +90,16 @@ TEST_F(ExistingTest, OurFilesAreMarked) {
   EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "1");
 }
 
+TEST_F(ExistingTest, WithoutAnIdNothingIsLookedAtOrMarked) {
+  { Foreign(path()).Run("PRAGMA application_id=7; PRAGMA user_version=9; CREATE TABLE states(a)"); }
+  SqliteOptions options = Options();
+  options.user_version = 1;
+  ASSERT_OK(OpenStatus(options));
+  Foreign file(path());
+  EXPECT_EQ(Ask(file.get(), "PRAGMA application_id"), "7");
+  EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "9");
+}
+
 TEST_F(ExistingTest, AFileOfBeforeTheMarksIsTakenAndMarked) {
   { Foreign(path()).Run(std::string(kSchema) + "; INSERT INTO t(b) VALUES (1)"); }
   ASSERT_OK(OpenStatus(Ours()));

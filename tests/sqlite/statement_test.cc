@@ -103,6 +103,8 @@ TEST_F(SqliteStatementTest, WhatIsLongerThanAValueCanSayIsRefused) {
   // Only looked at by its length.
   const std::string_view huge(text, (size_t{1} << 32) + 3);
   EXPECT_NE(writer_->Run(Sql("SELECT $1"), huge).code(), absl::StatusCode::kOk);
+  const Blob huge_blob(reinterpret_cast<const std::byte*>(text), huge.size());
+  EXPECT_NE(writer_->Run(Sql("SELECT $1"), huge_blob).code(), absl::StatusCode::kOk);
 }
 
 TEST_F(SqliteStatementTest, PlaceholdersAreBoundByNameInAnyOrderAndMoreThanOnce) {

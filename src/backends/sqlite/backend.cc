@@ -229,7 +229,7 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
-  if (prepared_->HasLostName() || overwritten_.exchange(false)) ++file_changes_;
+  const bool begins_anew = prepared_->HasLostName() || overwritten_;
   prepared_->DisownLog();
   if (!memory && options_.when_damaged == WhenDamaged::kMoveAside && !was_prepared_) {
     left_open_ = sqlite::WasLeftOpen(*names_);
@@ -247,6 +247,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   if (status.ok()) status = sqlite::MarkOwner(db, options_);
   if (!status.ok()) return status;
   if (!memory) prepared_->Remember(db, *names_, true);
+  if (begins_anew) ++file_changes_;
+  overwritten_ = false;
   was_prepared_ = true;
   sqlite::KeepLogAtClose(db, false);
   DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not
