@@ -251,7 +251,8 @@ TEST_F(BoundedTest, WhereSqliteIsInUseAlreadyItSaysSoAndSqliteGoesOn) {
   options.max_log_pages = 2 * kSqliteLogPages;
   SqliteBackend backend(options);
   const HeldConnection writer(backend, NativePlatform(), Role::kWriter);
-  EXPECT_OK(writer.status()) << "the heap has room for a checkpoint of any log";
+  // The heap has room for a checkpoint of any log.
+  EXPECT_OK(writer.status());
 }
 
 TEST_F(BoundedTest, AfterItsEndSqliteIsOnTheHeapAgain) {
