@@ -10,6 +10,7 @@
 #include <string>
 
 #include "roost/pool.h"
+#include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 
@@ -191,6 +192,29 @@ TEST_F(ExistingTest, ARubbishLeafIsFoundAfterAnUncleanEnd) {
   std::ofstream(path() + "-wal") << std::string(40, 'z');
   ASSERT_OK(OpenStatus(Ours()));
   EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+// On a card that takes a millisecond for a page. The walk over a long value is one step of SQLite.
+TEST_F(ExistingTest, TheCheckAfterAnUncleanEndTakesHalfOfTheOpensTimeAtMost) {
+  Make(1);
+  {
+    Foreign file(path());
+    file.Run("INSERT INTO t(b) VALUES (zeroblob(4000000))");
+  }
+  for (const Duration time : {300ms, 5000ms}) {
+    std::ofstream(path() + "-wal") << std::string(40, 'z');
+    SpyVfs spy;
+    spy.on_read = [this] { platform_.Advance(1ms); };
+    SqliteOptions options = Ours();
+    options.vfs = spy.name();
+    SqliteBackend backend(options);
+    const TimePoint start = platform_.Now();
+    HeldConnection writer(backend, platform_, Role::kWriter, 8, In(time));
+    EXPECT_OK(writer.status());
+    const Duration taken = platform_.Now() - start;
+    EXPECT_GT(taken, time == 300ms ? 150ms : 950ms) << "as many pages as there is time for";
+    EXPECT_LT(taken, time == 300ms ? 200ms : 2000ms);
+  }
 }
 
 TEST_F(ExistingTest, TheFirstAndTheLatestDamagedFileAreKept) {

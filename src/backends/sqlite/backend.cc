@@ -13,6 +13,7 @@
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
+#include "backends/sqlite/timed_reads.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
 #include "statements/text.h"
@@ -49,8 +50,10 @@ absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
 
 // After a sync that failed or damage that was met. A check that runs out of time is not an error
 // and not repeated: damage also shows where it is read.
-absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
+absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
+  const sqlite::TimedReads reads(db, handler);
   const absl::StatusOr<std::string> found = sqlite::QueryText(db, options, "PRAGMA quick_check(1)");
+  if (reads.interrupted()) return absl::OkStatus();
   if (!found.ok())
     return absl::IsDeadlineExceeded(found.status()) ? absl::OkStatus() : found.status();
   if (*found == "ok") return absl::OkStatus();
@@ -214,7 +217,7 @@ absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler
     const TimePoint now = platform.Now();
     handler.SetDeadline(Deadline::After(now, (deadline.time() - now) / 2));
   }
-  status = CheckDatabase(db, options_);
+  status = CheckDatabase(db, options_, handler);
   handler.SetDeadline(deadline);
   if (status.ok() && lost_sync && !sqlite::IsMemory(options_)) status = CloseHoles(db, options_);
   if (!status.ok() && lost_sync) distrusted_ = true;
