@@ -225,6 +225,19 @@ TEST_F(BoundedTest, AStatementOfManyRowsInATransactionFits) {
   EXPECT_EQ(memory_->stats().arena_failures, 0u);
 }
 
+TEST_F(BoundedTest, NoLogMayBeLongerThanItsCheckpointHasMemoryFor) {
+  ASSERT_OK(memory_->status());
+  for (const int pages : {kSqliteLogPages, kSqliteLogPages + 1}) {
+    SqliteOptions options = Options();
+    options.max_log_pages = pages;
+    SqliteBackend backend(options);
+    const HeldConnection writer(backend, NativePlatform(), Role::kWriter);
+    EXPECT_EQ(writer.status().code(),
+              pages == kSqliteLogPages ? absl::StatusCode::kOk : absl::StatusCode::kInvalidArgument)
+        << writer.status();
+  }
+}
+
 TEST_F(BoundedTest, EverythingIsGivenBackWhenThePoolCloses) {
   ASSERT_OK(memory_->status());
   const size_t before = memory_->stats().arena_used;

@@ -137,6 +137,24 @@ TEST_F(ExistingTest, AForeignLogIsNotCopied) {
   EXPECT_EQ(Bytes(path() + "-wal"), log);
 }
 
+// As a power cut left it: SQLite reads nothing before it has rolled back.
+TEST_F(ExistingTest, ATransactionThatAnotherProgramLeftOpenIsRolledBackByTheLook) {
+  {
+    Foreign other(dir_.File("other.db"));
+    other.Run(
+        "PRAGMA application_id=7; PRAGMA cache_size=2; CREATE TABLE states(a);"
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100)"
+        "INSERT INTO states SELECT zeroblob(1000) FROM c");
+    other.Run("BEGIN; UPDATE states SET a = 'changed'; DELETE FROM states WHERE rowid < 90");
+    for (const char* end : {"", "-journal"}) fs::copy(dir_.File("other.db") + end, path() + end);
+  }
+  EXPECT_EQ(OpenStatus(Ours()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(fs::exists(path() + "-journal"));
+  Foreign file(path());
+  EXPECT_EQ(Ask(file.get(), "SELECT count(*) FROM states"), "100");
+  EXPECT_EQ(Ask(file.get(), "SELECT sum(length(a)) FROM states"), "100000");
+}
+
 TEST_F(ExistingTest, WhatNeverWasADatabaseIsLeftAlone) {
   std::ofstream(path()) << "a text that somebody wrote\n";
   ExpectRefused("is not a database");
