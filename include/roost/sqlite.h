@@ -16,8 +16,8 @@
 //
 // SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
 // journal_mode or synchronous with a value are refused (kInvalidArgument). A pragma that changes
-// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
-// most 16 KiB.
+// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; a statement
+// has at most 16 KiB, also in a script.
 //
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.

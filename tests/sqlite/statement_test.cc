@@ -211,6 +211,20 @@ TEST_F(SqliteStatementTest, SqlThatIsTooLongIsRefused) {
   EXPECT_EQ(SqliteCode(PrepareStatus(sql)), SQLITE_TOOBIG);
 }
 
+TEST_F(SqliteStatementTest, AScriptMayBeLongerThanAStatementOfIt) {
+  std::string script;
+  for (int i = 1; i <= 1000; ++i) {
+    script += "INSERT INTO t VALUES (" + std::to_string(i) + ", 'some words of a row');\n";
+  }
+  ASSERT_GT(script.size(), 16u * 1024 * 2);
+  EXPECT_OK(writer_->RunScript(script));
+  EXPECT_EQ(AskInt(*writer_, kCount), 1000);
+  const absl::Status refused =
+      writer_->RunScript("DELETE FROM t; SELECT '" + std::string(17 * 1024, 'x') + "'; SELECT 1");
+  EXPECT_EQ(SqliteCode(refused), SQLITE_TOOBIG) << refused;
+  EXPECT_EQ(AskInt(*writer_, kCount), 0) << "what came before it was done";
+}
+
 TEST_F(SqliteStatementTest, ChangesAreThoseOfTheLastRun) {
   ASSERT_OK(writer_->Run(kInsert, 1, 1));
   ASSERT_OK(writer_->Run(kInsert, 2, 1));
