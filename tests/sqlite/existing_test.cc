@@ -301,6 +301,7 @@ TEST_F(ExistingTest, DamageThatIsMetWhileThePoolRunsIsMovedAsideByThePool) {
   }
   EXPECT_TRUE(stored);
   EXPECT_TRUE(fs::exists(Damaged(1)));
+  EXPECT_EQ(backend.file_stats().damaged_files, 1);
 }
 
 }  // namespace
