@@ -220,9 +220,8 @@ class Pool {
   // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
   // now, cut to fit. A time-out while every connection is lent gives SQLAlchemy's sentence,
   // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", and then the
-  // holders. `asked` is the time-out
-  // that the sentence names. The status itself has no such numbers, because a refusal allocates
-  // nothing. Takes 11 KB of stack.
+  // holders. `asked` is the time-out that the sentence names. The status itself has no such numbers,
+  // because a refusal allocates nothing. Takes 11 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
   // ---- What the pool was made of; constant ----
