@@ -19,15 +19,17 @@
 // another setting costs a new connection when the lease ends. Placeholders are $1 to $63; a statement
 // has at most 16 KiB, also in a script.
 //
+// A running statement is cut between two of its steps. count(*) and DELETE of a whole table, DROP
+// TABLE and PRAGMA integrity_check are one step each, and end late where the table is long.
+//
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
-//           statements, between their steps: count(*) or DELETE of a whole table, DROP TABLE and
-//           PRAGMA integrity_check are one step, and end late. After the deadline no statement is
-//           begun (to a tick of the clock, 10 ms), except a read that is its lease's first: that one
-//           ends before it waits, or within 1000 steps of SQLite
+//           statements. After the deadline no statement is begun (to a tick of the clock, 10 ms),
+//           except a read that is its lease's first: that one ends before it waits, or within 1000
+//           steps of SQLite
 // Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
 //           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)
