@@ -144,7 +144,7 @@ TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
   const absl::Status late = session->Run(kSleep);
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
   EXPECT_LT(session.platform().Now() - deadline.time(), 5s);
-  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
+  ASSERT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session->Run(kCount), late);
