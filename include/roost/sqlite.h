@@ -86,7 +86,8 @@ struct SqliteOptions {
   // working directory that does not change. A symbolic link anywhere in it is refused.
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
-  // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
+  // write: CREATE TABLE IF NOT EXISTS ... BEGIN, COMMIT, ROLLBACK, and what SQL may not do elsewhere
+  // are refused in it (kInvalidArgument). Empty: nothing.
   std::string schema{};
   // Marks the database as this program's (PRAGMA application_id and user_version). A file with
   // another application_id or a later user_version is refused before anything of ours is written

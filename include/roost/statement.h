@@ -345,6 +345,10 @@ enum class Durability : uint8_t {
 
 // An open transaction, from Connection::Begin. Dropped without Commit, it rolls back.
 //
+// BEGIN, COMMIT, ROLLBACK and their like as SQL are refused while it lives (kFailedPrecondition);
+// SAVEPOINT and ROLLBACK TO are not. Ended through the raw handle it is kUnknown: it may have been
+// committed.
+//
 // A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
 // that follow are then refused until the Transaction ends, because they would commit one by one.
 //

@@ -75,6 +75,18 @@ TEST_F(SqliteTransactionTest, OneThatSqliteRolledBackTakesNoMoreStatements) {
   EXPECT_OK(writer_->Run(kInsert, 2, 2));
 }
 
+TEST_F(SqliteTransactionTest, OneThatATriggerRolledBackIsAborted) {
+  ASSERT_OK(
+      writer_->RunScript("CREATE TRIGGER no BEFORE INSERT ON t WHEN new.b = 13 "
+                         "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  EXPECT_FALSE(writer_->Run(kInsert, 2, 13).ok());
+  EXPECT_EQ(writer_->RunScript("COMMIT").code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Count(), 0);
+}
+
 TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn) {
   TickingPlatform ticking;
   writer_.Close();

@@ -54,6 +54,19 @@ absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view res
               "): prepare them one by one, or use RunScript"}));
 }
 
+// The error of a Transaction whose transaction of SQLite is over. By our SQL only an error ends it,
+// which is a rollback; the driver's handle commits, too.
+absl::Status LostTransaction(bool is_raw) {
+  if (!is_raw) {
+    return absl::AbortedError(
+        "the transaction was rolled back by an earlier error: end it and run it again from the "
+        "start");
+  }
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the driver's handle, and may have been "
+      "committed: run it again only if it may be done twice");
+}
+
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
 
 Access AccessFor(bool writes) { return writes ? Access::kWrite : Access::kRead; }
@@ -141,6 +154,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
     connection.refusal_ = permit.reason;
     return SQLITE_DENY;
   }
+  connection.bounds_transaction_ = connection.bounds_transaction_ || permit.bounds_transaction;
   if (permit.trace != Trace::kNothing) {
     connection.trace_ = std::max(connection.trace_, permit.trace);
     connection.Taint(permit.trace);
@@ -157,6 +171,7 @@ void SqliteConnection::Taint(Trace trace) {
 absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql, unsigned flags,
                                                            std::string_view* rest) {
   trace_ = Trace::kNothing;
+  bounds_transaction_ = false;
   refusal_ = nullptr;
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
@@ -183,7 +198,8 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
-  const Trace trace = trace_;
+  const SqliteStatement::Effects effects{.trace = trace_,
+                                         .bounds_transaction = bounds_transaction_};
   ParameterMap map;
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
@@ -191,7 +207,7 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
     status = CheckSingle(db_, sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
-  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
+  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, effects);
   sqlite3_finalize(*prepared);
   return status;
 }
@@ -214,6 +230,10 @@ absl::Status SqliteConnection::RunScript(std::string_view sql) {
 
 absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view sql) {
   if (statement == nullptr) return absl::OkStatus();
+  if (bounds_transaction_ && transaction().ours()) {
+    sqlite3_finalize(statement);
+    return BoundsTransaction(sql);
+  }
   const bool in_transaction = InTransaction();
   const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
   int code = SQLITE_ROW;
@@ -240,12 +260,7 @@ absl::Status SqliteConnection::Ready() {
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
-  if (transaction().IsLost(InTransaction())) {
-    return absl::AbortedError(
-        "the transaction was rolled back by an earlier error: end it and run it again from the "
-        "start");
-  }
-  return absl::OkStatus();
+  return transaction().IsLost(InTransaction()) ? LostTransaction(IsRaw()) : absl::OkStatus();
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -326,7 +341,9 @@ absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
   // A deadline that has passed does not refuse a commit: it only waits for a reader in
   // memory, and what was done would be lost.
-  if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
+  if (absl::IsAborted(status) || absl::IsUnknown(status) || absl::IsDataLoss(status)) {
+    return status;
+  }
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   if (writes_ && log_.TakeRoom(db_, own_.CountPages()) != SQLITE_OK) {
     status = Fail(SQLITE_FULL, Operation::kCommit, true, "COMMIT");

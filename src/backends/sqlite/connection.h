@@ -123,7 +123,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   OpenFiles files_;
   DeadlineHandler deadline_handler_;
 
-  uint32_t last_lease_ = 0;        // in which a statement was started
+  uint32_t last_lease_ = 0;  // in which a statement was started
+  // The statement that is being prepared begins or ends a transaction.
+  bool bounds_transaction_ = false;
   bool trusted_ = false;           // SQL of our own: the authorizer lets everything pass
   Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
   Trace taint_ = Trace::kNothing;  // of the session

@@ -33,9 +33,15 @@ struct ParameterMap {
 
 class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
  public:
+  // What the authorizer saw while it was prepared.
+  struct Effects {
+    Trace trace = Trace::kNothing;
+    bool bounds_transaction = false;
+  };
+
   // Takes `statement` over.
   SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, const ParameterMap& map,
-                  Trace trace);
+                  Effects effects);
   ~SqliteStatement() override;
 
   // SQLite copies text and blobs, whose owner may end before the rows do.
@@ -87,7 +93,7 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   SqliteConnection& connection_;
   sqlite3_stmt* statement_;
   Stage stage_ = Stage::kIdle;
-  const Trace trace_;
+  const Effects effects_;
   const bool writes_;            // may change rows
   const bool only_reads_;        // gives rows, and does nothing else
   const bool plain_;             // the same, without parameters: changes_ stays 0
