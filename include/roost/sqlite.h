@@ -24,9 +24,9 @@
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
-//           statements. After the deadline no statement is begun (to a tick of the clock, 10 ms),
-//           except a read that is its lease's first: that one ends before it waits, or within 1000
-//           steps of SQLite
+//           statements. After the deadline no statement, commit or seal is begun (to a tick of
+//           the clock, 10 ms), except a read that is its lease's first: that one ends before it
+//           waits, or within 1000 steps of SQLite. A commit or a seal that was begun is not cut
 // Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
 //           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)

@@ -365,8 +365,9 @@ class [[nodiscard]] Transaction {
   // connection.
   ~Transaction();
 
-  // Commits, and ends the transaction. Blocks on the database, up to the lease's deadline. After an
-  // error it is rolled back already, unless the code is kUnknown.
+  // Commits, and ends the transaction. Blocks on the database, up to the lease's deadline; after it no
+  // commit is begun (kDeadlineExceeded). After an error it is rolled back already, unless the code is
+  // kUnknown.
   //
   //   kAborted  it lost a race: run it again from the start
   //   kUnknown  it cannot be told whether it happened: run again only what may be done twice

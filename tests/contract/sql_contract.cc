@@ -68,6 +68,32 @@ TEST_P(SqlContract, ATransactionThatTheRawHandleEndedIsUnknown) {
   }
 }
 
+TEST_P(SqlContract, ACommitAfterTheDeadlineIsRefusedAndRolledBack) {
+  for (const bool writes : {true, false}) {
+    absl::StatusOr<Transaction> transaction = writer().Begin(Durability::kSealed);
+    ASSERT_TRUE(transaction.ok());
+    if (writes) {
+      ASSERT_TRUE(Insert(writer(), 1).ok());
+    }
+    writer().set_deadline(Deadline::Past());
+    EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(writer().Seal().code(), absl::StatusCode::kDeadlineExceeded);
+    writer().set_deadline(InTime());
+    EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
+    EXPECT_EQ(CountRows(), 0);
+  }
+  EXPECT_TRUE(writer().Seal().ok());
+}
+
+TEST_P(SqlContract, ARollbackAfterTheDeadlineIsDone) {
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  writer().set_deadline(Deadline::Past());
+  EXPECT_TRUE(transaction->Rollback().ok());
+  writer().set_deadline(InTime());
+  EXPECT_EQ(CountRows(), 0);
+}
+
 TEST_P(SqlContract, TheChildOfAForkEndsNoTransactionOfTheParent) {
   ConnectionAccess::WatchForks(writer(), platform().Forks());
   absl::StatusOr<Transaction> transaction = writer().Begin();

@@ -8,6 +8,12 @@ absl::Status Session::TooLate() {
   return absl::DeadlineExceededError("the deadline of the lease has passed: no statement is begun");
 }
 
+absl::Status Session::TooLateToCommit() {
+  return absl::DeadlineExceededError(
+      "the deadline of the lease has passed before the commit was begun: the transaction is rolled "
+      "back");
+}
+
 absl::Status Session::BoundsTransaction(std::string_view sql) {
   return absl::FailedPreconditionError(internal::Concat(
       {internal::Quoted(sql),

@@ -52,6 +52,8 @@ class Session : public Connection {
   }
   // The error of a statement that was not begun, because the deadline has passed.
   static absl::Status TooLate();
+  // The error of a commit that was not begun for the same reason.
+  static absl::Status TooLateToCommit();
   // The error of `sql`, which begins or ends a transaction while a Transaction lives: that one would
   // not know of it. It was not run.
   static absl::Status BoundsTransaction(std::string_view sql);

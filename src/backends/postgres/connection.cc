@@ -143,6 +143,7 @@ absl::Status PostgresConnection::BeginTransaction(Durability durability) {
 absl::Status PostgresConnection::CommitTransaction() {
   const Doing doing{.sql = "COMMIT", .operation = Operation::kCommit};
   if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (IsLate()) return TooLateToCommit();
   if (pipeline_.CancelBegin()) {  // nothing was run in it
     transaction().End();
     pipeline_.RecordTransaction();

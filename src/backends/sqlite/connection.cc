@@ -339,11 +339,8 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
 
 absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
-  // A deadline that has passed does not refuse a commit: it only waits for a reader in
-  // memory, and what was done would be lost.
-  if (absl::IsAborted(status) || absl::IsUnknown(status) || absl::IsDataLoss(status)) {
-    return status;
-  }
+  if (!status.ok()) return absl::IsDeadlineExceeded(status) ? TooLateToCommit() : status;
+  // Once begun it ends.
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   if (writes_ && log_.TakeRoom(db_, own_.CountPages()) != SQLITE_OK) {
     status = Fail(SQLITE_FULL, Operation::kCommit, true, "COMMIT");
@@ -397,7 +394,8 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, i
 }
 
 absl::Status SqliteConnection::Seal() {
-  if (IsForked()) return UsedAfterFork();
+  absl::Status status = Ready();
+  if (!status.ok()) return status;
   if (InTransaction()) {
     return absl::FailedPreconditionError(
         "a transaction is open: commit it before sealing, or begin it with Durability::kSealed");
