@@ -107,9 +107,9 @@ struct SqliteOptions {
   // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
   // Upper bound of the log between transactions, in pages; the one that reaches it still ends, however
-  // long it is. A reader that never ends keeps the log from being cut; at this length writes fail with
-  // kResourceExhausted until it ends, and once more where the refused write had to cut the log: the
-  // message then says to run it again. 0: 16384 (64 MiB), or 16 times
+  // long it is. A reader that never ends keeps the log from being cut; at this length a write cuts the log
+  // before it begins, and fails with kResourceExhausted only while a reader pins it. A transaction that
+  // SQL began while it was pinned is kAborted if the reader has ended by its COMMIT. 0: 16384 (64 MiB), or 16 times
   // checkpoint_pages if that is more. 1024 to 1048576; with a SqliteMemory at most kSqliteLogPages,
   // so that a checkpoint always has its memory.
   int max_log_pages = 0;

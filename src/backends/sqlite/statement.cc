@@ -181,8 +181,18 @@ absl::StatusOr<bool> SqliteStatement::StepInTime() {
     stage_ = Stage::kEnded;
     return backends::Session::TooLate();
   }
-  if (effects_.trace != Trace::kNothing) connection_.Taint(effects_.trace);
+  if (!only_reads_) {
+    absl::Status status = PrepareToChange();
+    if (!status.ok()) return status;
+  }
   return StepNow();
+}
+
+absl::Status SqliteStatement::PrepareToChange() {
+  if (effects_.trace != Trace::kNothing) connection_.Taint(effects_.trace);
+  absl::Status status = connection_.MakeRoom(writes_);
+  if (!status.ok()) stage_ = Stage::kEnded;
+  return status;
 }
 
 absl::StatusOr<bool> SqliteStatement::End(int code) {

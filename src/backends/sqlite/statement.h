@@ -82,6 +82,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   // The first Step, where it has to ask; false for one after the end.
   absl::StatusOr<bool> StepInTime();
   absl::StatusOr<bool> StepNow();
+  // Before the first step of what does more than to read.
+  absl::Status PrepareToChange();
   // The run ended with `code`.
   absl::StatusOr<bool> End(int code);
   // What a run leaves to be done; sqlite3_reset gave `code`.
