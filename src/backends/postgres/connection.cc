@@ -120,6 +120,9 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
                     .operation = traits.reads ? Operation::kStatement : Operation::kCommit};
   absl::Status status = CheckSql(sql, traits);
   if (status.ok()) status = pipeline_.Ready();
+  if (status.ok() && traits.bounds_transaction && transaction().ours()) {
+    status = BoundsTransaction(sql);
+  }
   if (status.ok()) status = pipeline_.Settle({.sql = sql});
   if (!status.ok()) return status;
   if (traits.taints) Taint();
@@ -140,6 +143,7 @@ absl::Status PostgresConnection::BeginTransaction(Durability durability) {
 absl::Status PostgresConnection::CommitTransaction() {
   const Doing doing{.sql = "COMMIT", .operation = Operation::kCommit};
   if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (IsLate()) return TooLateToCommit();
   if (pipeline_.CancelBegin()) {  // nothing was run in it
     transaction().End();
     pipeline_.RecordTransaction();
