@@ -199,6 +199,9 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     result.crowded = absl::IsResourceExhausted(status);
     result.random = config_.platform.Random();
   }
+  if (action.kind == ActionKind::kReset && result.ok) {
+    result.wants_maintenance = ConnectionAccess::WantsMaintenance(*lane.ConnectionIn(action.slot));
+  }
   EmitBefore(lane, action, status, result.began_at, now);
   // The observer hears of the lease's end before another caller can have the slot.
   if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {

@@ -7,6 +7,7 @@
 #include "roost/internal/connection_access.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/forgotten.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -146,6 +147,7 @@ TEST_F(ReturnTest, DiscardingNothingDoesNothing) {
   Lease nothing;
   nothing.Discard();
   nothing.Return();
+  nothing.ReleaseThread();
   EXPECT_FALSE(nothing);
   EXPECT_EQ(nothing.slot(), -1);
 }
@@ -258,6 +260,7 @@ TEST_F(ReturnTest, ThePoolsLockIsFreeDuringEveryCallOfTheBackend) {
   PoolFor<P> pool(backend, Options());
   int looked = 0;
   backend.set_hook([&](const CallInfo&) {
+    ASSERT_TRUE(PoolTestPeer::LockIsFree(pool));
     Actor other(platform, [&] {
       (void)pool.stats();
       (void)pool.TryAcquire();

@@ -32,6 +32,7 @@ TEST_F(StatsTest, StartsWithItsShapeAndZeros) {
   EXPECT_EQ(stats.capacity, 3);
   EXPECT_EQ(stats.checkouts + stats.opens + stats.timeouts + stats.wait.total(), 0u);
   EXPECT_FALSE(stats.away || stats.paused || stats.closed);
+  EXPECT_EQ(backend.count(Call::kOpen), 0);
 }
 
 TEST_F(StatsTest, CountsEveryKindOfRefusalByItself) {
