@@ -114,19 +114,6 @@ TEST_F(StatsTest, HoldTimesCanBeSwitchedOff) {
 
 // ---- Histogram ----
 
-TEST(HistogramTest, BucketsDoubleFromOneMicrosecond) {
-  EXPECT_EQ(Histogram::BucketOf(-1s), 0);
-  EXPECT_EQ(Histogram::BucketOf(999ns), 0);
-  EXPECT_EQ(Histogram::BucketOf(1us), 1);
-  EXPECT_EQ(Histogram::BucketOf(1999ns), 1);
-  EXPECT_EQ(Histogram::BucketOf(2us), 2);
-  EXPECT_EQ(Histogram::BucketOf(1h), Histogram::kBuckets - 1);
-  for (int i = 0; i < Histogram::kBuckets - 1; ++i) {
-    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i) - 1ns), i);
-    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i)), i + 1);
-  }
-}
-
 TEST(HistogramTest, PercentileIsTheBoundBelowWhichTheShareLies) {
   Histogram histogram;
   EXPECT_EQ(histogram.Percentile(0.5), 0ns);
