@@ -270,7 +270,7 @@ struct RaspberryPi : Default {
   static constexpr Duration kPoolRecycle = 3600s;
   // A node has few threads; a longer queue would only hide that one of them is stuck.
   static constexpr int kMaxWaiters = 16;
-  // Acquire and return take no lock and read no clock.
+  // Acquire and return take no lock and read no clock but the coarse one.
   static constexpr bool kHoldTimes = false;
   // Checkpoints while the writer is idle.
   static constexpr Duration kKeepAlive = 30s;

@@ -178,6 +178,27 @@ TEST_F(IdleStackTest, AYoungConnectionIsLentWithoutAClock) {
   EXPECT_EQ(platform.clock_reads() - reads, own);
 }
 
+// Counts the readings of the exact clock.
+class ExactClock : public FakePlatform {
+ public:
+  TimePoint Now() override {
+    ++reads;
+    return FakePlatform::Now();
+  }
+  TimePoint CoarseNow() override { return FakePlatform::Now(); }
+  int reads = 0;
+};
+
+TEST_F(IdleStackTest, WithoutADeadlineTheCoarseClockIsReadAlone) {
+  ExactClock clock;
+  PoolFor<Aging> pool(backend, {.name = "main", .platform = &clock});
+  Take(pool).Return();
+  const int reads = clock.reads;
+  for (int i = 0; i < 10; ++i) Must(pool.Acquire()).Return();
+  for (int i = 0; i < 10; ++i) Must(pool.Acquire(kWrite, Deadline::Never())).Return();
+  EXPECT_EQ(clock.reads, reads);
+}
+
 TEST_F(IdleStackTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
   PoolFor<Aging> pool(backend, Options());
   Take(pool).Return();
