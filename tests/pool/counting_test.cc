@@ -181,6 +181,8 @@ TEST_F(CountingTest, AnswersWhatItWasMadeOf) {
   EXPECT_EQ(pool.name(), "main");
   EXPECT_EQ(&pool.backend(), &backend);
   EXPECT_EQ(&pool.platform(), &platform);
+  PoolFor<Plain<1>> native(backend, {.name = "native"});
+  EXPECT_EQ(&native.platform(), &NativePlatform());
   EXPECT_EQ(pool.In(5s), Deadline::At(platform.Now() + 5s));
 }
 

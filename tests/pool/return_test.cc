@@ -259,8 +259,13 @@ TEST_F(ReturnTest, ThePoolsLockIsFreeDuringEveryCallOfTheBackend) {
   struct P : Plain<2, 1> {};
   PoolFor<P> pool(backend, Options());
   int looked = 0;
+<<<<<<< HEAD
   backend.set_hook([&](const CallInfo&) {
     ASSERT_TRUE(PoolTestPeer::LockIsFree(pool));
+=======
+  backend.set_hook([&](const CallInfo& info) {
+    ASSERT_TRUE(PoolTestPeer::LockIsFree(pool)) << Name(info.call);
+>>>>>>> 773756000ad266928523ccb14213bc9c8f19a689
     Actor other(platform, [&] {
       (void)pool.stats();
       (void)pool.TryAcquire();
