@@ -57,8 +57,8 @@ struct PostgresOptions {
   //   pooler                transaction: as `transaction_pooler` below; session: as none
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the
-  // next. A regular file that others cannot read, of which at most 1 KiB is looked at. It counts
-  // more than a password in the uri. The password is an option of libpq and in no text. Empty: none.
+  // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more
+  // than a password in the uri. The password is an option of libpq and in no text. Empty: none.
   std::string password_file{};
   // What pg_stat_activity shows, unless the uri says otherwise.
   std::string application_name = "roostpool";

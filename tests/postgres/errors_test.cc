@@ -139,9 +139,11 @@ TEST_F(ErrorsTest, ACopyWithTheClientEndsTheConnection) {
 // ---- deadlines ----------------------------------------------------------------------------------
 
 TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
-  session->set_deadline(session.In(50ms));
+  const Deadline deadline = session.In(50ms);
+  session->set_deadline(deadline);
   const absl::Status late = session->Run(kSleep);
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
+  EXPECT_LT(session.platform().Now() - deadline.time(), 5s);
   EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
   session->set_deadline(session.In(20s));
