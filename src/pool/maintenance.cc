@@ -31,10 +31,10 @@ TimePoint Maintenance::Tick(TimePoint now) {
   if (pool_.config.settings.leak_after > Duration::zero()) {
     for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
   }
-  return PromiseNextTick(now);
+  return PromiseNextTick(now, pool_.config.backend.Continue(now));
 }
 
-TimePoint Maintenance::PromiseNextTick(TimePoint now) {
+TimePoint Maintenance::PromiseNextTick(TimePoint now, TimePoint backend_at) {
   LaneGuard guard(pool_.lanes);
   TimePoint next = TimePoint::max();
   if (!pool_.lanes.is_closed()) {
@@ -44,7 +44,7 @@ TimePoint Maintenance::PromiseNextTick(TimePoint now) {
     if (shortest_period_ > Duration::zero()) {
       next = std::min(next, Deadline::After(now, shortest_period_).time());
     }
-    next = std::max(std::min(next, pool_.executor.NextStepAt()), now);
+    next = std::max(std::min({next, pool_.executor.NextStepAt(), backend_at}), now);
   }
   promised_tick_ = next;
   return next;
