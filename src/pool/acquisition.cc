@@ -220,11 +220,16 @@ void Acquisition::SettleGranted() {
 
 void Acquisition::SettleRefused() {
   EventKind kind = EventKind::kRefused;
+  absl::Status hindrance;
+  if (waiter_->outcome == Outcome::kTimedOut) {
+    hindrance = pool_.config.backend.Hindrance(&pool_.config);
+  }
   absl::Status status;
   {
     PoolMutexLock lock(pool_.lanes.mu());
     status = CountRefusal(kind);
   }
+  if (!hindrance.ok()) status = std::move(hindrance);
   if (pool_.recorder.watched()) {
     const TimePoint now = pool_.config.platform.Now();
     pool_.recorder.EmitRefusal(kind, status, now - since_, where_, now);

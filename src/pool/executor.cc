@@ -117,6 +117,7 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   request.role = lane.role();
   request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
                     config_.settings.statements};
+  request.pool = {.pool = &config_, .capacity = config_.settings.capacity()};
   request.platform = &config_.platform;
   request.deadline = deadline;
   request.tcp_timers = config_.settings.tcp_timers;
@@ -199,12 +200,18 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     result.crowded = absl::IsResourceExhausted(status);
     result.random = config_.platform.Random();
   }
+  if (action.kind == ActionKind::kReset && result.ok) {
+    result.wants_maintenance = ConnectionAccess::WantsMaintenance(*lane.ConnectionIn(action.slot));
+  }
   EmitBefore(lane, action, status, result.began_at, now);
   // The observer hears of the lease's end before another caller can have the slot.
   if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {
     recorder_.EmitCheckin(lane.SubjectOf(lane.slot(action.slot), now), *context.returning, now);
     context.returning = nullptr;
   }
+  const bool left_open_ends = action.kind == ActionKind::kClose || (is_open && !result.ok);
+  const bool goes_on =
+      left_open_ends && !context.is_tick && config_.backend.Continue(now) != TimePoint::max();
   WakeList wakes(config_.platform);
   core::Action next;
   TimePoint retry_at{};
@@ -233,6 +240,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     // pool.
     guard.NotifyWaiters();
     lanes_.WakeCloserIfDrained(guard.wakes());
+    if (goes_on) wakes.Add(lanes_.housekeeper());
   }
   if (is_open && !result.ok) {
     recorder_.EmitConnectFailed({.slot = lane.NumberOf(action.slot)}, status,

@@ -32,10 +32,10 @@ TimePoint Maintenance::Tick(TimePoint now) {
   if (pool_.config.settings.leak_after > Duration::zero()) {
     for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
   }
-  return PromiseNextTick(now);
+  return PromiseNextTick(now, pool_.config.backend.Continue(now));
 }
 
-TimePoint Maintenance::PromiseNextTick(TimePoint now) {
+TimePoint Maintenance::PromiseNextTick(TimePoint now, TimePoint backend_at) {
   LaneGuard guard(pool_.lanes);
   TimePoint next = TimePoint::max();
   if (!pool_.lanes.is_closed()) {
@@ -46,11 +46,12 @@ TimePoint Maintenance::PromiseNextTick(TimePoint now) {
       next = std::min(next, lane.core().NextDue());
       // One may linger. Who opens one calls the housekeeper (Executor::Complete), so that a pool
       // without one needs no Tick for it.
-      if (lane.core().slots().has_overflow())
+      if (lane.core().slots().has_overflow()) {
         period = std::min(period, pool_.config.settings.linger);
+      }
     }
-    next = std::min(next, core::Later(now, period));
-    next = std::max(std::min(next, pool_.executor.NextStepAt()), now);
+    next = std::min({next, core::Later(now, period), pool_.executor.NextStepAt(), backend_at});
+    next = std::max(next, now);
   }
   promised_tick_ = next;
   return next;

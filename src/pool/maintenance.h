@@ -24,7 +24,7 @@ class Maintenance {
   bool ReportOneLeak(Lane& lane, TimePoint now);
   void ReportLateTick(TimePoint now);
   void CheckForSuspend(TimePoint now);
-  TimePoint PromiseNextTick(TimePoint now);
+  TimePoint PromiseNextTick(TimePoint now, TimePoint backend_at);
 
   PoolParts& pool_;
   const Duration shortest_period_;  // by which a connection falls due, lingering apart

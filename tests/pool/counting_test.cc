@@ -149,6 +149,7 @@ TEST_F(CountingTest, TryAcquireBoundsTheWorkByItsOwnDeadline) {
   const Deadline by = pool.In(70ms);
   EXPECT_EQ(Must(pool.TryAcquire(kWrite, by))->deadline(), by);
   EXPECT_TRUE(Must(pool.TryAcquire())->deadline().IsNever());
+  EXPECT_TRUE(pool.TryAcquire(kWrite, Deadline::Past()).ok()) << "it bounds the statements alone";
 }
 
 TEST_F(CountingTest, AcquireGivesTheLeaseItsDeadline) {
@@ -180,7 +181,16 @@ TEST_F(CountingTest, AnswersWhatItWasMadeOf) {
   EXPECT_EQ(pool.name(), "main");
   EXPECT_EQ(&pool.backend(), &backend);
   EXPECT_EQ(&pool.platform(), &platform);
+  PoolFor<Plain<1>> native(backend, {.name = "native"});
+  EXPECT_EQ(&native.platform(), &NativePlatform());
   EXPECT_EQ(pool.In(5s), Deadline::At(platform.Now() + 5s));
+}
+
+TEST_F(CountingTest, InCountsOnTheExactClockAndSaturates) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  platform.set_coarse_lag(10ms);
+  EXPECT_EQ(pool.In(5s), Deadline::At(platform.Now() + 5s));
+  EXPECT_TRUE(pool.In(Duration::max()).IsNever());
 }
 
 struct Lingering : Plain<1, 2> {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -244,6 +245,14 @@ TEST_F(EventsTest, AShortHoldIsNoLeak) {
   EXPECT_EQ(events.count(EventKind::kLeakReturned), 0);
 }
 
+TEST_F(EventsTest, WithoutALeakAfterNothingIsReported) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  platform.Advance(24h);
+  Tick(pool);
+  EXPECT_EQ(events.count(EventKind::kLeak), 0);
+}
+
 // A housekeeper that was not called for far too long says so.
 TEST_F(EventsTest, ATickThatComesFarTooLateIsReported) {
   PoolFor<Watched> pool(backend, Options());
@@ -280,9 +289,11 @@ TEST_F(EventsTest, ThePoolWorksWithoutAnObserver) {
 // An observer may call the pool: no event is fired under its lock.
 TEST_F(EventsTest, AnObserverMayAskThePoolForItsStats) {
   struct Curious : Observer {
-    void OnEvent(const Event&) override {
-      if (pool != nullptr) total += pool->stats().open;
+    void OnEvent(const Event& event) override {
       ++seen;
+      if (pool == nullptr) return;
+      ASSERT_TRUE(PoolTestPeer::LockIsFree(*pool)) << Name(event.kind);
+      total += pool->stats().open;
     }
     Pool* pool = nullptr;
     int total = 0;
@@ -293,10 +304,14 @@ TEST_F(EventsTest, AnObserverMayAskThePoolForItsStats) {
   Lease held = Take(pool);
   (void)pool.Acquire(kWrite, pool.In(1s));
   held.Discard();
+  Lease dirty = Take(pool);
+  Scripted(dirty).MakeDirty();
+  dirty.Return();
+  Take(pool).Detach();
   Take(pool).Return();
   pool.InvalidateAll();
   ASSERT_TRUE(pool.Close(pool.In(1s)).ok());
-  EXPECT_GT(curious.seen, 8);
+  EXPECT_GT(curious.seen, 12);
 }
 
 // ---- The echo ----

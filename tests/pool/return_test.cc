@@ -7,6 +7,7 @@
 #include "roost/internal/connection_access.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/forgotten.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -172,6 +173,7 @@ TEST_F(ReturnTest, DiscardingNothingDoesNothing) {
   Lease nothing;
   nothing.Discard();
   nothing.Return();
+  nothing.ReleaseThread();
   EXPECT_FALSE(nothing);
   EXPECT_EQ(nothing.slot(), -1);
 }
@@ -283,7 +285,8 @@ TEST_F(ReturnTest, ThePoolsLockIsFreeDuringEveryCallOfTheBackend) {
   struct P : Plain<2, 1> {};
   PoolFor<P> pool(backend, Options());
   int looked = 0;
-  backend.set_hook([&](const CallInfo&) {
+  backend.set_hook([&](const CallInfo& info) {
+    ASSERT_TRUE(PoolTestPeer::LockIsFree(pool)) << Name(info.call);
     Actor other(platform, [&] {
       (void)pool.stats();
       (void)pool.TryAcquire();

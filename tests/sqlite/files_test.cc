@@ -1,11 +1,23 @@
 // The files behind a database while it is open: deleted, replaced, overwritten.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 
+#include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+
+// How often the library looked a name up: CMakeLists.txt wraps the call.
+static int looks = 0;
+
+extern "C" int __real_stat(const char* name, struct stat* found);
+extern "C" int __wrap_stat(const char* name, struct stat* found) {
+  ++looks;
+  return __real_stat(name, found);
+}
 
 namespace roost::sqlite {
 namespace {
@@ -54,6 +66,20 @@ class FilesTest : public SqliteTest {
     return name;
   }
 };
+
+TEST_F(FilesTest, AProbeLooksUpThreeNamesWhileNothingHasChanged) {
+  SpyVfs spy;
+  SqliteOptions options = Options();
+  options.vfs = spy.name();
+  SqliteBackend backend(options);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  ASSERT_OK(Batch(*writer));
+  const int calls = spy.calls;
+  looks = 0;
+  EXPECT_EQ(ConnectionAccess::Probe(*writer), Liveness::kAlive);
+  EXPECT_EQ(looks, 3);
+  EXPECT_EQ(spy.calls, calls);
+}
 
 TEST_F(FilesTest, NothingIsAcknowledgedIntoADeletedFile) {
   SqliteBackend backend(Options());

@@ -16,6 +16,7 @@
 #include "backends/postgres/address_book.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/resolver.h"
+#include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
 #include "roost/internal/mutex.h"
 #include "roost/postgres.h"
@@ -54,6 +55,7 @@ class BackendState {
 
   Resolver& resolver() { return resolver_; }
   AddressBook& addresses() { return addresses_; }
+  ServerSessions& sessions() { return sessions_; }
 
  private:
   absl::Status Load();
@@ -64,6 +66,7 @@ class BackendState {
   std::atomic<bool> transaction_pooler_ = false;
   Resolver resolver_;
   AddressBook addresses_;
+  ServerSessions sessions_;
 
   internal::Mutex mu_;
   int count_ ABSL_GUARDED_BY(mu_) = 1;

@@ -50,6 +50,9 @@ class Pipeline {
   // Statements are not kept between transactions: they have no name.
   bool pooler() const { return backend_.transaction_pooler(); }
 
+  // The server may be inside of what was given up. An answer that is merely owed comes at once.
+  bool IsGivenUp() const { return link_.IsAwaited() && (!condemned().ok() || !link_.IsIdle()); }
+
   // ---- The transaction, as the server has it ----
 
   bool InTransaction() const { return in_transaction_ || begin_pending_; }

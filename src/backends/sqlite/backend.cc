@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/connection.h"
 #include "backends/sqlite/existing_file.h"
 #include "backends/sqlite/explain.h"
@@ -37,10 +38,31 @@ std::string NameInMemory(const void* backend, uint32_t random) {
   return name;
 }
 
+// What the schema may do: what SQL may do at a connection, inside of one transaction.
+int OnSchema(void* refusal, int action, const char* first, const char* second, const char*,
+             const char*) {
+  const sqlite::Permit permit = sqlite::Authorize(action, first, second);
+  if (permit.allowed && !permit.bounds_transaction) return SQLITE_OK;
+  *static_cast<std::string_view*>(refusal) =
+      permit.bounds_transaction
+          ? "it is run in one transaction already: leave BEGIN, COMMIT and ROLLBACK out of it"
+          : permit.reason;
+  return SQLITE_DENY;
+}
+
+absl::Status ExecuteSchema(sqlite3* db, const SqliteOptions& options) {
+  std::string_view refusal;
+  sqlite3_set_authorizer(db, &OnSchema, &refusal);
+  absl::Status status = sqlite::Execute(db, options, options.schema.c_str());
+  sqlite3_set_authorizer(db, nullptr, nullptr);
+  if (status.ok() || refusal.empty()) return status;
+  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", refusal}));
+}
+
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
   if (options.schema.empty()) return absl::OkStatus();
   absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
-  if (status.ok()) status = sqlite::Execute(db, options, options.schema.c_str());
+  if (status.ok()) status = ExecuteSchema(db, options);
   if (status.ok()) status = sqlite::Execute(db, options, "COMMIT");
   if (!status.ok() && sqlite3_get_autocommit(db) == 0) {
     sqlite::Execute(db, options, "ROLLBACK").IgnoreError();
