@@ -93,7 +93,7 @@ TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
 TEST_F(ErrorsTest, ARowBeyondTheBoundIsRefusedAndEndsTheConnection) {
   EXPECT_EQ(session.Ask("SELECT repeat('x', 120000)").size(), 120'000u);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
-  const absl::Status status = session->Run(Sql("SELECT repeat('x', 160000)"));
+  const absl::Status status = session->Run(Sql("SELECT repeat('x', 2000000)"));
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("max_result_bytes"));
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);

@@ -95,7 +95,7 @@ void ConnectAttempt::Drop() {
   if (conn_ == nullptr) return;
   // What it was asked may go on at the server without us.
   if (pq().PQstatus(conn_) == CONNECTION_OK && pq().PQtransactionStatus(conn_) == PQTRANS_ACTIVE) {
-    place_.GiveUp(pq(), std::exchange(conn_, nullptr), platform_);
+    place_.GiveUp(pq(), std::exchange(conn_, nullptr), backend_.peer(), platform_);
     place_ = backend_.sessions().Add(pool_);
     return;
   }

@@ -305,7 +305,7 @@ void PostgresConnection::Close() {
   DropStatements();
   if (pipeline_.IsGivenUp()) {
     const Libpq& libpq = pq();
-    place_.GiveUp(libpq, link().Release(), platform());
+    place_.GiveUp(libpq, link().Release(), pipeline_.peer(), platform());
   }
   link().Close();
   place_.Leave();

@@ -21,6 +21,8 @@ constexpr Duration kFirstPause = 2ms;
 constexpr Duration kLastPause = 100ms;
 constexpr Duration kRequestWithin = 3s;
 constexpr Duration kRequestAgain = 1s;
+// A pooler's server that said nothing for so long has nothing to say at the moment.
+constexpr Duration kSilence = 20ms;
 // For what the server says of the cancelled statement.
 constexpr Duration kLastWord = 500ms;
 
@@ -43,16 +45,17 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, TimePoint now)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
       key_(std::move(key)),
+      peer_(peer),
       process_(getpid()),
       began_at_(now),
       due_(now),
       pause_(kFirstPause),
-      request_at_(now) {}
+      request_at_(peer == Peer::kPooler ? now + kSilence : now) {}
 
 Farewell::~Farewell() {
   if (request_ >= 0) close(request_);
@@ -89,7 +92,7 @@ bool Farewell::HasEnded() {
 // ---- the request --------------------------------------------------------------------------------
 
 void Farewell::RequestCancel(TimePoint now) {
-  if (key_.empty() || now < request_at_) return;
+  if (!MayCancel() || now < request_at_) return;
   if (request_ < 0 && !BeginRequest(now)) return EndRequest(now);
   if (!sent_) {
     const std::string packet = CancelPacket(key_);
@@ -132,8 +135,13 @@ void Farewell::EndRequest(TimePoint now) {
 
 // ---- the good-bye -------------------------------------------------------------------------------
 
+bool Farewell::MayCancel() const {
+  const bool talks = received_ > 0;
+  return !key_.empty() && (tried_ || peer_ == Peer::kServer || !talks);
+}
+
 bool Farewell::IsTimeForGoodbye(TimePoint now) const {
-  if (key_.empty()) return true;
+  if (!MayCancel()) return true;
   return tried_ && (!taken_ || received_ > received_before_ || now - taken_at_ > kLastWord);
 }
 

@@ -63,7 +63,8 @@ void ServerSessions::Place::KeepKey(std::string key) {
   it_->key = std::move(key);
 }
 
-void ServerSessions::Place::GiveUp(const Libpq& pq, PGconn* handle, Platform& platform) {
+void ServerSessions::Place::GiveUp(const Libpq& pq, PGconn* handle, Farewell::Peer peer,
+                                   Platform& platform) {
   if (all_ == nullptr) return pq.PQfinish(handle);
   ServerSessions& all = *std::exchange(all_, nullptr);
   const TimePoint now = platform.Now();
@@ -71,7 +72,7 @@ void ServerSessions::Place::GiveUp(const Libpq& pq, PGconn* handle, Platform& pl
   pq.PQsetnonblocking(handle, 1);
   {
     MutexLock lock(all.mu_);
-    it_->farewell.emplace(pq, handle, std::move(it_->key), now);
+    it_->farewell.emplace(pq, handle, std::move(it_->key), peer, now);
     it_->given_up_unix_micros = platform.UnixMicros();
     all.ending_.fetch_add(1);
   }

@@ -48,7 +48,7 @@ class ServerSessions {
     // `key`: of its cancel request.
     void KeepKey(std::string key);
     // A statement was given up in the session of `handle`: ends it, without waiting.
-    void GiveUp(const Libpq& pq, PGconn* handle, Platform& platform);
+    void GiveUp(const Libpq& pq, PGconn* handle, Farewell::Peer peer, Platform& platform);
     // In the child of a fork: the lock may be held by a thread that is not there.
     void Abandon() { all_ = nullptr; }
 
