@@ -152,6 +152,12 @@ class Pool {
   // The same with the profile's pool_timeout from now. Where the idle stack has a connection, the
   // coarse clock says what now is, so that the lease's deadline may be up to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
+  // `pool.In(50ms)` is the deadline that is 50 ms away: a span alone stops the build with a sentence.
+  template <class Rep, class Period>
+  absl::StatusOr<Lease> Acquire(Intent, std::chrono::duration<Rep, Period>) {
+    static_assert(internal::kNever<Rep>, "Pool::Acquire takes a deadline: pool.In(50ms)");
+    return absl::StatusOr<Lease>();
+  }
   // The same with every option. kCancelled: the token was cancelled.
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // Lends an idle connection without waiting, opening or pinging: the one used last, if it needs

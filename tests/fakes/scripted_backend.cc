@@ -503,6 +503,10 @@ void ScriptedConnection::FinishAll() {
 // ---- ScriptedStatement --------------------------------------------------------------------------
 
 absl::Status ScriptedStatement::CheckCount(std::span<const Value> values) const {
+  for (const Value& value : values) {
+    if (value.type() != Value::Type::kTooLarge) continue;
+    return absl::InvalidArgumentError(std::string(sql()) + ": a value is beyond 64 bits");
+  }
   if (static_cast<int>(values.size()) == parameters_) return absl::OkStatus();
   return absl::InvalidArgumentError(std::string(sql()) + ": takes " + std::to_string(parameters_) +
                                     " values, was given " + std::to_string(values.size()));
@@ -594,6 +598,7 @@ Value ScriptedStatement::column(int column) const {
     case Value::Type::kBlob:
       return Value(std::as_bytes(std::span(cell[1])));
     case Value::Type::kNull:
+    case Value::Type::kTooLarge:
       break;
   }
   return Value();

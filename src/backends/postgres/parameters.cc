@@ -83,6 +83,9 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
       TakeBytes(index, reinterpret_cast<const char*>(blob.data()), blob.size());
       return absl::OkStatus();
     }
+    case Value::Type::kTooLarge:
+      return absl::InvalidArgumentError(
+          Concat({Place(index, sql), " is beyond the integers of 64 bits that PostgreSQL has"}));
   }
   return absl::InvalidArgumentError(Concat({Place(index, sql), " is longer than 1 GiB"}));
 }

@@ -29,6 +29,12 @@ absl::Status HasNoNumber(size_t index, std::string_view sql) {
               " is NaN, which SQLite has not: bind an empty std::optional, which is NULL"}));
 }
 
+absl::Status IsTooLarge(size_t index, std::string_view sql) {
+  return absl::InvalidArgumentError(
+      Concat({"$", Digits(static_cast<int64_t>(index) + 1), " of ", Quoted(sql),
+              " is beyond the integers of 64 bits that SQLite has"}));
+}
+
 // The n of "$n", written without leading zeros; 0 for anything else.
 int PlaceholderNumber(const char* name) {
   if (name == nullptr || name[0] != '$' || name[1] == '0') return 0;
@@ -111,6 +117,8 @@ int SqliteStatement::BindOne(int number, const Value& value, Keeper keeper) {
       if (blob.empty()) return sqlite3_bind_zeroblob(statement_, number, 0);
       return sqlite3_bind_blob64(statement_, number, blob.data(), blob.size(), owner);
     }
+    case Value::Type::kTooLarge:
+      return SQLITE_RANGE;
   }
   return SQLITE_MISUSE;
 }
@@ -121,6 +129,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper)
     if (code == SQLITE_OK) continue;
     sqlite3_clear_bindings(statement_);
     if (code == SQLITE_MISMATCH) return HasNoNumber(i, sql());
+    if (code == SQLITE_RANGE) return IsTooLarge(i, sql());
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
                             Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
