@@ -13,7 +13,8 @@
 //           OpenBy::kHousekeeper to Stop
 // Errors:   aborts with a sentence when more than kMaxPools pools are added, and when Add or Start
 //           is called after Start
-// Time:     nothing while no pool has work
+// Time:     sleeps while no pool has work, at most the shortest of the pools' kKeepAlive, kIdleLimit,
+//           kLinger, kLeakAfter and kPoolRecycle that are set; for ever where none is
 // Example:
 //   roost::Housekeeper keeper;
 //   keeper.Add(local); keeper.Add(remote);

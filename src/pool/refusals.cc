@@ -63,6 +63,7 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
   still_busy = named(kDeadlineExceeded, "",
                      "a connection is still being opened or closed at the deadline of Close; it is "
                      "closed when that ends");
+  not_needed = named(kCancelled, "", "the caller no longer waits for this open");
   paused = named(kFailedPrecondition, "", "is paused: Fill opens nothing until Resume");
 }
 

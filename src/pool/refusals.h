@@ -23,6 +23,7 @@ struct Refusals {
   absl::Status still_out;   // Close: a lease is out
   absl::Status still_busy;  // Close: none is, but a thread is inside the backend
   absl::Status paused;      // Fill
+  absl::Status not_needed;  // an open whose caller no longer waits for it
 };
 
 }  // namespace roost::internal
