@@ -114,8 +114,8 @@ struct PoolOptions {
   // Clock, waits and random numbers. REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
   // For a program that calls Tick in its own loop: called when Tick has work before the moment that
-  // it returned last, because a caller needs a connection (OpenBy::kHousekeeper). While a
-  // Housekeeper has the pool, that Housekeeper is called instead.
+  // it returned last, because a caller needs a connection (OpenBy::kHousekeeper) or has opened one
+  // that may linger (kLinger). While a Housekeeper has the pool, that Housekeeper is called instead.
   WakeCallback on_work{};
 };
 
@@ -222,10 +222,10 @@ class Pool {
   // lines, cut to fit. Allocates nothing; takes at most 14 KB of stack.
   std::string_view Report(std::span<char> out) const;
   // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
-  // now, cut to fit. A time-out gives SQLAlchemy's sentence, "QueuePool limit of size 2 overflow 1
-  // reached, connection timed out, timeout 0.05", and then the holders. `asked` is the time-out
-  // that the sentence names. The status itself has no such numbers, because a refusal allocates
-  // nothing. Takes at most 14 KB of stack.
+  // now, cut to fit. A time-out while every connection is lent gives SQLAlchemy's sentence,
+  // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", and then the
+  // holders. `asked` is the time-out that the sentence names. The status itself has no such numbers,
+  // because a refusal allocates nothing. Takes at most 14 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
   // ---- What the pool was made of; constant ----

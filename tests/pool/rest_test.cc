@@ -468,6 +468,14 @@ TEST_F(RestTest, WithoutAnIdleLimitNothingIsClosed) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 3}));
 }
 
+TEST_F(RestTest, WithoutAKeepAliveNothingIsMaintained) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  OpenThree(pool);
+  platform.Advance(24h);
+  Tick(pool);
+  EXPECT_EQ(backend.count(Call::kMaintain), 0);
+}
+
 // As HikariCP's TestConnections.testKeepalive.
 TEST_F(RestTest, TickDoesTheUpkeepOfRestingConnections) {
   PoolFor<Impatient> pool(backend, Options());
