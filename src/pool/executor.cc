@@ -157,7 +157,7 @@ absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Ste
       check_after = std::min(check_after * 2, kLastCheck);
       LaneGuard guard(lanes_, lane);
       if (lane.NeedsNoOpen(*context.waiter, woken_at >= long_at, woken_at)) {
-        return absl::CancelledError("the caller no longer waits for this open");
+        return absl::CancelledError("");  // a text would be allocated
       }
       continue;
     }

@@ -211,6 +211,7 @@ TEST_F(RestTest, AProbeThatSeesADeadConnectionReplacesIt) {
   Lease lease = Take(pool);
   EXPECT_EQ(SerialOf(lease), 2);
   EXPECT_EQ(backend.count(Call::kPing), 0);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kPingFailed), 1u);
 }
 
 TEST_F(RestTest, AProbeThatCannotTellIsFollowedByAPing) {
