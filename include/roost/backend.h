@@ -60,11 +60,20 @@ struct ConnectionMemory {
   int statements = 0;
 };
 
+// Which pool a connection is for.
+struct PoolShare {
+  // Tells pools apart; nobody looks into it.
+  const void* pool = nullptr;
+  // The most connections that it has at a time. 0: not known.
+  int capacity = 0;
+};
+
 // What the pool wants opened.
 struct OpenRequest {
   // What the connection is for: kAny in a pool of one lane, kWriter or kReader in a pool of two.
   Role role = Role::kAny;
   ConnectionMemory memory{};
+  PoolShare pool{};
   // Outlives the connection. Never null.
   Platform* platform = nullptr;
   // Bounds the whole open, every step of it.
@@ -100,6 +109,14 @@ class Backend {
   // kPermissionDenied, kUnauthenticated, kFailedPrecondition and kDataLoss, which need a person, it
   // tries after the longest pause.
   virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
+
+  // Goes on with what goes on beside connections, such as ending sessions that were given up. Called
+  // by Pool::Tick and after a close. Never waits. Returns when it wants to be called again; max():
+  // there is nothing to do.
+  virtual TimePoint Continue(TimePoint /*now*/) { return TimePoint::max(); }
+  // What keeps `pool` (PoolShare::pool) from opening, though nothing fails: OK, or the error of a
+  // caller that waited for it up to its deadline.
+  virtual absl::Status Hindrance(const void* /*pool*/) const { return absl::OkStatus(); }
 };
 
 }  // namespace roost

@@ -178,8 +178,8 @@ struct Default {
   // The idle time after which Tick closes a connection. 0: never. At most kPoolRecycle, if that is
   // not 0. Price: the next caller waits for an open.
   static constexpr Duration kIdleLimit = 0s;
-  // How long an overflow connection stays open after its return, in case the burst continues. 0: it
-  // is closed at once, as SQLAlchemy does.
+  // How long an overflow connection stays open after its return, in case the burst continues; the
+  // next Tick closes it then. 0: it is closed at once, as SQLAlchemy does.
   static constexpr Duration kLinger = 0s;
 
   // ---- The link to a remote database ----

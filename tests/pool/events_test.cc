@@ -160,6 +160,47 @@ TEST_F(EventsTest, ATimeOutNamesWhoWaited) {
   EXPECT_EQ(events.last(EventKind::kTimeout).span, 1s);
 }
 
+TEST_F(EventsTest, AnEventSaysHowOldItsConnectionIsAndHowLongItWasIdle) {
+  PoolFor<Recycled> pool(backend, Options());
+  backend.Takes(Call::kOpen, 100ms);
+  Take(pool).Return();
+  EXPECT_EQ(events.last(EventKind::kConnect).age, 100ms) << "how long the open took";
+  EXPECT_EQ(events.last(EventKind::kCheckout).age, 100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckout).idle, 0s);
+  platform.Advance(10s);
+  Lease lease = Take(pool);
+  EXPECT_EQ(events.last(EventKind::kCheckout).age, 10'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckout).idle, 10s);
+  platform.Advance(5s);
+  lease.Return();
+  EXPECT_EQ(events.last(EventKind::kReset).age, 15'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckin).age, 15'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckin).idle, 0s) << "it was in use";
+  platform.Advance(25s);
+  backend.FailNext(Call::kOpen, Gone());
+  (void)pool.Acquire(kWrite, pool.In(1s));
+  for (const EventKind kind : {EventKind::kRecycle, EventKind::kClose}) {
+    EXPECT_EQ(events.last(kind).age, 40'100ms);
+    EXPECT_EQ(events.last(kind).idle, 25s);
+  }
+  EXPECT_EQ(events.last(EventKind::kConnectFailed).age, 0s);
+}
+
+TEST_F(EventsTest, ABrokenConnectionsCloseIsOfItsAgeAndNotIdle) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(10s);
+  Lease lease = Take(pool);
+  platform.Advance(2s);
+  lease.Discard();
+  for (const EventKind kind : {EventKind::kInvalidate, EventKind::kClose, EventKind::kCheckin}) {
+    EXPECT_EQ(events.last(kind).age, 12s) << Name(kind);
+    EXPECT_EQ(events.last(kind).idle, 0s) << Name(kind);
+  }
+  Take(pool).Detach();
+  EXPECT_EQ(events.last(EventKind::kDetach).idle, 0s);
+}
+
 // As HikariCP's MiscTest.testLeakDetection.
 struct Watched : Plain<2> {
   static constexpr Duration kLeakAfter = 1s;

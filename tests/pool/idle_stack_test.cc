@@ -168,14 +168,29 @@ TEST_F(IdleStackTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
 }
 
 TEST_F(IdleStackTest, AYoungConnectionIsLentWithoutAClock) {
-  PoolFor<Aging> pool(backend, Options());
+  PoolFor<Aging> one(backend, Options());
+  PoolFor<AgingOf<7>> seven(backend, Options());
+  for (Pool* const pool : std::initializer_list<Pool*>{&one, &seven}) {
+    Take(*pool).Return();
+    Take(*pool).Return();
+    const int reads = platform.clock_reads();
+    const Deadline by = Deadline::At(platform.Now() + 1s);
+    const int own = platform.clock_reads() - reads;
+    for (int i = 0; i < 10; ++i) Must(pool->Acquire(kWrite, by)).Return();
+    EXPECT_EQ(platform.clock_reads() - reads, own) << pool->settings().pool_size;
+  }
+}
+
+TEST_F(IdleStackTest, ALeaseByTheProfilesTimeOutEndsUpToATickEarlyAndNeverLate) {
+  PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
-  Take(pool).Return();
-  const int reads = platform.clock_reads();
-  const Deadline by = Deadline::At(platform.Now() + 1s);
-  const int own = platform.clock_reads() - reads;
-  for (int i = 0; i < 10; ++i) Must(pool.Acquire(kWrite, by)).Return();
-  EXPECT_EQ(platform.clock_reads() - reads, own);
+  for (const Duration lag : {Duration(0ms), Duration(3ms), Duration(10ms)}) {
+    platform.set_coarse_lag(lag);
+    const Deadline latest = pool.In(pool.settings().pool_timeout);
+    Lease lease = Must(pool.Acquire());
+    EXPECT_LE(lease->deadline(), latest);
+    EXPECT_GE(lease->deadline().time(), latest.time() - 10ms);
+  }
 }
 
 // Counts the readings of the exact clock.

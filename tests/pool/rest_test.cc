@@ -524,6 +524,21 @@ TEST_F(RestTest, AConnectionThatWantsUpkeepGetsItBeforeItIsLentAgain) {
   EXPECT_EQ(backend.count(Call::kMaintain), 1);
 }
 
+TEST_F(RestTest, OneThatComesBackDirtyAndWantsUpkeepGetsItAfterItsReset) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Caller waiter(platform, pool);
+  Scripted(lease).MakeDirty();
+  Scripted(lease).WantMaintenance();
+  backend.ClearLog();
+  lease.Return();
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  std::vector<Call> calls;
+  for (const CallInfo& info : backend.log()) calls.push_back(info.call);
+  EXPECT_THAT(calls, ElementsAre(Call::kInspect, Call::kReset, Call::kMaintain));
+}
+
 TEST_F(RestTest, ACallerTakesAnotherIdleConnectionDuringUpkeep) {
   PoolFor<Impatient> pool(backend, Options());
   { Lease a = Take(pool), b = Take(pool); }

@@ -78,6 +78,32 @@ TEST_F(ReturnTest, ATransactionThatCannotBeRolledBackClosesItsConnection) {
   EXPECT_EQ(pool.stats().reset_failures, 1u);
 }
 
+// Whoever rolls back, and although the driver marks nothing and would reset the connection.
+TEST_F(ReturnTest, ARollbackThatFailsClosesItsConnection) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  uint64_t closed = 0;
+  for (const char* end : {"rolled back", "dropped", "not committed"}) {
+    Lease lease = Take(pool);
+    {
+      absl::StatusOr<Transaction> transaction = lease->Begin();
+      ASSERT_TRUE(transaction.ok());
+      ASSERT_TRUE(lease->Run(kInsert, 1).ok());
+      backend.FailNext(Call::kRollback, absl::AbortedError("refused"));
+      if (*end == 'r') {
+        EXPECT_FALSE(transaction->Rollback().ok());
+      }
+      if (*end == 'n') {
+        backend.FailNext(Call::kCommit, absl::AbortedError("refused"));
+        EXPECT_FALSE(transaction->Commit().ok());
+      }
+    }
+    lease.Return();
+    EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), ++closed) << end;
+    EXPECT_EQ(backend.count(Call::kReset), 0) << end;
+  }
+  EXPECT_EQ(CountsOf(pool), (Counts{}));
+}
+
 // As pgxpool's TestConnReleaseClosesBusyConn, but the connection is kept.
 TEST_F(ReturnTest, AHalfReadResultIsEndedAtReturn) {
   PoolFor<Plain<1>> pool(backend, Options());
@@ -147,6 +173,7 @@ TEST_F(ReturnTest, DiscardingNothingDoesNothing) {
   Lease nothing;
   nothing.Discard();
   nothing.Return();
+  nothing.ReleaseThread();
   EXPECT_FALSE(nothing);
   EXPECT_EQ(nothing.slot(), -1);
 }

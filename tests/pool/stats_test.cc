@@ -33,6 +33,7 @@ TEST_F(StatsTest, StartsWithItsShapeAndZeros) {
   EXPECT_EQ(stats.checkouts + stats.opens + stats.timeouts + stats.wait.total(), 0u);
   EXPECT_EQ(stats.overflow_in_use, 0) << "not -2, as in SQLAlchemy's text";
   EXPECT_FALSE(stats.away || stats.paused || stats.closed);
+  EXPECT_EQ(backend.count(Call::kOpen), 0);
 }
 
 TEST_F(StatsTest, CountsEveryKindOfRefusalByItself) {

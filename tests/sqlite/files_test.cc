@@ -157,6 +157,7 @@ TEST_F(FilesTest, TheLogIsNotReplayedOverABackupThatReplacesTheFile) {
   EXPECT_EQ(AskInt(*next, kCount), 7);
   ASSERT_OK(Batch(*next));
   EXPECT_EQ(AskInt(*next, kCount), 8);
+  EXPECT_EQ(backend.file_stats().file_changes, 1);
 }
 
 // The reader's look comes first, and the writer is still open.
@@ -202,9 +203,29 @@ TEST_F(FilesTest, AFileThatIsCopiedIntoTheOpenOneIsTold) {
     std::ofstream(path(), std::ios::binary) << std::ifstream(backup, std::ios::binary).rdbuf();
     ExpectRefused(writer, Batch(*writer), "another file was copied into the file");
     writer.Close();
+    EXPECT_EQ(backend.file_stats().file_changes, 0) << "nothing was begun anew";
+    ASSERT_OK(HeldConnection(backend, platform_, Role::kWriter).status());
+    EXPECT_EQ(backend.file_stats().file_changes, 1);
     Remove({"", "-wal", "-shm"});
     fs::remove(backup);
   }
+}
+
+TEST_F(FilesTest, WhatIsBegunAnewIsCountedOnceHoweverOftenItIsTried) {
+  SqliteOptions options = Options();
+  const std::string folder = dir_.File("mounted");
+  options.path = folder + "/test.db";
+  fs::create_directory(folder);
+  SqliteBackend backend(options);
+  { ASSERT_OK(Batch(*HeldConnection(backend, platform_, Role::kWriter))); }
+  fs::remove_all(folder);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(HeldConnection(backend, platform_, Role::kWriter).ok());
+  }
+  EXPECT_EQ(backend.file_stats().file_changes, 0);
+  fs::create_directory(folder);
+  ASSERT_OK(HeldConnection(backend, platform_, Role::kWriter).status());
+  EXPECT_EQ(backend.file_stats().file_changes, 1);
 }
 
 TEST_F(FilesTest, AnOlderCopyOfItselfIsTold) {
@@ -236,6 +257,7 @@ TEST_F(FilesTest, CheckpointsOfOthersAndATouchAreNoChange) {
     }
   }
   EXPECT_EQ(AskInt(*writer, kCount), 20);
+  EXPECT_EQ(backend.file_stats().file_changes, 0);
 }
 
 }  // namespace

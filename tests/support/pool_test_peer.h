@@ -11,7 +11,7 @@ class PoolTestPeer {
  public:
   // Null, or the sentence of the invariant that does not hold.
   static const char* BrokenInvariant(const Pool& pool) { return pool.state_->CheckInvariants(); }
-  // False while any thread, also the caller's own, holds the pool's lock.
+  // True if no thread holds the pool's lock. REQUIRES: no other thread uses the pool.
   static bool LockIsFree(const Pool& pool) { return pool.state_->LockIsFree(); }
 };
 

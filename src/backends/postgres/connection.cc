@@ -62,6 +62,7 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
     MarkFailed(attempt_->fault_scope());
   } else if (step->done) {
     pipeline_.Adopt(*attempt_);
+    place_ = attempt_->TakePlace();
     attempt_.reset();
   }
   return step;
@@ -120,6 +121,9 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
                     .operation = traits.reads ? Operation::kStatement : Operation::kCommit};
   absl::Status status = CheckSql(sql, traits);
   if (status.ok()) status = pipeline_.Ready();
+  if (status.ok() && traits.bounds_transaction && transaction().ours()) {
+    status = BoundsTransaction(sql);
+  }
   if (status.ok()) status = pipeline_.Settle({.sql = sql});
   if (!status.ok()) return status;
   if (traits.taints) Taint();
@@ -140,6 +144,7 @@ absl::Status PostgresConnection::BeginTransaction(Durability durability) {
 absl::Status PostgresConnection::CommitTransaction() {
   const Doing doing{.sql = "COMMIT", .operation = Operation::kCommit};
   if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (IsLate()) return TooLateToCommit();
   if (pipeline_.CancelBegin()) {  // nothing was run in it
     transaction().End();
     pipeline_.RecordTransaction();
@@ -298,13 +303,19 @@ void PostgresConnection::DropStatements() {
 void PostgresConnection::Close() {
   attempt_.reset();
   DropStatements();
+  if (pipeline_.IsGivenUp()) {
+    const Libpq& libpq = pq();
+    place_.GiveUp(libpq, link().Release(), pipeline_.peer(), platform());
+  }
   link().Close();
+  place_.Leave();
 }
 
 void PostgresConnection::Abandon() {
   if (attempt_ != nullptr) attempt_->Abandon();
   DropStatements();
   link().Abandon();
+  place_.Abandon();
 }
 
 NativeHandle PostgresConnection::Detach() {
