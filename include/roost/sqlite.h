@@ -72,8 +72,8 @@ enum class WhenDamaged : uint8_t {
   kRefuse,
   // For a node that nobody looks after: the file, its log and its index are renamed to
   // NAME.damaged-N, and a new database is begun; file_stats() tells it. The first and the latest
-  // damaged file are kept, at most two. Not while another connection uses its log or reads in it,
-  // the pool's own idle ones included: Tick closes those. A file that was not closed well is checked
+  // damaged file are kept, at most two. Not while another process uses its log or reads in it. The
+  // pool's own connections are closed: idle ones at once, lent ones at their return. A file that was not closed well is checked
   // before it is used (quick_check), for at most half of the time that the open has. A file whose
   // beginning is not SQLite's and whose size is none of a database is taken for somebody else's:
   // kInvalidArgument, and it stays.

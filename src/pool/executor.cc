@@ -77,10 +77,11 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       absl::Status status =
           action.kind == ActionKind::kPing && context.waiter == nullptr
               ? ConnectionAccess::Ping(*connection, deadline)
-              : WaitForSteps(lane, action.slot, BeginSteps(lane, action, deadline, began_at),
+              : WaitForSteps(lane, action.slot,
+                             BeginSteps(lane, action, deadline, began_at, result.fault_scope),
                              deadline, context);
       if (action.kind == ActionKind::kOpen && !status.ok()) {
-        result.fault_scope = CloseFailedOpen(lane, action.slot);
+        result.fault_scope = std::max(result.fault_scope, CloseFailedOpen(lane, action.slot));
       }
       result.cut_short = absl::IsCancelled(status) ||
                          (deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded);
@@ -88,11 +89,16 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       return judged ? AsOpenError(std::move(status)) : status;
     }
     case ActionKind::kMaintain:
-      return ConnectionAccess::Maintain(*connection,
-                                        Deadline::After(began_at, config_.settings.ping_timeout));
-    case ActionKind::kReset:
-      return ConnectionAccess::Reset(*connection,
-                                     Deadline::After(began_at, config_.settings.reset_timeout));
+    case ActionKind::kReset: {
+      absl::Status status =
+          action.kind == ActionKind::kMaintain
+              ? ConnectionAccess::Maintain(*connection,
+                                           Deadline::After(began_at, config_.settings.ping_timeout))
+              : ConnectionAccess::Reset(*connection,
+                                        Deadline::After(began_at, config_.settings.reset_timeout));
+      if (!status.ok()) result.fault_scope = ConnectionAccess::fault_scope(*connection);
+      return status;
+    }
     case ActionKind::kClose:
       CloseConnection(lane, action.slot, action.reason, began_at);
       break;
@@ -106,9 +112,10 @@ Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) 
                                        : config_.settings.ping_timeout);
 }
 
-// Begins an open or a ping. Returns its first step, or its error.
+// Begins an open or a ping. Returns its first step, or its error; of an open that fails at once, which
+// existing connections it concerns.
 absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
-                                          TimePoint now) {
+                                          TimePoint now, FaultScope& fault_scope) {
   Connection*& slot_connection = lane.ConnectionIn(action.slot);
   if (action.kind == ActionKind::kPing) {
     return ConnectionAccess::BeginPing(*slot_connection, deadline);
@@ -120,6 +127,7 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   request.platform = &config_.platform;
   request.deadline = deadline;
   request.tcp_timers = config_.settings.tcp_timers;
+  request.fault_scope = &fault_scope;
   absl::StatusOr<Connection*> connection = config_.backend.Open(request);
   if (!connection.ok()) return connection.status();
   slot_connection = *connection;
@@ -208,11 +216,16 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
   WakeList wakes(config_.platform);
   core::Action next;
   TimePoint retry_at{};
+  bool evicts = false;
   {
     LaneGuard guard(lanes_, lane, &wakes);
-    if (result.fault_scope != FaultScope::kStatement) {
+    // A connection that was marked already died of what marked it.
+    const core::Slot& slot = lane.slot(action.slot);
+    const bool known = !is_open && (slot.suspect || slot.evict_reason != CloseReason::kNone);
+    if (result.fault_scope != FaultScope::kStatement && !known) {
       guard.TakeBoth();
       lanes_.MarkSiblings(result.fault_scope, now);
+      evicts = result.fault_scope == FaultScope::kAllOlder;
     }
     recorder_.CountAction(action, result.ok);
     if (is_open && !result.ok && !absl::IsCancelled(status)) {
@@ -234,6 +247,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
                                 Deadline::At(retry_at).Left(now), now);
   }
   wakes.WakeAll();
+  if (evicts) CloseEvicted();
   return next;
 }
 
@@ -269,6 +283,11 @@ void Executor::CloseEvicted(Lane& lane) {
     if (!action) return;
     Execute(lane, action, {}).IgnoreError();
   }
+}
+
+void Executor::CloseEvicted() {
+  const std::span<Lane> lanes = lanes_.all();
+  for (size_t i = lanes.size(); i-- > 0;) CloseEvicted(lanes[i]);
 }
 
 }  // namespace roost::internal

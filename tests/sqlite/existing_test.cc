@@ -228,6 +228,80 @@ TEST_F(ExistingTest, AFileThatIsOpenElsewhereIsNotMoved) {
   EXPECT_TRUE(fs::exists(Damaged(1)));
 }
 
+// No Tick comes by.
+class DamagedPoolTest : public ExistingTest {
+ protected:
+  struct Node : profiles::RaspberryPi {
+    static constexpr Duration kBackoffMin = std::chrono::nanoseconds(1);
+    static constexpr Duration kBackoffMax = std::chrono::nanoseconds(1);
+  };
+  absl::Status Store(Pool& pool) {
+    platform_.Advance(1s);
+    absl::StatusOr<Lease> writer = pool.Acquire(kWrite);
+    return writer.ok() ? writer->Run(kAdd, "x") : writer.status();
+  }
+};
+
+TEST_F(DamagedPoolTest, AnIdleReaderDoesNotKeepADamagedFile) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  { EXPECT_EQ(AskInt(**pool.Acquire(kRead), Sql("SELECT 1 FROM t LIMIT 1")), 1); }
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_EQ(pool.stats().open, 0) << "closed at once";
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, ALentReaderKeepsItUntilItsReturn) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  Lease reader = *pool.Acquire(kRead);
+  ASSERT_EQ(AskInt(*reader, Sql("SELECT 1 FROM t LIMIT 1")), 1);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Store(pool)));
+  EXPECT_FALSE(fs::exists(Damaged(1)));
+  reader.Return();
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, AnOpenThatMeetsTheDamageClosesIdleReaders) {
+  Make(200);
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  { EXPECT_EQ(AskInt(**pool.Acquire(kRead), Sql("SELECT 1 FROM t LIMIT 1")), 1); }
+  Overwrite(0, std::string(4096, 'z'));
+  EXPECT_TRUE(absl::IsDataLoss(Store(pool)));
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, AnIdleReaderOfAnotherPoolIsFoundDeadByItsNextTick) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  HeldConnection other(backend, platform_, Role::kReader);
+  EXPECT_EQ(ConnectionAccess::Probe(*other), Liveness::kAlive);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_EQ(ConnectionAccess::Probe(*other), Liveness::kDead);
+  other.Close();
+  EXPECT_OK(Store(pool));
+}
+
 TEST_F(ExistingTest, DamageThatIsMetWhileThePoolRunsIsMovedAsideByThePool) {
   Make(200);
   Overwrite(4096 * 5, std::string(4096, 'z'));

@@ -185,8 +185,12 @@ absl::StatusOr<Connection*> SqliteBackend::OpenAnew(const OpenRequest& request,
   }
   bootstrap_ = kNeeded;
   request.platform->Wake(&bootstrap_);
-  if (!moved.ok()) return moved;
-  return OpenOnce(request);
+  if (moved.ok()) return OpenOnce(request);
+  // The pool's own connections are to make room for the next try.
+  if (absl::IsDataLoss(moved) && request.fault_scope != nullptr) {
+    *request.fault_scope = FaultScope::kAllOlder;
+  }
+  return moved;
 }
 
 absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {

@@ -419,6 +419,10 @@ void SqliteConnection::EndStatements() {
 
 Liveness SqliteConnection::Probe() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return Liveness::kDead;
+  // The damaged file is moved aside when no connection has it open, of whichever pool.
+  if (backend_.distrusted_ && backend_.options().when_damaged == WhenDamaged::kMoveAside) {
+    return Liveness::kDead;
+  }
   if (!files_.HaveChanged()) return Liveness::kAlive;
   // What is written here has no reader. The next one has to be made anew.
   backend_.Forget();
@@ -441,6 +445,8 @@ void SqliteConnection::Close() {
   if (db_ == nullptr) return;
   // Probe has seen it, and had no time.
   if (files_.change() != FileChange::kNone && fault_scope() == FaultScope::kStatement) LeaveFiles();
+  // Whichever connection met the damage: its log is looked at before it is copied.
+  if (backend_.distrusted_) KeepLogAtClose(db_, true);
   cache_.Clear();
   own_.Finalize();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);
