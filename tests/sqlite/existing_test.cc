@@ -90,6 +90,28 @@ TEST_F(ExistingTest, OurFilesAreMarked) {
   EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "1");
 }
 
+TEST_F(ExistingTest, SqlReadsTheMarksAndSetsNone) {
+  {
+    SqliteBackend backend(Ours());
+    HeldConnection writer(backend, platform_, Role::kWriter);
+    ASSERT_OK(writer.status());
+    for (const char* sql :
+         {"PRAGMA user_version=7", "PRAGMA application_id(5)", "PRAGMA main.user_version = 7"}) {
+      const absl::Status status = writer->RunScript(sql);
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << sql << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("SqliteOptions::application_id"));
+    }
+    EXPECT_EQ(AskInt(*writer, Sql("PRAGMA user_version")), 1);
+    EXPECT_EQ(AskInt(*writer, Sql("SELECT * FROM pragma_application_id")), kId);
+  }
+  SqliteOptions with_schema = Ours();
+  with_schema.schema = "PRAGMA user_version=7";
+  EXPECT_EQ(OpenStatus(with_schema).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_OK(OpenStatus(Ours()));
+  SqliteBackend unmarked(Options());
+  EXPECT_OK(HeldConnection(unmarked, platform_, Role::kWriter)->RunScript("PRAGMA user_version=7"));
+}
+
 TEST_F(ExistingTest, AFileOfBeforeTheMarksIsTakenAndMarked) {
   { Foreign(path()).Run(std::string(kSchema) + "; INSERT INTO t(b) VALUES (1)"); }
   ASSERT_OK(OpenStatus(Ours()));

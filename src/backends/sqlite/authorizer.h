@@ -23,7 +23,8 @@ struct Permit {
 };
 
 // The arguments are those of sqlite3_set_authorizer's callback; either text may be null.
-Permit Authorize(int action, const char* first, const char* second);
+// `is_marked`: the backend marks the file as its own, which SQL then may not.
+Permit Authorize(int action, const char* first, const char* second, bool is_marked);
 
 }  // namespace roost::sqlite
 

@@ -38,11 +38,18 @@ std::string NameInMemory(const void* backend, uint32_t random) {
 }
 
 // What the schema may do: what SQL may do at a connection, inside of one transaction.
-int OnSchema(void* refusal, int action, const char* first, const char* second, const char*,
+struct SchemaRules {
+  const SqliteOptions& options;
+  std::string_view refusal{};
+};
+
+int OnSchema(void* self, int action, const char* first, const char* second, const char*,
              const char*) {
-  const sqlite::Permit permit = sqlite::Authorize(action, first, second);
+  SchemaRules& rules = *static_cast<SchemaRules*>(self);
+  const sqlite::Permit permit =
+      sqlite::Authorize(action, first, second, rules.options.application_id != 0);
   if (permit.allowed && !permit.bounds_transaction) return SQLITE_OK;
-  *static_cast<std::string_view*>(refusal) =
+  rules.refusal =
       permit.bounds_transaction
           ? "it is run in one transaction already: leave BEGIN, COMMIT and ROLLBACK out of it"
           : permit.reason;
@@ -50,12 +57,12 @@ int OnSchema(void* refusal, int action, const char* first, const char* second, c
 }
 
 absl::Status ExecuteSchema(sqlite3* db, const SqliteOptions& options) {
-  std::string_view refusal;
-  sqlite3_set_authorizer(db, &OnSchema, &refusal);
+  SchemaRules rules{options};
+  sqlite3_set_authorizer(db, &OnSchema, &rules);
   absl::Status status = sqlite::Execute(db, options, options.schema.c_str());
   sqlite3_set_authorizer(db, nullptr, nullptr);
-  if (status.ok() || refusal.empty()) return status;
-  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", refusal}));
+  if (status.ok() || rules.refusal.empty()) return status;
+  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", rules.refusal}));
 }
 
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
