@@ -83,7 +83,9 @@ enum class WhenDamaged : uint8_t {
 struct SqliteOptions {
   // The database file, not a device or a pipe, or ":memory:" for a database that lives as long as
   // this backend and is shared by its connections. REQUIRES: an absolute path, or relative to a
-  // working directory that does not change. A symbolic link anywhere in it is refused.
+  // working directory that does not change. A symbolic link anywhere in it is refused,
+  // and so is a path that is too long with "-journal" behind it: of 512 bytes, with a last name of 255
+  // (".damaged-1-wal" with kMoveAside).
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... BEGIN, COMMIT, ROLLBACK, and what SQL may not do elsewhere

@@ -163,7 +163,10 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
   ROOST_CHECK(request.memory.bytes >= ConnectionBytes(request.memory.statements),
               "SqliteBackend::Open was given too little memory; see ConnectionBytes");
   absl::Status valid = sqlite::Validate(options_);
-  if (valid.ok() && !sqlite::IsMemory(options_)) valid = sqlite::CheckIsFile(*names_);
+  if (valid.ok() && !sqlite::IsMemory(options_)) {
+    valid = sqlite::CheckLength(*names_, options_);
+    if (valid.ok()) valid = sqlite::CheckIsFile(*names_);
+  }
   if (!valid.ok()) return valid;
   absl::StatusOr<Connection*> connection = OpenOnce(request);
   // The file that was prepared may have been deleted since: then make it anew, once.
