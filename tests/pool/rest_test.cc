@@ -283,6 +283,7 @@ TEST_F(RestTest, AFailedResetOrMaintenanceReachesTheOthersToo) {
     if (call == Call::kReset) {
       Scripted(one).MakeDirty();
     } else {
+      Scripted(one).Touch();
       Scripted(one).WantMaintenance();
     }
     backend.FailNext(call, absl::DataLossError("not synced"));

@@ -120,6 +120,14 @@ TEST_F(ExistingTest, AFileOfBeforeTheMarksIsTakenAndMarked) {
   EXPECT_EQ(Ask(file.get(), "SELECT count(*) FROM t"), "1");
 }
 
+// As SQLite compares the names of tables.
+TEST_F(ExistingTest, OurTableIsKnownInAnyCase) {
+  Foreign(path()).Run("CREATE TABLE \"Reading\"(a)");
+  SqliteOptions options = Ours();
+  options.own_table = "READING";
+  EXPECT_OK(OpenStatus(options));
+}
+
 TEST_F(ExistingTest, AnotherProgramsDatabaseIsLeftAlone) {
   { Foreign(path()).Run("PRAGMA application_id=7; CREATE TABLE states(a)"); }
   ExpectRefused("another program's database: its application_id is 7");
