@@ -22,7 +22,8 @@
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.
 //
-// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
+// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease. In
+//           the child of a fork a backend that was used before refuses (kFailedPrecondition)
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
 //           statements. After the deadline no statement, commit or seal is begun (to a tick of
 //           the clock, 10 ms), except a read that is its lease's first: that one ends before it
@@ -169,6 +170,7 @@ class SqliteBackend final : public Backend {
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
+  absl::Status CheckFork(Platform& platform) const;
   absl::StatusOr<Connection*> OpenAnew(const OpenRequest& request, const absl::Status& damage);
   absl::Status LookAtDatabase(sqlite3* db, sqlite::DeadlineHandler& handler, Platform& platform);
   absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
@@ -192,6 +194,7 @@ class SqliteBackend final : public Backend {
   std::atomic<int> damaged_files_{0};
   std::atomic<int> file_changes_{0};
   std::atomic<bool> overwritten_{false};  // since the latest preparation
+  std::atomic<int64_t> forks_{-1};        // Platform::Forks at the latest preparation; -1: none
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
   bool was_prepared_ = false;

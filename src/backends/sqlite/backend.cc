@@ -209,7 +209,8 @@ absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) 
   DeadlineHandler handler(*request.platform);
   handler.SetDeadline(request.deadline);
   Handle keeper;
-  absl::Status status = Bootstrap(handler, request, keeper);
+  absl::Status status = CheckFork(*request.platform);
+  if (status.ok()) status = Bootstrap(handler, request, keeper);
   if (!status.ok()) return status;
   const std::string& name = sqlite::IsMemory(options_) ? memory_name_ : options_.path;
   auto* connection = new (request.memory.data) SqliteConnection(*this, request);
@@ -217,6 +218,18 @@ absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) 
   if (status.ok()) return connection;
   std::destroy_at(connection);
   return status;
+}
+
+// A child has the parent's locks in its memory, held by threads that it has not.
+absl::Status SqliteBackend::CheckFork(Platform& platform) const {
+  const int64_t forks = forks_;
+  if (forks < 0 || forks == platform.Forks().load(std::memory_order_relaxed)) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      Concat({options_.path,
+              " was opened before fork(): the child may not use its parent's pool or backend; let "
+              "the child exec, or open nothing before the fork"}));
 }
 
 // One caller prepares the database; the others wait for it, up to their own deadlines.
@@ -263,6 +276,7 @@ absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler
 absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Platform& platform,
                                                     Handle& keeper) {
   const bool memory = sqlite::IsMemory(options_);
+  forks_ = platform.Forks().load(std::memory_order_relaxed);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
   if (prepared_->HasLostName() || overwritten_.exchange(false)) ++file_changes_;

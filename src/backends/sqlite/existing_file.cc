@@ -34,10 +34,11 @@ absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, cons
 // Of a file that has no application_id.
 absl::Status CheckTables(sqlite3* db, const SqliteOptions& options) {
   char sql[256];
-  sqlite3_snprintf(sizeof sql, sql,
-                   "SELECT (SELECT count(*) FROM sqlite_schema) > 0 AND "
-                   "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE)",
-                   options.own_table.c_str());
+  sqlite3_snprintf(
+      sizeof sql, sql,
+      "SELECT (SELECT count(*) FROM sqlite_schema) > 0 AND "
+      "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE)",
+      options.own_table.c_str());
   const absl::StatusOr<int64_t> foreign = QueryInt(db, options, sql);
   if (!foreign.ok() || *foreign == 0) return foreign.status();
   return absl::InvalidArgumentError(
