@@ -118,7 +118,7 @@ struct SqliteOptions {
   // so that a checkpoint always has its memory.
   int max_log_pages = 0;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted, and deletes still
-  // work. A delete of one row may be refused where an index has to grow for it: delete several. 0: none.
+  // work: what only deletes may take 16 pages more, which an index may need to be balanced. 0: none.
   int64_t max_kib = 0;
   // Longest row, in bytes, and so the longest value is a little less; longer ones are refused. 1 KiB
   // to 1 GiB.

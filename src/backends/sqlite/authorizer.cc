@@ -109,6 +109,11 @@ Permit Authorize(int action, const char* first, const char* second, bool is_mark
       return AuthorizePragma(first, second, is_marked);
     case SQLITE_TRANSACTION:
       return {true, Trace::kNothing, nullptr, true};
+    case SQLITE_DELETE:
+      return {.rows = RowChange::kDeletes};
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+      return {.rows = RowChange::kWrites};
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
       return {false, Trace::kNothing,
