@@ -16,8 +16,9 @@
 //   Inspect()           Asks the driver, never the server, what the last user left behind. Cost:
 //                       tens of ns.
 //   Reset(deadline)     Undoes what Inspect called dirty. An error: the pool closes the connection.
-//   Probe()             Says what is known about the connection without a round trip. Cost: at most
-//                       three system calls that do not wait (SQLite looks up three names).
+//   Probe()             Says what is known about the connection without a round trip. Never waits.
+//                       Cost while nothing has changed: at most three system calls (SQLite looks up
+//                       three names).
 //   Ping(deadline)      Proves the connection by one round trip. An error: the pool closes it.
 //   BeginPing(deadline) The same for a caller that must not wait: sends the question; Advance takes
 //                       the answer. The default is a whole Ping.
@@ -32,8 +33,8 @@
 //
 // Threads:  a Backend may be asked to open by several threads at once; a Connection belongs to one
 //           thread at a time: the holder of its slot
-// Blocks:   Open of a local database, Ping, Reset, Maintain, and statements, up to their deadline;
-//           the others never
+// Blocks:   Open of a local database, Ping, Reset, Maintain, Detach, RawHandle, and statements, up
+//           to their deadline; Close while SQLite copies its log; the others never
 // Memory:   a Connection is constructed in memory of the pool (ConnectionMemory), with its
 //           statement cache; what the driver allocates for itself is the driver's
 // Errors:   the table of codes in lease.h
@@ -59,11 +60,20 @@ struct ConnectionMemory {
   int statements = 0;
 };
 
+// Which pool a connection is for.
+struct PoolShare {
+  // Tells pools apart; nobody looks into it.
+  const void* pool = nullptr;
+  // The most connections that it has at a time. 0: not known.
+  int capacity = 0;
+};
+
 // What the pool wants opened.
 struct OpenRequest {
   // What the connection is for: kAny in a pool of one lane, kWriter or kReader in a pool of two.
   Role role = Role::kAny;
   ConnectionMemory memory{};
+  PoolShare pool{};
   // Outlives the connection. Never null.
   Platform* platform = nullptr;
   // Bounds the whole open, every step of it.
@@ -101,6 +111,14 @@ class Backend {
   // kPermissionDenied, kUnauthenticated, kFailedPrecondition and kDataLoss, which need a person, it
   // tries after the longest pause.
   virtual absl::StatusOr<Connection*> Open(const OpenRequest& request) = 0;
+
+  // Goes on with what goes on beside connections, such as ending sessions that were given up. Called
+  // by Pool::Tick and after a close. Never waits. Returns when it wants to be called again; max():
+  // there is nothing to do.
+  virtual TimePoint Continue(TimePoint /*now*/) { return TimePoint::max(); }
+  // What keeps `pool` (PoolShare::pool) from opening, though nothing fails: OK, or the error of a
+  // caller that waited for it up to its deadline.
+  virtual absl::Status Hindrance(const void* /*pool*/) const { return absl::OkStatus(); }
 };
 
 }  // namespace roost

@@ -4,7 +4,12 @@
 //
 // Nothing here waits longer than its deadline, whatever the server, the link or the name service
 // do. A connection that meets its deadline while an answer is under way is closed, because the
-// answer may still come. What libpq computes for a sign-in by SCRAM it computes in one piece: more
+// answer may still come. What was given up is cancelled at the server, by a cancel request on a socket
+// of its own, and its session counts until the server has ended it, for five minutes at most: a pool
+// opens no connection to a server that runs as many of its statements as the pool has slots. Callers
+// wait for that, and are told by their deadline. A server of version 14 or later on Linux is also told
+// to look every 2 s whether its client is there (client_connection_check_interval), unless it does so
+// already or a transaction pooler is between. What libpq computes for a sign-in by SCRAM it computes in one piece: more
 // than 100,000 iterations, half a second on a Raspberry Pi 4, are refused.
 //
 // libpq is loaded when the first connection is opened, not when the program starts: a program
@@ -57,8 +62,8 @@ struct PostgresOptions {
   //   pooler                transaction: as `transaction_pooler` below; session: as none
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the
-  // next. A regular file that others cannot read, of which at most 1 KiB is looked at. It counts
-  // more than a password in the uri. The password is an option of libpq and in no text. Empty: none.
+  // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more
+  // than a password in the uri. The password is an option of libpq and in no text. Empty: none.
   std::string password_file{};
   // What pg_stat_activity shows, unless the uri says otherwise.
   std::string application_name = "roostpool";
@@ -71,9 +76,9 @@ struct PostgresOptions {
   bool transaction_pooler = false;
   // Longest row, error or notice, in bytes on their way; when the server sends a longer one, the
   // statement fails with kResourceExhausted and the connection is closed. For so many bytes libpq
-  // takes about twice the memory, for an error seven times. Binary columns count double: they come
-  // as text. 64 KiB to 1 GiB.
-  int max_result_bytes = 1 << 20;
+  // takes about twice the memory, for an error seven times, so that at the default a server makes a
+  // node take less than 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
+  int max_result_bytes = 128 << 10;
   // A file for the last good address of each host name, so that a node finds its server after a
   // restart while the name service is down. The file may be lost: it is replaced as a whole,
   // without a sync, when an address has changed. Empty: the addresses are kept in memory only.
@@ -95,6 +100,8 @@ class PostgresBackend final : public Backend {
   LanePlan lanes() const override { return LanePlan::kOne; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
+  TimePoint Continue(TimePoint now) override;
+  absl::Status Hindrance(const void* pool) const override;
 
   const PostgresOptions& options() const { return options_; }
 

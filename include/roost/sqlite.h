@@ -16,8 +16,11 @@
 //
 // SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
 // journal_mode or synchronous with a value are refused (kInvalidArgument). A pragma that changes
-// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
-// most 16 KiB.
+// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; a statement
+// has at most 16 KiB, also in a script.
+//
+// A running statement is cut between two of its steps. count(*) and DELETE of a whole table, DROP
+// TABLE and PRAGMA integrity_check are one step each, and end late where the table is long.
 //
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.

@@ -383,6 +383,8 @@ class [[nodiscard]] Transaction {
   Transaction(Connection* connection, uint32_t lease) : connection_(connection), lease_(lease) {}
   // The connection, which this then no longer has. Checks that it is still lent to the same lease.
   Connection* TakeConnection();
+  // Rolls back. An error condemns the connection.
+  static absl::Status TakeBack(Connection& connection);
 
   Connection* connection_;  // nullptr: over
   uint32_t lease_;          // which lease of the connection began it

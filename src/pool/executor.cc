@@ -12,6 +12,18 @@ using core::ActionKind;
 
 namespace {
 
+bool IsMarked(const core::Slot& slot) {
+  return slot.suspect || slot.evict_reason != CloseReason::kNone;
+}
+
+void RecordOpenError(Lane& lane, const absl::Status& status, TimePoint now)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  OpenErrors& errors = lane.errors();
+  if (lane.core().availability().failures() == 0) errors.away_since = now;
+  errors.last = status;
+  errors.failed_at = now;
+}
+
 // True for a code that does not pass by itself: a person has to change a setting, a password, a card.
 bool NeedsPerson(const absl::Status& status) {
   switch (status.code()) {
@@ -124,6 +136,7 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   request.role = lane.role();
   request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
                     config_.settings.statements};
+  request.pool = {.pool = &config_, .capacity = config_.settings.capacity()};
   request.platform = &config_.platform;
   request.deadline = deadline;
   request.tcp_timers = config_.settings.tcp_timers;
@@ -207,70 +220,83 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     result.crowded = absl::IsResourceExhausted(status);
     result.random = config_.platform.Random();
   }
-  EmitBefore(lane, action, status, now);
+  if (action.kind == ActionKind::kReset && result.ok) {
+    result.wants_maintenance = ConnectionAccess::WantsMaintenance(*lane.ConnectionIn(action.slot));
+  }
+  EmitBefore(lane, action, status, result.began_at, now);
   // The observer hears of the lease's end before another caller can have the slot.
   if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {
-    recorder_.EmitCheckin(lane.NumberOf(action.slot), *context.returning, now);
+    recorder_.EmitCheckin(lane.SubjectOf(lane.slot(action.slot), now), *context.returning, now);
     context.returning = nullptr;
   }
+  const bool left_open_ends = action.kind == ActionKind::kClose || (is_open && !result.ok);
+  const bool goes_on =
+      left_open_ends && !context.is_tick && config_.backend.Continue(now) != TimePoint::max();
   WakeList wakes(config_.platform);
   core::Action next;
   TimePoint retry_at{};
-  bool evicts = false;
   {
     LaneGuard guard(lanes_, lane, &wakes);
     // A connection that was marked already died of what marked it.
-    const core::Slot& slot = lane.slot(action.slot);
-    const bool known = !is_open && (slot.suspect || slot.evict_reason != CloseReason::kNone);
-    if (result.fault_scope != FaultScope::kStatement && !known) {
+    if (!is_open && IsMarked(lane.slot(action.slot))) result.fault_scope = FaultScope::kStatement;
+    if (result.fault_scope != FaultScope::kStatement) {
       guard.TakeBoth();
       lanes_.MarkSiblings(result.fault_scope, now);
-      evicts = result.fault_scope == FaultScope::kAllOlder;
     }
     recorder_.CountAction(action, result.ok);
-    if (is_open && !result.ok && !absl::IsCancelled(status)) {
-      OpenErrors& errors = lane.errors();
-      if (lane.core().availability().failures() == 0) errors.away_since = now;
-      errors.last = status;
-      errors.failed_at = now;
-    }
+    if (is_open && !result.ok && !absl::IsCancelled(status)) RecordOpenError(lane, status, now);
     next = lane.core().OnActionDone(action, result, context.waiter, now);
+    // It may linger, and the last Tick did not promise to come back for that.
+    const bool may_linger = is_open && result.ok && config_.settings.linger > Duration::zero();
+    if (may_linger && !context.is_tick && lane.core().slots().has_overflow()) {
+      wakes.Add(lanes_.housekeeper());
+    }
     retry_at = lane.core().availability().retry_at();
     if (!next && context.waiter != nullptr) next = lane.NextFor(*context.waiter, now);
     // This thread's own waiter, too, for Acquisition::Perform. And before the thread that closes the
     // pool.
     guard.NotifyWaiters();
     lanes_.WakeCloserIfDrained(guard.wakes());
+    if (goes_on) wakes.Add(lanes_.housekeeper());
   }
   if (is_open && !result.ok) {
-    recorder_.EmitConnectFailed(lane.NumberOf(action.slot), status,
+    recorder_.EmitConnectFailed({.slot = lane.NumberOf(action.slot)}, status,
                                 Deadline::At(retry_at).Left(now), now);
   }
   wakes.WakeAll();
-  if (evicts) CloseEvicted();
+  if (result.fault_scope == FaultScope::kAllOlder) CloseEvicted();
   return next;
 }
 
 // Events that must come before the slot may be another caller's.
 void Executor::EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
-                          TimePoint now) {
+                          TimePoint began_at, TimePoint now) {
   if (!recorder_.watched()) return;
-  const int slot = lane.NumberOf(action.slot);
+  const core::Slot& slot = lane.slot(action.slot);
   if (!status.ok()) {
     const CloseReason reason = WhyInvalid(action.kind);
     if (reason == CloseReason::kNone) return;
-    return recorder_.EmitWithReason(EventKind::kInvalidate, slot, reason, now, &status);
+    return recorder_.EmitWithReason(EventKind::kInvalidate, lane.RestedSubjectOf(slot, now), reason,
+                                    now, &status);
   }
-  if (action.kind == ActionKind::kReset) recorder_.Emit(EventKind::kReset, slot, now);
-  if (action.kind == ActionKind::kOpen) recorder_.EmitConnected(slot, now);
+  if (action.kind == ActionKind::kReset) {
+    recorder_.Emit(EventKind::kReset, lane.SubjectOf(slot, now), now);
+  }
+  if (action.kind == ActionKind::kOpen) {
+    recorder_.EmitConnected({.slot = lane.NumberOf(slot), .age = now - began_at}, now);
+  }
 }
 
 void Executor::CloseConnection(Lane& lane, uint8_t slot, CloseReason reason, TimePoint now) {
-  const int number = lane.NumberOf(slot);
-  if (reason == CloseReason::kRecycled) recorder_.Emit(EventKind::kRecycle, number, now);
+  const core::Slot& record = lane.slot(slot);
+  if (reason == CloseReason::kRecycled) {
+    recorder_.Emit(EventKind::kRecycle, lane.RestedSubjectOf(record, now), now);
+  }
   ConnectionAccess::CloseAndDestroy(lane.ConnectionIn(slot));
   if (!recorder_.watched()) return;
-  recorder_.EmitWithReason(EventKind::kClose, number, reason, config_.platform.Now());
+  const TimePoint closed_at = config_.platform.Now();
+  recorder_.EmitWithReason(EventKind::kClose, lane.RestedSubjectOf(record, closed_at), reason,
+                           closed_at);
 }
 
 void Executor::CloseEvicted(Lane& lane) {

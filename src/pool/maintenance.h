@@ -22,10 +22,10 @@ class Maintenance {
   bool ReportOneLeak(Lane& lane, TimePoint now);
   void ReportLateTick(TimePoint now);
   void CheckForSuspend(TimePoint now);
-  TimePoint PromiseNextTick(TimePoint now);
+  TimePoint PromiseNextTick(TimePoint now, TimePoint backend_at);
 
   PoolParts& pool_;
-  const Duration shortest_period_;  // by which an idle connection falls due; zero: none does
+  const Duration shortest_period_;  // by which a connection falls due, lingering apart
   Duration suspended_ ABSL_GUARDED_BY(kPoolLock);  // Platform::Suspended at the last check
   TimePoint promised_tick_ ABSL_GUARDED_BY(kPoolLock) = TimePoint::max();
 };

@@ -206,7 +206,9 @@ TEST_F(LogTest, ALongLogAsksForUpkeepBeforeTheNextBorrower) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
   while (ConnectionAccess::IsPristine(*writer)) Commit(*writer, 1);
+  const int calls = spy_.calls;
   EXPECT_TRUE(ConnectionAccess::WantsMaintenance(*writer));
+  EXPECT_EQ(spy_.calls, calls);
   EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kClean)
       << "only work is wanted, nothing was left";
   EXPECT_NEAR(static_cast<double>(LogPages()), 4 * 16, 8);

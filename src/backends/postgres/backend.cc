@@ -36,4 +36,10 @@ absl::StatusOr<Connection*> PostgresBackend::Open(const OpenRequest& request) {
   return status;
 }
 
+TimePoint PostgresBackend::Continue(TimePoint now) { return state_->sessions().Continue(now); }
+
+absl::Status PostgresBackend::Hindrance(const void* pool) const {
+  return state_->sessions().Hindrance(pool);
+}
+
 }  // namespace roost

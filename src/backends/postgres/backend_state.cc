@@ -17,7 +17,10 @@ constexpr int kMostResult = 1 << 30;
 BackendState::BackendState(const PostgresOptions& options, LookUpFunction look_up)
     : options_(options), resolver_(std::move(look_up)), addresses_(options.address_file) {}
 
-BackendState::~BackendState() { delete libpq_.load(); }
+BackendState::~BackendState() {
+  sessions_.Clear();  // which calls libpq
+  delete libpq_.load();
+}
 
 // Without a lock, because it reads files: who comes second throws its own table away.
 absl::Status BackendState::Load() {

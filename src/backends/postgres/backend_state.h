@@ -14,8 +14,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/postgres/address_book.h"
+#include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/resolver.h"
+#include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
 #include "roost/internal/mutex.h"
 #include "roost/postgres.h"
@@ -35,6 +37,9 @@ class BackendState {
   // The pooler hands each transaction another session: by the options, or `pooler=transaction`.
   // REQUIRES: a ConnectAttempt was started.
   bool transaction_pooler() const { return transaction_pooler_.load(); }
+  Farewell::Peer peer() const {
+    return transaction_pooler() ? Farewell::Peer::kPooler : Farewell::Peer::kServer;
+  }
   // The server behind `endpoint` (ConnectAttempt::endpoint) no longer is what the options want
   // (25006): the next attempt begins elsewhere.
   void LostRole(int endpoint);
@@ -54,6 +59,7 @@ class BackendState {
 
   Resolver& resolver() { return resolver_; }
   AddressBook& addresses() { return addresses_; }
+  ServerSessions& sessions() { return sessions_; }
 
  private:
   absl::Status Load();
@@ -64,6 +70,7 @@ class BackendState {
   std::atomic<bool> transaction_pooler_ = false;
   Resolver resolver_;
   AddressBook addresses_;
+  ServerSessions sessions_;
 
   internal::Mutex mu_;
   int count_ ABSL_GUARDED_BY(mu_) = 1;

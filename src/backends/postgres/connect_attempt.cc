@@ -81,7 +81,9 @@ ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request
     : backend_(backend),
       platform_(*request.platform),
       deadline_(request.deadline),
-      timers_(request.tcp_timers) {}
+      timers_(request.tcp_timers),
+      pool_(request.pool),
+      place_(backend.sessions().Add(pool_)) {}
 
 ConnectAttempt::~ConnectAttempt() { Drop(); }
 
@@ -90,8 +92,15 @@ const Libpq& ConnectAttempt::pq() const { return backend_.pq(); }
 void ConnectAttempt::Drop() {
   query_.reset();
   sign_in_.reset();
+  if (conn_ == nullptr) return;
+  // What it was asked may go on at the server without us.
+  if (pq().PQstatus(conn_) == CONNECTION_OK && pq().PQtransactionStatus(conn_) == PQTRANS_ACTIVE) {
+    place_.GiveUp(pq(), std::exchange(conn_, nullptr), backend_.peer(), platform_);
+    place_ = backend_.sessions().Add(pool_);
+    return;
+  }
   // Sends at most a good-bye, into a socket that does not block.
-  if (conn_ != nullptr) pq().PQfinish(std::exchange(conn_, nullptr));
+  pq().PQfinish(std::exchange(conn_, nullptr));
 }
 
 void ConnectAttempt::Abandon() {
@@ -101,6 +110,7 @@ void ConnectAttempt::Abandon() {
     const int descriptor = pq().PQsocket(std::exchange(conn_, nullptr));
     if (descriptor >= 0) close(descriptor);
   }
+  place_.Abandon();
   if (addresses_.has_value()) addresses_->Abandon();
 }
 
@@ -141,6 +151,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunPhase(TimePoint now) {
   switch (phase_) {
     case Phase::kLookUp:
       return TakeAddress(now);
+    case Phase::kAwaitRoom:
+      return AwaitRoom(now);
     case Phase::kConnect:
     case Phase::kEncrypt:
     case Phase::kSignIn:
@@ -160,7 +172,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
   switch (addresses_->Next(now, address_)) {
     case AddressQueue::State::kReady:
       address_deadline_ = Deadline::After(now, addresses_->ShareOf(deadline_.Left(now)));
-      return StartConnecting();
+      phase_ = Phase::kAwaitRoom;
+      return Next::kContinue;
     case AddressQueue::State::kPending:
       wait_ = addresses_->wait();
       wait_deadline_ = addresses_->wait_deadline();
@@ -190,6 +203,26 @@ bool ConnectAttempt::TakeNextEndpoint() {
   addresses_.emplace(target(), backend_.resolver(), backend_.addresses(), platform_, deadline_);
   failure_ = absl::OkStatus();
   return true;
+}
+
+// ---- The sessions that the server has ----
+
+// Those that were given up end within milliseconds of their cancel request, as a rule.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AwaitRoom(TimePoint now) {
+  constexpr Duration kGlance = std::chrono::milliseconds(10);
+  ServerSessions& sessions = backend_.sessions();
+  sessions.Continue(now);
+  const std::string& address = target().socket ? target().host : address_;
+  if (sessions.Enter(place_, Concat({address, ":", target().port}))) return StartConnecting();
+  if (addresses_->HasMore() && address_deadline_.HasPassed(now)) {
+    const absl::Status hindrance = sessions.Hindrance(pool_.pool);
+    const auto message = hindrance.message();
+    return Fail({.code = absl::StatusCode::kUnavailable, .other_address = true}, "",
+                {message.data(), message.size()});
+  }
+  wait_ = {};
+  wait_deadline_ = Deadline::After(now, kGlance);
+  return Next::kWait;
 }
 
 // ---- libpq's part ----
@@ -264,6 +297,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::ConnectFailed(bool hung_up)
 // ---- The server's role ----
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
+  place_.KeepKey(sign_in_->key());
   sign_in_.reset();
   if (settings_->role == WantedRole::kAny) return RunOnConnect();
   const char* const standby = pq().PQparameterStatus(conn_, "in_hot_standby");
@@ -359,6 +393,12 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& 
 }
 
 absl::Status ConnectAttempt::OutOfTime() const {
+  if (phase_ == Phase::kAwaitRoom) {
+    const absl::Status hindrance = backend_.sessions().Hindrance(pool_.pool);
+    const auto message = hindrance.message();
+    return absl::DeadlineExceededError(
+        Concat({target().where, ": ", std::string_view(message.data(), message.size())}));
+  }
   const std::string what = phase_ == Phase::kLookUp ? target().host : WhereNow();
   return absl::DeadlineExceededError(
       Concat({target().where, ": out of time while ", Name(phase_), " ", what}));

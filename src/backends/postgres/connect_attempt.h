@@ -10,10 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "backends/postgres/address_queue.h"
+#include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
 #include "backends/postgres/sign_in.h"
 #include "backends/postgres/startup_error.h"
@@ -48,6 +50,8 @@ class ConnectAttempt {
   // The connection, non-blocking and ready, with a notice receiver that drops everything and the
   // default verbosity; the caller's to finish. REQUIRES: done.
   PGconn* Release();
+  // Its place among the sessions of the backend. REQUIRES: done.
+  ServerSessions::Place TakePlace() { return std::move(place_); }
   // Which of the endpoints it is for, for BackendState::LostRole; and its "host:port/database".
   // REQUIRES: Start succeeded.
   int endpoint() const { return index_; }
@@ -66,6 +70,7 @@ class ConnectAttempt {
   absl::StatusOr<Next> RunPhase(TimePoint now);
   bool TakeNextEndpoint();
   absl::StatusOr<Next> TakeAddress(TimePoint now);
+  absl::StatusOr<Next> AwaitRoom(TimePoint now);
   absl::StatusOr<Next> StartConnecting();
   absl::StatusOr<Next> StartFailed();
   absl::StatusOr<Next> Connect(TimePoint now);
@@ -88,6 +93,7 @@ class ConnectAttempt {
   Platform& platform_;
   const Deadline deadline_;
   const TcpTimers timers_;
+  const PoolShare pool_;
   std::shared_ptr<const Settings> settings_;
   int index_ = -1;
   int endpoints_tried_ = 0;
@@ -96,6 +102,7 @@ class ConnectAttempt {
   std::optional<AddressQueue> addresses_;
   std::string address_;        // being tried
   Deadline address_deadline_;  // by when it has to be connected
+  ServerSessions::Place place_;
   PGconn* conn_ = nullptr;
   IoEvents wanted_;  // by PQconnectPoll
   std::optional<SignIn> sign_in_;

@@ -62,6 +62,7 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
     MarkFailed(attempt_->fault_scope());
   } else if (step->done) {
     pipeline_.Adopt(*attempt_);
+    place_ = attempt_->TakePlace();
     attempt_.reset();
   }
   return step;
@@ -302,13 +303,19 @@ void PostgresConnection::DropStatements() {
 void PostgresConnection::Close() {
   attempt_.reset();
   DropStatements();
+  if (pipeline_.IsGivenUp()) {
+    const Libpq& libpq = pq();
+    place_.GiveUp(libpq, link().Release(), pipeline_.peer(), platform());
+  }
   link().Close();
+  place_.Leave();
 }
 
 void PostgresConnection::Abandon() {
   if (attempt_ != nullptr) attempt_->Abandon();
   DropStatements();
   link().Abandon();
+  place_.Abandon();
 }
 
 NativeHandle PostgresConnection::Detach() {

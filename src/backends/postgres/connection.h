@@ -77,6 +77,7 @@ class alignas(std::max_align_t) PostgresConnection final : public backends::Sess
   // While it opens. Apart, because it is larger than all the rest, and opening takes memory anyway.
   std::unique_ptr<ConnectAttempt> attempt_;
   Pipeline pipeline_;
+  ServerSessions::Place place_;
   StatementCache<PostgresStatement> cache_;
   Deadline ping_deadline_{};  // of the ping that Advance goes on with
 };

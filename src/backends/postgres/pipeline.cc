@@ -22,6 +22,14 @@ constexpr int kMostOfRest = 1000;
 constexpr int kRowsToDrop = 1000;
 constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
 
+// A server that is inside of a statement then looks whether its client is there: the last resort
+// where a cancel request does not arrive. What the administrator has set counts; a server on a system
+// that cannot look refuses the setting.
+constexpr char kCheckClient[] =
+    "SELECT pg_catalog.set_config('client_connection_check_interval', '2000', false) WHERE "
+    "pg_catalog.current_setting('client_connection_check_interval', true) = '0' AND "
+    "pg_catalog.version() LIKE '%linux%'";
+
 constexpr char kBegin[] = "BEGIN";
 constexpr char kBeginReading[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr char kBeginSealed[] =
@@ -158,8 +166,11 @@ bool Pipeline::SendDeallocations() {
 bool Pipeline::SendSettings() {
   if (in_transaction_) return true;
   settings_pending_ = false;
+  constexpr int kChecksItsClient = 140000;  // the first version that can
+  const bool checks = pq().PQserverVersion(link_.handle()) >= kChecksItsClient;
   return link_.Enter() && (!sets_date_style_ || link_.Command("SET DateStyle TO ISO")) &&
-         link_.Command("SET extra_float_digits TO 3") && link_.Sync();
+         (!checks || link_.Command(kCheckClient)) && link_.Command("SET extra_float_digits TO 3") &&
+         link_.Sync();
 }
 
 void Pipeline::Deallocate(StatementName name) {

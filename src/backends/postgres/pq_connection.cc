@@ -74,6 +74,11 @@ bool PqConnection::IsIdle() const {
          state != PQTRANS_UNKNOWN;
 }
 
+bool PqConnection::IsAwaited() const {
+  if (handle_ == nullptr || pq_->PQstatus(handle_) != CONNECTION_OK) return false;
+  return pq_->PQsocket(handle_) >= 0 && (owed_ > 0 || !IsIdle());
+}
+
 // What the server says outside of an answer: the only place where an idle connection learns why it
 // ends. 57P02, to every session of a server that lost one to a crash, and 57P01 of an immediate
 // shutdown come as warnings.

@@ -68,6 +68,8 @@ class PqConnection {
   int descriptor() const { return pq_->PQsocket(handle_); }
   // False: a user of the handle left it in the middle of a query, a COPY or a pipeline.
   bool IsIdle() const;
+  // The server still owes an answer, and the link is not known to be broken.
+  bool IsAwaited() const;
 
   // ---- Sending: queues, never waits ----
 

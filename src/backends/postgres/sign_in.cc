@@ -38,25 +38,30 @@ int64_t IterationsOf(std::string_view text) {
 
 }  // namespace
 
+int64_t SignInReader::TakeMessage(char type, std::string_view body) {
+  if (type == 'K' && body.size() > sizeof(int32_t)) key_ = body;
+  if (type == 'K' || type == 'Z' || type == 'E') Stop();
+  const bool request = type == 'R' && body.size() >= 4 && body.size() + 4 <= kMostRequest;
+  if (!request || done_) return 0;
+  if (ReadInt32(body) == 0) done_ = true;
+  return ReadInt32(body) == kSaslContinue ? IterationsOf(body.substr(4)) : 0;
+}
+
 int64_t SignInReader::Take(std::string_view bytes) {
   int64_t iterations = 0;
-  if (!done_) pending_.append(bytes);
-  while (!done_ && pending_.size() >= kHead) {
+  if (!over_) pending_.append(bytes);
+  while (!over_ && pending_.size() >= kHead) {
     const std::string_view pending = pending_;
     const int64_t length = ReadInt32(pending.substr(1));
     const size_t size = 1 + static_cast<size_t>(length);
     // libpq ends the attempt upon such a length, or takes it for the text of an old server.
-    done_ = length < 4 || size > SignIn::kMostBytes;
-    if (done_ || pending_.size() < size) break;
-    const std::string_view body = pending.substr(kHead, size - kHead);
-    const bool request = pending_[0] == 'R' && body.size() >= 4 && size <= kMostRequest + 1;
-    if (request && ReadInt32(body) == 0) done_ = true;
-    if (request && ReadInt32(body) == kSaslContinue) {
-      iterations = std::max(iterations, IterationsOf(body.substr(4)));
-    }
+    if (length < 4 || size > SignIn::kMostBytes) Stop();
+    if (over_ || pending_.size() < size) break;
+    iterations =
+        std::max(iterations, TakeMessage(pending_[0], pending.substr(kHead, size - kHead)));
     pending_.erase(0, size);
   }
-  if (done_) pending_.clear();
+  if (over_) pending_.clear();
   return iterations;
 }
 
@@ -75,10 +80,13 @@ bool SignIn::Refuses(std::string_view bytes) {
 // has room for; no request of a server is as long.
 bool SignIn::RefusesTls(const Libpq& pq, PGconn* handle) {
   void* const ssl = pq.PQsslStruct(handle, "OpenSSL");
-  if (reader_.done() || ssl == nullptr || pq.SSL_peek == nullptr) return Refuses({});
+  if (reader_.over() || ssl == nullptr || pq.SSL_peek == nullptr) return Refuses({});
   std::array<char, kRoom> room;
   const int size = pq.SSL_peek(ssl, room.data(), static_cast<int>(room.size()));
-  if (size == static_cast<int>(room.size())) refusal_ = kTalks;
+  if (size == static_cast<int>(room.size())) {
+    if (!reader_.done()) refusal_ = kTalks;
+    reader_.Stop();
+  }
   return !refusal_.empty() || Refuses({room.data(), static_cast<size_t>(std::max(size, 0))});
 }
 

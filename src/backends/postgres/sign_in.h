@@ -25,17 +25,27 @@
 
 namespace roost::postgres {
 
-// What a server asks for while it signs a client in, as its bytes come.
+// What a server asks for while it signs a client in, as its bytes come; and what it says then.
 class SignInReader {
  public:
   // The iterations that a SCRAM exchange asks for in what has come so far; 0: none does.
   int64_t Take(std::string_view bytes);
   // The client is in, or will not be let in: no request follows.
   bool done() const { return done_; }
+  // For a cancel request, once the session is ready: the body of BackendKeyData. Empty: none came.
+  const std::string& key() const { return key_; }
+  // Nothing of interest follows.
+  bool over() const { return over_; }
+  // Not all bytes can be shown any more.
+  void Stop() { done_ = over_ = true; }
 
  private:
+  int64_t TakeMessage(char type, std::string_view body);
+
   std::string pending_;
+  std::string key_;
   bool done_ = false;
+  bool over_ = false;
 };
 
 class SignIn {
@@ -46,6 +56,8 @@ class SignIn {
   // As PQconnectPoll. Failed: also when the server was refused; then refusal() says why.
   PostgresPollingStatusType Poll(const Libpq& pq, PGconn* handle);
   std::string_view refusal() const { return refusal_; }
+  // See SignInReader.
+  const std::string& key() const { return reader_.key(); }
 
  private:
   PostgresPollingStatusType PollEntered(const Libpq& pq, PGconn* handle, std::string_view bytes);

@@ -96,6 +96,7 @@ StartupFinding WithoutSqlState(const StartupEvidence& evidence) {
   }
   switch (evidence.phase) {
     case Phase::kLookUp:
+    case Phase::kAwaitRoom:
     case Phase::kConnect:
       return LostLink();
     case Phase::kEncrypt:
@@ -155,6 +156,8 @@ std::string_view Name(Phase phase) {
   switch (phase) {
     case Phase::kLookUp:
       return "looking up";
+    case Phase::kAwaitRoom:
+      return "waiting for the end of sessions at";
     case Phase::kConnect:
       return "connecting to";
     case Phase::kEncrypt:

@@ -16,6 +16,7 @@ namespace roost::postgres {
 // How far an attempt has come.
 enum class Phase : uint8_t {
   kLookUp,     // the name of the host
+  kAwaitRoom,  // the pool has as many sessions there as it may
   kConnect,    // TCP, or the socket
   kEncrypt,    // TLS
   kSignIn,     // start-up packet, password

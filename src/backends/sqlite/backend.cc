@@ -14,6 +14,7 @@
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
+#include "backends/sqlite/timed_reads.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
 #include "statements/text.h"
@@ -78,8 +79,10 @@ absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
 
 // After a sync that failed or damage that was met. A check that runs out of time is not an error
 // and not repeated: damage also shows where it is read.
-absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
+absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
+  const sqlite::TimedReads reads(db, handler);
   const absl::StatusOr<std::string> found = sqlite::QueryText(db, options, "PRAGMA quick_check(1)");
+  if (reads.interrupted()) return absl::OkStatus();
   if (!found.ok())
     return absl::IsDeadlineExceeded(found.status()) ? absl::OkStatus() : found.status();
   if (*found == "ok") return absl::OkStatus();
@@ -263,7 +266,7 @@ absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler
     const TimePoint now = platform.Now();
     handler.SetDeadline(Deadline::After(now, (deadline.time() - now) / 2));
   }
-  status = CheckDatabase(db, options_);
+  status = CheckDatabase(db, options_, handler);
   handler.SetDeadline(deadline);
   if (status.ok() && lost_sync && !sqlite::IsMemory(options_)) status = CloseHoles(db, options_);
   if (!status.ok() && lost_sync) distrusted_ = true;
@@ -279,7 +282,7 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   forks_ = platform.Forks().load(std::memory_order_relaxed);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
-  if (prepared_->HasLostName() || overwritten_.exchange(false)) ++file_changes_;
+  const bool begins_anew = prepared_->HasLostName() || overwritten_;
   prepared_->DisownLog();
   if (!memory && options_.when_damaged == WhenDamaged::kMoveAside && !was_prepared_) {
     left_open_ = sqlite::WasLeftOpen(*names_);
@@ -297,6 +300,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   if (status.ok()) status = sqlite::MarkOwner(db, options_);
   if (!status.ok()) return status;
   if (!memory) prepared_->Remember(db, *names_, true);
+  if (begins_anew) ++file_changes_;
+  overwritten_ = false;
   was_prepared_ = true;
   sqlite::KeepLogAtClose(db, false);
   DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not

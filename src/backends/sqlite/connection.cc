@@ -164,14 +164,14 @@ void SqliteConnection::Taint(Trace trace) {
 
 // The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
 absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql, unsigned flags,
-                                                           std::string_view* rest) {
+                                                           std::string_view* rest, size_t zero) {
   trace_ = Trace::kNothing;
   bounds_transaction_ = false;
   rows_ = RowChange::kNone;
   refusal_ = nullptr;
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
-  const int size = static_cast<int>(std::min<size_t>(sql.size(), INT32_MAX));
+  const int size = static_cast<int>(std::min<size_t>(sql.size() + zero, INT32_MAX));
   const int code = sqlite3_prepare_v3(db_, sql.data(), size, flags, &statement, &tail);
   if (code != SQLITE_OK) return Fail(code, Operation::kStatement, InTransaction(), sql);
   *rest = sql.substr(static_cast<size_t>(tail - sql.data()));
@@ -212,12 +212,13 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
 absl::Status SqliteConnection::RunScript(std::string_view sql) {
   absl::Status status = internal::CheckNoZero(sql);
   if (!status.ok()) return status;
-  for (std::string_view rest = SkipBlanks(sql); !rest.empty(); rest = SkipBlanks(rest)) {
+  // With a zero at its end SQLite bounds each statement of it, and not the whole.
+  const std::string script(sql);
+  for (std::string_view rest = SkipBlanks(script); !rest.empty(); rest = SkipBlanks(rest)) {
     status = Ready();
     if (!status.ok()) return status;
     const std::string_view begin = rest;
-    // SQLite's bound on the length of SQL is for one statement, not for the script.
-    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest);
+    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest, /*zero=*/1);
     if (!prepared.ok()) return prepared.status();
     status = RunOne(*prepared, begin.substr(0, begin.size() - rest.size()));
     if (!status.ok()) return status;

@@ -101,8 +101,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
 
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
   absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
+  // `zero`: 1 where a zero follows `sql`.
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
-                                           std::string_view* rest);
+                                           std::string_view* rest, size_t zero = 0);
   absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
