@@ -80,7 +80,7 @@ struct OpenRequest {
   Deadline deadline{};
   // The profile's kTcpTimers, for a backend that has a TCP link.
   TcpTimers tcp_timers{};
-  // Where an Open that fails tells which existing connections its error concerns; nullptr: nobody asks.
+  // Where an Open that fails tells which existing connections its error concerns. May be null.
   FaultScope* fault_scope = nullptr;
 };
 

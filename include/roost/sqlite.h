@@ -99,7 +99,7 @@ struct SqliteOptions {
   // another application_id or a later user_version is refused before anything of ours is written
   // (kInvalidArgument); a transaction that its program left open is rolled back by the look. One without an application_id is taken and marked if it is empty or has the
   // table `own_table`. SQL may read both and set neither
-  // (kInvalidArgument). 0: nothing is looked at or marked, and SQL may set them.
+  // (kInvalidArgument). 0: nothing is looked at or marked. SQL may then set them.
   int32_t application_id = 0;
   int32_t user_version = 0;
   std::string own_table{};
