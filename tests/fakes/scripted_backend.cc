@@ -418,6 +418,7 @@ SessionState ScriptedConnection::Inspect() {
 
 absl::Status ScriptedConnection::Reset(Deadline deadline) {
   absl::Status outcome = PerformHere(Call::kReset, deadline);
+  if (!outcome.ok()) MarkFailed(backend_.scope_of_failed_call_);
   if (!outcome.ok()) return outcome;
   if (IsDead()) return backend_.gone_;
   FinishAll();
@@ -441,6 +442,7 @@ absl::Status ScriptedConnection::Ping(Deadline deadline) {
 absl::Status ScriptedConnection::Maintain(Deadline deadline) {
   wants_maintenance_ = false;
   absl::Status outcome = PerformHere(Call::kMaintain, deadline);
+  if (!outcome.ok()) MarkFailed(backend_.scope_of_failed_call_);
   return outcome.ok() && IsDead() ? backend_.gone_ : outcome;
 }
 
