@@ -21,7 +21,8 @@
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance)
 // Memory:   connections in the pool; libpq takes some 37 KB for each, 104 KB with TLS, and one row
-//           at a time, of at most max_result_bytes
+//           at a time, of at most max_result_bytes; a connection that has received or sent more than
+//           1 MiB at a time is closed at its return, because libpq keeps its buffers
 // Errors:   lease.h; the server's SQLSTATE is in the message and in PostgresSqlState(status)
 // Example:
 //   roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});

@@ -108,7 +108,14 @@ bool PqConnection::Command(const char* sql) {
   return pq_->PQsendQueryParams(handle_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
 }
 
+// libpq copies what it sends into a buffer that grows up to the longest message.
+void PqConnection::CountQueued(size_t bytes) {
+  queued_ += bytes;
+  if (queued_ > kKeptBytes) grown_ = true;
+}
+
 bool PqConnection::Sync() {
+  queued_ = 0;
   if (pq_->PQpipelineSync(handle_) != 1) return false;
   if (owed_++ == 0) owed_since_ = platform_.CoarseNow();
   late_pieces_ = 0;
@@ -117,6 +124,8 @@ bool PqConnection::Sync() {
 
 bool PqConnection::SendScript(const char* sql) {
   late_pieces_ = 0;
+  CountQueued(std::strlen(sql));
+  queued_ = 0;
   return pq_->PQsendQuery(handle_, sql) == 1;
 }
 
