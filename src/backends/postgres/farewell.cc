@@ -43,13 +43,14 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, TimePoint now)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, TimePoint now,
+                   Duration longest)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
       key_(std::move(key)),
       process_(getpid()),
-      began_at_(now),
+      end_(Deadline::After(now, longest)),
       due_(now),
       pause_(kFirstPause),
       request_at_(now) {}
@@ -65,7 +66,7 @@ Farewell::~Farewell() {
 }
 
 bool Farewell::Advance(TimePoint now) {
-  if (process_ != getpid() || HasEnded() || now - began_at_ > kLongest) return true;
+  if (process_ != getpid() || HasEnded() || end_.HasPassed(now)) return true;
   RequestCancel(now);
   if (handle_ != nullptr && IsTimeForGoodbye(now) && !SayGoodbye()) return true;
   due_ = now + pause_;

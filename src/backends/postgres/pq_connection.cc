@@ -74,9 +74,9 @@ bool PqConnection::IsIdle() const {
          state != PQTRANS_UNKNOWN;
 }
 
-bool PqConnection::IsAwaited() const {
-  if (handle_ == nullptr || pq_->PQstatus(handle_) != CONNECTION_OK) return false;
-  return pq_->PQsocket(handle_) >= 0 && (owed_ > 0 || !IsIdle());
+bool PqConnection::IsConnected() const {
+  return handle_ != nullptr && pq_->PQstatus(handle_) == CONNECTION_OK &&
+         pq_->PQsocket(handle_) >= 0;
 }
 
 // What the server says outside of an answer: the only place where an idle connection learns why it

@@ -68,8 +68,8 @@ class PqConnection {
   int descriptor() const { return pq_->PQsocket(handle_); }
   // False: a user of the handle left it in the middle of a query, a COPY or a pipeline.
   bool IsIdle() const;
-  // The server still owes an answer, and the link is not known to be broken.
-  bool IsAwaited() const;
+  // There is a server to say good-bye to, as far as is known.
+  bool IsConnected() const;
 
   // ---- Sending: queues, never waits ----
 
