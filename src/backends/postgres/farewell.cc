@@ -45,14 +45,15 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now,
+                   Duration longest)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
       key_(std::move(key)),
       peer_(peer),
       process_(getpid()),
-      began_at_(now),
+      end_(Deadline::After(now, longest)),
       due_(now),
       pause_(kFirstPause),
       request_at_(peer == Peer::kPooler ? now + kSilence : now) {}
@@ -68,7 +69,7 @@ Farewell::~Farewell() {
 }
 
 bool Farewell::Advance(TimePoint now) {
-  if (process_ != getpid() || HasEnded() || now - began_at_ > kLongest) return true;
+  if (process_ != getpid() || HasEnded() || end_.HasPassed(now)) return true;
   RequestCancel(now);
   if (handle_ != nullptr && IsTimeForGoodbye(now) && !SayGoodbye()) return true;
   due_ = now + pause_;

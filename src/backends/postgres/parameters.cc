@@ -111,6 +111,7 @@ absl::Status Parameters::ReadText(size_t index, std::string_view text, bool as_b
     TakeBytes(index, text.data(), text.size());
     return absl::OkStatus();
   }
+  bytes_ += text.size();
   values_[index] = arena_.Copy(text);
   if (values_[index] != nullptr) return absl::OkStatus();
   return absl::ResourceExhaustedError(Concat({Place(index, sql), ": libpq has no memory for it"}));
@@ -120,6 +121,7 @@ absl::Status Parameters::ReadText(size_t index, std::string_view text, bool as_b
 void Parameters::TakeBytes(size_t index, const char* data, size_t size) {
   values_[index] = data == nullptr ? "" : data;
   lengths_[index] = static_cast<int>(size);
+  bytes_ += size;
   formats_[index] = kBinaryFormat;
 }
 

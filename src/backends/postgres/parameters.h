@@ -36,6 +36,8 @@ class Parameters {
                     std::string_view sql);
 
   int count() const { return count_; }
+  // Of text and of bytes, which alone may be many.
+  size_t bytes() const { return bytes_; }
   const char* const* values() const { return values_.data(); }
   const int* lengths() const { return lengths_.data(); }
   const int* formats() const { return formats_.data(); }
@@ -54,6 +56,7 @@ class Parameters {
   const Libpq& pq_;
   Arena arena_;
   int count_ = 0;
+  size_t bytes_ = 0;
   // Filled as far as count_; left alone behind it, because two kilobytes would be cleared each
   // time.
   std::array<const char*, kMax> values_;

@@ -65,6 +65,7 @@ bool PostgresStatement::SendPreparing(std::span<const Oid> types) {
   if (!pipeline_.pooler()) name_.Write(name);
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
+  pipeline_.link().CountQueued(text_.view().size());
   return pq.PQsendPrepare(handle, name.data(), text_.c_str(), static_cast<int>(types.size()),
                           types.data()) == 1 &&
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
@@ -166,7 +167,9 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
 bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) {
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
+  pipeline_.link().CountQueued(parameters.bytes());
   if (pipeline_.pooler()) {
+    pipeline_.link().CountQueued(text_.view().size());
     return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), types,
                                 parameters.values(), parameters.lengths(), parameters.formats(),
                                 0) == 1;
