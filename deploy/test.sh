@@ -25,6 +25,8 @@
 #   lint           clang-format, clang-tidy, shellcheck
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7), with the tests of core, statements and contracts
+#   refute         breaks each promise of a public header by a patch and looks whether its test fails
+#                  (hours; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
 #   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
 #   board          the same as --board; see tests/board/README.md
@@ -38,7 +40,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ALL_STAGES=(functional asan fuzz tsan thread-safety models size lint rpi-64 rpi-32)
-MORE_STAGES=(clang deploy board)
+MORE_STAGES=(refute clang deploy board)
 BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
 FAILED=0
@@ -182,6 +184,24 @@ stage_clang() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
   build_or_fail "$1" clang || return
   run_tests "$1" clang --label-exclude 'bench|stress'
+}
+
+# In a clone of what is committed, because the patches change it.
+stage_refute() {
+  local tree=$ROOT/build/refute counts
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  rm -rf "$tree/tests" "$tree/src"
+  if [ -d "$tree/.git" ]; then
+    logged "$1" git -C "$tree" fetch --quiet "$ROOT" HEAD && logged "$1" git -C "$tree" checkout --quiet --force FETCH_HEAD
+  else
+    logged "$1" git clone --quiet "$ROOT" "$tree"
+  fi || return
+  (cd "$tree" && logged "$1" cmake --preset dev) || return
+  python3 -B "$tree/tests/refute/refute.py" "$tree" run "$tree/build/dev" 2>&1 | tee -a "$1" || true
+  counts=$(sed -n 's/^\([0-9]*\) of \([0-9]*\) patches make their test fail$/\1 \2/p' "$1" | tail -n 1)
+  [ -n "$counts" ] || return
+  PASSED=$((PASSED + ${counts% *}))
+  FAILED=$((FAILED + ${counts#* } - ${counts% *}))
 }
 
 stage_thread-safety() {

@@ -17,11 +17,21 @@ else()
 endif()
 
 # No path of this machine in what is released: __FILE__ and the like begin in this folder, or in the
-# sysroot's. A debugger wants to find the files, so builds with symbols keep them.
+# sysroot's. A ccache with a base_dir gives the compiler the same paths relative to the build folder, so
+# these are mapped alike. A debugger wants to find the files, so builds with symbols keep them.
 if(CMAKE_BUILD_TYPE MATCHES "^(Release|MinSizeRel)$")
-  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
-                      -ffile-prefix-map=${PROJECT_BINARY_DIR}/=build/)
-  if(CMAKE_SYSROOT)
-    add_compile_options(-ffile-prefix-map=${CMAKE_SYSROOT}/=/)
-  endif()
+  foreach(folder PROJECT_SOURCE_DIR CMAKE_SYSROOT)
+    if(${folder})
+      set(becomes "")
+      if(folder STREQUAL CMAKE_SYSROOT)
+        set(becomes /)
+      endif()
+      file(RELATIVE_PATH relative ${PROJECT_BINARY_DIR} ${${folder}})
+      string(REGEX REPLACE "/$" "" relative "${relative}")
+      # Of those that fit the compiler takes the last: the sysroot's, where it lies below this folder.
+      add_compile_options(-ffile-prefix-map=${${folder}}/=${becomes}
+                          -ffile-prefix-map=${relative}/=${becomes})
+    endif()
+  endforeach()
+  add_compile_options(-ffile-prefix-map=${PROJECT_BINARY_DIR}/=)
 endif()

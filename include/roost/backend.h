@@ -16,8 +16,9 @@
 //   Inspect()           Asks the driver, never the server, what the last user left behind. Cost:
 //                       tens of ns.
 //   Reset(deadline)     Undoes what Inspect called dirty. An error: the pool closes the connection.
-//   Probe()             Says what is known about the connection without a round trip. Cost: at most
-//                       three system calls that do not wait (SQLite looks up three names).
+//   Probe()             Says what is known about the connection without a round trip. Never waits.
+//                       Cost while nothing has changed: at most three system calls (SQLite looks up
+//                       three names).
 //   Ping(deadline)      Proves the connection by one round trip. An error: the pool closes it.
 //   BeginPing(deadline) The same for a caller that must not wait: sends the question; Advance takes
 //                       the answer. The default is a whole Ping.
@@ -32,8 +33,8 @@
 //
 // Threads:  a Backend may be asked to open by several threads at once; a Connection belongs to one
 //           thread at a time: the holder of its slot
-// Blocks:   Open of a local database, Ping, Reset, Maintain, and statements, up to their deadline;
-//           the others never
+// Blocks:   Open of a local database, Ping, Reset, Maintain, Detach, RawHandle, and statements, up
+//           to their deadline; Close while SQLite copies its log; the others never
 // Memory:   a Connection is constructed in memory of the pool (ConnectionMemory), with its
 //           statement cache; what the driver allocates for itself is the driver's
 // Errors:   the table of codes in lease.h

@@ -6,7 +6,7 @@
 // open. backend.h describes what a driver overrides.
 //
 // Threads:  one thread at a time: the holder of the lease
-// Blocks:   Prepare, Run, RunScript, Begin and Seal, up to deadline(); the others never
+// Blocks:   Prepare, Run, RunScript, Begin, Seal and Raw, up to deadline(); the others never
 // Memory:   a Connection lies in memory of the pool, with its statement cache; what the driver
 //           allocates for itself is the driver's
 // Errors:   the table of codes in lease.h; an error of the database keeps the database's message

@@ -1,11 +1,11 @@
 // include/roost/deadline.h - points in time of the machine's monotonic clock, and deadlines.
 //
-// Every call of roostpool that can wait takes one absolute Deadline. The program makes it once, at
-// its edge (Pool::In), and passes it all the way down: wait queue, busy wait, connect, statement.
-// It is absolute, so that a call that tries twice does not wait twice as long. It is monotonic, so
-// that a clock step of NTP neither cuts nor stretches a wait. A call that ends because of its
-// deadline says kDeadlineExceeded, and says it as soon after the deadline as the kernel runs the
-// thread.
+// One absolute Deadline bounds Acquire, Fill, Close, and the statements of a lease. The program makes
+// it once, at its edge (Pool::In), and passes it all the way down: wait queue, busy wait, connect,
+// statement. It is absolute, so that a call that tries twice does not wait twice as long. It is
+// monotonic, so that a clock step of NTP neither cuts nor stretches a wait. A call that its deadline
+// ends says kDeadlineExceeded, or what it knows beyond that (kUnavailable: the database is away;
+// kUnknown: a commit may be done), as soon after the deadline as the kernel runs the thread.
 //
 // Threads:  values; any thread
 // Blocks:   never

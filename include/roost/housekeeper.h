@@ -7,7 +7,8 @@
 // Threads:  Add, Start and Stop from one thread; Wake from any; Run from threads of the program's
 //           own; the housekeeper's thread calls Tick
 // Blocks:   Stop, until the Tick that is under way has ended and the thread, and Run, have left;
-//           Run, until Stop; the others never
+//           Run, until Stop; Add, while a call of the pool's own on_work is under way; the others
+//           never
 // Memory:   fixed; Start makes one thread; one descriptor from the first Add of a pool with
 //           OpenBy::kHousekeeper to Stop
 // Errors:   aborts with a sentence when more than kMaxPools pools are added, and when Add or Start

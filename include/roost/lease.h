@@ -30,12 +30,13 @@
 //   kInternal            a bug, of roostpool or of the database                       kAlarm
 //
 // Threads:  one thread at a time; moving the lease to another thread is allowed (see ReleaseThread)
-// Blocks:   the end of a lease, when its user left something behind on the connection: for a reset,
-//           at most the profile's kResetTimeout, or while the connection is closed
+// Blocks:   the end of a lease, for a reset of what its user left behind on the connection, at most
+//           the profile's kResetTimeout; for maintenance that the connection asks for, at most
+//           kPingTimeout; and while a connection that is not kept is closed
 // Memory:   24 bytes on a 64-bit machine; no heap
 // Errors:   none; use after return aborts with a sentence
-// Time:     the end of a lease that left nothing behind is one compare-and-swap, or a short
-//           critical section: see pool.h
+// Time:     the end of a lease that left nothing behind, and whose connection is kept, is one
+//           compare-and-swap, or a short critical section: see pool.h
 // Example:
 //   absl::StatusOr<roost::Lease> lease = pool.Acquire(roost::kWrite, pool.In(50ms));
 //   if (!lease.ok()) return lease.status();
@@ -113,7 +114,7 @@ class [[nodiscard]] Lease {
 
   // Gives the connection back now. A clean connection goes to the oldest waiter or becomes idle. A
   // dirty one is reset first, for at most the profile's kResetTimeout, and one that asks for
-  // maintenance gets it first (Connection::WantsMaintenance). A broken one, and one that is to be
+  // maintenance gets it before it is lent again (Connection::WantsMaintenance). A broken one, and one that is to be
   // replaced, is closed. All of that happens in this thread. A lease that holds nothing does
   // nothing.
   ROOST_HOT void Return() {

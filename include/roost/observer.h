@@ -85,6 +85,12 @@ struct Event {
   TimePoint at{};
   // See EventKind; else zero.
   Duration span{};
+  // Of an event about a connection: how long ago its open began; for kConnect how long the open took.
+  // kConnectFailed: zero.
+  Duration age{};
+  // How long ago its last use ended, or its open, if it was not used: for kCheckout, and for
+  // kInvalidate, kRecycle and kClose of a connection that is not lent. Else zero.
+  Duration idle{};
   // The line that acquired or asked for the lease, where one is concerned.
   SourceLine where{};
   // The error, where there is one; else null.

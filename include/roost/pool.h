@@ -10,16 +10,17 @@
 // none. The pool opens a connection when a caller needs it, or ahead with Fill.
 //
 // Threads:  every function may be called from every thread, unless it says otherwise
-// Blocks:   Acquire, Close and Fill up to their deadline; Tick while it maintains or closes
-//           connections, and while it opens a local database; InvalidateAll while it closes; the
-//           others only for a lock that is never held across I/O
+// Blocks:   Acquire, Close and Fill up to their deadline, and while they close a connection; Tick
+//           while it maintains or closes connections, and while it opens a local database;
+//           InvalidateAll, TryAcquire and the destructor while they close; the others only for a
+//           lock that is never held across I/O
 // Memory:   sizeof(PoolFor<P>), fixed; the node of a waiting caller is on that caller's stack
 // Errors:   the table in lease.h
-// Time:     Acquire and return of an idle connection: two compare-and-swaps, no lock, no clock, no
-//           system call, in a lane of up to seven slots, where the profile has PrePing::kNever and
-//           no hold times, and the pool has no observer. Else each takes a short critical section
-//           and reads clocks, some 100 ns for both, and Acquire also pays what the profile's ping
-//           costs.
+// Time:     Acquire by a deadline, and the return, of an idle connection that is due for nothing
+//           before the deadline: two compare-and-swaps, no lock, no clock, no system call, in a lane
+//           of up to seven slots, where the profile has PrePing::kNever, kPingAfter above 0 and no
+//           hold times, and the pool has no observer. Else each takes a short critical section and
+//           reads clocks, some 100 ns for both, and Acquire also pays what the profile's ping costs.
 // Example:
 //   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db"});
 //   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
@@ -111,8 +112,8 @@ struct PoolOptions {
   // Clock, waits and random numbers. REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
   // For a program that calls Tick in its own loop: called when Tick has work before the moment that
-  // it returned last, because a caller needs a connection (OpenBy::kHousekeeper). While a
-  // Housekeeper has the pool, that Housekeeper is called instead.
+  // it returned last, because a caller needs a connection (OpenBy::kHousekeeper) or has opened one
+  // that may linger (kLinger). While a Housekeeper has the pool, that Housekeeper is called instead.
   WakeCallback on_work{};
 };
 
@@ -218,10 +219,10 @@ class Pool {
   // lines, cut to fit. Allocates nothing; takes 11 KB of stack.
   std::string_view Report(std::span<char> out) const;
   // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
-  // now, cut to fit. A time-out gives SQLAlchemy's sentence, "QueuePool limit of size 2 overflow 1
-  // reached, connection timed out, timeout 0.05", and then the holders. `asked` is the time-out
-  // that the sentence names. The status itself has no such numbers, because a refusal allocates
-  // nothing. Takes 11 KB of stack.
+  // now, cut to fit. A time-out while every connection is lent gives SQLAlchemy's sentence,
+  // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", and then the
+  // holders. `asked` is the time-out that the sentence names. The status itself has no such numbers,
+  // because a refusal allocates nothing. Takes 11 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
   // ---- What the pool was made of; constant ----

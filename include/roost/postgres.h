@@ -63,8 +63,8 @@ struct PostgresOptions {
   //   pooler                transaction: as `transaction_pooler` below; session: as none
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the
-  // next. A regular file that others cannot read, of which at most 1 KiB is looked at. It counts
-  // more than a password in the uri. The password is an option of libpq and in no text. Empty: none.
+  // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more
+  // than a password in the uri. The password is an option of libpq and in no text. Empty: none.
   std::string password_file{};
   // What pg_stat_activity shows, unless the uri says otherwise.
   std::string application_name = "roostpool";
@@ -78,10 +78,10 @@ struct PostgresOptions {
   bool transaction_pooler = false;
   // Longest row, error or notice, in bytes on their way; when the server sends one that is longer by
   // 32 KiB and more (by less it depends on how the bytes come), the statement fails with
-  // kResourceExhausted and the connection is closed. For so many bytes libpq
-  // takes about twice the memory, for an error seven times. Binary columns count double: they come
-  // as text. 64 KiB to 1 GiB.
-  int max_result_bytes = 1 << 20;
+  // kResourceExhausted and the connection is closed. For so many bytes libpq takes about twice the
+  // memory, for an error seven times, so that at the default a server makes a node take less than
+  // 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
+  int max_result_bytes = 128 << 10;
   // A file for the last good address of each host name, so that a node finds its server after a
   // restart while the name service is down. The file may be lost: it is replaced as a whole,
   // without a sync, when an address has changed. Empty: the addresses are kept in memory only.

@@ -44,15 +44,17 @@
 namespace roost {
 
 // When a connection must answer a round trip before it is lent. A connection that was opened for
-// the caller that gets it does not have to. One that was opened ahead (Pool::Fill, the housekeeper)
-// has to like any other, and one that is suspected of being dead always has to.
+// the caller that gets it does not have to, nor does one that goes from its holder straight to a
+// waiter. One that was opened ahead (Pool::Fill, the housekeeper) has to like any other idle one,
+// and one that is suspected of being dead always has to.
 enum class PrePing : uint8_t {
   // Never: SQLAlchemy's pool_pre_ping=False. A connection that was idle for kPingAfter is checked
   // without a round trip (Connection::Probe).
   kNever,
-  // After kPingAfter of idle time. Before that each lease checks without a round trip.
+  // After kPingAfter of idle time. Before that each lease of an idle connection checks without a
+  // round trip.
   kAfterIdle,
-  // Before every lease: SQLAlchemy's pool_pre_ping=True.
+  // Before every lease of an idle connection: SQLAlchemy's pool_pre_ping=True.
   kAlways,
 };
 
@@ -69,7 +71,9 @@ enum class OpenBy : uint8_t {
 // What callers are told while no connection exists and opening fails.
 enum class WhenAway : uint8_t {
   // The database's own error, at once. A caller whose own open fails gets it even while other
-  // connections are lent; while none exists, every caller gets it until the next attempt.
+  // connections are lent, unless the server has no room for one more (kResourceExhausted): then the
+  // caller waits for one that comes back. While none exists, every caller gets it until the next
+  // attempt.
   kRefuse,
   // Nothing: they wait in the queue until their deadline, and attempts go on.
   kWait,
@@ -174,8 +178,8 @@ struct Default {
   // The idle time after which Tick closes a connection. 0: never. At most kPoolRecycle, if that is
   // not 0. Price: the next caller waits for an open.
   static constexpr Duration kIdleLimit = 0s;
-  // How long an overflow connection stays open after its return, in case the burst continues. 0: it
-  // is closed at once, as SQLAlchemy does.
+  // How long an overflow connection stays open after its return, in case the burst continues; the
+  // next Tick closes it then. 0: it is closed at once, as SQLAlchemy does.
   static constexpr Duration kLinger = 0s;
 
   // ---- The link to a remote database ----
@@ -266,7 +270,7 @@ struct RaspberryPi : Default {
   static constexpr Duration kPoolRecycle = 3600s;
   // A node has few threads; a longer queue would only hide that one of them is stuck.
   static constexpr int kMaxWaiters = 16;
-  // Acquire and return take no lock and read no clock.
+  // Acquire and return take no lock and read no clock but the coarse one.
   static constexpr bool kHoldTimes = false;
   // Checkpoints while the writer is idle.
   static constexpr Duration kKeepAlive = 30s;

@@ -16,17 +16,20 @@
 //
 // SQL may not change what the pool relies on. ATTACH, VACUUM, and pragmas such as busy_timeout,
 // journal_mode or synchronous with a value are refused (kInvalidArgument). A pragma that changes
-// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; SQL is at
-// most 16 KiB.
+// another setting costs a new connection when the lease ends. Placeholders are $1 to $63; a statement
+// has at most 16 KiB, also in a script.
+//
+// A running statement is cut between two of its steps. count(*) and DELETE of a whole table, DROP
+// TABLE and PRAGMA integrity_check are one step each, and end late where the table is long.
 //
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.
 //
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
-//           statements. After the deadline no statement is begun (to a tick of the clock, 10 ms),
-//           except a read that is its lease's first: that one ends before it waits, or within 1000
-//           steps of SQLite
+//           statements. After the deadline no statement, commit or seal is begun (to a tick of
+//           the clock, 10 ms), except a read that is its lease's first: that one ends before it
+//           waits, or within 1000 steps of SQLite. A commit or a seal that was begun is not cut
 // Memory:   connections in the pool; pages and statements in SQLite's own heap, bounded by the
 //           options
 // Errors:   lease.h; SQLite's extended result code is in the message and in SqliteCode(status)
@@ -86,7 +89,8 @@ struct SqliteOptions {
   // working directory that does not change. A symbolic link anywhere in it is refused.
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
-  // write: CREATE TABLE IF NOT EXISTS ... Empty: nothing.
+  // write: CREATE TABLE IF NOT EXISTS ... BEGIN, COMMIT, ROLLBACK, and what SQL may not do elsewhere
+  // are refused in it (kInvalidArgument). Empty: nothing.
   std::string schema{};
   // Marks the database as this program's (PRAGMA application_id and user_version). A file with
   // another application_id or a later user_version is refused before anything of ours is written
@@ -106,9 +110,9 @@ struct SqliteOptions {
   // of it, in pages (4 KiB). 1 to 65536.
   int checkpoint_pages = 256;
   // Upper bound of the log between transactions, in pages; the one that reaches it still ends, however
-  // long it is. A reader that never ends keeps the log from being cut; at this length writes fail with
-  // kResourceExhausted until it ends, and once more where the refused write had to cut the log: the
-  // message then says to run it again. 0: 16384 (64 MiB), or 16 times
+  // long it is. A reader that never ends keeps the log from being cut; at this length a write cuts the log
+  // before it begins, and fails with kResourceExhausted only while a reader pins it. A transaction that
+  // SQL began while it was pinned is kAborted if the reader has ended by its COMMIT. 0: 16384 (64 MiB), or 16 times
   // checkpoint_pages if that is more. 1024 to 1048576; with a SqliteMemory at most kSqliteLogPages,
   // so that a checkpoint always has its memory.
   int max_log_pages = 0;

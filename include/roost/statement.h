@@ -345,6 +345,10 @@ enum class Durability : uint8_t {
 
 // An open transaction, from Connection::Begin. Dropped without Commit, it rolls back.
 //
+// BEGIN, COMMIT, ROLLBACK and their like as SQL are refused while it lives (kFailedPrecondition);
+// SAVEPOINT and ROLLBACK TO are not. Ended through the raw handle it is kUnknown: it may have been
+// committed.
+//
 // A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
 // that follow are then refused until the Transaction ends, because they would commit one by one.
 //
@@ -361,8 +365,9 @@ class [[nodiscard]] Transaction {
   // connection.
   ~Transaction();
 
-  // Commits, and ends the transaction. Blocks on the database, up to the lease's deadline. After an
-  // error it is rolled back already, unless the code is kUnknown.
+  // Commits, and ends the transaction. Blocks on the database, up to the lease's deadline; after it no
+  // commit is begun (kDeadlineExceeded). After an error it is rolled back already, unless the code is
+  // kUnknown.
   //
   //   kAborted  it lost a race: run it again from the start
   //   kUnknown  it cannot be told whether it happened: run again only what may be done twice
@@ -378,6 +383,8 @@ class [[nodiscard]] Transaction {
   Transaction(Connection* connection, uint32_t lease) : connection_(connection), lease_(lease) {}
   // The connection, which this then no longer has. Checks that it is still lent to the same lease.
   Connection* TakeConnection();
+  // Rolls back. An error condemns the connection.
+  static absl::Status TakeBack(Connection& connection);
 
   Connection* connection_;  // nullptr: over
   uint32_t lease_;          // which lease of the connection began it

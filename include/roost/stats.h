@@ -77,7 +77,8 @@ class Histogram {
   Duration sum() const { return sum_; }
   Duration max() const { return max_; }
   // The smallest bucket bound that `share` (0 to 1) of the spans stay below, but at most max(). So
-  // the answer is at most twice the true percentile, or 1 us. Zero when nothing was counted.
+  // the answer is at most twice the true percentile, or 1 us; from 4.2 s up it is max(). Zero when
+  // nothing was counted.
   Duration Percentile(double share) const;
 
  private:
@@ -136,12 +137,13 @@ struct Stats {
   uint64_t waited = 0;
   // Of the checkouts, those that went straight from one holder to the next.
   uint64_t handed_off = 0;
-  // Acquires refused because the deadline passed, and TryAcquires that found nothing.
+  // Acquires refused because the deadline passed in the wait queue, and TryAcquires that found
+  // nothing.
   uint64_t timeouts = 0;
   // Acquires refused because the wait queue was full.
   uint64_t refused_full = 0;
-  // Acquires refused because the database is away: the open for this caller failed, opening pauses,
-  // or connection after connection was found dead.
+  // Acquires refused because the database is away: the open for this caller failed or took too
+  // long, opening pauses, or connection after connection was found dead.
   uint64_t refused_away = 0;
   // Acquires refused because the pool is closed.
   uint64_t refused_closed = 0;

@@ -27,8 +27,9 @@ struct ActionResult {
   bool crowded = false;    // kOpen: the server has no room for one more session
   // kOpen, kPing: the caller's own deadline ended it; that says nothing about the database.
   bool cut_short = false;
-  TimePoint began_at;   // kOpen: when the open began
-  uint32_t random = 0;  // kOpen: for the age limit or the pause
+  bool wants_maintenance = false;  // kReset: the connection asks for it before it is lent again
+  TimePoint began_at;              // kOpen: when the open began
+  uint32_t random = 0;             // kOpen: for the age limit or the pause
   // kOpen that failed: which existing connections the error concerns. For the pool.
   FaultScope fault_scope = FaultScope::kStatement;
 };

@@ -282,8 +282,7 @@ Action LaneCore::OnActionDone(const Action& action, const ActionResult& result, 
         s.maintained_at = s.verified_at = now;
         next = Dispatch(action.slot, now, /*handed_off=*/false);
       } else {
-        // What killed this connection has probably killed its siblings: they are replaced without
-        // a ping.
+        // What killed it has probably killed its siblings: they are replaced without a ping.
         if (!result.cut_short) slots_.EvictOlder(now, CloseReason::kSuspect);
         next = slots_.Begin(ActionKind::kClose, action.slot, CloseReason::kPingFailed);
       }
@@ -294,8 +293,9 @@ Action LaneCore::OnActionDone(const Action& action, const ActionResult& result, 
                        : slots_.Begin(ActionKind::kClose, action.slot, CloseReason::kUpkeepFailed);
       break;
     case ActionKind::kReset:
-      next = result.ok ? Dispatch(action.slot, now, /*handed_off=*/true)
-                       : slots_.Begin(ActionKind::kClose, action.slot, CloseReason::kResetFailed);
+      next = result.wants_maintenance ? slots_.Begin(ActionKind::kMaintain, action.slot)
+             : result.ok              ? Dispatch(action.slot, now, /*handed_off=*/true)
+                         : slots_.Begin(ActionKind::kClose, action.slot, CloseReason::kResetFailed);
       break;
     case ActionKind::kClose:
       slots_.Clear(action.slot);

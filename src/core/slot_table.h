@@ -31,6 +31,8 @@ class SlotTable {
   int live() const;
   // Connections that exist.
   int open() const { return live() + count(SlotState::kClosing); }
+  // More connections exist than stay open.
+  bool has_overflow() const { return live() > core_size_; }
   // Connections on their way to a caller.
   int coming() const;
   // Idle connections that do not linger.

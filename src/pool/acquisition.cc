@@ -213,7 +213,7 @@ void Acquisition::SettleGranted() {
   }
   if (pool_.recorder.watched()) {
     const TimePoint now = pool_.config.platform.Now();
-    pool_.recorder.EmitCheckout(lane_.NumberOf(slot), now - since_, where_, now);
+    pool_.recorder.EmitCheckout(lane_.RestedSubjectOf(slot, now), now - since_, where_, now);
   }
   result_.emplace(LeaseAccess::Make(lane_, slot, deadline_));
 }
@@ -246,6 +246,10 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
       // While no connection exists to wait for, the caller needs to know why opening fails.
       const core::LaneCore& core = lane_.core();
       if (core.availability().is_away() && core.slots().open() == 0) return lane_.errors().last;
+      if (core.paused()) return pool_.refusals.timeout_paused;
+      if (core.slots().count(core::SlotState::kLeased) < core.slots().size()) {
+        return pool_.refusals.timeout_opening;
+      }
       return own_deadline_ ? pool_.refusals.timeout_deadline : pool_.refusals.timeout_default;
     }
     case Outcome::kOpenError:

@@ -47,6 +47,8 @@ void EchoObserver::OnEvent(const Event& event) {
   if (event.slot >= 0) text.Add(" slot=", event.slot);
   if (event.reason != CloseReason::kNone) text.Add(" reason=", Name(event.reason));
   if (event.span != Duration::zero()) text.Add(" span=", internal::Seconds{event.span, 6});
+  if (event.age != Duration::zero()) text.Add(" age=", internal::Seconds{event.age, 3});
+  if (event.idle != Duration::zero()) text.Add(" idle=", internal::Seconds{event.idle, 3});
   if (event.where.line != 0) text.Add(" where=", event.where.file, ":", event.where.line);
   if (event.status != nullptr) {
     const std::string_view message(event.status->message().data(), event.status->message().size());

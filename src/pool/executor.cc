@@ -200,10 +200,13 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     result.crowded = absl::IsResourceExhausted(status);
     result.random = config_.platform.Random();
   }
-  EmitBefore(lane, action, status, now);
+  if (action.kind == ActionKind::kReset && result.ok) {
+    result.wants_maintenance = ConnectionAccess::WantsMaintenance(*lane.ConnectionIn(action.slot));
+  }
+  EmitBefore(lane, action, status, result.began_at, now);
   // The observer hears of the lease's end before another caller can have the slot.
   if (context.returning != nullptr && (action.kind == ActionKind::kClose || status.ok())) {
-    recorder_.EmitCheckin(lane.NumberOf(action.slot), *context.returning, now);
+    recorder_.EmitCheckin(lane.SubjectOf(lane.slot(action.slot), now), *context.returning, now);
     context.returning = nullptr;
   }
   const bool left_open_ends = action.kind == ActionKind::kClose || (is_open && !result.ok);
@@ -226,6 +229,11 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
       errors.failed_at = now;
     }
     next = lane.core().OnActionDone(action, result, context.waiter, now);
+    // It may linger, and the last Tick did not promise to come back for that.
+    const bool may_linger = is_open && result.ok && config_.settings.linger > Duration::zero();
+    if (may_linger && !context.is_tick && lane.core().slots().has_overflow()) {
+      wakes.Add(lanes_.housekeeper());
+    }
     retry_at = lane.core().availability().retry_at();
     if (!next && context.waiter != nullptr) next = lane.NextFor(*context.waiter, now);
     // This thread's own waiter, too, for Acquisition::Perform. And before the thread that closes the
@@ -235,7 +243,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     if (goes_on) wakes.Add(lanes_.housekeeper());
   }
   if (is_open && !result.ok) {
-    recorder_.EmitConnectFailed(lane.NumberOf(action.slot), status,
+    recorder_.EmitConnectFailed({.slot = lane.NumberOf(action.slot)}, status,
                                 Deadline::At(retry_at).Left(now), now);
   }
   wakes.WakeAll();
@@ -244,24 +252,33 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
 
 // Events that must come before the slot may be another caller's.
 void Executor::EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
-                          TimePoint now) {
+                          TimePoint began_at, TimePoint now) {
   if (!recorder_.watched()) return;
-  const int slot = lane.NumberOf(action.slot);
+  const core::Slot& slot = lane.slot(action.slot);
   if (!status.ok()) {
     const CloseReason reason = WhyInvalid(action.kind);
     if (reason == CloseReason::kNone) return;
-    return recorder_.EmitWithReason(EventKind::kInvalidate, slot, reason, now, &status);
+    return recorder_.EmitWithReason(EventKind::kInvalidate, lane.RestedSubjectOf(slot, now), reason,
+                                    now, &status);
   }
-  if (action.kind == ActionKind::kReset) recorder_.Emit(EventKind::kReset, slot, now);
-  if (action.kind == ActionKind::kOpen) recorder_.EmitConnected(slot, now);
+  if (action.kind == ActionKind::kReset) {
+    recorder_.Emit(EventKind::kReset, lane.SubjectOf(slot, now), now);
+  }
+  if (action.kind == ActionKind::kOpen) {
+    recorder_.EmitConnected({.slot = lane.NumberOf(slot), .age = now - began_at}, now);
+  }
 }
 
 void Executor::CloseConnection(Lane& lane, uint8_t slot, CloseReason reason, TimePoint now) {
-  const int number = lane.NumberOf(slot);
-  if (reason == CloseReason::kRecycled) recorder_.Emit(EventKind::kRecycle, number, now);
+  const core::Slot& record = lane.slot(slot);
+  if (reason == CloseReason::kRecycled) {
+    recorder_.Emit(EventKind::kRecycle, lane.RestedSubjectOf(record, now), now);
+  }
   ConnectionAccess::CloseAndDestroy(lane.ConnectionIn(slot));
   if (!recorder_.watched()) return;
-  recorder_.EmitWithReason(EventKind::kClose, number, reason, config_.platform.Now());
+  const TimePoint closed_at = config_.platform.Now();
+  recorder_.EmitWithReason(EventKind::kClose, lane.RestedSubjectOf(record, closed_at), reason,
+                           closed_at);
 }
 
 void Executor::CloseEvicted(Lane& lane) {

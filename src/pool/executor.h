@@ -70,7 +70,7 @@ class Executor {
   core::Action Complete(Lane& lane, const core::Action& action, const absl::Status& status,
                         core::ActionResult& result, ActionContext& context);
   void EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
-                  TimePoint now);
+                  TimePoint began_at, TimePoint now);
   Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;
   absl::StatusOr<Step> BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
                                   TimePoint now);

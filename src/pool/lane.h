@@ -81,6 +81,14 @@ class Lane : public LaneHead {
   std::byte* MemoryOf(uint8_t slot) const {
     return config_->connections + static_cast<size_t>(NumberOf(slot)) * config_->connection_bytes;
   }
+  // What an event tells of the connection in `slot`, to the same holder or thread: its age, and for
+  // RestedSubjectOf how long ago its last use ended.
+  EventSubject SubjectOf(const core::Slot& s, TimePoint now) const {
+    return {.slot = NumberOf(s), .age = now - s.opened_at};
+  }
+  EventSubject RestedSubjectOf(const core::Slot& s, TimePoint now) const {
+    return {.slot = NumberOf(s), .age = now - s.opened_at, .idle = now - s.idle_since};
+  }
   // True if this thread may own a lease.
   bool MayBeOwner(uintptr_t thread) const;
   // True if the coarse clock and the epoch allow lending `slot`, which this thread took from the

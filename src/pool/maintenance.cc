@@ -7,13 +7,14 @@
 namespace roost::internal {
 namespace {
 
+// Of those by which an idle connection, or a lease, falls due; max(): none does.
 Duration ShortestPeriod(const PoolSettings& s) {
   Duration shortest = Duration::max();
   for (const Duration d :
-       {s.keep_alive, s.idle_limit, s.linger, s.leak_after, s.pool_recycle - s.pool_recycle / 10}) {
+       {s.keep_alive, s.idle_limit, s.leak_after, s.pool_recycle - s.pool_recycle / 10}) {
     if (d > Duration::zero()) shortest = std::min(shortest, d);
   }
-  return shortest == Duration::max() ? Duration::zero() : shortest;
+  return shortest;
 }
 
 }  // namespace
@@ -38,13 +39,19 @@ TimePoint Maintenance::PromiseNextTick(TimePoint now, TimePoint backend_at) {
   LaneGuard guard(pool_.lanes);
   TimePoint next = TimePoint::max();
   if (!pool_.lanes.is_closed()) {
-    for (Lane& lane : pool_.lanes.all()) next = std::min(next, lane.core().NextDue());
     // A connection that becomes idle after this moment falls due a whole period later at the
     // earliest.
-    if (shortest_period_ > Duration::zero()) {
-      next = std::min(next, Deadline::After(now, shortest_period_).time());
+    Duration period = shortest_period_;
+    for (Lane& lane : pool_.lanes.all()) {
+      next = std::min(next, lane.core().NextDue());
+      // One may linger. Who opens one calls the housekeeper (Executor::Complete), so that a pool
+      // without one needs no Tick for it.
+      if (lane.core().slots().has_overflow()) {
+        period = std::min(period, pool_.config.settings.linger);
+      }
     }
-    next = std::max(std::min({next, pool_.executor.NextStepAt(), backend_at}), now);
+    next = std::min({next, core::Later(now, period), pool_.executor.NextStepAt(), backend_at});
+    next = std::max(next, now);
   }
   promised_tick_ = next;
   return next;
@@ -85,7 +92,9 @@ void Maintenance::ReportLateTick(TimePoint now) {
   }
   if (!pool_.recorder.watched() || promised == TimePoint::max()) return;
   // Half a period and a second of grace: a loaded board is not an alarm.
-  const Duration grace = shortest_period_ / 2 + std::chrono::seconds(1);
+  const bool only_lingers = shortest_period_ == Duration::max();
+  const Duration period = only_lingers ? pool_.config.settings.linger : shortest_period_;
+  const Duration grace = period / 2 + std::chrono::seconds(1);
   if (now - promised > grace) pool_.recorder.EmitLateTick(now - promised, now);
 }
 
@@ -96,7 +105,7 @@ void Maintenance::ReportLeaks(Lane& lane, TimePoint now) {
 }
 
 bool Maintenance::ReportOneLeak(Lane& lane, TimePoint now) {
-  int number = -1;
+  EventSubject subject;
   LeaseInfo lease;
   {
     LaneGuard guard(pool_.lanes, lane);
@@ -107,13 +116,13 @@ bool Maintenance::ReportOneLeak(Lane& lane, TimePoint now) {
       if (!leaks) continue;
       s.leak_reported = true;
       ++pool_.recorder.counts().leaks;
-      number = lane.NumberOf(s);
+      subject = lane.SubjectOf(s, now);
       lease = lane.InfoOf(s.number, now);
       break;
     }
   }
-  if (number < 0) return false;
-  pool_.recorder.EmitLeak(number, lease.held, lease.where, now);
+  if (subject.slot < 0) return false;
+  pool_.recorder.EmitLeak(subject, lease.held, lease.where, now);
   return true;
 }
 
@@ -141,12 +150,13 @@ absl::Status Maintenance::FillLane(Lane& lane, int target, Deadline deadline) {
       const TimePoint now = pool_.config.platform.Now();
       if (core.closed()) return pool_.refusals.closed;
       if (slots.live() + slots.count(core::SlotState::kOpening) >= target) return absl::OkStatus();
-      if (deadline.HasPassed(now)) return pool_.refusals.fill_late;
+      if (deadline.HasPassed(now)) return pool_.refusals.timeout_opening;
       if (core.paused()) return pool_.refusals.paused;
       action = core.NextFill(target, now);
       // Nothing may be opened at this moment: an open failed a moment ago.
       if (!action && slots.count(core::SlotState::kOpening) == 0) {
-        return core.availability().failures() > 0 ? lane.errors().last : pool_.refusals.fill_late;
+        return core.availability().failures() > 0 ? lane.errors().last
+                                                  : pool_.refusals.timeout_opening;
       }
     }
     if (!action) {

@@ -192,7 +192,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline deadline, So
       slot.probing = false;
       recorder.CountCheckout(Duration::zero(), false, false);
     }
-    recorder.EmitCheckout(lane.NumberOf(slot), Duration::zero(), where, now);
+    recorder.EmitCheckout(lane.RestedSubjectOf(slot, now), Duration::zero(), where, now);
     return LeaseAccess::Make(lane, slot, deadline);
   }
 }
@@ -248,7 +248,7 @@ void PoolState::InvalidateAll() {
   TellLanes(
       [](core::LaneCore& lane, TimePoint) { lane.slots().EvictAll(CloseReason::kInvalidated); });
   if (parts_.recorder.watched()) {
-    parts_.recorder.EmitWithReason(EventKind::kSoftInvalidate, -1, CloseReason::kInvalidated,
+    parts_.recorder.EmitWithReason(EventKind::kSoftInvalidate, {}, CloseReason::kInvalidated,
                                    parts_.config.platform.Now());
   }
   maintenance_.CloseEvicted();

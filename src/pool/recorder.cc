@@ -49,15 +49,16 @@ void Recorder::CountAction(const core::Action& action, bool ok) {
   }
 }
 
-void Recorder::EmitCheckout(int slot, Duration waited, SourceLine where, TimePoint at) {
-  Event event = Make(EventKind::kCheckout, slot, at);
+void Recorder::EmitCheckout(const EventSubject& subject, Duration waited, SourceLine where,
+                            TimePoint at) {
+  Event event = Make(EventKind::kCheckout, subject, at);
   event.span = waited;
   event.where = where;
   Tell(event);
 }
 
-void Recorder::EmitCheckin(int slot, const LeaseInfo& lease, TimePoint at) {
-  Event event = Make(EventKind::kCheckin, slot, at);
+void Recorder::EmitCheckin(const EventSubject& subject, const LeaseInfo& lease, TimePoint at) {
+  Event event = Make(EventKind::kCheckin, subject, at);
   event.span = lease.held;
   event.where = lease.where;
   Tell(event);
@@ -68,46 +69,47 @@ void Recorder::EmitCheckin(int slot, const LeaseInfo& lease, TimePoint at) {
 
 void Recorder::EmitRefusal(EventKind kind, const absl::Status& refusal, Duration waited,
                            SourceLine where, TimePoint at) {
-  Event event = Make(kind, -1, at);
+  Event event = Make(kind, {}, at);
   event.span = waited;
   event.where = where;
   event.status = &refusal;
   Tell(event);
 }
 
-void Recorder::EmitWithReason(EventKind kind, int slot, CloseReason reason, TimePoint at,
-                              const absl::Status* status) {
-  Event event = Make(kind, slot, at);
+void Recorder::EmitWithReason(EventKind kind, const EventSubject& subject, CloseReason reason,
+                              TimePoint at, const absl::Status* status) {
+  Event event = Make(kind, subject, at);
   event.reason = reason;
   event.status = status;
   Tell(event);
 }
 
-void Recorder::EmitConnectFailed(int slot, const absl::Status& error, Duration next_try,
-                                 TimePoint at) {
-  Event event = Make(EventKind::kConnectFailed, slot, at);
+void Recorder::EmitConnectFailed(const EventSubject& subject, const absl::Status& error,
+                                 Duration next_try, TimePoint at) {
+  Event event = Make(EventKind::kConnectFailed, subject, at);
   event.status = &error;
   event.span = next_try;
   Tell(event);
 }
 
-void Recorder::EmitConnected(int slot, TimePoint at) {
+void Recorder::EmitConnected(const EventSubject& subject, TimePoint at) {
   if (!watched()) return;
   if (!connected_before_.exchange(true, std::memory_order_relaxed)) {
-    Emit(EventKind::kFirstConnect, slot, at);
+    Emit(EventKind::kFirstConnect, subject, at);
   }
-  Emit(EventKind::kConnect, slot, at);
+  Emit(EventKind::kConnect, subject, at);
 }
 
-void Recorder::EmitLeak(int slot, Duration held, SourceLine where, TimePoint at) {
-  Event event = Make(EventKind::kLeak, slot, at);
+void Recorder::EmitLeak(const EventSubject& subject, Duration held, SourceLine where,
+                        TimePoint at) {
+  Event event = Make(EventKind::kLeak, subject, at);
   event.span = held;
   event.where = where;
   Tell(event);
 }
 
 void Recorder::EmitLateTick(Duration late, TimePoint at) {
-  Event event = Make(EventKind::kLateTick, -1, at);
+  Event event = Make(EventKind::kLateTick, {}, at);
   event.span = late;
   Tell(event);
 }

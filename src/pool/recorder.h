@@ -19,6 +19,13 @@ struct LeaseInfo {
   bool leak_reported = false;
 };
 
+// The connection that an event is about. See Event.
+struct EventSubject {
+  int slot = -1;  // the pool's number; -1: none
+  Duration age{};
+  Duration idle{};
+};
+
 // The counters change under the pool's lock, in the critical section that changes what they count,
 // so that a snapshot is one. The events are told with the lock free.
 class Recorder {
@@ -43,25 +50,33 @@ class Recorder {
   }
   void CountAction(const core::Action& action, bool ok) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
-  // ---- With the lock free; `slot` is the pool's number of it, -1: none ----
+  // ---- With the lock free ----
 
-  void Emit(EventKind kind, int slot, TimePoint at) { Tell(Make(kind, slot, at)); }
-  void EmitCheckout(int slot, Duration waited, SourceLine where, TimePoint at);
-  void EmitCheckin(int slot, const LeaseInfo& lease, TimePoint at);
+  void Emit(EventKind kind, const EventSubject& subject, TimePoint at) {
+    Tell(Make(kind, subject, at));
+  }
+  void EmitCheckout(const EventSubject& subject, Duration waited, SourceLine where, TimePoint at);
+  void EmitCheckin(const EventSubject& subject, const LeaseInfo& lease, TimePoint at);
   // A refusal without a wait (kRefused), or after `waited` (kTimeout, kRefused).
   void EmitRefusal(EventKind kind, const absl::Status& refusal, Duration waited, SourceLine where,
                    TimePoint at);
   // kInvalidate, kSoftInvalidate, kClose.
-  void EmitWithReason(EventKind kind, int slot, CloseReason reason, TimePoint at,
+  void EmitWithReason(EventKind kind, const EventSubject& subject, CloseReason reason, TimePoint at,
                       const absl::Status* status = nullptr);
-  void EmitConnectFailed(int slot, const absl::Status& error, Duration next_try, TimePoint at);
-  void EmitConnected(int slot, TimePoint at);
-  void EmitLeak(int slot, Duration held, SourceLine where, TimePoint at);
+  void EmitConnectFailed(const EventSubject& subject, const absl::Status& error, Duration next_try,
+                         TimePoint at);
+  void EmitConnected(const EventSubject& subject, TimePoint at);
+  void EmitLeak(const EventSubject& subject, Duration held, SourceLine where, TimePoint at);
   void EmitLateTick(Duration late, TimePoint at);
 
  private:
-  Event Make(EventKind kind, int slot, TimePoint at) const {
-    return Event{.kind = kind, .slot = slot, .pool = name_, .at = at};
+  Event Make(EventKind kind, const EventSubject& subject, TimePoint at) const {
+    return Event{.kind = kind,
+                 .slot = subject.slot,
+                 .pool = name_,
+                 .at = at,
+                 .age = subject.age,
+                 .idle = subject.idle};
   }
   void Tell(const Event& event) {
     if (observer_ != nullptr) observer_->OnEvent(event);

@@ -34,7 +34,6 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
       Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
   timeout_deadline =
       Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
-  nothing_free = Refusal(kDeadlineExceeded, {limit.view(), "and TryAcquire does not wait"});
 
   std::array<char, 16> waiters_buffer;
   Text waiters(waiters_buffer);
@@ -42,12 +41,18 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
   const auto named = [pool](absl::StatusCode code, std::string_view number, std::string_view text) {
     return Refusal(code, {"pool '", pool, "': ", number, text});
   };
+  timeout_paused =
+      named(kDeadlineExceeded, "", "is paused: nobody is lent a connection until Resume");
+  timeout_opening =
+      named(kDeadlineExceeded, "",
+            "no connection could be opened, checked or closed in time: the database is "
+            "slow to answer; allow more time");
+  nothing_free = named(kDeadlineExceeded, "",
+                       "no connection is free, and TryAcquire neither waits nor opens one");
   full = named(kResourceExhausted, waiters.view(),
                " callers stand in line already (kMaxWaiters); shed load");
   dying = named(kUnavailable, "",
                 "connection after connection was dead when it was looked at; retry later");
-  fill_late = named(kDeadlineExceeded, "",
-                    "Fill ended before as many connections were open: its deadline passed");
   closed = named(kFailedPrecondition, "", "is closed");
   forked = named(kFailedPrecondition, "",
                  "was made before fork() and cannot be used in the child; let the child exec, or "

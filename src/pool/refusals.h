@@ -12,9 +12,11 @@ struct Refusals {
 
   absl::Status timeout_default;   // the profile's pool_timeout passed
   absl::Status timeout_deadline;  // the caller's own deadline passed
-  absl::Status nothing_free;      // TryAcquire
-  absl::Status dying;             // connection after connection was dead
-  absl::Status fill_late;
+  absl::Status timeout_paused;    // a deadline passed while the pool was paused
+  absl::Status
+      timeout_opening;  // a deadline passed while fewer connections were lent than there may be
+  absl::Status nothing_free;  // TryAcquire
+  absl::Status dying;         // connection after connection was dead
   absl::Status full;
   absl::Status closed;
   absl::Status forked;

@@ -20,14 +20,14 @@ LeaseInfo CountReturn(PoolParts& pool, Lane& lane, uint8_t slot, TimePoint now)
 void ReturnClean(PoolParts& pool, Lane& lane, uint8_t slot, core::ReturnAs as, TimePoint now) {
   if (pool.recorder.watched()) {
     // Before the slot is given back: after that its record may be another caller's.
-    const int number = lane.NumberOf(slot);
-    pool.recorder.Emit(EventKind::kReset, number, now);
+    const EventSubject subject = lane.SubjectOf(lane.slot(slot), now);
+    pool.recorder.Emit(EventKind::kReset, subject, now);
     LeaseInfo info;
     {
       PoolMutexLock lock(pool.lanes.mu());
       info = lane.InfoOf(slot, now);
     }
-    pool.recorder.EmitCheckin(number, info, now);
+    pool.recorder.EmitCheckin(subject, info, now);
   }
   core::Action action;
   {
@@ -79,7 +79,7 @@ void ReturnLease(PoolParts& pool, Lane& lane, core::Slot& slot, bool discard) {
 
 void ReturnBroken(PoolParts& pool, Lane& lane, core::Slot& slot, CloseReason reason,
                   FaultScope scope, bool counted, TimePoint now) {
-  pool.recorder.EmitWithReason(EventKind::kInvalidate, lane.NumberOf(slot), reason, now);
+  pool.recorder.EmitWithReason(EventKind::kInvalidate, lane.SubjectOf(slot, now), reason, now);
   core::Action action;
   LeaseInfo info;
   {
@@ -103,7 +103,7 @@ NativeHandle DetachLease(PoolParts& pool, Lane& lane, core::Slot& slot) {
   slot.ClearOwner();
   const NativeHandle handle = ConnectionAccess::DetachAndDestroy(slot.connection);
   const TimePoint now = pool.config.platform.Now();
-  pool.recorder.Emit(EventKind::kDetach, lane.NumberOf(slot), now);
+  pool.recorder.Emit(EventKind::kDetach, lane.SubjectOf(slot, now), now);
   LaneGuard guard(pool.lanes, lane);
   CountReturn(pool, lane, slot.number, now);
   ++pool.recorder.counts().detaches;

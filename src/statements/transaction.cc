@@ -28,11 +28,18 @@ absl::StatusOr<Transaction> Connection::Begin(Durability durability) {
 Transaction::Transaction(Transaction&& other) noexcept
     : connection_(std::exchange(other.connection_, nullptr)), lease_(other.lease_) {}
 
-// A rollback that fails makes the pool close the connection. A destructor has no caller to tell.
+// A destructor has no caller to tell.
 Transaction::~Transaction() {
   if (connection_ == nullptr) return;
   Connection* const connection = TakeConnection();
-  if (!connection->IsForked()) connection->RollbackTransaction().IgnoreError();
+  if (!connection->IsForked()) TakeBack(*connection).IgnoreError();
+}
+
+// Whatever the driver makes of the error: a reset might go well, and keep what was not taken back.
+absl::Status Transaction::TakeBack(Connection& connection) {
+  absl::Status status = connection.RollbackTransaction();
+  if (!status.ok()) connection.MarkFailed(FaultScope::kConnection);
+  return status;
 }
 
 Connection* Transaction::TakeConnection() {
@@ -47,14 +54,14 @@ absl::Status Transaction::Commit() {
   Connection* const connection = TakeConnection();
   if (connection->IsForked()) return Connection::UsedAfterFork();
   absl::Status committed = connection->CommitTransaction();
-  if (!committed.ok()) connection->RollbackTransaction().IgnoreError();
+  if (!committed.ok()) TakeBack(*connection).IgnoreError();
   return committed;
 }
 
 absl::Status Transaction::Rollback() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was rolled back after it was over");
   Connection* const connection = TakeConnection();
-  return connection->IsForked() ? Connection::UsedAfterFork() : connection->RollbackTransaction();
+  return connection->IsForked() ? Connection::UsedAfterFork() : TakeBack(*connection);
 }
 
 }  // namespace roost

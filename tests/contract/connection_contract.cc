@@ -47,6 +47,16 @@ TEST_P(ConnectionContract, AFreshConnectionIsCleanAndAlive) {
   EXPECT_TRUE(ConnectionAccess::Ping(**fresh, InTime()).ok());
 }
 
+TEST_P(ConnectionContract, AdvanceMayBeCalledWhenNothingHasHappened) {
+  const auto fresh = OpenAnother(subject().writer());
+  for (int i = 0; i < 3; ++i) {
+    const absl::StatusOr<Step> step = ConnectionAccess::Advance(**fresh, platform().Now());
+    ASSERT_TRUE(step.ok()) << step.status();
+    EXPECT_TRUE(step->done);
+  }
+  EXPECT_TRUE(ConnectionAccess::Ping(**fresh, InTime()).ok());
+}
+
 TEST_P(ConnectionContract, UpkeepKeepsWhatIsStored) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   EXPECT_TRUE(ConnectionAccess::Maintain(writer(), InTime()).ok());

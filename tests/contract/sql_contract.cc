@@ -23,6 +23,77 @@ bool IsRefused(const absl::Status& status) {
   return status.code() == absl::StatusCode::kFailedPrecondition && Mentions(status, "fork()");
 }
 
+TEST_P(SqlContract, SqlBeginsOrEndsNoTransactionWhileATransactionLives) {
+  const auto is_refused = [](const absl::Status& status) {
+    return status.code() == absl::StatusCode::kFailedPrecondition &&
+           Mentions(status, "roost::Transaction");
+  };
+  // In the cache from before.
+  ASSERT_TRUE(writer().RunScript("BEGIN").ok());
+  ASSERT_TRUE(writer().Run(Sql("COMMIT")).ok());
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  for (const char* sql : {"COMMIT", "END", "ROLLBACK", "BEGIN", "/* why */ commit;"}) {
+    EXPECT_TRUE(is_refused(writer().Run(Sql(sql)))) << sql;
+    EXPECT_TRUE(is_refused(writer().RunScript(sql))) << sql;
+  }
+  EXPECT_TRUE(is_refused(writer().RunScript("DELETE FROM kinds; COMMIT")) && CountRows() <= 1);
+  ASSERT_TRUE(transaction->Rollback().ok());
+  EXPECT_EQ(CountRows(), 0);
+  EXPECT_TRUE(writer().RunScript("BEGIN; DELETE FROM kinds; COMMIT").ok());
+}
+
+TEST_P(SqlContract, SavepointsLieInsideOfATransaction) {
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  ASSERT_TRUE(writer().RunScript("SAVEPOINT a").ok());
+  ASSERT_TRUE(Insert(writer(), 2).ok());
+  EXPECT_TRUE(writer().Run(Sql("ROLLBACK TO a")).ok());
+  EXPECT_TRUE(writer().Run(Sql("ROLLBACK TRANSACTION TO SAVEPOINT a")).ok());
+  EXPECT_TRUE(writer().Run(Sql("RELEASE a")).ok());
+  EXPECT_TRUE(transaction->Commit().ok());
+  EXPECT_EQ(CountRows(), 1);
+}
+
+// It may have been a commit.
+TEST_P(SqlContract, ATransactionThatTheRawHandleEndedIsUnknown) {
+  for (const char* sql : {"COMMIT", "ROLLBACK"}) {
+    ASSERT_TRUE(writer().RunScript("DELETE FROM kinds").ok());
+    absl::StatusOr<Transaction> transaction = writer().Begin();
+    ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+    subject().RunNative(writer().Raw(), sql);
+    EXPECT_EQ(Insert(writer(), 2).code(), absl::StatusCode::kUnknown) << sql;
+    EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kUnknown) << sql;
+    EXPECT_EQ(CountRows(), *sql == 'C' ? 1 : 0) << sql;
+  }
+}
+
+TEST_P(SqlContract, ACommitAfterTheDeadlineIsRefusedAndRolledBack) {
+  for (const bool writes : {true, false}) {
+    absl::StatusOr<Transaction> transaction = writer().Begin(Durability::kSealed);
+    ASSERT_TRUE(transaction.ok());
+    if (writes) {
+      ASSERT_TRUE(Insert(writer(), 1).ok());
+    }
+    writer().set_deadline(Deadline::Past());
+    EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kDeadlineExceeded);
+    EXPECT_EQ(writer().Seal().code(), absl::StatusCode::kDeadlineExceeded);
+    writer().set_deadline(InTime());
+    EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
+    EXPECT_EQ(CountRows(), 0);
+  }
+  EXPECT_TRUE(writer().Seal().ok());
+}
+
+TEST_P(SqlContract, ARollbackAfterTheDeadlineIsDone) {
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  writer().set_deadline(Deadline::Past());
+  EXPECT_TRUE(transaction->Rollback().ok());
+  writer().set_deadline(InTime());
+  EXPECT_EQ(CountRows(), 0);
+}
+
 TEST_P(SqlContract, TheChildOfAForkEndsNoTransactionOfTheParent) {
   ConnectionAccess::WatchForks(writer(), platform().Forks());
   absl::StatusOr<Transaction> transaction = writer().Begin();
@@ -216,7 +287,7 @@ TEST_P(SqlContract, AStatementOutlivesAChangeOfTheSchemaByAnother) {
 }
 
 TEST_P(SqlContract, ABigBlobComesBack) {
-  std::string big(200'000, '\0');
+  std::string big(60'000, '\0');
   for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 7);
   ASSERT_TRUE(
       writer().Run(kInsert, 1, nullptr, nullptr, nullptr, std::as_bytes(std::span(big))).ok());

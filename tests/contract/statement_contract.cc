@@ -25,6 +25,19 @@ TEST_P(StatementContract, CountsItsParametersAndColumns) {
   EXPECT_EQ(select->columns(), 5);
 }
 
+TEST_P(StatementContract, OutlivesTheTextThatItWasMadeOf) {
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  std::string text(kSelect.text());
+  Statement* const select = *writer().Prepare(Sql(text));
+  text.assign(text.size(), 'x');
+  EXPECT_EQ(select->sql(), kSelect.text());
+  {
+    Rows rows = select->Query();
+    EXPECT_TRUE(rows.Next()) << rows.status();
+  }
+  EXPECT_EQ(*writer().Prepare(kSelect), select);
+}
+
 TEST_P(StatementContract, EveryTypeComesBackAsItWasBound) {
   const std::string_view words = "Grüße, 世界 \U0001F426 'quoted' \"twice\" $1 ?";
   const std::string_view bytes = "\0\1\xff\0 end"sv;

@@ -220,6 +220,20 @@ TEST_F(LaneCoreTest, ADirtyConnectionIsResetBeforeAnyoneGetsIt) {
   EXPECT_EQ(Borrow(), slot);
 }
 
+TEST_F(LaneCoreTest, AConnectionThatAsksForMaintenanceGetsItAtItsReturnAlsoAfterAReset) {
+  const uint8_t slot = Open();
+  const Action maintain = Return(slot, ReturnAs::kWantsMaintenance);
+  EXPECT_EQ(maintain.kind, ActionKind::kMaintain);
+  EXPECT_FALSE(Done(maintain, true));
+  EXPECT_EQ(Borrow(), slot);
+  const Action reset = Return(slot, ReturnAs::kDirty);
+  ActionResult result;
+  result.ok = result.wants_maintenance = true;
+  const Action then = core.OnActionDone(reset, result, nullptr, now);
+  EXPECT_EQ(then.kind, ActionKind::kMaintain);
+  EXPECT_EQ(Borrow(), kNoSlot);
+}
+
 TEST_F(LaneCoreTest, AConnectionThatCannotBeResetIsClosed) {
   const Action reset = Return(Open(), ReturnAs::kDirty);
   const Action close = Done(reset, false);

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "roost/async.h"
 #include "roost/next_step.h"
 
 namespace {
@@ -94,6 +95,28 @@ TEST(NextStep, NoOtherCodeIsReturnedAnywhere) {
     EXPECT_FALSE(std::regex_search(TextOf(entry.path()), other)) << entry.path();
   }
   EXPECT_GT(files, 100);
+}
+
+// ---- What the headers say of bytes ----
+
+TEST(Bytes, OfALeaseAndOfAPendingAcquireAreWhatTheirHeadersSay) {
+  EXPECT_LE(sizeof(roost::PendingAcquire), 400u);
+  EXPECT_LE(sizeof(roost::Lease), 24u * sizeof(void*) / 8);
+}
+
+struct Small : roost::profiles::Default {
+  static constexpr int kPoolSize = 2;
+  static constexpr int kMaxOverflow = 0;
+};
+struct FatBackend {
+  static constexpr roost::internal::ConnectionSize kConnectionSize{.connection = 4096,
+                                                                   .statement = 1024};
+};
+
+TEST(Bytes, ABackendWithLargeConnectionsEnlargesItsOwnPoolsAlone) {
+  constexpr size_t kFat = FatBackend::kConnectionSize.For(Small::kStatements);
+  EXPECT_GE(sizeof(roost::PoolFor<Small, FatBackend>), 2 * kFat);
+  EXPECT_LT(sizeof(roost::PoolFor<Small>), 2 * kFat);
 }
 
 TEST(Headers, TheListInCMakeIsTheFolder) { EXPECT_EQ(Listed(), Present()); }

@@ -59,9 +59,6 @@ struct ByHousekeeper : ByCaller {
   static constexpr Duration kOpenTimeout = 200ms;
 };
 
-// Some of libpq's structures take several times what came on the wire.
-constexpr int kMostBytes = 128 * 1024;
-
 constexpr Duration kTickTime{};  // a Tick does not wait
 
 // ---- memory ---------------------------------------------------------------------------------------
@@ -316,7 +313,7 @@ template <class Profile>
 Outcome Attack(const Case& which, HostilePostgres& server,
                const std::function<void(std::string_view)>& say) {
   Keeper keeper(NativePlatform());
-  PostgresOptions options{.uri = server.Uri(), .max_result_bytes = kMostBytes};
+  PostgresOptions options{.uri = server.Uri()};
   if (which.place == Place::kOnConnect) options.on_connect = kMarkedOnConnect;
   PostgresBackend backend(std::move(options));
   constexpr bool kKept = Profile::kOpenBy == OpenBy::kHousekeeper;

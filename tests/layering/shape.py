@@ -156,7 +156,7 @@ def prose(file: pathlib.Path) -> Iterator[tuple[int, str]]:
 def check_tags(root: pathlib.Path) -> Iterator[Breach]:
     """A reader has the repository and nothing else."""
     for folder in ("include", "src", "platform", "tests"):
-        for file in sorted((root / folder).rglob("*")):
+        for file in filter(pathlib.Path.is_file, sorted((root / folder).rglob("*"))):
             name = str(file.relative_to(root))
             if file.suffix not in (".h", ".cc", ".md", ".py", ".sh", ".txt") or name in NO_TAG_FILES:
                 continue

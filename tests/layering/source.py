@@ -22,7 +22,7 @@ class Breach(NamedTuple):
 
 def sources(root: pathlib.Path, *folders: str) -> Iterator[pathlib.Path]:
     for folder in folders:
-        yield from sorted(p for p in (root / folder).rglob("*") if p.suffix in (".h", ".cc"))
+        yield from sorted(p for p in (root / folder).rglob("*") if p.is_file() and p.suffix in (".h", ".cc"))
 
 
 # ---- Code, comments, strings ----------------------------------------------------------------------

@@ -1,14 +1,19 @@
-// What only the Linux port promises: forks are counted, and waking needs no memory behind the
-// address.
+// What only the Linux port promises: the clock is the kernel's monotonic one, no call blocks or allocates,
+// forks are counted, and waking needs no memory behind the address.
 #include "platform/linux/linux_platform.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <new>
+
+#include "tests/support/counting_allocator.h"
 
 namespace roost {
 namespace {
@@ -17,6 +22,49 @@ class LinuxPlatformTest : public testing::Test {
  protected:
   LinuxPlatform platform;
 };
+
+TEST_F(LinuxPlatformTest, NowIsTheClockThatNobodySets) {
+  const auto monotonic = [] {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return TimePoint(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+  };
+  const TimePoint before = monotonic();
+  const TimePoint now = platform.Now();
+  EXPECT_LE(before, now);
+  EXPECT_LE(now, monotonic());
+}
+
+TEST_F(LinuxPlatformTest, NoFunctionAllocates) {
+  std::array<DescriptorWait, 32> waits;
+  const std::atomic<uint32_t> word{0};
+  const support::AllocationCount count;
+  platform.Now();
+  platform.CoarseNow();
+  platform.Suspended();
+  platform.UnixMicros();
+  platform.Yield();
+  platform.Wait(word, 0, Deadline::Past());
+  platform.Wake(&word);
+  platform.WaitForDescriptors(waits, Deadline::Past());
+  const int event = platform.OpenEvent();
+  platform.SignalEvent(event);
+  platform.ClearEvent(event);
+  platform.CloseEvent(event);
+  platform.Random();
+  platform.Forks();
+  EXPECT_EQ(count.this_thread(), 0u);
+}
+
+TEST_F(LinuxPlatformTest, SignallingAnEventThatIsFullDoesNotBlock) {
+  const int event = platform.OpenEvent();
+  const uint64_t most = ~uint64_t{1};
+  ASSERT_EQ(write(event, &most, sizeof most), ssize_t{sizeof most});
+  ASSERT_NE(fcntl(event, F_GETFL) & O_NONBLOCK, 0) << "the next call would hang";
+  platform.SignalEvent(event);
+  EXPECT_TRUE(platform.WaitForDescriptor(event, {.readable = true}, Deadline::Past()).readable);
+  platform.CloseEvent(event);
+}
 
 TEST_F(LinuxPlatformTest, WakeOfAWordThatIsGoneIsHarmless) {
   void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

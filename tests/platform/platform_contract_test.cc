@@ -70,6 +70,19 @@ TEST_F(PlatformContractTest, WaitIsFalseAtItsDeadlineAndNotBefore) {
   EXPECT_GE(platform.Now(), by.time());
 }
 
+// Five seconds are for a busy machine.
+TEST_F(PlatformContractTest, WaitsEndSoonAfterTheirDeadline) {
+  const std::atomic<uint32_t> word{0};
+  const Deadline by = In(20ms);
+  while (platform.Wait(word, 0, by)) {
+  }
+  EXPECT_LT(platform.Now(), by.time() + 5s);
+  const Deadline later = In(20ms);
+  platform.WaitForDescriptors({}, later);
+  EXPECT_GE(platform.Now(), later.time());
+  EXPECT_LT(platform.Now(), later.time() + 5s);
+}
+
 TEST_F(PlatformContractTest, WaitWithAPassedDeadlineDoesNotWait) {
   const std::atomic<uint32_t> word{0};
   EXPECT_FALSE(platform.Wait(word, 0, Deadline::Past()));
@@ -139,6 +152,9 @@ TEST_F(PlatformContractTest, DescriptorThatIsQuietGivesNothingAtTheDeadline) {
   const Deadline by = In(20ms);
   EXPECT_FALSE(platform.WaitForDescriptor(pair.end[0], {.readable = true}, by).any());
   EXPECT_GE(platform.Now(), by.time());
+  DescriptorWait again{.fd = pair.end[0], .wanted = {.readable = true}, .seen = {.hung_up = true}};
+  platform.WaitForDescriptors({&again, 1}, Deadline::Past());
+  EXPECT_FALSE(again.seen.any()) << "what an earlier wait saw is forgotten";
 }
 
 TEST_F(PlatformContractTest, DescriptorWithBytesIsReadable) {

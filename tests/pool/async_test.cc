@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <coroutine>
+#include <memory>
 #include <thread>
 
 #include "tests/pool/pool_test_support.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -249,6 +251,75 @@ TEST_F(AsyncTest, ADoneFunctionMayEndTheOthers) {
   RunLoop();
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 2, .idle = 1, .in_use = 1}));
   EXPECT_TRUE(pair.first.Take().ok());
+}
+
+TEST_F(AsyncTest, DoneFunctionsAreCalledOnceInOrderOfStartAndWithoutTheLock) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  std::vector<Lease> held;
+  for (int i = 0; i < 3; ++i) held.push_back(Take(pool));
+  std::vector<int> told;
+  struct One {
+    Pool* pool;
+    std::vector<int>* told;
+    int number;
+    PendingAcquire pending{};
+  };
+  std::array<One, 3> all{{{&pool, &told, 1}, {&pool, &told, 2}, {&pool, &told, 3}}};
+  for (One& one : all) {
+    EXPECT_FALSE(one.pending.Start(
+        queue, pool, {.deadline = pool.In(1s)},
+        [](void* context) {
+          One& self = *static_cast<One*>(context);
+          self.told->push_back(self.number);
+          EXPECT_TRUE(PoolTestPeer::LockIsFree(*self.pool));
+          EXPECT_FALSE(self.pending.pending());
+        },
+        &one));
+  }
+  held.clear();
+  RunLoop();
+  RunLoop();
+  EXPECT_THAT(told, ElementsAre(1, 2, 3));
+}
+
+TEST_F(AsyncTest, TheLoopIsCalledWithoutTheLock) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  struct Loop {
+    Pool* pool;
+    int rings = 0;
+    int locked = 0;
+  } loop{&pool};
+  AcquireQueue own({.function =
+                        [](void* context) {
+                          Loop& self = *static_cast<Loop*>(context);
+                          ++self.rings;
+                          self.locked += !PoolTestPeer::LockIsFree(*self.pool);
+                        },
+                    .context = &loop},
+                   &platform);
+  Lease held = Take(pool);
+  std::vector<std::unique_ptr<Asker>> askers;
+  for (int i = 0; i < 9; ++i) {
+    askers.push_back(std::make_unique<Asker>(own));
+    EXPECT_FALSE(askers.back()->Ask(pool, {.deadline = pool.In(1s)}));
+  }
+  held.Return();
+  EXPECT_FALSE(pool.Close(Deadline::Past()).ok());
+  EXPECT_EQ(loop.rings, 9) << "one by the return, eight by Close";
+  EXPECT_EQ(loop.locked, 0);
+  own.Run(Now());
+}
+
+TEST_F(AsyncTest, CancellingNothingDoesNothing) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  static PendingAcquire pending;
+  pending.Cancel();
+  EXPECT_FALSE(pending.pending());
+  const auto never = [](void*) { ADD_FAILURE() << "the result is there at once"; };
+  ASSERT_TRUE(pending.Start(queue, pool, {.deadline = pool.In(1s)}, never, nullptr));
+  EXPECT_TRUE(pending.Take().ok());
+  pending.Cancel();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
 }
 
 TEST_F(AsyncTest, InAChildOfForkItIsRefused) {

@@ -60,7 +60,12 @@ TEST_F(ControlTest, PauseAndResumeMayBeCalledTwice) {
   PoolFor<Plain<1>> pool(backend, Options());
   pool.Pause();
   pool.Pause();
+  Caller caller(platform, pool, pool.In(10s));
+  EXPECT_TRUE(caller.waiting());
   pool.Resume();
+  platform.Run();
+  EXPECT_TRUE(caller.served()) << "one Resume ends both";
+  caller.Return();
   pool.Resume();
   Lease lease = Take(pool);
 }

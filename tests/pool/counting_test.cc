@@ -149,6 +149,7 @@ TEST_F(CountingTest, TryAcquireBoundsTheWorkByItsOwnDeadline) {
   const Deadline by = pool.In(70ms);
   EXPECT_EQ(Must(pool.TryAcquire(kWrite, by))->deadline(), by);
   EXPECT_TRUE(Must(pool.TryAcquire())->deadline().IsNever());
+  EXPECT_TRUE(pool.TryAcquire(kWrite, Deadline::Past()).ok()) << "it bounds the statements alone";
 }
 
 TEST_F(CountingTest, AcquireGivesTheLeaseItsDeadline) {
@@ -180,7 +181,16 @@ TEST_F(CountingTest, AnswersWhatItWasMadeOf) {
   EXPECT_EQ(pool.name(), "main");
   EXPECT_EQ(&pool.backend(), &backend);
   EXPECT_EQ(&pool.platform(), &platform);
+  PoolFor<Plain<1>> native(backend, {.name = "native"});
+  EXPECT_EQ(&native.platform(), &NativePlatform());
   EXPECT_EQ(pool.In(5s), Deadline::At(platform.Now() + 5s));
+}
+
+TEST_F(CountingTest, InCountsOnTheExactClockAndSaturates) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  platform.set_coarse_lag(10ms);
+  EXPECT_EQ(pool.In(5s), Deadline::At(platform.Now() + 5s));
+  EXPECT_TRUE(pool.In(Duration::max()).IsNever());
 }
 
 struct Lingering : Plain<1, 2> {
@@ -194,6 +204,28 @@ TEST_F(CountingTest, OverflowLingersAndServesTheRestOfTheBurst) {
   }
   EXPECT_EQ(backend.count(Call::kOpen), 3);
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 3}));
+}
+
+TEST_F(CountingTest, NoTickIsWantedForALingerThatNobodyHas) {
+  int calls = 0;
+  PoolOptions options = Options();
+  options.on_work = {.function = [](void* count) { ++*static_cast<int*>(count); },
+                     .context = &calls};
+  PoolFor<Lingering> pool(backend, options);
+  Lease first = Take(pool);
+  EXPECT_EQ(Tick(pool), TimePoint::max());
+  EXPECT_EQ(calls, 0);
+  Lease second = Take(pool);
+  EXPECT_EQ(calls, 1) << "the loop learns of the connection that may linger";
+  EXPECT_EQ(Tick(pool), Now() + 10s) << "it may come back at once";
+  platform.Advance(4s);
+  second.Return();
+  first.Return();
+  EXPECT_EQ(Tick(pool), Now() + 10s);
+  platform.Advance(10s);
+  EXPECT_EQ(Tick(pool), TimePoint::max()) << "closed, and nothing else can fall due";
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(CountingTest, TickClosesOverflowWhenItsLingerIsOver) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/pool/pool_test_support.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -159,6 +160,47 @@ TEST_F(EventsTest, ATimeOutNamesWhoWaited) {
   EXPECT_EQ(events.last(EventKind::kTimeout).span, 1s);
 }
 
+TEST_F(EventsTest, AnEventSaysHowOldItsConnectionIsAndHowLongItWasIdle) {
+  PoolFor<Recycled> pool(backend, Options());
+  backend.Takes(Call::kOpen, 100ms);
+  Take(pool).Return();
+  EXPECT_EQ(events.last(EventKind::kConnect).age, 100ms) << "how long the open took";
+  EXPECT_EQ(events.last(EventKind::kCheckout).age, 100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckout).idle, 0s);
+  platform.Advance(10s);
+  Lease lease = Take(pool);
+  EXPECT_EQ(events.last(EventKind::kCheckout).age, 10'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckout).idle, 10s);
+  platform.Advance(5s);
+  lease.Return();
+  EXPECT_EQ(events.last(EventKind::kReset).age, 15'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckin).age, 15'100ms);
+  EXPECT_EQ(events.last(EventKind::kCheckin).idle, 0s) << "it was in use";
+  platform.Advance(25s);
+  backend.FailNext(Call::kOpen, Gone());
+  (void)pool.Acquire(kWrite, pool.In(1s));
+  for (const EventKind kind : {EventKind::kRecycle, EventKind::kClose}) {
+    EXPECT_EQ(events.last(kind).age, 40'100ms);
+    EXPECT_EQ(events.last(kind).idle, 25s);
+  }
+  EXPECT_EQ(events.last(EventKind::kConnectFailed).age, 0s);
+}
+
+TEST_F(EventsTest, ABrokenConnectionsCloseIsOfItsAgeAndNotIdle) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Take(pool).Return();
+  platform.Advance(10s);
+  Lease lease = Take(pool);
+  platform.Advance(2s);
+  lease.Discard();
+  for (const EventKind kind : {EventKind::kInvalidate, EventKind::kClose, EventKind::kCheckin}) {
+    EXPECT_EQ(events.last(kind).age, 12s) << Name(kind);
+    EXPECT_EQ(events.last(kind).idle, 0s) << Name(kind);
+  }
+  Take(pool).Detach();
+  EXPECT_EQ(events.last(EventKind::kDetach).idle, 0s);
+}
+
 // As HikariCP's MiscTest.testLeakDetection.
 struct Watched : Plain<2> {
   static constexpr Duration kLeakAfter = 1s;
@@ -203,6 +245,14 @@ TEST_F(EventsTest, AShortHoldIsNoLeak) {
   EXPECT_EQ(events.count(EventKind::kLeakReturned), 0);
 }
 
+TEST_F(EventsTest, WithoutALeakAfterNothingIsReported) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease held = Take(pool);
+  platform.Advance(24h);
+  Tick(pool);
+  EXPECT_EQ(events.count(EventKind::kLeak), 0);
+}
+
 // A housekeeper that was not called for far too long says so.
 TEST_F(EventsTest, ATickThatComesFarTooLateIsReported) {
   PoolFor<Watched> pool(backend, Options());
@@ -239,9 +289,11 @@ TEST_F(EventsTest, ThePoolWorksWithoutAnObserver) {
 // An observer may call the pool: no event is fired under its lock.
 TEST_F(EventsTest, AnObserverMayAskThePoolForItsStats) {
   struct Curious : Observer {
-    void OnEvent(const Event&) override {
-      if (pool != nullptr) total += pool->stats().open;
+    void OnEvent(const Event& event) override {
       ++seen;
+      if (pool == nullptr) return;
+      ASSERT_TRUE(PoolTestPeer::LockIsFree(*pool)) << Name(event.kind);
+      total += pool->stats().open;
     }
     Pool* pool = nullptr;
     int total = 0;
@@ -252,10 +304,14 @@ TEST_F(EventsTest, AnObserverMayAskThePoolForItsStats) {
   Lease held = Take(pool);
   (void)pool.Acquire(kWrite, pool.In(1s));
   held.Discard();
+  Lease dirty = Take(pool);
+  Scripted(dirty).MakeDirty();
+  dirty.Return();
+  Take(pool).Detach();
   Take(pool).Return();
   pool.InvalidateAll();
   ASSERT_TRUE(pool.Close(pool.In(1s)).ok());
-  EXPECT_GT(curious.seen, 8);
+  EXPECT_GT(curious.seen, 12);
 }
 
 // ---- The echo ----

@@ -106,6 +106,67 @@ TEST_F(HousekeeperTest, SleepsWhileNothingIsDue) {
   platform.Run();
 }
 
+TEST_F(HousekeeperTest, WakeDoesNotWaitForATickUnderWay) {
+  PoolFor<Remote> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  Gate gate(platform);
+  backend.set_hook([&](const CallInfo& info) {
+    if (info.call == Call::kOpen) gate.Pass();
+  });
+  Actor thread(platform, [&] { keeper.Run(); });
+  Caller caller(platform, pool, pool.In(10s));
+  platform.Run();
+  ASSERT_EQ(pool.stats().busy, 1) << "the housekeeper opens";
+  const int waits = platform.waits();
+  keeper.Wake();
+  EXPECT_EQ(platform.waits(), waits);
+  gate.Open();
+  platform.Run();
+  caller.Return();
+  keeper.Stop();
+}
+
+// A descriptor only where a server is waited for, and only until Stop.
+TEST_F(HousekeeperTest, HasADescriptorFromTheFirstPoolThatNeedsOneToStop) {
+  PoolFor<Local> local(backend, Options());
+  PoolFor<Remote> first(backend, Options()), second(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(local);
+  EXPECT_EQ(platform.open_bells(), 0);
+  keeper.Add(first);
+  keeper.Add(second);
+  EXPECT_EQ(platform.open_bells(), 1);
+  keeper.Stop();
+  EXPECT_EQ(platform.open_bells(), 0);
+}
+
+TEST_F(HousekeeperTest, AddWaitsForACallOfThePoolsOwnCallback) {
+  struct Loop {
+    explicit Loop(FakePlatform& platform) : gate(platform) {}
+    Gate gate;
+    bool left = false;
+  } loop(platform);
+  PoolOptions options = Options();
+  options.on_work = {.function =
+                         [](void* context) {
+                           Loop& self = *static_cast<Loop*>(context);
+                           self.gate.Pass();
+                           self.left = true;
+                         },
+                     .context = &loop};
+  PoolFor<Remote> pool(backend, options);
+  Caller caller(platform, pool, pool.In(10s));
+  EXPECT_TRUE(caller.waiting()) << "inside the callback";
+  platform.WhileWaiting([&] { loop.gate.Open(); });
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  EXPECT_TRUE(loop.left);
+  Tick(pool);
+  platform.Run();
+  EXPECT_TRUE(caller.served());
+}
+
 TEST_F(HousekeeperTest, ItsThreadServesCallersAndStopsTwice) {
   ScriptedBackend remote;  // on the real clock
   PoolFor<Remote> pool(remote);

@@ -51,10 +51,10 @@ TYPED_TEST(IdleConnectionsTest, TheOneUsedLastIsLentFirst) {
 TYPED_TEST(IdleConnectionsTest, EveryLeaseIsCounted) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease kept = this->Take(pool);
-  for (int i = 0; i < 100; ++i) this->Take(pool).Return();
+  for (int i = 0; i < 300; ++i) this->Take(pool).Return();
   const Stats stats = pool.stats();
-  EXPECT_EQ(stats.checkouts, 101u);
-  EXPECT_EQ(stats.wait.total(), 101u);
+  EXPECT_EQ(stats.checkouts, 301u);
+  EXPECT_EQ(stats.wait.total(), 301u);
   EXPECT_EQ(stats.wait.max(), 0s);
   EXPECT_EQ(stats.waited, 0u);
   EXPECT_EQ(stats.peak_in_use, 2);
@@ -168,14 +168,50 @@ TEST_F(IdleStackTest, AnOldConnectionIsReplacedWhateverTheDeadlineSays) {
 }
 
 TEST_F(IdleStackTest, AYoungConnectionIsLentWithoutAClock) {
-  PoolFor<Aging> pool(backend, Options());
+  PoolFor<Aging> one(backend, Options());
+  PoolFor<AgingOf<7>> seven(backend, Options());
+  for (Pool* const pool : std::initializer_list<Pool*>{&one, &seven}) {
+    Take(*pool).Return();
+    Take(*pool).Return();
+    const int reads = platform.clock_reads();
+    const Deadline by = Deadline::At(platform.Now() + 1s);
+    const int own = platform.clock_reads() - reads;
+    for (int i = 0; i < 10; ++i) Must(pool->Acquire(kWrite, by)).Return();
+    EXPECT_EQ(platform.clock_reads() - reads, own) << pool->settings().pool_size;
+  }
+}
+
+TEST_F(IdleStackTest, ALeaseByTheProfilesTimeOutEndsUpToATickEarlyAndNeverLate) {
+  PoolFor<Plain<1>> pool(backend, Options());
   Take(pool).Return();
+  for (const Duration lag : {Duration(0ms), Duration(3ms), Duration(10ms)}) {
+    platform.set_coarse_lag(lag);
+    const Deadline latest = pool.In(pool.settings().pool_timeout);
+    Lease lease = Must(pool.Acquire());
+    EXPECT_LE(lease->deadline(), latest);
+    EXPECT_GE(lease->deadline().time(), latest.time() - 10ms);
+  }
+}
+
+// Counts the readings of the exact clock.
+class ExactClock : public FakePlatform {
+ public:
+  TimePoint Now() override {
+    ++reads;
+    return FakePlatform::Now();
+  }
+  TimePoint CoarseNow() override { return FakePlatform::Now(); }
+  int reads = 0;
+};
+
+TEST_F(IdleStackTest, WithoutADeadlineTheCoarseClockIsReadAlone) {
+  ExactClock clock;
+  PoolFor<Aging> pool(backend, {.name = "main", .platform = &clock});
   Take(pool).Return();
-  const int reads = platform.clock_reads();
-  const Deadline by = Deadline::At(platform.Now() + 1s);
-  const int own = platform.clock_reads() - reads;
-  for (int i = 0; i < 10; ++i) Must(pool.Acquire(kWrite, by)).Return();
-  EXPECT_EQ(platform.clock_reads() - reads, own);
+  const int reads = clock.reads;
+  for (int i = 0; i < 10; ++i) Must(pool.Acquire()).Return();
+  for (int i = 0; i < 10; ++i) Must(pool.Acquire(kWrite, Deadline::Never())).Return();
+  EXPECT_EQ(clock.reads, reads);
 }
 
 TEST_F(IdleStackTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
@@ -190,6 +226,20 @@ TEST_F(IdleStackTest, TheFileIsLookedAtWhenTheLastLookIsLongAgo) {
   platform.Advance(29s);
   Take(pool).Return();
   EXPECT_EQ(backend.count(Call::kProbe), 1);
+}
+
+struct CheckedAlways : Plain<1> {
+  static constexpr Duration kPingAfter = 0s;
+};
+
+TEST_F(IdleStackTest, WithoutAPingAfterEveryLeaseIsChecked) {
+  PoolFor<CheckedAlways> pool(backend, Options());
+  for (int checks = 0; checks < 4; ++checks) {
+    const int reads = platform.clock_reads();
+    Take(pool).Return();
+    EXPECT_EQ(backend.count(Call::kProbe), checks);
+    EXPECT_GT(platform.clock_reads(), reads + 1) << "by the lock";
+  }
 }
 
 struct Tended : Plain<1> {

@@ -19,6 +19,7 @@ TEST_F(LanesTest, TwoAndOneAreAWriterAReaderAndAnOverflowReader) {
   EXPECT_EQ(RoleOf(reader), Role::kReader);
   EXPECT_EQ(RoleOf(extra), Role::kReader);
   EXPECT_EQ(writer.slot(), 0);
+  EXPECT_THAT((std::array{reader.slot(), extra.slot()}), ::testing::UnorderedElementsAre(1, 2));
   EXPECT_EQ(pool.Acquire(kRead, pool.In(1ms)).status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1ms)).status().code(),
             absl::StatusCode::kDeadlineExceeded);

@@ -277,6 +277,40 @@ TEST_F(OpeningTest, AnOpenEndsAtItsOwnTimeOutOrTheCallersDeadline) {
   EXPECT_EQ(Now(), second + 1s);
 }
 
+// Keeps what the pool wanted opened last.
+class Asked : public ScriptedBackend {
+ public:
+  using ScriptedBackend::ScriptedBackend;
+  absl::StatusOr<Connection*> Open(const OpenRequest& wanted) override {
+    request = wanted;
+    return ScriptedBackend::Open(wanted);
+  }
+  OpenRequest request;
+};
+
+TEST_F(OpeningTest, TheBackendIsToldWhatToOpen) {
+  Asked asked(&platform);
+  PoolFor<Remote> pool(asked, Options());
+  Lease lease = Take(pool);
+  ASSERT_EQ(asked.request.platform, &platform);
+  EXPECT_EQ(asked.request.role, Role::kAny);
+  EXPECT_EQ(asked.request.deadline, pool.In(1s));
+  EXPECT_EQ(asked.request.memory.statements, Remote::kStatements);
+  EXPECT_GE(asked.request.memory.bytes, asked.ConnectionBytes(Remote::kStatements));
+  EXPECT_EQ(asked.request.tcp_timers.user_timeout, Remote::kTcpTimers.user_timeout);
+}
+
+TEST_F(OpeningTest, ACallerWaitsWhereTheServerHasNoRoom) {
+  PoolFor<Remote> pool(backend, Options());
+  Lease held = Take(pool);
+  backend.FailAlways(Call::kOpen, absl::ResourceExhaustedError("53300: too many connections"));
+  Caller caller(platform, pool);
+  EXPECT_TRUE(caller.waiting()) << caller.status();
+  held.Return();
+  platform.Run();
+  EXPECT_TRUE(caller.served());
+}
+
 TEST_F(OpeningTest, OpensForAnyRoleWhereConnectionsAreAlike) {
   PoolFor<Remote> pool(backend, Options());
   Lease lease = Take(pool, kRead);

@@ -63,6 +63,8 @@ class Recorder : public Observer {
     std::string_view pool;
     TimePoint at;
     Duration span{};
+    Duration age{};
+    Duration idle{};
     SourceLine where;
     absl::Status status;
   };
@@ -72,7 +74,8 @@ class Recorder : public Observer {
     std::lock_guard lock(mu_);
     if (seen_.size() == seen_.capacity()) return;
     seen_.push_back({event.kind, event.reason, event.slot, event.pool, event.at, event.span,
-                     event.where, event.status != nullptr ? *event.status : absl::OkStatus()});
+                     event.age, event.idle, event.where,
+                     event.status != nullptr ? *event.status : absl::OkStatus()});
   }
 
   // The names in order; a close with its reason: "close(overflow)".

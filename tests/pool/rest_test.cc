@@ -467,6 +467,14 @@ TEST_F(RestTest, WithoutAnIdleLimitNothingIsClosed) {
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 3, .idle = 3}));
 }
 
+TEST_F(RestTest, WithoutAKeepAliveNothingIsMaintained) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  OpenThree(pool);
+  platform.Advance(24h);
+  Tick(pool);
+  EXPECT_EQ(backend.count(Call::kMaintain), 0);
+}
+
 // As HikariCP's TestConnections.testKeepalive.
 TEST_F(RestTest, TickDoesTheUpkeepOfRestingConnections) {
   PoolFor<Impatient> pool(backend, Options());
@@ -514,6 +522,21 @@ TEST_F(RestTest, AConnectionThatWantsUpkeepGetsItBeforeItIsLentAgain) {
   lease.Return();
   Take(pool).Return();
   EXPECT_EQ(backend.count(Call::kMaintain), 1);
+}
+
+TEST_F(RestTest, OneThatComesBackDirtyAndWantsUpkeepGetsItAfterItsReset) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Caller waiter(platform, pool);
+  Scripted(lease).MakeDirty();
+  Scripted(lease).WantMaintenance();
+  backend.ClearLog();
+  lease.Return();
+  platform.Run();
+  EXPECT_TRUE(waiter.served());
+  std::vector<Call> calls;
+  for (const CallInfo& info : backend.log()) calls.push_back(info.call);
+  EXPECT_THAT(calls, ElementsAre(Call::kInspect, Call::kReset, Call::kMaintain));
 }
 
 TEST_F(RestTest, ACallerTakesAnotherIdleConnectionDuringUpkeep) {

@@ -7,6 +7,7 @@
 #include "roost/internal/connection_access.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/forgotten.h"
+#include "tests/support/pool_test_peer.h"
 
 namespace roost {
 namespace {
@@ -75,6 +76,32 @@ TEST_F(ReturnTest, ATransactionThatCannotBeRolledBackClosesItsConnection) {
   EXPECT_EQ(CountsOf(pool), (Counts{}));
   EXPECT_EQ(ClosesOf(pool, CloseReason::kResetFailed), 1u);
   EXPECT_EQ(pool.stats().reset_failures, 1u);
+}
+
+// Whoever rolls back, and although the driver marks nothing and would reset the connection.
+TEST_F(ReturnTest, ARollbackThatFailsClosesItsConnection) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  uint64_t closed = 0;
+  for (const char* end : {"rolled back", "dropped", "not committed"}) {
+    Lease lease = Take(pool);
+    {
+      absl::StatusOr<Transaction> transaction = lease->Begin();
+      ASSERT_TRUE(transaction.ok());
+      ASSERT_TRUE(lease->Run(kInsert, 1).ok());
+      backend.FailNext(Call::kRollback, absl::AbortedError("refused"));
+      if (*end == 'r') {
+        EXPECT_FALSE(transaction->Rollback().ok());
+      }
+      if (*end == 'n') {
+        backend.FailNext(Call::kCommit, absl::AbortedError("refused"));
+        EXPECT_FALSE(transaction->Commit().ok());
+      }
+    }
+    lease.Return();
+    EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), ++closed) << end;
+    EXPECT_EQ(backend.count(Call::kReset), 0) << end;
+  }
+  EXPECT_EQ(CountsOf(pool), (Counts{}));
 }
 
 // As pgxpool's TestConnReleaseClosesBusyConn, but the connection is kept.
@@ -146,6 +173,7 @@ TEST_F(ReturnTest, DiscardingNothingDoesNothing) {
   Lease nothing;
   nothing.Discard();
   nothing.Return();
+  nothing.ReleaseThread();
   EXPECT_FALSE(nothing);
   EXPECT_EQ(nothing.slot(), -1);
 }
@@ -257,7 +285,8 @@ TEST_F(ReturnTest, ThePoolsLockIsFreeDuringEveryCallOfTheBackend) {
   struct P : Plain<2, 1> {};
   PoolFor<P> pool(backend, Options());
   int looked = 0;
-  backend.set_hook([&](const CallInfo&) {
+  backend.set_hook([&](const CallInfo& info) {
+    ASSERT_TRUE(PoolTestPeer::LockIsFree(pool)) << Name(info.call);
     Actor other(platform, [&] {
       (void)pool.stats();
       (void)pool.TryAcquire();

@@ -15,6 +15,9 @@ struct TwoSeconds : Plain<3> {
 struct ShortLine : Plain<1> {
   static constexpr int kMaxWaiters = 2;
 };
+struct ByHousekeeper : Plain<1> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+};
 struct Pinging : Plain<2, 1> {
   static constexpr PrePing kPrePing = PrePing::kAlways;
   static constexpr Duration kBackoffMin = 1ms;
@@ -34,6 +37,28 @@ TEST_F(WaitingTest, TimesOutWithTheGuidesSentence) {
   EXPECT_EQ(pool.stats().timeouts, 1u);
   EXPECT_EQ(pool.stats().waiting, 0);
   EXPECT_EQ(events.last(EventKind::kTimeout).span, 2s);
+}
+
+TEST_F(WaitingTest, ATimeOutNamesTheLimitOnlyWhereItIsReached) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  pool.Pause();
+  absl::Status status = pool.Acquire(kWrite, pool.In(50ms)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(status.message(), HasSubstr("is paused: nobody is lent a connection until Resume"));
+  EXPECT_THAT(pool.TryAcquire().status().message(), HasSubstr("no connection is free"));
+  pool.Resume();
+  Lease held = Take(pool);
+  EXPECT_THAT(pool.TryAcquire().status().message(), HasSubstr("no connection is free"));
+  EXPECT_THAT(pool.Acquire(kWrite, pool.In(50ms)).status().message(), HasSubstr("limit of size 1"));
+}
+
+TEST_F(WaitingTest, ATimeOutWhileAConnectionIsOpenedSaysSo) {
+  PoolFor<ByHousekeeper> pool(backend, Options());
+  backend.GoInSteps(1);
+  const absl::Status status = pool.Acquire(kWrite, pool.In(50ms)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(status.message(),
+              HasSubstr("no connection could be opened, checked or closed in time"));
 }
 
 TEST_F(WaitingTest, TimesOutAtTheCallersOwnDeadlineAndSaysSo) {

@@ -9,6 +9,7 @@
 namespace roost::postgres {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -110,6 +111,12 @@ TEST(TargetTest, ShowsHostsPortsAndDatabaseOnly) {
   EXPECT_EQ(Target("hostaddr=10.0.0.5 user=u"), "10.0.0.5:5432");
   EXPECT_EQ(Target("postgresql://%2Frun%2Fpg/d"), "/run/pg:5432/d");
   EXPECT_EQ(Target(""), "local socket:5432");
+  for (const char* const text :
+       {"postgresql://u:hunter@2@host/db", "postgresql://u:hunter/2@host/db", "password=hunter 2",
+        "host=h password='hunter2'", "postgresql://host/db?password=hunter2",
+        "postgresql://u:hunter2@host:1,other:2/db"}) {
+    EXPECT_THAT(Target(text), AllOf(Not(HasSubstr("hunter")), Not(HasSubstr("2@")))) << text;
+  }
 }
 
 TEST(TargetTest, TakesTheRestFromTheEnvironment) {

@@ -55,9 +55,21 @@ TEST_F(LifeTest, AnImmediateShutdownSuspectsEverySession) {
 
 TEST_F(LifeTest, APingThatIsNotAnsweredEndsAtItsDeadline) {
   proxy.Cut();
-  EXPECT_EQ(ConnectionAccess::Ping(*session, session.In(30ms)).code(),
-            StatusCode::kDeadlineExceeded);
+  const Deadline by = session.In(30ms);
+  EXPECT_EQ(ConnectionAccess::Ping(*session, by).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_LT(session.platform().Now(), by.time() + 5s);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
+}
+
+// What is owed is waited for, so that the handle is an ordinary one.
+TEST_F(LifeTest, TheRawHandleIsGivenOutAtTheDeadlineAtTheLatest) {
+  proxy.Cut();
+  ASSERT_OK(ConnectionAccess::Maintain(*session, session.In(1s)));
+  const Deadline by = session.In(30ms);
+  session->set_deadline(by);
+  EXPECT_NE(session->Raw(), nullptr);
+  EXPECT_GE(session.platform().Now(), by.time());
+  EXPECT_LT(session.platform().Now(), by.time() + 5s);
 }
 
 TEST_F(LifeTest, APingInStepsWaitsForNothing) {

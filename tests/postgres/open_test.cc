@@ -103,6 +103,59 @@ TEST(OpenTest, OnConnectRunsBeforeTheConnectionIsReady) {
   EXPECT_EQ(opening.Ask("SHOW work_mem"), "1MB");
 }
 
+TEST(OpenTest, OnConnectTakesOneRoundTripForEachConnection) {
+  support::TcpProxy proxy(Server().port());
+  proxy.Delay(5ms);
+  const std::string uri = Server().UriThrough(proxy.port(), "sslmode=disable");
+  const auto round_trips = [&](const std::string& on_connect) {
+    Remote remote({.uri = uri, .on_connect = on_connect});
+    int counted = 0;
+    for (int i = 0; i < 2; ++i) {
+      // The good-bye of the last session has passed.
+      EXPECT_TRUE(support::WaitUntil([&] { return proxy.counts().open == 0; }));
+      proxy.ClearCounts();
+      Opening opening(*remote);
+      EXPECT_TRUE(opening.ok()) << opening.status();
+      counted = proxy.counts().round_trips;
+    }
+    return counted;
+  };
+  const int without = round_trips("");
+  EXPECT_EQ(round_trips("SET geqo = off; SET work_mem = '1MB'; SELECT 1"), without + 1);
+}
+
+// What waits is the pool, between the steps.
+TEST(OpenTest, NoStepWaits) {
+  class Waits : public fakes::ForwardingPlatform {
+   public:
+    void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
+      if (deadline != Deadline::Past()) ++count;
+      ForwardingPlatform::WaitForDescriptors(waits, deadline);
+    }
+    bool Wait(const std::atomic<uint32_t>& word, uint32_t value, Deadline deadline) override {
+      ++count;
+      return ForwardingPlatform::Wait(word, value, deadline);
+    }
+    int count = 0;
+  };
+  NotAServer silent("");
+  for (const std::string& uri :
+       {Server().Uri("sslmode=disable&target_session_attrs=read-write"),
+        "postgresql://node@127.0.0.1:" + Port(silent.port()) + "/farm?sslmode=disable"}) {
+    Waits platform;
+    Remote remote({.uri = uri, .on_connect = "SELECT pg_sleep(0.01)"});
+    ConnectAttempt attempt(
+        *remote, {.platform = &platform, .deadline = Deadline::After(platform.Now(), 500ms)});
+    ASSERT_OK(attempt.Start());
+    for (;;) {
+      absl::StatusOr<Step> step = attempt.Advance(platform.Now());
+      if (!step.ok() || step->done) break;
+      NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+    }
+    EXPECT_EQ(platform.count, 0) << uri;
+  }
+}
+
 TEST(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
   Remote remote({.uri = Server().Uri(), .on_connect = "SET geqo = off; SELECT no_such_column"});
   Opening opening(*remote);

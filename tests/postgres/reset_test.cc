@@ -230,11 +230,19 @@ TEST_F(ResetTest, ARawHandleInTheMiddleOfSomethingIsBroken) {
   leave([](PGconn* handle) { PQenterPipelineMode(handle); });
 }
 
-TEST_F(ResetTest, ATransactionThatTheRawHandleEndedIsAborted) {
+// The server would say that a transaction is open: another one.
+TEST_F(ResetTest, SqlDoesNotChainATransaction) {
   absl::StatusOr<Transaction> transaction = session->Begin();
-  PQclear(PQexec(PostgresHandle(*session), "ROLLBACK"));
-  EXPECT_EQ(session->Run(kAdd, 1).code(), StatusCode::kAborted);
-  EXPECT_EQ(transaction->Commit().code(), StatusCode::kAborted);
+  ASSERT_OK(session->Run(kAdd, 1));
+  for (const char* sql : {"COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "ABORT", "START TRANSACTION",
+                          "PREPARE TRANSACTION 'a'"}) {
+    EXPECT_EQ(session->Run(Sql(sql)).code(), StatusCode::kFailedPrecondition) << sql;
+    EXPECT_EQ(session->RunScript(sql).code(), StatusCode::kFailedPrecondition) << sql;
+  }
+  ASSERT_OK(
+      session->RunScript("CREATE FUNCTION two() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END"));
+  EXPECT_OK(transaction->Rollback());
+  EXPECT_EQ(session.CountRows(), 0);
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 // What libpq makes of options, and what is made of that for each host.
 #include "backends/postgres/settings.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -148,6 +150,25 @@ TEST_F(SettingsTest, ThePasswordOfTheFileIsAnOptionOfItsOwnAndReadAtEachOpen) {
   const absl::Status gone = ReadSettings(pq_, {.uri = "host=h", .password_file = file}).status();
   EXPECT_EQ(gone.code(), absl::StatusCode::kUnauthenticated) << gone;
   EXPECT_THAT(std::string(gone.message()), HasSubstr(file));
+}
+
+TEST_F(SettingsTest, APasswordFileIsAFileThatOthersCannotReadWithAFirstLineOfAKib) {
+  const std::string file = home_.File("pw");
+  const auto refusal = [this, &file] {
+    return std::string(
+        ReadSettings(pq_, {.uri = "host=h", .password_file = file}).status().message());
+  };
+  std::ofstream(file) << std::string(1024, 'x') << "\n" << std::string(100'000, 'y');
+  std::filesystem::permissions(file, std::filesystem::perms(0640));
+  EXPECT_EQ(refusal(), "");
+  std::ofstream(file) << std::string(1025, 'x');
+  EXPECT_THAT(refusal(), HasSubstr("at most 1024 bytes"));
+  std::ofstream(file) << "hunter2\n";
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  EXPECT_THAT(refusal(), HasSubstr("can be read by every user"));
+  std::filesystem::remove(file);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  EXPECT_THAT(refusal(), HasSubstr("is not a file"));
 }
 
 TEST_F(SettingsTest, LibpqsFileThatOthersMayReadIsPassedOverWithASentence) {

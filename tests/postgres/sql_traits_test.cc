@@ -55,6 +55,25 @@ TEST(SqlTraitsTest, SessionStateIsSeen) {
   }
 }
 
+TEST(SqlTraitsTest, WhatBoundsATransactionIsKnown) {
+  for (const std::string_view sql :
+       {"COMMIT", "commit work", "END", "END TRANSACTION AND CHAIN", "ROLLBACK", "ABORT",
+        "ROLLBACK WORK AND CHAIN", "BEGIN", "START TRANSACTION", "PREPARE TRANSACTION 'x'",
+        "COMMIT PREPARED 'x'", "SELECT 1; /* why */ COMMIT", "-- END\nEND", "SELECT 'no end",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; END"}) {
+    EXPECT_TRUE(ReadTraits(sql).bounds_transaction) << sql;
+  }
+  for (const std::string_view sql :
+       {"SELECT 1", "SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "RELEASE a",
+        "SELECT 'COMMIT; COMMIT'", "PREPARE p AS SELECT 1", "SET TRANSACTION READ ONLY", "",
+        "SELECT CASE WHEN a THEN b END FROM t", "DO $$ BEGIN COMMIT; END $$",
+        "UPDATE t SET begin = 1",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END; SELECT 2; "
+        "END"}) {
+    EXPECT_FALSE(ReadTraits(sql).bounds_transaction) << sql;
+  }
+}
+
 TEST(SqlTraitsTest, NoLiteralHidesWhatFollowsIt) {
   for (const std::string_view before : {"SELECT E'it\\'s'",
                                         "SELECT e'a'\n'\\''",

@@ -66,8 +66,11 @@ def compile_profile(constants: str, use: tuple[str, str]) -> subprocess.Complete
     members = "\n".join(f"  static constexpr {qualified(c.strip())};"
                         for c in constants.split(";"))
     header, code = use
-    source = (f'#include "roost/{header}"\nusing namespace std::chrono_literals;\n'
-              f"struct Node : roost::profiles::RaspberryPi {{\n{members}\n}};\n{code}\n")
+    return compile_source(f'#include "roost/{header}"\nusing namespace std::chrono_literals;\n'
+                          f"struct Node : roost::profiles::RaspberryPi {{\n{members}\n}};\n{code}\n")
+
+
+def compile_source(source: str) -> subprocess.CompletedProcess:
     with tempfile.NamedTemporaryFile("w", suffix=".cc") as file:
         file.write(source)
         file.flush()
@@ -109,6 +112,18 @@ class ProfileErrorsTest(unittest.TestCase):
                 self.assertNotEqual(result.returncode, 0, "it compiled")
                 sentence = next(s for s in sentences() if words in s)
                 self.assertIn(sentence, result.stderr)
+
+    def test_the_build_has_to_choose_a_profile(self):
+        result = compile_source('#include "roost/selected_profile.h"\n')
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("no profile is chosen", result.stderr)
+
+    def test_the_chosen_profile_is_checked(self):
+        choice = '#define ROOST_PROFILE_STRUCT Node\n#include "roost/selected_profile.h"'
+        self.assertEqual(compile_profile(RIGHT, ("profile.h", choice)).returncode, 0)
+        result = compile_profile("int kPoolSize = 0", ("profile.h", choice))
+        self.assertNotEqual(result.returncode, 0, "it compiled")
+        self.assertIn("kPoolSize must be at least 1", result.stderr)
 
     def test_every_sentence_has_a_wrong_profile(self):
         self.assertGreater(len(sentences()), 10)

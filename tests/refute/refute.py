@@ -128,7 +128,7 @@ class Collection:
     def has_test(self, test_filter: str) -> bool:
         if not hasattr(self, "tests"):
             self.tests = "\n".join(path.read_text() for path in (self.root / "tests").rglob("*")
-                                   if path.suffix in (".cc", ".h"))
+                                   if path.is_file() and path.suffix in (".cc", ".h"))
         names = [name.split("/") for name in re.split(r"[:]", test_filter)]
         for parts in names:
             suite, _, name = [part for part in parts if "." in part][0].partition(".")

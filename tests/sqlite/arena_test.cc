@@ -82,6 +82,8 @@ TEST_F(ArenaTest, ThePeakIsTheMostThereEverWas) {
   EXPECT_EQ(arena.used(), 1000u);
   arena.Free(a);
   EXPECT_EQ(arena.peak(), 3000u);
+  arena.Free(arena.Allocate(400));
+  EXPECT_EQ(arena.peak(), 3000u);
 }
 
 // Every sequence of a few steps in a small arena.

@@ -1,9 +1,12 @@
 // SQLite in a fixed block of memory, as a pool of a Raspberry Pi uses it. A program of
 // its own, because SQLite has one heap in a process.
 #include <sqlite3.h>
+#include <sys/mman.h>
 
 #include <array>
+#include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,8 +51,7 @@ class BoundedTest : public ::testing::Test {
       const absl::StatusOr<Statement*> statement = connection.Prepare(sql);
       ASSERT_OK(statement.status());
       Rows rows = (*statement)->parameters() == 1 ? (*statement)->Query(id) : (*statement)->Query();
-      while (rows.Next()) {
-      }
+      while (rows.Next()) static_cast<void>(rows.Get<Value>(0));
       ASSERT_OK(rows.status());
     }
   }
@@ -174,6 +176,38 @@ TEST_F(BoundedTest, TheLongestLogIsCutInAFullBlock) {
   }
 }
 
+TEST_F(BoundedTest, TheReserveTakesNoMemoryBeforeALogIsLong) {
+  memory_.reset();
+  using Memory = SqliteMemoryFor<Quiet>;
+  using Storage = internal::SqliteStorage<size_t{1024} * Quiet::kSqliteArenaKib,
+                                          kSqlitePageBytes * Quiet::kSqlitePages>;
+  constexpr size_t kPage = 4096;
+  void* const place =
+      mmap(nullptr, sizeof(Memory), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(place, MAP_FAILED);
+  auto* const memory = new (place) Memory;
+  ASSERT_OK(memory->status());
+  {
+    SqliteBackend backend(Options());
+    PoolFor<Quiet> pool(backend);
+    Lease writer = *pool.Acquire(kWrite);
+    for (int64_t batch = 0; batch < 50; ++batch) ASSERT_OK(StoreBatch(writer, 60));
+    ASSERT_OK(ConnectionAccess::Maintain(*writer, Deadline::Never()));
+    Read(*writer, 1);
+  }
+  std::array<unsigned char, sizeof(Memory) / kPage + 1> resident{};
+  ASSERT_EQ(mincore(place, sizeof(Memory), resident.data()), 0);
+  const size_t begin = offsetof(Storage, checkpoint);
+  const size_t end = begin + sizeof(Storage::checkpoint);
+  size_t taken = 0;
+  for (size_t page = begin / kPage + 1; (page + 1) * kPage <= end; ++page)
+    taken += resident[page] & 1;
+  EXPECT_EQ(taken, 0u);
+  EXPECT_EQ(resident[0] & 1, 1) << "the arena is in use";
+  std::destroy_at(memory);
+  munmap(place, sizeof(Memory));
+}
+
 // What such a statement may have to undo by itself is kept apart from the transaction's log.
 TEST_F(BoundedTest, AStatementOfManyRowsInATransactionFits) {
   ASSERT_OK(memory_->status());
@@ -189,6 +223,19 @@ TEST_F(BoundedTest, AStatementOfManyRowsInATransactionFits) {
   ASSERT_OK(transaction->Commit());
   EXPECT_EQ(AskInt(*writer, kReads[0]), 3200);
   EXPECT_EQ(memory_->stats().arena_failures, 0u);
+}
+
+TEST_F(BoundedTest, NoLogMayBeLongerThanItsCheckpointHasMemoryFor) {
+  ASSERT_OK(memory_->status());
+  for (const int pages : {kSqliteLogPages, kSqliteLogPages + 1}) {
+    SqliteOptions options = Options();
+    options.max_log_pages = pages;
+    SqliteBackend backend(options);
+    const HeldConnection writer(backend, NativePlatform(), Role::kWriter);
+    EXPECT_EQ(writer.status().code(),
+              pages == kSqliteLogPages ? absl::StatusCode::kOk : absl::StatusCode::kInvalidArgument)
+        << writer.status();
+  }
 }
 
 TEST_F(BoundedTest, EverythingIsGivenBackWhenThePoolCloses) {
@@ -212,6 +259,12 @@ TEST_F(BoundedTest, WhereSqliteIsInUseAlreadyItSaysSoAndSqliteGoesOn) {
   EXPECT_THAT(std::string(late.status().message()), HasSubstr("somebody uses it already"));
   somebody.Run("CREATE TABLE t(a)");
   EXPECT_EQ(late.stats().arena_bytes, 0u);
+  SqliteOptions options = Options();
+  options.max_log_pages = 2 * kSqliteLogPages;
+  SqliteBackend backend(options);
+  const HeldConnection writer(backend, NativePlatform(), Role::kWriter);
+  // The heap has room for a checkpoint of any log.
+  EXPECT_OK(writer.status());
 }
 
 TEST_F(BoundedTest, AfterItsEndSqliteIsOnTheHeapAgain) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "roost/pool.h"
+#include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 
@@ -90,6 +91,16 @@ TEST_F(ExistingTest, OurFilesAreMarked) {
   EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "1");
 }
 
+TEST_F(ExistingTest, WithoutAnIdNothingIsLookedAtOrMarked) {
+  { Foreign(path()).Run("PRAGMA application_id=7; PRAGMA user_version=9; CREATE TABLE states(a)"); }
+  SqliteOptions options = Options();
+  options.user_version = 1;
+  ASSERT_OK(OpenStatus(options));
+  Foreign file(path());
+  EXPECT_EQ(Ask(file.get(), "PRAGMA application_id"), "7");
+  EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "9");
+}
+
 TEST_F(ExistingTest, AFileOfBeforeTheMarksIsTakenAndMarked) {
   { Foreign(path()).Run(std::string(kSchema) + "; INSERT INTO t(b) VALUES (1)"); }
   ASSERT_OK(OpenStatus(Ours()));
@@ -124,6 +135,24 @@ TEST_F(ExistingTest, AForeignLogIsNotCopied) {
   ASSERT_FALSE(log.empty());
   ExpectRefused("another program's database");
   EXPECT_EQ(Bytes(path() + "-wal"), log);
+}
+
+// As a power cut left it: SQLite reads nothing before it has rolled back.
+TEST_F(ExistingTest, ATransactionThatAnotherProgramLeftOpenIsRolledBackByTheLook) {
+  {
+    Foreign other(dir_.File("other.db"));
+    other.Run(
+        "PRAGMA application_id=7; PRAGMA cache_size=2; CREATE TABLE states(a);"
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100)"
+        "INSERT INTO states SELECT zeroblob(1000) FROM c");
+    other.Run("BEGIN; UPDATE states SET a = 'changed'; DELETE FROM states WHERE rowid < 90");
+    for (const char* end : {"", "-journal"}) fs::copy(dir_.File("other.db") + end, path() + end);
+  }
+  EXPECT_EQ(OpenStatus(Ours()).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(fs::exists(path() + "-journal"));
+  Foreign file(path());
+  EXPECT_EQ(Ask(file.get(), "SELECT count(*) FROM states"), "100");
+  EXPECT_EQ(Ask(file.get(), "SELECT sum(length(a)) FROM states"), "100000");
 }
 
 TEST_F(ExistingTest, WhatNeverWasADatabaseIsLeftAlone) {
@@ -181,6 +210,29 @@ TEST_F(ExistingTest, ARubbishLeafIsFoundAfterAnUncleanEnd) {
   std::ofstream(path() + "-wal") << std::string(40, 'z');
   ASSERT_OK(OpenStatus(Ours()));
   EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+// On a card that takes a millisecond for a page. The walk over a long value is one step of SQLite.
+TEST_F(ExistingTest, TheCheckAfterAnUncleanEndTakesHalfOfTheOpensTimeAtMost) {
+  Make(1);
+  {
+    Foreign file(path());
+    file.Run("INSERT INTO t(b) VALUES (zeroblob(4000000))");
+  }
+  for (const Duration time : {300ms, 5000ms}) {
+    std::ofstream(path() + "-wal") << std::string(40, 'z');
+    SpyVfs spy;
+    spy.on_read = [this] { platform_.Advance(1ms); };
+    SqliteOptions options = Ours();
+    options.vfs = spy.name();
+    SqliteBackend backend(options);
+    const TimePoint start = platform_.Now();
+    HeldConnection writer(backend, platform_, Role::kWriter, 8, In(time));
+    EXPECT_OK(writer.status());
+    const Duration taken = platform_.Now() - start;
+    EXPECT_GT(taken, time == 300ms ? 150ms : 950ms) << "as many pages as there is time for";
+    EXPECT_LT(taken, time == 300ms ? 200ms : 2000ms);
+  }
 }
 
 TEST_F(ExistingTest, TheFirstAndTheLatestDamagedFileAreKept) {
@@ -249,6 +301,7 @@ TEST_F(ExistingTest, DamageThatIsMetWhileThePoolRunsIsMovedAsideByThePool) {
   }
   EXPECT_TRUE(stored);
   EXPECT_TRUE(fs::exists(Damaged(1)));
+  EXPECT_EQ(backend.file_stats().damaged_files, 1);
 }
 
 }  // namespace

@@ -1,11 +1,23 @@
 // The files behind a database while it is open: deleted, replaced, overwritten.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 
+#include "tests/sqlite/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+
+// How often the library looked a name up: CMakeLists.txt wraps the call.
+static int looks = 0;
+
+extern "C" int __real_stat(const char* name, struct stat* found);
+extern "C" int __wrap_stat(const char* name, struct stat* found) {
+  ++looks;
+  return __real_stat(name, found);
+}
 
 namespace roost::sqlite {
 namespace {
@@ -54,6 +66,20 @@ class FilesTest : public SqliteTest {
     return name;
   }
 };
+
+TEST_F(FilesTest, AProbeLooksUpThreeNamesWhileNothingHasChanged) {
+  SpyVfs spy;
+  SqliteOptions options = Options();
+  options.vfs = spy.name();
+  SqliteBackend backend(options);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  ASSERT_OK(Batch(*writer));
+  const int calls = spy.calls;
+  looks = 0;
+  EXPECT_EQ(ConnectionAccess::Probe(*writer), Liveness::kAlive);
+  EXPECT_EQ(looks, 3);
+  EXPECT_EQ(spy.calls, calls);
+}
 
 TEST_F(FilesTest, NothingIsAcknowledgedIntoADeletedFile) {
   SqliteBackend backend(Options());
@@ -131,6 +157,7 @@ TEST_F(FilesTest, TheLogIsNotReplayedOverABackupThatReplacesTheFile) {
   EXPECT_EQ(AskInt(*next, kCount), 7);
   ASSERT_OK(Batch(*next));
   EXPECT_EQ(AskInt(*next, kCount), 8);
+  EXPECT_EQ(backend.file_stats().file_changes, 1);
 }
 
 // The reader's look comes first, and the writer is still open.
@@ -176,9 +203,29 @@ TEST_F(FilesTest, AFileThatIsCopiedIntoTheOpenOneIsTold) {
     std::ofstream(path(), std::ios::binary) << std::ifstream(backup, std::ios::binary).rdbuf();
     ExpectRefused(writer, Batch(*writer), "another file was copied into the file");
     writer.Close();
+    EXPECT_EQ(backend.file_stats().file_changes, 0) << "nothing was begun anew";
+    ASSERT_OK(HeldConnection(backend, platform_, Role::kWriter).status());
+    EXPECT_EQ(backend.file_stats().file_changes, 1);
     Remove({"", "-wal", "-shm"});
     fs::remove(backup);
   }
+}
+
+TEST_F(FilesTest, WhatIsBegunAnewIsCountedOnceHoweverOftenItIsTried) {
+  SqliteOptions options = Options();
+  const std::string folder = dir_.File("mounted");
+  options.path = folder + "/test.db";
+  fs::create_directory(folder);
+  SqliteBackend backend(options);
+  { ASSERT_OK(Batch(*HeldConnection(backend, platform_, Role::kWriter))); }
+  fs::remove_all(folder);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(HeldConnection(backend, platform_, Role::kWriter).ok());
+  }
+  EXPECT_EQ(backend.file_stats().file_changes, 0);
+  fs::create_directory(folder);
+  ASSERT_OK(HeldConnection(backend, platform_, Role::kWriter).status());
+  EXPECT_EQ(backend.file_stats().file_changes, 1);
 }
 
 TEST_F(FilesTest, AnOlderCopyOfItselfIsTold) {
@@ -210,6 +257,7 @@ TEST_F(FilesTest, CheckpointsOfOthersAndATouchAreNoChange) {
     }
   }
   EXPECT_EQ(AskInt(*writer, kCount), 20);
+  EXPECT_EQ(backend.file_stats().file_changes, 0);
 }
 
 }  // namespace

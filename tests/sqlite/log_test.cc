@@ -206,7 +206,9 @@ TEST_F(LogTest, ALongLogAsksForUpkeepBeforeTheNextBorrower) {
   SqliteBackend backend(Spied());
   HeldConnection writer(backend, platform_, Role::kWriter);
   while (ConnectionAccess::IsPristine(*writer)) Commit(*writer, 1);
+  const int calls = spy_.calls;
   EXPECT_TRUE(ConnectionAccess::WantsMaintenance(*writer));
+  EXPECT_EQ(spy_.calls, calls);
   EXPECT_EQ(ConnectionAccess::Inspect(*writer), SessionState::kClean)
       << "only work is wanted, nothing was left";
   EXPECT_NEAR(static_cast<double>(LogPages()), 4 * 16, 8);
@@ -378,11 +380,75 @@ TEST_F(FullLogTest, AStatementFindsRoomWhenTheReaderHasEnded) {
   EXPECT_EQ(AskInt(*reader, kCount), 0);
   Fill(*writer);
   ASSERT_OK(snapshot->Commit());
-  const absl::Status first = writer->Run(kOne, "x");
-  EXPECT_EQ(first.code(), absl::StatusCode::kResourceExhausted) << first;
-  EXPECT_THAT(std::string(first.message()), HasSubstr("run the statement again"));
   EXPECT_OK(writer->Run(kOne, "x"));
   EXPECT_LE(LogPages(), 4);
+}
+
+TEST_F(FullLogTest, NoWriteIsRefusedWhileNobodyPinsTheLog) {
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  constexpr std::string_view kScripts[] = {"UPDATE t SET b = 1 WHERE a = 1",
+                                           "BEGIN; UPDATE t SET b = 2 WHERE a = 1; COMMIT",
+                                           "SAVEPOINT s; DELETE FROM t WHERE a = 2; RELEASE s"};
+  for (size_t i = 0; i < 2500; ++i) {
+    ASSERT_OK(writer->Run(kOne, std::string_view(filler_)));
+    ASSERT_OK(writer->RunScript(kScripts[i % std::size(kScripts)]));
+  }
+  EXPECT_GE(backend.file_stats().log_pages_peak, 1024);
+  EXPECT_LE(LogPages(), 1030);
+}
+
+TEST_F(FullLogTest, AWriteWaitsForTheWriterOfAnotherProcessAndNotForAReader) {
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  Foreign foreign(path());
+  while (backend.file_stats().log_pages < 1024)
+    ASSERT_OK(writer->Run(kOne, std::string_view(filler_)));
+  foreign.Run("BEGIN IMMEDIATE");
+  writer->set_deadline(In(50ms));
+  const absl::Status status = writer->Run(kOne, "x");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another process held the database"));
+  writer->set_deadline(In(50ms));
+  for (int i = 0; i < 20; ++i) platform_.WhileWaiting([] {});
+  platform_.WhileWaiting([&] { foreign.Run("COMMIT"); });
+  EXPECT_OK(writer->Run(kOne, "x"));
+  EXPECT_LE(LogPages(), 4);
+}
+
+TEST_F(FullLogTest, ATransactionThatSqlBeganBesideAReaderIsToldToRunAgain) {
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  HeldConnection reader(backend, platform_, Role::kReader);
+  absl::StatusOr<Transaction> snapshot = reader->Begin();
+  EXPECT_EQ(AskInt(*reader, kCount), 0);
+  Fill(*writer);
+  const int64_t rows = AskInt(*writer, kCount);
+  ASSERT_OK(writer->RunScript("BEGIN; INSERT INTO t(b) VALUES (1)"));
+  ExpectFull(writer->RunScript("COMMIT"), " (process " + std::to_string(getpid()) + ")");
+  ASSERT_OK(writer->RunScript("BEGIN; INSERT INTO t(b) VALUES (1)"));
+  ASSERT_OK(snapshot->Commit());
+  const absl::Status status = writer->RunScript("COMMIT");
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("run the whole transaction again"));
+  EXPECT_EQ(AskInt(*writer, kCount), rows);
+  ASSERT_OK(writer->RunScript("BEGIN; INSERT INTO t(b) VALUES (1); COMMIT"));
+  EXPECT_EQ(AskInt(*writer, kCount), rows + 1);
+}
+
+TEST_F(FullLogTest, ALogThatCannotBeCopiedBlamesNoReader) {
+  options_.vfs = spy_.name();
+  SqliteBackend backend(options_);
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  while (backend.file_stats().log_pages < 1024)
+    ASSERT_OK(writer->Run(kOne, std::string_view(filler_)));
+  spy_.fail_write = SQLITE_FULL;
+  const absl::Status status = writer->Run(kOne, "x");
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("could not be copied"), Not(HasSubstr("reader"))));
+  spy_.fail_write = 0;
+  EXPECT_OK(writer->Run(kOne, "x"));
 }
 
 TEST_F(LogTest, UpkeepGivesPagesBack) {

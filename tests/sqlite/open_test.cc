@@ -22,6 +22,18 @@ class OpenTest : public SqliteTest {
   }
 };
 
+TEST_F(OpenTest, ASchemaEndsNotTheTransactionThatItIsRunIn) {
+  for (const char* schema :
+       {"CREATE TABLE a(x); COMMIT; CREATE TABLE b(x)", "BEGIN; CREATE TABLE a(x); COMMIT",
+        "CREATE TABLE a(x); ROLLBACK", "CREATE TABLE a(x); PRAGMA locking_mode=EXCLUSIVE"}) {
+    SqliteBackend backend({.path = path(), .schema = schema});
+    const HeldConnection held(backend, platform_, Role::kWriter);
+    EXPECT_EQ(held.status().code(), absl::StatusCode::kInvalidArgument) << held.status();
+    EXPECT_THAT(held.status().ToString(), HasSubstr("SqliteOptions::schema: ")) << schema;
+  }
+  EXPECT_EQ(Ask(Foreign(path()).get(), "SELECT count(*) FROM sqlite_schema"), "0");
+}
+
 TEST_F(OpenTest, TheWriterHasEverySetting) {
   SqliteBackend backend(Options());
   HeldConnection writer(backend, platform_, Role::kWriter);

@@ -31,6 +31,11 @@ TEST(OptionsTest, ANumberOutOfRangeIsNamedWithItsRange) {
               HasSubstr("cache_kib is 15, may be 16 to 65536"));
   EXPECT_THAT(Refusal({.path = "a", .checkpoint_pages = 0}),
               HasSubstr("checkpoint_pages is 0, may be 1 to 65536"));
+  EXPECT_THAT(Refusal({.path = "a", .max_log_pages = 1023}),
+              HasSubstr("max_log_pages is 1023, may be 1024 to 1048576"));
+  EXPECT_THAT(Refusal({.path = "a", .max_log_pages = (1 << 20) + 1}),
+              HasSubstr("max_log_pages is 1048577, may be 1024 to 1048576"));
+  EXPECT_OK(Validate({.path = "a", .max_log_pages = 1 << 20}));
   EXPECT_THAT(Refusal({.path = "a", .max_kib = -1}), HasSubstr("max_kib is -1, may be 0 to"));
   EXPECT_THAT(Refusal({.path = "a", .max_value_bytes = 1023}),
               HasSubstr("max_value_bytes is 1023, may be 1024 to 1073741824"));

@@ -29,6 +29,7 @@ int Close(sqlite3_file* file) {
 int Read(sqlite3_file* file, void* data, int size, sqlite3_int64 at) {
   SpyFile* spy = Spy(file);
   if (spy->spy->fail_read != 0) return spy->spy->fail_read;
+  if (spy->counts == &spy->spy->database && spy->spy->on_read) spy->spy->on_read();
   return spy->real()->pMethods->xRead(spy->real(), data, size, at);
 }
 int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {

@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include <functional>
 #include <string>
 
 namespace roost::sqlite {
@@ -38,7 +39,8 @@ class SpyVfs {
   int fail_write = 0;
   int fail_read = 0;
   int fail_lock = 0;
-  int fail_map = 0;             // of the log's index
+  int fail_map = 0;               // of the log's index
+  std::function<void()> on_read;  // of the database
   bool refuse_writers = false;  // opening for writing falls back to reading, as on a read-only card
 
  private:

@@ -103,6 +103,8 @@ TEST_F(SqliteStatementTest, WhatIsLongerThanAValueCanSayIsRefused) {
   // Only looked at by its length.
   const std::string_view huge(text, (size_t{1} << 32) + 3);
   EXPECT_NE(writer_->Run(Sql("SELECT $1"), huge).code(), absl::StatusCode::kOk);
+  const Blob huge_blob(reinterpret_cast<const std::byte*>(text), huge.size());
+  EXPECT_NE(writer_->Run(Sql("SELECT $1"), huge_blob).code(), absl::StatusCode::kOk);
 }
 
 TEST_F(SqliteStatementTest, PlaceholdersAreBoundByNameInAnyOrderAndMoreThanOnce) {
@@ -207,6 +209,20 @@ TEST_F(SqliteStatementTest, AValueThatIsTooLongIsRefusedAndNamed) {
 TEST_F(SqliteStatementTest, SqlThatIsTooLongIsRefused) {
   const std::string sql = "SELECT '" + std::string(17 * 1024, 'x') + "'";
   EXPECT_EQ(SqliteCode(PrepareStatus(sql)), SQLITE_TOOBIG);
+}
+
+TEST_F(SqliteStatementTest, AScriptMayBeLongerThanAStatementOfIt) {
+  std::string script;
+  for (int i = 1; i <= 1000; ++i) {
+    script += "INSERT INTO t VALUES (" + std::to_string(i) + ", 'some words of a row');\n";
+  }
+  ASSERT_GT(script.size(), 16u * 1024 * 2);
+  EXPECT_OK(writer_->RunScript(script));
+  EXPECT_EQ(AskInt(*writer_, kCount), 1000);
+  const absl::Status refused =
+      writer_->RunScript("DELETE FROM t; SELECT '" + std::string(17 * 1024, 'x') + "'; SELECT 1");
+  EXPECT_EQ(SqliteCode(refused), SQLITE_TOOBIG) << refused;
+  EXPECT_EQ(AskInt(*writer_, kCount), 0) << "what came before it was done";
 }
 
 TEST_F(SqliteStatementTest, ChangesAreThoseOfTheLastRun) {

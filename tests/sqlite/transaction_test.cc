@@ -75,6 +75,18 @@ TEST_F(SqliteTransactionTest, OneThatSqliteRolledBackTakesNoMoreStatements) {
   EXPECT_OK(writer_->Run(kInsert, 2, 2));
 }
 
+TEST_F(SqliteTransactionTest, OneThatATriggerRolledBackIsAborted) {
+  ASSERT_OK(
+      writer_->RunScript("CREATE TRIGGER no BEFORE INSERT ON t WHEN new.b = 13 "
+                         "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->Run(kInsert, 1, 1));
+  EXPECT_FALSE(writer_->Run(kInsert, 2, 13).ok());
+  EXPECT_EQ(writer_->RunScript("COMMIT").code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Count(), 0);
+}
+
 TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn) {
   TickingPlatform ticking;
   writer_.Close();
@@ -94,22 +106,16 @@ TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn
   EXPECT_OK(writer->Run(kInsert, 1, 1));
 }
 
-TEST_F(SqliteTransactionTest, ACommitIsNotRefusedByADeadlineThatPassed) {
-  absl::StatusOr<Transaction> transaction = writer_->Begin();
-  ASSERT_OK(writer_->Run(kInsert, 1, 1));
-  writer_->set_deadline(Deadline::Past());
-  EXPECT_OK(transaction->Commit());
-  EXPECT_EQ(Count(), 1);
-}
-
-// SQLite looks at the clock again every 1000 operations of a statement, over all its runs.
+// SQLite looks at the clock again every 1000 operations of a statement, over all its runs. The
+// coarse clock has not seen yet that the deadline passed.
 TEST_F(SqliteTransactionTest, NoCommitIsCutHoweverOftenItRan) {
+  platform_.set_coarse_lag(10ms);
   for (int i = 0; i < 1500; ++i) {
     writer_->set_deadline(Deadline::Never());
     absl::StatusOr<Transaction> transaction = writer_->Begin();
     ASSERT_OK(transaction.status());
     ASSERT_OK(writer_->Run(kInsert, i, 1));
-    writer_->set_deadline(Deadline::Past());
+    writer_->set_deadline(In(-1ms));
     ASSERT_OK(transaction->Commit());
   }
   EXPECT_EQ(Count(), 1500);

@@ -234,6 +234,15 @@ TEST(ValueTest, EveryTypeHasAName) {
   EXPECT_EQ(Name(Value(Blob()).type()), "blob");
 }
 
+TEST(ValueTest, IsToldOfFourGibAndMoreAsOneByteLess) {
+  const char* const text = "short";  // only its length is looked at
+  for (const size_t size : {size_t{UINT32_MAX}, size_t{1} << 32, (size_t{1} << 32) + 5}) {
+    EXPECT_EQ(Value(std::string_view(text, size)).text().size(), size_t{UINT32_MAX});
+    const Blob blob(reinterpret_cast<const std::byte*>(text), size);
+    EXPECT_EQ(Value(blob).blob().size(), size_t{UINT32_MAX});
+  }
+}
+
 TEST(TextTest, LongSqlIsCutAndPutOnOneLine) {
   EXPECT_EQ(internal::Quoted(" SELECT 1\n FROM t\t; \n"), "\"SELECT 1  FROM t ;\"");
   const std::string quoted = internal::Quoted(std::string(500, 'x'));

@@ -131,10 +131,15 @@ std::string ReadFile(const std::string& path) {
 }
 
 void WriteFile(const std::string& path, std::string_view text, mode_t mode) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
-  if (!out || chmod(path.c_str(), mode) != 0) Fail("cannot write " + path);
+  // By its descriptor: whom the file is for may take it away as soon as it is there.
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  bool written = file >= 0 && fchmod(file, mode) == 0;
+  while (written && !text.empty()) {
+    const ssize_t size = write(file, text.data(), text.size());
+    written = size > 0;
+    text.remove_prefix(written ? static_cast<size_t>(size) : 0);
+  }
+  if (file < 0 || close(file) != 0 || !written) Fail("cannot write " + path);
 }
 
 void GiveToServerUser(const std::string& path) {

@@ -106,6 +106,8 @@ class SimulatedNode {
   }
 
   Pool& pool() { return pool_; }
+  fakes::FakePlatform& platform() { return platform_; }
+  const std::string& db() const { return options_.db; }
   const tools::Counts& counts() const { return counts_; }
   // How the node's last look at its readings went.
   const absl::Status& read_back() const { return read_back_; }

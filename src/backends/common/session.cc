@@ -1,9 +1,24 @@
 #include "backends/common/session.h"
 
+#include "statements/text.h"
+
 namespace roost::backends {
 
 absl::Status Session::TooLate() {
   return absl::DeadlineExceededError("the deadline of the lease has passed: no statement is begun");
+}
+
+absl::Status Session::TooLateToCommit() {
+  return absl::DeadlineExceededError(
+      "the deadline of the lease has passed before the commit was begun: the transaction is rolled "
+      "back");
+}
+
+absl::Status Session::BoundsTransaction(std::string_view sql) {
+  return absl::FailedPreconditionError(internal::Concat(
+      {internal::Quoted(sql),
+       " begins or ends a transaction, or may do so, while a roost::Transaction is open: call its "
+       "Commit or Rollback; inside of it use SAVEPOINT and ROLLBACK TO"}));
 }
 
 SessionState Session::InspectFlags(bool open) const {

@@ -9,6 +9,8 @@
 #ifndef ROOST_BACKENDS_COMMON_SESSION_H_
 #define ROOST_BACKENDS_COMMON_SESSION_H_
 
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "roost/backend.h"
 
@@ -50,6 +52,11 @@ class Session : public Connection {
   }
   // The error of a statement that was not begun, because the deadline has passed.
   static absl::Status TooLate();
+  // The error of a commit that was not begun for the same reason.
+  static absl::Status TooLateToCommit();
+  // The error of `sql`, which begins or ends a transaction while a Transaction lives: that one would
+  // not know of it. It was not run.
+  static absl::Status BoundsTransaction(std::string_view sql);
 
   TransactionState& transaction() { return transaction_; }
   const TransactionState& transaction() const { return transaction_; }

@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/postgres/address_book.h"
+#include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/resolver.h"
 #include "backends/postgres/server_sessions.h"
@@ -36,6 +37,9 @@ class BackendState {
   // The pooler hands each transaction another session: by the options, or `pooler=transaction`.
   // REQUIRES: a ConnectAttempt was started.
   bool transaction_pooler() const { return transaction_pooler_.load(); }
+  Farewell::Peer peer() const {
+    return transaction_pooler() ? Farewell::Peer::kPooler : Farewell::Peer::kServer;
+  }
   // The server behind `endpoint` (ConnectAttempt::endpoint) no longer is what the options want
   // (25006): the next attempt begins elsewhere.
   void LostRole(int endpoint);

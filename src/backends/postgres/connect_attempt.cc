@@ -96,7 +96,7 @@ void ConnectAttempt::Drop() {
   // What it was asked may go on at the server without us.
   if (pq().PQstatus(conn_) == CONNECTION_OK && pq().PQtransactionStatus(conn_) == PQTRANS_ACTIVE) {
     place_.End(pq(), std::exchange(conn_, nullptr), ServerSessions::Place::State::kGivenUp,
-               platform_);
+               backend_.peer(), platform_);
     place_ = backend_.sessions().Add(pool_);
     return;
   }

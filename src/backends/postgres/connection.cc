@@ -121,6 +121,9 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
                     .operation = traits.reads ? Operation::kStatement : Operation::kCommit};
   absl::Status status = CheckSql(sql, traits);
   if (status.ok()) status = pipeline_.Ready();
+  if (status.ok() && traits.bounds_transaction && transaction().ours()) {
+    status = BoundsTransaction(sql);
+  }
   if (status.ok()) status = pipeline_.Settle({.sql = sql});
   if (!status.ok()) return status;
   if (traits.taints) Taint();
@@ -141,6 +144,7 @@ absl::Status PostgresConnection::BeginTransaction(Durability durability) {
 absl::Status PostgresConnection::CommitTransaction() {
   const Doing doing{.sql = "COMMIT", .operation = Operation::kCommit};
   if (!pipeline_.condemned().ok()) return pipeline_.condemned();
+  if (IsLate()) return TooLateToCommit();
   if (pipeline_.CancelBegin()) {  // nothing was run in it
     transaction().End();
     pipeline_.RecordTransaction();
@@ -303,7 +307,7 @@ void PostgresConnection::Close() {
     using enum ServerSessions::Place::State;
     const auto state = pipeline_.IsGivenUp() ? kGivenUp : kAtRest;
     const Libpq& libpq = pq();
-    place_.End(libpq, link().Release(), state, platform());
+    place_.End(libpq, link().Release(), state, pipeline_.peer(), platform());
   }
   link().Close();
   place_.Leave();

@@ -21,6 +21,8 @@ constexpr Duration kFirstPause = 2ms;
 constexpr Duration kLastPause = 100ms;
 constexpr Duration kRequestWithin = 3s;
 constexpr Duration kRequestAgain = 1s;
+// A pooler's server that said nothing for so long has nothing to say at the moment.
+constexpr Duration kSilence = 20ms;
 // For what the server says of the cancelled statement.
 constexpr Duration kLastWord = 500ms;
 
@@ -43,17 +45,17 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, TimePoint now,
-                   Duration longest)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
-      key_(std::move(key)),
+      key_(std::move(terms.key)),
+      peer_(terms.peer),
       process_(getpid()),
-      end_(Deadline::After(now, longest)),
+      end_(Deadline::After(now, terms.longest)),
       due_(now),
       pause_(kFirstPause),
-      request_at_(now) {}
+      request_at_(peer_ == Peer::kPooler ? now + kSilence : now) {}
 
 Farewell::~Farewell() {
   if (request_ >= 0) close(request_);
@@ -90,7 +92,7 @@ bool Farewell::HasEnded() {
 // ---- the request --------------------------------------------------------------------------------
 
 void Farewell::RequestCancel(TimePoint now) {
-  if (key_.empty() || now < request_at_) return;
+  if (!MayCancel() || now < request_at_) return;
   if (request_ < 0 && !BeginRequest(now)) return EndRequest(now);
   if (!sent_) {
     const std::string packet = CancelPacket(key_);
@@ -133,8 +135,13 @@ void Farewell::EndRequest(TimePoint now) {
 
 // ---- the good-bye -------------------------------------------------------------------------------
 
+bool Farewell::MayCancel() const {
+  const bool talks = received_ > 0;
+  return !key_.empty() && (tried_ || peer_ == Peer::kServer || !talks);
+}
+
 bool Farewell::IsTimeForGoodbye(TimePoint now) const {
-  if (key_.empty()) return true;
+  if (!MayCancel()) return true;
   return tried_ && (!taken_ || received_ > received_before_ || now - taken_at_ > kLastWord);
 }
 

@@ -13,6 +13,10 @@
 //   end              of what the server sends: PostgreSQL closes its socket as the last thing that a
 //                    session does
 //
+// A PgBouncer before 1.19 ends with all its sessions where one that is being cancelled sends something.
+// So behind a pooler only what is silent is cancelled. What talks notices the good-bye: its pooler closes
+// the session, and it finds that at its next write.
+//
 // A server that goes on talking is cut off: it finds that at its next write. A link that is dead ends
 // the socket by its own timers. What neither ends is taken for gone after kLongest.
 //
@@ -39,9 +43,14 @@ class Farewell {
   // What is read of what was asked for and is of no use to anybody.
   static constexpr size_t kMostBytes = size_t{1} << 20;
 
-  // Takes a handle that does not block. `key`: SignInReader::key(); empty: no request is or can be
-  // made.
-  Farewell(const Libpq& pq, PGconn* handle, std::string key, TimePoint now, Duration longest);
+  enum class Peer : bool { kServer, kPooler };
+  struct Terms {
+    std::string key{};  // SignInReader::key(); empty: no request is or can be made
+    Peer peer = Peer::kServer;
+    Duration longest = kLongest;
+  };
+  // Takes a handle that does not block.
+  Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now);
   // Gives up what is left. In the child of a fork: touches nothing but the child's descriptors.
   ~Farewell();
   Farewell(const Farewell&) = delete;
@@ -57,6 +66,7 @@ class Farewell {
   void RequestCancel(TimePoint now);
   bool BeginRequest(TimePoint now);
   void EndRequest(TimePoint now);
+  bool MayCancel() const;
   bool IsTimeForGoodbye(TimePoint now) const;
   bool SayGoodbye();
 
@@ -64,6 +74,7 @@ class Farewell {
   PGconn* handle_;  // nullptr: the good-bye was said
   int descriptor_;  // of the session
   const std::string key_;
+  const Peer peer_;
   const int process_;
   const Deadline end_;
   TimePoint due_;

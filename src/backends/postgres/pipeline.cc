@@ -115,9 +115,10 @@ absl::Status Pipeline::Ready() {
     RecordTransaction();
   }
   if (session_.transaction().IsLost(InTransaction())) {
-    return absl::AbortedError(
-        "the transaction was ended by a statement or by the raw handle: end it and run it again "
-        "from the start");
+    // Not by our SQL: an error leaves it open, and COMMIT and ROLLBACK are refused.
+    return absl::UnknownError(
+        "the transaction was ended, perhaps through the raw handle, and may have been committed: "
+        "run it again only if it may be done twice");
   }
   if (session_.IsLate()) return backends::Session::TooLate();
   absl::Status status = CheckAlive();

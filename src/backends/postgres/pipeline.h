@@ -49,6 +49,7 @@ class Pipeline {
   const Libpq& pq() const { return link_.pq(); }
   // Statements are not kept between transactions: they have no name.
   bool pooler() const { return backend_.transaction_pooler(); }
+  Farewell::Peer peer() const { return backend_.peer(); }
 
   // The server may be inside of what was given up. An answer that is merely owed comes at once.
   // REQUIRES: the link is connected.

@@ -64,7 +64,8 @@ void ServerSessions::Place::KeepKey(std::string key) {
   it_->key = std::move(key);
 }
 
-void ServerSessions::Place::End(const Libpq& pq, PGconn* handle, State state, Platform& platform) {
+void ServerSessions::Place::End(const Libpq& pq, PGconn* handle, State state, Farewell::Peer peer,
+                                Platform& platform) {
   ServerSessions& all = *std::exchange(all_, nullptr);
   const TimePoint now = platform.Now();
   // A handle that blocks would wait until the socket took its good-bye.
@@ -74,8 +75,9 @@ void ServerSessions::Place::End(const Libpq& pq, PGconn* handle, State state, Pl
     MutexLock lock(all.mu_);
     it_->given_up = given_up;
     it_->given_up_unix_micros = platform.UnixMicros();
-    it_->farewell.emplace(pq, handle, given_up ? std::move(it_->key) : std::string(), now,
-                          given_up ? Farewell::kLongest : Farewell::kLongestAtRest);
+    Farewell::Terms terms{.peer = peer, .longest = Farewell::kLongestAtRest};
+    if (given_up) terms = {.key = std::move(it_->key), .peer = peer};
+    it_->farewell.emplace(pq, handle, std::move(terms), now);
     all.ending_.fetch_add(1);
   }
   all.Continue(now);

@@ -48,7 +48,7 @@ class ServerSessions {
     void KeepKey(std::string key);
     // Ends the session of `handle` without waiting; in it a statement was given up, or it rests.
     enum class State : bool { kGivenUp, kAtRest };
-    void End(const Libpq& pq, PGconn* handle, State state, Platform& platform);
+    void End(const Libpq& pq, PGconn* handle, State state, Farewell::Peer peer, Platform& platform);
     // In the child of a fork: the lock may be held by a thread that is not there.
     void Abandon() { all_ = nullptr; }
 

@@ -48,6 +48,7 @@ constexpr std::string_view kWriting[] = {"insert", "update", "delete",  "merge",
 // Statements that leave something in the session, may do so (DO, CALL), or run what was prepared.
 constexpr std::string_view kLeaving[] = {"reset",   "discard", "load", "listen", "prepare",
                                          "execute", "declare", "do",   "call"};
+constexpr std::string_view kBounding[] = {"begin", "start", "commit", "end", "rollback", "abort"};
 constexpr std::string_view kLocal[] = {"local", "constraints", "transaction"};
 constexpr std::string_view kChanging[] = {"insert", "update", "merge"};
 
@@ -94,7 +95,8 @@ class Observer {
   SqlTraits End(bool sound) {
     EndStatement();
     // The server refuses a whole text that it cannot take apart, but does it see what is seen here?
-    if (!sound) traits_ = {.reads = false, .taints = true, .empty = false};
+    if (!sound)
+      traits_ = {.reads = false, .taints = true, .bounds_transaction = true, .empty = false};
     return traits_;
   }
 
@@ -106,9 +108,23 @@ class Observer {
     if (!IsOneOf(token, kReading)) traits_.reads = false;
     sets_ = IsWord(token, "set");
     if (!sets_ && IsOneOf(token, kLeaving)) traits_.taints = true;
+    LookAtBounds(token);
     Go(token);
   }
+  // END closes the body of a function that began with BEGIN ATOMIC.
+  void LookAtBounds(const Token& token) {
+    bounds_ = IsOneOf(token, kBounding) && !(in_body_ && IsWord(token, "end"));
+    if (IsWord(token, "end")) in_body_ = false;
+    rolls_back_ = IsWord(token, "rollback");
+  }
+  // ROLLBACK [WORK | TRANSACTION] TO a savepoint, and PREPARE TRANSACTION.
+  void LookBehindFirst(const Token& token) {
+    if (rolls_back_ && IsWord(token, "to")) bounds_ = false;
+    if (IsWord(before_, "prepare") && IsWord(token, "transaction")) bounds_ = true;
+    if (IsWord(before_, "begin") && IsWord(token, "atomic")) in_body_ = true;
+  }
   void Go(const Token& token) {
+    LookBehindFirst(token);
     if (IsOneOf(token, kWriting)) traits_.reads = false;
     changes_ = changes_ || IsOneOf(token, kChanging);
     if (sets_) LookAtSet(token);
@@ -135,15 +151,19 @@ class Observer {
     if (IsWord(before_, "set") && sets_) traits_.taints = true;
     // The view has a rule that makes a SET of it.
     if (names_settings_ && changes_) traits_.taints = true;
-    begun_ = sets_ = changes_ = names_settings_ = false;
+    traits_.bounds_transaction = traits_.bounds_transaction || bounds_;
+    begun_ = sets_ = bounds_ = rolls_back_ = changes_ = names_settings_ = false;
   }
 
-  SqlTraits traits_{.reads = true, .taints = false, .empty = true};
+  SqlTraits traits_{.reads = true, .empty = true};
   Token before_;
   Token before_that_;
   bool begun_ = false;           // the first token of the statement was seen
   bool sets_ = false;            // it is SET
   bool changes_ = false;         // it changes rows somewhere
+  bool bounds_ = false;          // it begins or ends a transaction
+  bool rolls_back_ = false;      // it is ROLLBACK
+  bool in_body_ = false;         // between BEGIN ATOMIC and END
   bool names_settings_ = false;  // it names pg_settings
 };
 
@@ -167,6 +187,7 @@ SqlTraits ReadTraits(std::string_view sql) {
   if (!escaping.is_sound()) return traits;
   traits.reads = traits.reads && otherwise.reads;
   traits.taints = traits.taints || otherwise.taints;
+  traits.bounds_transaction = traits.bounds_transaction || otherwise.bounds_transaction;
   return traits;
 }
 

@@ -1,6 +1,7 @@
 // backends/postgres/sql_traits.h - what can be read off a SQL text before it is sent. Pure.
 //
-// Whether it can change anything, and whether it leaves something behind in the session.
+// Whether it can change anything, leaves something behind in the session, or begins or ends a
+// transaction.
 //
 // It knows the tokens of SQL and the beginnings of statements, not its grammar. Where it cannot
 // tell, it says the safe thing. What a function, a rule, a trigger or a default of the database
@@ -19,6 +20,8 @@ struct SqlTraits {
   // temporary object, a session's advisory lock, PREPARE, DECLARE, LOAD, DISCARD; DO and CALL,
   // which may do any of it; a quote without an end.
   bool taints = false;
+  // Begins or ends a transaction (not a savepoint), or may do so.
+  bool bounds_transaction = false;
   // No statement is in it: nothing but blanks, comments and semicolons.
   bool empty = false;
 };

@@ -131,6 +131,9 @@ bool PostgresStatement::MayBeOutdated(std::string_view sqlstate) const {
 absl::Status PostgresStatement::Start(std::span<const Value> values) {
   absl::Status status = CheckValues(values);
   if (status.ok()) status = pipeline_.Ready();
+  if (status.ok() && traits_.bounds_transaction && pipeline_.session().transaction().ours()) {
+    status = backends::Session::BoundsTransaction(sql());
+  }
   if (status.ok()) status = Learn(values);
   if (!status.ok()) return status;
   const bool relies_on_the_past = prepared_ || described();

@@ -91,6 +91,8 @@ Permit Authorize(int action, const char* first, const char* second) {
   switch (action) {
     case SQLITE_PRAGMA:
       return AuthorizePragma(first, second);
+    case SQLITE_TRANSACTION:
+      return {true, Trace::kNothing, nullptr, true};
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
       return {false, Trace::kNothing,

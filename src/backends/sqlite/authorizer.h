@@ -18,7 +18,8 @@ enum class Trace : uint8_t {
 struct Permit {
   bool allowed = true;
   Trace trace = Trace::kNothing;
-  const char* reason = nullptr;  // why it is not allowed; a literal
+  const char* reason = nullptr;     // why it is not allowed; a literal
+  bool bounds_transaction = false;  // begins or ends one; savepoints lie inside
 };
 
 // The arguments are those of sqlite3_set_authorizer's callback; either text may be null.

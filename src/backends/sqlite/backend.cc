@@ -7,12 +7,14 @@
 #include <string>
 #include <utility>
 
+#include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/connection.h"
 #include "backends/sqlite/existing_file.h"
 #include "backends/sqlite/explain.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
+#include "backends/sqlite/timed_reads.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
 #include "statements/text.h"
@@ -36,10 +38,31 @@ std::string NameInMemory(const void* backend, uint32_t random) {
   return name;
 }
 
+// What the schema may do: what SQL may do at a connection, inside of one transaction.
+int OnSchema(void* refusal, int action, const char* first, const char* second, const char*,
+             const char*) {
+  const sqlite::Permit permit = sqlite::Authorize(action, first, second);
+  if (permit.allowed && !permit.bounds_transaction) return SQLITE_OK;
+  *static_cast<std::string_view*>(refusal) =
+      permit.bounds_transaction
+          ? "it is run in one transaction already: leave BEGIN, COMMIT and ROLLBACK out of it"
+          : permit.reason;
+  return SQLITE_DENY;
+}
+
+absl::Status ExecuteSchema(sqlite3* db, const SqliteOptions& options) {
+  std::string_view refusal;
+  sqlite3_set_authorizer(db, &OnSchema, &refusal);
+  absl::Status status = sqlite::Execute(db, options, options.schema.c_str());
+  sqlite3_set_authorizer(db, nullptr, nullptr);
+  if (status.ok() || refusal.empty()) return status;
+  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", refusal}));
+}
+
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
   if (options.schema.empty()) return absl::OkStatus();
   absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
-  if (status.ok()) status = sqlite::Execute(db, options, options.schema.c_str());
+  if (status.ok()) status = ExecuteSchema(db, options);
   if (status.ok()) status = sqlite::Execute(db, options, "COMMIT");
   if (!status.ok() && sqlite3_get_autocommit(db) == 0) {
     sqlite::Execute(db, options, "ROLLBACK").IgnoreError();
@@ -49,8 +72,10 @@ absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
 
 // After a sync that failed or damage that was met. A check that runs out of time is not an error
 // and not repeated: damage also shows where it is read.
-absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options) {
+absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
+  const sqlite::TimedReads reads(db, handler);
   const absl::StatusOr<std::string> found = sqlite::QueryText(db, options, "PRAGMA quick_check(1)");
+  if (reads.interrupted()) return absl::OkStatus();
   if (!found.ok())
     return absl::IsDeadlineExceeded(found.status()) ? absl::OkStatus() : found.status();
   if (*found == "ok") return absl::OkStatus();
@@ -214,7 +239,7 @@ absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler
     const TimePoint now = platform.Now();
     handler.SetDeadline(Deadline::After(now, (deadline.time() - now) / 2));
   }
-  status = CheckDatabase(db, options_);
+  status = CheckDatabase(db, options_, handler);
   handler.SetDeadline(deadline);
   if (status.ok() && lost_sync && !sqlite::IsMemory(options_)) status = CloseHoles(db, options_);
   if (!status.ok() && lost_sync) distrusted_ = true;
@@ -229,7 +254,7 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   const bool memory = sqlite::IsMemory(options_);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
-  if (prepared_->HasLostName() || overwritten_.exchange(false)) ++file_changes_;
+  const bool begins_anew = prepared_->HasLostName() || overwritten_;
   prepared_->DisownLog();
   if (!memory && options_.when_damaged == WhenDamaged::kMoveAside && !was_prepared_) {
     left_open_ = sqlite::WasLeftOpen(*names_);
@@ -247,6 +272,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   if (status.ok()) status = sqlite::MarkOwner(db, options_);
   if (!status.ok()) return status;
   if (!memory) prepared_->Remember(db, *names_, true);
+  if (begins_anew) ++file_changes_;
+  overwritten_ = false;
   was_prepared_ = true;
   sqlite::KeepLogAtClose(db, false);
   DeadlineHandler::Uninstall(db);  // `handler` ends with this call, the handle may not

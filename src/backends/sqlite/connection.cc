@@ -8,7 +8,6 @@
 
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
-#include "base/duration.h"
 #include "roost/internal/check.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
@@ -30,9 +29,6 @@ static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
 
 constexpr std::string_view kNoLength = {};
 
-// How long a checkpoint waits for a reader of the old pages before it leaves the rest for later.
-constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
-
 // What may follow a statement: blanks and semicolons.
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
@@ -52,6 +48,19 @@ absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view res
   return absl::InvalidArgumentError(
       Concat({Quoted(sql), " holds more than one statement (the second begins at ", Quoted(rest),
               "): prepare them one by one, or use RunScript"}));
+}
+
+// The error of a Transaction whose transaction of SQLite is over. By our SQL only an error ends it,
+// which is a rollback; the driver's handle commits, too.
+absl::Status LostTransaction(bool is_raw) {
+  if (!is_raw) {
+    return absl::AbortedError(
+        "the transaction was rolled back by an earlier error: end it and run it again from the "
+        "start");
+  }
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the driver's handle, and may have been "
+      "committed: run it again only if it may be done twice");
 }
 
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
@@ -93,7 +102,10 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
   if (status.ok()) {
     if (!IsMemory(backend_.options())) files_.Remember(db_, *backend_.names_, log_.present());
     KeepLogAtClose(db_, false);
-    Hook();
+    deadline_handler_.Install(db_);
+    sqlite3_set_authorizer(db_, &OnAuthorize, this);
+    if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
+    if (writes_) sqlite3_commit_hook(db_, &OnCommit, this);
   } else {
     Close();
   }
@@ -122,14 +134,6 @@ absl::Status SqliteConnection::CheckMode() {
        "back"}));
 }
 
-void SqliteConnection::Hook() {
-  deadline_handler_.Install(db_);
-  sqlite3_set_authorizer(db_, &OnAuthorize, this);
-  if (!writes_) return;
-  sqlite3_wal_hook(db_, &OnLog, this);
-  sqlite3_commit_hook(db_, &OnCommit, this);
-}
-
 // ---- preparing ----------------------------------------------------------------------------------
 
 int SqliteConnection::OnAuthorize(void* self, int action, const char* first, const char* second,
@@ -141,6 +145,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
     connection.refusal_ = permit.reason;
     return SQLITE_DENY;
   }
+  connection.bounds_transaction_ = connection.bounds_transaction_ || permit.bounds_transaction;
   if (permit.trace != Trace::kNothing) {
     connection.trace_ = std::max(connection.trace_, permit.trace);
     connection.Taint(permit.trace);
@@ -155,12 +160,13 @@ void SqliteConnection::Taint(Trace trace) {
 
 // The first statement of `sql`: nullptr when there is none. `rest` is what follows it.
 absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql, unsigned flags,
-                                                           std::string_view* rest) {
+                                                           std::string_view* rest, size_t zero) {
   trace_ = Trace::kNothing;
+  bounds_transaction_ = false;
   refusal_ = nullptr;
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
-  const int size = static_cast<int>(std::min<size_t>(sql.size(), INT32_MAX));
+  const int size = static_cast<int>(std::min<size_t>(sql.size() + zero, INT32_MAX));
   const int code = sqlite3_prepare_v3(db_, sql.data(), size, flags, &statement, &tail);
   if (code != SQLITE_OK) return Fail(code, Operation::kStatement, InTransaction(), sql);
   *rest = sql.substr(static_cast<size_t>(tail - sql.data()));
@@ -183,7 +189,8 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   std::string_view rest;
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
-  const Trace trace = trace_;
+  const SqliteStatement::Effects effects{.trace = trace_,
+                                         .bounds_transaction = bounds_transaction_};
   ParameterMap map;
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
@@ -191,7 +198,7 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
     status = CheckSingle(db_, sql.text(), rest);
     if (status.ok()) status = map.Read(*prepared);
   }
-  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, trace);
+  if (status.ok()) return cache_.Insert(sql, *this, *prepared, map, effects);
   sqlite3_finalize(*prepared);
   return status;
 }
@@ -199,12 +206,13 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
 absl::Status SqliteConnection::RunScript(std::string_view sql) {
   absl::Status status = internal::CheckNoZero(sql);
   if (!status.ok()) return status;
-  for (std::string_view rest = SkipBlanks(sql); !rest.empty(); rest = SkipBlanks(rest)) {
+  // With a zero at its end SQLite bounds each statement of it, and not the whole.
+  const std::string script(sql);
+  for (std::string_view rest = SkipBlanks(script); !rest.empty(); rest = SkipBlanks(rest)) {
     status = Ready();
     if (!status.ok()) return status;
     const std::string_view begin = rest;
-    // SQLite's bound on the length of SQL is for one statement, not for the script.
-    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest);
+    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest, /*zero=*/1);
     if (!prepared.ok()) return prepared.status();
     status = RunOne(*prepared, begin.substr(0, begin.size() - rest.size()));
     if (!status.ok()) return status;
@@ -214,11 +222,15 @@ absl::Status SqliteConnection::RunScript(std::string_view sql) {
 
 absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view sql) {
   if (statement == nullptr) return absl::OkStatus();
+  if (bounds_transaction_ && transaction().ours()) {
+    sqlite3_finalize(statement);
+    return BoundsTransaction(sql);
+  }
   const bool in_transaction = InTransaction();
   const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
-  int code = SQLITE_ROW;
+  absl::Status status = MakeRoom(commits);
+  int code = status.ok() ? SQLITE_ROW : SQLITE_DONE;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  absl::Status status;
   if (code != SQLITE_DONE) {
     status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
   }
@@ -240,12 +252,7 @@ absl::Status SqliteConnection::Ready() {
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
-  if (transaction().IsLost(InTransaction())) {
-    return absl::AbortedError(
-        "the transaction was rolled back by an earlier error: end it and run it again from the "
-        "start");
-  }
-  return absl::OkStatus();
+  return transaction().IsLost(InTransaction()) ? LostTransaction(IsRaw()) : absl::OkStatus();
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -263,7 +270,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
                                     .in_transaction = in_transaction,
                                     .may_write = writes_,
                                     .gave_up = deadline_handler_.gave_up()});
-  // By OnCommit. The reader may have ended: then there is room for the next try.
+  // By OnCommit. The reader may have ended since: then there is room for the next try.
   if (code == SQLITE_CONSTRAINT_COMMITHOOK && log_.IsFull()) {
     RecordTransaction();
     if (absl::Status full = CheckLog(); !full.ok()) return full;
@@ -324,9 +331,8 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
 
 absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
-  // A deadline that has passed does not refuse a commit: it only waits for a reader in
-  // memory, and what was done would be lost.
-  if (absl::IsAborted(status) || absl::IsDataLoss(status)) return status;
+  if (!status.ok()) return absl::IsDeadlineExceeded(status) ? TooLateToCommit() : status;
+  // Once begun it ends.
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   if (writes_ && log_.TakeRoom(db_, own_.CountPages()) != SQLITE_OK) {
     status = Fail(SQLITE_FULL, Operation::kCommit, true, "COMMIT");
@@ -357,105 +363,6 @@ absl::Status SqliteConnection::RollbackTransaction() {
   }
   RecordTransaction();
   return status;
-}
-
-// ---- the log ------------------------------------------------------------------------------------
-
-// After each commit that wrote to the log. SQLite reports another code than OK as the commit's,
-// which has happened: only where nobody can read it.
-int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, int pages) {
-  SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
-  WriteAheadLog& log = connection.log_;
-  log.RecordCommit(pages);
-  connection.backend_.RecordLog(pages);
-  if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
-  if (log.IsTooLong() && !log.sync_failed()) {
-    const int code = log.CopyAtOnce(db);
-    if (code != SQLITE_OK && !IsBlocked(code)) {
-      connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
-    }
-  }
-  const bool is_sealed = connection.backend_.options().durability == SqliteDurability::kCommit;
-  return is_sealed && connection.files_.HaveChanged() ? SQLITE_READONLY_DBMOVED : SQLITE_OK;
-}
-
-absl::Status SqliteConnection::Seal() {
-  if (IsForked()) return UsedAfterFork();
-  if (InTransaction()) {
-    return absl::FailedPreconditionError(
-        "a transaction is open: commit it before sealing, or begin it with Durability::kSealed");
-  }
-  return SyncLog(Operation::kSync);
-}
-
-absl::Status SqliteConnection::SyncLog(Operation operation) {
-  const int code = log_.sync_failed() ? SQLITE_IOERR_FSYNC : log_.Sync(db_);
-  return code == SQLITE_OK ? CheckFiles() : Fail(code, operation, false, "seal");
-}
-
-absl::Status SqliteConnection::CheckFiles() {
-  if (!files_.HaveChanged()) return absl::OkStatus();
-  return Fail(SQLITE_READONLY_DBMOVED, Operation::kSync, false, "");
-}
-
-// The log is copied into the file that is open, so that this one is whole, whatever name it has
-// now. Not where another file was copied into it: pages of both would be mixed.
-void SqliteConnection::LeaveFiles() {
-  backend_.Forget();
-  if (files_.change() == FileChange::kOverwritten) {
-    backend_.overwritten_ = true;
-    return backend_.Distrust();
-  }
-  if (!writes_ || log_.sync_failed()) return;
-  deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
-  log_.Checkpoint(db_, platform().Now());
-  files_.DisownLog();
-}
-
-// The guard behind CheckLog, for statements that are transactions of their own: SQLite rolls back.
-int SqliteConnection::OnCommit(void* self) {
-  return static_cast<SqliteConnection*>(self)->log_.IsFull() ? 1 : 0;
-}
-
-absl::Status SqliteConnection::CheckLog() {
-  absl::Status status = Checkpoint(deadline());
-  deadline_handler_.SetDeadline(deadline());
-  if (!status.ok() || !log_.IsFull()) return status;
-  const int process = files_.PinningProcess();
-  std::string who;
-  if (process > 0) who = Concat({" (process ", internal::Digits(process), ")"});
-  std::string since;
-  if (log_.pinned_since() != TimePoint::max()) {
-    since = " for " + internal::FormatDuration(platform().Now() - log_.pinned_since());
-  }
-  return MakeStatus(
-      absl::StatusCode::kResourceExhausted, SQLITE_FULL,
-      {.where = backend_.options().path,
-       .message = Concat({"a reader", who, " has pinned the log", since, ", which has ",
-                          internal::Digits(log_.length()), " pages and may have ",
-                          internal::Digits(MaxLogPages(backend_.options()))}),
-       .advice = "writes are refused until the reader ends; reads go on"});
-}
-
-absl::Status SqliteConnection::Maintain(Deadline deadline) {
-  ClearDirty(kDirtyMaintenance);
-  if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "maintenance");
-  absl::Status status;
-  if (writes_ && log_.WantsCheckpoint()) status = Checkpoint(deadline);
-  sqlite3_db_release_memory(db_);
-  return status;
-}
-
-absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
-  deadline_handler_.SetDeadline(
-      std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
-  const int code = log_.Checkpoint(db_, platform().Now());
-  backend_.RecordLog(log_.length());
-  backend_.checkpoint_error_ = code == SQLITE_OK || IsBlocked(code) ? SQLITE_OK : code;
-  if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
-  absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");
-  // A full card or too little memory pass without closing anything.
-  return fault_scope() == FaultScope::kStatement ? absl::OkStatus() : status;
 }
 
 // ---- for the pool -------------------------------------------------------------------------------

@@ -67,6 +67,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   // Whether the transaction that the caller believes in is still open, and no sync has failed.
   // Always so while IsPristine().
   absl::Status CheckSound();
+  // Before a statement that is a transaction of its own (`writes`: it may write) or begins one: cuts a
+  // log at its bound. kResourceExhausted: a reader pins it, and the statement writes.
+  absl::Status MakeRoom(bool writes);
   // Once for each run: whether it is its lease's first. Such a run, if it only reads, is begun
   // without asking the clock, which would take as long as the acquire; SQLite asks it before it
   // waits, and after each thousand of its steps.
@@ -94,12 +97,12 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
                          const char* database, const char* trigger);
   static int OnLog(void* self, sqlite3* db, const char* database, int pages);
   static int OnCommit(void* self);
-  void Hook();
 
   absl::StatusOr<Statement*> PrepareOther(const Sql& sql);
   absl::StatusOr<SqliteStatement*> PrepareNew(const Sql& sql);
+  // `zero`: 1 where a zero follows `sql`.
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
-                                           std::string_view* rest);
+                                           std::string_view* rest, size_t zero = 0);
   absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
@@ -123,7 +126,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   OpenFiles files_;
   DeadlineHandler deadline_handler_;
 
-  uint32_t last_lease_ = 0;        // in which a statement was started
+  uint32_t last_lease_ = 0;  // in which a statement was started
+  // The statement that is being prepared begins or ends a transaction.
+  bool bounds_transaction_ = false;
   bool trusted_ = false;           // SQL of our own: the authorizer lets everything pass
   Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
   Trace taint_ = Trace::kNothing;  // of the session

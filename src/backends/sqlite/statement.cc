@@ -64,12 +64,13 @@ absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
 }
 
 SqliteStatement::SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement,
-                                 const ParameterMap& map, Trace trace)
+                                 const ParameterMap& map, Effects effects)
     : connection_(connection),
       statement_(statement),
-      trace_(trace),
+      effects_(effects),
       writes_(sqlite3_stmt_readonly(statement) == 0),
-      only_reads_(!writes_ && trace == Trace::kNothing && sqlite3_column_count(statement) > 0),
+      only_reads_(!writes_ && effects.trace == Trace::kNothing &&
+                  sqlite3_column_count(statement) > 0),
       plain_(only_reads_ && map.count == 0),
       map_(map) {}
 
@@ -83,6 +84,9 @@ SqliteStatement::~SqliteStatement() {
 absl::Status SqliteStatement::CheckStart(size_t values) {
   if (reading()) return backends::StillBeingRead(sql());
   absl::Status status = connection_.CheckSound();
+  if (status.ok() && effects_.bounds_transaction && connection_.transaction().ours()) {
+    return backends::Session::BoundsTransaction(sql());
+  }
   return status.ok() ? backends::CheckCount(sql(), map_.count, values) : status;
 }
 
@@ -177,8 +181,18 @@ absl::StatusOr<bool> SqliteStatement::StepInTime() {
     stage_ = Stage::kEnded;
     return backends::Session::TooLate();
   }
-  if (trace_ != Trace::kNothing) connection_.Taint(trace_);
+  if (!only_reads_) {
+    absl::Status status = PrepareToChange();
+    if (!status.ok()) return status;
+  }
   return StepNow();
+}
+
+absl::Status SqliteStatement::PrepareToChange() {
+  if (effects_.trace != Trace::kNothing) connection_.Taint(effects_.trace);
+  absl::Status status = connection_.MakeRoom(writes_);
+  if (!status.ok()) stage_ = Stage::kEnded;
+  return status;
 }
 
 absl::StatusOr<bool> SqliteStatement::End(int code) {

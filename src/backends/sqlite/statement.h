@@ -33,9 +33,15 @@ struct ParameterMap {
 
 class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
  public:
+  // What the authorizer saw while it was prepared.
+  struct Effects {
+    Trace trace = Trace::kNothing;
+    bool bounds_transaction = false;
+  };
+
   // Takes `statement` over.
   SqliteStatement(SqliteConnection& connection, sqlite3_stmt* statement, const ParameterMap& map,
-                  Trace trace);
+                  Effects effects);
   ~SqliteStatement() override;
 
   // SQLite copies text and blobs, whose owner may end before the rows do.
@@ -76,6 +82,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   // The first Step, where it has to ask; false for one after the end.
   absl::StatusOr<bool> StepInTime();
   absl::StatusOr<bool> StepNow();
+  // Before the first step of what does more than to read.
+  absl::Status PrepareToChange();
   // The run ended with `code`.
   absl::StatusOr<bool> End(int code);
   // What a run leaves to be done; sqlite3_reset gave `code`.
@@ -87,7 +95,7 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   SqliteConnection& connection_;
   sqlite3_stmt* statement_;
   Stage stage_ = Stage::kIdle;
-  const Trace trace_;
+  const Effects effects_;
   const bool writes_;            // may change rows
   const bool only_reads_;        // gives rows, and does nothing else
   const bool plain_;             // the same, without parameters: changes_ stays 0

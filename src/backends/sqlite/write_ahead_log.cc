@@ -42,6 +42,7 @@ int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
   if (code == SQLITE_OK && !cut_back && pages > 2 * options_.checkpoint_pages && copied == pages) {
     code = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &copied);
   }
+  error_ = IsBlocked(code) ? SQLITE_OK : code;
   wants_room_ = false;
   room_pages_ = 0;  // another process may have cut the file
   if (code == SQLITE_OK) pages_ = std::max(0, pages - copied);

@@ -6,7 +6,7 @@
 //   > 4 x                  Maintain is asked for              at the return of the lease
 //   > 8 x (1000 at least)  copied                             inside the commit
 //
-//   >= max_log_pages       writes are refused                 at their begin, or at their commit
+//   >= max_log_pages       cut, or writes are refused         at their begin
 //
 // The row before the last is for a writer that never returns its lease; the last one is for a
 // reader that never ends.
@@ -54,6 +54,8 @@ class WriteAheadLog {
   int CopyAtOnce(sqlite3* db);
   // In the file, copied or not.
   int length() const { return length_; }
+  // Why the latest checkpoint failed; SQLITE_OK also where a reader blocked it.
+  int error() const { return error_; }
   // As long as it may become.
   bool IsFull() const { return length_ >= max_pages_; }
   // Since when a reader has kept it from being cut, as far as checkpoints have tried; max: none has.
@@ -78,6 +80,7 @@ class WriteAheadLog {
   bool unsealed_ = true;  // there may be commits that no sync has covered
   const int max_pages_;
   int length_ = 0;
+  int error_ = 0;
   bool wants_room_ = false;
   int64_t page_bytes_ = 4096;
   int64_t room_pages_ = 0;  // for so many the database file has room
