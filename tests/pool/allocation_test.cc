@@ -252,6 +252,22 @@ TEST_F(AllocationTest, CancelPauseResumeAndInvalidateAll) {
   EXPECT_TRUE(waiting.served());
 }
 
+TEST_F(AllocationTest, ACancelReachesAnOpenUnderWay) {
+  PoolFor<Everything> pool(backend, Options());
+  CancelToken token;
+  backend.GoInSteps(1);
+  platform.set_descriptor([&](int, IoEvents, Deadline until) {
+    platform.AdvanceTo(until.time());
+    pool.Cancel(token);
+    return IoEvents{};
+  });
+  const AllocationCount count;
+  const bool served = pool.Acquire({.deadline = pool.In(3s), .cancel = &token}).ok();
+  EXPECT_EQ(count.total(), 0u);
+  EXPECT_FALSE(served);
+  EXPECT_EQ(pool.stats().cancelled, 1u);
+}
+
 TEST_F(AllocationTest, ANestedAcquireIsRefused) {
   struct P : Everything {};
   PoolFor<P> pool(backend, Options());

@@ -103,6 +103,22 @@ TEST_F(ErrorsTest, ARowBeyondTheBoundIsRefusedAndEndsTheConnection) {
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
 }
 
+// However the row is cut on its way: its last piece may come with what is behind the bound.
+TEST_F(ErrorsTest, ARowOneByteBeyondTheBoundIsRefused) {
+  constexpr int kBound = 64 * 1024;
+  constexpr int kAround =
+      11;  // the message's type and length, the number of columns, the value's length
+  const auto read = [](int bytes) {
+    Session bounded(PostgresOptions{.uri = Server().Uri(), .max_result_bytes = kBound});
+    const std::string sql = "SELECT repeat('x', " + std::to_string(bytes) + ")";
+    return bounded->Run(Sql(sql));
+  };
+  EXPECT_OK(read(kBound - 1024));
+  for (const int beyond : {1, 8 * 1024, 16 * 1024, 32 * 1024}) {
+    EXPECT_EQ(read(kBound - kAround + beyond).code(), StatusCode::kResourceExhausted) << beyond;
+  }
+}
+
 TEST_F(ErrorsTest, ManyRowsAreNoLongRow) {
   EXPECT_OK(session->Run(Sql("SELECT repeat('x', 10000) FROM generate_series(1, 1000)")));
   EXPECT_OK(session->RunScript("SELECT repeat('x', 10000) FROM generate_series(1, 1000)"));
@@ -184,7 +200,7 @@ TEST_F(ErrorsTest, ADeadlineInTheMiddleCondemnsTheConnection) {
   const absl::Status late = session->Run(kSleep);
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded);
   EXPECT_LT(session.platform().Now() - deadline.time(), 5s);
-  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
+  ASSERT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnection);
   EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kBroken);
   session->set_deadline(session.In(20s));
   EXPECT_EQ(session->Run(kCount), late);

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -236,7 +238,9 @@ TEST(ValueTest, EveryTypeHasAName) {
 
 TEST(ValueTest, IsToldOfFourGibAndMoreAsOneByteLess) {
   const char* const text = "short";  // only its length is looked at
-  for (const size_t size : {size_t{UINT32_MAX}, size_t{1} << 32, (size_t{1} << 32) + 5}) {
+  constexpr uint64_t kMost = UINT32_MAX;
+  for (const uint64_t bytes : {kMost, kMost + 1, kMost + 6}) {
+    const auto size = static_cast<size_t>(std::min<uint64_t>(bytes, SIZE_MAX));
     EXPECT_EQ(Value(std::string_view(text, size)).text().size(), size_t{UINT32_MAX});
     const Blob blob(reinterpret_cast<const std::byte*>(text), size);
     EXPECT_EQ(Value(blob).blob().size(), size_t{UINT32_MAX});

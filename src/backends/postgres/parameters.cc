@@ -80,9 +80,18 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
     case Value::Type::kBlob: {
       const Blob blob = value.blob();
       if (blob.size() > kLongest) break;
+      if (IsNoBytes(type)) {
+        return absl::InvalidArgumentError(
+            Concat({Place(index, sql),
+                    " is a Blob for a number, a boolean or a moment: bind such a value, or write "
+                    "the placeholder as ...::bytea"}));
+      }
       TakeBytes(index, reinterpret_cast<const char*>(blob.data()), blob.size());
       return absl::OkStatus();
     }
+    case Value::Type::kTooLarge:
+      return absl::InvalidArgumentError(
+          Concat({Place(index, sql), " is beyond the integers of 64 bits that PostgreSQL has"}));
   }
   return absl::InvalidArgumentError(Concat({Place(index, sql), " is longer than 1 GiB"}));
 }

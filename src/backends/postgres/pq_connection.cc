@@ -29,6 +29,16 @@ class Parsing {
   bool& flag_;
 };
 
+// Of its message: type, length, number of columns, and the length and value of each.
+size_t BytesOfRow(const Libpq& pq, const PGresult* result) {
+  if (pq.PQresultStatus(result) != PGRES_SINGLE_TUPLE) return 0;
+  size_t bytes = 7;
+  for (int i = 0; i < pq.PQnfields(result); ++i) {
+    bytes += 4 + static_cast<size_t>(pq.PQgetlength(result, 0, i));
+  }
+  return bytes;
+}
+
 void IgnoreNotice(void* /*self*/, const PGresult* /*result*/) {}
 
 }  // namespace
@@ -182,12 +192,19 @@ Reply PqConnection::Take() {
   if (pq_->PQisBusy(handle_) == 1 && pq_->PQsocket(handle_) >= 0) {
     return {.kind = Reply::Kind::kLost};
   }
+  // But for the first read, which is not counted.
+  const bool may_be_long = received_ + Valve::kMost > most_;
   PGresult* const result = pq_->PQgetResult(handle_);
   received_ = 0;
   if (result == nullptr) {
     const bool lost = pq_->PQstatus(handle_) == CONNECTION_BAD;
     if (!lost && owed_ == 0) EndExchange();
     return {.kind = lost ? Reply::Kind::kLost : Reply::Kind::kEnd};
+  }
+  if (may_be_long && BytesOfRow(*pq_, result) > most_) {
+    pq_->PQclear(result);
+    refusal_ = Refusal::kTooMuch;
+    return {.kind = Reply::Kind::kLost};
   }
   if (pq_->PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
     return {.kind = Reply::Kind::kResult, .result = Result(*pq_, result)};

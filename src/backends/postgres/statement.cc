@@ -115,10 +115,15 @@ absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const
               std::to_string(Parameters::kMax), " are supported"}));
 }
 
-// A moment has two forms, and which one is meant only the server knows.
+// A moment has two forms, and which one is meant only the server knows. So it is with bytes, which it
+// takes for the binary form of any type.
 absl::Status PostgresStatement::Learn(std::span<const Value> values) {
-  const auto is_moment = [](const Value& value) { return value.is_moment(); };
-  if (described() || std::none_of(values.begin(), values.end(), is_moment)) return absl::OkStatus();
+  const auto needs_type = [](const Value& value) {
+    return value.is_moment() || value.type() == Value::Type::kBlob;
+  };
+  if (described() || std::none_of(values.begin(), values.end(), needs_type)) {
+    return absl::OkStatus();
+  }
   absl::Status status = Describe();
   return status.ok() ? CheckCount(values.size()) : status;
 }
