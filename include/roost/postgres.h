@@ -21,8 +21,7 @@
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance)
 // Memory:   connections in the pool; libpq takes some 37 KB for each, 104 KB with TLS, and one row
-//           at a time, of at most max_result_bytes; a connection that has received or sent more than
-//           1 MiB at a time is closed at its return, because libpq keeps its buffers
+//           at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's SQLSTATE is in the message and in PostgresSqlState(status)
 // Example:
 //   roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});
@@ -76,11 +75,10 @@ struct PostgresOptions {
   // (PgBouncer's pool_mode=transaction). Then statements are not kept prepared, and SQL that
   // changes the session (SET, LISTEN, temporary tables) is refused.
   bool transaction_pooler = false;
-  // Longest row, error or notice, in bytes on their way; when the server sends one that is longer by
-  // 32 KiB and more (by less it depends on how the bytes come), the statement fails with
-  // kResourceExhausted and the connection is closed. For so many bytes libpq takes about twice the
-  // memory, for an error seven times, so that at the default a server makes a node take less than
-  // 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
+  // Longest row, error or notice, in bytes on their way; when the server sends a longer one, the
+  // statement fails with kResourceExhausted and the connection is closed. For so many bytes libpq
+  // takes about twice the memory, for an error seven times, so that at the default a server makes a
+  // node take less than 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
   int max_result_bytes = 128 << 10;
   // A file for the last good address of each host name, so that a node finds its server after a
   // restart while the name service is down. The file may be lost: it is replaced as a whole,

@@ -45,18 +45,17 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now,
-                   Duration longest)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
-      key_(std::move(key)),
-      peer_(peer),
+      key_(std::move(terms.key)),
+      peer_(terms.peer),
       process_(getpid()),
-      end_(Deadline::After(now, longest)),
+      end_(Deadline::After(now, terms.longest)),
       due_(now),
       pause_(kFirstPause),
-      request_at_(peer == Peer::kPooler ? now + kSilence : now) {}
+      request_at_(peer_ == Peer::kPooler ? now + kSilence : now) {}
 
 Farewell::~Farewell() {
   if (request_ >= 0) close(request_);

@@ -44,10 +44,13 @@ class Farewell {
   static constexpr size_t kMostBytes = size_t{1} << 20;
 
   enum class Peer : bool { kServer, kPooler };
-  // Takes a handle that does not block. `key`: SignInReader::key(); empty: no request is or can be
-  // made.
-  Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now,
-           Duration longest);
+  struct Terms {
+    std::string key{};  // SignInReader::key(); empty: no request is or can be made
+    Peer peer = Peer::kServer;
+    Duration longest = kLongest;
+  };
+  // Takes a handle that does not block.
+  Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now);
   // Gives up what is left. In the child of a fork: touches nothing but the child's descriptors.
   ~Farewell();
   Farewell(const Farewell&) = delete;

@@ -75,8 +75,9 @@ void ServerSessions::Place::End(const Libpq& pq, PGconn* handle, State state, Fa
     MutexLock lock(all.mu_);
     it_->given_up = given_up;
     it_->given_up_unix_micros = platform.UnixMicros();
-    it_->farewell.emplace(pq, handle, given_up ? std::move(it_->key) : std::string(), peer, now,
-                          given_up ? Farewell::kLongest : Farewell::kLongestAtRest);
+    Farewell::Terms terms{.peer = peer, .longest = Farewell::kLongestAtRest};
+    if (given_up) terms = {.key = std::move(it_->key), .peer = peer};
+    it_->farewell.emplace(pq, handle, std::move(terms), now);
     all.ending_.fetch_add(1);
   }
   all.Continue(now);
