@@ -143,7 +143,7 @@ stage_asan() {
   ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:exitcode=86 \
     UBSAN_OPTIONS=print_stacktrace=1:exitcode=86 \
     run_tests "$1" asan-ubsan --label-regex '^asan$'
-  run_tests "$1" asan-ubsan --tests-regex '^profile_errors_test$'
+  run_tests "$1" asan-ubsan --tests-regex '^(profile|pool)_errors_test$'
 }
 
 # The libraries are those of the stage asan, and the server's fuzzer is of the stage functional.

@@ -38,7 +38,7 @@ set(ROOST_FOLDER_CPU ${board_cpu} CACHE INTERNAL "The board's CPU when this fold
 string(APPEND ROOST_MACHINE_FLAGS ${ROOST_CPU})
 # These have no atomic instructions of one step: asking each time whether they are there, as is done in
 # a binary for all boards, costs an acquire and a return some ten instructions.
-if(ROOST_ARCHITECTURE STREQUAL aarch64 AND ROOST_BOARD AND board_cpu MATCHES "^cortex-a(53|72)$")
+if(ROOST_ARCHITECTURE STREQUAL aarch64 AND ROOST_BOARD AND NOT ROOST_BOARD STREQUAL host AND board_cpu MATCHES "^cortex-a(53|72)$")
   string(APPEND ROOST_MACHINE_FLAGS " -mno-outline-atomics")
 endif()
 if(NOT ROOST_EMULATED_CPU)

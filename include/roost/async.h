@@ -7,8 +7,7 @@
 // Pool::Tick, or leaves that to a Housekeeper.
 //
 // Threads:  an AcquireQueue and its acquires belong to the thread of its loop; any thread may call
-//           the WakeCallback, with no lock held unless more than eight callers are told at once, or
-//           Pool::Cancel ends a wait in another pool
+//           the WakeCallback, with no lock held unless more than eight callers are told at once
 // Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
 //           OpenBy::kCaller, meant for a local database, opens and pings on the loop's thread
 // Memory:   the caller owns each PendingAcquire, 400 bytes at most; neither the AcquireQueue nor

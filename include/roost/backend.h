@@ -80,6 +80,8 @@ struct OpenRequest {
   Deadline deadline{};
   // The profile's kTcpTimers, for a backend that has a TCP link.
   TcpTimers tcp_timers{};
+  // Where an Open that fails tells which existing connections its error concerns. May be null.
+  FaultScope* fault_scope = nullptr;
 };
 
 // A database that connections can be opened to. The program owns it; it outlives the pools over it.

@@ -58,7 +58,7 @@ struct NativeHandle {
 // An open connection to a database. Applications borrow it through a Lease and never own one.
 //
 // A transaction, and the rows of a query, must end before the lease does. What a holder leaves
-// behind costs the next one nothing: the pool finds it at the return and undoes it there, or closes
+// behind does not reach the next one: the pool finds it at the return and undoes it there, or closes
 // the connection.
 class Connection {
  public:

@@ -13,7 +13,8 @@
 //           OpenBy::kHousekeeper to Stop
 // Errors:   aborts with a sentence when more than kMaxPools pools are added, and when Add or Start
 //           is called after Start
-// Time:     nothing while no pool has work
+// Time:     sleeps while no pool has work, at most the shortest of the pools' kKeepAlive, kIdleLimit,
+//           kLeakAfter and kPoolRecycle that are set, and kLinger of one with overflow; else for ever
 // Example:
 //   roost::Housekeeper keeper;
 //   keeper.Add(local); keeper.Add(remote);

@@ -3,7 +3,8 @@
 // Code uses a Pool; a program makes a PoolFor<Profile>, which adds the storage that the profile
 // fixes. A caller acquires a Lease, works through it, and the end of the lease gives the connection
 // back. A caller that finds no free connection enters the wait queue, in order of arrival, and
-// waits until its deadline at the most. From the first acquire to close the pool allocates nothing.
+// waits until its deadline at the most. From the first acquire to close the pool allocates nothing,
+// besides the error of a failed open.
 //
 // A pool divides its slots into lanes as the backend says (Backend::lanes): SQLite has one writer
 // lane of one slot and one reader lane, PostgreSQL has one lane. A slot holds one connection or
@@ -56,8 +57,8 @@ class Acquisition;
 }  // namespace internal
 
 // Lets one thread end the wait of another one. A token may be given to several Acquires at once and
-// in turn, of one pool or of several. A cancelled token stays cancelled: every later Acquire that is
-// given it is refused.
+// in turn, of one pool or of several that share a Platform. A cancelled token stays cancelled: every
+// later Acquire that is given it is refused.
 // Memory: some 56 bytes; the caller owns it, and it outlives every Acquire that was given it.
 class CancelToken {
  public:
@@ -70,6 +71,7 @@ class CancelToken {
  private:
   friend class internal::Acquisition;
   friend class internal::PoolState;
+  friend class PoolTestPeer;
   std::atomic<bool> cancelled_{false};
   // Taken before the lock of a pool.
   internal::Mutex mu_;
@@ -152,6 +154,12 @@ class Pool {
   // The same with the profile's pool_timeout from now. Where the idle stack has a connection, the
   // coarse clock says what now is, so that the lease's deadline may be up to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
+  // `pool.In(50ms)` is the deadline that is 50 ms away: a span alone stops the build with a sentence.
+  template <class Rep, class Period>
+  absl::StatusOr<Lease> Acquire(Intent, std::chrono::duration<Rep, Period>) {
+    static_assert(internal::kNever<Rep>, "Pool::Acquire takes a deadline: pool.In(50ms)");
+    return absl::StatusOr<Lease>();
+  }
   // The same with every option. kCancelled: the token was cancelled.
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // Lends an idle connection without waiting, opening or pinging: the one used last, if it needs
@@ -163,7 +171,8 @@ class Pool {
                                    SourceLine where = SourceLine::Here());
   // Ends every Acquire that waits with `token`, in this pool and in any other, and every later one,
   // with kCancelled. One that waits for an open or a ping of its own ends within 0.1 s, if the
-  // backend opens in steps (PostgreSQL). An Acquire that was granted a connection already keeps it.
+  // backend opens in steps (PostgreSQL). An Acquire that was granted a connection already keeps
+  // it, also while it checks it.
   void Cancel(CancelToken& token);
 
   // The deadline `span` from now, on the pool's exact clock. Saturates at Deadline::Never().
@@ -216,13 +225,13 @@ class Pool {
   Stats stats() const;
   // Writes a report for people into `out` and returns it: counts, each holder with its line of code
   // and since when it holds, up to 64 waiters, the last error, the next attempt to open. Several
-  // lines, cut to fit. Allocates nothing; takes 11 KB of stack.
+  // lines, cut to fit. Allocates nothing; takes at most 14 KB of stack.
   std::string_view Report(std::span<char> out) const;
   // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
   // now, cut to fit. A time-out while every connection is lent gives SQLAlchemy's sentence,
   // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", and then the
   // holders. `asked` is the time-out that the sentence names. The status itself has no such numbers,
-  // because a refusal allocates nothing. Takes 11 KB of stack.
+  // because a refusal allocates nothing. Takes at most 14 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
   // ---- What the pool was made of; constant ----

@@ -5,9 +5,9 @@
 // Nothing here waits longer than its deadline, whatever the server, the link or the name service
 // do. A connection that meets its deadline while an answer is under way is closed, because the
 // answer may still come. What was given up is cancelled at the server, by a cancel request on a socket
-// of its own, and its session counts until the server has ended it, for five minutes at most: a pool
-// opens no connection to a server that runs as many of its statements as the pool has slots. Callers
-// wait for that, and are told by their deadline. A server of version 14 or later on Linux is also told
+// of its own. A session that was closed counts until the server has ended it, for five minutes at most,
+// or ten seconds if it was at rest: a server never has more sessions of a pool than the pool has slots.
+// Callers wait for that, and are told by their deadline. A server of version 14 or later on Linux is also told
 // to look every 2 s whether its client is there (client_connection_check_interval), unless it does so
 // already or a transaction pooler is between. What libpq computes for a sign-in by SCRAM it computes in one piece: more
 // than 100,000 iterations, half a second on a Raspberry Pi 4, are refused.
@@ -68,16 +68,18 @@ struct PostgresOptions {
   // What pg_stat_activity shows, unless the uri says otherwise.
   std::string application_name = "roostpool";
   // Run on each new connection before it is lent first, in one round trip: SET, or
-  // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. Empty: nothing.
+  // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a transaction open, or
+  // another client_encoding, fails the open. Empty: nothing.
   std::string on_connect{};
   // True if a pooler stands before the server and gives each transaction another session
   // (PgBouncer's pool_mode=transaction). Then statements are not kept prepared, and SQL that
   // changes the session (SET, LISTEN, temporary tables) is refused.
   bool transaction_pooler = false;
-  // Longest row, error or notice, in bytes on their way; when the server sends a longer one, the
-  // statement fails with kResourceExhausted and the connection is closed. For so many bytes libpq
-  // takes about twice the memory, for an error seven times, so that at the default a server makes a
-  // node take less than 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
+  // Longest row, error or notice, in bytes on their way; when the server sends one that is longer by
+  // 32 KiB and more (by less it depends on how the bytes come), the statement fails with
+  // kResourceExhausted and the connection is closed. For so many bytes libpq takes about twice the
+  // memory, for an error seven times, so that at the default a server makes a node take less than
+  // 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
   int max_result_bytes = 128 << 10;
   // A file for the last good address of each host name, so that a node finds its server after a
   // restart while the name service is down. The file may be lost: it is replaced as a whole,

@@ -25,7 +25,8 @@
 // Name the backend where the pool is made: PoolFor<P, SqliteBackend> stops the build if P has size 1
 // with overflow. Such a pool keeps no reader, and each read opens a connection.
 //
-// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease
+// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease. In
+//           the child of a fork a backend that was used before refuses (kFailedPrecondition)
 // Blocks:   statements, up to the lease's deadline: on another process's lock, and inside of long
 //           statements. After the deadline no statement, commit or seal is begun (to a tick of
 //           the clock, 10 ms), except a read that is its lease's first: that one ends before it
@@ -75,8 +76,8 @@ enum class WhenDamaged : uint8_t {
   kRefuse,
   // For a node that nobody looks after: the file, its log and its index are renamed to
   // NAME.damaged-N, and a new database is begun; file_stats() tells it. The first and the latest
-  // damaged file are kept, at most two. Not while another connection uses its log or reads in it,
-  // the pool's own idle ones included: Tick closes those. A file that was not closed well is checked
+  // damaged file are kept, at most two. Not while another process uses its log or reads in it. The
+  // pool's own connections are closed: idle ones at once, lent ones at their return. A file that was not closed well is checked
   // before it is used (quick_check), for at most half of the time that the open has. A file whose
   // beginning is not SQLite's and whose size is none of a database is taken for somebody else's:
   // kInvalidArgument, and it stays.
@@ -86,7 +87,9 @@ enum class WhenDamaged : uint8_t {
 struct SqliteOptions {
   // The database file, not a device or a pipe, or ":memory:" for a database that lives as long as
   // this backend and is shared by its connections. REQUIRES: an absolute path, or relative to a
-  // working directory that does not change. A symbolic link anywhere in it is refused.
+  // working directory that does not change. A symbolic link anywhere in it is refused,
+  // and so is a path that is too long with "-journal" behind it: of 512 bytes, with a last name of 255
+  // (".damaged-1-wal" with kMoveAside).
   std::string path{};
   // Run once, before the first connection is lent, in one transaction, by the connection that may
   // write: CREATE TABLE IF NOT EXISTS ... BEGIN, COMMIT, ROLLBACK, and what SQL may not do elsewhere
@@ -95,7 +98,8 @@ struct SqliteOptions {
   // Marks the database as this program's (PRAGMA application_id and user_version). A file with
   // another application_id or a later user_version is refused before anything of ours is written
   // (kInvalidArgument); a transaction that its program left open is rolled back by the look. One without an application_id is taken and marked if it is empty or has the
-  // table `own_table`. 0: nothing is looked at or marked.
+  // table `own_table`. SQL may read both and set neither
+  // (kInvalidArgument). 0: nothing is looked at or marked. SQL may then set them.
   int32_t application_id = 0;
   int32_t user_version = 0;
   std::string own_table{};
@@ -117,7 +121,7 @@ struct SqliteOptions {
   // so that a checkpoint always has its memory.
   int max_log_pages = 0;
   // Upper bound of the file, in KiB: then writes fail with kResourceExhausted, and deletes still
-  // work. A delete of one row may be refused where an index has to grow for it: delete several. 0: none.
+  // work: what only deletes may take 16 pages more, which an index may need to be balanced. 0: none.
   int64_t max_kib = 0;
   // Longest row, in bytes, and so the longest value is a little less; longer ones are refused. 1 KiB
   // to 1 GiB.
@@ -169,6 +173,7 @@ class SqliteBackend final : public Backend {
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
+  absl::Status CheckFork(Platform& platform) const;
   absl::StatusOr<Connection*> OpenAnew(const OpenRequest& request, const absl::Status& damage);
   absl::Status LookAtDatabase(sqlite3* db, sqlite::DeadlineHandler& handler, Platform& platform);
   absl::Status Bootstrap(sqlite::DeadlineHandler& handler, const OpenRequest& request,
@@ -192,6 +197,7 @@ class SqliteBackend final : public Backend {
   std::atomic<int> damaged_files_{0};
   std::atomic<int> file_changes_{0};
   std::atomic<bool> overwritten_{false};  // since the latest preparation
+  std::atomic<int64_t> forks_{-1};        // Platform::Forks at the latest preparation; -1: none
   // Written while bootstrap_ is kRunning, by the one who made it so; read while it is kDone.
   std::string memory_name_;
   bool was_prepared_ = false;

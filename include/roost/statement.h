@@ -25,6 +25,7 @@
 #define ROOST_STATEMENT_H_
 
 #include <array>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -37,10 +38,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/internal/machine.h"
+#include "roost/internal/value_types.h"
 
 namespace roost {
 
 class Connection;
+class Rows;
+namespace internal {
+template <class T>
+class RowRange;
+}  // namespace internal
 
 // The text of one SQL statement, with its hash.
 //
@@ -89,24 +96,29 @@ using Blob = std::span<const std::byte>;
 //
 // Times are Micros, never bare integers, so that a backend can store them as the column's own type.
 //
-// Every constructor converts implicitly, so that `Run(kInsert, node, 61.5)` reads well.
+// Every constructor converts implicitly, so that `Run(kInsert, node, 61.5)` reads well. A type that has
+// none stops the build with a sentence.
 class Value {
  public:
-  // The types that every backend stores. A bool and a Micros are kInt64 with a mark.
-  enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob };
+  // The types that every backend stores. A bool and a Micros are kInt64 with a mark. kTooLarge: what
+  // was bound is beyond 64 bits; to run with it is kInvalidArgument. No column is that.
+  enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob, kTooLarge };
 
   // NULL.
   constexpr Value() = default;
   constexpr Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): binding reads better
-  // An integer. An unsigned type of 64 bits does not compile: its upper half would not fit.
+  // An integer. An unsigned one of 2^63 and more is kTooLarge.
+  template <internal::Integer T>
+  constexpr Value(T value)  // NOLINT(google-explicit-constructor)
+      : type_(internal::FitsInt64(value) ? Type::kInt64 : Type::kTooLarge),
+        int64_(static_cast<int64_t>(value)) {}
+  // An enumeration: its number.
   template <class T>
-  requires(std::integral<T> && !std::same_as<T, bool> &&
-           (std::signed_integral<T> ||
-            sizeof(T) <
-                sizeof(int64_t))) constexpr Value(T value)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kInt64), int64_(static_cast<int64_t>(value)) {}
-  // A boolean where the database has that type, else 1 or 0. Nothing that only converts to bool or
-  // to double: a pointer or an enumeration does not compile.
+  requires internal::kIsEnum<T>
+  constexpr Value(T value)  // NOLINT(google-explicit-constructor)
+      : Value(static_cast<std::underlying_type_t<T>>(value)) {}
+  // A boolean where the database has that type, else 1 or 0. Nothing that only converts to bool: a
+  // pointer does not compile.
   template <class T>
   requires std::same_as<T, bool>
   constexpr Value(T value)  // NOLINT(google-explicit-constructor)
@@ -127,10 +139,36 @@ class Value {
       : type_(Type::kBlob), size_(BoundSize(blob.size())), bytes_(blob.data()) {}
   constexpr Value(Micros time)  // NOLINT(google-explicit-constructor)
       : type_(Type::kInt64), moment_(true), int64_(time.count) {}
+  // A moment of the wall clock, rounded down to a microsecond; kTooLarge beyond the range of Micros.
+  template <class D>
+  requires internal::kIsMoment<std::chrono::time_point<std::chrono::system_clock, D>>
+  constexpr Value(  // NOLINT(google-explicit-constructor)
+      std::chrono::time_point<std::chrono::system_clock, D> time)
+      : Value(time.time_since_epoch()) {
+    moment_ = true;
+  }
+  // A span of time: microseconds, an integer, rounded down; kTooLarge beyond 64 bits.
+  template <class Rep, class Period>
+  requires internal::kIsDuration<std::chrono::duration<Rep, Period>>
+  constexpr Value(  // NOLINT(google-explicit-constructor)
+      std::chrono::duration<Rep, Period> span) {
+    const std::optional<int64_t> micros = internal::ToMicros(span);
+    type_ = micros.has_value() ? Type::kInt64 : Type::kTooLarge;
+    int64_ = micros.value_or(0);
+  }
   // An empty optional is NULL.
   template <class T>
   constexpr Value(const std::optional<T>& value)  // NOLINT(google-explicit-constructor)
       : Value(value.has_value() ? Value(*value) : Value()) {}
+  // Everything else.
+  template <class T>
+  requires(!internal::Bindable<T>) constexpr Value(const T&) {  // NOLINT
+    static_assert(
+        internal::kNever<T>,
+        "roost::Value: bind an integer, bool, float, double, text, roost::Blob (std::as_bytes), an "
+        "enumeration, roost::Micros, a duration or a system_clock time of std::chrono with an "
+        "integer inside, nullptr, or a std::optional of one of these");
+  }
 
   constexpr Type type() const { return type_; }
   constexpr bool is_null() const { return type_ == Type::kNull; }
@@ -208,11 +246,17 @@ class [[nodiscard]] Rows {
   // Reads column `column` of the current row (0 is the first) as T:
   //
   //   int64_t, int, ...  an integer; kInvalidArgument if it does not fit
+  //   an enumeration     its number; whether one of its names has it is the caller's to check
   //   double             a number; an integer converts
+  //   float              the same, rounded; kInvalidArgument if it does not fit
   //   bool               the integer 0 or 1
   //   Micros             a moment, or an integer
-  //   std::string_view   text
-  //   Blob               bytes; text reads as its bytes
+  //   a time of std::chrono::system_clock, in microseconds or finer   the same
+  //   a std::chrono::duration of integers, in microseconds or finer   an integer: microseconds
+  //   std::string_view   text, in place
+  //   std::string        text, copied
+  //   Blob               bytes, in place; text reads as its bytes
+  //   std::vector<std::byte>   the same, copied
   //   Value              whatever it is
   //   std::optional<T>   the same; NULL is empty
   //
@@ -226,6 +270,16 @@ class [[nodiscard]] Rows {
     const int column = Find(name);
     return column < 0 ? T{} : Get<T>(column);
   }
+  // The current row as one object, its columns in order: a std::tuple, or an aggregate (a struct
+  // without constructors) of up to 16 fields, each of a type that Get has. kInvalidArgument: the row
+  // has another number of columns. REQUIRES: as for Get.
+  template <class T>
+  T As();
+  // The rows as a range of T, for `for (const Reading& reading : rows.Each<Reading>())`. A row that
+  // cannot be read as T ends it. Look at status() after the loop. REQUIRES: the Rows outlives the
+  // range, which is gone through once.
+  template <class T>
+  internal::RowRange<T> Each();
 
  private:
   friend class Statement;
@@ -247,7 +301,14 @@ class [[nodiscard]] Rows {
     return !value.is_no_column();
   }
   template <class T>
-  T As(int column, Value value);
+  T ReadAs(int column, Value value);
+  template <class T>
+  T ReadInteger(int column, Value value);
+  template <class T>
+  T ReadTime(int column, Value value);
+  template <class T>
+  T ReadFloat(int column, Value value);
+  void FailCount(int fields);
 
   Statement* statement_;
   uint32_t reading_ = 0;  // Statement::readings_ when this began
@@ -292,7 +353,8 @@ class Statement {
     const std::array<Value, sizeof...(Args)> values{Value(args)...};
     return Rows(this, Start(values));
   }
-  // Run and Query with values that are counted at run time. kInvalidArgument: the count is wrong.
+  // Run and Query with values that are counted at run time. kInvalidArgument: the count is wrong,
+  // or a value is kTooLarge.
   virtual absl::Status Execute(std::span<const Value> values) = 0;
   Rows ExecuteQuery(std::span<const Value> values) { return Rows(this, Start(values)); }
 

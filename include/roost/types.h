@@ -87,7 +87,8 @@ enum class FaultScope : uint8_t {
   kConnection,
   // This connection, and every one opened before now must answer a ping before it is lent.
   kConnectionSuspectOlder,
-  // This connection and every one opened before now: none of them is lent again.
+  // This connection and every one opened before now: none of them is lent again. Idle ones are closed
+  // at once, lent ones at their return.
   kAllOlder,
 };
 

@@ -302,14 +302,19 @@ void Acquisition::Cancel() {
 // An acquire in the list cannot end meanwhile, nor its pool: its destructor waits for the token's lock.
 void Acquisition::CancelElsewhere(CancelToken& token, const PoolParts& but) {
   const PoolParts* done = &but;
-  MutexLock lock(token.mu_);
-  for (Acquisition* a = token.first_; a != nullptr; a = a->next_with_token_) {
-    if (&a->pool_ == &but || &a->pool_ == done) continue;
-    done = &a->pool_;
-    LaneGuard guard(a->pool_.lanes);
-    const TimePoint now = a->pool_.config.platform.Now();
-    for (Lane& lane : a->pool_.lanes.all()) lane.core().Cancel(&token, now);
+  WakeList wakes(but.config.platform);
+  {
+    MutexLock lock(token.mu_);
+    for (Acquisition* a = token.first_; a != nullptr; a = a->next_with_token_) {
+      if (&a->pool_ == &but || &a->pool_ == done) continue;
+      done = &a->pool_;
+      LaneGuard guard(a->pool_.lanes, &wakes);
+      const TimePoint now = a->pool_.config.platform.Now();
+      for (Lane& lane : a->pool_.lanes.all()) lane.core().Cancel(&token, now);
+    }
   }
+  // A loop may be called that has a lock of its own, under which it makes acquires with this token.
+  wakes.WakeAll();
 }
 
 bool ProvesAlive(PoolParts& pool, Lane& lane, core::Slot& slot, Deadline deadline) {

@@ -12,6 +12,18 @@ using core::ActionKind;
 
 namespace {
 
+bool IsMarked(const core::Slot& slot) {
+  return slot.suspect || slot.evict_reason != CloseReason::kNone;
+}
+
+void RecordOpenError(Lane& lane, const absl::Status& status, TimePoint now)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  OpenErrors& errors = lane.errors();
+  if (lane.core().availability().failures() == 0) errors.away_since = now;
+  errors.last = status;
+  errors.failed_at = now;
+}
+
 // True for a code that does not pass by itself: a person has to change a setting, a password, a card.
 bool NeedsPerson(const absl::Status& status) {
   switch (status.code()) {
@@ -77,10 +89,11 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       absl::Status status =
           action.kind == ActionKind::kPing && context.waiter == nullptr
               ? ConnectionAccess::Ping(*connection, deadline)
-              : WaitForSteps(lane, action.slot, BeginSteps(lane, action, deadline, began_at),
+              : WaitForSteps(lane, action.slot,
+                             BeginSteps(lane, action, deadline, began_at, result.fault_scope),
                              deadline, context);
       if (action.kind == ActionKind::kOpen && !status.ok()) {
-        result.fault_scope = CloseFailedOpen(lane, action.slot);
+        result.fault_scope = std::max(result.fault_scope, CloseFailedOpen(lane, action.slot));
       }
       result.cut_short = absl::IsCancelled(status) ||
                          (deadline < full && status.code() == absl::StatusCode::kDeadlineExceeded);
@@ -88,11 +101,16 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
       return judged ? AsOpenError(std::move(status)) : status;
     }
     case ActionKind::kMaintain:
-      return ConnectionAccess::Maintain(*connection,
-                                        Deadline::After(began_at, config_.settings.ping_timeout));
-    case ActionKind::kReset:
-      return ConnectionAccess::Reset(*connection,
-                                     Deadline::After(began_at, config_.settings.reset_timeout));
+    case ActionKind::kReset: {
+      absl::Status status =
+          action.kind == ActionKind::kMaintain
+              ? ConnectionAccess::Maintain(*connection,
+                                           Deadline::After(began_at, config_.settings.ping_timeout))
+              : ConnectionAccess::Reset(*connection,
+                                        Deadline::After(began_at, config_.settings.reset_timeout));
+      if (!status.ok()) result.fault_scope = ConnectionAccess::fault_scope(*connection);
+      return status;
+    }
     case ActionKind::kClose:
       CloseConnection(lane, action.slot, action.reason, began_at);
       break;
@@ -106,9 +124,10 @@ Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) 
                                        : config_.settings.ping_timeout);
 }
 
-// Begins an open or a ping. Returns its first step, or its error.
+// Begins an open or a ping. Returns its first step, or its error; of an open that fails at once, which
+// existing connections it concerns.
 absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
-                                          TimePoint now) {
+                                          TimePoint now, FaultScope& fault_scope) {
   Connection*& slot_connection = lane.ConnectionIn(action.slot);
   if (action.kind == ActionKind::kPing) {
     return ConnectionAccess::BeginPing(*slot_connection, deadline);
@@ -121,6 +140,7 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   request.platform = &config_.platform;
   request.deadline = deadline;
   request.tcp_timers = config_.settings.tcp_timers;
+  request.fault_scope = &fault_scope;
   absl::StatusOr<Connection*> connection = config_.backend.Open(request);
   if (!connection.ok()) return connection.status();
   slot_connection = *connection;
@@ -157,7 +177,7 @@ absl::Status Executor::WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Ste
       check_after = std::min(check_after * 2, kLastCheck);
       LaneGuard guard(lanes_, lane);
       if (lane.NeedsNoOpen(*context.waiter, woken_at >= long_at, woken_at)) {
-        return absl::CancelledError("the caller no longer waits for this open");
+        return absl::CancelledError("");  // a text would be allocated
       }
       continue;
     }
@@ -217,17 +237,14 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
   TimePoint retry_at{};
   {
     LaneGuard guard(lanes_, lane, &wakes);
+    // A connection that was marked already died of what marked it.
+    if (!is_open && IsMarked(lane.slot(action.slot))) result.fault_scope = FaultScope::kStatement;
     if (result.fault_scope != FaultScope::kStatement) {
       guard.TakeBoth();
       lanes_.MarkSiblings(result.fault_scope, now);
     }
     recorder_.CountAction(action, result.ok);
-    if (is_open && !result.ok && !absl::IsCancelled(status)) {
-      OpenErrors& errors = lane.errors();
-      if (lane.core().availability().failures() == 0) errors.away_since = now;
-      errors.last = status;
-      errors.failed_at = now;
-    }
+    if (is_open && !result.ok && !absl::IsCancelled(status)) RecordOpenError(lane, status, now);
     next = lane.core().OnActionDone(action, result, context.waiter, now);
     // It may linger, and the last Tick did not promise to come back for that.
     const bool may_linger = is_open && result.ok && config_.settings.linger > Duration::zero();
@@ -247,6 +264,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
                                 Deadline::At(retry_at).Left(now), now);
   }
   wakes.WakeAll();
+  if (result.fault_scope == FaultScope::kAllOlder) CloseEvicted();
   return next;
 }
 
@@ -291,6 +309,11 @@ void Executor::CloseEvicted(Lane& lane) {
     if (!action) return;
     Execute(lane, action, {}).IgnoreError();
   }
+}
+
+void Executor::CloseEvicted() {
+  const std::span<Lane> lanes = lanes_.all();
+  for (size_t i = lanes.size(); i-- > 0;) CloseEvicted(lanes[i]);
 }
 
 }  // namespace roost::internal

@@ -48,8 +48,10 @@ class Executor {
   // after that, until the waiter is decided or sleeps. The lock is free before and after. Returns the
   // error of a failed open, else OK.
   absl::Status Execute(Lane& lane, core::Action action, ActionContext context);
-  // Closes the idle connections of a lane that are marked.
+  // Closes the idle connections that are marked: of a lane; of all, readers before the writer, which
+  // checkpoints the log when it is the last.
   void CloseEvicted(Lane& lane);
+  void CloseEvicted();
 
   // ---- Stepped actions ----
 
@@ -73,13 +75,14 @@ class Executor {
                   TimePoint began_at, TimePoint now);
   Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;
   absl::StatusOr<Step> BeginSteps(Lane& lane, const core::Action& action, Deadline deadline,
-                                  TimePoint now);
+                                  TimePoint now, FaultScope& fault_scope);
   absl::Status WaitForSteps(Lane& lane, uint8_t slot, absl::StatusOr<Step> step, Deadline deadline,
                             const ActionContext& context);
   core::Action StartStepped(Lane& lane, const core::Action& action, ActionContext& context);
-  core::Action RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context);
+  core::Action RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context,
+                          FaultScope fault_scope = FaultScope::kStatement);
   core::Action EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
-                          ActionContext& context);
+                          ActionContext& context, FaultScope fault_scope = FaultScope::kStatement);
   bool TakeStep(int slot, TimePoint now);
   static absl::Status AsOpenError(absl::Status status);
   FaultScope CloseFailedOpen(Lane& lane, uint8_t slot);

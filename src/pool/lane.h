@@ -206,7 +206,8 @@ class ABSL_SCOPED_LOCKABLE LaneGuard {
   LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred = nullptr)
       ABSL_EXCLUSIVE_LOCK_FUNCTION(kPoolLock);
   // Both lanes.
-  explicit LaneGuard(Lanes& lanes) ABSL_EXCLUSIVE_LOCK_FUNCTION(kPoolLock);
+  explicit LaneGuard(Lanes& lanes, WakeList* deferred = nullptr)
+      ABSL_EXCLUSIVE_LOCK_FUNCTION(kPoolLock);
   ~LaneGuard() ABSL_UNLOCK_FUNCTION();
   LaneGuard(const LaneGuard&) = delete;
   LaneGuard& operator=(const LaneGuard&) = delete;
@@ -248,8 +249,11 @@ inline LaneGuard::LaneGuard(Lanes& lanes, Lane& lane, WakeList* deferred)
   Lock();
 }
 
-inline LaneGuard::LaneGuard(Lanes& lanes)
-    : lanes_(lanes), held_(lanes.all()), own_(lanes.platform()), wakes_(&own_) {
+inline LaneGuard::LaneGuard(Lanes& lanes, WakeList* deferred)
+    : lanes_(lanes),
+      held_(lanes.all()),
+      own_(lanes.platform()),
+      wakes_(deferred != nullptr ? deferred : &own_) {
   Lock();
 }
 

@@ -180,9 +180,4 @@ void Maintenance::WaitForOtherOpen(Deadline deadline) {
   platform.Wait(never_woken, 0, std::min(deadline, Deadline::After(now, kGlance)));
 }
 
-void Maintenance::CloseEvicted() {
-  const std::span<Lane> lanes = pool_.lanes.all();
-  for (size_t i = lanes.size(); i-- > 0;) pool_.executor.CloseEvicted(lanes[i]);
-}
-
 }  // namespace roost::internal

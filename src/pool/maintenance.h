@@ -1,4 +1,4 @@
-// pool/maintenance.h - what is done beside callers: Tick, Fill, closing what is marked, leak reports.
+// pool/maintenance.h - what is done beside callers: Tick, Fill, leak reports.
 #ifndef ROOST_POOL_MAINTENANCE_H_
 #define ROOST_POOL_MAINTENANCE_H_
 
@@ -13,8 +13,6 @@ class Maintenance {
   // See Pool::Tick and Pool::Fill.
   TimePoint Tick(TimePoint now);
   absl::Status Fill(int connections, Deadline deadline);
-  // Closes what is marked, readers before the writer, which checkpoints the log when it is the last.
-  void CloseEvicted();
 
  private:
   void Maintain(Lane& lane, TimePoint now);

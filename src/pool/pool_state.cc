@@ -251,7 +251,7 @@ void PoolState::InvalidateAll() {
     parts_.recorder.EmitWithReason(EventKind::kSoftInvalidate, {}, CloseReason::kInvalidated,
                                    parts_.config.platform.Now());
   }
-  maintenance_.CloseEvicted();
+  parts_.executor.CloseEvicted();
 }
 
 void PoolState::Pause() {
@@ -269,7 +269,7 @@ absl::Status PoolState::Close(Deadline deadline) {
   Platform& platform = parts_.config.platform;
   TellLanes([](core::LaneCore& lane, TimePoint now) { lane.Close(now); });
   parts_.executor.AbortSteps();
-  maintenance_.CloseEvicted();
+  parts_.executor.CloseEvicted();
   for (;;) {
     // Read before the check: a slot that is emptied between the check and the wait changes it.
     const std::atomic<uint32_t>& drained = parts_.lanes.drained();

@@ -82,6 +82,7 @@ void ReturnBroken(PoolParts& pool, Lane& lane, core::Slot& slot, CloseReason rea
   pool.recorder.EmitWithReason(EventKind::kInvalidate, lane.SubjectOf(slot, now), reason, now);
   core::Action action;
   LeaseInfo info;
+  bool evicts = false;
   {
     LaneGuard guard(pool.lanes);
     if (counted) info = CountReturn(pool, lane, slot.number, now);
@@ -91,7 +92,10 @@ void ReturnBroken(PoolParts& pool, Lane& lane, core::Slot& slot, CloseReason rea
     const bool known = slot.suspect || slot.evict_reason != CloseReason::kNone;
     action = lane.core().Return(slot.number, core::ReturnAs::kBroken, reason, now);
     if (!known) pool.lanes.MarkSiblings(scope, now);
+    evicts = !known && scope == FaultScope::kAllOlder;
   }
+  // Before this one's place is taken by a new one, which may need the database for itself.
+  if (evicts) pool.executor.CloseEvicted();
   pool.executor.Execute(lane, action, {.returning = counted ? &info : nullptr}).IgnoreError();
 }
 

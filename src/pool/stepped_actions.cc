@@ -25,7 +25,9 @@ core::Action Executor::StartStepped(Lane& lane, const core::Action& action,
     if (context.waiter != nullptr) context.waiter->performing = false;
   }
   PoolWaiter* const waiter = std::exchange(context.waiter, nullptr);
-  const core::Action next = RecordStep(slot, BeginSteps(lane, action, deadline, now), context);
+  FaultScope scope = FaultScope::kStatement;
+  absl::StatusOr<Step> step = BeginSteps(lane, action, deadline, now, scope);
+  const core::Action next = RecordStep(slot, std::move(step), context, scope);
   context.waiter = waiter;
   if (next || waiter == nullptr) return next;
   LaneGuard guard(lanes_, lane);
@@ -33,7 +35,8 @@ core::Action Executor::StartStepped(Lane& lane, const core::Action& action,
 }
 
 // Keeps `step` for the next Tick, or ends the action.
-core::Action Executor::RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context) {
+core::Action Executor::RecordStep(int slot, absl::StatusOr<Step> step, ActionContext& context,
+                                  FaultScope fault_scope) {
   const bool continues = step.ok() && !step->done;
   SteppedAction ended;
   WakeList wakes(config_.platform);
@@ -54,17 +57,20 @@ core::Action Executor::RecordStep(int slot, absl::StatusOr<Step> step, ActionCon
   wakes.WakeAll();
   if (kept) return {};
   return EndStepped(lanes_.OfSlot(slot), ended, continues ? refusals_.closed : step.status(),
-                    context);
+                    context, fault_scope);
 }
 
 core::Action Executor::EndStepped(Lane& lane, const SteppedAction& stepped, absl::Status status,
-                                  ActionContext& context) {
+                                  ActionContext& context, FaultScope fault_scope) {
   const core::Action& action = stepped.action;
   core::ActionResult result;
+  result.fault_scope = fault_scope;
   result.began_at = stepped.began_at;
   result.cut_short = status == refusals_.closed;
   if (action.kind == ActionKind::kOpen) {
-    if (!status.ok()) result.fault_scope = CloseFailedOpen(lane, action.slot);
+    if (!status.ok()) {
+      result.fault_scope = std::max(fault_scope, CloseFailedOpen(lane, action.slot));
+    }
     status = AsOpenError(std::move(status));
   }
   return Complete(lane, action, status, result, context);

@@ -55,6 +55,8 @@ std::string_view Name(Value::Type type) {
       return "text";
     case Value::Type::kBlob:
       return "blob";
+    case Value::Type::kTooLarge:
+      return "too large";
   }
   return "unknown";
 }
@@ -113,9 +115,18 @@ Value Rows::Convert(int column, Value::Type type, Value value) {
 
 void Rows::FailRange(int column, std::string_view wanted) {
   if (!status_.ok()) return;
+  const Value value = statement_->column(column);
+  const bool whole = value.type() == Value::Type::kInt64;
   status_ = absl::InvalidArgumentError(
-      Concat({ColumnText(*statement_, column), " is ", Digits(statement_->column(column).int64()),
-              ", wanted ", wanted}));
+      Concat({ColumnText(*statement_, column), " is ",
+              whole ? Digits(value.int64()) : std::to_string(value.real()), ", wanted ", wanted}));
+}
+
+void Rows::FailCount(int fields) {
+  if (!status_.ok()) return;
+  status_ = absl::InvalidArgumentError(
+      Concat({Quoted(statement_->sql()), " has ", Digits(statement_->columns()), " columns (",
+              ColumnNames(*statement_), "), wanted ", Digits(fields), ", one for each field"}));
 }
 
 }  // namespace roost

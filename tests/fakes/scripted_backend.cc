@@ -418,6 +418,7 @@ SessionState ScriptedConnection::Inspect() {
 
 absl::Status ScriptedConnection::Reset(Deadline deadline) {
   absl::Status outcome = PerformHere(Call::kReset, deadline);
+  if (!outcome.ok()) MarkFailed(backend_.scope_of_failed_call_);
   if (!outcome.ok()) return outcome;
   if (IsDead()) return backend_.gone_;
   FinishAll();
@@ -441,6 +442,7 @@ absl::Status ScriptedConnection::Ping(Deadline deadline) {
 absl::Status ScriptedConnection::Maintain(Deadline deadline) {
   wants_maintenance_ = false;
   absl::Status outcome = PerformHere(Call::kMaintain, deadline);
+  if (!outcome.ok()) MarkFailed(backend_.scope_of_failed_call_);
   return outcome.ok() && IsDead() ? backend_.gone_ : outcome;
 }
 
@@ -503,6 +505,10 @@ void ScriptedConnection::FinishAll() {
 // ---- ScriptedStatement --------------------------------------------------------------------------
 
 absl::Status ScriptedStatement::CheckCount(std::span<const Value> values) const {
+  for (const Value& value : values) {
+    if (value.type() != Value::Type::kTooLarge) continue;
+    return absl::InvalidArgumentError(std::string(sql()) + ": a value is beyond 64 bits");
+  }
   if (static_cast<int>(values.size()) == parameters_) return absl::OkStatus();
   return absl::InvalidArgumentError(std::string(sql()) + ": takes " + std::to_string(parameters_) +
                                     " values, was given " + std::to_string(values.size()));
@@ -594,6 +600,7 @@ Value ScriptedStatement::column(int column) const {
     case Value::Type::kBlob:
       return Value(std::as_bytes(std::span(cell[1])));
     case Value::Type::kNull:
+    case Value::Type::kTooLarge:
       break;
   }
   return Value();

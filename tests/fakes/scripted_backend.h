@@ -94,6 +94,8 @@ class ScriptedBackend : public Backend {
   int opens_begun() const;
   // What an open that failed in steps says about the other connections.
   void set_verdict_of_failed_open(FaultScope scope) { verdict_of_failed_open_ = scope; }
+  // Of a reset or a maintenance that fails.
+  void set_scope_of_failed_call(FaultScope scope) { scope_of_failed_call_ = scope; }
   // Runs inside every call, before its outcome is decided, on the thread that makes it.
   void set_hook(std::function<void(const CallInfo&)> hook) { hook_ = std::move(hook); }
   // All connections are dead, and opens fail with `status` until StartServer.
@@ -156,6 +158,7 @@ class ScriptedBackend : public Backend {
   std::function<void(const CallInfo&)> hook_;
   FaultScope verdict_when_dead_ = FaultScope::kConnectionSuspectOlder;
   FaultScope verdict_of_failed_open_ = FaultScope::kStatement;
+  FaultScope scope_of_failed_call_ = FaultScope::kStatement;
   size_t extra_bytes_ = 0;
   bool logging_ = true;
   const absl::Status took_too_long_{absl::StatusCode::kDeadlineExceeded, "scripted: took too long"};

@@ -137,7 +137,7 @@ GREPS = (
     Grep("core-clock", r"\b[nN]ow\s*\(", ("src/core",), (), "the core is told the time, it never asks"),
     Grep("core-default", r"\bdefault\s*:", ("src/core",), (),
          "a switch over states names each one, so that the compiler finds a forgotten one"),
-    Grep("wall-clock", r"\bsystem_clock\b|absl::Now\b|\bgettimeofday\b|\bCLOCK_REALTIME\b|\btime\s*\(\s*"
+    Grep("wall-clock", r"\bsystem_clock::now\b|absl::Now\b|\bgettimeofday\b|\bCLOCK_REALTIME\b|\btime\s*\(\s*"
          r"(0|NULL|nullptr)\s*\)", PRODUCTION + ("tests",),
          # These have to look at the wall clock, or make it jump.
          ("tests/platform", "tests/support/wall_clock.cc",

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "roost/async.h"
+#include "roost/query.h"
+#include "roost/transaction.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/counting_allocator.h"
 
@@ -252,6 +254,22 @@ TEST_F(AllocationTest, CancelPauseResumeAndInvalidateAll) {
   EXPECT_TRUE(waiting.served());
 }
 
+TEST_F(AllocationTest, ACancelReachesAnOpenUnderWay) {
+  PoolFor<Everything> pool(backend, Options());
+  CancelToken token;
+  backend.GoInSteps(1);
+  platform.set_descriptor([&](int, IoEvents, Deadline until) {
+    platform.AdvanceTo(until.time());
+    pool.Cancel(token);
+    return IoEvents{};
+  });
+  const AllocationCount count;
+  const bool served = pool.Acquire({.deadline = pool.In(3s), .cancel = &token}).ok();
+  EXPECT_EQ(count.total(), 0u);
+  EXPECT_FALSE(served);
+  EXPECT_EQ(pool.stats().cancelled, 1u);
+}
+
 TEST_F(AllocationTest, ANestedAcquireIsRefused) {
   struct P : Everything {};
   PoolFor<P> pool(backend, Options());
@@ -291,6 +309,28 @@ TEST_F(AllocationTest, TheEcho) {
   const uint64_t allocations = count.total();
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("discarded"));
   EXPECT_EQ(allocations, 0u);
+}
+
+TEST_F(AllocationTest, OneRowOfAQueryAndAFunctionAsATransaction) {
+  PoolFor<Everything> pool(backend, Options());
+  constexpr Sql kSelect("SELECT a, b FROM t");
+  ASSERT_TRUE(Get(pool).Run(Sql("INSERT INTO t VALUES ($1, $2)"), 1, 2).ok());
+  const absl::Status raced(absl::StatusCode::kAborted, "");
+  int64_t sum = 0;
+  int runs = 0;
+  const auto add = [&](Connection& connection) -> absl::Status {
+    const auto row = QueryOne<int, std::optional<int64_t>>(connection, kSelect);
+    if (!row.ok()) return row.status();
+    sum += std::get<0>(*row) + *std::get<1>(*row);
+    return ++runs < 3 ? raced : absl::OkStatus();
+  };
+  ASSERT_TRUE(RunInTransaction(pool, kWrite, pool.In(1s), add).ok());
+  runs = 0;
+  const AllocationCount count;
+  const absl::Status status = RunInTransaction(pool, kWrite, pool.In(1s), add);
+  EXPECT_EQ(count.total(), 0u);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(sum, 2 * 3 * 3);
 }
 
 TEST_F(AllocationTest, CloseWithLeasesOutAndAfter) {

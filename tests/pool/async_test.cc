@@ -198,7 +198,10 @@ TEST_F(AsyncTest, ALocalDatabaseIsOpenedByTheLoop) {
 }
 
 TEST_F(AsyncTest, ARemoteOneIsOpenedAndAskedByTickWithoutAWait) {
-  platform.set_descriptor([this](int fd, IoEvents, Deadline) { return backend.Ready(fd); });
+  platform.set_descriptor([this](int fd, IoEvents, Deadline until) {
+    platform.AdvanceTo(until.time());
+    return backend.Ready(fd);
+  });
   backend.GoInSteps(1);
   PoolFor<Remote> pool(backend, Options());
   Asker asker(queue);
@@ -308,6 +311,32 @@ TEST_F(AsyncTest, TheLoopIsCalledWithoutTheLock) {
   EXPECT_EQ(loop.rings, 9) << "one by the return, eight by Close";
   EXPECT_EQ(loop.locked, 0);
   own.Run(Now());
+}
+
+TEST_F(AsyncTest, ALoopOfAnotherPoolIsCalledWithoutTheTokensLock) {
+  PoolFor<Plain<1>> first(backend, Options()), second(backend, Options());
+  CancelToken token;
+  struct Loop {
+    CancelToken* token;
+    int rings = 0;
+    int locked = 0;
+  } loop{&token};
+  AcquireQueue own({.function =
+                        [](void* context) {
+                          Loop& self = *static_cast<Loop*>(context);
+                          ++self.rings;
+                          self.locked += !PoolTestPeer::LockIsFree(*self.token);
+                        },
+                    .context = &loop},
+                   &platform);
+  Lease held = Take(second);
+  Asker asker(own);
+  EXPECT_FALSE(asker.Ask(second, {.deadline = second.In(1s), .cancel = &token}));
+  first.Cancel(token);
+  EXPECT_EQ(loop.rings, 1);
+  EXPECT_EQ(loop.locked, 0);
+  own.Run(Now());
+  EXPECT_EQ(asker.status().code(), absl::StatusCode::kCancelled);
 }
 
 TEST_F(AsyncTest, CancellingNothingDoesNothing) {

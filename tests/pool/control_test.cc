@@ -40,6 +40,23 @@ TEST_F(ControlTest, ACallerOfAPausedPoolLeavesAtItsDeadline) {
   EXPECT_EQ(backend.count(Call::kOpen), 1);
 }
 
+struct OpenedByTick : Plain<1> {
+  static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
+};
+
+TEST_F(ControlTest, TickOfAPausedPoolOpensNothing) {
+  PoolFor<OpenedByTick> pool(backend, Options());
+  pool.Pause();
+  Caller caller(platform, pool, pool.In(10s));
+  Tick(pool);
+  platform.Run();
+  EXPECT_EQ(backend.count(Call::kOpen), 0);
+  pool.Resume();
+  Tick(pool);
+  platform.Run();
+  EXPECT_TRUE(caller.served());
+}
+
 TEST_F(ControlTest, ResumeServesTheWholeLine) {
   PoolFor<Plain<2, 1>> pool(backend, Options());
   pool.Pause();

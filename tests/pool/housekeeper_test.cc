@@ -3,6 +3,7 @@
 #include "roost/housekeeper.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "tests/pool/pool_test_support.h"
 
@@ -106,6 +107,25 @@ TEST_F(HousekeeperTest, SleepsWhileNothingIsDue) {
   platform.Run();
 }
 
+struct WatchesLeaks : Plain<2> {
+  static constexpr Duration kLeakAfter = 60s;
+};
+
+TEST_F(HousekeeperTest, SleepsForTheShortestPeriodWhileNothingIsDue) {
+  PoolFor<WatchesLeaks> pool(backend, Options());
+  Housekeeper keeper(&platform);
+  keeper.Add(pool);
+  Actor thread(platform, [&] { keeper.Run(); });
+  const int waits = platform.waits();
+  for (int i = 0; i < 600; ++i) {
+    platform.Advance(1s);
+    platform.Run();
+  }
+  EXPECT_EQ(platform.waits() - waits, 10);
+  keeper.Stop();
+  platform.Run();
+}
+
 TEST_F(HousekeeperTest, WakeDoesNotWaitForATickUnderWay) {
   PoolFor<Remote> pool(backend, Options());
   Housekeeper keeper(&platform);
@@ -177,6 +197,29 @@ TEST_F(HousekeeperTest, ItsThreadServesCallersAndStopsTwice) {
   keeper.Stop();
   keeper.Stop();
   EXPECT_EQ(remote.count(Call::kOpen), 1);
+}
+
+TEST_F(HousekeeperTest, ItsThreadHasTheSignalMaskOfTheCallerOfStart) {
+  ScriptedBackend remote;  // on the real clock
+  PoolFor<Remote> pool(remote);
+  std::atomic<bool> blocked = false;
+  remote.set_hook([&](const CallInfo& info) {
+    if (info.call != Call::kOpen) return;
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    blocked = sigismember(&mask, SIGUSR2) == 1;
+  });
+  sigset_t block, before;
+  sigemptyset(&block);
+  sigaddset(&block, SIGUSR2);
+  pthread_sigmask(SIG_BLOCK, &block, &before);
+  Housekeeper keeper;
+  keeper.Add(pool);
+  keeper.Start();
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  Must(pool.Acquire(kWrite, pool.In(30s))).Return();
+  keeper.Stop();
+  EXPECT_TRUE(blocked);
 }
 
 TEST_F(HousekeeperTest, APoolMayLiveOnAfterItsHousekeeper) {

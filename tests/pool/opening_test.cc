@@ -300,6 +300,36 @@ TEST_F(OpeningTest, TheBackendIsToldWhatToOpen) {
   EXPECT_EQ(asked.request.tcp_timers.user_timeout, Remote::kTcpTimers.user_timeout);
 }
 
+// Has something to do beside its connections.
+class Busy : public ScriptedBackend {
+ public:
+  using ScriptedBackend::ScriptedBackend;
+  TimePoint Continue(TimePoint /*now*/) override { return again_at; }
+  absl::Status Hindrance(const void* pool) const override {
+    return pool != nullptr ? hindrance : absl::OkStatus();
+  }
+  TimePoint again_at = TimePoint::max();
+  absl::Status hindrance;
+};
+
+TEST_F(OpeningTest, TheBackendSaysWhenItWantsToBeCalledAgain) {
+  Busy busy(&platform);
+  PoolFor<Plain<1>> pool(busy, Options());
+  EXPECT_EQ(Tick(pool), TimePoint::max());
+  busy.again_at = Now() + 3s;
+  EXPECT_EQ(Tick(pool), Now() + 3s);
+}
+
+TEST_F(OpeningTest, ACallerThatWaitedInVainIsToldWhatHinderedTheBackend) {
+  Busy busy(&platform);
+  PoolFor<Plain<1>> pool(busy, Options());
+  Lease held = Take(pool);
+  busy.hindrance = absl::UnavailableError("sessions that were given up live on");
+  const Deadline by = pool.In(1s);
+  EXPECT_EQ(pool.Acquire(kWrite, by).status(), busy.hindrance);
+  EXPECT_EQ(Now(), by.time());
+}
+
 TEST_F(OpeningTest, ACallerWaitsWhereTheServerHasNoRoom) {
   PoolFor<Remote> pool(backend, Options());
   Lease held = Take(pool);

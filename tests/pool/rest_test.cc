@@ -211,6 +211,7 @@ TEST_F(RestTest, AProbeThatSeesADeadConnectionReplacesIt) {
   Lease lease = Take(pool);
   EXPECT_EQ(SerialOf(lease), 2);
   EXPECT_EQ(backend.count(Call::kPing), 0);
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kPingFailed), 1u);
 }
 
 TEST_F(RestTest, AProbeThatCannotTellIsFollowedByAPing) {
@@ -258,6 +259,39 @@ TEST_F(RestTest, AnErrorThatKillsAllOlderOnesClosesThemAtTheirNextRest) {
   EXPECT_EQ(ClosesOf(pool, CloseReason::kBroken), 1u);
   EXPECT_EQ(ClosesOf(pool, CloseReason::kSuspect), 2u);
   EXPECT_EQ(backend.count(Call::kPing), 0);
+}
+
+TEST_F(RestTest, AnErrorThatKillsAllOlderOnesClosesIdleOnesAtOnceAndLentOnesAtTheirReturn) {
+  PoolFor<Plain<3>> pool(backend, Options());
+  Lease a = Take(pool), b = Take(pool), c = Take(pool);
+  b.Return();
+  platform.Advance(1s);
+  Scripted(c).Fail(FaultScope::kAllOlder);
+  c.Return();
+  EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .in_use = 1}));
+  a.Return();
+  EXPECT_EQ(CountsOf(pool), Counts{});
+  EXPECT_EQ(ClosesOf(pool, CloseReason::kSuspect), 2u);
+}
+
+// The error is of the lease's end, and not of the lease.
+TEST_F(RestTest, AFailedResetOrMaintenanceReachesTheOthersToo) {
+  for (const Call call : {Call::kReset, Call::kMaintain}) {
+    PoolFor<Plain<2>> pool(backend, Options());
+    { Lease a = Take(pool), b = Take(pool); }
+    platform.Advance(1s);
+    Lease one = Take(pool);
+    if (call == Call::kReset) {
+      Scripted(one).MakeDirty();
+    } else {
+      Scripted(one).Touch();
+      Scripted(one).WantMaintenance();
+    }
+    backend.FailNext(call, absl::DataLossError("not synced"));
+    backend.set_scope_of_failed_call(FaultScope::kAllOlder);
+    one.Return();
+    EXPECT_EQ(CountsOf(pool), Counts{});
+  }
 }
 
 TEST_F(RestTest, AnErrorThatMakesOlderOnesSuspectHasThemPingedBeforeUse) {

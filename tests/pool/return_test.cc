@@ -150,6 +150,7 @@ TEST_F(ReturnTest, AnErrorAboutTheStatementAloneKeepsTheConnection) {
   PoolFor<Plain<1>> pool(backend, Options());
   Lease lease = Take(pool);
   EXPECT_EQ(lease->RunScript("NONSENSE").code(), absl::StatusCode::kInvalidArgument);
+  Scripted(lease).Touch();
   lease.Return();
   EXPECT_EQ(CountsOf(pool), (Counts{.open = 1, .idle = 1}));
 }

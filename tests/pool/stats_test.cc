@@ -1,5 +1,10 @@
 // tests/pool/stats_test.cc - stats, histograms, the texts for people.
 #include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "tests/pool/pool_test_support.h"
 
@@ -187,6 +192,53 @@ TEST_F(StatsTest, AReportIsCutToFit) {
     EXPECT_LE(text.size(), size);
     EXPECT_EQ(room[size], '#') << "nothing is written behind the buffer";
   }
+}
+
+// How much of a thread's stack `body` uses, beyond what a thread uses that does nothing.
+size_t StackOf(void (*body)(void* context), void* context) {
+  constexpr size_t kBytes = 512 * 1024;
+  static constexpr unsigned char kPaint = 0x5a;
+  const auto used_by = [&](void (*work)(void*)) {
+    struct Job {
+      void (*work)(void*);
+      void* context;
+    } job{work, context};
+    auto* const stack = static_cast<unsigned char*>(std::aligned_alloc(4096, kBytes));
+    std::fill_n(stack, kBytes, kPaint);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, kBytes);
+    pthread_t thread;
+    const auto run = [](void* given) -> void* {
+      const Job& of = *static_cast<Job*>(given);
+      of.work(of.context);
+      return nullptr;
+    };
+    EXPECT_EQ(pthread_create(&thread, &attributes, run, &job), 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+    const size_t untouched = static_cast<size_t>(
+        std::find_if(stack, stack + kBytes, [](unsigned char c) { return c != kPaint; }) - stack);
+    std::free(stack);
+    return kBytes - untouched;
+  };
+  return used_by(body) - used_by([](void*) {});
+}
+
+TEST_F(StatsTest, AReportTakesFourteenKilobytesOfStackAtMost) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+  GTEST_SKIP() << "a sanitizer's stack is larger";
+#endif
+  PoolFor<Plain<2>> pool(backend, Options());
+  Lease lease = Take(pool);
+  Pool* context = &pool;
+  const auto report = [](void* of) {
+    static std::array<char, 4096> buffer;
+    (void)static_cast<Pool*>(of)->Report(buffer);
+    (void)static_cast<Pool*>(of)->Explain(absl::CancelledError(), 1s, buffer);
+  };
+  report(context);  // the dynamic linker's own work
+  EXPECT_LE(StackOf(report, context), 14u * 1024);
 }
 
 TEST_F(StatsTest, ExplainGivesTheGuidesSentenceWithTheTimeOutAskedForAndTheHolders) {

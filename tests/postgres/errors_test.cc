@@ -1,4 +1,8 @@
 // What the caller sees of each error of a real server, of a broken link, and of a deadline.
+#include <malloc.h>
+
+#include <functional>
+#include <span>
 #include <thread>
 
 #include "tests/postgres/postgres_test_support.h"
@@ -135,6 +139,42 @@ TEST_F(ErrorsTest, AConnectionWhoseBuffersHaveGrownIsNotLentAgain) {
   EXPECT_EQ(ConnectionAccess::Inspect(*roomy), SessionState::kClean);
   EXPECT_EQ(roomy.Ask("SELECT repeat('x', 4000000)").size(), 4'000'000u);
   EXPECT_EQ(ConnectionAccess::Inspect(*roomy), SessionState::kBroken);
+}
+
+// Bytes that this process has from malloc; under a sanitizer none are told.
+size_t Allocated() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+// The other buffer, of what is sent.
+TEST_F(ErrorsTest, NeitherIsOneThatHasSentMuch) {
+  const std::string much(2 << 20, 'v');
+  const std::string many = "/*" + much + "*/ SELECT 1";
+  const std::string less(900'000, 'v');
+  const Sql echo{"SELECT length($1::text)"};
+  EXPECT_OK(session->Run(echo, less));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
+  const std::function<absl::Status(Connection&)> kWays[] = {
+      [&](Connection& connection) { return connection.Run(echo, much); },
+      [&](Connection& connection) {
+        return connection.Run(Sql("SELECT length($1::bytea)"), std::as_bytes(std::span(much)));
+      },
+      [&](Connection& connection) { return connection.RunScript(many); },
+      [&](Connection& connection) { return connection.Run(Sql(std::string_view(many))); },
+  };
+  for (const PostgresOptions& options :
+       {PostgresOptions{.uri = Server().Uri()},
+        PostgresOptions{.uri = Server().Uri(), .transaction_pooler = true}}) {
+    for (const auto& way : kWays) {
+      const size_t before = Allocated();
+      Session sends(options);
+      EXPECT_OK(way(*sends));
+      EXPECT_EQ(ConnectionAccess::Inspect(*sends), SessionState::kBroken);
+      sends.held().Close();
+      EXPECT_LT(Allocated(), before + (1 << 20));
+    }
+  }
 }
 
 TEST_F(ErrorsTest, LargeValuesGoBothWays) {

@@ -4,9 +4,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <utility>
@@ -95,6 +97,52 @@ class NotAServer {
   const std::string answer_;
   const Listener listener_;
   std::vector<int> clients_;
+  std::thread thread_;
+};
+
+// Accepts, and hangs up: what a proxy does that has no server to lead to.
+class HangingUp {
+ public:
+  enum class When {
+    kAtOnce,
+    kSpokenTo,    // once the client has said something
+    kReset,       // with RST
+    kTwiceAsked,  // says no to encryption first
+  };
+  explicit HangingUp(When when) : when_(when), thread_([this] { Serve(); }) {}
+  ~HangingUp() {
+    ending_ = true;
+    thread_.join();
+  }
+  HangingUp(const HangingUp&) = delete;
+  HangingUp& operator=(const HangingUp&) = delete;
+
+  const LoopbackPort& port() const { return listener_.port(); }
+  int accepted() const { return accepted_; }
+
+ private:
+  void Serve() {
+    while (!ending_) {
+      pollfd ready{.fd = listener_.fd(), .events = POLLIN, .revents = 0};
+      if (poll(&ready, 1, 10) != 1) continue;
+      const int fd = accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+      ++accepted_;
+      char dropped[512];
+      if (when_ == When::kSpokenTo) static_cast<void>(recv(fd, dropped, sizeof dropped, 0));
+      if (when_ == When::kTwiceAsked && recv(fd, dropped, 8, MSG_WAITALL) == 8) {
+        static_cast<void>(send(fd, "N", 1, MSG_NOSIGNAL));
+        static_cast<void>(recv(fd, dropped, sizeof dropped, 0));
+      }
+      const linger at_once{.l_onoff = 1, .l_linger = 0};
+      if (when_ == When::kReset) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+      close(fd);
+    }
+  }
+
+  const Listener listener_{8};
+  const When when_;
+  std::atomic<bool> ending_ = false;
+  std::atomic<int> accepted_ = 0;
   std::thread thread_;
 };
 

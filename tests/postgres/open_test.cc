@@ -165,6 +165,20 @@ TEST(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
   EXPECT_THAT(opening.message(), HasSubstr("no_such_column"));
 }
 
+// Every statement of the next user would be part of it, acknowledged and then undone.
+TEST(OpenTest, AnOnConnectThatLeavesATransactionOpenIsRefused) {
+  for (const char* const sql : {"BEGIN", "START TRANSACTION READ ONLY", "BEGIN; SELECT 1"}) {
+    Remote remote({.uri = Server().Uri(), .on_connect = sql});
+    Opening opening(*remote);
+    EXPECT_EQ(opening.status().code(), StatusCode::kInvalidArgument) << sql << opening.status();
+    EXPECT_THAT(opening.message(), HasSubstr("on_connect leaves a transaction open"));
+  }
+  Remote whole({.uri = Server().Uri(), .on_connect = "BEGIN; SET LOCAL geqo = off; COMMIT"});
+  EXPECT_TRUE(Opening(*whole).ok());
+  Remote latin({.uri = Server().Uri(), .on_connect = "SET client_encoding TO latin1"});
+  EXPECT_EQ(Opening(*latin).status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST(OpenTest, OnConnectMayNotCopy) {
   Remote remote({.uri = Server().Uri(), .on_connect = "COPY pg_class TO STDOUT"});
   Opening opening(*remote);

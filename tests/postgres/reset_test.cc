@@ -186,6 +186,18 @@ TEST_F(ResetTest, ALongResultThatIsLeftCostsTheConnection) {
   EXPECT_EQ(session->Run(kCount).code(), StatusCode::kUnavailable);
 }
 
+TEST_F(ResetTest, RowsThatNeverEndAreGivenUpAtTheDeadlineOfTheReset) {
+  const Sql endless(
+      "SELECT repeat('x', 9000) FROM generate_series(1, 5) UNION ALL SELECT pg_sleep(600)::text");
+  Rows rows = (*session->Prepare(endless))->Query();
+  ASSERT_TRUE(rows.Next());
+  const support::Forgotten<Rows> forgotten(std::move(rows));
+  const Deadline by = session.In(30ms);
+  EXPECT_FALSE(ConnectionAccess::Reset(*session, by).ok());
+  EXPECT_GE(session.platform().Now(), by.time());
+  EXPECT_LT(session.platform().Now(), by.time() + 5s);
+}
+
 TEST_F(ResetTest, OneReadingAtATime) {
   ASSERT_OK(session->RunScript("INSERT INTO t SELECT generate_series(1, 3)"));
   Rows rows = (*session->Prepare(Sql("SELECT a FROM t ORDER BY a")))->Query();

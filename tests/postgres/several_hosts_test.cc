@@ -65,6 +65,31 @@ TEST(SeveralHostsTest, OneOpenTriesEachHostOnce) {
   EXPECT_THAT(opening.message(), HasSubstr(Port(b)));
 }
 
+// A proxy without a primary behind it: nobody has to do anything here.
+TEST(SeveralHostsTest, AHostThatHangsUpGivesWayAtOnceAndPassesByItself) {
+  using enum HangingUp::When;
+  for (const auto when : {kAtOnce, kSpokenTo, kReset, kTwiceAsked}) {
+    for (const std::string mode : {"disable", "prefer", "require"}) {
+      if (when == kTwiceAsked && mode == "require") continue;  // it has refused encryption
+      SCOPED_TRACE(mode + " " + std::to_string(static_cast<int>(when)));
+      const HangingUp proxy(when);
+      const std::string rest = " user=node dbname=postgres sslmode=" + mode;
+      for (int i = 0; i < 5; ++i) {
+        Remote alone("host=127.0.0.1 port=" + Port(proxy.port()) + rest);
+        Opening opening(*alone);
+        EXPECT_EQ(opening.status().code(), StatusCode::kUnavailable) << opening.status();
+        EXPECT_LT(opening.late(), 0s);
+      }
+      if (mode == "require") continue;  // which the server here does not speak
+      Remote two("host=127.0.0.1,127.0.0.1 port=" + Port(proxy.port()) + "," + PortOfServer() +
+                 rest);
+      Opening opening(*two);
+      ASSERT_TRUE(opening.ok()) << opening.status();
+      EXPECT_EQ(opening.attempt().endpoint(), 1);
+    }
+  }
+}
+
 TEST(SeveralHostsTest, ASilentFirstHostCostsOneDeadline) {
   FullListener full;
   Remote remote("host=127.0.0.1,127.0.0.1 port=" + Port(full.port()) + "," + PortOfServer() +

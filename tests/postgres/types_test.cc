@@ -92,6 +92,22 @@ TEST_F(TypesTest, AMomentIsTakenByBothKindsOfColumnsInEveryTimeZone) {
   EXPECT_EQ(rows.Get<int64_t>(2), kWhen.count);
 }
 
+// Four bytes would be an int4, eight a float8 or a moment.
+TEST_F(TypesTest, BytesAreNoNumberAndNoMoment) {
+  Session unnamed(PostgresOptions{.uri = Server().Uri(), .transaction_pooler = true});
+  for (Session* one : {&session, &unnamed}) {
+    for (const char* sql :
+         {"SELECT $1::int4", "SELECT $1::int8", "SELECT $1::float8", "SELECT $1::timestamptz",
+          "SELECT $1::bool", "SELECT $1::numeric", "SELECT $1::int2"}) {
+      for (const std::string_view bytes : {"1", "12", "1234", "12345678"}) {
+        const absl::Status status = (*one)->Run(Sql(sql), Bytes(bytes));
+        EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << sql << bytes.size() << status;
+      }
+    }
+    EXPECT_OK((*one)->Run(Sql("SELECT $1::bytea, $2::text"), Bytes("1234"), Bytes("1234")));
+  }
+}
+
 TEST_F(TypesTest, AnIntegerIsNoMoment) {
   const absl::Status status =
       session->Run(Sql("INSERT INTO kinds(tz) VALUES ($1)"), int64_t{1'700'000'000'123'456});

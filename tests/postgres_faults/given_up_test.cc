@@ -38,6 +38,9 @@ struct Two : Remote {
 struct TwoByCallers : Two {
   static constexpr OpenBy kOpenBy = OpenBy::kCaller;
 };
+struct OneByCallers : TwoByCallers {
+  static constexpr int kMaxOverflow = 0;
+};
 struct TwoImpatient : Two {
   static constexpr Duration kOpenTimeout = 200ms;
 };
@@ -202,6 +205,19 @@ TEST_F(GivenUpTest, AServerLooksWhetherItsClientIsThere) {
     PQfinish(handle);
   }
   EXPECT_TRUE(support::WaitUntil([this] { return HasNoSessions(server); }, 20s));
+}
+
+// A session that was closed at rest, too, is there for some milliseconds more.
+TEST(ClosedTest, ARoleWithAsManySessionsAsThePoolHasSlotsIsEnough) {
+  support::PostgresServer server({.script = "CREATE ROLE lonely LOGIN CONNECTION LIMIT 1"});
+  NodeFor<OneByCallers> node(server.Uri("", "lonely"));
+  for (int i = 0; i < 100; ++i) {
+    const absl::Status status = node.Ask(kGrace, Sql("CREATE TEMP TABLE a(a int)")).status;
+    ASSERT_TRUE(status.ok()) << status;
+    node.pool().InvalidateAll();
+  }
+  EXPECT_EQ(node.pool().stats().open_failures, 0);
+  EXPECT_GE(node.pool().stats().opens, 100);
 }
 
 template <class Profile>

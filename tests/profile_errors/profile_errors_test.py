@@ -1,6 +1,7 @@
 """Compiles a profile for each way to get it wrong, and looks for the sentence in the compiler's output.
 
-Usage: profile_errors_test.py COMPILER INCLUDE-FOLDER
+Usage: profile_errors_test.py COMPILER INCLUDE-FOLDER [ProfileErrorsTest | PoolErrorsTest]
+ProfileErrorsTest compiles profiles alone; PoolErrorsTest makes pools of them, and takes long.
 
 The sentences are read from profile.h: one without a wrong profile below fails the test.
 """
@@ -15,6 +16,7 @@ import tempfile
 import unittest
 
 COMPILER, INCLUDE = sys.argv[1:3]
+SUITES = sys.argv[3:]
 HEADER = pathlib.Path(INCLUDE, "roost/profile.h").read_text(encoding="utf-8")
 
 # The constants that are wrong, and the first words of the sentence that says so.
@@ -83,7 +85,19 @@ OVER_SQLITE = ("sqlite.h", """#include "roost/pool.h"
 void Make(roost::SqliteBackend& backend) { roost::PoolFor<Node, roost::SqliteBackend> pool(backend); }""")
 
 
-class ProfileErrorsTest(unittest.TestCase):
+class ErrorsTest(unittest.TestCase):
+
+    def expect_each_sentence(self, cases: list[tuple[str, str]], use: tuple[str, str]):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+            results = list(executor.map(lambda case: compile_profile(case[0], use), cases))
+        for (constants, words), result in zip(cases, results):
+            with self.subTest(constants=constants, use=use):
+                self.assertNotEqual(result.returncode, 0, "it compiled")
+                sentence = next(s for s in sentences() if words in s)
+                self.assertIn(sentence, result.stderr)
+
+
+class PoolErrorsTest(ErrorsTest):
 
     def test_over_sqlite_a_pool_has_to_keep_a_reader(self):
         for sizes in ("int kPoolSize = 1; int kMaxOverflow = 0", "int kPoolSize = 2; int kMaxOverflow = 1"):
@@ -96,22 +110,23 @@ class ProfileErrorsTest(unittest.TestCase):
         self.assertEqual(compile_profile(alone, MAKES).returncode, 0, "another database has one lane")
 
     def test_a_profile_whose_numbers_work_compiles(self):
-        for use in (SELECTS, MAKES):
-            result = compile_profile(RIGHT, use)
-            self.assertEqual(result.returncode, 0, result.stderr)
+        result = compile_profile(RIGHT, MAKES)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    # The storage of a pool must not fail first with a sentence of the compiler's own.
+    def test_each_wrong_size_stops_the_build_with_its_sentence(self):
+        self.expect_each_sentence([(constants, words) for constants, words in WRONG if "kPoolSize" in words
+                                   or "kMaxOverflow" in words or "kStatements" in words], MAKES)
+
+
+class ProfileErrorsTest(ErrorsTest):
+
+    def test_a_profile_whose_numbers_work_compiles(self):
+        result = compile_profile(RIGHT, SELECTS)
+        self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_each_wrong_profile_stops_the_build_with_its_sentence(self):
-        cases = [(constants, words, SELECTS) for constants, words in WRONG]
-        # The storage of a pool must not fail first with a sentence of the compiler's own.
-        cases += [(constants, words, MAKES) for constants, words in WRONG if "kPoolSize" in words
-                  or "kMaxOverflow" in words or "kStatements" in words]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-            results = list(executor.map(lambda case: compile_profile(case[0], case[2]), cases))
-        for (constants, words, use), result in zip(cases, results):
-            with self.subTest(constants=constants, use=use):
-                self.assertNotEqual(result.returncode, 0, "it compiled")
-                sentence = next(s for s in sentences() if words in s)
-                self.assertIn(sentence, result.stderr)
+        self.expect_each_sentence(WRONG, SELECTS)
 
     def test_the_build_has_to_choose_a_profile(self):
         result = compile_source('#include "roost/selected_profile.h"\n')
@@ -132,4 +147,4 @@ class ProfileErrorsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + SUITES)

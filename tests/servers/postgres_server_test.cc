@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 namespace roost::support {
 namespace {
@@ -43,6 +45,38 @@ TEST(PostgresServerTest, KeepsItsPortAndItsRowsWhenRestarted) {
   server.Start();
   EXPECT_EQ(server.port(), port);
   EXPECT_EQ(server.Sql("SELECT x FROM t"), "7");
+}
+
+// The postmaster of a busy machine notices late; here it is stopped until the session is gone.
+TEST(PostgresServerTest, AKilledSessionHasEndedTheOthersWhenTheCallReturns) {
+  PostgresServer server;
+  const Connection killed = Connect(server.Uri());
+  const Connection other = Connect(server.Uri());
+  ASSERT_EQ(PQstatus(other.get()), CONNECTION_OK) << PQerrorMessage(other.get());
+  const std::string state = "/proc/" + std::to_string(PQbackendPID(killed.get())) + "/stat";
+  std::atomic<bool> returned = false;
+  server.Sql("SELECT 1");  // the administrator's session is opened by a postmaster that runs
+  server.Signal(SIGSTOP);
+  std::thread killer([&] {
+    server.KillSession(PQbackendPID(killed.get()));
+    returned = true;
+  });
+  EXPECT_TRUE(WaitUntil([&] { return ReadFile(state).find(") Z ") != std::string::npos; }));
+  EXPECT_FALSE(returned);
+  server.Signal(SIGCONT);
+  killer.join();
+  EXPECT_TRUE(WaitUntil([&] { return PQstatus(Connect(server.Uri()).get()) == CONNECTION_OK; }));
+  EXPECT_EQ(server.Sql("SELECT 7"), "7") << "in a session that lasts";
+  EXPECT_NE(kill(PQbackendPID(other.get()), 0), 0);
+}
+
+// The administrator's own session and the restart after it are no matter to who asks.
+TEST(PostgresServerTest, AnswersTheAdministratorWhateverItHasMet) {
+  PostgresServer server({.script = "CREATE TABLE t AS SELECT 7 AS x"});
+  for (int i = 0; i < 3; ++i) {
+    kill(std::stoi(server.Sql("SELECT pg_backend_pid()")), SIGKILL);
+    EXPECT_EQ(server.Sql("SELECT x FROM t"), "7");
+  }
 }
 
 TEST(PostgresServerTest, GoesByTheSettingsAndTheHbaOfTheTest) {

@@ -91,6 +91,28 @@ TEST_F(ExistingTest, OurFilesAreMarked) {
   EXPECT_EQ(Ask(file.get(), "PRAGMA user_version"), "1");
 }
 
+TEST_F(ExistingTest, SqlReadsTheMarksAndSetsNone) {
+  {
+    SqliteBackend backend(Ours());
+    HeldConnection writer(backend, platform_, Role::kWriter);
+    ASSERT_OK(writer.status());
+    for (const char* sql :
+         {"PRAGMA user_version=7", "PRAGMA application_id(5)", "PRAGMA main.user_version = 7"}) {
+      const absl::Status status = writer->RunScript(sql);
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << sql << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("SqliteOptions::application_id"));
+    }
+    EXPECT_EQ(AskInt(*writer, Sql("PRAGMA user_version")), 1);
+    EXPECT_EQ(AskInt(*writer, Sql("SELECT * FROM pragma_application_id")), kId);
+  }
+  SqliteOptions with_schema = Ours();
+  with_schema.schema = "PRAGMA user_version=7";
+  EXPECT_EQ(OpenStatus(with_schema).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_OK(OpenStatus(Ours()));
+  SqliteBackend unmarked(Options());
+  EXPECT_OK(HeldConnection(unmarked, platform_, Role::kWriter)->RunScript("PRAGMA user_version=7"));
+}
+
 TEST_F(ExistingTest, WithoutAnIdNothingIsLookedAtOrMarked) {
   { Foreign(path()).Run("PRAGMA application_id=7; PRAGMA user_version=9; CREATE TABLE states(a)"); }
   SqliteOptions options = Options();
@@ -107,6 +129,14 @@ TEST_F(ExistingTest, AFileOfBeforeTheMarksIsTakenAndMarked) {
   Foreign file(path());
   EXPECT_EQ(Ask(file.get(), "PRAGMA application_id"), std::to_string(kId));
   EXPECT_EQ(Ask(file.get(), "SELECT count(*) FROM t"), "1");
+}
+
+// As SQLite compares the names of tables.
+TEST_F(ExistingTest, OurTableIsKnownInAnyCase) {
+  Foreign(path()).Run("CREATE TABLE \"Reading\"(a)");
+  SqliteOptions options = Ours();
+  options.own_table = "READING";
+  EXPECT_OK(OpenStatus(options));
 }
 
 TEST_F(ExistingTest, AnotherProgramsDatabaseIsLeftAlone) {
@@ -278,6 +308,80 @@ TEST_F(ExistingTest, AFileThatIsOpenElsewhereIsNotMoved) {
   close(ready[1]);
   EXPECT_OK(OpenStatus(Ours()));
   EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+// No Tick comes by.
+class DamagedPoolTest : public ExistingTest {
+ protected:
+  struct Node : profiles::RaspberryPi {
+    static constexpr Duration kBackoffMin = std::chrono::nanoseconds(1);
+    static constexpr Duration kBackoffMax = std::chrono::nanoseconds(1);
+  };
+  absl::Status Store(Pool& pool) {
+    platform_.Advance(1s);
+    absl::StatusOr<Lease> writer = pool.Acquire(kWrite);
+    return writer.ok() ? writer->Run(kAdd, "x") : writer.status();
+  }
+};
+
+TEST_F(DamagedPoolTest, AnIdleReaderDoesNotKeepADamagedFile) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  { EXPECT_EQ(AskInt(**pool.Acquire(kRead), Sql("SELECT 1 FROM t LIMIT 1")), 1); }
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_EQ(pool.stats().open, 0) << "closed at once";
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, ALentReaderKeepsItUntilItsReturn) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  Lease reader = *pool.Acquire(kRead);
+  ASSERT_EQ(AskInt(*reader, Sql("SELECT 1 FROM t LIMIT 1")), 1);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Store(pool)));
+  EXPECT_FALSE(fs::exists(Damaged(1)));
+  reader.Return();
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, AnOpenThatMeetsTheDamageClosesIdleReaders) {
+  Make(200);
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  { EXPECT_EQ(AskInt(**pool.Acquire(kRead), Sql("SELECT 1 FROM t LIMIT 1")), 1); }
+  Overwrite(0, std::string(4096, 'z'));
+  EXPECT_TRUE(absl::IsDataLoss(Store(pool)));
+  EXPECT_OK(Store(pool));
+  EXPECT_TRUE(fs::exists(Damaged(1)));
+}
+
+TEST_F(DamagedPoolTest, AnIdleReaderOfAnotherPoolIsFoundDeadByItsNextTick) {
+  Make(200);
+  Overwrite(4096 * 5, std::string(4096, 'z'));
+  SqliteBackend backend(Ours());
+  PoolFor<Node> pool(backend, {.platform = &platform_});
+  HeldConnection other(backend, platform_, Role::kReader);
+  EXPECT_EQ(ConnectionAccess::Probe(*other), Liveness::kAlive);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    EXPECT_TRUE(absl::IsDataLoss(writer.Run(Sql("UPDATE t SET b = 'y'"))));
+  }
+  EXPECT_EQ(ConnectionAccess::Probe(*other), Liveness::kDead);
+  other.Close();
+  EXPECT_OK(Store(pool));
 }
 
 TEST_F(ExistingTest, DamageThatIsMetWhileThePoolRunsIsMovedAsideByThePool) {

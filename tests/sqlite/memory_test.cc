@@ -3,6 +3,7 @@
 
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/in_child.h"
 
 namespace roost::sqlite {
 namespace {
@@ -28,6 +29,25 @@ TEST_F(MemoryTest, TheDataOutlivesItsConnectionsButNotItsBackend) {
   EXPECT_EQ(AskInt(*HeldConnection(*backend, platform_, Role::kReader), kCount), 1);
   backend = std::make_unique<SqliteBackend>(InMemory());
   EXPECT_EQ(AskInt(*HeldConnection(*backend, platform_, Role::kReader), kCount), 0);
+}
+
+// The lock that a thread of the parent has stays taken in the child.
+TEST_F(MemoryTest, TheChildOfAForkIsToldSo) {
+  for (const bool in_memory : {true, false}) {
+    SqliteBackend backend(in_memory ? InMemory() : Options());
+    HeldConnection writer(backend, platform_, Role::kWriter);
+    absl::StatusOr<Transaction> transaction = writer->Begin();
+    ASSERT_OK(writer->Run(kInsert, 1, 1));
+    EXPECT_TRUE(support::InChild([&] {
+      platform_.Fork();
+      const HeldConnection own(backend, platform_, Role::kWriter, 8, In(20ms));
+      const absl::Status status = own.status();
+      return absl::IsFailedPrecondition(status) &&
+             std::string(status.message()).find("before fork()") != std::string::npos;
+    })) << in_memory;
+    ASSERT_OK(transaction->Commit());
+    EXPECT_EQ(AskInt(*HeldConnection(backend, platform_, Role::kReader), kCount), 1);
+  }
 }
 
 TEST_F(MemoryTest, TwoBackendsDoNotShare) {

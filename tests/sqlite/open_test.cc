@@ -22,6 +22,37 @@ class OpenTest : public SqliteTest {
   }
 };
 
+// SQLite says "unable to open", as for what passes.
+TEST_F(OpenTest, APathThatIsTooLongIsToldWithItsLimit) {
+  const auto open = [this](const std::string& path, WhenDamaged when) {
+    SqliteBackend backend({.path = path, .when_damaged = when});
+    return HeldConnection(backend, platform_, Role::kWriter).status();
+  };
+  const auto name = [this](size_t length) { return dir_.File(std::string(length, 'n')); };
+  EXPECT_OK(open(name(255 - 8), WhenDamaged::kRefuse));
+  const absl::Status refused = open(name(255 - 7), WhenDamaged::kRefuse);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("256 bytes"), HasSubstr("takes 255")));
+  EXPECT_OK(open(name(255 - 14), WhenDamaged::kMoveAside));
+  EXPECT_EQ(open(name(255 - 13), WhenDamaged::kMoveAside).code(),
+            absl::StatusCode::kInvalidArgument);
+  std::string folder = dir_.File("d");
+  for (; folder.size() < 380; folder += "/" + std::string(60, 'd')) {
+  }
+  std::filesystem::create_directories(folder);
+  folder += "/";
+  const auto path = [&](size_t length) {
+    return folder + std::string(length - folder.size(), 'p');
+  };
+  EXPECT_OK(open(path(512 - 8), WhenDamaged::kRefuse));
+  const absl::Status long_path = open(path(512 - 7), WhenDamaged::kRefuse);
+  EXPECT_EQ(long_path.code(), absl::StatusCode::kInvalidArgument) << long_path;
+  EXPECT_THAT(std::string(long_path.message()), HasSubstr("takes 512"));
+  EXPECT_EQ(open("/tmp/" + std::string(300, 'x') + "/a.db", WhenDamaged::kRefuse).code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(OpenTest, ASchemaEndsNotTheTransactionThatItIsRunIn) {
   for (const char* schema :
        {"CREATE TABLE a(x); COMMIT; CREATE TABLE b(x)", "BEGIN; CREATE TABLE a(x); COMMIT",

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -169,6 +170,41 @@ TEST_F(SqliteTransactionTest, ACardThatIsFullRefusesInsertsButNotDeletes) {
   EXPECT_EQ(ConnectionAccess::fault_scope(*writer), FaultScope::kStatement);
   EXPECT_OK(writer->Run(Sql("DELETE FROM t WHERE a < 20")));
   EXPECT_OK(writer->Run(kInsert, 1, std::string_view(kilobyte)));
+}
+
+// A row that leaves an index may have it split.
+TEST_F(SqliteTransactionTest, EachRowOfADatabaseAtItsBoundCanBeDeletedAlone) {
+  SqliteBackend backend({.path = dir_.File("small.db"),
+                         .schema = "CREATE TABLE t(a INTEGER PRIMARY KEY, b);"
+                                   "CREATE INDEX i ON t(b)",
+                         .max_kib = 64});
+  HeldConnection writer(backend, platform_, Role::kWriter);
+  // Long and short keys, so that an inner key is replaced by a longer one.
+  const auto key = [](int number) {
+    const int mixed = static_cast<int>(static_cast<unsigned>(number) * 2654435761u % 9973);
+    std::string text = std::to_string(mixed);
+    text.resize(mixed % 3 == 0 ? 900 : 8, 'x');
+    return text;
+  };
+  int refused = 0;
+  for (int round = 0; round < 2; ++round) {
+    int next = round * 3000;
+    while (writer->Run(kInsert, next, std::string_view(key(next))).ok()) ++next;
+    ASSERT_GT(next, round * 3000 + 10);
+    for (int gone = round * 3000; gone < next; ++gone) {
+      const absl::Status status =
+          gone % 2 == 0 ? writer->Run(Sql("DELETE FROM t WHERE a = $1"), gone)
+                        : writer->RunScript("DELETE FROM t WHERE a = " + std::to_string(gone));
+      refused += status.ok() ? 0 : 1;
+      if (gone % 5 != 0) continue;
+      // At the bound again.
+      for (int more = 0; writer->Run(kInsert, 100000 + gone * 8 + more, key(gone + more)).ok();)
+        ++more;
+    }
+    ASSERT_OK(writer->Run(Sql("DELETE FROM t")));
+  }
+  EXPECT_EQ(refused, 0);
+  EXPECT_LE(std::filesystem::file_size(dir_.File("small.db")), (64u + 16 * 4) * 1024);
 }
 
 TEST_F(SqliteTransactionTest, AFullCardInsideATransactionAbortsItAsAWhole) {

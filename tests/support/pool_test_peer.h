@@ -11,8 +11,13 @@ class PoolTestPeer {
  public:
   // Null, or the sentence of the invariant that does not hold.
   static const char* BrokenInvariant(const Pool& pool) { return pool.state_->CheckInvariants(); }
-  // True if no thread holds the pool's lock. REQUIRES: no other thread uses the pool.
+  // True if no thread holds the lock. REQUIRES: no other thread uses it.
   static bool LockIsFree(const Pool& pool) { return pool.state_->LockIsFree(); }
+  static bool LockIsFree(CancelToken& token) {
+    if (!token.mu_.TryLock()) return false;
+    token.mu_.Unlock();
+    return true;
+  }
 };
 
 }  // namespace roost

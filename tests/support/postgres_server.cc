@@ -191,6 +191,22 @@ void PostgresServer::Kill() {
   RemoveSharedMemory(pid_file);
 }
 
+// The administrator's session is the witness: until the postmaster has noticed the crash, it gives out
+// sessions that it ends a moment later. A session that the signal of the postmaster finds in the middle
+// of an allocation may never end by itself, and the postmaster's own SIGKILL for such comes after 5 s, or
+// 60 s where its sleep has begun before.
+void PostgresServer::KillSession(pid_t session) {
+  constexpr std::chrono::seconds kPatience{10};
+  const pid_t witness = std::stoi(Sql("SELECT pg_backend_pid()"));
+  if (session <= 0 || kill(session, SIGKILL) != 0) Fail("no session to kill");
+  const auto has_ended = [witness] { return kill(witness, 0) != 0; };
+  if (!WaitUntil(has_ended, kPatience)) kill(witness, SIGKILL);
+  if (!WaitUntil(has_ended)) {
+    Fail("the server does not notice that a session was killed:\n" + Log());
+  }
+  LetGo();
+}
+
 void PostgresServer::Signal(int number) { postmaster_.Signal(number); }
 
 std::string PostgresServer::Uri(std::string_view parameters, std::string_view user) const {
@@ -205,20 +221,34 @@ std::string PostgresServer::UriThrough(int port, std::string_view parameters,
   return uri;
 }
 
-std::string PostgresServer::Sql(const std::string& sql) {
+bool PostgresServer::TrySql(const std::string& sql, std::string& value) {
   if (administrator_ == nullptr) {
     const std::string where = "host=" + dir_.path() + " port=" + std::to_string(port()) +
                               " user=postgres dbname=postgres application_name=test_administrator";
     administrator_ = PQconnectdb(where.c_str());
   }
+  // What a transaction has done is gone with its session, and would be missed.
+  const bool in_transaction = PQtransactionStatus(administrator_) == PQTRANS_INTRANS;
   PGresult* result = PQexec(administrator_, sql.c_str());
   const ExecStatusType status = PQresultStatus(result);
-  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-    Fail("the administrator's \"" + sql + "\": " + PQerrorMessage(administrator_) + Log());
-  }
-  std::string value;
-  if (PQntuples(result) > 0 && PQnfields(result) > 0) value = PQgetvalue(result, 0, 0);
+  const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+  if (good && PQntuples(result) > 0 && PQnfields(result) > 0) value = PQgetvalue(result, 0, 0);
   PQclear(result);
+  if (good) return true;
+  const bool gone = PQstatus(administrator_) == CONNECTION_BAD;
+  if (gone && !in_transaction && running()) {
+    LetGo();
+    return false;
+  }
+  Fail("the administrator's \"" + sql + "\": " + PQerrorMessage(administrator_) + Log());
+}
+
+// The server that a test has crashed ends this session, too, and takes no other for a while.
+std::string PostgresServer::Sql(const std::string& sql) {
+  std::string value;
+  if (!WaitUntil([&] { return TrySql(sql, value); })) {
+    Fail("the administrator finds no server for \"" + sql + "\":\n" + Log());
+  }
   return value;
 }
 

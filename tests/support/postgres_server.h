@@ -89,6 +89,10 @@ class PostgresServer {
   void Restart(Shutdown how = Shutdown::kFast);
   // SIGKILL for the postmaster. Its sessions notice and end by themselves.
   void Kill();
+  // SIGKILL for the process of a session, which the server takes for a crash: it ends every other
+  // session with 57P02 and recovers. Returns when it has ended them; from then on, whoever gets a
+  // session has one that lasts.
+  void KillSession(pid_t session);
   // To the postmaster: SIGSTOP, SIGCONT.
   void Signal(int number);
   bool running() const { return postmaster_.pid() != 0; }
@@ -105,7 +109,8 @@ class PostgresServer {
   std::string Log() const { return ReadFile(dir_.File("log")); }
 
   // Runs SQL as the administrator over the unix socket, in a session that is not counted below.
-  // Returns the first column of the first row, or "". Fail when the server refuses it.
+  // Returns the first column of the first row, or "". Fail when the server refuses it. A server that
+  // comes up is waited for; SQL that met its crash is run again, but not inside of a transaction.
   std::string Sql(const std::string& sql);
   // Ends the administrator's session, before the postmaster is stopped by hand.
   void LetGo();
@@ -116,6 +121,8 @@ class PostgresServer {
  private:
   void MakeCluster();
   void Configure();
+  // False: the session is gone, or there was none.
+  bool TrySql(const std::string& sql, std::string& value);
   bool IsReady() const;
   std::string StatusLine() const;
   std::string Data() const { return dir_.File("data"); }

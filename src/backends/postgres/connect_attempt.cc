@@ -95,7 +95,8 @@ void ConnectAttempt::Drop() {
   if (conn_ == nullptr) return;
   // What it was asked may go on at the server without us.
   if (pq().PQstatus(conn_) == CONNECTION_OK && pq().PQtransactionStatus(conn_) == PQTRANS_ACTIVE) {
-    place_.GiveUp(pq(), std::exchange(conn_, nullptr), backend_.peer(), platform_);
+    place_.End(pq(), std::exchange(conn_, nullptr), ServerSessions::Place::State::kGivenUp,
+               backend_.peer(), platform_);
     place_ = backend_.sessions().Add(pool_);
     return;
   }
@@ -207,22 +208,27 @@ bool ConnectAttempt::TakeNextEndpoint() {
 
 // ---- The sessions that the server has ----
 
-// Those that were given up end within milliseconds of their cancel request, as a rule.
+// Sessions end within milliseconds of their good-bye or their cancel request, as a rule.
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AwaitRoom(TimePoint now) {
-  constexpr Duration kGlance = std::chrono::milliseconds(10);
+  constexpr Duration kLastGlance = std::chrono::milliseconds(32);
   ServerSessions& sessions = backend_.sessions();
   sessions.Continue(now);
   const std::string& address = target().socket ? target().host : address_;
   if (sessions.Enter(place_, Concat({address, ":", target().port}))) return StartConnecting();
   if (addresses_->HasMore() && address_deadline_.HasPassed(now)) {
-    const absl::Status hindrance = sessions.Hindrance(pool_.pool);
-    const auto message = hindrance.message();
-    return Fail({.code = absl::StatusCode::kUnavailable, .other_address = true}, "",
-                {message.data(), message.size()});
+    return Fail({.code = absl::StatusCode::kUnavailable, .other_address = true}, "", WhyNoRoom());
   }
   wait_ = {};
-  wait_deadline_ = Deadline::After(now, kGlance);
+  wait_deadline_ = Deadline::After(now, glance_);
+  glance_ = std::min(glance_ * 2, kLastGlance);
   return Next::kWait;
+}
+
+std::string ConnectAttempt::WhyNoRoom() const {
+  const absl::Status hindrance = backend_.sessions().Hindrance(pool_.pool);
+  const auto message = hindrance.message();
+  if (!hindrance.ok()) return {message.data(), message.size()};
+  return "out of time while waiting for the end of sessions that were closed";
 }
 
 // ---- libpq's part ----
@@ -354,9 +360,23 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceQuery() {
     return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .message = error}),
                 sqlstate, Concat({Name(phase_), " it: ", error}));
   }
-  if (phase_ == Phase::kOnConnect) return Finish();
+  if (phase_ == Phase::kOnConnect) return JudgeOnConnect();
   const std::string answer = query_->value();
   return JudgeRole(answer.starts_with("true"), answer.ends_with(" on"));
+}
+
+// What it must not leave behind: every statement of the next user would be part of its transaction, and
+// be undone with it.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeOnConnect() {
+  const char* const encoding = pq().PQparameterStatus(conn_, "client_encoding");
+  if (pq().PQtransactionStatus(conn_) != PQTRANS_IDLE) {
+    return Fail({.code = absl::StatusCode::kInvalidArgument}, "", kOnConnectInTransaction);
+  }
+  if (encoding != nullptr && encoding != std::string_view("UTF8")) {
+    return Fail({.code = absl::StatusCode::kInvalidArgument}, "",
+                "on_connect changes client_encoding, which has to stay UTF8");
+  }
+  return Finish();
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunOnConnect() {
@@ -394,10 +414,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Fail(const StartupFinding& 
 
 absl::Status ConnectAttempt::OutOfTime() const {
   if (phase_ == Phase::kAwaitRoom) {
-    const absl::Status hindrance = backend_.sessions().Hindrance(pool_.pool);
-    const auto message = hindrance.message();
-    return absl::DeadlineExceededError(
-        Concat({target().where, ": ", std::string_view(message.data(), message.size())}));
+    return absl::DeadlineExceededError(Concat({target().where, ": ", WhyNoRoom()}));
   }
   const std::string what = phase_ == Phase::kLookUp ? target().host : WhereNow();
   return absl::DeadlineExceededError(

@@ -6,6 +6,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_CONNECT_ATTEMPT_H_
 #define ROOST_BACKENDS_POSTGRES_CONNECT_ATTEMPT_H_
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,10 @@ class BackendState;
 inline constexpr char kRoleQuestion[] =
     "SELECT pg_catalog.pg_is_in_recovery()::text || ' ' || "
     "pg_catalog.current_setting('default_transaction_read_only')";
+
+// What is wrong with an on_connect that begins a transaction.
+inline constexpr char kOnConnectInTransaction[] =
+    "on_connect leaves a transaction open: end it with COMMIT";
 
 class ConnectAttempt {
  public:
@@ -79,6 +84,7 @@ class ConnectAttempt {
   absl::StatusOr<Next> Ask(Phase phase, const std::string& sql);
   absl::StatusOr<Next> AdvanceQuery();
   absl::StatusOr<Next> RunOnConnect();
+  absl::StatusOr<Next> JudgeOnConnect();
   absl::StatusOr<Next> Finish();
   absl::StatusOr<Next> ConnectFailed(bool hung_up);
   // Ends the try of this address; another one may still do better.
@@ -88,6 +94,7 @@ class ConnectAttempt {
   absl::Status OutOfTime() const;
   void Drop();
   std::string WhereNow() const;
+  std::string WhyNoRoom() const;
 
   BackendState& backend_;
   Platform& platform_;
@@ -103,6 +110,7 @@ class ConnectAttempt {
   std::string address_;        // being tried
   Deadline address_deadline_;  // by when it has to be connected
   ServerSessions::Place place_;
+  Duration glance_ = std::chrono::milliseconds(1);  // the next look whether there is room
   PGconn* conn_ = nullptr;
   IoEvents wanted_;  // by PQconnectPoll
   std::optional<SignIn> sign_in_;

@@ -303,9 +303,11 @@ void PostgresConnection::DropStatements() {
 void PostgresConnection::Close() {
   attempt_.reset();
   DropStatements();
-  if (pipeline_.IsGivenUp()) {
+  if (link().IsConnected()) {
+    using enum ServerSessions::Place::State;
+    const auto state = pipeline_.IsGivenUp() ? kGivenUp : kAtRest;
     const Libpq& libpq = pq();
-    place_.GiveUp(libpq, link().Release(), pipeline_.peer(), platform());
+    place_.End(libpq, link().Release(), state, pipeline_.peer(), platform());
   }
   link().Close();
   place_.Leave();

@@ -45,17 +45,17 @@ bool WouldWait() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EI
 
 }  // namespace
 
-Farewell::Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now)
+Farewell::Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now)
     : pq_(pq),
       handle_(handle),
       descriptor_(pq.PQsocket(handle)),
-      key_(std::move(key)),
-      peer_(peer),
+      key_(std::move(terms.key)),
+      peer_(terms.peer),
       process_(getpid()),
-      began_at_(now),
+      end_(Deadline::After(now, terms.longest)),
       due_(now),
       pause_(kFirstPause),
-      request_at_(peer == Peer::kPooler ? now + kSilence : now) {}
+      request_at_(peer_ == Peer::kPooler ? now + kSilence : now) {}
 
 Farewell::~Farewell() {
   if (request_ >= 0) close(request_);
@@ -68,7 +68,7 @@ Farewell::~Farewell() {
 }
 
 bool Farewell::Advance(TimePoint now) {
-  if (process_ != getpid() || HasEnded() || now - began_at_ > kLongest) return true;
+  if (process_ != getpid() || HasEnded() || end_.HasPassed(now)) return true;
   RequestCancel(now);
   if (handle_ != nullptr && IsTimeForGoodbye(now) && !SayGoodbye()) return true;
   due_ = now + pause_;

@@ -1,5 +1,7 @@
-// backends/postgres/farewell.h - ends a session in which a statement was given up, in steps that never
-// wait.
+// backends/postgres/farewell.h - ends a session in steps that never wait.
+//
+// One at rest is told good-bye, and has ended when its server closes the socket. There is more to do
+// where a statement was given up.
 //
 // A server that is inside of a statement does not look at its client: closing the socket alone leaves
 // the statement running, on a held lock for ever. So the session is kept until it is known to be gone:
@@ -36,12 +38,19 @@ namespace roost::postgres {
 class Farewell {
  public:
   static constexpr Duration kLongest = std::chrono::minutes(5);
+  // For one at rest, which has nothing to do but to end.
+  static constexpr Duration kLongestAtRest = std::chrono::seconds(10);
   // What is read of what was asked for and is of no use to anybody.
   static constexpr size_t kMostBytes = size_t{1} << 20;
 
   enum class Peer : bool { kServer, kPooler };
-  // Takes a handle that does not block. `key`: SignInReader::key(); empty: no request can be made.
-  Farewell(const Libpq& pq, PGconn* handle, std::string key, Peer peer, TimePoint now);
+  struct Terms {
+    std::string key{};  // SignInReader::key(); empty: no request is or can be made
+    Peer peer = Peer::kServer;
+    Duration longest = kLongest;
+  };
+  // Takes a handle that does not block.
+  Farewell(const Libpq& pq, PGconn* handle, Terms terms, TimePoint now);
   // Gives up what is left. In the child of a fork: touches nothing but the child's descriptors.
   ~Farewell();
   Farewell(const Farewell&) = delete;
@@ -67,7 +76,7 @@ class Farewell {
   const std::string key_;
   const Peer peer_;
   const int process_;
-  const TimePoint began_at_;
+  const Deadline end_;
   TimePoint due_;
   Duration pause_;
   size_t received_ = 0;

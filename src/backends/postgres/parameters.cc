@@ -80,9 +80,18 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
     case Value::Type::kBlob: {
       const Blob blob = value.blob();
       if (blob.size() > kLongest) break;
+      if (IsNoBytes(type)) {
+        return absl::InvalidArgumentError(
+            Concat({Place(index, sql),
+                    " is a Blob for a number, a boolean or a moment: bind such a value, or write "
+                    "the placeholder as ...::bytea"}));
+      }
       TakeBytes(index, reinterpret_cast<const char*>(blob.data()), blob.size());
       return absl::OkStatus();
     }
+    case Value::Type::kTooLarge:
+      return absl::InvalidArgumentError(
+          Concat({Place(index, sql), " is beyond the integers of 64 bits that PostgreSQL has"}));
   }
   return absl::InvalidArgumentError(Concat({Place(index, sql), " is longer than 1 GiB"}));
 }
@@ -102,6 +111,7 @@ absl::Status Parameters::ReadText(size_t index, std::string_view text, bool as_b
     TakeBytes(index, text.data(), text.size());
     return absl::OkStatus();
   }
+  bytes_ += text.size();
   values_[index] = arena_.Copy(text);
   if (values_[index] != nullptr) return absl::OkStatus();
   return absl::ResourceExhaustedError(Concat({Place(index, sql), ": libpq has no memory for it"}));
@@ -111,6 +121,7 @@ absl::Status Parameters::ReadText(size_t index, std::string_view text, bool as_b
 void Parameters::TakeBytes(size_t index, const char* data, size_t size) {
   values_[index] = data == nullptr ? "" : data;
   lengths_[index] = static_cast<int>(size);
+  bytes_ += size;
   formats_[index] = kBinaryFormat;
 }
 

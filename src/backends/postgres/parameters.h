@@ -30,12 +30,14 @@ class Parameters {
   explicit Parameters(const Libpq& pq) : pq_(pq), arena_(pq) {}
 
   // `description` is the server's answer to Describe; nullptr: the types are not known yet. Then a
-  // moment is sent as an integer. kInvalidArgument names the SQL and the position. REQUIRES: at
+  // moment is sent as an integer, and a blob as whatever its bytes are for the type. kInvalidArgument names the SQL and the position. REQUIRES: at
   // most kMax values, and as many as the description has.
   absl::Status Read(std::span<const Value> values, const PGresult* description,
                     std::string_view sql);
 
   int count() const { return count_; }
+  // Of text and of bytes, which alone may be many.
+  size_t bytes() const { return bytes_; }
   const char* const* values() const { return values_.data(); }
   const int* lengths() const { return lengths_.data(); }
   const int* formats() const { return formats_.data(); }
@@ -54,6 +56,7 @@ class Parameters {
   const Libpq& pq_;
   Arena arena_;
   int count_ = 0;
+  size_t bytes_ = 0;
   // Filled as far as count_; left alone behind it, because two kilobytes would be cleared each
   // time.
   std::array<const char*, kMax> values_;

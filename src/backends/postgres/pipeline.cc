@@ -130,6 +130,10 @@ absl::Status Pipeline::RunOnConnect() {
   absl::Status status = Settle(doing);
   if (status.ok()) status = RunSettled(doing.sql, doing);
   if (status.ok()) on_connect_pending_ = false;
+  if (status.ok() && in_transaction_) {
+    return failures_.Condemn(absl::InvalidArgumentError(kOnConnectInTransaction),
+                             FaultScope::kConnection);
+  }
   return status;
 }
 

@@ -52,7 +52,8 @@ class Pipeline {
   Farewell::Peer peer() const { return backend_.peer(); }
 
   // The server may be inside of what was given up. An answer that is merely owed comes at once.
-  bool IsGivenUp() const { return link_.IsAwaited() && (!condemned().ok() || !link_.IsIdle()); }
+  // REQUIRES: the link is connected.
+  bool IsGivenUp() const { return !link_.IsIdle() || (link_.owed() > 0 && !condemned().ok()); }
 
   // ---- The transaction, as the server has it ----
 

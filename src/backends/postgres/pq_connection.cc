@@ -84,9 +84,9 @@ bool PqConnection::IsIdle() const {
          state != PQTRANS_UNKNOWN;
 }
 
-bool PqConnection::IsAwaited() const {
-  if (handle_ == nullptr || pq_->PQstatus(handle_) != CONNECTION_OK) return false;
-  return pq_->PQsocket(handle_) >= 0 && (owed_ > 0 || !IsIdle());
+bool PqConnection::IsConnected() const {
+  return handle_ != nullptr && pq_->PQstatus(handle_) == CONNECTION_OK &&
+         pq_->PQsocket(handle_) >= 0;
 }
 
 // What the server says outside of an answer: the only place where an idle connection learns why it
@@ -118,7 +118,14 @@ bool PqConnection::Command(const char* sql) {
   return pq_->PQsendQueryParams(handle_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
 }
 
+// libpq copies what it sends into a buffer that grows up to the longest message.
+void PqConnection::CountQueued(size_t bytes) {
+  queued_ += bytes;
+  if (queued_ > kKeptBytes) grown_ = true;
+}
+
 bool PqConnection::Sync() {
+  queued_ = 0;
   if (pq_->PQpipelineSync(handle_) != 1) return false;
   if (owed_++ == 0) owed_since_ = platform_.CoarseNow();
   late_pieces_ = 0;
@@ -127,6 +134,8 @@ bool PqConnection::Sync() {
 
 bool PqConnection::SendScript(const char* sql) {
   late_pieces_ = 0;
+  CountQueued(std::strlen(sql));
+  queued_ = 0;
   return pq_->PQsendQuery(handle_, sql) == 1;
 }
 

@@ -68,8 +68,8 @@ class PqConnection {
   int descriptor() const { return pq_->PQsocket(handle_); }
   // False: a user of the handle left it in the middle of a query, a COPY or a pipeline.
   bool IsIdle() const;
-  // The server still owes an answer, and the link is not known to be broken.
-  bool IsAwaited() const;
+  // There is a server to say good-bye to, as far as is known.
+  bool IsConnected() const;
 
   // ---- Sending: queues, never waits ----
 
@@ -77,6 +77,8 @@ class PqConnection {
   bool Enter();
   // A command without parameters that gives no rows of interest.
   bool Command(const char* sql);
+  // So many bytes are queued for this exchange by others than this class.
+  void CountQueued(size_t bytes);
   // Ends an exchange and sends as much as the socket takes.
   bool Sync();
   // Outside of the pipeline, by the simple protocol. REQUIRES: nothing is owed.
@@ -124,6 +126,7 @@ class PqConnection {
   TimePoint owed_since_{};
   size_t most_ = 0;
   size_t received_ = 0;  // since anything came of it
+  size_t queued_ = 0;    // for this exchange
   Valve valve_{Valve::Writes::kKept};
   int owed_ = 0;
   int late_pieces_ = 0;     // that were given past their deadline

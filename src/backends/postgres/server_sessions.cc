@@ -13,6 +13,7 @@ struct ServerSessions::Session {
   std::string server;  // empty: none there yet
   std::string key;
   std::optional<Farewell> farewell;  // it was given up
+  bool given_up = false;
   int64_t given_up_unix_micros = 0;
   bool busy = false;  // a thread is inside of the farewell
 };
@@ -63,17 +64,20 @@ void ServerSessions::Place::KeepKey(std::string key) {
   it_->key = std::move(key);
 }
 
-void ServerSessions::Place::GiveUp(const Libpq& pq, PGconn* handle, Farewell::Peer peer,
-                                   Platform& platform) {
-  if (all_ == nullptr) return pq.PQfinish(handle);
+void ServerSessions::Place::End(const Libpq& pq, PGconn* handle, State state, Farewell::Peer peer,
+                                Platform& platform) {
   ServerSessions& all = *std::exchange(all_, nullptr);
   const TimePoint now = platform.Now();
   // A handle that blocks would wait until the socket took its good-bye.
   pq.PQsetnonblocking(handle, 1);
+  const bool given_up = state == State::kGivenUp;
   {
     MutexLock lock(all.mu_);
-    it_->farewell.emplace(pq, handle, std::move(it_->key), peer, now);
+    it_->given_up = given_up;
     it_->given_up_unix_micros = platform.UnixMicros();
+    Farewell::Terms terms{.peer = peer, .longest = Farewell::kLongestAtRest};
+    if (given_up) terms = {.key = std::move(it_->key), .peer = peer};
+    it_->farewell.emplace(pq, handle, std::move(terms), now);
     all.ending_.fetch_add(1);
   }
   all.Continue(now);
@@ -159,7 +163,7 @@ absl::Status ServerSessions::Hindrance(const void* pool) const {
   {
     MutexLock lock(mu_);
     for (const Session& session : sessions_) {
-      const bool hinders = session.farewell.has_value() && session.pool.pool == pool &&
+      const bool hinders = session.given_up && session.pool.pool == pool &&
                            CountBeside(session) >= session.pool.capacity;
       if (!hinders) continue;
       if (count++ == 0 || session.given_up_unix_micros < since) {

@@ -1,8 +1,7 @@
 // backends/postgres/server_sessions.h - which sessions the servers have of a backend's pools.
 //
-// Each connection has a place here from its attempt to open on. A session in which a statement was
-// given up keeps its place while a Farewell ends it, though its connection is gone and the pool has
-// filled its slot anew. An attempt connects to a server only where its pool has fewer sessions there
+// Each connection has a place here from its attempt to open on. A session that was closed keeps its
+// place while a Farewell ends it, though its connection is gone and the pool fills its slot anew. An attempt connects to a server only where its pool has fewer sessions there
 // than it may have connections: so a server never has more.
 //
 // Threads:  any
@@ -47,8 +46,9 @@ class ServerSessions {
     void Leave();
     // `key`: of its cancel request.
     void KeepKey(std::string key);
-    // A statement was given up in the session of `handle`: ends it, without waiting.
-    void GiveUp(const Libpq& pq, PGconn* handle, Farewell::Peer peer, Platform& platform);
+    // Ends the session of `handle` without waiting; in it a statement was given up, or it rests.
+    enum class State : bool { kGivenUp, kAtRest };
+    void End(const Libpq& pq, PGconn* handle, State state, Farewell::Peer peer, Platform& platform);
     // In the child of a fork: the lock may be held by a thread that is not there.
     void Abandon() { all_ = nullptr; }
 

@@ -65,6 +65,7 @@ bool PostgresStatement::SendPreparing(std::span<const Oid> types) {
   if (!pipeline_.pooler()) name_.Write(name);
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
+  pipeline_.link().CountQueued(text_.view().size());
   return pq.PQsendPrepare(handle, name.data(), text_.c_str(), static_cast<int>(types.size()),
                           types.data()) == 1 &&
          pq.PQsendDescribePrepared(handle, name.data()) == 1;
@@ -114,10 +115,15 @@ absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const
               std::to_string(Parameters::kMax), " are supported"}));
 }
 
-// A moment has two forms, and which one is meant only the server knows.
+// A moment has two forms, and which one is meant only the server knows. So it is with bytes, which it
+// takes for the binary form of any type.
 absl::Status PostgresStatement::Learn(std::span<const Value> values) {
-  const auto is_moment = [](const Value& value) { return value.is_moment(); };
-  if (described() || std::none_of(values.begin(), values.end(), is_moment)) return absl::OkStatus();
+  const auto needs_type = [](const Value& value) {
+    return value.is_moment() || value.type() == Value::Type::kBlob;
+  };
+  if (described() || std::none_of(values.begin(), values.end(), needs_type)) {
+    return absl::OkStatus();
+  }
   absl::Status status = Describe();
   return status.ok() ? CheckCount(values.size()) : status;
 }
@@ -161,7 +167,9 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
 bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) {
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
+  pipeline_.link().CountQueued(parameters.bytes());
   if (pipeline_.pooler()) {
+    pipeline_.link().CountQueued(text_.view().size());
     return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), types,
                                 parameters.values(), parameters.lengths(), parameters.formats(),
                                 0) == 1;

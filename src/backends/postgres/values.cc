@@ -133,6 +133,22 @@ bool TakesBytes(uint32_t type) {
   return type == kText || type == kVarchar || type == kBpchar || type == kName || type == kJson;
 }
 
+bool IsNoBytes(uint32_t type) {
+  switch (type) {
+    case kBool:
+    case kInt8:
+    case kInt2:
+    case kInt4:
+    case kOid:
+    case kFloat4:
+    case kFloat8:
+    case kNumeric:
+      return true;
+    default:
+      return IsMoment(type);
+  }
+}
+
 std::optional<Micros> ReadMoment(std::string_view text) {
   Reader reader(text);
   int64_t year = 0;

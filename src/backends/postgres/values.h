@@ -43,6 +43,10 @@ Value ReadColumn(uint32_t type, std::string_view text);
 bool TakesBytes(uint32_t type);
 inline bool IsMoment(uint32_t type) { return type == kTimestamptz || type == kTimestamp; }
 
+// Whether a Value has a kind of its own for this type: bytes would be taken for the type's binary form,
+// four of them for an integer.
+bool IsNoBytes(uint32_t type);
+
 // "2024-02-29 12:34:56.789+05:30" (ISO, as DateStyle has it unless told otherwise), "... BC" too;
 // without an offset it is UTC. Empty: not of this form.
 std::optional<Micros> ReadMoment(std::string_view text);

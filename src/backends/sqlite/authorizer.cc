@@ -6,7 +6,17 @@ namespace roost::sqlite {
 namespace {
 
 // Why a pragma is refused; kHarmless: it is not.
-enum class Why : uint8_t { kHarmless, kTime, kLog, kDurable, kMemory, kLanes, kPages, kMapped };
+enum class Why : uint8_t {
+  kHarmless,
+  kTime,
+  kLog,
+  kDurable,
+  kMemory,
+  kLanes,
+  kPages,
+  kMapped,
+  kMark
+};
 
 const char* ReasonOf(Why why) {
   switch (why) {
@@ -24,6 +34,10 @@ const char* ReasonOf(Why why) {
       return "readers and the writer are divided by the pool";
     case Why::kPages:
       return "set SqliteOptions::max_kib";
+    case Why::kMark:
+      return "it marks whose database it is, and of which version: see "
+             "SqliteOptions::application_id "
+             "and user_version";
     case Why::kMapped:
       return "a read error on a mapped card kills the process";
   }
@@ -39,7 +53,6 @@ struct PragmaRule {
 // Pragmas with a value. Those in no row change the session (Trace::kSession).
 constexpr PragmaRule kPragmas[] = {
     // Their value is a question, or lives in the database itself.
-    {"application_id", Why::kHarmless},
     {"foreign_key_check", Why::kHarmless},
     {"foreign_key_list", Why::kHarmless},
     {"incremental_vacuum", Why::kHarmless},
@@ -52,10 +65,12 @@ constexpr PragmaRule kPragmas[] = {
     {"table_info", Why::kHarmless},
     {"table_list", Why::kHarmless},
     {"table_xinfo", Why::kHarmless},
-    {"user_version", Why::kHarmless},
     {"wal_checkpoint", Why::kHarmless},
     // Ends with the transaction.
     {"defer_foreign_keys", Why::kHarmless},
+    // They live in the database, and are the backend's where it marks it.
+    {"application_id", Why::kMark},
+    {"user_version", Why::kMark},
     // They would break what the pool promises.
     {"busy_timeout", Why::kTime},
     {"cache_size", Why::kMemory},
@@ -76,23 +91,29 @@ constexpr PragmaRule kPragmas[] = {
     {"wal_autocheckpoint", Why::kLog},
 };
 
-Permit AuthorizePragma(const char* name, const char* value) {
+Permit AuthorizePragma(const char* name, const char* value, bool is_marked) {
   if (value == nullptr || name == nullptr) return {};
   for (const PragmaRule& pragma : kPragmas) {
     if (sqlite3_stricmp(pragma.name, name) != 0) continue;
-    return {pragma.why == Why::kHarmless, Trace::kNothing, ReasonOf(pragma.why)};
+    const bool allowed = pragma.why == Why::kHarmless || (pragma.why == Why::kMark && !is_marked);
+    return {allowed, Trace::kNothing, allowed ? nullptr : ReasonOf(pragma.why)};
   }
   return {true, Trace::kSession, nullptr};
 }
 
 }  // namespace
 
-Permit Authorize(int action, const char* first, const char* second) {
+Permit Authorize(int action, const char* first, const char* second, bool is_marked) {
   switch (action) {
     case SQLITE_PRAGMA:
-      return AuthorizePragma(first, second);
+      return AuthorizePragma(first, second, is_marked);
     case SQLITE_TRANSACTION:
       return {true, Trace::kNothing, nullptr, true};
+    case SQLITE_DELETE:
+      return {.rows = RowChange::kDeletes};
+    case SQLITE_INSERT:
+    case SQLITE_UPDATE:
+      return {.rows = RowChange::kWrites};
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
       return {false, Trace::kNothing,

@@ -15,15 +15,24 @@ enum class Trace : uint8_t {
   kSession,    // settings that only a new connection undoes
 };
 
+// What is done to rows. Ordered: of the parts of one statement the later one counts.
+enum class RowChange : uint8_t {
+  kNone,
+  kDeletes,  // and nothing else, so that it frees pages
+  kWrites,
+};
+
 struct Permit {
   bool allowed = true;
   Trace trace = Trace::kNothing;
   const char* reason = nullptr;     // why it is not allowed; a literal
   bool bounds_transaction = false;  // begins or ends one; savepoints lie inside
+  RowChange rows = RowChange::kNone;
 };
 
 // The arguments are those of sqlite3_set_authorizer's callback; either text may be null.
-Permit Authorize(int action, const char* first, const char* second);
+// `is_marked`: the backend marks the file as its own, which SQL then may not.
+Permit Authorize(int action, const char* first, const char* second, bool is_marked);
 
 }  // namespace roost::sqlite
 

@@ -39,11 +39,18 @@ std::string NameInMemory(const void* backend, uint32_t random) {
 }
 
 // What the schema may do: what SQL may do at a connection, inside of one transaction.
-int OnSchema(void* refusal, int action, const char* first, const char* second, const char*,
+struct SchemaRules {
+  const SqliteOptions& options;
+  std::string_view refusal{};
+};
+
+int OnSchema(void* self, int action, const char* first, const char* second, const char*,
              const char*) {
-  const sqlite::Permit permit = sqlite::Authorize(action, first, second);
+  SchemaRules& rules = *static_cast<SchemaRules*>(self);
+  const sqlite::Permit permit =
+      sqlite::Authorize(action, first, second, rules.options.application_id != 0);
   if (permit.allowed && !permit.bounds_transaction) return SQLITE_OK;
-  *static_cast<std::string_view*>(refusal) =
+  rules.refusal =
       permit.bounds_transaction
           ? "it is run in one transaction already: leave BEGIN, COMMIT and ROLLBACK out of it"
           : permit.reason;
@@ -51,12 +58,12 @@ int OnSchema(void* refusal, int action, const char* first, const char* second, c
 }
 
 absl::Status ExecuteSchema(sqlite3* db, const SqliteOptions& options) {
-  std::string_view refusal;
-  sqlite3_set_authorizer(db, &OnSchema, &refusal);
+  SchemaRules rules{options};
+  sqlite3_set_authorizer(db, &OnSchema, &rules);
   absl::Status status = sqlite::Execute(db, options, options.schema.c_str());
   sqlite3_set_authorizer(db, nullptr, nullptr);
-  if (status.ok() || refusal.empty()) return status;
-  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", refusal}));
+  if (status.ok() || rules.refusal.empty()) return status;
+  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", rules.refusal}));
 }
 
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
@@ -159,7 +166,10 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
   ROOST_CHECK(request.memory.bytes >= ConnectionBytes(request.memory.statements),
               "SqliteBackend::Open was given too little memory; see ConnectionBytes");
   absl::Status valid = sqlite::Validate(options_);
-  if (valid.ok() && !sqlite::IsMemory(options_)) valid = sqlite::CheckIsFile(*names_);
+  if (valid.ok() && !sqlite::IsMemory(options_)) {
+    valid = sqlite::CheckLength(*names_, options_);
+    if (valid.ok()) valid = sqlite::CheckIsFile(*names_);
+  }
   if (!valid.ok()) return valid;
   absl::StatusOr<Connection*> connection = OpenOnce(request);
   // The file that was prepared may have been deleted since: then make it anew, once.
@@ -188,8 +198,12 @@ absl::StatusOr<Connection*> SqliteBackend::OpenAnew(const OpenRequest& request,
   }
   bootstrap_ = kNeeded;
   request.platform->Wake(&bootstrap_);
-  if (!moved.ok()) return moved;
-  return OpenOnce(request);
+  if (moved.ok()) return OpenOnce(request);
+  // The pool's own connections are to make room for the next try.
+  if (absl::IsDataLoss(moved) && request.fault_scope != nullptr) {
+    *request.fault_scope = FaultScope::kAllOlder;
+  }
+  return moved;
 }
 
 absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {
@@ -198,7 +212,8 @@ absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) 
   DeadlineHandler handler(*request.platform);
   handler.SetDeadline(request.deadline);
   Handle keeper;
-  absl::Status status = Bootstrap(handler, request, keeper);
+  absl::Status status = CheckFork(*request.platform);
+  if (status.ok()) status = Bootstrap(handler, request, keeper);
   if (!status.ok()) return status;
   const std::string& name = sqlite::IsMemory(options_) ? memory_name_ : options_.path;
   auto* connection = new (request.memory.data) SqliteConnection(*this, request);
@@ -206,6 +221,18 @@ absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) 
   if (status.ok()) return connection;
   std::destroy_at(connection);
   return status;
+}
+
+// A child has the parent's locks in its memory, held by threads that it has not.
+absl::Status SqliteBackend::CheckFork(Platform& platform) const {
+  const int64_t forks = forks_;
+  if (forks < 0 || forks == platform.Forks().load(std::memory_order_relaxed)) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      Concat({options_.path,
+              " was opened before fork(): the child may not use its parent's pool or backend; let "
+              "the child exec, or open nothing before the fork"}));
 }
 
 // One caller prepares the database; the others wait for it, up to their own deadlines.
@@ -252,6 +279,7 @@ absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler
 absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Platform& platform,
                                                     Handle& keeper) {
   const bool memory = sqlite::IsMemory(options_);
+  forks_ = platform.Forks().load(std::memory_order_relaxed);
   if (memory && memory_name_.empty()) memory_name_ = NameInMemory(this, platform.Random());
   // Another file may have the name of the one that was prepared before; the log is not its own.
   const bool begins_anew = prepared_->HasLostName() || overwritten_;

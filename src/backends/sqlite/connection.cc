@@ -119,7 +119,9 @@ absl::Status SqliteConnection::CheckMode() {
   if (!writes_) return absl::OkStatus();
   absl::StatusOr<std::string> page = QueryText(db_, backend_.options(), "PRAGMA page_size");
   if (!page.ok()) return page.status();
-  log_.set_page_bytes(std::strtoll(page->c_str(), nullptr, 10));
+  const int64_t page_bytes = std::strtoll(page->c_str(), nullptr, 10);
+  log_.set_page_bytes(page_bytes);
+  max_pages_ = MaxPages(backend_.options(), page_bytes);
   // SQLite silently falls back to reading where the card or the file refuses writes. A
   // writer is no use then; a connection that does both can still read, and its writes will fail.
   if (sqlite3_db_readonly(db_, "main") == 1) {
@@ -140,11 +142,13 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
                                   const char* /*database*/, const char* /*trigger*/) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   if (connection.trusted_) return SQLITE_OK;
-  const Permit permit = Authorize(action, first, second);
+  const bool is_marked = connection.backend_.options().application_id != 0;
+  const Permit permit = Authorize(action, first, second, is_marked);
   if (!permit.allowed) {
     connection.refusal_ = permit.reason;
     return SQLITE_DENY;
   }
+  connection.rows_ = std::max(connection.rows_, permit.rows);
   connection.bounds_transaction_ = connection.bounds_transaction_ || permit.bounds_transaction;
   if (permit.trace != Trace::kNothing) {
     connection.trace_ = std::max(connection.trace_, permit.trace);
@@ -163,6 +167,7 @@ absl::StatusOr<sqlite3_stmt*> SqliteConnection::PrepareOne(std::string_view sql,
                                                            std::string_view* rest, size_t zero) {
   trace_ = Trace::kNothing;
   bounds_transaction_ = false;
+  rows_ = RowChange::kNone;
   refusal_ = nullptr;
   sqlite3_stmt* statement = nullptr;
   const char* tail = nullptr;
@@ -190,7 +195,8 @@ absl::StatusOr<SqliteStatement*> SqliteConnection::PrepareNew(const Sql& sql) {
   absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(sql.text(), SQLITE_PREPARE_PERSISTENT, &rest);
   if (!prepared.ok()) return prepared.status();
   const SqliteStatement::Effects effects{.trace = trace_,
-                                         .bounds_transaction = bounds_transaction_};
+                                         .bounds_transaction = bounds_transaction_,
+                                         .frees_room = rows_ == RowChange::kDeletes};
   ParameterMap map;
   if (*prepared == nullptr) {
     status = internal::HoldsNoStatement(sql.text());
@@ -229,12 +235,14 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
   const bool in_transaction = InTransaction();
   const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
   absl::Status status = MakeRoom(commits);
+  if (rows_ == RowChange::kDeletes) LendReserve(true);
   int code = status.ok() ? SQLITE_ROW : SQLITE_DONE;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
   if (code != SQLITE_DONE) {
     status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
   }
   sqlite3_finalize(statement);
+  LendReserve(false);
   RecordTransaction();
   return status;
 }
@@ -256,9 +264,6 @@ absl::Status SqliteConnection::CheckSound() {
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
-
-int64_t SqliteConnection::TotalChanges() const { return sqlite3_total_changes64(db_); }
-int64_t SqliteConnection::Changes() const { return sqlite3_changes64(db_); }
 
 absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_transaction,
                                     std::string_view sql) {
@@ -420,6 +425,10 @@ void SqliteConnection::EndStatements() {
 
 Liveness SqliteConnection::Probe() {
   if (db_ == nullptr || fault_scope() != FaultScope::kStatement) return Liveness::kDead;
+  // The damaged file is moved aside when no connection has it open, of whichever pool.
+  if (backend_.distrusted_ && backend_.options().when_damaged == WhenDamaged::kMoveAside) {
+    return Liveness::kDead;
+  }
   if (!files_.HaveChanged()) return Liveness::kAlive;
   // What is written here has no reader. The next one has to be made anew.
   backend_.Forget();
@@ -442,6 +451,8 @@ void SqliteConnection::Close() {
   if (db_ == nullptr) return;
   // Probe has seen it, and had no time.
   if (files_.change() != FileChange::kNone && fault_scope() == FaultScope::kStatement) LeaveFiles();
+  // Whichever connection met the damage: its log is looked at before it is copied.
+  if (backend_.distrusted_) KeepLogAtClose(db_, true);
   cache_.Clear();
   own_.Finalize();
   while (sqlite3_stmt* left = sqlite3_next_stmt(db_, nullptr)) sqlite3_finalize(left);

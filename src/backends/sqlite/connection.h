@@ -80,8 +80,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   // After anything that may begin or end a transaction.
   void RecordTransaction() { Session::RecordTransaction(InTransaction()); }
   void Taint(Trace trace);
-  int64_t TotalChanges() const;
-  int64_t Changes() const;
+  sqlite3* db() const { return db_; }
+  // Around a statement that only deletes: pages beyond max_kib, which it may need to free others.
+  void LendReserve(bool lend);
   // The status for `code`; draws its consequences for this connection.
   absl::Status Fail(int code, Operation operation, bool in_transaction, std::string_view sql);
 
@@ -127,8 +128,11 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   DeadlineHandler deadline_handler_;
 
   uint32_t last_lease_ = 0;  // in which a statement was started
-  // The statement that is being prepared begins or ends a transaction.
+  // Of the statement that is being prepared: it begins or ends a transaction; what it does to rows.
   bool bounds_transaction_ = false;
+  RowChange rows_ = RowChange::kNone;
+  bool lends_reserve_ = false;
+  int64_t max_pages_ = 0;          // of the database, as max_kib has it; 0: no bound
   bool trusted_ = false;           // SQL of our own: the authorizer lets everything pass
   Trace trace_ = Trace::kNothing;  // of the statement that is being prepared
   Trace taint_ = Trace::kNothing;  // of the session

@@ -18,6 +18,9 @@ using internal::Concat;
 // How long a checkpoint waits for a reader of the old pages before it leaves the rest for later.
 constexpr Duration kCheckpointTime = std::chrono::milliseconds(5);
 
+// More than a tree of any depth is split into by one row.
+constexpr int64_t kReservePages = 16;
+
 }  // namespace
 
 // After each commit that wrote to the log. SQLite reports another code than OK as the commit's,
@@ -119,6 +122,19 @@ absl::Status SqliteConnection::CheckLog() {
                           internal::Digits(log_.length()), " pages and may have ",
                           internal::Digits(MaxLogPages(backend_.options()))}),
        .advice = "writes are refused until the reader ends; reads go on"});
+}
+
+// A row that is deleted may need pages: its index is balanced anew. They are lent where the file is
+// near its bound, and SQLite takes the bound back no further than the file is long.
+void SqliteConnection::LendReserve(bool lend) {
+  if (lend == lends_reserve_ || max_pages_ == 0) return;
+  if (lend && own_.CountPages() + kReservePages < max_pages_) return;
+  char sql[64];
+  sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count=%lld",
+                   static_cast<long long>(max_pages_ + (lend ? kReservePages : 0)));
+  trusted_ = true;
+  if (Execute(db_, backend_.options(), sql).ok()) lends_reserve_ = lend;
+  trusted_ = false;
 }
 
 absl::Status SqliteConnection::Maintain(Deadline deadline) {

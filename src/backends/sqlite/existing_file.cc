@@ -2,9 +2,13 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "backends/sqlite/errors.h"
@@ -30,10 +34,11 @@ absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, cons
 // Of a file that has no application_id.
 absl::Status CheckTables(sqlite3* db, const SqliteOptions& options) {
   char sql[256];
-  sqlite3_snprintf(sizeof sql, sql,
-                   "SELECT (SELECT count(*) FROM sqlite_schema) > 0 AND "
-                   "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q)",
-                   options.own_table.c_str());
+  sqlite3_snprintf(
+      sizeof sql, sql,
+      "SELECT (SELECT count(*) FROM sqlite_schema) > 0 AND "
+      "NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE)",
+      options.own_table.c_str());
   const absl::StatusOr<int64_t> foreign = QueryInt(db, options, sql);
   if (!foreign.ok() || *foreign == 0) return foreign.status();
   return absl::InvalidArgumentError(
@@ -92,6 +97,20 @@ class SoleUser {
   bool is_sole_ = false;
 };
 
+// With the working directory in front of it.
+size_t FullLength(const std::string& path) {
+  if (path.starts_with('/')) return path.size();
+  char here[PATH_MAX];
+  return ::getcwd(here, sizeof here) == nullptr ? path.size() : std::strlen(here) + 1 + path.size();
+}
+
+absl::Status TooLong(std::string_view what, int64_t length, std::string_view end, int64_t most,
+                     std::string_view who) {
+  return absl::InvalidArgumentError(
+      Concat({"SqliteOptions: the ", what, " has ", Digits(length), " bytes with \"", end,
+              "\" behind it, and ", who, " takes ", Digits(most)}));
+}
+
 // A database has whole pages, also one whose header is lost. Anything else with a wrong header never
 // was one.
 bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
@@ -102,6 +121,31 @@ bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
 }
 
 }  // namespace
+
+absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
+  const std::string& path = names.database;
+  const bool moves = options.when_damaged == WhenDamaged::kMoveAside;
+  const std::string_view end = moves ? ".damaged-1-wal" : "-journal";
+  sqlite3_vfs* const vfs = sqlite3_vfs_find(options.vfs.empty() ? nullptr : options.vfs.c_str());
+  const auto whole = static_cast<int64_t>(FullLength(path) + end.size());
+  if (vfs != nullptr && whole > vfs->mxPathname) {
+    return TooLong(Concat({"path ", path}), whole, end, vfs->mxPathname, "SQLite");
+  }
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const std::string_view name =
+      std::string_view(path).substr(slash == std::string::npos ? 0 : slash + 1);
+  const auto longest = static_cast<int64_t>(name.size() + end.size());
+  const int64_t most = ::pathconf(folder.c_str(), _PC_NAME_MAX);
+  if (most > 0 && longest > most) {
+    return TooLong(Concat({"name ", name}), longest, end, most, "the file system");
+  }
+  struct stat found {};
+  if (::stat(path.c_str(), &found) == 0 || errno != ENAMETOOLONG) return absl::OkStatus();
+  return absl::InvalidArgumentError(Concat({"SqliteOptions: the path ", path,
+                                            " has a name that is longer than its file system "
+                                            "takes"}));
+}
 
 absl::Status CheckIsFile(const FileNames& names) {
   struct stat found {};

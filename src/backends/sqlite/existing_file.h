@@ -14,6 +14,9 @@ struct sqlite3;
 
 namespace roost::sqlite {
 
+// kInvalidArgument when the path, or its last name, is too long with what SQLite writes behind it
+// ("-journal"), and what the backend does ("-wal" of a damaged file).
+absl::Status CheckLength(const FileNames& names, const SqliteOptions& options);
 // kInvalidArgument when something else than a file is at the path: a device, a named pipe, a socket. A
 // directory is for SQLite to refuse.
 absl::Status CheckIsFile(const FileNames& names);

@@ -84,8 +84,7 @@ absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
   if (!text.ok()) return text.status();
   int64_t page_bytes = kPageBytes;
   std::from_chars(text->data(), text->data() + text->size(), page_bytes);
-  const int64_t pages =
-      std::clamp<int64_t>(options.max_kib * 1024 / page_bytes, 1, int64_t{4294967294});
+  const int64_t pages = MaxPages(options, page_bytes);
   char sql[64];
   sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count=%lld", static_cast<long long>(pages));
   return Execute(db, options, sql);
@@ -121,6 +120,12 @@ Handle& Handle::operator=(Handle&& other) noexcept {
     db_ = std::exchange(other.db_, nullptr);
   }
   return *this;
+}
+
+int64_t MaxPages(const SqliteOptions& options, int64_t page_bytes) {
+  if (options.max_kib == 0 || page_bytes <= 0) return 0;
+  // Far from the largest number, so that a reserve fits.
+  return std::clamp<int64_t>(options.max_kib * 1024 / page_bytes, 1, int64_t{4294900000});
 }
 
 void KeepLogAtClose(sqlite3* db, bool keep) {

@@ -41,6 +41,9 @@ enum class Access : uint8_t {
 // it.
 void KeepLogAtClose(sqlite3* db, bool keep);
 
+// max_kib in pages; 0: no bound.
+int64_t MaxPages(const SqliteOptions& options, int64_t page_bytes);
+
 // Opens `name`: a path, or the URI of a database in memory. The handle keeps the log at its close:
 // what is damaged or another program's stays as it was found.
 absl::StatusOr<Handle> OpenHandle(const std::string& name, const SqliteOptions& options,

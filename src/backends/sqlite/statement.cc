@@ -29,6 +29,12 @@ absl::Status HasNoNumber(size_t index, std::string_view sql) {
               " is NaN, which SQLite has not: bind an empty std::optional, which is NULL"}));
 }
 
+absl::Status IsTooLarge(size_t index, std::string_view sql) {
+  return absl::InvalidArgumentError(
+      Concat({"$", Digits(static_cast<int64_t>(index) + 1), " of ", Quoted(sql),
+              " is beyond the integers of 64 bits that SQLite has"}));
+}
+
 // The n of "$n", written without leading zeros; 0 for anything else.
 int PlaceholderNumber(const char* name) {
   if (name == nullptr || name[0] != '$' || name[1] == '0') return 0;
@@ -111,6 +117,8 @@ int SqliteStatement::BindOne(int number, const Value& value, Keeper keeper) {
       if (blob.empty()) return sqlite3_bind_zeroblob(statement_, number, 0);
       return sqlite3_bind_blob64(statement_, number, blob.data(), blob.size(), owner);
     }
+    case Value::Type::kTooLarge:
+      return SQLITE_RANGE;
   }
   return SQLITE_MISUSE;
 }
@@ -121,6 +129,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper)
     if (code == SQLITE_OK) continue;
     sqlite3_clear_bindings(statement_);
     if (code == SQLITE_MISMATCH) return HasNoNumber(i, sql());
+    if (code == SQLITE_RANGE) return IsTooLarge(i, sql());
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
                             Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
@@ -157,7 +166,7 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keepe
   const bool begins = connection_.BeginsLease();
   stage_ = untouched && only_reads_ && begins ? Stage::kRunning : Stage::kStarted;
   changes_ = 0;
-  if (writes_) changes_before_ = connection_.TotalChanges();
+  if (writes_) changes_before_ = sqlite3_total_changes64(connection_.db());
   connection_.RecordStart();
   return absl::OkStatus();
 }
@@ -192,11 +201,13 @@ absl::Status SqliteStatement::PrepareToChange() {
   if (effects_.trace != Trace::kNothing) connection_.Taint(effects_.trace);
   absl::Status status = connection_.MakeRoom(writes_);
   if (!status.ok()) stage_ = Stage::kEnded;
+  if (status.ok() && effects_.frees_room) connection_.LendReserve(true);
   return status;
 }
 
 absl::StatusOr<bool> SqliteStatement::End(int code) {
   stage_ = Stage::kEnded;
+  if (effects_.frees_room) connection_.LendReserve(false);
   connection_.RecordTransaction();
   if (code == SQLITE_DONE) {
     CountChanges();
@@ -209,7 +220,8 @@ absl::StatusOr<bool> SqliteStatement::End(int code) {
 
 // sqlite3_changes keeps the count of an earlier statement when this one changes no rows.
 void SqliteStatement::CountChanges() {
-  if (writes_ && connection_.TotalChanges() != changes_before_) changes_ = connection_.Changes();
+  if (writes_ && sqlite3_total_changes64(connection_.db()) != changes_before_)
+    changes_ = sqlite3_changes64(connection_.db());
 }
 
 void SqliteStatement::Finish() {
@@ -227,6 +239,7 @@ void SqliteStatement::Finish() {
 void SqliteStatement::CleanUp(int code) {
   if (map_.count != 0) sqlite3_clear_bindings(statement_);
   if (stage_ == Stage::kEnded) return;
+  if (effects_.frees_room) connection_.LendReserve(false);
   // A run that was left before its end commits here. Only the pool can be told of an error.
   if (code != SQLITE_OK) {
     connection_.Fail(code, Operation::kCommit, in_transaction_, sql()).IgnoreError();

@@ -37,6 +37,7 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   struct Effects {
     Trace trace = Trace::kNothing;
     bool bounds_transaction = false;
+    bool frees_room = false;  // it deletes, and writes nothing else
   };
 
   // Takes `statement` over.
