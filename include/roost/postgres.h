@@ -75,12 +75,12 @@ struct PostgresOptions {
   // (PgBouncer's pool_mode=transaction). Then statements are not kept prepared, and SQL that
   // changes the session (SET, LISTEN, temporary tables) is refused.
   bool transaction_pooler = false;
-  // Longest row, error or notice, in bytes on their way; when the server sends one that is longer by
-  // 32 KiB and more (by less it depends on how the bytes come), the statement fails with
-  // kResourceExhausted and the connection is closed. For so many bytes libpq takes about twice the
-  // memory, for an error seven times, so that at the default a server makes a node take less than
-  // 1 MiB. Binary columns count double: they come as text. 64 KiB to 1 GiB.
-  int max_result_bytes = 128 << 10;
+  // Longest row, error or notice, in bytes on their way; when the server sends a longer one (of an
+  // error or a notice: by 32 KiB and more), the statement fails with kResourceExhausted and the
+  // connection is closed. For so many bytes libpq takes about twice the memory, for an error seven
+  // times, so that at the default a server makes a node take less than 1 MiB. Binary columns count
+  // double: they come as text. 64 KiB to 1 GiB.
+  int max_result_bytes = 96 << 10;
   // A file for the last good address of each host name, so that a node finds its server after a
   // restart while the name service is down. The file may be lost: it is replaced as a whole,
   // without a sync, when an address has changed. Empty: the addresses are kept in memory only.

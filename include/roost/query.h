@@ -6,9 +6,8 @@
 // Errors:   kNotFound: the query has no row. kInvalidArgument: it has two, or what T asks for is not
 //           what a column is. The others are those of Statement
 // Example:
-//   const absl::StatusOr<int64_t> stored =
-//       roost::QueryOne<int64_t>(*lease, kCount, node);
-//   const absl::StatusOr<Reading> last = roost::QueryOne<Reading>(*lease, kLast, node);
+//   const absl::StatusOr<int64_t> stored = roost::QueryOne<int64_t>(*lease, kCount, node);
+//   const absl::StatusOr<Level> last = roost::QueryOne<Level>(*lease, kLast, node);
 #ifndef ROOST_QUERY_H_
 #define ROOST_QUERY_H_
 
@@ -26,7 +25,8 @@ namespace roost {
 
 namespace internal {
 
-// What a query for T... gives: T, or a tuple where it asks for several columns.
+// What a query for T... gives: T, or a tuple where it asks for several columns. A tuple of one is
+// not what anybody wants who asks for one value.
 template <class... T>
 struct Row {
   using type = std::tuple<T...>;

@@ -287,7 +287,7 @@ TEST_P(SqlContract, AStatementOutlivesAChangeOfTheSchemaByAnother) {
 }
 
 TEST_P(SqlContract, ABigBlobComesBack) {
-  std::string big(60'000, '\0');
+  std::string big(40'000, '\0');
   for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 7);
   ASSERT_TRUE(
       writer().Run(kInsert, 1, nullptr, nullptr, nullptr, std::as_bytes(std::span(big))).ok());

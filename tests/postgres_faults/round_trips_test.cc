@@ -45,6 +45,8 @@ class RoundTripsTest : public ::testing::Test {
 
   // Until a node's first connection is lent. Its farewell is not counted.
   int Connecting(const std::string& uri) {
+    // The farewell of the node before has passed.
+    EXPECT_TRUE(support::WaitUntil([&] { return proxy.counts().open == 0; }));
     Count();
     Node node(uri);
     Borrow(node).Return();

@@ -12,9 +12,11 @@
 #include "roost/next_step.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
+#include "roost/query.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
+#include "roost/transaction.h"
 
 using namespace std::chrono_literals;
 
@@ -63,6 +65,34 @@ void WhatNext(const absl::Status& stored, Kept& kept, const Reading& reading) {
   if (advice == roost::Advice::kShed) kept.DropOldest();
   if (advice != roost::Advice::kOk) kept.Add(reading);
   // [next_step.h]
+}
+
+double QueryTheLast(absl::StatusOr<roost::Lease>& lease, std::string_view node) {
+  constexpr roost::Sql kCount{"SELECT count(*) FROM reading WHERE node = $1"};
+  constexpr roost::Sql kLast{"SELECT taken, level FROM reading WHERE node = $1 LIMIT 1"};
+  struct Level {
+    int64_t taken;
+    double level;
+  };
+  // [query.h]
+  const absl::StatusOr<int64_t> stored = roost::QueryOne<int64_t>(*lease, kCount, node);
+  const absl::StatusOr<Level> last = roost::QueryOne<Level>(*lease, kLast, node);
+  // [query.h]
+  return stored.ok() && last.ok() ? last->level : 0;
+}
+
+absl::Status Move(roost::Pool& pool, int amount, int from, int to) {
+  constexpr roost::Sql kTake{"UPDATE tank SET litres = litres - $1 WHERE id = $2"};
+  constexpr roost::Sql kGive{"UPDATE tank SET litres = litres + $1 WHERE id = $2"};
+  // [transaction.h]
+  const absl::Status moved = roost::RunInTransaction(
+      pool, roost::kWrite, pool.In(2s), [&](roost::Connection& connection) -> absl::Status {
+        absl::Status status = connection.Run(kTake, amount, from);
+        if (!status.ok()) return status;
+        return connection.Run(kGive, amount, to);
+      });
+  // [transaction.h]
+  return moved;
 }
 
 absl::Status Connections(absl::StatusOr<roost::Lease>& lease, std::span<const Reading> readings) {

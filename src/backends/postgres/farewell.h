@@ -39,7 +39,7 @@ class Farewell {
  public:
   static constexpr Duration kLongest = std::chrono::minutes(5);
   // For one at rest, which has nothing to do but to end.
-  static constexpr Duration kLongestAtRest = std::chrono::seconds(10);
+  static constexpr Duration kLongestAtRest = std::chrono::seconds(1);
   // What is read of what was asked for and is of no use to anybody.
   static constexpr size_t kMostBytes = size_t{1} << 20;
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -132,11 +133,13 @@ absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
     return TooLong(Concat({"path ", path}), whole, end, vfs->mxPathname, "SQLite");
   }
   const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const std::string_view name =
-      std::string_view(path).substr(slash == std::string::npos ? 0 : slash + 1);
+  const size_t name_at = slash == std::string::npos ? 0 : slash + 1;
+  const std::string_view name = std::string_view(path).substr(name_at);
   const auto longest = static_cast<int64_t>(name.size() + end.size());
-  const int64_t most = ::pathconf(folder.c_str(), _PC_NAME_MAX);
+  // Not on the heap: a node opens anew for years. What is longer is no path of the system.
+  std::array<char, PATH_MAX> folder{'.'};
+  if (name_at > 0 && name_at < folder.size()) path.copy(folder.data(), name_at);
+  const int64_t most = ::pathconf(folder.data(), _PC_NAME_MAX);
   if (most > 0 && longest > most) {
     return TooLong(Concat({"name ", name}), longest, end, most, "the file system");
   }
