@@ -278,7 +278,8 @@ T Rows::As() {
     return row;
   }
   int column = 0;
-  internal::ForEachField(row, [this, &column]<class F>(F& field) { field = Get<F>(column++); });
+  internal::ForEachField(
+      row, [this, &column]<class F>(F& field) { field = this->template Get<F>(column++); });
   return row;
 }
 
