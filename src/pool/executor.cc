@@ -194,7 +194,7 @@ absl::Status Executor::AsOpenError(absl::Status status) {
   absl::Status wrong = absl::InvalidArgumentError(status.message());
   status.ForEachPayload([&wrong](absl::string_view type, const absl::Cord& payload) {
     // Copied as text: the copy of a Cord would make programs need one more shared library.
-    wrong.SetPayload(type, absl::Cord(std::string(payload)));
+    wrong.SetPayload(type, absl::Cord(static_cast<std::string>(payload)));
   });
   return wrong;
 }

@@ -13,18 +13,17 @@
 namespace roost::postgres {
 namespace {
 
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
+using std::chrono::milliseconds;
 
 // The first looks are close together: most sessions end within milliseconds of the request.
-constexpr Duration kFirstPause = 2ms;
-constexpr Duration kLastPause = 100ms;
-constexpr Duration kRequestWithin = 3s;
-constexpr Duration kRequestAgain = 1s;
+constexpr Duration kFirstPause = milliseconds(2);
+constexpr Duration kLastPause = milliseconds(100);
+constexpr Duration kRequestWithin = milliseconds(3000);
+constexpr Duration kRequestAgain = milliseconds(1000);
 // A pooler's server that said nothing for so long has nothing to say at the moment.
-constexpr Duration kSilence = 20ms;
+constexpr Duration kSilence = milliseconds(20);
 // For what the server says of the cancelled statement.
-constexpr Duration kLastWord = 500ms;
+constexpr Duration kLastWord = milliseconds(500);
 
 // Reads of one step.
 constexpr int kReads = 16;

@@ -54,8 +54,9 @@ ServerSessions::Place& ServerSessions::Place::operator=(Place&& from) noexcept {
 
 void ServerSessions::Place::Leave() {
   if (all_ == nullptr) return;
-  MutexLock lock(all_->mu_);
-  std::exchange(all_, nullptr)->sessions_.erase(it_);
+  ServerSessions& all = *std::exchange(all_, nullptr);
+  MutexLock lock(all.mu_);
+  all.sessions_.erase(it_);
 }
 
 void ServerSessions::Place::KeepKey(std::string key) {

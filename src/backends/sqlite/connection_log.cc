@@ -131,7 +131,7 @@ void SqliteConnection::LendReserve(bool lend) {
   if (lend && own_.CountPages() + kReservePages < max_pages_) return;
   char sql[64];
   sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count=%lld",
-                   static_cast<long long>(max_pages_ + (lend ? kReservePages : 0)));
+                   static_cast<long long>(max_pages_) + (lend ? kReservePages : 0));
   trusted_ = true;
   if (Execute(db_, backend_.options(), sql).ok()) lends_reserve_ = lend;
   trusted_ = false;

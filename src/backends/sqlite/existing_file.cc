@@ -134,7 +134,8 @@ absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
   }
   const size_t slash = path.rfind('/');
   const size_t name_at = slash == std::string::npos ? 0 : slash + 1;
-  const std::string_view name = std::string_view(path).substr(name_at);
+  const std::string_view whole_path = path;
+  const std::string_view name = whole_path.substr(name_at);
   const auto longest = static_cast<int64_t>(name.size() + end.size());
   // Not on the heap: a node opens anew for years. What is longer is no path of the system.
   std::array<char, PATH_MAX> folder{'.'};
