@@ -1,6 +1,7 @@
 // The files behind a database while it is open: deleted, replaced, overwritten.
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -11,7 +12,7 @@
 #include "tests/support/connection_access.h"
 
 // How often the library looked a name up: CMakeLists.txt wraps the call.
-static int looks = 0;
+static std::atomic<int> looks = 0;
 
 extern "C" int __real_stat(const char* name, struct stat* found);
 extern "C" int __wrap_stat(const char* name, struct stat* found) {
