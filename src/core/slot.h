@@ -51,6 +51,9 @@ struct Slot : internal::SlotHead {
   TimePoint verified_at;     // when it was last known to be in order; a use may have followed
   TimePoint linger_until;    // set while it lingers
   TimePoint leased_at;       // see leased_at_is_upper_bound
+
+  // It must answer a ping before it is lent, or be closed.
+  bool is_marked() const { return suspect || evict_reason != CloseReason::kNone; }
 };
 static_assert(sizeof(Slot) == 128, "a slot is two cache lines");
 

@@ -12,10 +12,6 @@ using core::ActionKind;
 
 namespace {
 
-bool IsMarked(const core::Slot& slot) {
-  return slot.suspect || slot.evict_reason != CloseReason::kNone;
-}
-
 void RecordOpenError(Lane& lane, const absl::Status& status, TimePoint now)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
   OpenErrors& errors = lane.errors();
@@ -238,7 +234,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
   {
     LaneGuard guard(lanes_, lane, &wakes);
     // A connection that was marked already died of what marked it.
-    if (!is_open && IsMarked(lane.slot(action.slot))) result.fault_scope = FaultScope::kStatement;
+    if (!is_open && lane.slot(action.slot).is_marked()) result.fault_scope = FaultScope::kStatement;
     if (result.fault_scope != FaultScope::kStatement) {
       guard.TakeBoth();
       lanes_.MarkSiblings(result.fault_scope, now);

@@ -89,7 +89,7 @@ void ReturnBroken(PoolParts& pool, Lane& lane, core::Slot& slot, CloseReason rea
     ++pool.recorder.counts().invalidations;
     // A connection that was marked already died of what marked it, and says nothing about those that
     // were opened since.
-    const bool known = slot.suspect || slot.evict_reason != CloseReason::kNone;
+    const bool known = slot.is_marked();
     action = lane.core().Return(slot.number, core::ReturnAs::kBroken, reason, now);
     if (!known) pool.lanes.MarkSiblings(scope, now);
     evicts = !known && scope == FaultScope::kAllOlder;
