@@ -1,7 +1,5 @@
 // pool/retry.cc - the pauses between attempts of one transaction.
 
-#include <algorithm>
-
 #include "core/sizing.h"
 #include "roost/transaction.h"
 
@@ -9,11 +7,11 @@ namespace roost::internal {
 
 bool RetryPause::Wait(Platform& platform, Deadline deadline) {
   constexpr Duration kFirst = std::chrono::milliseconds(1);
-  constexpr int kDoublings = 7;
   constexpr Duration kLongest = std::chrono::milliseconds(100);
-  const Duration longest = std::min(kFirst * (1 << std::min(attempts_, kDoublings)), kLongest);
   ++attempts_;
-  const Duration pause = longest / 2 + longest / 2 * (platform.Random() % 1024) / 1024;
+  // The first failed open is not paused for, the first lost race is.
+  const Duration pause =
+      core::BackoffPause(attempts_ + 1, /*permanent=*/false, kFirst, kLongest, platform.Random());
   const Deadline until = Deadline::After(platform.Now(), pause);
   if (deadline < until) return false;
   const std::atomic<uint32_t> never_woken{0};
