@@ -59,6 +59,18 @@ void Put(Text& text, Brief brief) {
   text.Add(" ", unit.spoken);
 }
 
+void Put(Text& text, TimeOfDay time) {
+  constexpr int64_t kMicrosPerDay = 86'400'000'000;
+  const int64_t of_day = (time.unix_micros % kMicrosPerDay + kMicrosPerDay) % kMicrosPerDay;
+  const int64_t second = of_day / 1'000'000;
+  const auto two = [&text](int64_t number, std::string_view end) {
+    text.Add(static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10), end);
+  };
+  two(second / 3600, ":");
+  two(second / 60 % 60, ":");
+  two(second % 60, "Z");
+}
+
 std::string FormatDuration(Duration span) {
   BoundedText<31> text;
   text.Add(Brief{span});

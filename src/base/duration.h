@@ -1,4 +1,4 @@
-// base/duration.h - spans of time for people, and as a number of seconds for programs.
+// base/duration.h - spans and times of day for people, spans as a number of seconds for programs.
 //
 // Threads:  any
 // Blocks:   never
@@ -7,6 +7,7 @@
 #define ROOST_BASE_DURATION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,12 @@ struct Brief {
   Duration span;
 };
 void Put(Text& text, Brief brief);
+
+// A moment of the wall clock as the time of its day, in UTC: "11:20:05Z".
+struct TimeOfDay {
+  int64_t unix_micros;
+};
+void Put(Text& text, TimeOfDay time);
 
 // The text of Brief.
 std::string FormatDuration(Duration span);

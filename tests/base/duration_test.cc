@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <string>
+
 namespace roost::internal {
 namespace {
 
@@ -18,6 +21,19 @@ TEST(FormatDurationTest, TakesTheUnitThatReadsBest) {
   EXPECT_EQ(FormatDuration(5min), "5 min");
   EXPECT_EQ(FormatDuration(150min), "2.5 h");
   EXPECT_EQ(FormatDuration(72h), "3 d");
+}
+
+TEST(TimeOfDayTest, IsOfTheDayInUtcAlsoBefore1970) {
+  const auto text = [](int64_t unix_micros) {
+    std::array<char, 16> buffer;
+    Text out(buffer);
+    out.Add(TimeOfDay{unix_micros});
+    return std::string(out.view());
+  };
+  EXPECT_EQ(text(0), "00:00:00Z");
+  EXPECT_EQ(text(1'700'000'000'999'999), "22:13:20Z");
+  EXPECT_EQ(text(86'399'999'999), "23:59:59Z");
+  EXPECT_EQ(text(-1), "23:59:59Z");
 }
 
 TEST(BriefTest, HasThreeDigitsThatStandForSomething) {

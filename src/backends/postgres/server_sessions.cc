@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/duration.h"
 #include "base/text.h"
 
 namespace roost::postgres {
@@ -22,22 +23,6 @@ namespace {
 
 // While another thread is inside.
 constexpr Duration kGlance = std::chrono::milliseconds(5);
-
-struct ClockTime {
-  int64_t unix_micros;
-};
-void Put(internal::Text& text, ClockTime time) {
-  const int64_t second = time.unix_micros / 1'000'000 % 86'400;
-  const auto two = [&text](int64_t number) {
-    text.Add(static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10));
-  };
-  two(second / 3600);
-  text.Add(':');
-  two(second / 60 % 60);
-  text.Add(':');
-  two(second % 60);
-  text.Add("Z");
-}
 
 }  // namespace
 
@@ -175,7 +160,7 @@ absl::Status ServerSessions::Hindrance(const void* pool) const {
   if (count == 0) return absl::OkStatus();
   internal::TextLine text;
   text.Add(count, count == 1 ? " session given up still runs" : " sessions given up still run",
-           " at the server since ", ClockTime{since});
+           " at the server since ", internal::TimeOfDay{since});
   return absl::DeadlineExceededError(text.c_str());
 }
 

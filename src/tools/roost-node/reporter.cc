@@ -1,6 +1,5 @@
 #include "tools/roost-node/reporter.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,16 +14,6 @@ namespace {
 // A database that refuses from the start is no reason to be killed at the unit's TimeoutStartSec
 // (90 s): a new process would find the same card. STATUS and the status file say what is wrong.
 constexpr Duration kReadyAnyway = std::chrono::seconds(60);
-
-// "11:20:05Z", of the wall clock as it was.
-std::string TimeOfDay(int64_t unix_us) {
-  const auto seconds = static_cast<time_t>(unix_us / 1000000);
-  tm utc{};
-  gmtime_r(&seconds, &utc);
-  char out[16];
-  std::strftime(out, sizeof out, "%H:%M:%SZ", &utc);
-  return out;
-}
 
 telemetry::ReadingStatus ReadingsOf(const NodeFacts& facts) {
   const Counts& c = facts.counts;
@@ -162,7 +151,7 @@ TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
     text.Add("no reading sealed yet");
   } else {
     text.Add(facts.counts.stored, " readings sealed, the last ", facts.last_seal->count, " at ",
-             TimeOfDay(facts.last_seal->unix_us));
+             internal::TimeOfDay{facts.last_seal->unix_us});
   }
   if (remote_ != nullptr) text.Add("; remote ", remote_->Text(now));
   return text;
