@@ -17,8 +17,8 @@ namespace roost::sqlite {
 // kInvalidArgument when the path, or its last name, is too long with what SQLite writes behind it
 // ("-journal"), and what the backend does ("-wal" of a damaged file).
 absl::Status CheckLength(const FileNames& names, const SqliteOptions& options);
-// kInvalidArgument when something else than a file is at the path: a device, a named pipe, a socket. A
-// directory is for SQLite to refuse.
+// kInvalidArgument when something else than a file is at the path: a device, a named pipe, a socket;
+// or when a folder on the way has too long a name. A directory is for SQLite to refuse.
 absl::Status CheckIsFile(const FileNames& names);
 // kInvalidArgument when the database is another program's or of a later version of this one. Writes
 // nothing.
