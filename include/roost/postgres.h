@@ -6,7 +6,7 @@
 // do. A connection that meets its deadline while an answer is under way is closed, because the
 // answer may still come. What was given up is cancelled at the server, by a cancel request on a socket
 // of its own. A session that was closed counts until the server has ended it, for five minutes at most,
-// or ten seconds if it was at rest: a server never has more sessions of a pool than the pool has slots.
+// or one second if it was at rest: a server never has more sessions of a pool than the pool has slots.
 // Callers wait for that, and are told by their deadline. A server of version 14 or later on Linux is also told
 // to look every 2 s whether its client is there (client_connection_check_interval), unless it does so
 // already or a transaction pooler is between. What libpq computes for a sign-in by SCRAM it computes in one piece: more
