@@ -190,7 +190,6 @@ stage_clang() {
 stage_refute() {
   local tree=$ROOT/build/refute counts
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
-  rm -rf "$tree/tests" "$tree/src"
   if [ -d "$tree/.git" ]; then
     logged "$1" git -C "$tree" fetch --quiet "$ROOT" HEAD && logged "$1" git -C "$tree" checkout --quiet --force FETCH_HEAD
   else
