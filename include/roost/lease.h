@@ -114,9 +114,9 @@ class [[nodiscard]] Lease {
 
   // Gives the connection back now. A clean connection goes to the oldest waiter or becomes idle. A
   // dirty one is reset first, for at most the profile's kResetTimeout, and one that asks for
-  // maintenance gets it before it is lent again (Connection::WantsMaintenance). A broken one, and one that is to be
-  // replaced, is closed. All of that happens in this thread. A lease that holds nothing does
-  // nothing.
+  // maintenance gets it before it is lent again (Connection::WantsMaintenance). A broken one, and one
+  // that is to be replaced, is closed. All of that happens in this thread. A lease that holds nothing
+  // does nothing.
   ROOST_HOT void Return() {
     internal::SlotHead* const slot = std::exchange(slot_, nullptr);
     if (slot == nullptr) return;

@@ -30,8 +30,8 @@ class Parameters {
   explicit Parameters(const Libpq& pq) : pq_(pq), arena_(pq) {}
 
   // `description` is the server's answer to Describe; nullptr: the types are not known yet. Then a
-  // moment is sent as an integer, and a blob as whatever its bytes are for the type. kInvalidArgument names the SQL and the position. REQUIRES: at
-  // most kMax values, and as many as the description has.
+  // moment is sent as an integer, and a blob as whatever its bytes are for the type. kInvalidArgument
+  // names the SQL and the position. REQUIRES: at most kMax values, and as many as the description has.
   absl::Status Read(std::span<const Value> values, const PGresult* description,
                     std::string_view sql);
 
