@@ -17,6 +17,7 @@ Usage: refute.py ROOT check                 no sentence without a patch, every p
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -131,8 +132,8 @@ class Collection:
                                    if path.is_file() and path.suffix in (".cc", ".h"))
         names = [name.split("/") for name in re.split(r"[:]", test_filter)]
         for parts in names:
-            suite, _, name = [part for part in parts if "." in part][0].partition(".")
-            if not re.search(rf"\b{re.escape(name.strip('*'))}", self.tests) or suite.strip("*") not in self.tests:
+            suite, _, name = next((part for part in parts if "." in part), "").partition(".")
+            if not name or not re.search(rf"\b{re.escape(name.strip('*'))}", self.tests) or suite.strip("*") not in self.tests:
                 return False
         return True
 
@@ -212,6 +213,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < 3:
         print(__doc__, file=sys.stderr)
         return 2
+    # So that what is applied is put back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = [pathlib.Path(name).resolve() for name in arguments[3:]]
     return run(root, pathlib.Path(arguments[2]).resolve(),
                [patch for patch in collection.patches if not wanted or patch.path in wanted])

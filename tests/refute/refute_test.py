@@ -88,6 +88,10 @@ class RefuteTest(unittest.TestCase):
         found = self.breaches(waiting_test=("EndsAtItsDeadline", "EndsLater"))
         self.assertEqual(found, ["tests/refute/pool.h/deadline.patch: no test WaitingTest.EndsAtItsDeadline"])
 
+    def test_a_filter_that_names_no_test_is_found(self):
+        found = self.breaches(deadline=("WaitingTest.EndsAtItsDeadline", "WaitingTest"))
+        self.assertEqual(found, ["tests/refute/pool.h/deadline.patch: no test WaitingTest"])
+
     def test_a_patch_without_a_test_is_found(self):
         found = self.breaches(deadline=("Test: pool_test WaitingTest.EndsAtItsDeadline\n", ""))
         self.assertIn("no line \"Test: PROGRAM FILTER\"", found[0])
