@@ -143,8 +143,10 @@ class Keeper {
   void Ring() { platform_.SignalEvent(event_); }
   void Run(Pool& pool) {
     std::array<DescriptorWait, 4> waits;
-    while (!stopping_) {
+    for (;;) {
+      // In this order: what rings after the look at the flag is not swallowed.
       platform_.ClearEvent(event_);
+      if (stopping_) return;
       const Watch watch(platform_);
       const TimePoint begin = platform_.Now();
       begun_ = begin.time_since_epoch().count();
