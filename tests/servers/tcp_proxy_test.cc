@@ -130,6 +130,21 @@ TEST_F(TcpProxyTest, CountsRoundTripsAndBytes) {
   EXPECT_EQ(proxy.counts().attempts, 0);
 }
 
+TEST_F(TcpProxyTest, KnowsACancelRequestByWhatComesFirst) {
+  constexpr std::string_view kCode("\x04\xd2\x16\x2e", 4);
+  const std::string request = std::string("\0\0\0\x10", 4).append(kCode) + "12345678";
+  Client canceller(proxy.port());
+  canceller.Send(request);
+  canceller.Receive();
+  EXPECT_EQ(proxy.counts().cancel_requests, 1);
+  Client client(proxy.port());
+  EXPECT_EQ(client.Ask(), "ok");
+  client.Send(request);
+  client.Receive();
+  EXPECT_EQ(proxy.counts().cancel_requests, 1);
+  EXPECT_EQ(proxy.counts().attempts, 2);
+}
+
 TEST_F(TcpProxyTest, Delays) {
   proxy.Delay(50ms);
   Client client(proxy.port());

@@ -26,11 +26,12 @@ namespace roost::support {
 class TcpProxy {
  public:
   struct Counts {
-    int attempts = 0;     // connections that were accepted, whatever became of them
-    int open = 0;         // of these, how many there are now; a client that has left is none
-    int most_open = 0;    // and how many there ever were at once
-    int64_t up = 0;       // bytes from clients
-    int64_t down = 0;     // bytes to clients
+    int attempts = 0;         // connections that were accepted, whatever became of them
+    int open = 0;             // of these, how many there are now; a client that has left is none
+    int most_open = 0;        // and how many there ever were at once
+    int64_t up = 0;           // bytes from clients
+    int64_t down = 0;         // bytes to clients
+    int cancel_requests = 0;  // of the attempts: PostgreSQL's, which open no session
     int round_trips = 0;  // on all connections: a client sent something after it had been answered,
                           // or for the first time. The TCP handshake is not among them.
   };
