@@ -71,6 +71,14 @@ void Put(Text& text, TimeOfDay time) {
   two(second % 60, "Z");
 }
 
+Duration Between(int64_t from_us, int64_t to_us) {
+  constexpr int64_t kLongest =
+      std::chrono::duration_cast<std::chrono::microseconds>(Duration::max()).count();
+  int64_t span = 0;
+  if (__builtin_sub_overflow(to_us, from_us, &span)) span = to_us < from_us ? -kLongest : kLongest;
+  return std::chrono::microseconds(std::clamp(span, -kLongest, kLongest));
+}
+
 std::string FormatDuration(Duration span) {
   BoundedText<31> text;
   text.Add(Brief{span});

@@ -60,6 +60,10 @@ struct TimeOfDay {
 };
 void Put(Text& text, TimeOfDay time);
 
+// From one moment to another, both in microseconds since the boot. Moments out of a file may be any
+// number: a span that Duration cannot hold is cut to the longest that it can.
+Duration Between(int64_t from_us, int64_t to_us);
+
 // The text of Brief.
 std::string FormatDuration(Duration span);
 

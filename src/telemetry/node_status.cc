@@ -5,22 +5,19 @@
 namespace roost::telemetry {
 namespace {
 
+using internal::Between;
 using internal::Brief;
 using internal::TextLine;
 
 constexpr Duration kMostLate = std::chrono::seconds(5);  // of a busy board, besides its period
 
-Duration Since(int64_t boot_us, int64_t now_boot_us) {
-  return std::chrono::microseconds(now_boot_us - boot_us);
-}
-
 }  // namespace
 
 TextLine TroubleLine(const NodeStatus& status, int64_t now_boot_us) {
-  const Duration age = Since(status.written_boot_us, now_boot_us);
+  const Duration age = Between(status.written_boot_us, now_boot_us);
   TextLine trouble;
   const WatchdogStatus& watchdog = status.watchdog;
-  const Duration hungry = Since(watchdog.fed_boot_us, now_boot_us);
+  const Duration hungry = Between(watchdog.fed_boot_us, now_boot_us);
   if (age > 2 * status.every + kMostLate) {
     trouble.Add("the status is ", Brief{age}, " old: the node has stopped, or hangs");
   } else if (!status.ready) {

@@ -22,8 +22,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// More is no span: 290 years.
-constexpr double kMostSeconds = 9.2e9;
+// More is no span: 31 years. Sums of a few of them fit into a Duration.
+constexpr double kMostSeconds = 1e9;
 
 // False: `json` is of another type than the member.
 bool Take(const Json& json, bool& value) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 #include <string>
 
 namespace roost::internal {
@@ -21,6 +22,19 @@ TEST(FormatDurationTest, TakesTheUnitThatReadsBest) {
   EXPECT_EQ(FormatDuration(5min), "5 min");
   EXPECT_EQ(FormatDuration(150min), "2.5 h");
   EXPECT_EQ(FormatDuration(72h), "3 d");
+}
+
+TEST(BetweenTest, IsTheSpanOrTheLongestThatADurationHolds) {
+  EXPECT_EQ(Between(1, 3), 2us);
+  EXPECT_EQ(Between(3, 1), -2us);
+  constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  constexpr auto kLongest = std::chrono::duration_cast<std::chrono::microseconds>(Duration::max());
+  EXPECT_EQ(Between(kFirst, 1), kLongest);
+  EXPECT_EQ(Between(kFirst, kLast), kLongest);
+  EXPECT_EQ(Between(0, kLast), kLongest);
+  EXPECT_EQ(Between(kLast, kFirst), -kLongest);
+  EXPECT_EQ(Between(1, kFirst), -kLongest);
 }
 
 TEST(TimeOfDayTest, IsOfTheDayInUtcAlsoBefore1970) {

@@ -74,4 +74,4 @@ add_test(NAME bench_quick
          COMMAND Python3::Interpreter -B ${CMAKE_CURRENT_SOURCE_DIR}/bench.py
                  $<TARGET_FILE_DIR:bench_pools> ${CMAKE_CURRENT_BINARY_DIR}/quick --quick)
 set_tests_properties(bench_counts bench_quick PROPERTIES LABELS "exec;bench" RUN_SERIAL ON
-                     TIMEOUT 300)
+                     TIMEOUT ${ROOST_HANGS_AFTER})

@@ -130,7 +130,8 @@ std::string JudgeRefusal(const std::string& text, const std::string& words) {
     bool elsewhere = Holds("libpq does not understand the connection string", secret.value);
     for (const ConninfoOption& option : conninfo.options) {
       const bool other = &option != &secret && Holds(option.value, secret.value);
-      elsewhere = elsewhere || other || Holds(option.key, secret.value);
+      // libpq puts the name of an option into quotes.
+      elsewhere = elsewhere || other || Holds('"' + option.key + '"', secret.value);
     }
     // libpq's own words may happen to be the password.
     std::string generic;

@@ -1,4 +1,4 @@
-// sql_server_fuzz [--seconds N] [--seed N]: compares the SQL lexer with what a real server does.
+// sql_server_fuzz [--seconds N] [--texts N] [--seed N]: compares the SQL lexer with what a real server does.
 //
 // It makes up texts, has a server of its own run each in a session, and looks at what the session has
 // become. A text that has left something behind and is said not to, or has written and is said to read
@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -373,9 +374,11 @@ class Comparison {
 
 int Main(int count, char** words) {
   int64_t seconds = 10;
+  uint64_t texts = std::numeric_limits<uint64_t>::max();
   uint64_t seed = std::random_device{}();
   for (int i = 1; i + 1 < count; i += 2) {
     if (std::strcmp(words[i], "--seconds") == 0) seconds = std::atoll(words[i + 1]);
+    if (std::strcmp(words[i], "--texts") == 0) texts = std::strtoull(words[i + 1], nullptr, 10);
     if (std::strcmp(words[i], "--seed") == 0) seed = std::strtoull(words[i + 1], nullptr, 10);
   }
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
@@ -384,7 +387,10 @@ int Main(int count, char** words) {
   Comparison comparison(server);
   Maker maker(seed);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  while (std::chrono::steady_clock::now() < end && comparison.alive()) comparison.Try(maker.Make());
+  for (uint64_t i = 0; i < texts && comparison.alive(); ++i) {
+    if (std::chrono::steady_clock::now() >= end) break;
+    comparison.Try(maker.Make());
+  }
   const bool good = comparison.Sum();
   if (!comparison.alive()) std::printf("the server ended the session\n");
   return good && comparison.alive() ? 0 : 1;

@@ -24,7 +24,7 @@ std::string Count(uint64_t count) { return std::to_string(count); }
 
 // How long ago a moment since boot was.
 std::string Ago(int64_t boot_us, int64_t now_boot_us) {
-  return FormatDuration(std::chrono::microseconds(std::max<int64_t>(now_boot_us - boot_us, 0)));
+  return FormatDuration(std::max(internal::Between(boot_us, now_boot_us), Duration::zero()));
 }
 
 // `text` has been written by whoever can write the file, and what a server said is in it.
