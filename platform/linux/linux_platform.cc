@@ -83,8 +83,9 @@ long FutexWait(uint32_t* address, uint32_t value, const KernelTime* until) {
 }
 
 // ppoll takes a span. A day at a time keeps it inside every time_t.
+constexpr Duration kLongestPoll = std::chrono::hours(24);
 timespec PollSpan(Duration left) {
-  const int64_t nanos = std::min<Duration>(left, std::chrono::hours(24)).count();
+  const int64_t nanos = std::min(left, kLongestPoll).count();
   timespec span{};
   span.tv_sec = static_cast<decltype(span.tv_sec)>(nanos / kNanos);
   span.tv_nsec = static_cast<decltype(span.tv_nsec)>(nanos % kNanos);
@@ -147,8 +148,11 @@ void LinuxPlatform::WaitForDescriptors(std::span<DescriptorWait> waits, Deadline
   while (true) {
     const Duration left = deadline.Left(Now());
     const timespec span = PollSpan(left);
-    if (ppoll(watched, waits.size(), &span, nullptr) > 0) break;
-    if (left == Duration::zero()) return;  // asked once more, after the deadline: nothing
+    const int found = ppoll(watched, waits.size(), &span, nullptr);
+    if (found > 0) break;
+    // 0: the whole span has passed, by the clock of Now. Less than 0: a signal, or no memory.
+    if (found == 0 && left <= kLongestPoll) return;
+    if (left == Duration::zero()) return;
   }
   for (size_t i = 0; i < waits.size(); ++i) {
     const short seen = watched[i].revents;

@@ -4,7 +4,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +17,23 @@
 #include <new>
 
 #include "tests/support/counting_allocator.h"
+
+// Counts the waits of the platform, which is linked in here. Where the headers are asked for it, they
+// call the other name.
+namespace {
+std::atomic<int> polls{0};
+int CountedPoll(pollfd* watched, nfds_t count, const timespec* span, const sigset_t* mask) {
+  polls.fetch_add(1);
+  return static_cast<int>(syscall(SYS_ppoll, watched, count, span, mask, sizeof(uint64_t)));
+}
+}  // namespace
+extern "C" int ppoll(pollfd* watched, nfds_t count, const timespec* span, const sigset_t* mask) {
+  return CountedPoll(watched, count, span, mask);
+}
+extern "C" int __ppoll_chk(pollfd* watched, nfds_t count, const timespec* span,
+                           const sigset_t* mask, size_t) {
+  return CountedPoll(watched, count, span, mask);
+}
 
 namespace roost {
 namespace {
@@ -54,6 +74,17 @@ TEST_F(LinuxPlatformTest, NoFunctionAllocates) {
   platform.Random();
   platform.Forks();
   EXPECT_EQ(count.this_thread(), 0u);
+}
+
+// A node sleeps here: each further look is a wake-up of the board's processor.
+TEST_F(LinuxPlatformTest, AWaitThatEndsAtItsDeadlineAsksOnce) {
+  const int event = platform.OpenEvent();
+  const Deadline deadline = Deadline::After(platform.Now(), std::chrono::milliseconds(2));
+  const int before = polls.load();
+  EXPECT_FALSE(platform.WaitForDescriptor(event, {.readable = true}, deadline).any());
+  EXPECT_EQ(polls.load() - before, 1);
+  EXPECT_TRUE(deadline.HasPassed(platform.Now()));
+  platform.CloseEvent(event);
 }
 
 TEST_F(LinuxPlatformTest, SignallingAnEventThatIsFullDoesNotBlock) {

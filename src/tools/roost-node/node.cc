@@ -64,7 +64,8 @@ Node::Ending Node::Run() {
     if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
     Publish(platform_.Now());
     // A batch made room: there may be lines that were read before and not taken.
-    Sleep(stored ? Deadline::Past() : NextWakeup(), WantsInput());
+    const bool more = stored && options_.from_stdin;
+    Sleep(more ? Deadline::Past() : NextWakeup(), WantsInput());
   }
   Finish();
   return ending_;

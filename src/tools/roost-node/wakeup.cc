@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -38,47 +37,24 @@ Wakeup::Wakeup(Platform& platform, int input) : platform_(platform), input_(inpu
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
   signals_ = Checked(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd");
-  either_ = Checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-  epoll_event event{};
-  event.events = EPOLLIN;
-  Checked(epoll_ctl(either_, EPOLL_CTL_ADD, signals_, &event), "epoll_ctl");
 }
 
-Wakeup::~Wakeup() {
-  close(either_);
-  close(signals_);
-}
-
-void Wakeup::WatchInput(bool want) {
-  if (want == watching_ || input_ < 0 || always_ready_) return;
-  epoll_event event{};
-  event.events = EPOLLIN;
-  const int result = epoll_ctl(either_, want ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, input_, &event);
-  if (result == 0) {
-    watching_ = want;
-  } else {
-    always_ready_ =
-        true;  // EPERM: a file, which a read never waits for; else read() tells the error
-  }
-}
+Wakeup::~Wakeup() { close(signals_); }
 
 Wakeup::Seen Wakeup::Wait(Deadline deadline, bool want_input,
                           std::span<const DescriptorWait> others) {
-  WatchInput(want_input);
-  const bool ready = want_input && always_ready_;
-  std::array<DescriptorWait, 1 + kMostOthers> waits;
-  waits[0] = {.fd = either_, .wanted = {.readable = true}};
-  std::copy(others.begin(), others.end(), waits.begin() + 1);
-  platform_.WaitForDescriptors({waits.data(), 1 + others.size()},
-                               ready ? Deadline::Past() : deadline);
+  std::array<DescriptorWait, 2 + kMostOthers> waits;
+  waits[0] = {.fd = signals_, .wanted = {.readable = true}};
+  // A regular file is always ready; a descriptor of -1 is passed over.
+  waits[1] = {.fd = want_input ? input_ : -1, .wanted = {.readable = true}};
+  std::copy(others.begin(), others.end(), waits.begin() + 2);
+  platform_.WaitForDescriptors({waits.data(), 2 + others.size()}, deadline);
   Seen seen;
+  seen.input = waits[1].seen.any();
   signalfd_siginfo info{};
-  if (read(signals_, &info, sizeof info) == ssize_t{sizeof info}) {
+  if (waits[0].seen.any() && read(signals_, &info, sizeof info) == ssize_t{sizeof info}) {
     seen.signal = static_cast<int>(info.ssi_signo);
   }
-  seen.input =
-      ready || (want_input && watching_ &&
-                platform_.WaitForDescriptor(input_, {.readable = true}, Deadline::Past()).any());
   return seen;
 }
 

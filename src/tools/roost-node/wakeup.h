@@ -34,14 +34,9 @@ class Wakeup {
   Seen Wait(Deadline deadline, bool want_input, std::span<const DescriptorWait> others = {});
 
  private:
-  void WatchInput(bool want);
-
   Platform& platform_;
   const int input_;
   int signals_ = -1;
-  int either_ = -1;            // an epoll: readable when one of the two is
-  bool always_ready_ = false;  // a regular file: never has to be waited for
-  bool watching_ = false;
 };
 
 }  // namespace roost::tools
