@@ -10,7 +10,7 @@
 #include <string>
 
 #include "roost/pool.h"
-#include "tests/sqlite/spy_vfs.h"
+#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 

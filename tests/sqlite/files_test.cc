@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/sqlite/spy_vfs.h"
+#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "tests/sqlite/spy_vfs.h"
+#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
 

@@ -67,9 +67,13 @@ class SimulatedNode {
   // `ran`: since the loop began.
   using EachSleep = std::function<void(Duration ran)>;
 
-  // Database, status file and name are filled in.
-  SimulatedNode(const SqliteMemory* memory, tools::Options options)
+  // Database, status file and name are filled in. `vfs`: SQLite's VFS; empty: the system's. A sleep is
+  // no longer than `step`, so that what the test does meanwhile is looked at.
+  SimulatedNode(const SqliteMemory* memory, tools::Options options, std::string vfs = {},
+                Duration step = std::chrono::seconds(1))
       : options_(Filled(std::move(options), folder_)),
+        vfs_(std::move(vfs)),
+        step_(step),
         memory_(memory),
         systemd_(folder_.File("notify")) {
     MakeUpBoard(folder_.File("board"));
@@ -139,18 +143,19 @@ class SimulatedNode {
     systemd_.Forget();
     const TimePoint now = platform_.Now();
     each_sleep_(now - start_);
-    // In steps, so that what the test does meanwhile is looked at.
-    const TimePoint next = std::min(until.time(), now + std::chrono::seconds(1));
+    const TimePoint next = std::min(until.time(), now + step_);
     if (next > now) platform_.AdvanceTo(next);
     return {};
   }
 
   support::TempDir folder_;
   const tools::Options options_;
+  const std::string vfs_;
+  const Duration step_;
   const SqliteMemory* const memory_;
   NotifySocket systemd_;
   fakes::FakePlatform platform_;
-  SqliteBackend backend_{{.path = options_.db, .schema = tools::kSchema}};
+  SqliteBackend backend_{{.path = options_.db, .schema = tools::kSchema, .vfs = vfs_}};
   PoolFor<NodeProfile> pool_{backend_, {.name = "local", .platform = &platform_}};
   EachSleep each_sleep_;
   TimePoint start_{};

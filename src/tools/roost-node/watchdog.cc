@@ -5,8 +5,8 @@
 namespace roost::tools {
 
 bool Watchdog::ShouldFeed(TimePoint now, const SealProgress& progress) {
-  if (now < next()) return false;
-  next_ = now + kLookAgain;
+  if (period_ <= Duration::zero() || now < from_) return false;
+  from_ = next_ = now + kLookAgain;
   return !IsStalled(now, progress);
 }
 
@@ -16,6 +16,7 @@ bool Watchdog::IsStalled(TimePoint now, const SealProgress& progress) {
 }
 
 void Watchdog::Fed(TimePoint now) {
+  from_ = now + period_ / 4;
   next_ = now + period_ / 2;
   ++feeds_;
 }

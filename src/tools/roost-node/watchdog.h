@@ -40,8 +40,9 @@ class Watchdog {
   // `period`: of WATCHDOG_USEC; zero: there is no watchdog, no feed is ever due.
   explicit Watchdog(Duration period) : period_(period) {}
 
-  // A turn has ended: whether to feed now, and then to call Fed if that went well. Half the period
-  // passes between two feeds.
+  // A turn has ended: whether to feed now, and then to call Fed if that went well. A turn that comes
+  // anyway feeds from a quarter of the period on, so that a node seldom wakes up for a feed alone; the
+  // loop has to turn after half of it.
   bool ShouldFeed(TimePoint now, const SealProgress& progress);
   // What was due is not being sealed: feeding stops until it is.
   static bool IsStalled(TimePoint now, const SealProgress& progress);
@@ -57,7 +58,8 @@ class Watchdog {
   static constexpr Duration kLookAgain = std::chrono::seconds(1);
 
   const Duration period_;
-  TimePoint next_ = TimePoint::min();
+  TimePoint from_ = TimePoint::min();  // when the next feed may come
+  TimePoint next_ = TimePoint::min();  // and when it has to
   uint64_t feeds_ = 0;
 };
 

@@ -1,9 +1,10 @@
-// tests/sqlite/spy_vfs.h - the system's VFS with counters, and with faults that a test switches on.
-#ifndef ROOST_TESTS_SQLITE_SPY_VFS_H_
-#define ROOST_TESTS_SQLITE_SPY_VFS_H_
+// tests/support/spy_vfs.h - the system's VFS with counters, and with faults that a test switches on.
+#ifndef ROOST_TESTS_SUPPORT_SPY_VFS_H_
+#define ROOST_TESTS_SUPPORT_SPY_VFS_H_
 
 #include <sqlite3.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -15,6 +16,7 @@ class SpyVfs {
     int opens = 0;
     int closes = 0;
     int writes = 0;
+    int64_t bytes = 0;  // written
     int syncs = 0;
   };
 
@@ -41,6 +43,7 @@ class SpyVfs {
   int fail_lock = 0;
   int fail_map = 0;               // of the log's index
   std::function<void()> on_read;  // of the database
+  bool skip_syncs = false;      // they are counted, and the disk is not asked
   bool refuse_writers = false;  // opening for writing falls back to reading, as on a read-only card
 
  private:
@@ -50,4 +53,4 @@ class SpyVfs {
 
 }  // namespace roost::sqlite
 
-#endif  // ROOST_TESTS_SQLITE_SPY_VFS_H_
+#endif  // ROOST_TESTS_SUPPORT_SPY_VFS_H_

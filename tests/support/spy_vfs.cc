@@ -1,4 +1,4 @@
-#include "tests/sqlite/spy_vfs.h"
+#include "tests/support/spy_vfs.h"
 
 #include <atomic>
 #include <new>
@@ -36,6 +36,7 @@ int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
   SpyFile* spy = Spy(file);
   if (spy->spy->fail_write != 0) return spy->spy->fail_write;
   ++spy->counts->writes;
+  spy->counts->bytes += size;
   return spy->real()->pMethods->xWrite(spy->real(), data, size, at);
 }
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
@@ -47,6 +48,7 @@ int Sync(sqlite3_file* file, int flags) {
   ++spy->counts->syncs;
   if (spy->spy->fail_sync != 0) return spy->spy->fail_sync;
   if (spy->is_log && spy->spy->fail_log_sync != 0) return spy->spy->fail_log_sync;
+  if (spy->spy->skip_syncs) return SQLITE_OK;
   return spy->real()->pMethods->xSync(spy->real(), flags);
 }
 int FileSize(sqlite3_file* file, sqlite3_int64* size) {

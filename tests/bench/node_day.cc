@@ -1,0 +1,147 @@
+// tests/bench/node_day.cc - a day of roost-node on the Raspberry Pi's profile, in seconds: what it
+// writes to the card, how often it syncs, and how often it wakes up; beside the same readings stored
+// by plain SQLite.
+//
+// The clock is turned by hand; the database and its log are real, and counted by a VFS. A sync is
+// counted and not done: it changes no figure here. The status file lies in memory on a board, and is
+// left out.
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tests/support/spy_vfs.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/roost_node_simulated.h"
+
+namespace roost::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using sqlite::SpyVfs;
+using tools::Options;
+using Profile = profiles::RaspberryPi;
+
+// https://www.sqlite.org/fileformat2.html#walformat
+constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kFrameBytes = 24 + kPageBytes;
+
+// What went to the card.
+struct Card {
+  int64_t frames = 0;  // of the log
+  int64_t pages = 0;   // of the database
+  int64_t bytes = 0;
+  int64_t syncs = 0;
+
+  explicit Card(const SpyVfs& spy)
+      : frames(spy.log.bytes / kFrameBytes),
+        pages(spy.database.bytes / kPageBytes),
+        bytes(spy.log.bytes + spy.database.bytes + spy.other.bytes),
+        syncs(spy.log.syncs + spy.database.syncs + spy.other.syncs) {}
+};
+
+void PrintCard(const char* who, const Card& card, int64_t readings, int64_t times) {
+  const auto whole = [times](int64_t count) { return static_cast<long long>(count * times); };
+  std::printf(
+      "  %-32s %8lld frames %7lld pages %7lld syncs %8.1f MiB a day, %6.0f bytes a reading\n", who,
+      whole(card.frames), whole(card.pages), whole(card.syncs),
+      static_cast<double>(card.bytes * times) / (1 << 20),
+      static_cast<double>(card.bytes) / static_cast<double>(readings));
+}
+
+// The same readings by plain SQLite with the settings that its documentation recommends for WAL.
+Card ByPlainSqlite(const char* synchronous, int64_t readings, int64_t batch) {
+  SpyVfs spy;
+  spy.skip_syncs = true;
+  const support::TempDir folder;
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open_v2(folder.File("plain.db").c_str(), &db,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, spy.name().c_str()),
+            SQLITE_OK);
+  const auto run = [db](const std::string& sql) {
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sql;
+  };
+  run("PRAGMA journal_mode = WAL; PRAGMA synchronous = " + std::string(synchronous) +
+      "; CREATE TABLE reading(seq INTEGER PRIMARY KEY, t_wall INTEGER NOT NULL, "
+      "sensor INTEGER NOT NULL, value REAL NOT NULL)");
+  sqlite3_stmt* insert = nullptr;
+  EXPECT_EQ(sqlite3_prepare_v2(db, "INSERT INTO reading(t_wall, sensor, value) VALUES (?, ?, ?)",
+                               -1, &insert, nullptr),
+            SQLITE_OK);
+  for (int64_t i = 0; i < readings; ++i) {
+    if (batch > 1 && i % batch == 0) run("BEGIN");
+    sqlite3_bind_int64(insert, 1, 1'700'000'000'000'000 + i * 1'000'000);
+    sqlite3_bind_int64(insert, 2, 1 + i % 6);
+    sqlite3_bind_double(insert, 3, 20.0 + static_cast<double>(i % 97) / 7);
+    EXPECT_EQ(sqlite3_step(insert), SQLITE_DONE);
+    sqlite3_reset(insert);
+    if (batch > 1 && (i % batch == batch - 1 || i == readings - 1)) run("COMMIT");
+  }
+  sqlite3_finalize(insert);
+  EXPECT_EQ(sqlite3_close(db), SQLITE_OK);
+  return Card(spy);
+}
+
+class NodeDayTest : public ::testing::Test {
+ protected:
+  // What the node took, and beside it plain SQLite. `times`: runs of this length in a day.
+  void Run(const char* what, Options options, int64_t times) {
+    spy_.skip_syncs = true;
+    options.quiet = true;
+    options.status_every = 24h;
+    options.run_for = 24h / times;
+    const auto samples = static_cast<uint64_t>(options.run_for / options.every);
+    SimulatedNode<Profile> node(&memory_, options, spy_.name(), 24h);
+    uint64_t sleeps = 0;
+    node.Run([&sleeps](Duration) { ++sleeps; });
+    const Card card(spy_);
+    const tools::Counts& counts = node.counts();
+    const auto readings = static_cast<int64_t>(counts.stored);
+    const auto number = [times](uint64_t count) {
+      return static_cast<unsigned long long>(count * static_cast<uint64_t>(times));
+    };
+    std::printf("a day of %s%s\n", what, times == 1 ? "" : ", by one hour of it");
+    std::printf(
+        "  %llu readings in %llu sealed batches; %llu wake-ups, of which %llu take readings\n",
+        number(counts.stored), number(counts.batches), number(sleeps), number(samples));
+    PrintCard("roost-node", card, readings, times);
+    const Card each_full = ByPlainSqlite("FULL", readings, 1);
+    const Card each = ByPlainSqlite("NORMAL", readings, 1);
+    PrintCard("plain, an INSERT each, FULL", each_full, readings, times);
+    PrintCard("plain, an INSERT each, NORMAL", each, readings, times);
+    PrintCard("plain, 60 in a transaction, FULL", ByPlainSqlite("FULL", readings, 60), readings,
+              times);
+    std::printf("  an INSERT each writes %.1f times the bytes of roost-node\n",
+                static_cast<double>(each_full.bytes) / static_cast<double>(card.bytes));
+
+    EXPECT_EQ(counts.stored, counts.taken);
+    EXPECT_TRUE(node.read_back().ok()) << node.read_back();
+    // What the start and the end take besides: the schema, the switch to WAL, the last copy.
+    constexpr int64_t kBesides = 24;
+    const auto seals = static_cast<int64_t>(counts.batches);
+    EXPECT_LE(card.syncs, seals + seals / 10 + kBesides);
+    // Pages of the log are copied into the database, when many of them were written over meanwhile.
+    EXPECT_LE(card.pages, card.frames * 15 / 100 + kBesides);
+    EXPECT_GE(each_full.bytes, 12 * card.bytes);
+    // A feed of the watchdog needs no wake-up of its own. Besides the samples: an idle connection is looked after, and replaced when it is old.
+    const auto upkeep = static_cast<uint64_t>(options.run_for / Profile::kKeepAlive +
+                                              4 * (options.run_for / Profile::kPoolRecycle));
+    EXPECT_LE(sleeps, samples + upkeep + 1);
+  }
+
+  const SqliteMemoryFor<Profile> memory_;
+  SpyVfs spy_;
+};
+
+TEST_F(NodeDayTest, EachTenSecondsSealedEachThirty) {
+  Options options;
+  options.every = 10s;
+  options.seal_every = 30s;
+  Run("--every 10s --seal-every 30s", options, 1);
+}
+
+TEST_F(NodeDayTest, AtTheDefaults) { Run("the defaults", {}, 24); }
+
+}  // namespace
+}  // namespace roost::testing
