@@ -198,7 +198,7 @@ class AnswersOfABoard(Hostile):
                 script.write_text(text.replace("probe() {\n", f"probe() {{\n  {line}\n", 1))
                 words = self.command("push.sh", "--from", self.scratch, "board")
                 words[0] = str(source / "deploy/push.sh")
-                done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+                done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
                 self.assertEqual(done.returncode, NOT_DONE, done.stdout + done.stderr)
                 self.assertIn(reason, done.stderr)
 

@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     import asyncssh
 
 SESSION_BIN = Path(__file__).resolve().parent / "session"
-HANG_S = 60  # a wait that takes this long will never end
+HANG_S = 600  # a wait that takes this long will never end
 
 
 def wait_for(what, holds):

@@ -19,7 +19,7 @@ SOURCE = Path(sys.argv[1])
 del sys.argv[1]
 BOX = Path(__file__).resolve().parent / "systemd_in_a_box.sh"
 SKIPPED = 77
-HANG_S = 60
+HANG_S = 600
 UNIT = """[Unit]
 StartLimitIntervalSec=1h
 StartLimitBurst=10

@@ -17,7 +17,7 @@ class ReadmeTest(unittest.TestCase):
 
     def test_the_fifteen_lines_store_a_reading(self):
         with tempfile.TemporaryDirectory() as folder:
-            result = subprocess.run([PROGRAM], cwd=folder, stdin=subprocess.DEVNULL, timeout=60, check=False)
+            result = subprocess.run([PROGRAM], cwd=folder, stdin=subprocess.DEVNULL, timeout=600, check=False)
             self.assertEqual(result.returncode, 0)
             database = sqlite3.connect(pathlib.Path(folder, "readings.db"))
             self.assertEqual(database.execute("SELECT * FROM reading").fetchall(),
@@ -25,7 +25,7 @@ class ReadmeTest(unittest.TestCase):
             database.close()
 
     def lines_of(self, program):
-        result = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        result = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
                                 check=False)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         return result.stdout.splitlines()
