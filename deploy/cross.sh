@@ -20,7 +20,7 @@
 #   bin/roost-node bin/roostctl   stripped
 #   systemd/                      unit, configuration, system user
 #   VERSION                       version, commit and its time, architecture, board, compiler
-# and for apt, in build/packages/: libroostpool-dev, roostpool-node, and SHA256SUMS.
+# and for apt, in build/packages/: libroostpool-dev, libroostpool0.1, roostpool-node, and SHA256SUMS.
 # With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like; sizes are compared for a
 # build with neither.
 
