@@ -94,10 +94,10 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 # of its own.
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
     "libabsl-dev (>= ${absl_VERSION}), libabsl-dev (<< ${absl_VERSION}.99), libsqlite3-dev")
-set(package_libraries "archive libroostpool.a")
+set(package_libraries "the archive libroostpool.a")
 if(TARGET roostpool_shared)
   string(PREPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${lib_package} (= ${ROOST_PACKAGE_VERSION}), ")
-  string(APPEND package_libraries ", the link to the shared library")
+  string(APPEND package_libraries " and the\nlink to the shared library")
 endif()
 # pkg-config --static names what Debian's sqlite3.pc does.
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "pkgconf, zlib1g-dev")
@@ -106,8 +106,8 @@ roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite
 and PostgreSQL pools with memory, time and capacity fixed when the firmware is
 compiled.
 
-This package has the headers, the ${package_libraries}, the CMake
-package roostpool and the files roostpool*.pc for pkg-config.")
+This package has the headers, ${package_libraries}, the CMake package roostpool, and the
+files roostpool*.pc for pkg-config.")
 
 if(TARGET roostpool_shared)
   set(CPACK_DEBIAN_LIB_PACKAGE_NAME ${lib_package})
