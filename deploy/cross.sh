@@ -20,7 +20,7 @@
 #   bin/roost-node bin/roostctl   stripped
 #   systemd/                      unit, configuration, system user
 #   VERSION                       version, commit and its time, architecture, board, compiler
-# and for apt, in build/packages/: libroostpool-dev, roostpool-node, and SHA256SUMS.
+# and for apt, in build/packages/: libroostpool-dev, libroostpool0.1, roostpool-node, and SHA256SUMS.
 # With --board or --clang, TARGET is rpi-64-rpi_4, rpi-64-clang and the like; sizes are compared for a
 # build with neither.
 
@@ -130,7 +130,7 @@ main() {
   need_packages "$log" "${PACKAGES_BUILD[@]}" dpkg-dev mmdebstrap qemu-user-static \
     "$compiler" || exit 1
   [ "$COMPILER" = gnu ] || need_packages "$log" "${PACKAGES_CLANG[@]}" || exit 1
-  [ "$TESTS" = OFF ] || need_packages "$log" python3 lintian || exit 1
+  [ "$TESTS" = OFF ] || need_packages "$log" python3 lintian make pkgconf || exit 1
 
   step "sysroot"
   ./deploy/sysroot.sh --arch "$arch"

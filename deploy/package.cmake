@@ -1,9 +1,7 @@
 # Debian packages, by cpack:
-#   libroostpool-dev   headers, static libraries, the CMake package
+#   libroostpool-dev   headers, the archive, the CMake package, the files for pkg-config
+#   libroostpool0.1    the shared library, with BUILD_SHARED_LIBS=ON; of each MAJOR.MINOR one of its own
 #   roostpool-node     roost-node, roostctl, the service with its user and configuration
-#
-# There is no package of a shared library. A node has one program that links the pool, and roostctl;
-# PoolFor<Profile> is compiled into its user, so before 1.0 each version would be another ABI.
 #
 # The version is that of build_version.cmake: another one for each commit, so that apt sees an upgrade.
 #
@@ -43,16 +41,24 @@ execute_process(COMMAND ${ROOST_GZIP} -9nf changelog changelog.Debian
                 WORKING_DIRECTORY ${package_files} COMMAND_ERROR_IS_FATAL ANY)
 
 # Absolute paths, so only for a package: `cmake --install --prefix` must not write to /etc.
-foreach(component dev node)
-  set(package roostpool-node)
-  if(component STREQUAL dev)
-    set(package libroostpool-dev)
-  endif()
+set(components dev node)
+set(dev_package libroostpool-dev)
+set(node_package roostpool-node)
+if(TARGET roostpool_shared)
+  list(APPEND components lib)
+  set(lib_package libroostpool${ROOST_ABI})
+endif()
+foreach(component ${components})
+  set(package ${${component}_package})
   install(FILES ${package_files}/copyright ${package_files}/changelog.gz
                 ${package_files}/changelog.Debian.gz
           DESTINATION /usr/share/doc/${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
 endforeach()
-# What is compiled into the programs, under terms that want their notice to go along.
+# What is compiled into the programs and the library, under terms that want their notice to go along.
+if(TARGET roostpool_shared)
+  install(FILES /usr/share/doc/libabsl-dev/copyright RENAME copyright.libabsl-dev
+          DESTINATION /usr/share/doc/${lib_package} COMPONENT lib EXCLUDE_FROM_ALL OPTIONAL)
+endif()
 foreach(library libabsl-dev libcli11-dev nlohmann-json3-dev)
   install(FILES /usr/share/doc/${library}/copyright RENAME copyright.${library}
           DESTINATION /usr/share/doc/roostpool-node COMPONENT node EXCLUDE_FROM_ALL OPTIONAL)
@@ -74,7 +80,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ
     GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL dev node)
+set(CPACK_COMPONENTS_ALL ${components})
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE ${package_release})
@@ -88,13 +94,45 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 # of its own.
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
     "libabsl-dev (>= ${absl_VERSION}), libabsl-dev (<< ${absl_VERSION}.99), libsqlite3-dev")
+set(package_libraries "the archive libroostpool.a")
+if(TARGET roostpool_shared)
+  string(PREPEND CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${lib_package} (= ${ROOST_PACKAGE_VERSION}), ")
+  string(APPEND package_libraries " and the\nlink to the shared library")
+endif()
+# pkg-config --static names what Debian's sqlite3.pc does.
+set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "pkgconf, zlib1g-dev")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "connection pools for sensor nodes - development files
 roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite
 and PostgreSQL pools with memory, time and capacity fixed when the firmware is
 compiled.
 
-This package has the headers, the static libraries and the CMake package
-roostpool.")
+This package has the headers, ${package_libraries}, the CMake package roostpool, and the
+files roostpool*.pc for pkg-config.")
+
+if(TARGET roostpool_shared)
+  set(CPACK_DEBIAN_LIB_PACKAGE_NAME ${lib_package})
+  set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_LIB_DESCRIPTION "connection pools for sensor nodes - shared library
+roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite
+and PostgreSQL pools with memory, time and capacity fixed when the firmware is
+compiled.
+
+This package has the shared library, for plug-ins and for several programs of
+one machine. A firmware that is alone on its board links the archive.")
+  # Of one ABI all symbols are there since its first version: the whole node of libroostpool.map is.
+  set(lib_control ${package_files}/lib)
+  set(first_of_abi ${ROOST_ABI}.0)
+  file(WRITE ${lib_control}/symbols.in
+       "libroostpool.so.${ROOST_ABI} ${lib_package} #MINVER#\n (symver)ROOSTPOOL_${ROOST_ABI} ${first_of_abi}\n")
+  file(WRITE ${lib_control}/shlibs "libroostpool ${ROOST_ABI} ${lib_package} (>= ${first_of_abi})\n")
+  file(WRITE ${lib_control}/triggers "activate-noawait ldconfig\n")
+  set(CPACK_DEBIAN_LIB_PACKAGE_CONTROL_EXTRA
+      ${lib_control}/symbols ${lib_control}/shlibs ${lib_control}/triggers)  # symbols: see pack.cmake
+  set(CPACK_ROOST_LIBRARY ${PROJECT_BINARY_DIR}/libroostpool.so.${PROJECT_VERSION})
+  set(CPACK_ROOST_LIBRARY_PACKAGE ${lib_package})
+  set(CPACK_ROOST_LIBRARY_FIRST ${first_of_abi})
+  set(CPACK_ROOST_LIBRARY_CONTROL ${lib_control})
+endif()
 
 set(CPACK_DEBIAN_NODE_PACKAGE_NAME roostpool-node)
 set(CPACK_DEBIAN_NODE_PACKAGE_SECTION misc)
@@ -119,10 +157,11 @@ set(CPACK_ROOST_EPOCH "${ROOST_BUILD_EPOCH}")
 set(CPACK_ROOST_UNKNOWN "${ROOST_BUILD_UNKNOWN}")
 if(CMAKE_CROSSCOMPILING)
   # dpkg-shlibdeps would look at this machine; see deploy/shlibdeps.sh.
-  set(CPACK_ROOST_SHLIBDEPS ${CMAKE_CURRENT_LIST_DIR}/shlibdeps.sh ${CMAKE_SYSROOT}
-      ${PROJECT_BINARY_DIR}/src/tools/roost-node/roost-node
+  set(CPACK_ROOST_SHLIBDEPS ${CMAKE_CURRENT_LIST_DIR}/shlibdeps.sh ${CMAKE_SYSROOT})
+  set(CPACK_ROOST_PROGRAMS ${PROJECT_BINARY_DIR}/src/tools/roost-node/roost-node
       ${PROJECT_BINARY_DIR}/src/tools/roostctl/roostctl)
 else()
+  set(CPACK_DEBIAN_LIB_PACKAGE_SHLIBDEPS ON)
   set(CPACK_DEBIAN_NODE_PACKAGE_SHLIBDEPS ON)
   set(CPACK_DEBIAN_NODE_PACKAGE_DEPENDS ${CPACK_ROOST_DEPENDS})
 endif()

@@ -18,14 +18,35 @@ set(ROOST_PACKAGE_PROFILE "")
 if(NOT ROOST_PROFILE_HEADER)
   set(ROOST_PACKAGE_PROFILE ${ROOST_PROFILE})
 endif()
+set(ROOST_COMPONENTS roost sqlite)
+if(ROOST_POSTGRES)
+  list(APPEND ROOST_COMPONENTS postgres)
+endif()
+list(APPEND ROOST_COMPONENTS statements platform)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/roostpoolConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/roostpoolConfig.cmake
-                              INSTALL_DESTINATION ${ROOST_CMAKE_DIR})
+                              INSTALL_DESTINATION ${ROOST_CMAKE_DIR} PATH_VARS CMAKE_INSTALL_LIBDIR)
 # Before 1.0 a minor version may change the interface.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/roostpoolConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/roostpoolConfig.cmake
               ${PROJECT_BINARY_DIR}/roostpoolConfigVersion.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/libraries.cmake
               ${CMAKE_CURRENT_LIST_DIR}/profile.cmake
               ${CMAKE_CURRENT_LIST_DIR}/static_absl.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/static_program.cmake
         DESTINATION ${ROOST_CMAKE_DIR} COMPONENT dev)
+
+set(names roostpool roostpool-sqlite)
+if(ROOST_POSTGRES)
+  list(APPEND names roostpool-postgres)
+endif()
+install(CODE "set(ROOST_PC_NAMES \"${names}\")
+set(ROOST_PC_TEMPLATES \"${PROJECT_SOURCE_DIR}/deploy/pkgconfig\")
+set(ROOST_PC_OUT \"${PROJECT_BINARY_DIR}/pkgconfig\")
+set(ROOST_PC_VERSION \"${PROJECT_VERSION}\")
+set(ROOST_PC_ABSL \"${absl_VERSION}\")
+set(ROOST_PC_SHARED \"${BUILD_SHARED_LIBS}\")
+set(ROOST_PC_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+set(ROOST_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")" COMPONENT dev)
+install(SCRIPT ${CMAKE_CURRENT_LIST_DIR}/pkgconfig.cmake COMPONENT dev)

@@ -22,6 +22,10 @@
 #ifndef ROOST_ASYNC_H_
 #define ROOST_ASYNC_H_
 
+#if __cplusplus < 202002L
+#include "roost/version.h"  // says so before <coroutine> says something else
+#endif
+
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +34,7 @@
 #include "roost/lease.h"
 #include "roost/pool.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 class PendingAcquire;
@@ -154,5 +159,6 @@ inline AcquireAwaiter AcquireOn(AcquireQueue& queue, Pool& pool, const AcquireOp
 }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_ASYNC_H_

@@ -49,6 +49,7 @@
 #include "roost/profile.h"
 #include "roost/types.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // Memory for one connection and its statement cache, in the pool. Aligned to std::max_align_t. The
@@ -122,5 +123,6 @@ class Backend {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_BACKEND_H_

@@ -33,6 +33,7 @@
 #include "roost/statement.h"
 #include "roost/types.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace internal {
@@ -230,5 +231,6 @@ class Connection {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_CONNECTION_H_

@@ -17,6 +17,9 @@
 
 #include <chrono>
 
+#include "roost/version.h"
+
+#pragma GCC visibility push(default)
 namespace roost {
 
 // A span of time. Resolution: 1 ns; range: about 292 years in both directions.
@@ -75,5 +78,6 @@ class Deadline {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_DEADLINE_H_

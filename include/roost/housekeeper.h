@@ -30,6 +30,7 @@
 #include "roost/platform.h"
 #include "roost/pool.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 class Housekeeper {
@@ -89,5 +90,6 @@ class Housekeeper {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_HOUSEKEEPER_H_

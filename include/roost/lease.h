@@ -55,6 +55,7 @@
 #include "roost/internal/idle_stack.h"
 #include "roost/source_line.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 class Pool;
@@ -160,5 +161,6 @@ class [[nodiscard]] Lease {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_LEASE_H_

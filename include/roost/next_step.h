@@ -15,7 +15,9 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "roost/version.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // What to do next. Every advice but kOk leaves the data with the caller.
@@ -74,5 +76,6 @@ constexpr Advice NextStep(absl::StatusCode code) {
 inline Advice NextStep(const absl::Status& status) { return NextStep(status.code()); }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_NEXT_STEP_H_

@@ -27,6 +27,7 @@
 #include "roost/source_line.h"
 #include "roost/types.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // What happened. `span`, `status`, `where` and `reason` are members of Event.
@@ -120,5 +121,6 @@ class EchoObserver final : public Observer {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_OBSERVER_H_

@@ -18,6 +18,7 @@
 
 #include "roost/deadline.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // What to wait for on a descriptor, or what was seen on it.
@@ -115,5 +116,6 @@ class Platform {
 Platform& NativePlatform();
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_PLATFORM_H_

@@ -49,7 +49,9 @@
 #include "roost/platform.h"
 #include "roost/profile.h"
 #include "roost/stats.h"
+#include "roost/version.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace internal {
@@ -288,10 +290,13 @@ class PoolFor : private internal::PoolStorage<P::kPoolSize + P::kMaxOverflow, P:
  public:
   // REQUIRES: `backend` outlives the pool. Opens nothing.
   explicit PoolFor(Backend& backend, const PoolOptions& options = {})
-      : Pool(backend, SettingsOf<P>(), options, Storage::View()) {}
+      : Pool(backend, SettingsOf<P>(), options, Storage::View()) {
+    internal::CheckVersion();
+  }
   ~PoolFor() = default;
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_POOL_H_

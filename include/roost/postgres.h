@@ -41,6 +41,7 @@
 
 struct pg_conn;
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace postgres {
@@ -122,5 +123,6 @@ pg_conn* PostgresHandle(Connection& connection);
 std::string_view PostgresSqlState(const absl::Status& status);
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_POSTGRES_H_

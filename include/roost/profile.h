@@ -41,6 +41,7 @@
 
 #include "roost/deadline.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // When a connection must answer a round trip before it is lent. A connection that was opened for
@@ -505,5 +506,6 @@ constexpr PoolSettings SettingsOf() {
 }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_PROFILE_H_

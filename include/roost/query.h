@@ -21,6 +21,8 @@
 #include "roost/lease.h"
 #include "roost/statement.h"
 
+// libroostpool.so exports what is declared up to the pop; see version.h.
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace internal {
@@ -94,5 +96,6 @@ absl::StatusOr<typename internal::Row<T...>::type> QueryOne(const Lease& lease, 
 }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_QUERY_H_

@@ -10,6 +10,9 @@
 #ifndef ROOST_SOURCE_LINE_H_
 #define ROOST_SOURCE_LINE_H_
 
+#include "roost/version.h"
+
+#pragma GCC visibility push(default)
 namespace roost {
 
 // A file and a line. As the default argument `SourceLine where = SourceLine::Here()` of a function,
@@ -27,5 +30,6 @@ struct SourceLine {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_SOURCE_LINE_H_

@@ -52,6 +52,7 @@
 
 struct sqlite3;
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace sqlite {
@@ -223,5 +224,6 @@ bool IsFileChanged(const absl::Status& status);
 int SqliteCode(const absl::Status& status);
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_SQLITE_H_

@@ -38,7 +38,9 @@
 #include <span>
 
 #include "absl/status/status.h"
+#include "roost/version.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace sqlite {
@@ -143,5 +145,6 @@ class SqliteMemoryFor : private internal::SqliteStorage<size_t{1024} * P::kSqlit
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_SQLITE_MEMORY_H_

@@ -40,6 +40,7 @@
 #include "roost/internal/machine.h"
 #include "roost/internal/value_types.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 class Connection;
@@ -453,6 +454,7 @@ class [[nodiscard]] Transaction {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #include "roost/internal/rows.h"
 

@@ -42,6 +42,7 @@
 #include "roost/deadline.h"
 #include "roost/observer.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // Counts of durations in buckets whose bounds double: bucket 0 counts those below 1 us, bucket i
@@ -299,5 +300,6 @@ constexpr void ForEachMetric(S& stats, auto&& visit) {
 std::string_view WriteSqlAlchemyStatus(const Stats& stats, std::span<char> out);
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_STATS_H_

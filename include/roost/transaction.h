@@ -25,6 +25,7 @@
 #include "roost/source_line.h"
 #include "roost/statement.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace internal {
@@ -77,5 +78,6 @@ absl::Status RunInTransaction(Pool& pool, Intent intent, Deadline deadline, F&& 
 }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_TRANSACTION_H_

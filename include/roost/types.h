@@ -10,6 +10,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "roost/version.h"
+
+#pragma GCC visibility push(default)
 namespace roost {
 
 // What a caller is going to do with a connection. Declared at the acquire; chooses the lane. Where
@@ -103,5 +106,6 @@ enum class SessionState : uint8_t {
 };
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_TYPES_H_

@@ -29,6 +29,12 @@ def architecture() -> str:
     return control.split("\nArchitecture: ")[1].split("\n")[0]
 
 
+def abi() -> str:
+    """MAJOR.MINOR, of which the shared library's package has its name."""
+    lists = (SOURCE / "CMakeLists.txt").read_text(encoding="utf-8")
+    return lists.split("project(roostpool VERSION ")[1].split(" ")[0].rsplit(".", 1)[0]
+
+
 class Packages:
     """The packages of BUILD, made anew in a folder of their own."""
 
@@ -38,6 +44,7 @@ class Packages:
         output(pathlib.Path(CMAKE).parent / "cpack", "--config", BUILD / "CPackConfig.cmake",
                "-B", self.folder / "made", cwd=BUILD, umask=0o022)
         self.dev = self.only("libroostpool-dev")
+        self.lib = self.only("libroostpool" + abi())
         self.node = self.only("roostpool-node")
 
     def only(self, name: str) -> pathlib.Path:

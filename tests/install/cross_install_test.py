@@ -21,7 +21,8 @@ class CrossInstallTest(unittest.TestCase):
         cls.folder = packages.folder
         # As on a sysroot with the package in it; the sysroot itself stays as it is.
         cls.root = cls.folder / "root"
-        output("dpkg-deb", "--extract", packages.dev, cls.root)
+        for package in (packages.dev, packages.lib):
+            output("dpkg-deb", "--extract", package, cls.root)
         # A copy, so that nothing beside it can be found by accident.
         shutil.copytree(pathlib.Path(SOURCE, "tests/install/consumer"), cls.folder / "consumer")
 
@@ -54,6 +55,35 @@ class CrossInstallTest(unittest.TestCase):
     def test_a_firmware_links_abseil_from_its_archives(self):
         self.use("static", f"-DCMAKE_FIND_ROOT_PATH={self.root}", "-DROOST_STATIC_ABSL=ON")
         self.assertNotIn("libabsl", self.needed("static"))
+
+    def test_a_firmware_without_postgres_is_one_file(self):
+        said = self.use("alone", f"-DCMAKE_FIND_ROOT_PATH={self.root}", "-DCMAKE_EXE_LINKER_FLAGS=-static",
+                        "-DWITHOUT_POSTGRES=ON")
+        self.assertEqual(said, "profile raspberry_pi\nlevel 21.5\n")
+        self.assertNotIn("NEEDED", self.needed("alone"))
+        self.assertIn("roost::postgres loads libpq with dlopen",
+                      self.refusal("not_alone", f"-DCMAKE_FIND_ROOT_PATH={self.root}",
+                                   "-DCMAKE_EXE_LINKER_FLAGS=-static"))
+
+    def test_pkg_config_finds_all_of_it_in_a_sysroot(self):
+        # The package in a sysroot; hard links, so that it costs no room.
+        whole = BUILD / "sysroot-with-roostpool"
+        shutil.rmtree(whole, ignore_errors=True)
+        self.addCleanup(shutil.rmtree, whole)
+        output("cp", "--archive", "--link", f"{SYSROOT}/.", whole)
+        for folder in ("usr/lib", "usr/include"):
+            output("cp", "--archive", self.root / folder, whole / "usr")
+        libraries = next((whole / "usr/lib").rglob("libroostpool.a")).parent
+        triplet = libraries.name
+        env = os.environ | {"PKG_CONFIG_SYSROOT_DIR": str(whole), "PKG_CONFIG_LIBDIR": str(libraries / "pkgconfig")}
+        for link, needed in (("any", "libroostpool.so"), ("archive", "libabsl_status.so")):
+            output("make", "-B", "-C", self.folder / "consumer", f"CXX={triplet}-g++ --sysroot={whole}", f"LINK={link}",
+                   env=env)
+            program = self.folder / "consumer/consumer"
+            self.assertIn(needed, output("readelf", "--dynamic", program))
+            self.assertEqual(output(EMULATOR, "-L", whole, program, self.folder / f"make-{link}.db"),
+                             "profile raspberry_pi\nlevel 21.5\n")
+            program.unlink()
 
     def test_a_firmware_takes_roostpool_as_a_subproject(self):
         self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_STATIC_ABSL=ON"),

@@ -73,11 +73,28 @@ class InstallTest(unittest.TestCase):
         self.assertFalse(list((self.folder / "sub").rglob("*_test")), "it built our tests, too")
 
     def test_a_subproject_without_postgres_does_not_look_for_its_headers(self):
-        result = self.configure("lean", f"-DROOST_SOURCE={SOURCE}", "-DROOST_POSTGRES=OFF",
+        result = self.configure("lean", f"-DROOST_SOURCE={SOURCE}", "-DROOST_POSTGRES=OFF", "-DWITHOUT_POSTGRES=ON",
                                 "-DROOST_PROFILE=testing")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         cache = (self.folder / "lean" / "CMakeCache.txt").read_text(encoding="utf-8")
         self.assertNotIn("LIBPQ", cache)
+
+    def test_a_subproject_of_shared_libraries_has_one(self):
+        result = self.configure("shared", f"-DROOST_SOURCE={SOURCE}", "-DBUILD_SHARED_LIBS=ON",
+                                "-DROOST_PROFILE=testing")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        plan = run(CMAKE, "--build", self.folder / "shared", "--target", "consumer", "--", "-n", "-v").stdout
+        link = next(line for line in plan.splitlines() if "-o consumer " in line)
+        self.assertIn("libroostpool.so", link)
+        self.assertNotIn("libroost_", link)
+        message = self.message_of(self.configure("both", f"-DROOST_SOURCE={SOURCE}", "-DBUILD_SHARED_LIBS=ON",
+                                                 "-DROOST_BUILD_TOOLS=ON"))
+        self.assertIn("ROOST_BUILD_TOOLS and ROOST_BUILD_TESTS need the archives", message)
+
+    def test_postgres_in_a_static_subproject_stops_cmake(self):
+        message = self.message_of(self.configure("static", f"-DROOST_SOURCE={SOURCE}",
+                                                 "-DCMAKE_EXE_LINKER_FLAGS=-static"))
+        self.assertIn("roost::postgres loads libpq with dlopen", message)
 
     def test_an_unknown_profile_stops_cmake_with_the_list(self):
         for name, arguments in (("unknown", ()), ("unknown_sub", (f"-DROOST_SOURCE={SOURCE}",))):

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import unittest
 
-from board_build import BUILD, EMULATOR, SOURCE, SYSROOT, Packages, architecture, output, run
+from board_build import BUILD, EMULATOR, SOURCE, SYSROOT, Packages, abi, architecture, output, run
 
 TOOLS = ("usr/bin/roost-node", "usr/bin/roostctl")
 CONFIGURATION = "etc/roost/roost-node.conf"
@@ -23,8 +23,10 @@ class PackageTest(unittest.TestCase):
     def setUpClass(cls):
         cls.packages = Packages(cls)
         cls.content = cls.packages.folder / "content"
-        for package in (cls.packages.dev, cls.packages.node):
+        cls.all = (cls.packages.dev, cls.packages.lib, cls.packages.node)
+        for package in cls.all:
             output("dpkg-deb", "--extract", package, cls.content)
+        cls.libraries = next(cls.content.rglob("libroostpool.a")).parent
 
     def field(self, package: pathlib.Path, name: str) -> str:
         return output("dpkg-deb", "--field", package, name).strip()
@@ -50,26 +52,60 @@ class PackageTest(unittest.TestCase):
         self.assertGreater(len(headers), 10)
         for header in headers:
             self.assertIn(f"usr/include/roost/{header}", files)
-        for library in ("roost", "sqlite", "platform", "core", "statements"):
-            self.assertTrue(any(path.endswith(f"/libroost_{library}.a") for path in files), library)
-        self.assertTrue(any(path.endswith("/cmake/roostpool/roostpoolConfig.cmake") for path in files))
-        self.assertFalse([path for path in files if "/bin/" in path])
+        folder = str(self.libraries.relative_to(self.content))
+        for name in ("libroostpool.a", "libroostpool.so", "cmake/roostpool/roostpoolConfig.cmake",
+                     *(f"pkgconfig/roostpool{part}.pc" for part in ("", "-sqlite", "-postgres"))):
+            self.assertIn(f"{folder}/{name}", files)
+        self.assertFalse([path for path in files if "/bin/" in path or "/libroost_" in path])
+
+    def test_the_library_has_its_file_and_the_link_of_its_abi(self):
+        files = {path for mode, _, path in self.listing(self.packages.lib)
+                 if mode[0] != "d" and "/doc/" not in path}
+        folder = str(self.libraries.relative_to(self.content))
+        self.assertEqual(files, {f"{folder}/libroostpool.so.{abi()}", f"{folder}/libroostpool.so.{abi()}.0"})
+        self.assertEqual((self.libraries / "libroostpool.so").resolve().name, f"libroostpool.so.{abi()}.0")
+
+    def test_what_is_linked_with_the_library_asks_for_its_abi(self):
+        control = self.packages.folder / "control"
+        output("dpkg-deb", "--control", self.packages.lib, control)
+        symbols = (control / "symbols").read_text(encoding="utf-8").splitlines()
+        self.assertEqual(symbols[0], f"libroostpool.so.{abi()} libroostpool{abi()} #MINVER#")
+        self.assertGreater(len(symbols), 100)
+        for line in symbols[1:]:
+            self.assertRegex(line, rf"^ (_ZN?|ROOSTPOOL).*@ROOSTPOOL_{abi()} {abi()}\.0$")
+        self.assertIn("ldconfig", (control / "triggers").read_text(encoding="utf-8"))
+        self.assertEqual((control / "shlibs").read_text(encoding="utf-8"),
+                         f"libroostpool {abi()} libroostpool{abi()} (>= {abi()}.0)\n")
+        self.assertIn(f"libroostpool{abi()} (= {self.field(self.packages.lib, 'Version')})",
+                      self.field(self.packages.dev, "Depends"))
+
+    def test_the_library_takes_abseil_from_the_board(self):
+        """A status that it makes is read by code of the program: both need the same Abseil."""
+        depends = self.field(self.packages.lib, "Depends")
+        for package in ("libabsl20220623", "libc6", "libsqlite3-0", r"libstdc\+\+6"):
+            self.assertRegex(depends, rf"(^|, ){package}( |$|,)")
+        self.assertNotIn("libpq", depends)
+        dynamic = output("readelf", "--dynamic", self.libraries / "libroostpool.so")
+        self.assertIn("libabsl_status.so", dynamic)
+        self.assertNotIn("RPATH", dynamic.replace("RUNPATH", "RPATH"))
 
     def test_libraries_lie_where_debian_keeps_those_of_the_architecture(self):
         triplet = {"arm64": "aarch64-linux-gnu", "armhf": "arm-linux-gnueabihf"}[architecture()]
         for _, _, path in self.listing(self.packages.dev):
-            if path.endswith(".a"):
+            if path.endswith((".a", ".so", ".pc")):
                 self.assertTrue(path.startswith(f"usr/lib/{triplet}/"), path)
 
     def test_everything_belongs_to_root_and_only_root_may_write(self):
-        for package in (self.packages.dev, self.packages.node):
+        for package in self.all:
             for mode, owner, path in self.listing(package):
                 self.assertEqual(owner, "root/root", path)
+                if mode[0] == "l":
+                    continue
                 program = path in TOOLS or mode[0] == "d"
                 self.assertEqual(mode[1:], "rwxr-xr-x" if program else "rw-r--r--", path)
 
     def test_the_fields_are_those_of_the_board(self):
-        for package in (self.packages.dev, self.packages.node):
+        for package in self.all:
             self.assertEqual(self.field(package, "Architecture"), architecture())
             told = output(SOURCE / "deploy/version.sh").split()[1]
             version = self.field(package, "Version")
@@ -108,7 +144,7 @@ class PackageTest(unittest.TestCase):
         # The address is that of whoever packs: ROOST_PACKAGE_MAINTAINER.
         address = "bogus-mail-host,bogus-mail-host-in-debian-changelog,mail-address-loops-or-bounces,root-in-contact"
         output("lintian", "--fail-on", "error", "--allow-root", "--suppress-tags", address,
-               self.packages.dev, self.packages.node)
+               *self.all)
 
 
 class LifeTest(unittest.TestCase):

@@ -45,7 +45,7 @@ class ReproducibleTest(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         # As now, not as when the folder was configured.
         output(CMAKE, BUILD)
-        output(CMAKE, "--build", BUILD, "--target", "roost-node", "roostctl")
+        output(CMAKE, "--build", BUILD, "--target", "roost-node", "roostctl", "roostpool", "roostpool_shared")
         cls.first = pack(BUILD, cls.folder / "first")
         cls.second_build = cls.build_again(cls.copy_sources())
         cls.second = pack(cls.second_build, cls.folder / "second", env=cls.elsewhere())
@@ -103,18 +103,18 @@ class ReproducibleTest(unittest.TestCase):
 
     def test_each_package_is_the_same(self):
         self.assertEqual(set(self.first), set(self.second))
-        self.assertEqual(len(self.first), 2)
+        self.assertEqual(len(self.first), 3)
         for name, package in self.first.items():
             with self.subTest(name):
                 self.assertTrue(package.read_bytes() == self.second[name].read_bytes(),
                                 self.difference(package, self.second[name]))
 
-    def test_no_path_of_the_machine_is_in_a_program(self):
+    def test_no_path_of_the_machine_is_in_a_program_or_library(self):
         for build in (BUILD, self.second_build):
-            for tool in ("roost-node", "roostctl"):
-                content = (build / "src/tools" / tool / tool).read_bytes()
+            for name in ("src/tools/roost-node/roost-node", "src/tools/roostctl/roostctl", "libroostpool.so"):
+                content = (build / name).read_bytes()
                 for path in (SOURCE, self.folder, SYSROOT or self.folder):
-                    self.assertNotIn(str(path).encode(), content, tool)
+                    self.assertNotIn(str(path).encode(), content, name)
 
 
 if __name__ == "__main__":

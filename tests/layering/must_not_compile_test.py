@@ -14,6 +14,7 @@ import sys
 import unittest
 
 COMPILER, INCLUDE = sys.argv[1:3]
+HEADERS = sorted((pathlib.Path(INCLUDE) / "roost").glob("*.h"))
 SOURCES = sorted((pathlib.Path(__file__).parent / "must_not_compile").glob("*.cc"))
 
 
@@ -52,6 +53,21 @@ class MustNotCompileTest(unittest.TestCase):
                                     or re.search(rf"{line}   required from here\n[^\n]*{error}", errors)
                                     or re.search(rf"{error}(?:\n(?!.*error:).*)*?\n.*{line} note: in instantiation", errors),
                                     f"{source.name}:{number}: no error with \"{text}\" in\n{errors[:4000]}")
+
+
+class OldStandardTest(unittest.TestCase):
+
+    def test_the_first_error_of_each_header_names_the_standard(self):
+        """By make nobody raises it, and what a header says of itself in C++17 is a riddle."""
+        self.assertGreater(len(HEADERS), 20)
+        for header in HEADERS:
+            with self.subTest(header=header.name):
+                errors = subprocess.run(
+                    [COMPILER, "-std=c++17", "-fsyntax-only", "-Wfatal-errors", "-I", INCLUDE, "-x", "c++", "-"], check=False,
+                    input=f'#include "roost/{header.name}"\n', capture_output=True, text=True,
+                    env=os.environ | {"LC_ALL": "C"}).stderr
+                first = next((line for line in errors.splitlines() if "error:" in line), "no error")
+                self.assertIn("roostpool needs C++20: compile with -std=c++20", first)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ FLOORS = {
     "release": 5,
     "acquisition": 6, "maintenance": 6, "report": 6,
     "pool_state": 7,
-    "pool": 8, "retry": 8, "async": 8, "housekeeper": 8, "echo": 8, "stats": 8,
+    "pool": 8, "retry": 8, "async": 8, "housekeeper": 8, "echo": 8, "stats": 8, "version": 8,
 }
 
 

@@ -17,8 +17,15 @@
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
 #include "roost/transaction.h"
+#include "roost/version.h"
 
 using namespace std::chrono_literals;
+
+// [version.h]
+#if ROOST_VERSION < 1000
+#error "this firmware needs roostpool 0.1"
+#endif
+// [version.h]
 
 namespace examples {
 

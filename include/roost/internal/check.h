@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "roost/version.h"
+
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 // Prints "roost: " and the sentence to standard error and aborts.
@@ -14,6 +17,7 @@ namespace roost::internal {
 }
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 // A precondition that the caller broke, or a branch that cannot be reached. Always on: it costs a
 // predictable branch, and a node that goes on after it would lose data later and elsewhere.

@@ -8,6 +8,7 @@
 
 #include "roost/backend.h"
 
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 struct ConnectionAccess {
@@ -73,5 +74,6 @@ struct ConnectionAccess {
 };
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_CONNECTION_ACCESS_H_

@@ -42,6 +42,7 @@
 #include "roost/internal/machine.h"
 #include "roost/internal/slot.h"
 
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 class PoolState;
@@ -166,5 +167,6 @@ struct PoolHead {
 };
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_IDLE_STACK_H_

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "roost/version.h"
+
 // What an acquire and a return consist of is inlined into their callers, where a call would cost as
 // much as they do; not where the program is built for size.
 #ifdef __OPTIMIZE_SIZE__
@@ -14,6 +16,7 @@
 #define ROOST_HOT [[gnu::always_inline]]
 #endif
 
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 // Tells threads that live now apart. Never 0.
@@ -42,5 +45,6 @@ inline void PauseBriefly() {
 }
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_MACHINE_H_

@@ -22,6 +22,7 @@
 #include "roost/internal/check.h"
 #include "roost/internal/machine.h"
 
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 class ABSL_LOCKABLE Mutex {
@@ -73,5 +74,6 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 };
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_MUTEX_H_

@@ -21,6 +21,7 @@
 #include "roost/internal/check.h"
 #include "roost/statement.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 namespace internal {
@@ -289,5 +290,6 @@ internal::RowRange<T> Rows::Each() {
 }
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_ROWS_H_

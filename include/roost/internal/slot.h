@@ -13,6 +13,7 @@
 #include "roost/internal/machine.h"
 #include "roost/source_line.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 class Connection;
@@ -92,5 +93,6 @@ ROOST_HOT inline void RecordOwner(SlotHead& slot, SourceLine where) {
 
 }  // namespace internal
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_SLOT_H_

@@ -9,6 +9,7 @@
 
 #include "roost/types.h"
 
+#pragma GCC visibility push(default)
 namespace roost::internal {
 
 class PoolState;
@@ -65,5 +66,6 @@ class PoolStorage {
 };
 
 }  // namespace roost::internal
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_STORAGE_H_

@@ -15,6 +15,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "roost/version.h"
+
+#pragma GCC visibility push(default)
 namespace roost {
 
 class Value;
@@ -102,5 +105,6 @@ constexpr std::optional<D> FromMicros(int64_t micros) {
 
 }  // namespace internal
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_INTERNAL_VALUE_TYPES_H_

@@ -19,6 +19,7 @@
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
+#include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
@@ -84,7 +85,7 @@ Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
   return {.uri = options.remote,
           .password_file = options.password_file,
           .name = options.name,
-          .version = ROOST_VERSION,
+          .version = ROOST_VERSION_STRING,
           .epoch = epoch,
           .heartbeat = options.heartbeat,
           .address_file = AddressFile(options.db)};

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/common/config_file.h"
 #include "tools/common/make_backend.h"
@@ -192,7 +193,8 @@ void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
 }
 
 void Declare(CLI::App& app, Options& options, Raw& raw) {
-  app.set_version_flag("--version", "roost-node " ROOST_VERSION, "Show the version and exit");
+  app.set_version_flag("--version", "roost-node " ROOST_VERSION_STRING,
+                       "Show the version and exit");
   app.add_option("--config", raw.config, "Reads settings from this file")->type_name("FILE");
   app.footer(kFooter);
   DeclareReadings(app, options, raw);

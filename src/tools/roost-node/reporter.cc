@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "roost/version.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/pool_status.h"
 
@@ -48,7 +49,7 @@ Reporter::Reporter(const Parts& parts)
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
   status_.name = options_.name;
-  status_.version = ROOST_VERSION;
+  status_.version = ROOST_VERSION_STRING;
   status_.board = board_.model();
   status_.pid = getpid();
   status_.every = options_.status_every;

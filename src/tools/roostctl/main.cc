@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/selftest/command.h"
@@ -11,7 +12,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Answers questions about connection pools: how large, with which settings, on which board.",
       "roostctl");
-  app.set_version_flag("--version", "roostctl " ROOST_VERSION, "Show the version and exit");
+  app.set_version_flag("--version", "roostctl " ROOST_VERSION_STRING, "Show the version and exit");
   app.require_subcommand(1);
   app.footer(
       "Each command has a --help of its own.\n"

@@ -2,7 +2,9 @@
 #include <cstdio>
 
 #include "roost/pool.h"
+#ifndef WITHOUT_POSTGRES
 #include "roost/postgres.h"
+#endif
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
 
@@ -28,9 +30,11 @@ int main(int argc, char** argv) {
   roost::SqliteBackend backend({.path = argv[1], .schema = "CREATE TABLE reading(node, level)"});
   roost::PoolFor<roost::SelectedProfile> pool(backend);
   std::printf("profile %s\n", pool.settings().profile);
+#ifndef WITHOUT_POSTGRES
   // Needs neither libpq nor its header: the first open would load it.
   roost::PostgresBackend remote({.uri = "postgresql://node@db.example.org/farm"});
   if (remote.target() != "db.example.org:5432/farm") return 1;
+#endif
   const absl::Status status = StoreAndRead(pool);
   if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   return status.ok() ? 0 : 1;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "roost/version.h"
 #include "tools/common/text.h"
 
 namespace roost::tools::selftest {
@@ -56,7 +57,8 @@ int ExitCode(const Run& run, bool strict) {
 void Report::Begin(size_t checks) {
   if (form_ == Form::kTable) {
     const std::string board = heading_.board.empty() ? "this machine" : heading_.board;
-    std::fprintf(out_, "roostctl %s on %s, data in %s\n\n", ROOST_VERSION, OneLine(board).c_str(),
+    std::fprintf(out_, "roostctl %s on %s, data in %s\n\n", ROOST_VERSION_STRING,
+                 OneLine(board).c_str(),
                  OneLine(heading_.folder.empty() ? "(no folder)" : heading_.folder).c_str());
   } else if (form_ == Form::kTap) {
     std::fprintf(out_, "TAP version 13\n1..%zu\n", checks);
@@ -124,7 +126,7 @@ void Report::EndJson(const Run& run, std::optional<uint64_t> written_bytes) {
   for (const Finding& finding : run.findings) checks.push_back(ToJson(finding));
   const ordered_json all = {
       {"program", "roostctl selftest"},
-      {"version", ROOST_VERSION},
+      {"version", ROOST_VERSION_STRING},
       {"board", heading_.board},
       {"folder", heading_.folder},
       {"db", heading_.db},

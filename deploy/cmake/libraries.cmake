@@ -1,0 +1,45 @@
+# The targets of an installed roostpool, for roostpoolConfig.cmake.
+
+# roost_define_libraries(ABI NONSHARED): roost::NAME for each of roostpool_components, of roostpool_archive or
+# roostpool_shared. NONSHARED: whether glibc's libc_nonshared.a is named, see platform/CMakeLists.txt.
+macro(roost_define_libraries abi nonshared)
+  set(roostpool_is_shared FALSE)
+  if(DEFINED roostpool_SHARED_LIBS)
+    set(roostpool_is_shared ${roostpool_SHARED_LIBS})
+  elseif(EXISTS "${roostpool_shared}")
+    set(roostpool_is_shared ${BUILD_SHARED_LIBS})
+  endif()
+  if(roostpool_is_shared AND NOT EXISTS "${roostpool_shared}")
+    set(roostpool_FOUND FALSE)
+    set(roostpool_NOT_FOUND_MESSAGE "roostpool_SHARED_LIBS=ON, and there is no ${roostpool_shared}: this \
+roostpool was built without BUILD_SHARED_LIBS=ON")
+  elseif(roostpool_is_shared AND ROOST_STATIC_ABSL)
+    set(roostpool_FOUND FALSE)
+    set(roostpool_NOT_FOUND_MESSAGE "libroostpool.so has Abseil's shared objects, and ROOST_STATIC_ABSL=ON or \
+-static asks for its archives: a program cannot have both; set roostpool_SHARED_LIBS=OFF")
+  endif()
+  foreach(component ${roostpool_components})
+    if(NOT TARGET roost::${component})
+      # Each is the whole file, and what it needs of it beside: a linker takes what is called.
+      set(roostpool_needs roost::headers Threads::Threads)
+      if(roostpool_is_shared)
+        add_library(roost::${component} SHARED IMPORTED)
+        set_target_properties(roost::${component} PROPERTIES
+          IMPORTED_LOCATION "${roostpool_shared}" IMPORTED_SONAME libroostpool.so.${abi})
+      else()
+        add_library(roost::${component} STATIC IMPORTED)
+        set_target_properties(roost::${component} PROPERTIES IMPORTED_LOCATION "${roostpool_archive}")
+        list(APPEND roostpool_needs ${CMAKE_DL_LIBS})
+        if(NOT "${nonshared}" STREQUAL "" AND NOT ROOST_LINKS_STATIC)
+          list(APPEND roostpool_needs -l:libc_nonshared.a)
+        endif()
+      endif()
+      if("${component}" STREQUAL "sqlite")
+        list(APPEND roostpool_needs SQLite::SQLite3)
+      elseif("${component}" STREQUAL "postgres" AND ROOST_LINKS_STATIC)
+        list(APPEND roostpool_needs "${ROOST_NO_STATIC_POSTGRES}")
+      endif()
+      set_target_properties(roost::${component} PROPERTIES INTERFACE_LINK_LIBRARIES "${roostpool_needs}")
+    endif()
+  endforeach()
+endmacro()
