@@ -19,7 +19,7 @@ import textwrap
 from typing import Iterator
 
 DOCUMENTS = ("README.md", "src/README.md", "platform/README.md", "tests/README.md", "deploy/README.md",
-             "toolchains/README.md", "CHANGELOG.md")
+             "deploy/MIGRATION.md", "toolchains/README.md", "CHANGELOG.md")
 EXAMPLES = "tests/readme/header_examples.cc"
 TOP = r"(?:src|include|platform|tests|deploy|toolchains|\.ci)/"
 
