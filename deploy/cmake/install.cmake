@@ -29,3 +29,6 @@ install(FILES ${PROJECT_BINARY_DIR}/roostpoolConfig.cmake
               ${CMAKE_CURRENT_LIST_DIR}/profile.cmake
               ${CMAKE_CURRENT_LIST_DIR}/static_absl.cmake
         DESTINATION ${ROOST_CMAKE_DIR} COMPONENT dev)
+# Beside the other documents of the Debian package, wherever this is installed.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples
+        DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libroostpool-dev COMPONENT dev)

@@ -102,6 +102,7 @@ struct WakeCallback {
   void* context = nullptr;
 };
 
+// What a pool is made with, besides its profile and its backend.
 struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
@@ -119,6 +120,7 @@ struct PoolOptions {
   WakeCallback on_work{};
 };
 
+// A pool of database connections. A program makes a PoolFor, which adds the storage.
 class Pool {
  public:
   Pool(const Pool&) = delete;
@@ -236,6 +238,7 @@ class Pool {
 
   // ---- What the pool was made of; constant ----
 
+  // The numbers of the profile, PoolOptions::name, the backend, and the platform.
   const PoolSettings& settings() const;
   std::string_view name() const;
   Backend& backend() const;
