@@ -23,7 +23,7 @@
 #   models         the model of the lock-free lane, and faults that it has to catch
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck; a comment for each public name; the site of the
-#                  documents, in build/site, and its links
+#                  documents, in build/site, and its links; the recipes for other build systems
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7), with the tests of core, statements and contracts
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
@@ -242,6 +242,7 @@ stage_lint() {
     -isystem include "${examples[@]}"
   check "the site: comments, pages, links" "$1" python3 -B deploy/docs/site.py build/site
   check "the site finds what is wrong" "$1" python3 -B deploy/docs/site_test.py
+  check "the recipes" "$1" python3 -B deploy/recipes/recipes_test.py
   check "clang-tidy" "$1" \
     xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
 }

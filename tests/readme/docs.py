@@ -21,7 +21,7 @@ import textwrap
 from typing import Iterator
 
 DOCUMENTS = ("README.md", "src/README.md", "platform/README.md", "tests/README.md", "deploy/README.md",
-             "deploy/MIGRATION.md", "tests/examples/README.md", "deploy/docs/CHOOSE.md",
+             "deploy/MIGRATION.md", "tests/examples/README.md", "deploy/docs/CHOOSE.md", "deploy/recipes/README.md",
              "toolchains/README.md", "CHANGELOG.md")
 EXAMPLES = "tests/readme/header_examples.cc"
 TOP = r"(?:src|include|platform|tests|deploy|toolchains|\.ci)/"
