@@ -40,7 +40,8 @@ def prose(text: str) -> str:
     return "".join(part if part.startswith("`") else re.sub(r"([<>@\\#%])", r"\\\1", part) for part in parts)
 
 
-# The comment of a type is not that of its first member; but one profile has others' constants, which are explained there.
+# The comment of a type is not that of its first member. A profile that derives from another one has its constants,
+# which are explained there.
 OPENS = re.compile(r"^\s*(template <.*> )?(class|struct|enum|union|namespace)\b(?! \w+ : \w+ \{$).*\{$|"
                    r"^\s*(public|protected|private):$")
 

@@ -21,13 +21,16 @@ SPEC.loader.exec_module(site)
 
 CONFIG = "site_name: t\ntheme:\n  name: material\n  font: false\nplugins: []\nuse_directory_urls: false\n"
 GOOD = {
-    "README.md": "# Top\n\nSee [the rest](src/) and [a part](src/README.md#a-part), [code](tests/a.cc), [a folder](tests),\n"
+    "README.md": "# Top\n\nSee [the rest](src/) and [a part](src/README.md#a-part), [code](tests/a.cc),\n"
+                 "[a folder](tests),\n"
                  "[the header](include/roost/a.h), [elsewhere](https://example.org/).\n\n```sh\n[no](link)\n```\n",
     "src/README.md": "# Rest\n\n## A part\n\nBack [up](../README.md).\n",
     "tests/a.cc": "int a;\n",
     "include/roost/a.h": "// include/roost/a.h - a header.\n#ifndef A\n#define A\n\nnamespace roost {\n\n"
-                         "// A thing of <vector> size.\nstruct A {\n  // How many, and how many are left.\n  int b = 0;\n  int c = 0;\n"
-                         "  int d = 0;  // the last\n  // Any T.\n  template <class T>\n  requires(sizeof(T) > 1) void F(T t);\n"
+                         "// A thing of <vector> size.\nstruct A {\n  // How many, and how many are left.\n"
+                         "  int b = 0;\n  int c = 0;\n"
+                         "  int d = 0;  // the last\n  // Any T.\n  template <class T>\n"
+                         "  requires(sizeof(T) > 1) void F(T t);\n"
                          "};\n\n}  // namespace roost\n\n#endif\n",
     "deploy/docs/mkdocs.yml": CONFIG + "nav:\n  - A: README.md\n  - B: src/README.md\n",
 }
@@ -41,7 +44,8 @@ BAD = (
     ("deploy/docs/mkdocs.yml", "  - B: src/README.md\n", "", "src/README.md is not in nav"),
     ("deploy/docs/mkdocs.yml", "src/README.md", "src/GONE.md", "nav has src/GONE.md, which does not exist"),
     ("deploy/docs/mkdocs.yml", "name: material", "name: gone", "mkdocs ended with"),
-    ("include/roost/a.h", "  // How many, and how many are left.\n", "", "b (variable) of struct roost::A is not documented"),
+    ("include/roost/a.h", "  // How many, and how many are left.\n", "",
+     "b (variable) of struct roost::A is not documented"),
     ("include/roost/a.h", "// A thing of <vector> size.\n", "\n", "Compound roost::A is not documented"),
     ("include/roost/a.h", "  // Any T.\n", "\n", "F(T t) (function) of struct roost::A is not documented"),
 )

@@ -126,7 +126,8 @@ class ExamplesTest(unittest.TestCase):
 
     def station(self, name, readings, env=None):
         """Runs a station until it has told of so many readings; how many it has in both databases."""
-        station = subprocess.Popen([self.build("weather_station"), f"{name}.db", f"{name}.sock", f"{name}.archive", "20"],
+        arguments = [f"{name}.db", f"{name}.sock", f"{name}.archive", "20"]
+        station = subprocess.Popen([self.build("weather_station"), *arguments],
                                    cwd=self.work, env=os.environ | (env or {}), stdin=subprocess.DEVNULL)
         try:
             until = time.monotonic() + PATIENCE
@@ -158,9 +159,9 @@ class ExamplesTest(unittest.TestCase):
     def test_the_weather_station_takes_no_heap_after_its_start(self):
         """Two runs, of which one is longer, take the same: what a run takes is its start's and its end's."""
         library = self.folder / "count.so"
-        support = SOURCE / "tests"
-        compiled = run(COMPILER, "-std=c++20", "-O2", "-shared", "-fPIC", f"-I{SOURCE}",
-                       support / "bench/allocation_preload.cc", support / "support/counting_allocator.cc", "-o", library)
+        compiled = run(COMPILER, "-std=c++20", "-O2", "-shared", "-fPIC", f"-I{SOURCE}", "-o", library,
+                       *(SOURCE / "tests" / name for name in ("bench/allocation_preload.cc",
+                                                              "support/counting_allocator.cc")))
         self.assertEqual(compiled.returncode, 0, compiled.stderr)
         # A busy machine may let a deadline pass, and an error takes memory: once without one is enough.
         for attempt in range(5):

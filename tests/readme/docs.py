@@ -28,7 +28,7 @@ TOP = r"(?:src|include|platform|tests|deploy|toolchains|\.ci)/"
 
 
 def cut(root: pathlib.Path, file: str, name: str | None) -> str | None:
-    """The lines of `file` between its two comments `// [name]`, moved to the left. No name: all of them."""
+    """The lines of `file` between its two comments `// [name]`, moved to the left. No name: all."""
     path = root / file
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     if name is None:
@@ -39,8 +39,8 @@ def cut(root: pathlib.Path, file: str, name: str | None) -> str | None:
 
 def check_blocks(root: pathlib.Path, document: str, text: str) -> Iterator[str]:
     """Every C++ block is what its marker says."""
-    for block in re.finditer(r"(?:^<!-- (?:cut from|all of) (\S+)(?: \[([^\]]+)\])? -->\n+)?^```(?:cpp|c\+\+)\n(.*?)^```$",
-                             text, flags=re.M | re.S):
+    for block in re.finditer(r"(?:^<!-- (?:cut from|all of) (\S+)(?: \[([^\]]+)\])? -->\n+)?"
+                             r"^```(?:cpp|c\+\+)\n(.*?)^```$", text, flags=re.M | re.S):
         line = text[:block.start(3)].count("\n")
         file, name, code = block.groups()
         if file is None:
