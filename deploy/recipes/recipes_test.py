@@ -118,7 +118,8 @@ class AptTest(unittest.TestCase):
         control = self.folder / "package/DEBIAN/control"
         control.parent.mkdir(parents=True)
         control.write_text("Package: roostpool-node\nVersion: 0.1.0-1\nArchitecture: amd64\n"
-                           "Maintainer: a <a@example.org>\nSection: misc\nPriority: optional\nDescription: sensor node\n",
+                           "Maintainer: a <a@example.org>\nSection: misc\nPriority: optional\n"
+                           "Description: sensor node\n",
                            encoding="ascii")
         done = run("dpkg-deb", "--root-owner-group", "--build", self.folder / "package", self.folder / "node.deb")
         self.assertEqual(done.returncode, 0, done.stderr)

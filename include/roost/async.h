@@ -12,7 +12,7 @@
 //   Start, Run, Take, Cancel       a lock that is held for some 100 ns
 //   Tick, the end of a lease       the same, and for the end of a connection that it closes; a lease
 //                                  that left something behind also for its reset (kResetTimeout)
-//   Tick with OpenBy::kCaller      a file of SQLite that is opened, maintained or closed, too
+//   the same with OpenBy::kCaller  a local file that is opened, pinged or maintained, too
 //   a statement, Begin, Commit     the database. A local file: its card, and a writer of another
 //                                  process. A server: a round trip or more, as long as it takes
 //
