@@ -14,7 +14,7 @@
 //                                  that left something behind also for its reset (kResetTimeout)
 //   the same with OpenBy::kCaller  a local file that is opened, pinged or maintained, too
 //   a statement, Begin, Commit     the database. A local file: its card, and a writer of another
-//                                  process. A server: a round trip or more, as long as it takes
+//                                  process. A server: a round trip or more
 //
 // So statements on a server belong into a thread of their own, to which the lease is moved, or get a
 // moment that the loop can spare (Connection::set_deadline). In each turn call Tick, then Run, then

@@ -7,7 +7,7 @@
 // How a program ends:
 //
 //   1. Tell the threads that acquire, and join them. Cancel ends their waits.
-//   2. Close each pool, with a deadline. Where that is not OK a lease is out still: Report names it.
+//   2. Close each pool, with a deadline. Where that is not OK a lease is out: Report names it.
 //   3. Stop the housekeeper. Up to here it ends what was given up at a server.
 //   4. Leave the scope: the housekeeper and AcquireQueues go first, then pools, then backends, and
 //      the SqliteMemory last. That is the order of construction, from its end.
