@@ -13,7 +13,8 @@ PACKAGES_TEST=(libgtest-dev libgmock-dev libbenchmark-dev python3 sqlite3 system
   pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh make meson pkgconf zlib1g-dev)
 PACKAGES_CLANG=(clang)
 PACKAGES_MODEL=(spin gcc libc6-dev)
-PACKAGES_LINT=(clang-tidy clang-format shellcheck git)
+PACKAGES_LINT=(clang-tidy clang-format shellcheck git doxygen mkdocs-material reprepro gpg
+  gpg-agent)
 PACKAGES_PACKAGE=(dpkg-dev lintian python3)
 PACKAGES_BENCH=(libbenchmark-dev libgtest-dev libgmock-dev python3 valgrind strace qemu-user-static
   g++-aarch64-linux-gnu)

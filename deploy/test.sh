@@ -22,7 +22,8 @@
 #   thread-safety  clang's check of the lock annotations
 #   models         the model of the lock-free lane, and faults that it has to catch
 #   size           bytes of code and of each profile's pool; see deploy/size.sh
-#   lint           clang-format, clang-tidy, shellcheck
+#   lint           clang-format, clang-tidy, shellcheck; a comment for each public name; the site of the
+#                  documents, in build/site, and its links; the recipes for other build systems
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7), with the tests of core, statements and contracts
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
@@ -224,15 +225,24 @@ stage_size() {
 
 stage_lint() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_CLANG[@]}" "${PACKAGES_LINT[@]}" || return
-  local sources scripts units
+  local sources scripts units examples
   mapfile -t sources < <(git ls-files '*.cc' '*.h')
   mapfile -t scripts < <(git ls-files '*.sh' .ci/run 'deploy/debian/p*' \
     'tests/deploy/session/*' ':!tests/deploy/session/systemctl')
+  mapfile -t examples < <(git ls-files 'tests/examples/*.cc')
   mapfile -t units < <(git ls-files 'src/*.cc' 'platform/linux/*.cc' ':!src/tools/')
   [ ${#sources[@]} -gt 0 ] || return  # not a clone
   check "clang-format" "$1" clang-format --dry-run -Werror "${sources[@]}"
   check "shellcheck" "$1" shellcheck --external-sources "${scripts[@]}"
   [[ " $CONFIGURED " == *" thread-safety "* ]] || logged "$1" cmake --preset thread-safety
+  # Of our examples with every warning of clang's; the rest is about other standards and the layout of files.
+  check "the examples, by clang" "$1" \
+    clang++ -std=c++20 -fsyntax-only -Weverything -Werror -Wno-c++98-compat -Wno-c++98-compat-pedantic \
+    -Wno-c++20-compat -Wno-padded -Wno-weak-vtables -Wno-missing-prototypes -Wno-exit-time-destructors \
+    -isystem include "${examples[@]}"
+  check "the site: comments, pages, links" "$1" python3 -B deploy/docs/site.py build/site
+  check "the site finds what is wrong" "$1" python3 -B deploy/docs/site_test.py
+  check "the recipes" "$1" python3 -B deploy/recipes/recipes_test.py
   check "clang-tidy" "$1" \
     xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
 }

@@ -6,6 +6,21 @@
 // AcquireQueue for each loop. A loop that uses a pool with OpenBy::kHousekeeper also calls
 // Pool::Tick, or leaves that to a Housekeeper.
 //
+// What blocks a loop:
+//
+//   call on the loop               waits for
+//   Start, Run, Take, Cancel       a lock that is held for some 100 ns
+//   Tick, the end of a lease       the same, and for the end of a connection that it closes; a lease
+//                                  that left something behind also for its reset (kResetTimeout)
+//   the same with OpenBy::kCaller  a local file that is opened, pinged or maintained, too
+//   a statement, Begin, Commit     the database. A local file: its card, and a writer of another
+//                                  process. A server: a round trip or more
+//
+// So statements on a server belong into a thread of their own, to which the lease is moved, or get a
+// moment that the loop can spare (Connection::set_deadline). In each turn call Tick, then Run, then
+// Descriptors, and sleep until the earlier of the two moments. After a Start outside of Run call Run
+// again: the moment that it returned does not count this acquire.
+//
 // Threads:  an AcquireQueue and its acquires belong to the thread of its loop; any thread may call
 //           the WakeCallback, with no lock held unless more than eight callers are told at once
 // Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
@@ -132,9 +147,11 @@ class PendingAcquire {
 // Memory: in the coroutine's frame.
 class AcquireAwaiter {
  public:
+  // What AcquireOn was given.
   AcquireAwaiter(AcquireQueue& queue, Pool& pool, const AcquireOptions& options)
       : queue_(queue), pool_(pool), options_(options) {}
 
+  // What co_await calls.
   bool await_ready() const { return false; }
   bool await_suspend(std::coroutine_handle<> waiting) {
     waiting_ = waiting;

@@ -55,6 +55,7 @@ namespace roost {
 // Memory for one connection and its statement cache, in the pool. Aligned to std::max_align_t. The
 // pool owns it; the connection has it from Open until its destructor has run.
 struct ConnectionMemory {
+  // Where it begins, and how much it is.
   std::byte* data = nullptr;
   size_t bytes = 0;
   // Capacity of the statement cache, 1 to 256.

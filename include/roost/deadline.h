@@ -28,6 +28,7 @@ using Duration = std::chrono::nanoseconds;
 // The clock that TimePoint counts on. It has no now() on purpose: only a Platform tells the time,
 // so that a test can turn the clock by hand.
 struct MonotonicClock {
+  // What std::chrono wants of a clock.
   using duration = Duration;
   using rep = duration::rep;
   using period = duration::period;
@@ -69,6 +70,7 @@ class Deadline {
     return now >= at_ ? Duration::zero() : at_ - now;
   }
 
+  // Ordered by their moments.
   friend constexpr bool operator==(Deadline, Deadline) = default;
   friend constexpr auto operator<=>(Deadline, Deadline) = default;
 

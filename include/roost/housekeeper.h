@@ -4,6 +4,14 @@
 // is ready, or a pool calls it. A firmware with a loop of its own calls Pool::Tick there and needs
 // no Housekeeper.
 //
+// How a program ends:
+//
+//   1. Tell the threads that acquire, and join them. Cancel ends their waits.
+//   2. Close each pool, with a deadline. Where that is not OK a lease is out: Report names it.
+//   3. Stop the housekeeper. Up to here it ends what was given up at a server.
+//   4. Leave the scope: the housekeeper and AcquireQueues go first, then pools, then backends, and
+//      the SqliteMemory last. That is the order of construction, from its end.
+//
 // Threads:  Add, Start and Stop from one thread; Wake from any; Run from threads of the program's
 //           own; the housekeeper's thread calls Tick
 // Blocks:   Stop, until the Tick that is under way has ended and the thread, and Run, have left;
@@ -33,6 +41,7 @@
 #pragma GCC visibility push(default)
 namespace roost {
 
+// One thread for the pools that it was given.
 class Housekeeper {
  public:
   // The most pools that one housekeeper takes.

@@ -75,6 +75,7 @@ std::string_view Name(EventKind kind);
 
 // One event. Valid during the call of OnEvent; copy what has to live longer.
 struct Event {
+  // What happened.
   EventKind kind{};
   // For kClose, kInvalidate and kSoftInvalidate; else kNone.
   CloseReason reason = CloseReason::kNone;

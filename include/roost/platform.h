@@ -23,6 +23,7 @@ namespace roost {
 
 // What to wait for on a descriptor, or what was seen on it.
 struct IoEvents {
+  // A read, a write would not wait.
   bool readable = false;
   bool writable = false;
   // The peer closed, or there is an error, or the descriptor is not open. Always watched, whether

@@ -104,6 +104,7 @@ struct WakeCallback {
   void* context = nullptr;
 };
 
+// What a pool is made with, besides its profile and its backend.
 struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
@@ -121,6 +122,7 @@ struct PoolOptions {
   WakeCallback on_work{};
 };
 
+// A pool of database connections. A program makes a PoolFor, which adds the storage.
 class Pool {
  public:
   Pool(const Pool&) = delete;
@@ -238,6 +240,7 @@ class Pool {
 
   // ---- What the pool was made of; constant ----
 
+  // The numbers of the profile, PoolOptions::name, the backend, and the platform.
   const PoolSettings& settings() const;
   std::string_view name() const;
   Backend& backend() const;

@@ -48,6 +48,7 @@ namespace postgres {
 class BackendState;
 }  // namespace postgres
 
+// What a PostgresBackend is made with.
 struct PostgresOptions {
   // Everything libpq takes: "postgresql://user@host:5432/db?sslmode=...", several hosts, or
   // "host=... dbname=...". ~/.pgpass, the PG* variables and service files count as they do for
@@ -88,6 +89,7 @@ struct PostgresOptions {
   std::string address_file{};
 };
 
+// Opens connections to a PostgreSQL server.
 class PostgresBackend final : public Backend {
  public:
   // What a pool keeps for each connection; see PoolFor.
@@ -106,6 +108,7 @@ class PostgresBackend final : public Backend {
   TimePoint Continue(TimePoint now) override;
   absl::Status Hindrance(const void* pool) const override;
 
+  // What it was made with.
   const PostgresOptions& options() const { return options_; }
 
  private:

@@ -85,6 +85,7 @@ enum class WhenDamaged : uint8_t {
   kMoveAside,
 };
 
+// What a SqliteBackend is made with.
 struct SqliteOptions {
   // The database file, not a device or a pipe, or ":memory:" for a database that lives as long as
   // this backend and is shared by its connections. REQUIRES: an absolute path, or relative to a
@@ -147,6 +148,7 @@ struct SqliteFileStats {
   int damaged_files = 0;
 };
 
+// Opens connections to a SQLite database.
 class SqliteBackend final : public Backend {
  public:
   // What a pool keeps for each connection; see PoolFor.
@@ -165,6 +167,7 @@ class SqliteBackend final : public Backend {
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 
+  // What it was made with.
   const SqliteOptions& options() const { return options_; }
   // A snapshot, from any thread, without a lock.
   SqliteFileStats file_stats() const;

@@ -60,8 +60,10 @@ class RowRange;
 // the Sql may end before the Statement does.
 class Sql {
  public:
+  // `text` as a statement.
   constexpr explicit Sql(std::string_view text)
       : text_(text), hash_(Hash(text)), constant_(std::is_constant_evaluated() && !text.empty()) {}
+  // The text as it was given.
   constexpr std::string_view text() const { return text_; }
   // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
   constexpr uint64_t hash() const { return hash_; }
@@ -85,6 +87,7 @@ class Sql {
 // A moment: microseconds since 1970-01-01 00:00 UTC, as Platform::UnixMicros gives them. Stored as
 // an integer, or as a timestamp where the column has such a type.
 struct Micros {
+  // Microseconds; equal where these are.
   int64_t count = 0;
   friend constexpr bool operator==(Micros, Micros) = default;
 };
@@ -171,6 +174,7 @@ class Value {
         "integer inside, nullptr, or a std::optional of one of these");
   }
 
+  // What it is.
   constexpr Type type() const { return type_; }
   constexpr bool is_null() const { return type_ == Type::kNull; }
   // True for a value made from a bool, for backends that have such a type.
@@ -234,6 +238,7 @@ class Statement;
 // a result of any length needs no more.
 class [[nodiscard]] Rows {
  public:
+  // Goes on reading in place of `other`.
   Rows(Rows&& other) noexcept;
   Rows& operator=(Rows&&) = delete;
   ROOST_HOT ~Rows();
@@ -422,6 +427,7 @@ enum class Durability : uint8_t {
 // because it would end the next user's transaction.
 class [[nodiscard]] Transaction {
  public:
+  // Takes the place of `other`.
   Transaction(Transaction&& other) noexcept;
   Transaction& operator=(Transaction&&) = delete;
   // Rolls back, unless Commit or Rollback was called. If the rollback fails, the pool closes the

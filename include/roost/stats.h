@@ -50,6 +50,7 @@ namespace roost {
 // Memory: 216 bytes.
 class Histogram {
  public:
+  // How many there are.
   static constexpr int kBuckets = 24;
   // The upper bound of a bucket (exclusive). The last bucket has none: Duration::max(). REQUIRES:
   // 0 <= bucket.
@@ -197,6 +198,7 @@ enum class MetricKind : uint8_t {
 // What one member of Stats means, for programs that show all of them without knowing each. The
 // texts are literals.
 struct Metric {
+  // How it moves.
   MetricKind kind;
   // The member's name in Stats.
   std::string_view name;

@@ -2,9 +2,11 @@
 
 A code block of a README is preceded by a line that says where it was cut:
 
-    <!-- cut from tests/readme/fifteen_lines.cc [fifteen lines] -->
+    <!-- cut from tests/readme/migration.cc [retry] -->
 
-The file has the same code between two comments `// [fifteen lines]`.
+The file has the same code between two comments `// [retry]`. Or it is a file as a whole:
+
+    <!-- all of tests/examples/local_logger/main.cc -->
 
 Usage: docs.py ROOT ROOSTCTL    prints each difference; exit code 1 when there is one
 docs_test.py feeds it bad documents.
@@ -19,23 +21,26 @@ import textwrap
 from typing import Iterator
 
 DOCUMENTS = ("README.md", "src/README.md", "platform/README.md", "tests/README.md", "deploy/README.md",
+             "deploy/MIGRATION.md", "tests/examples/README.md", "deploy/docs/CHOOSE.md", "deploy/recipes/README.md",
              "toolchains/README.md", "CHANGELOG.md")
 EXAMPLES = "tests/readme/header_examples.cc"
 TOP = r"(?:src|include|platform|tests|deploy|toolchains|\.ci)/"
 
 
-def cut(root: pathlib.Path, file: str, name: str) -> str | None:
-    """The lines of `file` between its two comments `// [name]`, moved to the left."""
+def cut(root: pathlib.Path, file: str, name: str | None) -> str | None:
+    """The lines of `file` between its two comments `// [name]`, moved to the left. No name: all."""
     path = root / file
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if name is None:
+        return text or None
     parts = re.split(rf"^ *// \[{re.escape(name)}\]\n", text, flags=re.M)
     return textwrap.dedent(parts[1]) if len(parts) == 3 else None
 
 
 def check_blocks(root: pathlib.Path, document: str, text: str) -> Iterator[str]:
     """Every C++ block is what its marker says."""
-    for block in re.finditer(r"(?:^<!-- cut from (\S+) \[([^\]]+)\] -->\n+)?^```(?:cpp|c\+\+)\n(.*?)^```$",
-                             text, flags=re.M | re.S):
+    for block in re.finditer(r"(?:^<!-- (?:cut from|all of) (\S+)(?: \[([^\]]+)\])? -->\n+)?"
+                             r"^```(?:cpp|c\+\+)\n(.*?)^```$", text, flags=re.M | re.S):
         line = text[:block.start(3)].count("\n")
         file, name, code = block.groups()
         if file is None:
@@ -43,9 +48,10 @@ def check_blocks(root: pathlib.Path, document: str, text: str) -> Iterator[str]:
             continue
         expected = cut(root, file, name)
         if expected is None:
-            yield f"{document}:{line}: {file} has no code between two comments // [{name}]"
+            yield (f"{document}:{line}: there is no {file}" if name is None else
+                   f"{document}:{line}: {file} has no code between two comments // [{name}]")
         elif expected != code:
-            yield f"{document}:{line}: differs from [{name}] in {file}, which is compiled:\n{expected}"
+            yield f"{document}:{line}: differs from [{name or 'all'}] in {file}, which is compiled:\n{expected}"
 
 
 def check_links(root: pathlib.Path, document: str, text: str) -> Iterator[str]:

@@ -8,7 +8,9 @@ import docs
 
 GOOD = {
     "README.md": "See [the tests](tests) and `tests/a.cc`.\n\n<!-- cut from tests/a.cc [x] -->\n"
-                 "```cpp\nint a;\n  int b;\n```\n\n```sh\nsome/where/else\n```\n",
+                 "```cpp\nint a;\n  int b;\n```\n\n```sh\nsome/where/else\n```\n\n"
+                 "<!-- all of tests/b.cc -->\n```cpp\nint whole;\n```\n",
+    "tests/b.cc": "int whole;\n",
     "tests/a.cc": "void F() {\n  // [x]\n  int a;\n    int b;\n  // [x]\n}\n",
     "include/roost/a.h": "// include/roost/a.h - a.\n// Example:\n//   int x =\n//       1;\n#ifndef A\n",
     docs.EXAMPLES: "// [a.h]\nint x = 1;\n// [a.h]\n",
@@ -20,6 +22,8 @@ BAD = [
     ("README.md", "<!-- cut from tests/a.cc [x] -->\n", "", "a C++ block without a line"),
     ("README.md", "[x]", "[y]", "has no code between two comments // [y]"),
     ("README.md", "cut from tests/a.cc", "cut from tests/b.cc", "tests/b.cc has no code between"),
+    ("README.md", "all of tests/b.cc", "all of tests/gone.cc", "there is no tests/gone.cc"),
+    ("tests/b.cc", "int whole", "int half", "differs from [all] in tests/b.cc"),
     ("README.md", "(tests)", "(teste)", "the link teste leads nowhere"),
     ("README.md", "`tests/a.cc`", "`tests/gone.cc`", "there is no tests/gone.cc"),
     ("tests/a.cc", "int b;", "int d;", "differs from [x] in tests/a.cc"),

@@ -89,6 +89,124 @@ TEST(RoostctlProfilesTest, TableNamesEveryProfile) {
   profiles::ForEach([&]<class P>() { EXPECT_TRUE(Has(ran.output, P::kName)) << P::kName; });
 }
 
+// ---- --from-sqlalchemy. tests/readme/migration_test.py compiles what it prints. ----
+
+std::string FromSqlAlchemy(const std::string& settings) {
+  const Outcome ran = Roostctl({"profiles", "--from-sqlalchemy", settings});
+  EXPECT_EQ(ran.exit, 0) << ran.errors;
+  EXPECT_EQ(ran.errors, "");
+  return ran.output;
+}
+
+TEST(RoostctlFromSqlAlchemyTest, EachSettingHasItsConstantAndSecondsAreSpans) {
+  const std::string header = FromSqlAlchemy(
+      "pool_size=30,max_overflow=15,pool_timeout=0.25,pool_recycle=1800,pool_pre_ping=True,"
+      "echo_pool=True");
+  for (const char* line :
+       {"struct FromSqlAlchemy : roost::profiles::Default {", "int kPoolSize = 30;\n",
+        "int kMaxOverflow = 15;\n", "kPoolTimeout = std::chrono::milliseconds(250);  // 250 ms\n",
+        "kPoolRecycle = std::chrono::seconds(1800);  // 30 min\n",
+        "kPrePing = roost::PrePing::kAlways;\n", "bool kEchoPool = true;\n"}) {
+    EXPECT_TRUE(Has(header, line)) << line << "\n" << header;
+  }
+}
+
+TEST(RoostctlFromSqlAlchemyTest, WhatIsLeftOutHasSqlAlchemysDefaultAndNotOurs) {
+  const std::string header = FromSqlAlchemy("echo_pool=no");
+  for (const char* line :
+       {"kPoolSize = 5;  // SQLAlchemy's default", "kMaxOverflow = 10;  // SQLAlchemy's default",
+        "std::chrono::seconds(30);  // 30 s, SQLAlchemy's default",
+        "std::chrono::seconds(0);  // never, SQLAlchemy's default",
+        "PrePing::kNever;  // SQLAlchemy's default", "kEchoPool = false;\n"}) {
+    EXPECT_TRUE(Has(header, line)) << line << "\n" << header;
+  }
+}
+
+TEST(RoostctlFromSqlAlchemyTest, ADictAndLinesOfAnIniFileAreTheSame) {
+  const std::string arguments =
+      FromSqlAlchemy("pool_size=2, max_overflow=1, pool_pre_ping=False, pool_recycle=3600");
+  EXPECT_EQ(FromSqlAlchemy("{\n  \"pool_size\": 2,  # small\n  'max_overflow': 1,\n"
+                           "  \"pool_pre_ping\": False,\n  \"pool_recycle\": 3600,\n}\n"),
+            arguments);
+  EXPECT_EQ(FromSqlAlchemy("# of the station\nsqlalchemy.pool_size = 2\n"
+                           "sqlalchemy.max_overflow = 1\nsqlalchemy.pool_pre_ping = off\n"
+                           "sqlalchemy.pool_recycle = 3600\n"),
+            arguments);
+}
+
+TEST(RoostctlFromSqlAlchemyTest, WhatHasNoConstantIsNamedWithWhatTakesItsPlace) {
+  const struct {
+    const char* setting;
+    const char* says;
+  } cases[] = {
+      {"poolclass=NullPool", "poolclass=NullPool: no counterpart"},
+      {"poolclass=sqlalchemy.pool.StaticPool", "pool_size=1, max_overflow=0 is nearest"},
+      {"pool_use_lifo=False", "always last in, first out"},
+      {"pool_reset_on_return=None", "always rollback"},
+      {"isolation_level='SERIALIZABLE'", "default_transaction_isolation"},
+      {"echo=True", "no counterpart"},
+      {"echo_pool=\"debug\"", "there is one level"},
+  };
+  for (const auto& [setting, says] : cases) {
+    const std::string header = FromSqlAlchemy(setting);
+    EXPECT_TRUE(Has(header, "// What is no setting of a profile:\n")) << setting;
+    EXPECT_TRUE(Has(header, says)) << setting << "\n" << header;
+  }
+  EXPECT_FALSE(Has(FromSqlAlchemy("poolclass=QueuePool"), "no setting of a profile"));
+}
+
+TEST(RoostctlFromSqlAlchemyTest, ASecretStaysOut) {
+  const std::string header = FromSqlAlchemy(
+      "url=postgresql://u:tango@h/d, connect_args={'password': 'tango', 'sslmode': 'require'}");
+  EXPECT_FALSE(Has(header, "tango")) << header;
+  EXPECT_TRUE(Has(header, "connect_args: connect_timeout is kOpenTimeout")) << header;
+}
+
+TEST(RoostctlFromSqlAlchemyTest, NothingOfAValueLeavesItsComment) {
+  const std::string header = FromSqlAlchemy("pool_logging_name=a\\");
+  EXPECT_TRUE(Has(header, "pool_logging_name=a?: ")) << header;
+}
+
+TEST(RoostctlFromSqlAlchemyTest, WhatCannotBeIsASentence) {
+  const struct {
+    const char* settings;
+    const char* says;
+  } cases[] = {
+      {"", "no setting is given; write them as in create_engine"},
+      {" , ", "no setting is given"},
+      {"pool_size", "\"pool_size\" has no value; write NAME=VALUE"},
+      {"pool_size=1,pool_size=2", "pool_size is given twice"},
+      {"pool_sze=3", "no pool setting pool_sze; did you mean pool_size?"},
+      {"colour=3", "no pool setting colour; take it out"},
+      {"poolclass=CarPool", "poolclass=CarPool is no pool of SQLAlchemy's"},
+      {"pool_size=many", "pool_size=many is no whole number"},
+      {"pool_size=3.5", "pool_size=3.5 is no whole number"},
+      {"pool_size=99999999999", "is no whole number"},
+      {"pool_size=0", "pool_size=0 means no limit there"},
+      {"pool_size=-1", "pool_size=-1 is negative"},
+      {"max_overflow=-1", "max_overflow=-1 means no limit there; here capacity is fixed storage"},
+      {"pool_size=200,max_overflow=99", "pool_size + max_overflow is 299, and 254 are the most"},
+      {"pool_size=2147483647,max_overflow=2147483647", "is 4294967294, and 254 are the most"},
+      {"pool_timeout=30s", "pool_timeout=30s is no number of seconds"},
+      {"pool_timeout=None", "waits without an end there"},
+      {"pool_timeout=0", "here that is Pool::TryAcquire"},
+      {"pool_timeout=1e-9", "is below a microsecond"},
+      {"pool_timeout=nan", "is no number of seconds"},
+      {"pool_timeout=1e300", "is longer than 30 years"},
+      {"pool_recycle=0", "write pool_recycle=-1 for never"},
+      {"pool_pre_ping=", "pool_pre_ping= is neither True nor False"},
+      {"pool_pre_ping=maybe", "is neither True nor False"},
+      {"pool_size='3", "is no whole number"},
+  };
+  for (const auto& [settings, says] : cases) {
+    const Outcome ran = Roostctl({"profiles", "--from-sqlalchemy", settings});
+    EXPECT_EQ(ran.exit, 2) << settings;
+    EXPECT_EQ(ran.output, "") << settings;
+    EXPECT_TRUE(ran.errors.starts_with("roostctl: --from-sqlalchemy: ")) << ran.errors;
+    EXPECT_TRUE(Has(ran.errors, says)) << "expected: " << says << "\ngot: " << ran.errors;
+  }
+}
+
 TEST(RoostctlSizeTest, TheGuidesExampleGivesFifty) {
   const Outcome ran =
       Roostctl({"size", "--requests", "100", "--query", "50ms", "--wait", "100ms", "--json"});

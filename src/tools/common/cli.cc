@@ -66,17 +66,21 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-std::string Closest(const CLI::App& app, const std::string& argument) {
+std::string ClosestOf(const std::vector<std::string>& candidates, const std::string& given) {
   std::string closest;
-  size_t least = argument.size() / 3 + 1;  // further away is another name
-  for (const std::string& candidate : Candidates(app)) {
-    const size_t distance = Distance(argument, candidate);
+  size_t least = given.size() / 3 + 1;  // further away is another name
+  for (const std::string& candidate : candidates) {
+    const size_t distance = Distance(given, candidate);
     if (distance <= least && (closest.empty() || distance < least)) {
       closest = candidate;
       least = distance;
     }
   }
   return closest;
+}
+
+std::string Closest(const CLI::App& app, const std::string& argument) {
+  return ClosestOf(Candidates(app), argument);
 }
 
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,

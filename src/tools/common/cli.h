@@ -20,6 +20,9 @@ inline constexpr int kExitUsage = 2;
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
                          const std::string& what);
 
+// The one of `candidates` that `given` may have been meant to be. Empty: nothing is near.
+std::string ClosestOf(const std::vector<std::string>& candidates, const std::string& given);
+
 // What could have been written in place of `argument`, which nothing takes: an option or a command of
 // `app`. Empty: nothing is near.
 std::string Closest(const CLI::App& app, const std::string& argument);

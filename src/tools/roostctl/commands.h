@@ -9,12 +9,17 @@
 namespace roost::tools {
 
 // profiles [--json]: the compile-time profiles, with the size of a pool of each.
+// profiles --from-sqlalchemy SETTINGS: a profile with the settings of an engine, as C++.
 class ProfilesCommand {
  public:
   void AddTo(CLI::App& app);
 
  private:
+  void Run() const;
+
   bool json_ = false;
+  std::string from_sqlalchemy_;
+  bool from_given_ = false;
 };
 
 // size --requests N --query TIME --wait TIME: how many connections a load needs.

@@ -9,6 +9,7 @@
 #include "roost/sqlite_memory.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/commands.h"
+#include "tools/roostctl/sqlalchemy.h"
 
 namespace roost::tools {
 namespace {
@@ -79,10 +80,35 @@ void PrintJson() {
 
 }  // namespace
 
+void ProfilesCommand::Run() const {
+  if (!from_given_) {
+    json_ ? PrintJson() : PrintTable();
+    return;
+  }
+  const absl::StatusOr<std::string> header = ProfileFromSqlAlchemy(from_sqlalchemy_);
+  if (!header.ok()) {
+    throw CLI::ValidationError("--from-sqlalchemy", std::string(MessageOf(header.status())));
+  }
+  std::cout << *header;
+}
+
 void ProfilesCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("profiles", "Show the profiles that a build can choose");
-  command->add_flag("--json", json_, "Print an array of objects, one for each profile");
-  command->callback([this] { json_ ? PrintJson() : PrintTable(); });
+  CLI::Option* json =
+      command->add_flag("--json", json_, "Print an array of objects, one for each profile");
+  const auto take = [this](const std::string& text) {
+    from_sqlalchemy_ = text;
+    from_given_ = true;
+  };
+  command
+      ->add_option_function<std::string>("--from-sqlalchemy", take,
+                                         "Print a profile in C++ made of an engine's settings")
+      ->type_name("SETTINGS")
+      ->excludes(json);
+  command->footer(
+      "Example: roostctl profiles --from-sqlalchemy 'pool_size=30,max_overflow=15' >node.h\n"
+      "Exit codes: 0 done, 2 the arguments are wrong.");
+  command->callback([this] { Run(); });
 }
 
 }  // namespace roost::tools

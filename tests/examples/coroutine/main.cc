@@ -1,7 +1,6 @@
-// Coroutines that co_await a connection, on one thread, with poll(2). readme_test.py runs it.
+// Coroutines that co_await a connection, on one thread, with poll(2).
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <coroutine>
 #include <cstdio>
@@ -9,13 +8,9 @@
 #include <optional>
 
 #include "roost/async.h"
-#include "roost/pool.h"
 #include "roost/sqlite.h"
 
 using namespace std::chrono_literals;
-
-namespace {
-
 constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2)"};
 
 // A coroutine that runs until its first wait and destroys itself at its end.
@@ -25,11 +20,10 @@ struct Job {
     std::suspend_never initial_suspend() { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }
     void return_void() {}
-    void unhandled_exception() { std::terminate(); }
+    [[noreturn]] void unhandled_exception() { std::terminate(); }
   };
 };
 
-// [coroutine]
 Job Store(roost::AcquireQueue& queue, roost::Pool& pool, const char* sensor, int& stored) {
   for (int i = 0; i < 3; ++i) {
     absl::StatusOr<roost::Lease> lease =
@@ -39,16 +33,12 @@ Job Store(roost::AcquireQueue& queue, roost::Pool& pool, const char* sensor, int
     std::printf("%s %d\n", sensor, i);
   }  // the lease ends: whoever stands in line is next
 }
-// [coroutine]
-
-}  // namespace
 
 int main() {
   int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   roost::SqliteBackend backend({.path = ":memory:", .schema = "CREATE TABLE reading(name, value)"});
   roost::PoolFor<roost::profiles::Testing> pool(backend);
-  roost::AcquireQueue queue(
-      {.function = [](void* fd) { eventfd_write(*static_cast<int*>(fd), 1); }, .context = &event});
+  roost::AcquireQueue queue({[](void* fd) { eventfd_write(*static_cast<int*>(fd), 1); }, &event});
   int stored = 0;
   // While this holds the only connection, both coroutines wait for it.
   std::optional<roost::Lease> first = *pool.Acquire();
@@ -61,6 +51,5 @@ int main() {
     eventfd_read(event, &rings);
     queue.Run(pool.platform().Now());
   }
-  close(event);
   return stored == 6 ? 0 : 1;
 }
