@@ -8,12 +8,14 @@
 
 namespace roost::tools {
 
-// profiles [--json]: the compile-time profiles, with the size of a pool of each.
+// profiles [NAME | --json]: the compile-time profiles, with the size of a pool of each; every setting of
+// one.
 class ProfilesCommand {
  public:
   void AddTo(CLI::App& app);
 
  private:
+  std::string name_;
   bool json_ = false;
 };
 
