@@ -148,15 +148,15 @@ class Connection {
   // Call after a reset: clears every flag but kDirtyBegan, and the fault scope.
   void ClearDirtyFlags() {
     record_->dirty_flags = static_cast<uint8_t>(record_->dirty_flags & kDirtyBegan);
-    fault_scope_ = FaultScope::kStatement;
+    record_->fault_scope = FaultScope::kStatement;
   }
   // Records which connections an error concerns. The widest scope since the last reset counts.
   void MarkFailed(FaultScope scope) {
-    if (scope > fault_scope_) fault_scope_ = scope;
-    if (fault_scope_ != FaultScope::kStatement) SetDirty(kDirtyError);
+    if (scope > record_->fault_scope) record_->fault_scope = scope;
+    if (record_->fault_scope != FaultScope::kStatement) SetDirty(kDirtyError);
   }
   // The widest scope of an error since the last reset.
-  FaultScope fault_scope() const { return fault_scope_; }
+  FaultScope fault_scope() const { return record_->fault_scope; }
   // True if no flag but kDirtyBegan is set: the connection can be lent again without a check.
   bool IsPristine() const { return (record_->dirty_flags & ~kDirtyBegan) == 0; }
   // Begins a ping without waiting; Advance continues it. The default is a whole Ping, which waits.
@@ -218,7 +218,6 @@ class Connection {
   // Gives the driver's handle away. The pool then calls the destructor, and not Close.
   virtual NativeHandle Detach() = 0;
 
-  FaultScope fault_scope_ = FaultScope::kStatement;
   // For a connection outside of a pool.
   internal::LeaseRecord own_record_;
   // Deadline, dirty flags and count of leases. Lies in the pool's slot once a pool has the

@@ -1,14 +1,17 @@
-// include/roost/observer.h - the pool's events, for a program that watches its pool.
+// include/roost/observer.h - the pool's events and statements, for a program that watches its pool.
 //
 // The order of events is SQLAlchemy's: first connect, connect, checkout, reset, checkin; or
 // checkout, invalidate, close, checkin; or checkout, detach. A close always gives its reason.
 //
-// Threads:  OnEvent is called by the thread that caused the event, by several threads at once
+// Threads:  OnEvent and OnStatement are called by the thread that caused the event, by several threads
+//           at once
 // Blocks:   OnEvent may, because no lock is held; it then delays the thread that caused the event
-// Memory:   an Event is valid during the call
+// Memory:   an Event and a StatementEvent are valid during the call
 // Errors:   none; an observer cannot refuse an event
 // Time:     one virtual call for each event. A pool that is observed takes its lock and reads a
-//           clock for each lease: see PoolOptions::observer
+//           clock for each lease: see PoolOptions::observer. A pool without kWatchStatements has no code
+//           for statements; with it each costs two readings of the clock, each row two more, and the
+//           pool's lock once at its end
 // Example:
 //   struct Counter : roost::Observer {
 //     void OnEvent(const roost::Event& event) override {
@@ -16,6 +19,14 @@
 //     }
 //     std::atomic<int> timeouts = 0;
 //   };
+//   struct Node : roost::profiles::RaspberryPi {
+//     static constexpr const char* kName = "node";
+//     static constexpr bool kWatchStatements = true;
+//     static constexpr roost::Duration kSlowStatement = 50ms;
+//   };
+//   Counter counter;
+//   roost::EchoStatements echo;
+//   roost::PoolFor<Node> pool(backend, {.observer = &counter, .statement_observer = &echo});
 #ifndef ROOST_OBSERVER_H_
 #define ROOST_OBSERVER_H_
 
@@ -119,6 +130,92 @@ class EchoObserver final : public Observer {
 
  private:
   Observer* next_;  // null: none
+};
+
+// ---- Statements ----
+
+// What a program asked the database to do.
+enum class StatementKind : uint8_t {
+  // Statement::Run and Execute, Connection::Run.
+  kRun,
+  // Statement::Query and ExecuteQuery.
+  kQuery,
+  // Connection::Prepare, told only if it failed.
+  kPrepare,
+  // Connection::RunScript: the whole script is one event.
+  kScript,
+  // Connection::Begin.
+  kBegin,
+  // Transaction::Commit.
+  kCommit,
+  // The end of a Transaction that was not committed, or whose commit failed.
+  kRollback,
+  // Connection::Seal.
+  kSeal,
+};
+inline constexpr int kStatementKinds = 8;
+
+// "run", "query", ...: a literal.
+std::string_view Name(StatementKind kind);
+
+// A statement that has ended. Valid during the call of OnStatement; copy what has to live longer.
+//
+// It has neither the bound values nor a literal of the SQL, so that it can be logged: values belong
+// into $1, $2, ..., and what stands in quotes is shown as '?'.
+struct StatementEvent {
+  StatementKind kind{};
+  // took >= the profile's kSlowStatement, and that is not 0.
+  bool slow = false;
+  // The pool's number of the slot, 0 to capacity - 1.
+  int slot = -1;
+  // PoolOptions::name.
+  std::string_view pool{};
+  // Sql::name; empty: the Sql has none. A label for metrics, because a program has few of them.
+  std::string_view name{};
+  // The SQL on one line of plain text, cut after kMostSql bytes, with a "?" for everything from its
+  // first quote (', " or $$) to its last one. "BEGIN", "COMMIT", "ROLLBACK", "SEAL" for the kinds of
+  // these names.
+  std::string_view sql{};
+  static constexpr int kMostSql = 120;
+  // When it ended, on the platform's monotonic clock.
+  TimePoint at{};
+  // Time inside the database's calls: of preparing it for this run, of starting it, and of each Next.
+  // What the program does between two rows does not count.
+  Duration took{};
+  // Rows that were read; of a statement that gives none, rows that it changed.
+  int64_t rows = 0;
+  // OK, or the error that the program got. Null only in an event that a program makes.
+  const absl::Status* status = nullptr;
+};
+
+// Receives the statements of one pool or of several. The program owns it; it outlives the pools.
+class StatementObserver {
+ public:
+  virtual ~StatementObserver() = default;
+  // Called once for each statement that has ended, with no lock held, by the thread that holds the
+  // lease. A query ends with its Rows, also where these were not read to the end. SQL by the raw
+  // handle is not seen, nor is what the pool itself asks the database (Observer).
+  //
+  // It may acquire from the same pool and run statements of its own: these are counted in Stats, and
+  // not told, so that they cannot call it again. REQUIRES: does not throw, and does not end the lease
+  // whose statement it is told of.
+  virtual void OnStatement(const StatementEvent& event) = 0;
+};
+
+// Writes statements as lines to standard error, with the journal's priority prefix: those that failed
+// or were slow, or all, as SQLAlchemy's echo does:
+//
+//   <4>roost: pool=node statement=query took=0.061034 rows=500 slow sql="SELECT * FROM reading"
+//
+// Blocks for the write. Allocates nothing: a line is cut at 512 bytes.
+class EchoStatements final : public StatementObserver {
+ public:
+  enum class Which : uint8_t { kTrouble, kAll };
+  explicit EchoStatements(Which which = Which::kTrouble) : which_(which) {}
+  void OnStatement(const StatementEvent& event) override;
+
+ private:
+  const Which which_;
 };
 
 }  // namespace roost

@@ -2,7 +2,8 @@
 //
 // A profile is a type of static constants. A firmware writes its own as a struct of a few lines,
 // which derives from one of these and shadows what differs. Numbers that cannot work stop the build
-// with a sentence. The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
+// with a sentence. So does a constant whose name is that of a setting but for one letter that is left
+// out, doubled, swapped with its neighbour or in the wrong case; Describe (settings.h) shows the rest. The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
 //
 // profiles::Default has every setting, with its unit, its range, its special values and its price.
 // A derived profile mentions only what it changes.
@@ -40,6 +41,7 @@
 #include <string_view>
 
 #include "roost/deadline.h"
+#include "roost/internal/misspelt.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
@@ -202,6 +204,14 @@ struct Default {
   // that could serve it is held by threads that wait. Costs a scan of slots times waiters when a
   // holder is about to wait.
   static constexpr bool kNestedCheck = true;
+  // Counts statements by their code, and their time, in Stats, and tells them to
+  // PoolOptions::statement_observer. Price: see observer.h; memory in the pool object, some 160 bytes
+  // for each connection and 80 for each of its kStatements. False: there is no code for it, not even a
+  // branch.
+  static constexpr bool kWatchStatements = false;
+  // A statement that takes as long or longer is slow: Stats::slow_statements counts it, and its event
+  // says so. 0: none is. Above 0 it needs kWatchStatements.
+  static constexpr Duration kSlowStatement = 0s;
 
   // ---- SQLite's memory, for programs that bound it (sqlite_memory.h) ----
 
@@ -398,6 +408,12 @@ struct PoolSettings {
   Duration leak_after{};
   bool hold_times = false;
   bool nested_check = false;
+  bool watch_statements = false;
+  Duration slow_statement{};
+
+  // SQLite's memory. A pool does not read these.
+  int sqlite_arena_kib = 0;
+  int sqlite_pages = 0;
 
   // Statements of each connection.
   int statements = 0;
@@ -406,7 +422,7 @@ struct PoolSettings {
   constexpr int capacity() const { return pool_size + max_overflow; }
 };
 
-// Stops the build, with a sentence, when the numbers of P cannot work. SettingsOf, PoolFor and
+// Stops the build, with a sentence, when the numbers of P cannot work, or when a constant is misspelt. SettingsOf, PoolFor and
 // SelectedProfile call it; a firmware may, to learn earlier. Always true.
 template <class P>
 constexpr bool CheckProfile() {
@@ -425,8 +441,13 @@ constexpr bool CheckProfile() {
       P::kPoolTimeout > Duration::zero(),
       "roost profile: kPoolTimeout must be above zero; to take only what is free now, call "
       "TryAcquire");
+  static_assert(P::kSlowStatement >= Duration::zero() &&
+                    (P::kWatchStatements || P::kSlowStatement == Duration::zero()),
+                "roost profile: kSlowStatement must not be negative, and needs kWatchStatements = "
+                "true; without that no statement is timed");
   static_assert(P::kPoolRecycle >= Duration::zero(),
                 "roost profile: kPoolRecycle must not be negative; 0 switches recycling off");
+  static_cast<void>(internal::CheckSpelling<P>());
   static_assert(P::kMaxWaiters >= 1 && P::kMaxWaiters <= 65535,
                 "roost profile: kMaxWaiters must be 1 to 65535; callers at the end of a wait queue "
                 "without a bound are never served in time");
@@ -501,6 +522,10 @@ constexpr PoolSettings SettingsOf() {
       .leak_after = P::kLeakAfter,
       .hold_times = P::kHoldTimes,
       .nested_check = P::kNestedCheck,
+      .watch_statements = P::kWatchStatements,
+      .slow_statement = P::kSlowStatement,
+      .sqlite_arena_kib = P::kSqliteArenaKib,
+      .sqlite_pages = P::kSqlitePages,
       .statements = P::kStatements,
   };
 }

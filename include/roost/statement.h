@@ -46,6 +46,7 @@ namespace roost {
 class Connection;
 class Rows;
 namespace internal {
+struct ConnectionAccess;
 template <class T>
 class RowRange;
 }  // namespace internal
@@ -70,6 +71,11 @@ class Sql {
   // True if the compiler made it: whatever lies at this address is this text, as long as it can be
   // read at all.
   constexpr bool is_constant() const { return constant_; }
+  // The same with a name for those who watch statements (StatementEvent::name), a literal such as
+  // "insert_reading". It does not make it another statement.
+  constexpr Sql(std::string_view text, const char* name) : Sql(text) { name_ = name; }
+  // Null where it was made without.
+  constexpr const char* name() const { return name_; }
 
  private:
   static constexpr uint64_t Hash(std::string_view text) {
@@ -82,6 +88,7 @@ class Sql {
   std::string_view text_;
   uint64_t hash_;
   bool constant_;
+  const char* name_ = nullptr;
 };
 
 // A moment: microseconds since 1970-01-01 00:00 UTC, as Platform::UnixMicros gives them. Stored as
@@ -386,6 +393,7 @@ class Statement {
 
  private:
   friend class Rows;
+  friend struct internal::ConnectionAccess;
 
   // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Uses nothing
   // of `values` after it has returned.

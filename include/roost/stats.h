@@ -17,10 +17,12 @@
 //   refused_nested                       a thread asks for a second connection while it holds one
 //   closes of kOverflow near opens       a burst opens and closes connections: set kLinger
 //   leaks                                a lease is held for ever, or longer than kLeakAfter allows
+//   statements by code, slow_statements  what the database refuses, and what it takes long for; empty
+//                                        without the profile's kWatchStatements
 //
 // Threads:  values; Pool::stats() may be called from any thread
 // Blocks:   Pool::stats() for the pool's lock, which is never held across I/O; the rest never
-// Memory:   under 1 KB, on the caller's stack
+// Memory:   some 1.2 KB, on the caller's stack
 // Errors:   none; counters have 64 bits and do not wrap in a node's life, as long as Tick, stats or
 //           a caller that waits locks the lane at least once in 4 billion leases of a slot
 // Example:
@@ -39,6 +41,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "absl/status/status.h"
 #include "roost/deadline.h"
 #include "roost/observer.h"
 
@@ -89,6 +92,11 @@ class Histogram {
   Duration sum_{};
   Duration max_{};
 };
+
+// How many codes an absl::Status may have.
+inline constexpr int kStatusCodes = 17;
+// The name of a code for metrics and logs: "ok", "deadline_exceeded", ... A literal.
+std::string_view Name(absl::StatusCode code);
 
 // What a pool is, does now, and has done since it was made. All members are of one moment: the pool
 // copies them under its lock, so that idle + in_use + busy == open + those being opened.
@@ -175,14 +183,21 @@ struct Stats {
   uint64_t detaches = 0;
   // Leases reported because they were held longer than kLeakAfter.
   uint64_t leaks = 0;
+  // Statements that took as long as the profile's kSlowStatement, or longer.
+  uint64_t slow_statements = 0;
   // Connections closed, by CloseReason.
   std::array<uint64_t, kCloseReasons> closes{};
+  // Statements that ended, by absl::StatusCode. All zero without the profile's kWatchStatements, and
+  // so are slow_statements and statement_time.
+  std::array<uint64_t, kStatusCodes> statements{};
 
   // From the call of Acquire to the lease, for every lease given. A lease of the idle stack counts
   // as zero.
   Histogram wait;
   // From the lease to its return. Empty without the profile's kHoldTimes.
   Histogram hold;
+  // StatementEvent::took.
+  Histogram statement_time;
 };
 
 // How a metric moves.
@@ -264,7 +279,10 @@ constexpr void ForEachCounter(S& stats, auto&& add) {
   add("invalidations", stats.invalidations, "connections", "Connections found unusable");
   add("detaches", stats.detaches, "connections", "Connections taken out of the pool");
   add("leaks", stats.leaks, "leases", "Leases held longer than allowed", "held too long");
+  add("slow_statements", stats.slow_statements, "statements",
+      "Statements that took as long as kSlowStatement, or longer", "slow statements");
   add("closes", stats.closes, "connections", "Connections closed, by reason");
+  add("statements", stats.statements, "statements", "Statements that ended, by code");
 }
 
 // The members that are histograms. As above.
@@ -272,12 +290,15 @@ template <class S>
 constexpr void ForEachHistogram(S& stats, auto&& add) {
   add("wait", stats.wait, "s", "Time from the call of Acquire to the lease");
   add("hold", stats.hold, "s", "Time from the lease to its return");
+  add("statement_time", stats.statement_time, "s",
+      "Time of a statement inside the database's calls");
 }
 
 }  // namespace internal
 
 // Calls `visit(metric, member)` for each member of `stats`, in their order. A member is an int, a
-// bool, a uint64_t, a Duration, a Histogram, or the array of counts by CloseReason. A new member of
+// bool, a uint64_t, a Duration, a Histogram, or an array of counts by CloseReason or by
+// absl::StatusCode. A new member of
 // Stats appears in every output once it has its line above. `stats` may be constant or not; a
 // visitor may write members of one that is not. No heap. A program that does not call this function
 // does not contain it.

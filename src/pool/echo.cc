@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "roost/observer.h"
+#include "roost/stats.h"
 
 namespace roost {
 namespace {
@@ -60,6 +61,23 @@ void EchoObserver::OnEvent(const Event& event) {
   // One call, so that lines of several threads do not mix.
   std::fwrite(buffer.data(), 1, length + 1, stderr);
   if (next_ != nullptr) next_->OnEvent(event);
+}
+
+void EchoStatements::OnStatement(const StatementEvent& event) {
+  const bool failed = event.status != nullptr && !event.status->ok();
+  if (which_ == Which::kTrouble && !failed && !event.slow) return;
+  std::array<char, 512> buffer;
+  internal::Text text(std::span<char>(buffer).first(buffer.size() - 1));
+  text.Add("<", failed || event.slow ? 4 : 7, ">roost: pool=", event.pool,
+           " statement=", Name(event.kind), " took=", internal::Seconds{event.took, 6},
+           " rows=", event.rows);
+  if (event.slow) text.Add(" slow");
+  if (failed) text.Add(" code=", Name(event.status->code()));
+  if (!event.name.empty()) text.Add(" name=", event.name);
+  text.Add(" sql=\"", event.sql, "\"");
+  const size_t length = internal::MakePlain(std::span(buffer).first(text.view().size()));
+  buffer[length] = '\n';
+  std::fwrite(buffer.data(), 1, length + 1, stderr);
 }
 
 }  // namespace roost

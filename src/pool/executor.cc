@@ -142,6 +142,9 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   slot_connection = *connection;
   ConnectionAccess::KeepRecordIn(*slot_connection, lane.slot(action.slot));
   ConnectionAccess::WatchForks(*slot_connection, config_.platform.Forks());
+  if (wrapper_ != nullptr) {
+    slot_connection = wrapper_->Wrap(lane.NumberOf(action.slot), *slot_connection);
+  }
   return ConnectionAccess::Advance(*slot_connection, now);
 }
 

@@ -32,6 +32,17 @@ struct SteppedAction {
   Step step;  // how far it has come
 };
 
+// Stands between the users of connections and the driver: for a pool that watches statements.
+class ConnectionWrapper {
+ public:
+  // What is lent in place of `connection`, which was opened for this slot of the pool. Its destructor
+  // is that of `connection`, too.
+  virtual Connection* Wrap(int slot, Connection& connection) = 0;
+
+ protected:
+  ~ConnectionWrapper() = default;
+};
+
 // A thread that gets an Action from the core calls Execute. The lock is free while a driver works.
 class Executor {
  public:
@@ -43,6 +54,10 @@ class Executor {
         recorder_(recorder),
         lanes_(lanes),
         stepped_(stepped) {}
+
+  // Of every connection that is opened from here on.
+  void set_wrapper(ConnectionWrapper* wrapper) { wrapper_ = wrapper; }
+  ConnectionWrapper* wrapper() const { return wrapper_; }
 
   // Performs `action`, every action that follows from it, and what the context's waiter has to do
   // after that, until the waiter is decided or sleeps. The lock is free before and after. Returns the
@@ -93,6 +108,7 @@ class Executor {
   const Refusals& refusals_;
   Recorder& recorder_;
   Lanes& lanes_;
+  ConnectionWrapper* wrapper_ = nullptr;         // null: none. Constant once the pool is made
   const std::span<SteppedAction> stepped_;       // the entries are guarded by the pool's lock
   int stepping_ ABSL_GUARDED_BY(kPoolLock) = 0;  // entries that are in use
 };

@@ -3,6 +3,7 @@
 #define ROOST_POOL_POOL_CONFIG_H_
 
 #include "roost/backend.h"
+#include "roost/observer.h"
 #include "roost/platform.h"
 #include "roost/profile.h"
 
@@ -15,6 +16,7 @@ struct PoolConfig {
   const char* const name;
   std::byte* const connections;   // memory for the connections, by the pool's slot number
   const size_t connection_bytes;  // of each
+  StatementObserver* const statement_observer;  // null: none
 };
 
 }  // namespace roost::internal

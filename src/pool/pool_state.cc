@@ -56,7 +56,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
                      const PoolStorageView& storage)
     : parts_{.head = MakeHead(PlatformOf(options)),
              .config = {backend, PlatformOf(options), settings, options.name, storage.connections,
-                        storage.connection_bytes},
+                        storage.connection_bytes, options.statement_observer},
              .refusals = Refusals(options.name, settings),
              .recorder = Recorder(options.name, settings, options.observer),
              .lanes =
@@ -68,6 +68,13 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= storage.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
               "(take PoolFor<Profile, Backend>, or raise Backend::kConnectionSize)");
+  ROOST_CHECK(
+      options.statement_observer == nullptr || storage.watch.make != nullptr,
+      "PoolOptions::statement_observer would be told nothing: set kWatchStatements = true in "
+      "the profile");
+  if (storage.watch.make != nullptr) {
+    parts_.executor.set_wrapper(storage.watch.make(parts_, storage.watch));
+  }
   for (const Intent intent : {Intent::kRead, Intent::kWrite}) {
     parts_.head.lane_for[static_cast<size_t>(intent)] = &parts_.lanes.For(intent);
   }

@@ -48,6 +48,13 @@ class Recorder {
   void CountReturn(const LeaseInfo& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     if (hold_times_) stats_.hold.Add(lease.held);
   }
+  void CountStatement(absl::StatusCode code, Duration took, bool slow)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+    const auto index = static_cast<size_t>(code);
+    ++stats_.statements[index < stats_.statements.size() ? index : kUnknownCode];
+    stats_.statement_time.Add(took);
+    if (slow) ++stats_.slow_statements;
+  }
   void CountAction(const core::Action& action, bool ok) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
   // ---- With the lock free ----
@@ -70,6 +77,8 @@ class Recorder {
   void EmitLateTick(Duration late, TimePoint at);
 
  private:
+  static constexpr auto kUnknownCode = static_cast<size_t>(absl::StatusCode::kUnknown);
+
   Event Make(EventKind kind, const EventSubject& subject, TimePoint at) const {
     return Event{.kind = kind,
                  .slot = subject.slot,

@@ -116,9 +116,11 @@ void AddLane(PoolInfo& info, Lane& lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQ
       .next_try_in = std::max(availability.retry_at(), now) - now};  // min() would overflow
 }
 
-Stats StatsOf(PoolParts& pool, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+// Into `stats`, which is large: a result would be copied from a second one.
+void ReadStats(PoolParts& pool, TimePoint now, Stats& stats)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
   for (Lane& lane : pool.lanes.all()) lane.ReportFastLeases(now);
-  Stats stats = pool.recorder.counts();
+  stats = pool.recorder.counts();
   stats.peak_in_use = 0;
   stats.closed = pool.lanes.is_closed();
   for (Lane& lane : pool.lanes.all()) {
@@ -143,7 +145,6 @@ Stats StatsOf(PoolParts& pool, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoo
     }
   }
   stats.overflow_in_use = std::max(0, stats.open - stats.pool_size);
-  return stats;
 }
 
 // In the child of a fork.
@@ -163,7 +164,7 @@ void Look(PoolParts& pool, PoolInfo& info) {
   }
   LaneGuard guard(pool.lanes);
   const TimePoint now = pool.config.platform.Now();
-  info.stats = StatsOf(pool, now);
+  ReadStats(pool, now, info.stats);
   for (Lane& lane : pool.lanes.all()) {
     AddHolders(info, lane, now);
     AddWaiters(info, lane, now);
@@ -212,8 +213,10 @@ void WriteErrors(Text& text, const LaneInfo& lane) {
 
 Stats TakeSnapshot(PoolParts& pool) {
   if (pool.Forked()) return ShapeOf(pool.config.settings);
+  Stats stats;
   LaneGuard guard(pool.lanes);
-  return StatsOf(pool, pool.config.platform.Now());
+  ReadStats(pool, pool.config.platform.Now(), stats);
+  return stats;
 }
 
 std::string_view WriteReport(PoolParts& pool, std::span<char> out) {

@@ -67,6 +67,69 @@ std::string_view Name(EventKind kind) {
   return "?";
 }
 
+std::string_view Name(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kOk:
+      return "ok";
+    case absl::StatusCode::kCancelled:
+      return "cancelled";
+    case absl::StatusCode::kUnknown:
+      return "unknown";
+    case absl::StatusCode::kInvalidArgument:
+      return "invalid_argument";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "deadline_exceeded";
+    case absl::StatusCode::kNotFound:
+      return "not_found";
+    case absl::StatusCode::kAlreadyExists:
+      return "already_exists";
+    case absl::StatusCode::kPermissionDenied:
+      return "permission_denied";
+    case absl::StatusCode::kResourceExhausted:
+      return "resource_exhausted";
+    case absl::StatusCode::kFailedPrecondition:
+      return "failed_precondition";
+    case absl::StatusCode::kAborted:
+      return "aborted";
+    case absl::StatusCode::kOutOfRange:
+      return "out_of_range";
+    case absl::StatusCode::kUnimplemented:
+      return "unimplemented";
+    case absl::StatusCode::kInternal:
+      return "internal";
+    case absl::StatusCode::kUnavailable:
+      return "unavailable";
+    case absl::StatusCode::kDataLoss:
+      return "data_loss";
+    case absl::StatusCode::kUnauthenticated:
+      return "unauthenticated";
+    default:
+      return "?";
+  }
+}
+
+std::string_view Name(StatementKind kind) {
+  switch (kind) {
+    case StatementKind::kRun:
+      return "run";
+    case StatementKind::kQuery:
+      return "query";
+    case StatementKind::kPrepare:
+      return "prepare";
+    case StatementKind::kScript:
+      return "script";
+    case StatementKind::kBegin:
+      return "begin";
+    case StatementKind::kCommit:
+      return "commit";
+    case StatementKind::kRollback:
+      return "rollback";
+    case StatementKind::kSeal:
+      return "seal";
+  }
+  return "?";
+}
+
 std::string_view Name(CloseReason reason) {
   switch (reason) {
     case CloseReason::kNone:

@@ -1,6 +1,8 @@
 #include "telemetry/metrics.h"
 
 #include <array>
+#include <span>
+#include <type_traits>
 
 namespace roost::telemetry {
 namespace {
@@ -17,16 +19,25 @@ class Flat {
     json_.Member(MetricKey().Add(metric.name, "_max_s"), shown.max);
   }
   void operator()(const Metric& metric, const decltype(Stats::closes)& closes) {
-    json_.Name(metric.name);
-    json_.BeginObject();
-    for (size_t i = 0; i < closes.size(); ++i) {
-      if (closes[i] > 0) json_.Member(Name(static_cast<CloseReason>(i)), closes[i]);
-    }
-    json_.EndObject();
+    Counts<CloseReason>(metric, closes);
+  }
+  void operator()(const Metric& metric, const decltype(Stats::statements)& statements) {
+    Counts<absl::StatusCode>(metric, statements);
   }
   void operator()(const Metric& metric, const auto& value) { json_.Member(KeyOf(metric), value); }
 
  private:
+  // Those that there were, by the names of `E`.
+  template <class E>
+  void Counts(const Metric& metric, std::span<const uint64_t> counts) {
+    json_.Name(metric.name);
+    json_.BeginObject();
+    for (size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] > 0) json_.Member(Name(static_cast<E>(i)), counts[i]);
+    }
+    json_.EndObject();
+  }
+
   internal::JsonWriter& json_;
 };
 
@@ -47,6 +58,19 @@ internal::Percentiles HistogramPercentiles(const Histogram& spans) {
 
 void WriteMetrics(internal::JsonWriter& json, const Stats& stats) {
   ForEachMetric(stats, Flat(json));
+}
+
+void WriteSettings(internal::JsonWriter& json, const PoolSettings& settings) {
+  ForEachSetting(settings, [&json]<class T>(const Setting& setting, const T& member) {
+    MetricKey key(setting.name);
+    if (setting.unit == "s") key.Add("_s");
+    if constexpr (std::is_enum_v<T>) {
+      json.Member(key, Name(member));
+    } else {
+      json.Member(key, member);
+    }
+  });
+  json.Member("capacity", settings.capacity());
 }
 
 }  // namespace roost::telemetry

@@ -1,5 +1,5 @@
-// telemetry/metrics.h - a pool's metrics for programs that show all of them: keys, percentiles,
-// what an operator should look at.
+// telemetry/metrics.h - a pool's metrics and settings for programs that show all of them: keys,
+// percentiles, what an operator should look at.
 //
 // Threads:  any
 // Blocks:   never
@@ -14,6 +14,7 @@
 #include "base/json_writer.h"
 #include "base/percentiles.h"
 #include "base/text.h"
+#include "roost/settings.h"
 #include "roost/stats.h"
 
 namespace roost::telemetry {
@@ -26,8 +27,13 @@ MetricKey KeyOf(const Metric& metric);
 internal::Percentiles HistogramPercentiles(const Histogram& spans);
 
 // Writes every metric as a member of the object that is open. Histograms are flat (wait_p50_s,
-// wait_p99_s, wait_max_s); of the closes only the reasons that there were.
+// wait_p99_s, wait_max_s); of the closes and statements only the reasons and
+// codes that there were.
 void WriteMetrics(internal::JsonWriter& json, const Stats& stats);
+
+// Writes every setting as a member of the object that is open, spans with their unit in the name
+// (pool_timeout_s), and the capacity.
+void WriteSettings(internal::JsonWriter& json, const PoolSettings& settings);
 
 // Calls `visit(count, text)` for what has gone wrong, as Metric::trouble says it: 3, "timed out".
 template <class Visit>

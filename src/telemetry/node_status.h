@@ -23,8 +23,8 @@ namespace roost::telemetry {
 
 inline constexpr int kStatusFormat = 1;
 
-// One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; `wait`
-// and `hold` stand for them.
+// One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; the
+// percentiles at the end stand for them.
 struct PoolStatus {
   std::string name{};     // "local", "remote"
   std::string backend{};  // "sqlite", "postgresql"
@@ -33,6 +33,7 @@ struct PoolStatus {
   Stats stats{};
   internal::Percentiles wait{};
   internal::Percentiles hold{};
+  internal::Percentiles statement_time{};
 };
 
 // What happened to readings since the start.

@@ -3,10 +3,10 @@
 #ifndef ROOST_TELEMETRY_STATUS_MEMBERS_H_
 #define ROOST_TELEMETRY_STATUS_MEMBERS_H_
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
 #include "roost/observer.h"
 #include "telemetry/metrics.h"
@@ -31,11 +31,17 @@ void Members(V& v, Is<internal::Percentiles> auto& s) {
   v("max_s", s.max);
 }
 
-// By the names of the reasons.
+// By the names of the reasons, and of the codes.
 template <class V>
 void Members(V& v, Is<decltype(Stats::closes)> auto& closes) {
   for (size_t i = 0; i < closes.size(); ++i) {
     v(Name(static_cast<CloseReason>(i)), closes[i]);
+  }
+}
+template <class V>
+void Members(V& v, Is<decltype(Stats::statements)> auto& statements) {
+  for (size_t i = 0; i < statements.size(); ++i) {
+    v(Name(static_cast<absl::StatusCode>(i)), statements[i]);
   }
 }
 
@@ -55,11 +61,13 @@ void Members(V& v, Is<PoolStatus> auto& s) {
   v("target", s.target);
   v("profile", s.profile);
   // Of a histogram only the percentiles go through the file.
-  auto* percentiles = &s.wait;
-  static_assert(kHistograms == 2, "each histogram has its percentiles in PoolStatus");
+  const std::array percentiles{&s.wait, &s.hold, &s.statement_time};
+  static_assert(percentiles.size() == size_t{kHistograms},
+                "each histogram has its percentiles in PoolStatus");
+  size_t histogram = 0;
   ForEachMetric(s.stats, [&](const Metric& metric, auto& member) {
     if constexpr (Is<std::remove_reference_t<decltype(member)>, Histogram>) {
-      v(metric.name, *std::exchange(percentiles, &s.hold));
+      v(metric.name, *percentiles[histogram++]);
     } else {
       v(KeyOf(metric), member);
     }

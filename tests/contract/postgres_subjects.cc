@@ -3,6 +3,7 @@
 
 #include "roost/postgres.h"
 #include "tests/contract/subject.h"
+#include "tests/contract/watched.h"
 #include "tests/support/pgbouncer.h"
 #include "tests/support/postgres_server.h"
 
@@ -59,7 +60,8 @@ SubjectKind PostgresKind(const char* name, bool pooler) {
 }  // namespace
 
 std::vector<SubjectKind> AllSubjects() {
-  return {PostgresKind("postgres", false), PostgresKind("postgres_pooler", true)};
+  const SubjectKind direct = PostgresKind("postgres", false);
+  return {direct, PostgresKind("postgres_pooler", true), Watched(direct)};
 }
 
 }  // namespace roost::contract

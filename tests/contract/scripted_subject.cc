@@ -1,5 +1,5 @@
 // The scripted fake, so that tests of the pool stand on a backend that behaves like a real one.
-#include "tests/contract/subject.h"
+#include "tests/contract/watched.h"
 #include "tests/fakes/scripted_backend.h"
 
 namespace roost::contract {
@@ -29,7 +29,8 @@ class ScriptedSubject : public Subject {
 }  // namespace
 
 std::vector<SubjectKind> AllSubjects() {
-  return {{"scripted", 0, [] { return std::make_unique<ScriptedSubject>(); }}};
+  const SubjectKind scripted{"scripted", 0, [] { return std::make_unique<ScriptedSubject>(); }};
+  return {scripted, Watched(scripted)};
 }
 
 }  // namespace roost::contract

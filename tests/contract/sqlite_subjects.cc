@@ -3,6 +3,7 @@
 
 #include "roost/sqlite.h"
 #include "tests/contract/subject.h"
+#include "tests/contract/watched.h"
 #include "tests/support/temp_dir.h"
 
 namespace roost::contract {
@@ -50,9 +51,10 @@ SubjectKind SqliteKind(const char* name, bool in_memory, uint32_t abilities) {
 }  // namespace
 
 std::vector<SubjectKind> AllSubjects() {
-  return {SqliteKind("sqlite_file", false, kSql | kSnapshots | kReadersCannotWrite),
+  const SubjectKind file = SqliteKind("sqlite_file", false, kSql | kSnapshots | kReadersCannotWrite);
+  return {file,
           // In memory a reader keeps the writer from committing, so there are no snapshots.
-          SqliteKind("sqlite_memory", true, kSql | kReadersCannotWrite)};
+          SqliteKind("sqlite_memory", true, kSql | kReadersCannotWrite), Watched(file)};
 }
 
 }  // namespace roost::contract

@@ -46,6 +46,8 @@ class FakePlatform : public Platform {
   void AdvanceTo(TimePoint at);
   // How far CoarseNow() is behind Now().
   void set_coarse_lag(Duration lag) { coarse_lag_ = lag; }
+  // Every reading of the clock takes so long.
+  void set_cost_of_clock(Duration cost) { clock_cost_ = cost; }
   // How often Yield was called.
   int yields() const { return yields_; }
   // The machine sleeps for `span`: the monotonic clock stands still.
@@ -79,7 +81,7 @@ class FakePlatform : public Platform {
   // ---- Platform ----
   TimePoint Now() override {
     ++clock_reads_;
-    return TimePoint(Duration(now_.load()));
+    return TimePoint(Duration(now_ += clock_cost_.count()));
   }
   TimePoint CoarseNow() override { return Now() - coarse_lag_; }
   Duration Suspended() override { return suspended_; }
@@ -116,6 +118,7 @@ class FakePlatform : public Platform {
   std::atomic<int64_t> now_{kStart.time_since_epoch().count()};
   std::atomic<int> clock_reads_{0};
   Duration coarse_lag_{};
+  Duration clock_cost_{};
   std::atomic<int> yields_{0};
   Duration suspended_{};
   int64_t unix_micros_ = 1'700'000'000'000'000;

@@ -88,10 +88,10 @@ FLOORS = {
     "lane": 2,
     "executor": 3, "stepped_actions": 3,
     "pool_parts": 4,
-    "release": 5,
+    "release": 5, "statement_watch": 5,
     "acquisition": 6, "maintenance": 6, "report": 6,
     "pool_state": 7,
-    "pool": 8, "retry": 8, "async": 8, "housekeeper": 8, "echo": 8, "stats": 8, "version": 8,
+    "pool": 8, "retry": 8, "async": 8, "housekeeper": 8, "echo": 8, "stats": 8, "settings": 8, "version": 8,
 }
 
 

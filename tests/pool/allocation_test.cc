@@ -36,6 +36,11 @@ struct Unpinged : Everything {
   static constexpr bool kHoldTimes = false;  // by the idle stack
 };
 
+struct Watched : Everything {
+  static constexpr bool kWatchStatements = true;
+  static constexpr Duration kSlowStatement = 1ms;
+};
+
 struct ByHousekeeper : Everything {
   static constexpr OpenBy kOpenBy = OpenBy::kHousekeeper;
 };
@@ -308,6 +313,34 @@ TEST_F(AllocationTest, TheEcho) {
   Get(pool).Discard();
   const uint64_t allocations = count.total();
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("discarded"));
+  EXPECT_EQ(allocations, 0u);
+}
+
+TEST_F(AllocationTest, WatchedStatements) {
+  EchoStatements echo(EchoStatements::Which::kAll);
+  PoolFor<Watched> pool(backend,
+                        {.name = "main", .statement_observer = &echo, .platform = &platform});
+  constexpr Sql kSelect("SELECT a FROM t", "select_a");
+  ASSERT_TRUE(Get(pool).Run(Sql("INSERT INTO t VALUES ($1)"), 1).ok());
+  backend.FailNext(Call::kCommit, Gone());
+  ::testing::internal::CaptureStderr();
+  const AllocationCount count;
+  {
+    Lease lease = Get(pool);
+    if (!lease.RunScript("ALTER ROLE node PASSWORD 'hunter2'").ok()) std::abort();
+    for (int i = 0; i < 10; ++i) {
+      absl::StatusOr<Statement*> select = lease.Prepare(kSelect);
+      Rows rows = (*select)->Query();
+      while (rows.Next()) (void)rows.Get<int>(0);
+    }
+    (void)lease.Begin()->Commit();
+  }
+  (void)pool.stats();
+  const uint64_t allocations = count.total();
+  const std::string written = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(written, HasSubstr("name=select_a"));
+  EXPECT_THAT(written, HasSubstr("code=unavailable"));
+  EXPECT_THAT(written, ::testing::Not(HasSubstr("hunter2")));
   EXPECT_EQ(allocations, 0u);
 }
 

@@ -49,6 +49,31 @@ TEST_F(MisuseDeathTest, RowsThatOutliveTheirLeaseDoNotEndTheNextReading) {
                "roost: rows outlived their lease");
 }
 
+struct Watched : Plain<1> {
+  static constexpr bool kWatchStatements = true;
+};
+
+TEST_F(MisuseDeathTest, RowsOfAWatchedStatementThatOutliveTheirLease) {
+  PoolFor<Watched> pool(backend, Options());
+  const auto keep_rows = [&](bool close) {
+    Lease lease = Take(pool);
+    Rows old = (*lease->Prepare(Sql("SELECT")))->Query();
+    close ? lease.Discard() : lease.Return();
+    old.Next();
+  };
+  EXPECT_DEATH(keep_rows(false), "roost: rows outlived their lease");
+  EXPECT_DEATH(keep_rows(true), "roost: rows outlived their lease");
+}
+
+TEST_F(MisuseDeathTest, AStatementObserverThatWouldBeToldNothing) {
+  struct : StatementObserver {
+    void OnStatement(const StatementEvent&) override {}
+  } observer;
+  EXPECT_DEATH(
+      PoolFor<Plain<1>>(backend, {.statement_observer = &observer, .platform = &platform}),
+      "roost: PoolOptions::statement_observer would be told nothing: set kWatchStatements");
+}
+
 // The statement may be at a row of the next user.
 TEST_F(MisuseDeathTest, ColumnsAreNotReadAfterTheLease) {
   PoolFor<Plain<1>> pool(backend, Options());

@@ -15,7 +15,10 @@ import sys
 import tempfile
 import unittest
 
+import misspelt
+
 COMPILER, INCLUDE = sys.argv[1:3]
+ROOT = pathlib.Path(INCLUDE).parent
 SUITES = sys.argv[3:]
 HEADER = pathlib.Path(INCLUDE, "roost/profile.h").read_text(encoding="utf-8")
 
@@ -44,6 +47,8 @@ WRONG = [
     ("TcpTimers kTcpTimers = {500ms, 5s, 2s, 3}", "each time of kTcpTimers must be 1 s to 2 h"),
     ("TcpTimers kTcpTimers = {5s, 3h, 2s, 3}", "each time of kTcpTimers must be 1 s to 2 h"),
     ("TcpTimers kTcpTimers = {5s, 5s, 2s, 0}", "keepalive_count 1 to 100"),
+    ("Duration kSlowStatement = 1s", "kSlowStatement must not be negative, and needs kWatchStatements"),
+    ("bool kWatchStatements = true; Duration kSlowStatement = -1s", "kSlowStatement must not be negative"),
     ("int kStatements = 0", "kStatements must be 1 to 256"),
     ("int kStatements = 257", "kStatements must be 1 to 256"),
 ]
@@ -139,6 +144,36 @@ class ProfileErrorsTest(ErrorsTest):
         result = compile_profile("int kPoolSize = 0", ("profile.h", choice))
         self.assertNotEqual(result.returncode, 0, "it compiled")
         self.assertIn("kPoolSize must be at least 1", result.stderr)
+
+    def test_a_misspelt_constant_stops_the_build_and_is_told_the_right_name(self):
+        for wrong, right in (("int kMaxOverlfow = 7", "kMaxOverflow"), ("int kPoolsize = 7", "kPoolSize"),
+                             ("Duration kTimeout = 7s", "kPoolTimeout"), ("bool echo_pool = true", "kEchoPool")):
+            with self.subTest(wrong=wrong):
+                result = compile_profile(wrong, SELECTS)
+                self.assertNotEqual(result.returncode, 0, "it compiled")
+                self.assertIn(f"roost profile: a constant is misspelt: the setting is {right}", result.stderr)
+
+    def test_each_slip_is_known_as_one_of_its_setting(self):
+        structs, checks = [], []
+        for name, wrong in misspelt.variants(ROOT).items():
+            for slip in wrong:
+                structs.append(f"struct P{len(structs)} : roost::profiles::Default {{ static constexpr int {slip} = 1; }};")
+                checks.append(f'static_assert(roost::internal::Misspells{name[1:]}<P{len(checks)}>(), "{slip}");')
+        self.assertGreater(len(checks), 800)
+        right = [f"static_assert(!roost::internal::Misspells{name[1:]}<roost::profiles::Default>());"
+                 for name in misspelt.variants(ROOT)]
+        result = compile_source("\n".join(['#include "roost/profile.h"', *structs, *checks, *right]))
+        self.assertEqual(result.returncode, 0, result.stderr[:4000])
+
+    def test_a_profile_may_have_constants_of_its_own(self):
+        result = compile_profile("int kShelf = 7; int kRows = 3", SELECTS)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_the_list_of_slips_is_that_of_the_settings(self):
+        self.assertEqual((ROOT / misspelt.HEADER).read_text(encoding="utf-8"), misspelt.header(ROOT),
+                         "call python3 tests/profile_errors/misspelt.py .")
+        used = set(re.findall(r"= P::(k\w+)", HEADER))
+        self.assertEqual(set(misspelt.settings(ROOT)), used, "SettingsOf and profiles::Default differ")
 
     def test_every_sentence_has_a_wrong_profile(self):
         self.assertGreater(len(sentences()), 10)

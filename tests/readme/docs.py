@@ -92,9 +92,9 @@ def check_header_examples(root: pathlib.Path) -> Iterator[str]:
 def table_row(profile: dict) -> str:
     """A profile of `roostctl profiles --json` as README writes it."""
     yes = lambda value: "yes" if value else "no"
-    cells = (f"`{profile['name']}`", profile["pool_size"], profile["max_overflow"],
+    cells = (f"`{profile['profile']}`", profile["pool_size"], profile["max_overflow"],
              f"{profile['pool_timeout_s']:g} s", f"{profile['pool_recycle_s']:g} s",
-             yes(profile["pool_pre_ping"]), yes(profile["echo_pool"]))
+             yes(profile["pre_ping"] != "never"), yes(profile["echo_pool"]))
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

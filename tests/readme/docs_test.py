@@ -55,8 +55,8 @@ class DocsTest(unittest.TestCase):
                 self.assertIn(expected, found[0])
 
     def test_a_table_of_profiles_with_other_numbers_is_found(self):
-        profile = {"name": "tiny", "pool_size": 2, "max_overflow": 1, "pool_timeout_s": 30.0,
-                   "pool_recycle_s": 0.5, "pool_pre_ping": False, "echo_pool": True}
+        profile = {"profile": "tiny", "pool_size": 2, "max_overflow": 1, "pool_timeout_s": 30.0,
+                   "pool_recycle_s": 0.5, "pre_ping": "never", "echo_pool": True}
         table = ("| profile | pool_size |\n|---|---|\n"
                  "| `tiny` | 2 | 1 | 30 s | 0.5 s | no | yes |\n\nMore.\n")
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 // The examples in the first comments of the public headers: compiled, never linked. docs_test.py
 // compares each with its header, without regard to white space.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "roost/postgres.h"
 #include "roost/query.h"
 #include "roost/selected_profile.h"
+#include "roost/settings.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
 #include "roost/transaction.h"
@@ -134,6 +136,8 @@ absl::Status Leases(roost::Pool& pool, std::string_view node, roost::Micros take
   // [lease.h]
 }
 
+namespace observer {
+extern roost::Backend& backend;
 // [observer.h]
 struct Counter : roost::Observer {
   void OnEvent(const roost::Event& event) override {
@@ -141,7 +145,16 @@ struct Counter : roost::Observer {
   }
   std::atomic<int> timeouts = 0;
 };
+struct Node : roost::profiles::RaspberryPi {
+  static constexpr const char* kName = "node";
+  static constexpr bool kWatchStatements = true;
+  static constexpr roost::Duration kSlowStatement = 50ms;
+};
+Counter counter;
+roost::EchoStatements echo;
+roost::PoolFor<Node> pool(backend, {.observer = &counter, .statement_observer = &echo});
 // [observer.h]
+}  // namespace observer
 
 void Pools() {
   // [pool.h]
@@ -168,6 +181,15 @@ struct Node : roost::profiles::RaspberryPi {
 roost::PoolFor<Node> pool(backend);
 // [profile.h]
 }  // namespace profile
+
+void Log(std::string_view text);
+
+void Settings(roost::Pool& pool) {
+  // [settings.h]
+  std::array<char, roost::kDescriptionBytes> buffer;
+  Log(roost::Describe(pool.settings(), buffer));
+  // [settings.h]
+}
 
 void Selected(roost::Backend& backend) {
   // [selected_profile.h]

@@ -13,6 +13,10 @@ class PoolTestPeer {
   static const char* BrokenInvariant(const Pool& pool) { return pool.state_->CheckInvariants(); }
   // True if no thread holds the lock. REQUIRES: no other thread uses it.
   static bool LockIsFree(const Pool& pool) { return pool.state_->LockIsFree(); }
+  // Of a pool whose profile has kWatchStatements.
+  static internal::ConnectionWrapper& Wrapper(const Pool& pool) {
+    return *pool.state_->parts().executor.wrapper();
+  }
   static bool LockIsFree(CancelToken& token) {
     if (!token.mu_.TryLock()) return false;
     token.mu_.Unlock();

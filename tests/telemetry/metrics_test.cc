@@ -40,8 +40,10 @@ TEST(ForEachMetricTest, EachHasAnUnmistakableDescription) {
     EXPECT_EQ(metric.unit == "s", is_time) << metric.name;
     EXPECT_EQ(metric.unit.empty(), (std::is_same_v<Member, bool>)) << metric.name;
     EXPECT_EQ(metric.kind == MetricKind::kHistogram, (std::is_same_v<Member, Histogram>));
-    EXPECT_EQ(metric.kind == MetricKind::kCounter,
-              (std::is_same_v<Member, uint64_t> || std::is_same_v<Member, decltype(Stats::closes)>))
+    EXPECT_EQ(
+        metric.kind == MetricKind::kCounter,
+        (std::is_same_v<Member, uint64_t> || std::is_same_v<Member, decltype(Stats::closes)> ||
+         std::is_same_v<Member, decltype(Stats::statements)>))
         << metric.name;
   });
 }
@@ -53,6 +55,8 @@ TEST(WriteMetricsTest, WritesEachOnceAndSpansInSeconds) {
   stats.away = true;
   stats.checkouts = 77;
   stats.closes[static_cast<size_t>(CloseReason::kIdle)] = 3;
+  stats.statements[static_cast<size_t>(absl::StatusCode::kOk)] = 5;
+  stats.statements[static_cast<size_t>(absl::StatusCode::kAlreadyExists)] = 1;
   stats.wait.Add(3ms);
   const auto json = nlohmann::json::parse(internal::JsonText([&](internal::JsonWriter& writer) {
     writer.BeginObject();
@@ -64,6 +68,7 @@ TEST(WriteMetricsTest, WritesEachOnceAndSpansInSeconds) {
   EXPECT_EQ(json["away"], true);
   EXPECT_EQ(json["checkouts"], 77);
   EXPECT_EQ(json["closes"], nlohmann::json::parse(R"({"idle": 3})"));
+  EXPECT_EQ(json["statements"], nlohmann::json::parse(R"({"ok": 5, "already_exists": 1})"));
   EXPECT_EQ(json["wait_p50_s"], 0.003);
   EXPECT_EQ(json["wait_max_s"], 0.003);
   size_t members = 0;

@@ -621,7 +621,7 @@ TEST_F(RoostNodeTest, BadUseSaysWhatAndWhereAndWhatIsRight) {
 TEST_F(RoostNodeTest, ShowsItsProfileAndBoard) {
   const Outcome text = RunProgram({ROOST_NODE, "--profile-info"});
   EXPECT_EQ(text.exit, 0);
-  for (const char* part : {"pool_size", "max_overflow", "pool object", "board"}) {
+  for (const char* part : {"pool_size", "max_overflow", "slow_statement", "pool object", "board"}) {
     EXPECT_TRUE(Has(text.output, part)) << part;
   }
   const json info = json::parse(RunProgram({ROOST_NODE, "--profile-info", "--json"}).output);

@@ -1,12 +1,14 @@
 // roostctl as its users see it: the real program, its output and its exit codes.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
 #include "roost/pool.h"
+#include "roost/settings.h"
 #include "tests/tools/program.h"
 
 namespace roost::testing {
@@ -27,7 +29,7 @@ TEST(RoostctlProfilesTest, JsonHasTheGuidesNumbers) {
   const Outcome ran = Roostctl({"profiles", "--json"});
   ASSERT_EQ(ran.exit, 0) << ran.errors;
   std::map<std::string, json> by_name;
-  for (const json& profile : json::parse(ran.output)) by_name[profile["name"]] = profile;
+  for (const json& profile : json::parse(ran.output)) by_name[profile["profile"]] = profile;
   const struct {
     const char* name;
     int size, overflow;
@@ -54,7 +56,7 @@ TEST(RoostctlProfilesTest, JsonHasTheGuidesNumbers) {
     EXPECT_EQ(profile["capacity"], row.size + row.overflow);
     EXPECT_EQ(profile["pool_timeout_s"], row.timeout);
     EXPECT_EQ(profile["pool_recycle_s"], row.recycle);
-    EXPECT_EQ(profile["pool_pre_ping"], json(row.ping));
+    EXPECT_EQ(profile["pre_ping"], row.ping ? "always" : "never");
     EXPECT_EQ(profile["echo_pool"], json(row.echo));
   }
   EXPECT_EQ(by_name.size(), std::size(guide) + 1);  // and raspberry_pi_remote
@@ -62,9 +64,10 @@ TEST(RoostctlProfilesTest, JsonHasTheGuidesNumbers) {
 }
 
 TEST(RoostctlProfilesTest, JsonHasTheseFieldsAndNoOthers) {
-  const std::set<std::string> expected = {
-      "name",          "pool_size", "max_overflow", "pool_timeout_s", "pool_recycle_s",
-      "pool_pre_ping", "echo_pool", "capacity",     "bytes",          "sqlite_bytes"};
+  std::set<std::string> expected = {"capacity", "bytes", "sqlite_bytes"};
+  ForEachSetting(PoolSettings(), [&expected](const Setting& setting, const auto&) {
+    expected.insert(std::string(setting.name) + (setting.unit == "s" ? "_s" : ""));
+  });
   const json profiles = json::parse(Roostctl({"profiles", "--json"}).output);
   ASSERT_TRUE(profiles.is_array());
   for (const json& profile : profiles) {
@@ -79,8 +82,23 @@ TEST(RoostctlProfilesTest, BytesAreTheSizeOfThePool) {
   std::map<std::string, size_t> sizes;
   profiles::ForEach([&]<class P>() { sizes[P::kName] = sizeof(PoolFor<P>); });
   for (const json& profile : profiles) {
-    EXPECT_EQ(profile["bytes"], sizes[profile["name"]]) << profile["name"];
+    EXPECT_EQ(profile["bytes"], sizes[profile["profile"]]) << profile["profile"];
   }
+}
+
+TEST(RoostctlProfilesTest, OneProfileShowsEverySetting) {
+  const Outcome ran = Roostctl({"profiles", "raspberry_pi"});
+  ASSERT_EQ(ran.exit, 0) << ran.errors;
+  std::array<char, kDescriptionBytes> buffer;
+  EXPECT_TRUE(ran.output.starts_with(Describe(SettingsOf<profiles::RaspberryPi>(), buffer)))
+      << ran.output;
+}
+
+TEST(RoostctlProfilesTest, AProfileThatThereIsNotIsRefused) {
+  const Outcome ran = Roostctl({"profiles", "raspberry_pie"});
+  EXPECT_EQ(ran.exit, 2);
+  EXPECT_TRUE(Has(ran.errors, "raspberry_pie") && Has(ran.errors, "raspberry_pi_remote"))
+      << ran.errors;
 }
 
 TEST(RoostctlProfilesTest, TableNamesEveryProfile) {

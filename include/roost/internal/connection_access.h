@@ -6,6 +6,8 @@
 #ifndef ROOST_INTERNAL_CONNECTION_ACCESS_H_
 #define ROOST_INTERNAL_CONNECTION_ACCESS_H_
 
+#include <span>
+
 #include "roost/backend.h"
 
 #pragma GCC visibility push(default)
@@ -23,6 +25,15 @@ struct ConnectionAccess {
   }
   static absl::Status Maintain(Connection& c, Deadline deadline) { return c.Maintain(deadline); }
   static bool WantsMaintenance(const Connection& c) { return c.WantsMaintenance(); }
+  static absl::StatusOr<Statement*> PrepareToRun(Connection& c, const Sql& sql) {
+    return c.PrepareToRun(sql);
+  }
+  static absl::Status BeginTransaction(Connection& c, Durability durability) {
+    return c.BeginTransaction(durability);
+  }
+  static absl::Status CommitTransaction(Connection& c) { return c.CommitTransaction(); }
+  static absl::Status RollbackTransaction(Connection& c) { return c.RollbackTransaction(); }
+  static void* RawHandle(Connection& c) { return c.RawHandle(); }
   static FaultScope fault_scope(const Connection& c) { return c.fault_scope(); }
   static void Close(Connection& c) { c.Close(); }
   static void Abandon(Connection& c) { c.Abandon(); }
@@ -32,12 +43,20 @@ struct ConnectionAccess {
   static void KeepRecordIn(Connection& c, LeaseRecord& place) {
     place.deadline = c.record_->deadline;
     place.dirty_flags = c.record_->dirty_flags;
+    place.fault_scope = c.record_->fault_scope;
     c.record_ = &place;
   }
   // From here on the connection refuses its use once `forks` has grown. `forks` outlives it.
   static void WatchForks(Connection& c, const std::atomic<uint32_t>& forks) {
     c.forks_ = &forks;
     c.fork_generation_ = forks.load(std::memory_order_relaxed);
+  }
+  // Makes `outer`, which passes every call on to `c`, one with it: they have the same lease, deadline,
+  // dirty flags and fault scope.
+  static void Join(Connection& outer, const Connection& c) {
+    outer.record_ = c.record_;
+    outer.forks_ = c.forks_;
+    outer.fork_generation_ = c.fork_generation_;
   }
   // Begins a lease of a connection that is in no pool. Its statements end by `deadline`.
   static void StartLease(Connection& c, Deadline deadline) {
@@ -48,6 +67,14 @@ struct ConnectionAccess {
   static void EndLease(Connection& c) { c.ClearDirty(Connection::kDirtyBegan); }
   // True if no dirty flag is set: the connection can be lent again. Does not call the driver.
   static bool IsPristine(const Connection& c) { return c.IsPristine(); }
+
+  // What Rows calls on a statement, for a statement that passes everything on to another.
+  static absl::Status StartRows(Statement& s, std::span<const Value> values) {
+    return s.Start(values);
+  }
+  static absl::StatusOr<bool> StepRows(Statement& s) { return s.Step(); }
+  static void FinishRows(Statement& s) { s.Finish(); }
+  static Value Column(const Statement& s, int column) { return s.column(column); }
 
   // Frees the place of a connection that was closed, abandoned or detached.
   static void Destroy(Connection& c) { c.~Connection(); }

@@ -12,6 +12,7 @@
 #include "roost/deadline.h"
 #include "roost/internal/machine.h"
 #include "roost/source_line.h"
+#include "roost/types.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
@@ -27,7 +28,8 @@ struct LeaseRecord {
   Deadline deadline = Deadline::Never();  // Connection::deadline
   // Leases given so far, of any connection in this slot. Only the holder writes it; wraps.
   std::atomic<uint32_t> leases{0};
-  uint8_t dirty_flags = 0;  // Connection::DirtyFlag
+  uint8_t dirty_flags = 0;                          // Connection::DirtyFlag
+  FaultScope fault_scope = FaultScope::kStatement;  // the widest since the last reset
 
   // Release: see idle_stack.h.
   void CountLease() {
@@ -46,6 +48,7 @@ struct alignas(128) SlotHead : LeaseRecord {
     deadline = other.deadline;
     leases.store(other.leases.load(std::memory_order_relaxed), std::memory_order_relaxed);
     dirty_flags = other.dirty_flags;
+    fault_scope = other.fault_scope;
     number = other.number;
     new_peak = other.new_peak;
     epoch = other.epoch;

@@ -12,9 +12,11 @@
 #pragma GCC visibility push(default)
 namespace roost::internal {
 
+class ConnectionWrapper;
 class PoolState;
+struct PoolParts;
 
-inline constexpr size_t kPoolStateBytes = 2048;
+inline constexpr size_t kPoolStateBytes = 2560;
 // A slot and its stepped action. A slot is two cache lines and begins at one.
 inline constexpr size_t kSlotBytes = 176;
 inline constexpr size_t kSlotAlignment = 128;
@@ -42,19 +44,50 @@ constexpr bool KeepsAReader(int pool_size, int max_overflow) {
   return true;
 }
 
+// Where a pool keeps what it needs to watch statements: the watch, and a record for each slot.
+inline constexpr size_t kWatchBytes = 64;
+inline constexpr size_t kWatchedSlotBytes = 160;
+inline constexpr size_t kWatchedStatementBytes = 80;
+
+struct WatchStorageView {
+  std::byte* data = nullptr;
+  // Makes the watch in `data`. Null: statements are not watched. Only a pool that watches names the
+  // function, so that no other program has its code.
+  ConnectionWrapper* (*make)(PoolParts& pool, const WatchStorageView& storage) = nullptr;
+};
+ConnectionWrapper* MakeStatementWatch(PoolParts& pool, const WatchStorageView& storage);
+
+template <bool kWatches, int kCapacity, int kStatements>
+class WatchStorage {
+ protected:
+  WatchStorageView View() { return {data_, &MakeStatementWatch}; }
+
+ private:
+  static constexpr size_t kCount = kCapacity > 0 ? static_cast<size_t>(kCapacity) : 1;
+  static constexpr size_t kEach = kStatements > 0 ? static_cast<size_t>(kStatements) : 1;
+  static constexpr size_t kSlot = kWatchedSlotBytes + kWatchedStatementBytes * kEach;
+  alignas(std::max_align_t) std::byte data_[kWatchBytes + kCount * kSlot];
+};
+template <int kCapacity, int kStatements>
+class WatchStorage<false, kCapacity, kStatements> {
+ protected:
+  static WatchStorageView View() { return {}; }
+};
+
 struct PoolStorageView {
   std::byte* state;
   std::byte* slots;        // capacity * kSlotBytes
   std::byte* connections;  // capacity * connection_bytes
   size_t connection_bytes;
   int capacity;
+  WatchStorageView watch{};
 };
 
 template <int kCapacity, int kStatements, ConnectionSize kSize>
 class PoolStorage {
  protected:
-  PoolStorageView View() {
-    return {state_, slots_, connections_, kSize.For(kStatements), kCapacity};
+  PoolStorageView View(const WatchStorageView& watch) {
+    return {state_, slots_, connections_, kSize.For(kStatements), kCapacity, watch};
   }
 
  private:

@@ -1,11 +1,13 @@
 #include "tools/roost-node/summary.h"
 
+#include <array>
 #include <cstdio>
 #include <iostream>
 
 #include "base/json_writer.h"
 #include "platform/boards/selected.h"
 #include "roost/observer.h"
+#include "roost/settings.h"
 #include "telemetry/metrics.h"
 #include "telemetry/status_json.h"
 #include "tools/common/text.h"
@@ -37,18 +39,6 @@ const char* Sentence(Node::Ending ending) {
       return "until a signal ended it";
     case Node::Ending::kEndOfInput:
       return "until the end of the input";
-  }
-  return "";
-}
-
-const char* Text(PrePing ping) {
-  switch (ping) {
-    case PrePing::kNever:
-      return "never";
-    case PrePing::kAfterIdle:
-      return "after idle";
-    case PrePing::kAlways:
-      return "always";
   }
   return "";
 }
@@ -227,18 +217,8 @@ void WriteBoard(JsonWriter& json, const boards::Board& board) {
 }
 
 void Write(JsonWriter& json, const ProfileInfo& info) {
-  const PoolSettings& s = info.settings;
   json.BeginObject();
-  json.Member("name", s.profile);
-  json.Member("pool_size", s.pool_size);
-  json.Member("max_overflow", s.max_overflow);
-  json.Member("capacity", s.capacity());
-  json.Member("pool_timeout_s", s.pool_timeout);
-  json.Member("pool_recycle_s", s.pool_recycle);
-  json.Member("pool_pre_ping", s.pre_ping != PrePing::kNever);
-  json.Member("echo_pool", s.echo_pool);
-  json.Member("statements", s.statements);
-  json.Member("max_waiters", s.max_waiters);
+  telemetry::WriteSettings(json, info.settings);
   json.Member("bytes", info.pool_bytes);
   json.Member("sqlite_memory_bytes", info.sqlite_memory_bytes);
   json.Member("reading_bytes", info.reading_bytes);
@@ -274,14 +254,9 @@ void PrintText(const Summary& summary) {
 void PrintJson(const Summary& summary) { PrintAsJson(summary); }
 
 void PrintText(const ProfileInfo& info) {
-  const PoolSettings& s = info.settings;
-  std::printf("profile           %s (CMake: ROOST_PROFILE)\n", s.profile);
-  std::printf("pool_size         %d\nmax_overflow      %d\n", s.pool_size, s.max_overflow);
-  std::printf("pool_timeout      %s\n", FormatDuration(s.pool_timeout).c_str());
-  std::printf("pool_recycle      %s\n", FormatDuration(s.pool_recycle).c_str());
-  std::printf("pool_pre_ping     %s\necho_pool         %s\n", Text(s.pre_ping),
-              s.echo_pool ? "yes" : "no");
-  std::printf("statements        %d a connection\n", s.statements);
+  std::array<char, kDescriptionBytes> buffer;
+  const std::string_view settings = Describe(info.settings, buffer);
+  std::printf("%.*s\n", static_cast<int>(settings.size()), settings.data());
   std::printf("pool object       %zu bytes\nSQLite's memory   %zu bytes\n", info.pool_bytes,
               info.sqlite_memory_bytes);
   std::printf("reading in memory %zu bytes\n", info.reading_bytes);

@@ -8,7 +8,8 @@
 
 namespace roost::tools {
 
-// profiles [--json]: the compile-time profiles, with the size of a pool of each.
+// profiles [NAME | --json]: the compile-time profiles, with the size of a pool of each; every setting of
+// one.
 // profiles --from-sqlalchemy SETTINGS: a profile with the settings of an engine, as C++.
 class ProfilesCommand {
  public:
@@ -17,6 +18,7 @@ class ProfilesCommand {
  private:
   void Run() const;
 
+  std::string name_;
   bool json_ = false;
   std::string from_sqlalchemy_;
   bool from_given_ = false;

@@ -1,12 +1,16 @@
+#include <array>
 #include <cstdio>
-#include <iostream>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "base/json_writer.h"
 #include "roost/pool.h"
 #include "roost/profile.h"
 #include "roost/selected_profile.h"
+#include "roost/settings.h"
 #include "roost/sqlite_memory.h"
+#include "telemetry/metrics.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/sqlalchemy.h"
@@ -31,18 +35,6 @@ void ForEachLine(Visit visit) {
   profiles::ForEach([&]<class P>() { visit(LineOf<P>()); });
 }
 
-const char* PrePingText(PrePing ping) {
-  switch (ping) {
-    case PrePing::kNever:
-      return "no";
-    case PrePing::kAfterIdle:
-      return "after rest";
-    case PrePing::kAlways:
-      return "yes";
-  }
-  return "";
-}
-
 void PrintTable() {
   std::printf("%-20s %5s %9s %9s %9s %-10s %-5s %9s %9s %9s\n", "profile", "size", "overflow",
               "timeout", "recycle", "pre-ping", "echo", "capacity", "bytes", "sqlite");
@@ -50,8 +42,8 @@ void PrintTable() {
     const PoolSettings& s = line.settings;
     std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu %9zu\n", s.profile, s.pool_size,
                 s.max_overflow, InSeconds(s.pool_timeout), InSeconds(s.pool_recycle),
-                PrePingText(s.pre_ping), s.echo_pool ? "yes" : "no", s.capacity(), line.bytes,
-                line.sqlite_bytes);
+                std::string(Name(s.pre_ping)).c_str(), s.echo_pool ? "yes" : "no", s.capacity(),
+                line.bytes, line.sqlite_bytes);
   });
   std::printf(
       "\nbytes: the pool object with its connections and statement caches, fixed when compiled.\n"
@@ -61,28 +53,42 @@ void PrintTable() {
 }
 
 void PrintJson() {
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  ForEachLine([&all](const Line& line) {
-    const PoolSettings& s = line.settings;
-    all.push_back({{"name", s.profile},
-                   {"pool_size", s.pool_size},
-                   {"max_overflow", s.max_overflow},
-                   {"pool_timeout_s", InSeconds(s.pool_timeout)},
-                   {"pool_recycle_s", InSeconds(s.pool_recycle)},
-                   {"pool_pre_ping", s.pre_ping != PrePing::kNever},
-                   {"echo_pool", s.echo_pool},
-                   {"capacity", s.capacity()},
-                   {"bytes", line.bytes},
-                   {"sqlite_bytes", line.sqlite_bytes}});
+  const std::string text = internal::JsonText([](internal::JsonWriter& json) {
+    json.BeginArray();
+    ForEachLine([&json](const Line& line) {
+      json.BeginObject();
+      telemetry::WriteSettings(json, line.settings);
+      json.Member("bytes", line.bytes);
+      json.Member("sqlite_bytes", line.sqlite_bytes);
+      json.EndObject();
+    });
+    json.EndArray();
   });
-  std::cout << all.dump(2) << "\n";
+  std::printf("%s\n", text.c_str());
+}
+
+void PrintOne(std::string_view name) {
+  ForEachLine([name](const Line& line) {
+    if (line.settings.profile != name) return;
+    std::array<char, kDescriptionBytes> buffer;
+    const std::string_view settings = Describe(line.settings, buffer);
+    std::printf("%.*s\npool object: %zu bytes. SQLite's memory, if bounded: %zu bytes.\n",
+                static_cast<int>(settings.size()), settings.data(), line.bytes, line.sqlite_bytes);
+  });
+}
+
+std::vector<std::string> ProfileNames() {
+  std::vector<std::string> names;
+  ForEachLine([&names](const Line& line) { names.emplace_back(line.settings.profile); });
+  return names;
 }
 
 }  // namespace
 
 void ProfilesCommand::Run() const {
   if (!from_given_) {
-    json_ ? PrintJson() : PrintTable();
+    if (json_) return PrintJson();
+    name_.empty() ? PrintTable() : PrintOne(name_);
     return;
   }
   const absl::StatusOr<std::string> header = ProfileFromSqlAlchemy(from_sqlalchemy_);
@@ -94,8 +100,12 @@ void ProfilesCommand::Run() const {
 
 void ProfilesCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("profiles", "Show the profiles that a build can choose");
-  CLI::Option* json =
+  CLI::Option* const json =
       command->add_flag("--json", json_, "Print an array of objects, one for each profile");
+  CLI::Option* const name =
+      command->add_option("NAME", name_, "Show every setting of this profile, with unit and meaning")
+          ->check(CLI::IsMember(ProfileNames()))
+          ->excludes(json);
   const auto take = [this](const std::string& text) {
     from_sqlalchemy_ = text;
     from_given_ = true;
@@ -104,7 +114,8 @@ void ProfilesCommand::AddTo(CLI::App& app) {
       ->add_option_function<std::string>("--from-sqlalchemy", take,
                                          "Print a profile in C++ made of an engine's settings")
       ->type_name("SETTINGS")
-      ->excludes(json);
+      ->excludes(json)
+      ->excludes(name);
   command->footer(
       "Example: roostctl profiles --from-sqlalchemy 'pool_size=30,max_overflow=15' >node.h\n"
       "Exit codes: 0 done, 2 the arguments are wrong.");
