@@ -55,16 +55,18 @@ bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t
 }
 
 bool LaneCore::FastPathAllowed() const {
-  return queue_.front() == nullptr && !paused_ && !closed_ && !slots_.HasMarkedIdle();
+  return queue_.front() == nullptr && !paused_ && !closed_ && !slots_.HasMarkedIdle() &&
+         slots_.StackKeepsWithinSizes();
 }
 
 void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {
   slots_.EndLease(slot);
   Slot& s = slots_[slot];
-  if (settings_->linger == Duration::zero() &&
-      slots_.count(SlotState::kIdle) >= slots_.core_size() &&
-      s.evict_reason == CloseReason::kNone) {
-    s.evict_reason = CloseReason::kOverflow;  // others became idle meanwhile
+  // Others became idle meanwhile, or the lane has become smaller.
+  const bool is_overflow =
+      settings_->linger == Duration::zero() && slots_.count(SlotState::kIdle) >= slots_.core_size();
+  if ((is_overflow || slots_.has_surplus()) && s.evict_reason == CloseReason::kNone) {
+    s.evict_reason = CloseReason::kOverflow;
   }
   slots_.MakeIdle(slot);
   WakeSomeoneIfNeeded(now);
@@ -197,7 +199,7 @@ void LaneCore::Cancel(const void* token, TimePoint now) {
 void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
   if (paused_ || closed_ || Shortage() == 0) return;
   if (slots_.count(SlotState::kIdle) == 0) {
-    if (slots_.count(SlotState::kEmpty) + slots_.count(SlotState::kBackingOff) == 0) return;
+    if (!slots_.has_room()) return;
     if (settings_->open_by == OpenBy::kHousekeeper) {
       if (MayOpen(now)) queue_.NotifyHousekeeper();
       return;
@@ -214,7 +216,7 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
 
 bool LaneCore::MayOpen(TimePoint now) const {
   if (closed_ || paused_ || now < availability_.retry_at()) return false;
-  if (slots_.count(SlotState::kEmpty) == 0) return false;
+  if (slots_.count(SlotState::kEmpty) == 0 || !slots_.has_room()) return false;
   return slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures());
 }
 
@@ -225,9 +227,7 @@ Action LaneCore::OnOpened(uint8_t slot, const ActionResult& result, TimePoint no
   s.fresh = true;
   s.opened_at = result.began_at;
   s.jitter_seed = static_cast<uint16_t>(result.random >> 16);
-  s.expires_at = settings_->pool_recycle == Duration::zero()
-                     ? TimePoint::max()
-                     : Later(result.began_at, RecycleAge(settings_->pool_recycle, result.random));
+  s.expires_at = ExpiryOf(s, *settings_);
   s.idle_since = s.maintained_at = s.verified_at = now;
   return Dispatch(slot, now, /*handed_off=*/false);
 }
@@ -310,7 +310,7 @@ Action LaneCore::OnActionDone(const Action& action, const ActionResult& result, 
 // done to the connection first.
 Action LaneCore::Dispatch(uint8_t slot, TimePoint now, bool handed_off) {
   Slot& s = slots_[slot];
-  const CloseReason stale = WhyToClose(s, now);
+  const CloseReason stale = WhyNotToKeep(s, now);
   if (stale != CloseReason::kNone) return slots_.Begin(ActionKind::kClose, slot, stale);
   Waiter* const next = queue_.FirstServable();
   if (next == nullptr || paused_) return MakeIdle(slot);
@@ -357,7 +357,7 @@ Action LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint
   holds_.Record(s, now);
   s.idle_since = s.maintained_at = s.verified_at = now;
   Action action;
-  const CloseReason stale = WhyToClose(s, now);
+  const CloseReason stale = WhyNotToKeep(s, now);
   if (as == ReturnAs::kBroken) {
     action = slots_.Begin(ActionKind::kClose, slot, reason);
   } else if (stale != CloseReason::kNone) {

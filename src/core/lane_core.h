@@ -18,6 +18,8 @@
 //  (7) Every count equals a recount.
 //  (8) While a waiter is the first servable one, newcomers barge past it at most max_overtakes
 //      times.
+//  (9) While more connections exist or are being opened than the limit in force, besides those that
+//      are idle and marked for closing, every idle one is marked.
 #ifndef ROOST_CORE_LANE_CORE_H_
 #define ROOST_CORE_LANE_CORE_H_
 
@@ -36,7 +38,8 @@ namespace roost::core {
 class LaneCore {
  public:
   // `core_size` of the connections stay open; the rest of `slots` is overflow. REQUIRES: both
-  // references outlive this. (A test copies a lane and puts it back into the same place.)
+  // references outlive this; `settings` changes before a call of Tune alone. (A test copies a lane
+  // and puts it back into the same place.)
   void Init(const PoolSettings& settings, int core_size, std::span<Slot> slots);
 
   // ---- While no caller has to wait ----
@@ -94,6 +97,11 @@ class LaneCore {
   void Resume(TimePoint now);
   // Lends nothing from here on, and ends every wait.
   void Close(TimePoint now);
+  // The settings have changed. `core_size` of at most `limit` connections stay open from here on.
+  // Idle ones that are surplus are marked for closing; lent and unfinished ones are closed when they
+  // come back. Wakes a waiter, if one more may be opened. `recycle_changed`: connections that exist
+  // get a new age to be recycled at. REQUIRES: core_size <= limit <= slots().size().
+  void Tune(int core_size, int limit, bool recycle_changed, TimePoint now);
 
   // ---- Maintenance (maintenance.cc) ----
 
@@ -122,6 +130,11 @@ class LaneCore {
 
  private:
   CloseReason WhyToClose(const Slot& slot, TimePoint now) const;
+  // The same of a connection that comes back.
+  CloseReason WhyNotToKeep(const Slot& slot, TimePoint now) const {
+    const CloseReason stale = WhyToClose(slot, now);
+    return stale == CloseReason::kNone && slots_.has_surplus() ? CloseReason::kOverflow : stale;
+  }
   bool MayOpen(TimePoint now) const;
   // How many more connections waiters need than are on their way.
   int Shortage() const { return core::Shortage(queue_.length(), slots_.coming()); }

@@ -62,7 +62,9 @@ std::string_view Name(SlotState state) {
 void SlotTable::Init(std::span<Slot> slots, int core_size, Duration linger) {
   slots_ = slots;
   core_size_ = core_size;
+  limit_ = static_cast<int>(slots.size());
   linger_ = linger;
+  stack_room_ = most_idle();
   counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
 }
 
@@ -217,6 +219,39 @@ void SlotTable::EvictLingering() {
   }
 }
 
+void SlotTable::Resize(int core_size, int limit, Duration linger) {
+  core_size_ = core_size;
+  limit_ = limit;
+  linger_ = linger;
+  // What was worked out for a lent slot, such as until when it may be lent unchecked, may be wrong.
+  ++epoch_;
+  for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
+    StopLingering(slot);
+  }
+  MarkLingering();
+  MarkSurplus();
+}
+
+// From the one used longest ago upwards. Nothing lingers where linger is zero.
+void SlotTable::MarkSurplus() {
+  uint8_t slot = idle_top_;
+  while (slot != kNoSlot && slots_[slot].idle_below != kNoSlot) slot = slots_[slot].idle_below;
+  for (; slot != kNoSlot; slot = slots_[slot].idle_above) {
+    Slot& s = slots_[slot];
+    if (s.evict_reason != CloseReason::kNone) continue;
+    const bool may_not_linger = s.lingers && linger_ == Duration::zero();
+    if (has_surplus() || may_not_linger) s.evict_reason = CloseReason::kOverflow;
+  }
+}
+
+int SlotTable::marked_idle() const {
+  int marked = 0;
+  for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
+    if (slots_[slot].evict_reason != CloseReason::kNone) ++marked;
+  }
+  return marked;
+}
+
 void SlotTable::Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, TimePoint now) {
   uint64_t was_idle[4] = {};  // a bit for each of up to 254 slots
   const auto bit = [](uint8_t slot) { return uint64_t{1} << (slot & 63); };
@@ -275,6 +310,9 @@ const char* SlotTable::CheckInvariants() const {
     if (slots_[slot].state != SlotState::kIdle)
       return "(7) the idle list holds a slot that is not idle";
     ++listed;
+  }
+  if (has_surplus() && marked_idle() < count(SlotState::kIdle)) {
+    return "(9) more connections than may be, and an idle one that is not marked";
   }
   if (resting() > core_size_) return "(2) more idle slots than core_size, besides lingering ones";
   if (leases_begun_ - leases_ended_ != static_cast<uint64_t>(count(SlotState::kLeased))) {

@@ -15,7 +15,8 @@ namespace roost::core {
 class SlotTable {
  public:
   // `core_size`: how many connections stay open. `linger`: how long one above that stays; zero: it
-  // is closed at its return. REQUIRES: `slots` outlives this and has at most 254 entries.
+  // is closed at its return. The limit is the number of slots. REQUIRES: `slots` outlives this and
+  // has at most 254 entries.
   void Init(std::span<Slot> slots, int core_size, Duration linger);
 
   // ---- Reading ----
@@ -26,11 +27,26 @@ class SlotTable {
   const Slot& operator[](uint8_t slot) const { return slots_[slot]; }
   Slot& operator[](uint8_t slot) { return slots_[slot]; }
   int core_size() const { return core_size_; }
+  // Connections at the most: nothing is opened above it. After Resize more may exist; those are
+  // surplus.
+  int limit() const { return limit_; }
   int count(SlotState state) const { return counts_[static_cast<size_t>(state)]; }
   // Connections that exist and are not being closed.
   int live() const;
   // Connections that exist.
   int open() const { return live() + count(SlotState::kClosing); }
+  // One more connection may be opened.
+  bool has_room() const { return open() + count(SlotState::kOpening) < limit_; }
+  // More connections exist or are being opened than may be, besides those that are marked for
+  // closing and idle: the next one that nobody uses is closed.
+  bool has_surplus() const { return committed() > limit_ && committed() - marked_idle() > limit_; }
+  // The most that may be idle at a time.
+  int most_idle() const { return linger_ > Duration::zero() ? limit_ : core_size_; }
+  // True if the idle stack, which knows the `most_idle` of Init alone, cannot take back a connection
+  // that is to be closed: so many do not exist, or may be idle.
+  bool StackKeepsWithinSizes() const {
+    return committed() <= limit_ && (most_idle() >= stack_room_ || live() <= most_idle());
+  }
   // More connections exist than stay open.
   bool has_overflow() const { return live() > core_size_; }
   // Connections on their way to a caller.
@@ -75,6 +91,10 @@ class SlotTable {
   // Every connection, also one that is being opened, is closed at its next return or check.
   void EvictAll(CloseReason reason);
   void EvictLingering();
+  // New sizes: decides anew which idle connections linger, and marks idle ones that are surplus,
+  // the one used longest ago first. Every lent connection comes back to the core. REQUIRES:
+  // core_size <= limit <= size().
+  void Resize(int core_size, int limit, Duration linger);
   // Takes over what happened while the idle stack was open. `bottom_first`: the slots that are on
   // the stack. Bit n of `used`: slot n was lent since the last Reconcile. Every other slot that
   // was idle is leased.
@@ -90,9 +110,16 @@ class SlotTable {
   void PushIdle(uint8_t slot);
   void RemoveIdle(uint8_t slot);
   void MarkLingering();
+  void MarkSurplus();
+  // Connections that exist or are being opened, and are not being closed.
+  int committed() const { return live() + count(SlotState::kOpening); }
+  // Of those, the idle ones that are marked for closing.
+  int marked_idle() const;
 
   std::span<Slot> slots_;
   int core_size_ = 0;
+  int limit_ = 0;
+  int stack_room_ = 0;  // most_idle() of Init
   Duration linger_{};
   std::array<int, kSlotStates> counts_{};
   int lingering_ = 0;
