@@ -99,9 +99,9 @@ class LaneCore {
   void Close(TimePoint now);
   // The settings have changed. `core_size` of at most `limit` connections stay open from here on.
   // Idle ones that are surplus are marked for closing; lent and unfinished ones are closed when they
-  // come back. Wakes a waiter, if one more may be opened. `recycle_changed`: connections that exist
-  // get a new age to be recycled at. REQUIRES: core_size <= limit <= slots().size().
-  void Tune(int core_size, int limit, bool recycle_changed, TimePoint now);
+  // come back. Wakes a waiter, if one more may be opened. `ages_changed`: pool_recycle or ping_after
+  // is another, also for connections that exist. REQUIRES: core_size <= limit <= slots().size().
+  void Tune(int core_size, int limit, bool ages_changed, TimePoint now);
 
   // ---- Maintenance (maintenance.cc) ----
 

@@ -62,9 +62,9 @@ std::string_view Name(SlotState state) {
 void SlotTable::Init(std::span<Slot> slots, int core_size, Duration linger) {
   slots_ = slots;
   core_size_ = core_size;
-  limit_ = static_cast<int>(slots.size());
+  limit_ = size();
   linger_ = linger;
-  stack_room_ = most_idle();
+  stack_room_ = static_cast<uint8_t>(most_idle());
   counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
 }
 
@@ -221,10 +221,8 @@ void SlotTable::EvictLingering() {
 
 void SlotTable::Resize(int core_size, int limit, Duration linger) {
   core_size_ = core_size;
-  limit_ = limit;
+  limit_ = static_cast<uint8_t>(limit);
   linger_ = linger;
-  // What was worked out for a lent slot, such as until when it may be lent unchecked, may be wrong.
-  ++epoch_;
   for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
     StopLingering(slot);
   }

@@ -60,7 +60,7 @@ class SlotTable {
   bool HasMarkedIdle() const;
   // The idle connection used last; Slot::idle_below leads to the others. kNoSlot: none.
   uint8_t idle_top() const { return idle_top_; }
-  // Grows whenever leased slots are marked: a slot lent before must come back to the core.
+  // Grows whenever leased slots are marked or recalled: a slot lent before must come back to the core.
   uint32_t epoch() const { return epoch_; }
 
   // ---- Changing one slot ----
@@ -92,9 +92,11 @@ class SlotTable {
   void EvictAll(CloseReason reason);
   void EvictLingering();
   // New sizes: decides anew which idle connections linger, and marks idle ones that are surplus,
-  // the one used longest ago first. Every lent connection comes back to the core. REQUIRES:
-  // core_size <= limit <= size().
+  // the one used longest ago first. REQUIRES: core_size <= limit <= size().
   void Resize(int core_size, int limit, Duration linger);
+  // What was worked out for lent slots, such as until when they may be lent unchecked, holds no
+  // longer: they come back to the core.
+  void RecallLent() { ++epoch_; }
   // Takes over what happened while the idle stack was open. `bottom_first`: the slots that are on
   // the stack. Bit n of `used`: slot n was lent since the last Reconcile. Every other slot that
   // was idle is leased.
@@ -118,13 +120,13 @@ class SlotTable {
 
   std::span<Slot> slots_;
   int core_size_ = 0;
-  int limit_ = 0;
-  int stack_room_ = 0;  // most_idle() of Init
   Duration linger_{};
   std::array<int, kSlotStates> counts_{};
   int lingering_ = 0;
   uint32_t epoch_ = 0;
   uint8_t idle_top_ = kNoSlot;
+  uint8_t limit_ = 0;
+  uint8_t stack_room_ = 0;  // most_idle() of Init
   uint64_t leases_begun_ = 0;
   uint64_t leases_ended_ = 0;
 };

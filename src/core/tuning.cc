@@ -5,11 +5,10 @@
 
 namespace roost::core {
 
-void LaneCore::Tune(int core_size, int limit, bool recycle_changed, TimePoint now) {
-  for (Slot& s : slots_.all()) {
-    const bool is_open = s.state != SlotState::kEmpty && s.state != SlotState::kBackingOff &&
-                         s.state != SlotState::kOpening;
-    if (recycle_changed && is_open) s.expires_at = ExpiryOf(s, *settings_);
+void LaneCore::Tune(int core_size, int limit, bool ages_changed, TimePoint now) {
+  if (ages_changed) {
+    slots_.RecallLent();
+    for (Slot& s : slots_.all()) s.expires_at = ExpiryOf(s, *settings_);
   }
   slots_.Resize(core_size, limit, settings_->linger);
   WakeSomeoneIfNeeded(now);

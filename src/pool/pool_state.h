@@ -40,6 +40,9 @@ class PoolState {
   void Pause();
   void Resume();
   absl::Status Close(Deadline deadline);
+  absl::Status Tune(const Tuning& wish);
+  PoolSettings settings() const;
+  int slots() const { return slots_; }
 
   // The pool calls `callback` when Tick has work. The callback that was set before is not called
   // after this returns. An empty one stands for PoolOptions::on_work.
@@ -53,6 +56,7 @@ class PoolState {
 
  private:
   SlotHead* TakeIdle(Lane& lane, Deadline not_after, SourceLine where);
+  bool PutInForce(const PoolSettings& wished, uint32_t turn);
   // The same event for both lanes.
   template <class Event>
   void TellLanes(Event event);
@@ -61,6 +65,9 @@ class PoolState {
   PoolParts parts_;
   Maintenance maintenance_;
   const WakeCallback on_work_;  // of PoolOptions
+  const int profile_size_;      // the profile's pool_size
+  const int slots_;             // connections at the most, whatever Tune is asked
+  uint32_t tunes_ ABSL_GUARDED_BY(kPoolLock) = 0;  // how often Tune has changed something
 };
 
 }  // namespace roost::internal

@@ -189,6 +189,11 @@ TEST(LaneCoreExhaustive, OtherSizesAtRunTime) {
                   .waiters = 3,
                   .without = kFactsOfOne | Without({What::kReturnDirty, What::kCancel}),
                   .tunings = {{{2, 1}, {1, 0}, {3, 0}}}});
+  ExpectAllRight("2+1 to 1+1 to 1+2, 2 waiters, the same",
+                 {.lane = Plain(2, 1),
+                  .waiters = 2,
+                  .without = kFactsOfOne | Without({What::kReturnDirty, What::kCancel}),
+                  .tunings = {{{2, 1}, {1, 1}, {1, 2}}}});
   PoolSettings lane = Plain(1, 1);
   lane.max_overtakes = 1;
   ExpectAllRight("1+1 to 1+0 to 0+1, overtaken, lingering or not",

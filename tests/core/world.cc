@@ -261,7 +261,7 @@ void World::Tune(const Tuned& wish) {
   settings_.lane.pool_size = wish.core_size;
   settings_.lane.max_overflow = wish.overflow;
   settings_.lane.linger = wish.linger;
-  core_.Tune(wish.core_size, wish.core_size + wish.overflow, /*recycle_changed=*/false, now_);
+  core_.Tune(wish.core_size, wish.core_size + wish.overflow, /*ages_changed=*/false, now_);
 }
 
 // A leased slot may go to the idle stack: not marked since it was lent, and a place is free.
