@@ -28,7 +28,7 @@ uint64_t OwnerOf(const Slot& slot) {
 // The slot has no connection, and gets none while the lane is as full as it may be.
 bool IsOutOfUse(const LaneCore& lane, const Slot& slot) {
   const bool is_empty = slot.state == SlotState::kEmpty || slot.state == SlotState::kBackingOff;
-  return is_empty && !lane.slots().has_room();
+  return is_empty && !HasRoom(lane.slots());
 }
 
 bool Holds(Lanes lanes, uint64_t thread) {

@@ -34,6 +34,7 @@ bool IsEmptyHanded(const SlotTable& slots) {
 CloseReason LaneCore::WhyToClose(const Slot& slot, TimePoint now) const {
   if (closed_) return CloseReason::kPoolClosed;
   if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
+  if (slot.state != SlotState::kIdle && slots_.has_surplus()) return CloseReason::kOverflow;
   // A fresh connection is lent once, however long its open took: else a pool_recycle below that
   // would open and close in a circle.
   return !slot.fresh && now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
@@ -62,11 +63,10 @@ bool LaneCore::FastPathAllowed() const {
 void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {
   slots_.EndLease(slot);
   Slot& s = slots_[slot];
-  // Others became idle meanwhile, or the lane has become smaller.
   const bool is_overflow =
       settings_->linger == Duration::zero() && slots_.count(SlotState::kIdle) >= slots_.core_size();
   if ((is_overflow || slots_.has_surplus()) && s.evict_reason == CloseReason::kNone) {
-    s.evict_reason = CloseReason::kOverflow;
+    s.evict_reason = CloseReason::kOverflow;  // others became idle, or the lane has become smaller
   }
   slots_.MakeIdle(slot);
   WakeSomeoneIfNeeded(now);
@@ -199,7 +199,7 @@ void LaneCore::Cancel(const void* token, TimePoint now) {
 void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
   if (paused_ || closed_ || Shortage() == 0) return;
   if (slots_.count(SlotState::kIdle) == 0) {
-    if (!slots_.has_room()) return;
+    if (!HasRoom(slots_)) return;
     if (settings_->open_by == OpenBy::kHousekeeper) {
       if (MayOpen(now)) queue_.NotifyHousekeeper();
       return;
@@ -216,7 +216,7 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
 
 bool LaneCore::MayOpen(TimePoint now) const {
   if (closed_ || paused_ || now < availability_.retry_at()) return false;
-  if (slots_.count(SlotState::kEmpty) == 0 || !slots_.has_room()) return false;
+  if (slots_.count(SlotState::kEmpty) == 0 || !HasRoom(slots_)) return false;
   return slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures());
 }
 
@@ -310,7 +310,7 @@ Action LaneCore::OnActionDone(const Action& action, const ActionResult& result, 
 // done to the connection first.
 Action LaneCore::Dispatch(uint8_t slot, TimePoint now, bool handed_off) {
   Slot& s = slots_[slot];
-  const CloseReason stale = WhyNotToKeep(s, now);
+  const CloseReason stale = WhyToClose(s, now);
   if (stale != CloseReason::kNone) return slots_.Begin(ActionKind::kClose, slot, stale);
   Waiter* const next = queue_.FirstServable();
   if (next == nullptr || paused_) return MakeIdle(slot);
@@ -357,7 +357,7 @@ Action LaneCore::Return(uint8_t slot, ReturnAs as, CloseReason reason, TimePoint
   holds_.Record(s, now);
   s.idle_since = s.maintained_at = s.verified_at = now;
   Action action;
-  const CloseReason stale = WhyNotToKeep(s, now);
+  const CloseReason stale = WhyToClose(s, now);
   if (as == ReturnAs::kBroken) {
     action = slots_.Begin(ActionKind::kClose, slot, reason);
   } else if (stale != CloseReason::kNone) {

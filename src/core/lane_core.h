@@ -56,9 +56,8 @@ class LaneCore {
 
   // ---- Callers that wait ----
 
-  // Whether a caller may enter the wait queue.
+  // Whether a caller may enter the wait queue: by queue().Enqueue.
   Refusal Admit(TimePoint now) const;
-  void Enqueue(Waiter& waiter) { queue_.Enqueue(waiter); }
   // What the thread of `waiter` has to do now: an action. None: the waiter is decided, its deadline
   // included, or sleeps until `wakes_at`.
   Action NextFor(Waiter& waiter, TimePoint now);
@@ -129,12 +128,8 @@ class LaneCore {
   const char* CheckInvariants() const;
 
  private:
+  // kNone: it may be lent. (Of the idle ones, those that are surplus are marked already.)
   CloseReason WhyToClose(const Slot& slot, TimePoint now) const;
-  // The same of a connection that comes back.
-  CloseReason WhyNotToKeep(const Slot& slot, TimePoint now) const {
-    const CloseReason stale = WhyToClose(slot, now);
-    return stale == CloseReason::kNone && slots_.has_surplus() ? CloseReason::kOverflow : stale;
-  }
   bool MayOpen(TimePoint now) const;
   // How many more connections waiters need than are on their way.
   int Shortage() const { return core::Shortage(queue_.length(), slots_.coming()); }

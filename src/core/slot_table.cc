@@ -219,26 +219,20 @@ void SlotTable::EvictLingering() {
   }
 }
 
-void SlotTable::Resize(int core_size, int limit, Duration linger) {
+void SlotTable::Resize(int core_size, int limit, Duration linger, bool recalls) {
+  if (recalls) ++epoch_;
   core_size_ = core_size;
   limit_ = static_cast<uint8_t>(limit);
   linger_ = linger;
-  for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
-    StopLingering(slot);
-  }
+  for (uint8_t i = idle_top_; i != kNoSlot; i = slots_[i].idle_below) StopLingering(i);
   MarkLingering();
-  MarkSurplus();
-}
-
-// From the one used longest ago upwards. Nothing lingers where linger is zero.
-void SlotTable::MarkSurplus() {
+  // From the one used longest ago upwards. Nothing lingers where linger is zero.
   uint8_t slot = idle_top_;
   while (slot != kNoSlot && slots_[slot].idle_below != kNoSlot) slot = slots_[slot].idle_below;
   for (; slot != kNoSlot; slot = slots_[slot].idle_above) {
     Slot& s = slots_[slot];
-    if (s.evict_reason != CloseReason::kNone) continue;
-    const bool may_not_linger = s.lingers && linger_ == Duration::zero();
-    if (has_surplus() || may_not_linger) s.evict_reason = CloseReason::kOverflow;
+    const bool may_stay = !has_surplus() && (!s.lingers || linger_ > Duration::zero());
+    if (!may_stay && s.evict_reason == CloseReason::kNone) s.evict_reason = CloseReason::kOverflow;
   }
 }
 

@@ -35,10 +35,8 @@ class SlotTable {
   int live() const;
   // Connections that exist.
   int open() const { return live() + count(SlotState::kClosing); }
-  // One more connection may be opened.
-  bool has_room() const { return open() + count(SlotState::kOpening) < limit_; }
-  // More connections exist or are being opened than may be, besides those that are marked for
-  // closing and idle: the next one that nobody uses is closed.
+  // More connections exist or are being opened than may be, besides those that are idle and marked
+  // for closing: the next one that nobody uses is closed.
   bool has_surplus() const { return committed() > limit_ && committed() - marked_idle() > limit_; }
   // The most that may be idle at a time.
   int most_idle() const { return linger_ > Duration::zero() ? limit_ : core_size_; }
@@ -92,11 +90,10 @@ class SlotTable {
   void EvictAll(CloseReason reason);
   void EvictLingering();
   // New sizes: decides anew which idle connections linger, and marks idle ones that are surplus,
-  // the one used longest ago first. REQUIRES: core_size <= limit <= size().
-  void Resize(int core_size, int limit, Duration linger);
-  // What was worked out for lent slots, such as until when they may be lent unchecked, holds no
-  // longer: they come back to the core.
-  void RecallLent() { ++epoch_; }
+  // the one used longest ago first. `recalls`: what was worked out for lent slots, such as until when
+  // they may be lent unchecked, holds no longer: they come back to the core. REQUIRES: core_size <=
+  // limit <= size().
+  void Resize(int core_size, int limit, Duration linger, bool recalls);
   // Takes over what happened while the idle stack was open. `bottom_first`: the slots that are on
   // the stack. Bit n of `used`: slot n was lent since the last Reconcile. Every other slot that
   // was idle is leased.
@@ -112,7 +109,6 @@ class SlotTable {
   void PushIdle(uint8_t slot);
   void RemoveIdle(uint8_t slot);
   void MarkLingering();
-  void MarkSurplus();
   // Connections that exist or are being opened, and are not being closed.
   int committed() const { return live() + count(SlotState::kOpening); }
   // Of those, the idle ones that are marked for closing.
@@ -130,6 +126,11 @@ class SlotTable {
   uint64_t leases_begun_ = 0;
   uint64_t leases_ended_ = 0;
 };
+
+// One more connection may be opened.
+inline bool HasRoom(const SlotTable& slots) {
+  return slots.open() + slots.count(SlotState::kOpening) < slots.limit();
+}
 
 }  // namespace roost::core
 

@@ -7,10 +7,9 @@ namespace roost::core {
 
 void LaneCore::Tune(int core_size, int limit, bool ages_changed, TimePoint now) {
   if (ages_changed) {
-    slots_.RecallLent();
     for (Slot& s : slots_.all()) s.expires_at = ExpiryOf(s, *settings_);
   }
-  slots_.Resize(core_size, limit, settings_->linger);
+  slots_.Resize(core_size, limit, settings_->linger, /*recalls=*/ages_changed);
   WakeSomeoneIfNeeded(now);
 }
 

@@ -186,7 +186,7 @@ void Acquisition::Enqueue() {
   waiter_->thread = Owner();
   waiter_->where = where_;
   waiter_->cancel = cancel_;
-  lane_.core().Enqueue(*waiter_);
+  lane_.core().queue().Enqueue(*waiter_);
   ahead_ = lane_.core().queue().length() - 1;
   Stats& counts = pool_.recorder.counts();
   counts.peak_waiting = std::max(counts.peak_waiting, pool_.lanes.waiting());

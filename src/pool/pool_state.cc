@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "pool/acquisition.h"
 #include "pool/release.h"
-#include "pool/tuning.h"
 #include "roost/internal/connection_access.h"
 
 namespace roost::internal {
@@ -65,9 +64,8 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
              .executor = Executor(parts_.config, parts_.refusals, parts_.recorder, parts_.lanes,
                                   MakeSteppedActions(storage))},
       maintenance_(parts_),
-      on_work_(options.on_work),
-      profile_size_(settings.pool_size),
-      slots_(storage.capacity) {
+      tuner_(parts_),
+      on_work_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= storage.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
               "(take PoolFor<Profile, Backend>, or raise Backend::kConnectionSize)");
@@ -236,8 +234,7 @@ TimePoint PoolState::Tick(TimePoint now) {
 }
 
 absl::Status PoolState::Fill(int connections, Deadline deadline) {
-  ROOST_CHECK(connections <= std::max(profile_size_, settings().pool_size),
-              "Pool::Fill: more connections than pool_size");
+  ROOST_CHECK(connections <= tuner_.most_to_fill(), "Pool::Fill: more connections than pool_size");
   if (parts_.Forked()) return parts_.refusals.forked;
   return maintenance_.Fill(connections, deadline);
 }
@@ -288,60 +285,6 @@ absl::Status PoolState::Close(Deadline deadline) {
     }
     platform.Wait(drained, seen, deadline);
   }
-}
-
-// ---- Other settings -----------------------------------------------------------------------------
-
-PoolSettings PoolState::settings() const {
-  if (parts_.Forked()) return parts_.config.settings.constants();
-  PoolMutexLock lock(parts_.lanes.mu());
-  return parts_.config.settings.get();
-}
-
-// What is asked for is checked, and texts are written, with the lock free. Another Tune that comes
-// between sends this one round again.
-absl::Status PoolState::Tune(const Tuning& wish) {
-  if (parts_.Forked()) return parts_.refusals.forked;
-  const TuningLimits limits{
-      .pool = parts_.config.name, .slots = slots_, .keeps_a_reader = parts_.lanes.all().size() > 1};
-  for (;;) {
-    PoolSettings now;
-    uint32_t turn = 0;
-    {
-      PoolMutexLock lock(parts_.lanes.mu());
-      if (parts_.lanes.is_closed()) return parts_.refusals.closed;
-      now = parts_.config.settings.get();
-      turn = tunes_;
-    }
-    const absl::StatusOr<PoolSettings> wished = TunedSettings(now, wish, limits);
-    if (!wished.ok()) return wished.status();
-    if (HaveSameTuning(now, *wished)) return absl::OkStatus();
-    if (PutInForce(*wished, turn)) break;
-  }
-  if (parts_.recorder.watched()) {
-    parts_.recorder.Emit(EventKind::kTuned, {}, parts_.config.platform.Now());
-  }
-  parts_.executor.CloseEvicted();
-  return absl::OkStatus();
-}
-
-// False: another Tune, or Close, came first.
-bool PoolState::PutInForce(const PoolSettings& wished, uint32_t turn) {
-  LimitRefusals limits(wished);
-  LaneGuard guard(parts_.lanes);
-  if (parts_.lanes.is_closed() || tunes_ != turn) return false;
-  ++tunes_;
-  LiveSettings& settings = parts_.config.settings;
-  const PoolSettings& before = settings.get();
-  const bool ages_changed =
-      before.pool_recycle != wished.pool_recycle || before.ping_after != wished.ping_after;
-  settings.Set(wished);
-  std::swap(parts_.refusals.limits, limits);
-  parts_.recorder.TakeShape(wished);
-  parts_.lanes.Tune(ages_changed);
-  // Its next Tick was promised by the settings before.
-  guard.wakes().Add(parts_.lanes.housekeeper());
-  return true;
 }
 
 void PoolState::SetHousekeeper(WakeCallback callback) {

@@ -6,6 +6,7 @@
 
 #include "pool/maintenance.h"
 #include "pool/pool_parts.h"
+#include "pool/tuning.h"
 #include "roost/housekeeper.h"
 #include "roost/internal/storage.h"
 #include "roost/pool.h"
@@ -40,15 +41,13 @@ class PoolState {
   void Pause();
   void Resume();
   absl::Status Close(Deadline deadline);
-  absl::Status Tune(const Tuning& wish);
-  PoolSettings settings() const;
-  int slots() const { return slots_; }
 
   // The pool calls `callback` when Tick has work. The callback that was set before is not called
   // after this returns. An empty one stands for PoolOptions::on_work.
   void SetHousekeeper(WakeCallback callback);
 
   PoolParts& parts() { return parts_; }
+  Tuner& tuner() { return tuner_; }
 
   // For tests: the lock is free, and the lanes keep their invariants.
   bool LockIsFree() const;
@@ -56,7 +55,6 @@ class PoolState {
 
  private:
   SlotHead* TakeIdle(Lane& lane, Deadline not_after, SourceLine where);
-  bool PutInForce(const PoolSettings& wished, uint32_t turn);
   // The same event for both lanes.
   template <class Event>
   void TellLanes(Event event);
@@ -64,10 +62,8 @@ class PoolState {
 
   PoolParts parts_;
   Maintenance maintenance_;
+  Tuner tuner_;
   const WakeCallback on_work_;  // of PoolOptions
-  const int profile_size_;      // the profile's pool_size
-  const int slots_;             // connections at the most, whatever Tune is asked
-  uint32_t tunes_ ABSL_GUARDED_BY(kPoolLock) = 0;  // how often Tune has changed something
 };
 
 }  // namespace roost::internal

@@ -30,7 +30,7 @@ struct Lane {
   void Wait(uint64_t thread) {
     Waiter& waiter = waiters[static_cast<size_t>(waiting++)];
     waiter.thread = thread;
-    core.Enqueue(waiter);
+    core.queue().Enqueue(waiter);
   }
   std::array<Slot, 4> slots{};
   std::array<Waiter, 4> waiters{};

@@ -29,7 +29,7 @@ class LaneCoreTest : public ::testing::Test {
   ~LaneCoreTest() override { EXPECT_EQ(core.CheckInvariants(), nullptr); }
 
   Action EnqueueAndAct(Waiter& waiter) {
-    core.Enqueue(waiter);
+    core.queue().Enqueue(waiter);
     return core.ActionFor(waiter, now);
   }
   Action Done(const Action& action, bool ok, Waiter* performer = nullptr) {

@@ -302,7 +302,7 @@ void World::Arrive(bool late) {
   caller.node.cancel = &caller;
   caller.node.may_ping = !late;
   caller.where = Where::kInLine;
-  core_.Enqueue(caller.node);
+  core_.queue().Enqueue(caller.node);
   const Action action = core_.ActionFor(caller.node, now_);
   Start(action, i);
   if (!action) SleepOrLeave(i);
@@ -450,7 +450,7 @@ bool World::MayOpenForASleeper() const {
   const bool sleeps = std::ranges::any_of(callers_, [](const Caller& caller) {
     return caller.where == Where::kInLine && !caller.node.awake;
   });
-  return is_short && sleeps && slots.count(SlotState::kIdle) == 0 && slots.has_room() &&
+  return is_short && sleeps && slots.count(SlotState::kIdle) == 0 && HasRoom(slots) &&
          core_.availability().retry_at() <= now_ && settings_.lane.open_by == OpenBy::kCaller &&
          slots.count(SlotState::kOpening) <
              MostOpens(settings_.lane, core_.availability().failures());
