@@ -217,18 +217,19 @@ class Pool {
   // closed. kDeadlineExceeded: some leases are still out, or a thread is inside an open, which the
   // message says. Leases stay valid, are closed when they come back, and Close may be called again.
   absl::Status Close(Deadline deadline);
-  // Changes settings while the pool works, within the memory that its profile has compiled in. All
-  // of `wish` counts when this returns, or, with an error, nothing of it. A wish that changes
-  // nothing does nothing. The observer hears of a change (EventKind::kTuned).
+  // Changes settings while the pool works. The limit is the memory that its profile has compiled in
+  // (capacity()). All of `wish` counts when this returns, or, with an error, nothing of it. A wish
+  // that changes nothing does nothing. The observer hears of a change (EventKind::kTuned).
   //
   // With smaller sizes nothing is opened above them from here on. Surplus connections that are idle
   // are closed now, in this thread, the one used longest ago first. Those that are lent or under way
   // are closed when they come back, even while callers wait; until then they count. With larger sizes
-  // connections are opened for callers that wait. Leases and waits keep their deadlines. Tick is
-  // wanted at once, by the Housekeeper or PoolOptions::on_work, because something may be due earlier.
+  // connections are opened for callers that wait. Leases that are out, and waits, go on as they
+  // began. The Housekeeper, or else PoolOptions::on_work, is called, because Tick may have something
+  // to do earlier than it said.
   //
-  // Any thread may call it, and an observer. Errors: kInvalidArgument names the setting, its value
-  // and the limit; kFailedPrecondition from a closed pool and in a child of fork(). Allocates.
+  // Any thread may call it, and so may an observer. Errors: kInvalidArgument names the setting, its
+  // value and the limit; kFailedPrecondition from a closed pool and in a child of fork(). Allocates.
   absl::Status Tune(const Tuning& wish);
 
   // ---- What the pool does ----

@@ -417,14 +417,14 @@ struct PoolSettings {
 struct Tuning {
   std::optional<int> pool_size{};
   std::optional<int> max_overflow{};
-  // Of an Acquire without a deadline that begins after the call.
+  // Counts from the next Acquire on.
   std::optional<Duration> pool_timeout{};
   // Counts for connections that exist, by their age.
   std::optional<Duration> pool_recycle{};
   // kNever opens the lock-free way of a lease, where the rest of the profile allows it.
   std::optional<PrePing> pre_ping{};
 
-  // Opening. Of opens, and pauses, that begin after the call.
+  // Opening. Count from the next open, and the next pause, on.
   std::optional<Duration> open_timeout{};
   std::optional<Duration> backoff_min{};
   std::optional<Duration> backoff_max{};

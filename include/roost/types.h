@@ -41,7 +41,7 @@ enum class CloseReason : uint8_t {
   // Not closed.
   kNone,
   // The connection was above pool_size, and no caller waited; or it lingered while the server had
-  // no room for another one; or it was above the sizes that Pool::Tune has set.
+  // no room for another one. Or it was surplus after Pool::Tune.
   kOverflow,
   // An overflow connection whose linger time was over.
   kLingered,

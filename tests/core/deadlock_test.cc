@@ -76,6 +76,16 @@ TEST(CouldOnlyDeadlock, NotWhileASlotIsFree) {
   EXPECT_FALSE(Stuck(lane, 7));
 }
 
+TEST(CouldOnlyDeadlock, WhenTheFreeSlotsAreBeyondTheSizesInForce) {
+  Lane lane(2);
+  lane.core.Tune(1, 1, false, kNow);
+  lane.core.OnActionDone(lane.core.NextEvicted(), {.ok = true, .began_at = kNow}, nullptr, kNow);
+  lane.Hold(7);
+  EXPECT_TRUE(Stuck(lane, 7));
+  lane.core.Tune(2, 2, false, kNow);
+  EXPECT_FALSE(Stuck(lane, 7));
+}
+
 TEST(CouldOnlyDeadlock, AcrossLanes) {
   Lane writers(1);
   Lane readers(1);
