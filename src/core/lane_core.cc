@@ -342,7 +342,7 @@ bool LaneCore::OfferWithoutHandOff(Waiter& next, uint8_t slot) {
 }
 
 Action LaneCore::MakeIdle(uint8_t slot) {
-  if (slots_.resting() >= slots_.core_size() && settings_->linger == Duration::zero()) {
+  if (settings_->linger == Duration::zero() && slots_.idle_to_keep() >= slots_.core_size()) {
     return slots_.Begin(ActionKind::kClose, slot, CloseReason::kOverflow);
   }
   slots_.MakeIdle(slot);

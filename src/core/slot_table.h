@@ -2,6 +2,7 @@
 #ifndef ROOST_CORE_SLOT_TABLE_H_
 #define ROOST_CORE_SLOT_TABLE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -37,18 +38,24 @@ class SlotTable {
   int open() const { return live() + count(SlotState::kClosing); }
   // More connections exist or are being opened than may be, besides those that are idle and marked
   // for closing: the next one that nobody uses is closed.
-  bool has_surplus() const { return committed() > limit_ && committed() - marked_idle() > limit_; }
+  bool has_surplus() const {
+    const int wanted = live() + count(SlotState::kOpening);
+    return wanted > limit_ && wanted - marked_idle() > limit_;
+  }
   // The most that may be idle at a time.
   int most_idle() const { return linger_ > Duration::zero() ? limit_ : core_size_; }
   // True if the idle stack, which knows the `most_idle` of Init alone, cannot take back a connection
   // that is to be closed: so many do not exist, or may be idle.
   bool StackKeepsWithinSizes() const {
-    return committed() <= limit_ && (most_idle() >= stack_room_ || live() <= most_idle());
+    return live() + count(SlotState::kOpening) <= limit_ &&
+           (most_idle() >= stack_room_ || live() <= most_idle());
   }
   // More connections exist than stay open.
   bool has_overflow() const { return live() > core_size_; }
   // Connections on their way to a caller.
   int coming() const;
+  // Idle connections that do not linger, or are not marked for closing, whichever are more.
+  int idle_to_keep() const { return std::max(resting(), count(SlotState::kIdle) - marked_idle()); }
   // Idle connections that do not linger.
   int resting() const { return count(SlotState::kIdle) - lingering_; }
   bool is_drained() const {
@@ -109,9 +116,7 @@ class SlotTable {
   void PushIdle(uint8_t slot);
   void RemoveIdle(uint8_t slot);
   void MarkLingering();
-  // Connections that exist or are being opened, and are not being closed.
-  int committed() const { return live() + count(SlotState::kOpening); }
-  // Of those, the idle ones that are marked for closing.
+  // Idle connections that are marked for closing.
   int marked_idle() const;
 
   std::span<Slot> slots_;
