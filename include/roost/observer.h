@@ -77,8 +77,10 @@ enum class EventKind : uint8_t {
   kLeakReturned,
   // Tick was called far later than it had asked for. span: how much later.
   kLateTick,
+  // Pool::Tune changed settings: Pool::settings has them.
+  kTuned,
 };
-inline constexpr int kEventKinds = 16;
+inline constexpr int kEventKinds = 17;
 
 // The name of the kind for logs, in SQLAlchemy's spelling where it has the event: "checkout",
 // "first_connect", ... A literal.

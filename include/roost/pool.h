@@ -4,7 +4,7 @@
 // fixes. A caller acquires a Lease, works through it, and the end of the lease gives the connection
 // back. A caller that finds no free connection enters the wait queue, in order of arrival, and
 // waits until its deadline at the most. From the first acquire to close the pool allocates nothing,
-// besides the error of a failed open.
+// besides the error of a failed open, and in Tune the texts of refusals.
 //
 // A pool divides its slots into lanes as the backend says (Backend::lanes): SQLite has one writer
 // lane of one slot and one reader lane, PostgreSQL has one lane. A slot holds one connection or
@@ -13,8 +13,8 @@
 // Threads:  every function may be called from every thread, unless it says otherwise
 // Blocks:   Acquire, Close and Fill up to their deadline, and while they close a connection; Tick
 //           while it maintains or closes connections, and while it opens a local database;
-//           InvalidateAll, TryAcquire and the destructor while they close; the others only for a
-//           lock that is never held across I/O
+//           InvalidateAll, Tune, TryAcquire and the destructor while they close; the others only for
+//           a lock that is never held across I/O
 // Memory:   sizeof(PoolFor<P>), fixed; the node of a waiting caller is on that caller's stack
 // Errors:   the table in lease.h
 // Time:     Acquire by a deadline, and the return, of an idle connection that is due for nothing
@@ -85,7 +85,7 @@ class CancelToken {
 struct AcquireOptions {
   // What the caller is going to do with the connection; chooses the lane.
   Intent intent = kWrite;
-  // Bounds the wait and the lease's statements. Left out: the profile's pool_timeout from now.
+  // Bounds the wait and the lease's statements. Left out: pool_timeout from now.
   std::optional<Deadline> deadline{};
   // The source line that acquires, for leak reports and Pool::Report. The compiler fills it in.
   SourceLine where = SourceLine::Here();
@@ -158,7 +158,7 @@ class Pool {
     absl::StatusOr<Lease> lease = AcquireSlowly(taken, intent, deadline, where);
     return absl::StatusOr<Lease>(std::move(lease));
   }
-  // The same with the profile's pool_timeout from now. Where the idle stack has a connection, the
+  // The same with pool_timeout from now. Where the idle stack has a connection, the
   // coarse clock says what now is, so that the lease's deadline may be up to 10 ms early.
   absl::StatusOr<Lease> Acquire(Intent intent = kWrite, SourceLine where = SourceLine::Here());
   // `pool.In(50ms)` is the deadline that is 50 ms away: a span alone stops the build with a sentence.
@@ -190,8 +190,8 @@ class Pool {
   // Opens connections, the writer's first, until `connections` are open, counting those that
   // another thread is opening, or until the deadline passes. Optional: a pool opens connections
   // when callers need them. The calling thread opens and waits, whatever OpenBy says. OK, or why a
-  // connection could not be opened. kFailedPrecondition: the pool is paused or closed. REQUIRES:
-  // connections <= pool_size.
+  // connection could not be opened. kFailedPrecondition: the pool is paused or closed. Opens no more
+  // than pool_size in force. REQUIRES: connections <= pool_size, of the profile or in force.
   absl::Status Fill(int connections, Deadline deadline);
 
   // Does what is due at `now`: opens, pings, maintains and recycles connections, closes those that
@@ -224,6 +224,20 @@ class Pool {
   // closed. kDeadlineExceeded: some leases are still out, or a thread is inside an open, which the
   // message says. Leases stay valid, are closed when they come back, and Close may be called again.
   absl::Status Close(Deadline deadline);
+  // Changes settings while the pool works. The limit is the memory that its profile has compiled in
+  // (capacity()). All of `wish` counts when this returns, or, with an error, nothing of it. A wish
+  // that changes nothing does nothing. The observer hears of a change (EventKind::kTuned).
+  //
+  // With smaller sizes nothing is opened above them from here on. Surplus connections that are idle
+  // are closed now, in this thread, the one used longest ago first. Those that are lent or under way
+  // are closed when they come back, even while callers wait; until then they count. With larger sizes
+  // connections are opened for callers that wait. Leases that are out, and waits, go on as they
+  // began. The Housekeeper, or else PoolOptions::on_work, is called, because Tick may have something
+  // to do earlier than it said.
+  //
+  // Any thread may call it, and so may an observer. Errors: kInvalidArgument names the setting, its
+  // value and the limit; kFailedPrecondition from a closed pool and in a child of fork(). Allocates.
+  absl::Status Tune(const Tuning& wish);
 
   // ---- What the pool does ----
 
@@ -241,10 +255,12 @@ class Pool {
   // because a refusal allocates nothing. Takes at most 14 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 
-  // ---- What the pool was made of; constant ----
+  // ---- What the pool was made of; constant, but for what Tune changes ----
 
-  // The numbers of the profile, PoolOptions::name, the backend, and the platform.
-  const PoolSettings& settings() const;
+  // The settings in force: the profile's, as Tune has changed them. Some 170 bytes, by value.
+  PoolSettings settings() const;
+  // Slots: pool_size + max_overflow of the profile, and the most of both that Tune takes. Constant.
+  int capacity() const;
   std::string_view name() const;
   Backend& backend() const;
   Platform& platform() const;

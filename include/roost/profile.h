@@ -38,6 +38,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "roost/deadline.h"
@@ -369,7 +370,7 @@ constexpr void ForEach(Visitor&& visit) {
 
 // A profile's numbers as data. The pool's code exists once for all profiles, and reads them from
 // here. Made by SettingsOf; each member has the meaning, unit and range of the constant of the same
-// name in profiles::Default. Constant once a pool has a copy.
+// name in profiles::Default. Of a pool's copy, Pool::Tune changes what Tuning names.
 struct PoolSettings {
   // kName.
   const char* profile = "";
@@ -418,8 +419,43 @@ struct PoolSettings {
   // Statements of each connection.
   int statements = 0;
 
-  // Slots of the pool: the most connections at a time.
+  // The most connections at a time.
   constexpr int capacity() const { return pool_size + max_overflow; }
+};
+
+// Settings that Pool::Tune changes while the pool works. What is left out stays as it is. Each has
+// the meaning, unit and range of the constant of the same name in profiles::Default, and two more
+// bounds: pool_size + max_overflow is at most Pool::capacity(), because the memory of a connection is
+// compiled in; and pool_size is at least 2 in a pool of a writer and readers. What is not here
+// decides memory or code (statements, lanes, who opens), or how the queue is kept: the profile fixes
+// it.
+//
+//   pool.Tune({.pool_size = 3, .max_overflow = 0, .pool_timeout = 2s});
+struct Tuning {
+  std::optional<int> pool_size{};
+  std::optional<int> max_overflow{};
+  // Counts from the next Acquire on.
+  std::optional<Duration> pool_timeout{};
+  // Counts for connections that exist, by their age.
+  std::optional<Duration> pool_recycle{};
+  // kNever opens the lock-free way of a lease, where the rest of the profile allows it.
+  std::optional<PrePing> pre_ping{};
+
+  // Opening. Count from the next open, and the next pause, on.
+  std::optional<Duration> open_timeout{};
+  std::optional<Duration> backoff_min{};
+  std::optional<Duration> backoff_max{};
+
+  // Idle connections. Each counts for those that are idle already, by their idle time.
+  std::optional<Duration> ping_after{};
+  std::optional<Duration> ping_timeout{};
+  std::optional<Duration> reset_timeout{};
+  std::optional<Duration> keep_alive{};
+  std::optional<Duration> idle_limit{};
+  std::optional<Duration> linger{};
+
+  // Counts for leases that are out, by their age.
+  std::optional<Duration> leak_after{};
 };
 
 // Stops the build, with a sentence, when the numbers of P cannot work, or when a constant is misspelt. SettingsOf, PoolFor and

@@ -101,7 +101,7 @@ std::string_view Name(absl::StatusCode code);
 // What a pool is, does now, and has done since it was made. All members are of one moment: the pool
 // copies them under its lock, so that idle + in_use + busy == open + those being opened.
 struct Stats {
-  // ---- Shape: constant ----
+  // ---- Shape in force: Pool::Tune alone changes it ----
 
   // Connections that the pool keeps open once they were needed.
   int pool_size = 0;
@@ -110,7 +110,7 @@ struct Stats {
   // pool_size + max_overflow.
   int capacity = 0;
 
-  // ---- Now: idle + in_use + busy <= capacity ----
+  // ---- Now: idle + in_use + busy <= capacity, once what Pool::Tune made surplus has come back ----
 
   // Physical connections that exist: idle, in use, being pinged, reset or closed.
   int open = 0;

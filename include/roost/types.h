@@ -44,7 +44,7 @@ enum class CloseReason : uint8_t {
   // Not closed.
   kNone,
   // The connection was above pool_size, and no caller waited; or it lingered while the server had
-  // no room for another one.
+  // no room for another one. Or it was surplus after Pool::Tune.
   kOverflow,
   // An overflow connection whose linger time was over.
   kLingered,

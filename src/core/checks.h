@@ -39,12 +39,20 @@ inline bool NeedsProbe(const Slot& slot, const PoolSettings& settings, TimePoint
   return settings.pre_ping != PrePing::kNever || now - slot.verified_at >= settings.ping_after;
 }
 
+// What was drawn at the open of a connection. The seed's 16 bits in both halves: the least and the
+// most stay what they were.
+inline uint32_t RandomOf(const Slot& slot) { return slot.jitter_seed * uint32_t{0x10001}; }
+
 // The idle time after which a connection gets maintenance. Up to a tenth is taken off, so that
 // connections opened together do not speak together. REQUIRES: keep_alive > 0.
 inline Duration KeepAliveAge(const Slot& slot, const PoolSettings& settings) {
-  // The seed's 16 bits in both halves: the least and the most stay what they were.
-  const uint32_t random = slot.jitter_seed * uint32_t{0x10001};
-  return settings.keep_alive - TenthOf(settings.keep_alive, random);
+  return settings.keep_alive - TenthOf(settings.keep_alive, RandomOf(slot));
+}
+
+// When an open connection is recycled: later than this. max(): never.
+inline TimePoint ExpiryOf(const Slot& slot, const PoolSettings& settings) {
+  if (settings.pool_recycle == Duration::zero()) return TimePoint::max();
+  return Later(slot.opened_at, RecycleAge(settings.pool_recycle, RandomOf(slot)));
 }
 
 }  // namespace roost::core

@@ -25,6 +25,12 @@ uint64_t OwnerOf(const Slot& slot) {
   return slot.state == SlotState::kLeased ? slot.owner.load(std::memory_order_relaxed) : 0;
 }
 
+// The slot has no connection, and gets none while the lane is as full as it may be.
+bool IsOutOfUse(const LaneCore& lane, const Slot& slot) {
+  const bool is_empty = slot.state == SlotState::kEmpty || slot.state == SlotState::kBackingOff;
+  return is_empty && !HasRoom(lane.slots());
+}
+
 bool Holds(Lanes lanes, uint64_t thread) {
   for (const LaneCore* lane : lanes) {
     for (const Slot& s : lane->slots().all()) {
@@ -46,6 +52,7 @@ bool CouldOnlyDeadlock(Lanes lanes, size_t wanted, uint64_t thread) {
     for (size_t i = 0; i < lanes.size(); ++i) {
       if (!stuck[i]) continue;
       for (const Slot& s : lanes[i]->slots().all()) {
+        if (IsOutOfUse(*lanes[i], s)) continue;
         const uint64_t owner = OwnerOf(s);
         const size_t waits = owner == 0        ? lanes.size()
                              : owner == thread ? wanted

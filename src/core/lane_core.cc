@@ -34,6 +34,7 @@ bool IsEmptyHanded(const SlotTable& slots) {
 CloseReason LaneCore::WhyToClose(const Slot& slot, TimePoint now) const {
   if (closed_) return CloseReason::kPoolClosed;
   if (slot.evict_reason != CloseReason::kNone) return slot.evict_reason;
+  if (slot.state != SlotState::kIdle && slots_.has_surplus()) return CloseReason::kOverflow;
   // A fresh connection is lent once, however long its open took: else a pool_recycle below that
   // would open and close in a circle.
   return !slot.fresh && now > slot.expires_at ? CloseReason::kRecycled : CloseReason::kNone;
@@ -55,16 +56,17 @@ bool LaneCore::TryLend(TimePoint now, uint64_t thread, SourceLine where, uint8_t
 }
 
 bool LaneCore::FastPathAllowed() const {
-  return queue_.front() == nullptr && !paused_ && !closed_ && !slots_.HasMarkedIdle();
+  return queue_.front() == nullptr && !paused_ && !closed_ && !slots_.HasMarkedIdle() &&
+         slots_.StackKeepsWithinSizes();
 }
 
 void LaneCore::ReturnUnused(uint8_t slot, TimePoint now) {
   slots_.EndLease(slot);
   Slot& s = slots_[slot];
-  if (settings_->linger == Duration::zero() &&
-      slots_.count(SlotState::kIdle) >= slots_.core_size() &&
-      s.evict_reason == CloseReason::kNone) {
-    s.evict_reason = CloseReason::kOverflow;  // others became idle meanwhile
+  const bool is_overflow =
+      settings_->linger == Duration::zero() && slots_.count(SlotState::kIdle) >= slots_.core_size();
+  if ((is_overflow || slots_.has_surplus()) && s.evict_reason == CloseReason::kNone) {
+    s.evict_reason = CloseReason::kOverflow;  // others became idle, or the lane has become smaller
   }
   slots_.MakeIdle(slot);
   WakeSomeoneIfNeeded(now);
@@ -197,7 +199,7 @@ void LaneCore::Cancel(const void* token, TimePoint now) {
 void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
   if (paused_ || closed_ || Shortage() == 0) return;
   if (slots_.count(SlotState::kIdle) == 0) {
-    if (slots_.count(SlotState::kEmpty) + slots_.count(SlotState::kBackingOff) == 0) return;
+    if (!HasRoom(slots_)) return;
     if (settings_->open_by == OpenBy::kHousekeeper) {
       if (MayOpen(now)) queue_.NotifyHousekeeper();
       return;
@@ -214,7 +216,7 @@ void LaneCore::WakeSomeoneIfNeeded(TimePoint now) {
 
 bool LaneCore::MayOpen(TimePoint now) const {
   if (closed_ || paused_ || now < availability_.retry_at()) return false;
-  if (slots_.count(SlotState::kEmpty) == 0) return false;
+  if (slots_.count(SlotState::kEmpty) == 0 || !HasRoom(slots_)) return false;
   return slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures());
 }
 
@@ -225,9 +227,7 @@ Action LaneCore::OnOpened(uint8_t slot, const ActionResult& result, TimePoint no
   s.fresh = true;
   s.opened_at = result.began_at;
   s.jitter_seed = static_cast<uint16_t>(result.random >> 16);
-  s.expires_at = settings_->pool_recycle == Duration::zero()
-                     ? TimePoint::max()
-                     : Later(result.began_at, RecycleAge(settings_->pool_recycle, result.random));
+  s.expires_at = ExpiryOf(s, *settings_);
   s.idle_since = s.maintained_at = s.verified_at = now;
   return Dispatch(slot, now, /*handed_off=*/false);
 }
@@ -342,7 +342,7 @@ bool LaneCore::OfferWithoutHandOff(Waiter& next, uint8_t slot) {
 }
 
 Action LaneCore::MakeIdle(uint8_t slot) {
-  if (slots_.resting() >= slots_.core_size() && settings_->linger == Duration::zero()) {
+  if (settings_->linger == Duration::zero() && slots_.idle_to_keep() >= slots_.core_size()) {
     return slots_.Begin(ActionKind::kClose, slot, CloseReason::kOverflow);
   }
   slots_.MakeIdle(slot);

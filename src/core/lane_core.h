@@ -18,6 +18,8 @@
 //  (7) Every count equals a recount.
 //  (8) While a waiter is the first servable one, newcomers barge past it at most max_overtakes
 //      times.
+//  (9) While more connections exist or are being opened than the limit in force, besides those that
+//      are idle and marked for closing, every idle one is marked.
 #ifndef ROOST_CORE_LANE_CORE_H_
 #define ROOST_CORE_LANE_CORE_H_
 
@@ -36,7 +38,8 @@ namespace roost::core {
 class LaneCore {
  public:
   // `core_size` of the connections stay open; the rest of `slots` is overflow. REQUIRES: both
-  // references outlive this. (A test copies a lane and puts it back into the same place.)
+  // references outlive this; `settings` changes before a call of Tune alone. (A test copies a lane
+  // and puts it back into the same place.)
   void Init(const PoolSettings& settings, int core_size, std::span<Slot> slots);
 
   // ---- While no caller has to wait ----
@@ -53,9 +56,8 @@ class LaneCore {
 
   // ---- Callers that wait ----
 
-  // Whether a caller may enter the wait queue.
+  // Whether a caller may enter the wait queue: by queue().Enqueue.
   Refusal Admit(TimePoint now) const;
-  void Enqueue(Waiter& waiter) { queue_.Enqueue(waiter); }
   // What the thread of `waiter` has to do now: an action. None: the waiter is decided, its deadline
   // included, or sleeps until `wakes_at`.
   Action NextFor(Waiter& waiter, TimePoint now);
@@ -94,6 +96,11 @@ class LaneCore {
   void Resume(TimePoint now);
   // Lends nothing from here on, and ends every wait.
   void Close(TimePoint now);
+  // The settings have changed. `core_size` of at most `limit` connections stay open from here on.
+  // Idle ones that are surplus are marked for closing; lent and unfinished ones are closed when they
+  // come back. Wakes a waiter, if one more may be opened. `ages_changed`: pool_recycle or ping_after
+  // is another, also for connections that exist. REQUIRES: core_size <= limit <= slots().size().
+  void Tune(int core_size, int limit, bool ages_changed, TimePoint now);
 
   // ---- Maintenance (maintenance.cc) ----
 
@@ -121,6 +128,7 @@ class LaneCore {
   const char* CheckInvariants() const;
 
  private:
+  // kNone: it may be lent. (Of the idle ones, those that are surplus are marked already.)
   CloseReason WhyToClose(const Slot& slot, TimePoint now) const;
   bool MayOpen(TimePoint now) const;
   // How many more connections waiters need than are on their way.

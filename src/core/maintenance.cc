@@ -64,7 +64,7 @@ TimePoint LaneCore::NextDue() const {
     }
   }
   if (HousekeeperMayOpen(*settings_, Shortage(), availability_.is_away()) && !closed_ && !paused_ &&
-      slots_.count(SlotState::kEmpty) + slots_.count(SlotState::kBackingOff) > 0 &&
+      HasRoom(slots_) &&
       slots_.count(SlotState::kOpening) < MostOpens(*settings_, availability_.failures())) {
     due = std::min(due, availability_.retry_at());
   }

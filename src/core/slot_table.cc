@@ -62,7 +62,9 @@ std::string_view Name(SlotState state) {
 void SlotTable::Init(std::span<Slot> slots, int core_size, Duration linger) {
   slots_ = slots;
   core_size_ = core_size;
+  limit_ = size();
   linger_ = linger;
+  stack_room_ = static_cast<uint8_t>(most_idle());
   counts_[Index(SlotState::kEmpty)] = static_cast<int>(slots.size());
 }
 
@@ -217,6 +219,31 @@ void SlotTable::EvictLingering() {
   }
 }
 
+void SlotTable::Resize(int core_size, int limit, Duration linger, bool recalls) {
+  if (recalls) ++epoch_;
+  core_size_ = core_size;
+  limit_ = static_cast<uint8_t>(limit);
+  linger_ = linger;
+  for (uint8_t i = idle_top_; i != kNoSlot; i = slots_[i].idle_below) StopLingering(i);
+  MarkLingering();
+  // From the one used longest ago upwards. Nothing lingers where linger is zero.
+  uint8_t slot = idle_top_;
+  while (slot != kNoSlot && slots_[slot].idle_below != kNoSlot) slot = slots_[slot].idle_below;
+  for (; slot != kNoSlot; slot = slots_[slot].idle_above) {
+    Slot& s = slots_[slot];
+    const bool may_stay = !has_surplus() && (!s.lingers || linger_ > Duration::zero());
+    if (!may_stay && s.evict_reason == CloseReason::kNone) s.evict_reason = CloseReason::kOverflow;
+  }
+}
+
+int SlotTable::marked_idle() const {
+  int marked = 0;
+  for (uint8_t slot = idle_top_; slot != kNoSlot; slot = slots_[slot].idle_below) {
+    if (slots_[slot].evict_reason != CloseReason::kNone) ++marked;
+  }
+  return marked;
+}
+
 void SlotTable::Reconcile(std::span<const uint8_t> bottom_first, uint64_t used, TimePoint now) {
   uint64_t was_idle[4] = {};  // a bit for each of up to 254 slots
   const auto bit = [](uint8_t slot) { return uint64_t{1} << (slot & 63); };
@@ -275,6 +302,9 @@ const char* SlotTable::CheckInvariants() const {
     if (slots_[slot].state != SlotState::kIdle)
       return "(7) the idle list holds a slot that is not idle";
     ++listed;
+  }
+  if (has_surplus() && marked_idle() < count(SlotState::kIdle)) {
+    return "(9) more connections than may be, and an idle one that is not marked";
   }
   if (resting() > core_size_) return "(2) more idle slots than core_size, besides lingering ones";
   if (leases_begun_ - leases_ended_ != static_cast<uint64_t>(count(SlotState::kLeased))) {

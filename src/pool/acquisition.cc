@@ -19,7 +19,7 @@ Acquisition::Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* 
       lane_(pool.lanes.For(options.intent)),
       since_(pool.config.platform.Now()),
       deadline_(
-          options.deadline.value_or(Deadline::After(since_, pool.config.settings.pool_timeout))),
+          options.deadline.value_or(Deadline::After(since_, pool.config.settings.pool_timeout()))),
       own_deadline_(options.deadline.has_value()),
       where_(options.where),
       // In the child of a fork the token's lock may be held for ever, and the acquire is refused.
@@ -162,7 +162,7 @@ absl::Status Acquisition::RefuseNewcomer(LaneGuard& guard, TimePoint now) {
 
 bool Acquisition::CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) {
   // A caller that goes on with its loop while it waits may return what it holds.
-  if (!pool_.config.settings.nested_check || !may_wait() || deadline_.HasPassed(now) ||
+  if (!pool_.config.settings.constants().nested_check || !may_wait() || deadline_.HasPassed(now) ||
       !pool_.lanes.MayBeOwner(ThisThread())) {
     return false;
   }
@@ -186,7 +186,7 @@ void Acquisition::Enqueue() {
   waiter_->thread = Owner();
   waiter_->where = where_;
   waiter_->cancel = cancel_;
-  lane_.core().Enqueue(*waiter_);
+  lane_.core().queue().Enqueue(*waiter_);
   ahead_ = lane_.core().queue().length() - 1;
   Stats& counts = pool_.recorder.counts();
   counts.peak_waiting = std::max(counts.peak_waiting, pool_.lanes.waiting());
@@ -247,10 +247,11 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
       const core::LaneCore& core = lane_.core();
       if (core.availability().is_away() && core.slots().open() == 0) return lane_.errors().last;
       if (core.paused()) return pool_.refusals.timeout_paused;
-      if (core.slots().count(core::SlotState::kLeased) < core.slots().size()) {
+      if (core.slots().count(core::SlotState::kLeased) < core.slots().limit()) {
         return pool_.refusals.timeout_opening;
       }
-      return own_deadline_ ? pool_.refusals.timeout_deadline : pool_.refusals.timeout_default;
+      const LimitRefusals& limits = pool_.refusals.limits;
+      return own_deadline_ ? limits.timeout_deadline : limits.timeout_default;
     }
     case Outcome::kOpenError:
       ++counts.refused_away;
@@ -324,11 +325,11 @@ bool ProvesAlive(PoolParts& pool, Lane& lane, core::Slot& slot, Deadline deadlin
   TimePoint now = pool.config.platform.Now();
   FaultScope scope = FaultScope::kConnectionSuspectOlder;
   if (liveness == Liveness::kUnknown) {
-    const PoolSettings& settings = pool.config.settings;
+    const LiveSettings& settings = pool.config.settings;
     // Without time for a round trip, or where none is wanted, the caller gets the benefit of the
     // doubt: its statement will tell.
-    if (deadline.HasPassed(now) || settings.pre_ping == PrePing::kNever) return true;
-    const Deadline full = Deadline::After(now, settings.ping_timeout);
+    if (deadline.HasPassed(now) || settings.pre_ping() == PrePing::kNever) return true;
+    const Deadline full = Deadline::After(now, settings.ping_timeout());
     const absl::Status answer = ConnectionAccess::Ping(connection, std::min(deadline, full));
     now = pool.config.platform.Now();
     // A ping that the caller's own deadline ended says nothing about other connections.

@@ -29,6 +29,7 @@ int Priority(EventKind kind) {
     case EventKind::kDetach:
     case EventKind::kClose:
     case EventKind::kLeakReturned:
+    case EventKind::kTuned:
       return 6;
     case EventKind::kCheckout:
     case EventKind::kCheckin:

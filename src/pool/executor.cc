@@ -66,7 +66,7 @@ absl::Status Executor::Execute(Lane& lane, core::Action action, ActionContext co
 
 bool Executor::RunsInSteps(const core::Action& action, const ActionContext& context) const {
   return (action.kind == ActionKind::kOpen || action.kind == ActionKind::kPing) &&
-         !context.may_wait && config_.settings.open_by == OpenBy::kHousekeeper;
+         !context.may_wait && config_.settings.constants().open_by == OpenBy::kHousekeeper;
 }
 
 // Performs one action, with the lock free. Fills in what the core wants to know about it.
@@ -100,10 +100,10 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
     case ActionKind::kReset: {
       absl::Status status =
           action.kind == ActionKind::kMaintain
-              ? ConnectionAccess::Maintain(*connection,
-                                           Deadline::After(began_at, config_.settings.ping_timeout))
-              : ConnectionAccess::Reset(*connection,
-                                        Deadline::After(began_at, config_.settings.reset_timeout));
+              ? ConnectionAccess::Maintain(
+                    *connection, Deadline::After(began_at, config_.settings.ping_timeout()))
+              : ConnectionAccess::Reset(
+                    *connection, Deadline::After(began_at, config_.settings.reset_timeout()));
       if (!status.ok()) result.fault_scope = ConnectionAccess::fault_scope(*connection);
       return status;
     }
@@ -116,8 +116,8 @@ absl::Status Executor::ExecuteOne(Lane& lane, const core::Action& action,
 
 Deadline Executor::FullDeadline(const core::Action& action, TimePoint began_at) const {
   return Deadline::After(began_at, action.kind == ActionKind::kOpen
-                                       ? config_.settings.open_timeout
-                                       : config_.settings.ping_timeout);
+                                       ? config_.settings.open_timeout()
+                                       : config_.settings.ping_timeout());
 }
 
 // Begins an open or a ping. Returns its first step, or its error; of an open that fails at once, which
@@ -131,11 +131,11 @@ absl::StatusOr<Step> Executor::BeginSteps(Lane& lane, const core::Action& action
   OpenRequest request;
   request.role = lane.role();
   request.memory = {lane.MemoryOf(action.slot), config_.connection_bytes,
-                    config_.settings.statements};
+                    config_.settings.constants().statements};
   request.pool = {.pool = &config_, .capacity = config_.settings.capacity()};
   request.platform = &config_.platform;
   request.deadline = deadline;
-  request.tcp_timers = config_.settings.tcp_timers;
+  request.tcp_timers = config_.settings.constants().tcp_timers;
   request.fault_scope = &fault_scope;
   absl::StatusOr<Connection*> connection = config_.backend.Open(request);
   if (!connection.ok()) return connection.status();
@@ -246,7 +246,8 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     if (is_open && !result.ok && !absl::IsCancelled(status)) RecordOpenError(lane, status, now);
     next = lane.core().OnActionDone(action, result, context.waiter, now);
     // It may linger, and the last Tick did not promise to come back for that.
-    const bool may_linger = is_open && result.ok && config_.settings.linger > Duration::zero();
+    const bool may_linger =
+        is_open && result.ok && config_.settings.get().linger > Duration::zero();
     if (may_linger && !context.is_tick && lane.core().slots().has_overflow()) {
       wakes.Add(lanes_.housekeeper());
     }

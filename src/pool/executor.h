@@ -59,6 +59,8 @@ class Executor {
   void set_wrapper(ConnectionWrapper* wrapper) { wrapper_ = wrapper; }
   ConnectionWrapper* wrapper() const { return wrapper_; }
 
+  // Slots of the pool.
+  int slots() const { return static_cast<int>(stepped_.size()); }
   // Performs `action`, every action that follows from it, and what the context's waiter has to do
   // after that, until the waiter is decided or sleeps. The lock is free before and after. Returns the
   // error of a failed open, else OK.

@@ -13,26 +13,39 @@ namespace {
 
 int64_t Nanoseconds(TimePoint at) { return at.time_since_epoch().count(); }
 
+// A lease needs neither a ping nor a clock.
+bool LendsWithoutClock(const PoolSettings& settings) {
+  return settings.pre_ping == PrePing::kNever && settings.ping_after > Duration::zero();
+}
+
 }  // namespace
 
 // ---- Lane ---------------------------------------------------------------------------------------
 
 // No other thread knows the lane yet.
 void Lane::Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, Role role,
-                int core_size, std::span<core::Slot> slots, int first_slot,
-                bool fast_path) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                int core_size, std::span<core::Slot> slots,
+                int first_slot) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   config_ = &config;
   recorder_ = &recorder;
   role_ = role;
   slots_ = slots;
   pool = &owner;
   first = static_cast<uint8_t>(first_slot);
-  const int count = static_cast<int>(slots.size());
-  fast_path_enabled_ = fast_path && count > 0 && count <= SlotStack::kMaxSlots;
+  const PoolSettings& settings = config.settings.get();
+  has_stack_ = !recorder.watched() && !settings.hold_times && !slots.empty() &&
+               slots.size() <= SlotStack::kMaxSlots;
+  fast_path_enabled_.store(has_stack_ && LendsWithoutClock(settings), std::memory_order_relaxed);
   for (size_t i = 0; i < slots.size(); ++i) slots[i].number = static_cast<uint8_t>(i);
-  const bool lingers = config.settings.linger > Duration::zero();
-  idle.Init(slots.data(), fast_path_enabled_ ? (lingers ? count : core_size) : 0);
-  core_.Init(config.settings, core_size, slots);
+  core_.Init(settings, core_size, slots);
+  idle.Init(slots.data(), has_stack_ ? core_.slots().most_idle() : 0);
+}
+
+// Called with the stack closed. The guard's end opens it, if it may be open with these settings.
+void Lane::Tune(int core_size, int limit, bool ages_changed, TimePoint now) {
+  fast_path_enabled_.store(has_stack_ && LendsWithoutClock(config_->settings.get()),
+                           std::memory_order_relaxed);
+  core_.Tune(core_size, limit, ages_changed, now);
 }
 
 bool Lane::MayBeOwner(uintptr_t thread) const {
@@ -51,13 +64,13 @@ void Lane::AbandonConnections() {
 }
 
 void Lane::PrepareReturn(uint8_t slot) {
-  if (!fast_path_enabled_) return;
+  if (!has_stack_) return;
   leases_seen_[slot] = slots_[slot].leases.load(std::memory_order_relaxed);
   PrepareToLend(slot);
 }
 
 bool Lane::CountFastLeases(uint8_t slot) {
-  if (!fast_path_enabled_) return false;
+  if (!has_stack_) return false;
   // Acquire: a thread that sees the count sees the lease's owner, or a later one.
   const uint32_t leases = slots_[slot].leases.load(std::memory_order_acquire);
   const uint32_t more = leases - leases_seen_[slot];
@@ -67,7 +80,7 @@ bool Lane::CountFastLeases(uint8_t slot) {
 }
 
 void Lane::ReportFastLeases(TimePoint now) {
-  if (!fast_path_enabled_) return;
+  if (!has_stack_) return;
   for (const core::Slot& s : slots_) {
     if (s.state == core::SlotState::kLeased && CountFastLeases(s.number)) {
       core_.slots().RecordFastLease(s.number, now);
@@ -78,7 +91,7 @@ void Lane::ReportFastLeases(TimePoint now) {
 void Lane::PrepareToLend(uint8_t slot) {
   core::Slot& s = slots_[slot];
   const TimePoint until = std::min(core::Later(s.expires_at, Duration(1)),
-                                   core::Later(s.verified_at, config_->settings.ping_after));
+                                   core::Later(s.verified_at, config_->settings.get().ping_after));
   s.good_from = Nanoseconds(s.idle_since);
   s.good_for = until > s.idle_since ? static_cast<uint64_t>((until - s.idle_since).count()) : 0;
   s.new_peak = 0;
@@ -104,7 +117,7 @@ void Lane::CloseFastPath() {
 void Lane::OpenFastPath() {
   const core::SlotTable& table = core_.slots();
   RecordPeak(table.count(core::SlotState::kLeased));
-  if (!fast_path_enabled_ || !core_.FastPathAllowed()) return;
+  if (!fast_path_enabled() || !core_.FastPathAllowed()) return;
   std::array<uint8_t, SlotStack::kMaxSlots> buffer;
   size_t count = 0;
   for (uint8_t slot = table.idle_top(); slot != core::kNoSlot; slot = table[slot].idle_below) {
@@ -161,22 +174,18 @@ void Lane::Notify(WakeList& wakes, Waker& housekeeper) {
 
 Lanes::Lanes(const PoolConfig& config, Recorder& recorder, PoolState& owner,
              std::span<core::Slot> slots, WakeCallback on_work)
-    : platform_(config.platform), housekeeper_(on_work) {
-  const PoolSettings& settings = config.settings;
+    : config_(config), housekeeper_(on_work) {
+  const PoolSettings& settings = config.settings.constants();
   const core::LaneSplit split =
       core::SplitLanes(config.backend.lanes(), settings.pool_size, settings.max_overflow);
   count_ = static_cast<size_t>(split.lanes);
   reader_ = count_ - 1;
-  // No observer has to be told of a lease, and no clock has to be read for one.
-  const bool fast_path = settings.pre_ping == PrePing::kNever &&
-                         settings.ping_after > Duration::zero() && !settings.hold_times &&
-                         !recorder.watched();
   size_t first = 0;
   for (size_t i = 0; i < lanes_.size(); ++i) {
     const int count = split.core_size[i] + split.overflow[i];
     const auto size = static_cast<size_t>(count);
     lanes_[i].Init(config, recorder, owner, split.role[i], split.core_size[i],
-                   slots.subspan(first, size), static_cast<int>(first), fast_path);
+                   slots.subspan(first, size), static_cast<int>(first));
     first += size;
   }
 }
@@ -203,6 +212,17 @@ void Lanes::MarkSiblings(FaultScope scope, TimePoint now) {
     core::SlotTable& slots = lane.core().slots();
     if (scope == FaultScope::kConnectionSuspectOlder) slots.SuspectOlder(now);
     if (scope == FaultScope::kAllOlder) slots.EvictOlder(now, CloseReason::kSuspect);
+  }
+}
+
+// The lanes are those of the profile, also where other sizes would make another number of them.
+void Lanes::Tune(bool ages_changed) {
+  const PoolSettings& settings = config_.settings.get();
+  const core::LaneSplit split =
+      core::SplitLanes(config_.backend.lanes(), settings.pool_size, settings.max_overflow);
+  const TimePoint now = config_.platform.Now();
+  for (size_t i = 0; i < count_; ++i) {
+    lanes_[i].Tune(split.core_size[i], split.core_size[i] + split.overflow[i], ages_changed, now);
   }
 }
 

@@ -60,10 +60,9 @@ struct OpenErrors {
 
 class Lane : public LaneHead {
  public:
-  // `slots` outlives this. `first_slot`: the pool's number of slots[0]. `fast_path`: no observer
-  // has to be told of a lease, and no clock has to be read for one.
+  // `slots` outlives this. `first_slot`: the pool's number of slots[0].
   void Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, Role role,
-            int core_size, std::span<core::Slot> slots, int first_slot, bool fast_path);
+            int core_size, std::span<core::Slot> slots, int first_slot);
 
   // ---- Constant ----
 
@@ -71,10 +70,11 @@ class Lane : public LaneHead {
   // Numbers in events and reports count over all lanes of a pool.
   int NumberOf(uint8_t slot) const { return first + slot; }
   int NumberOf(const SlotHead& slot) const { return first + slot.number; }
-  bool fast_path_enabled() const { return fast_path_enabled_; }
 
   // ---- Without the lock ----
 
+  // True if the idle stack may be open at times. It may change by Tune.
+  bool fast_path_enabled() const { return fast_path_enabled_.load(std::memory_order_relaxed); }
   // Belongs to the holder of the slot, or to the thread that performs an action on it.
   Connection*& ConnectionIn(uint8_t slot) { return slots_[slot].connection; }
   core::Slot& slot(uint8_t slot) { return slots_[slot]; }
@@ -130,6 +130,10 @@ class Lane : public LaneHead {
   // sleep into `wakes`.
   void Notify(WakeList& wakes, Waker& housekeeper) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
+  // The settings have changed, of which these are the lane's sizes. See LaneCore::Tune.
+  void Tune(int core_size, int limit, bool ages_changed, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+
   // ---- For LaneGuard ----
 
   // Takes the idle slots off the open stack, and tells the core which were lent meanwhile
@@ -142,7 +146,11 @@ class Lane : public LaneHead {
   const PoolConfig* config_ = nullptr;
   Recorder* recorder_ = nullptr;
   Role role_ = Role::kAny;
-  bool fast_path_enabled_ = false;
+  // No observer has to be told of a lease, and the stack can hold every slot. Constant.
+  bool has_stack_ = false;
+  // Besides, no clock has to be read for a lease. Written under the lock. Relaxed: whether the stack
+  // is open decides.
+  std::atomic<bool> fast_path_enabled_{false};
   std::span<core::Slot> slots_;
   core::LaneCore core_ ABSL_GUARDED_BY(kPoolLock);
   OpenErrors errors_ ABSL_GUARDED_BY(kPoolLock);
@@ -168,7 +176,7 @@ class Lanes {
   bool MayBeOwner(uintptr_t thread) const;
 
   Mutex& mu() const { return mu_; }
-  Platform& platform() const { return platform_; }
+  Platform& platform() const { return config_.platform; }
   Waker& housekeeper() { return housekeeper_; }
 
   // ---- Under the lock ----
@@ -181,6 +189,8 @@ class Lanes {
   bool is_drained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // What an error says about the connections that exist.
   void MarkSiblings(FaultScope scope, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // The settings have changed.
+  void Tune(bool ages_changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // Of a closed pool: wakes the thread that waits until every slot is empty, when that is so.
   void WakeCloserIfDrained(WakeList& wakes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
@@ -188,7 +198,7 @@ class Lanes {
   const std::atomic<uint32_t>& drained() const { return drained_; }
 
  private:
-  Platform& platform_;
+  const PoolConfig& config_;
   mutable Mutex mu_;
   std::array<Lane, 2> lanes_;
   size_t count_ = 1;

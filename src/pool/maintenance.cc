@@ -20,18 +20,14 @@ Duration ShortestPeriod(const PoolSettings& s) {
 }  // namespace
 
 Maintenance::Maintenance(PoolParts& pool)
-    : pool_(pool),
-      shortest_period_(ShortestPeriod(pool.config.settings)),
-      suspended_(pool.config.platform.Suspended()) {}
+    : pool_(pool), suspended_(pool.config.platform.Suspended()) {}
 
 TimePoint Maintenance::Tick(TimePoint now) {
   ReportLateTick(now);
   CheckForSuspend(now);
   pool_.executor.ContinueSteps(now);
   for (Lane& lane : pool_.lanes.all()) Maintain(lane, now);
-  if (pool_.config.settings.leak_after > Duration::zero()) {
-    for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
-  }
+  for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
   return PromiseNextTick(now, pool_.config.backend.Continue(now));
 }
 
@@ -41,13 +37,14 @@ TimePoint Maintenance::PromiseNextTick(TimePoint now, TimePoint backend_at) {
   if (!pool_.lanes.is_closed()) {
     // A connection that becomes idle after this moment falls due a whole period later at the
     // earliest.
-    Duration period = shortest_period_;
+    const PoolSettings& settings = pool_.config.settings.get();
+    Duration period = ShortestPeriod(settings);
     for (Lane& lane : pool_.lanes.all()) {
       next = std::min(next, lane.core().NextDue());
       // One may linger. Who opens one calls the housekeeper (Executor::Complete), so that a pool
       // without one needs no Tick for it.
       if (lane.core().slots().has_overflow()) {
-        period = std::min(period, pool_.config.settings.linger);
+        period = std::min(period, settings.linger);
       }
     }
     next = std::min({next, core::Later(now, period), pool_.executor.NextStepAt(), backend_at});
@@ -60,7 +57,7 @@ TimePoint Maintenance::PromiseNextTick(TimePoint now, TimePoint backend_at) {
 // Each slot is due at most twice in one call (closed, opened anew); the bound ends a loop with a
 // database that fails at once.
 void Maintenance::Maintain(Lane& lane, TimePoint now) {
-  for (int i = 0; i <= 2 * pool_.config.settings.capacity(); ++i) {
+  for (int i = 0; i <= 2 * pool_.executor.slots(); ++i) {
     core::Action action;
     {
       LaneGuard guard(pool_.lanes, lane);
@@ -74,7 +71,7 @@ void Maintenance::Maintain(Lane& lane, TimePoint now) {
 // While the machine was suspended, a server or a carrier may have forgotten connections, and the
 // clock of their idle time stood still.
 void Maintenance::CheckForSuspend(TimePoint now) {
-  if (pool_.config.settings.pre_ping == PrePing::kNever) return;
+  if (pool_.config.settings.pre_ping() == PrePing::kNever) return;
   const Duration suspended = pool_.config.platform.Suspended();
   LaneGuard guard(pool_.lanes);
   // The two clocks behind the figure are steered apart by a little.
@@ -86,14 +83,16 @@ void Maintenance::CheckForSuspend(TimePoint now) {
 
 void Maintenance::ReportLateTick(TimePoint now) {
   TimePoint promised;
+  Duration period{};
   {
     PoolMutexLock lock(pool_.lanes.mu());
     promised = promised_tick_;
+    const PoolSettings& settings = pool_.config.settings.get();
+    period = ShortestPeriod(settings);
+    if (period == Duration::max()) period = settings.linger;  // it alone falls due
   }
   if (!pool_.recorder.watched() || promised == TimePoint::max()) return;
   // Half a period and a second of grace: a loaded board is not an alarm.
-  const bool only_lingers = shortest_period_ == Duration::max();
-  const Duration period = only_lingers ? pool_.config.settings.linger : shortest_period_;
   const Duration grace = period / 2 + std::chrono::seconds(1);
   if (now - promised > grace) pool_.recorder.EmitLateTick(now - promised, now);
 }
@@ -109,10 +108,12 @@ bool Maintenance::ReportOneLeak(Lane& lane, TimePoint now) {
   LeaseInfo lease;
   {
     LaneGuard guard(pool_.lanes, lane);
+    const Duration leak_after = pool_.config.settings.get().leak_after;
+    if (leak_after == Duration::zero()) return false;
     lane.ReportFastLeases(now);
     for (core::Slot& s : lane.core().slots().all()) {
-      const bool leaks = s.state == core::SlotState::kLeased && !s.leak_reported &&
-                         now - s.leased_at > pool_.config.settings.leak_after;
+      const bool leaks =
+          s.state == core::SlotState::kLeased && !s.leak_reported && now - s.leased_at > leak_after;
       if (!leaks) continue;
       s.leak_reported = true;
       ++pool_.recorder.counts().leaks;

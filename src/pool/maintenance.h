@@ -25,7 +25,6 @@ class Maintenance {
   TimePoint PromiseNextTick(TimePoint now, TimePoint backend_at);
 
   PoolParts& pool_;
-  const Duration shortest_period_;  // by which a connection falls due, lingering apart
   Duration suspended_ ABSL_GUARDED_BY(kPoolLock);  // Platform::Suspended at the last check
   TimePoint promised_tick_ ABSL_GUARDED_BY(kPoolLock) = TimePoint::max();
 };

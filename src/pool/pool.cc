@@ -53,7 +53,9 @@ std::string_view Pool::Explain(const absl::Status& refusal, Duration asked,
                                std::span<char> out) const {
   return internal::WriteExplanation(state_->parts(), refusal, asked, out);
 }
-const PoolSettings& Pool::settings() const { return state_->parts().config.settings; }
+absl::Status Pool::Tune(const Tuning& wish) { return state_->tuner().Tune(wish); }
+PoolSettings Pool::settings() const { return state_->tuner().settings(); }
+int Pool::capacity() const { return state_->parts().executor.slots(); }
 std::string_view Pool::name() const { return state_->parts().config.name; }
 Backend& Pool::backend() const { return state_->parts().config.backend; }
 Platform& Pool::platform() const { return state_->parts().config.platform; }

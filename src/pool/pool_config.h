@@ -1,18 +1,18 @@
-// pool/pool_config.h - what of a pool is constant after construction.
+// pool/pool_config.h - what a pool is made of. Constant after construction, but for what Tune changes.
 #ifndef ROOST_POOL_POOL_CONFIG_H_
 #define ROOST_POOL_POOL_CONFIG_H_
 
+#include "pool/live_settings.h"
 #include "roost/backend.h"
 #include "roost/observer.h"
 #include "roost/platform.h"
-#include "roost/profile.h"
 
 namespace roost::internal {
 
 struct PoolConfig {
   Backend& backend;
   Platform& platform;
-  const PoolSettings settings;
+  LiveSettings settings;
   const char* const name;
   std::byte* const connections;   // memory for the connections, by the pool's slot number
   const size_t connection_bytes;  // of each

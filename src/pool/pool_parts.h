@@ -14,8 +14,8 @@ namespace roost::internal {
 // In the order in which they are made: each may use those above it.
 struct PoolParts {
   PoolHead head;
-  const PoolConfig config;
-  const Refusals refusals;
+  PoolConfig config;
+  Refusals refusals;
   Recorder recorder;
   Lanes lanes;
   Executor executor;

@@ -55,8 +55,8 @@ static_assert(sizeof(PoolState) <= kPoolStateBytes,
 PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolOptions& options,
                      const PoolStorageView& storage)
     : parts_{.head = MakeHead(PlatformOf(options)),
-             .config = {backend, PlatformOf(options), settings, options.name, storage.connections,
-                        storage.connection_bytes, options.statement_observer},
+             .config = {backend, PlatformOf(options), LiveSettings(settings), options.name,
+                        storage.connections, storage.connection_bytes, options.statement_observer},
              .refusals = Refusals(options.name, settings),
              .recorder = Recorder(options.name, settings, options.observer),
              .lanes =
@@ -64,6 +64,7 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
              .executor = Executor(parts_.config, parts_.refusals, parts_.recorder, parts_.lanes,
                                   MakeSteppedActions(storage))},
       maintenance_(parts_),
+      tuner_(parts_),
       on_work_(options.on_work) {
   ROOST_CHECK(backend.ConnectionBytes(settings.statements) <= storage.connection_bytes,
               "the backend needs more memory for a connection than a slot has "
@@ -117,7 +118,7 @@ absl::StatusOr<Lease> PoolState::Acquire(const AcquireOptions& options) {
         options.deadline.has_value() ? TimePoint() : parts_.config.platform.CoarseNow();
     const Deadline not_after = options.deadline.value_or(Deadline::After(now, kTick));
     if (SlotHead* const slot = TakeIdle(lane, not_after, options.where)) {
-      const Duration timeout = parts_.config.settings.pool_timeout;
+      const Duration timeout = parts_.config.settings.pool_timeout();
       return LeaseAccess::Make(lane, *slot,
                                options.deadline.value_or(Deadline::After(now, timeout)));
     }
@@ -240,8 +241,7 @@ TimePoint PoolState::Tick(TimePoint now) {
 }
 
 absl::Status PoolState::Fill(int connections, Deadline deadline) {
-  ROOST_CHECK(connections <= parts_.config.settings.pool_size,
-              "Pool::Fill: more connections than pool_size");
+  ROOST_CHECK(connections <= tuner_.most_to_fill(), "Pool::Fill: more connections than pool_size");
   if (parts_.Forked()) return parts_.refusals.forked;
   return maintenance_.Fill(connections, deadline);
 }

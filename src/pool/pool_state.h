@@ -6,6 +6,7 @@
 
 #include "pool/maintenance.h"
 #include "pool/pool_parts.h"
+#include "pool/tuning.h"
 #include "roost/housekeeper.h"
 #include "roost/internal/storage.h"
 #include "roost/pool.h"
@@ -46,6 +47,7 @@ class PoolState {
   void SetHousekeeper(WakeCallback callback);
 
   PoolParts& parts() { return parts_; }
+  Tuner& tuner() { return tuner_; }
 
   // For tests: the lock is free, and the lanes keep their invariants.
   bool LockIsFree() const;
@@ -60,6 +62,7 @@ class PoolState {
 
   PoolParts parts_;
   Maintenance maintenance_;
+  Tuner tuner_;
   const WakeCallback on_work_;  // of PoolOptions
 };
 

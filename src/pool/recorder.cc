@@ -9,6 +9,12 @@ Recorder::Recorder(const char* pool, const PoolSettings& settings, Observer* obs
       echo_(observer),
       observer_(settings.echo_pool ? &echo_ : observer),
       hold_times_(settings.hold_times) {
+  const auto take_shape = [this, &settings]()
+                              ABSL_NO_THREAD_SAFETY_ANALYSIS { TakeShape(settings); };
+  take_shape();  // no other thread knows it yet
+}
+
+void Recorder::TakeShape(const PoolSettings& settings) {
   stats_.pool_size = settings.pool_size;
   stats_.max_overflow = settings.max_overflow;
   stats_.capacity = settings.capacity();

@@ -37,6 +37,8 @@ class Recorder {
 
   // ---- Under the pool's lock ----
 
+  // The sizes in force.
+  void TakeShape(const PoolSettings& settings) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   Stats& counts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return stats_; }
   void CountCheckout(Duration wait, bool waited, bool handed_off)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);

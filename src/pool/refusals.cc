@@ -21,7 +21,7 @@ absl::Status Refusal(absl::StatusCode code, std::initializer_list<std::string_vi
 
 }  // namespace
 
-Refusals::Refusals(const char* pool, const PoolSettings& settings) {
+LimitRefusals::LimitRefusals(const PoolSettings& settings) {
   using enum absl::StatusCode;
   std::array<char, 96> limit_buffer;
   Text limit(limit_buffer);
@@ -34,7 +34,10 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) {
       Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
   timeout_deadline =
       Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
+}
 
+Refusals::Refusals(const char* pool, const PoolSettings& settings) : limits(settings) {
+  using enum absl::StatusCode;
   std::array<char, 16> waiters_buffer;
   Text waiters(waiters_buffer);
   waiters.Add(settings.max_waiters);

@@ -159,7 +159,7 @@ Stats ShapeOf(const PoolSettings& settings) {
 
 void Look(PoolParts& pool, PoolInfo& info) {
   if (pool.Forked()) {
-    info.stats = ShapeOf(pool.config.settings);
+    info.stats = ShapeOf(pool.config.settings.constants());
     return;
   }
   LaneGuard guard(pool.lanes);
@@ -178,6 +178,13 @@ void DropErrors(PoolParts& pool, PoolInfo& info) {
   if (info.lane_count == 0) return;
   PoolMutexLock lock(pool.lanes.mu());
   for (LaneInfo& lane : info.lanes) lane.last_error = absl::OkStatus();
+}
+
+// It is a time-out while every connection that may be is lent.
+bool NamesTheLimit(PoolParts& pool, const absl::Status& refusal) {
+  PoolMutexLock lock(pool.lanes.mu());
+  const LimitRefusals& limits = pool.refusals.limits;
+  return refusal == limits.timeout_default || refusal == limits.timeout_deadline;
 }
 
 void WriteHolders(Text& text, const PoolInfo& info, const char* before, const char* after) {
@@ -212,7 +219,7 @@ void WriteErrors(Text& text, const LaneInfo& lane) {
 }  // namespace
 
 Stats TakeSnapshot(PoolParts& pool) {
-  if (pool.Forked()) return ShapeOf(pool.config.settings);
+  if (pool.Forked()) return ShapeOf(pool.config.settings.constants());
   Stats stats;
   LaneGuard guard(pool.lanes);
   ReadStats(pool, pool.config.platform.Now(), stats);
@@ -225,8 +232,8 @@ std::string_view WriteReport(PoolParts& pool, std::span<char> out) {
   Look(pool, info);
   const Stats& stats = info.stats;
   text.Add("pool '", pool.config.name, "' (", pool.config.backend.kind(), ", profile ",
-           pool.config.settings.profile, "): ", stats.in_use, " of ", stats.capacity, " in use, ",
-           stats.idle, " idle, ", stats.busy, " busy, ", stats.waiting, " waiting",
+           pool.config.settings.constants().profile, "): ", stats.in_use, " of ", stats.capacity,
+           " in use, ", stats.idle, " idle, ", stats.busy, " busy, ", stats.waiting, " waiting",
            stats.paused ? ", paused" : "", stats.closed ? ", closed\n" : "\n");
   const uint64_t refused =
       stats.refused_full + stats.refused_away + stats.refused_nested + stats.refused_closed;
@@ -254,10 +261,9 @@ std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, 
   }
   PoolInfo info;
   Look(pool, info);
-  const PoolSettings& settings = pool.config.settings;
-  if (refusal == pool.refusals.timeout_default || refusal == pool.refusals.timeout_deadline) {
-    text.Add("QueuePool limit of size ", settings.pool_size, " overflow ", settings.max_overflow,
-             " reached, connection timed out, timeout ", Seconds{asked});
+  if (NamesTheLimit(pool, refusal)) {
+    text.Add("QueuePool limit of size ", info.stats.pool_size, " overflow ",
+             info.stats.max_overflow, " reached, connection timed out, timeout ", Seconds{asked});
   } else {
     text.Add(MessageOf(refusal));
   }

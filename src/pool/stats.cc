@@ -63,6 +63,8 @@ std::string_view Name(EventKind kind) {
       return "leak_returned";
     case EventKind::kLateTick:
       return "late_tick";
+    case EventKind::kTuned:
+      return "tuned";
   }
   return "?";
 }

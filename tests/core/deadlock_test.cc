@@ -30,7 +30,7 @@ struct Lane {
   void Wait(uint64_t thread) {
     Waiter& waiter = waiters[static_cast<size_t>(waiting++)];
     waiter.thread = thread;
-    core.Enqueue(waiter);
+    core.queue().Enqueue(waiter);
   }
   std::array<Slot, 4> slots{};
   std::array<Waiter, 4> waiters{};
@@ -73,6 +73,16 @@ TEST(CouldOnlyDeadlock, NotWhileAnotherHolderMoves) {
 TEST(CouldOnlyDeadlock, NotWhileASlotIsFree) {
   Lane lane(2);
   lane.Hold(7);
+  EXPECT_FALSE(Stuck(lane, 7));
+}
+
+TEST(CouldOnlyDeadlock, WhenTheFreeSlotsAreBeyondTheSizesInForce) {
+  Lane lane(2);
+  lane.core.Tune(1, 1, false, kNow);
+  lane.core.OnActionDone(lane.core.NextEvicted(), {.ok = true, .began_at = kNow}, nullptr, kNow);
+  lane.Hold(7);
+  EXPECT_TRUE(Stuck(lane, 7));
+  lane.core.Tune(2, 2, false, kNow);
   EXPECT_FALSE(Stuck(lane, 7));
 }
 

@@ -175,6 +175,43 @@ TEST(LaneCoreExhaustive, WaitingWhileTheDatabaseIsAway) {
                  {.lane = lane, .waiters = 3, .without = kFactsOfOne | Without({What::kPause})});
 }
 
+// Other sizes, while leases, waiters, opens and everything else are under way.
+TEST(LaneCoreExhaustive, OtherSizesAtRunTime) {
+  const Duration stays = Settings(1, 1).linger;
+  ExpectAllRight("1+1 to 1+0 to 2+0, 2 waiters, every event",
+                 {.lane = Settings(1, 1),
+                  .waiters = 2,
+                  .without = Without({What::kReturnForMaintenance, What::kEvictOlder,
+                                      What::kDoneForGood, What::kArriveLate}),
+                  .tunings = {{{1, 1, stays}, {1, 0, stays}, {2, 0, Duration::zero()}}}});
+  ExpectAllRight("2+1 to 1+0 to 3+0, 3 waiters, all but facts of one",
+                 {.lane = Plain(2, 1),
+                  .waiters = 3,
+                  .without = kFactsOfOne | Without({What::kReturnDirty, What::kCancel}),
+                  .tunings = {{{2, 1}, {1, 0}, {3, 0}}}});
+  ExpectAllRight("2+1 to 1+1 to 1+2, 2 waiters, the same",
+                 {.lane = Plain(2, 1),
+                  .waiters = 2,
+                  .without = kFactsOfOne | Without({What::kReturnDirty, What::kCancel}),
+                  .tunings = {{{2, 1}, {1, 1}, {1, 2}}}});
+  PoolSettings lane = Plain(1, 1);
+  lane.max_overtakes = 1;
+  ExpectAllRight("1+1 to 1+0 to 0+1, overtaken, lingering or not",
+                 {.lane = lane,
+                  .waiters = 2,
+                  .without = (kFactsOfOne & ~Without({What::kLingerEnd, What::kMaintenance})) |
+                             Without({What::kHoldLong}),
+                  .tunings = {{{1, 1}, {1, 0, stays}, {0, 1}}}});
+  lane = Settings(1, 1);
+  lane.open_by = OpenBy::kHousekeeper;
+  ExpectAllRight("1+1 to 1+0, the same, opened by the housekeeper",
+                 {.lane = lane,
+                  .waiters = 2,
+                  .without = Without({What::kPause, What::kCancel, What::kReturnForMaintenance,
+                                      What::kEvictOlder, What::kDoneForGood}),
+                  .tunings = {{{1, 1, stays}, {1, 0, stays}}}});
+}
+
 TEST(LaneCoreExhaustive, OpenedByTheHousekeeper) {
   PoolSettings lane = Settings(1, 1);
   lane.open_by = OpenBy::kHousekeeper;

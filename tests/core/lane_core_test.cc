@@ -29,7 +29,7 @@ class LaneCoreTest : public ::testing::Test {
   ~LaneCoreTest() override { EXPECT_EQ(core.CheckInvariants(), nullptr); }
 
   Action EnqueueAndAct(Waiter& waiter) {
-    core.Enqueue(waiter);
+    core.queue().Enqueue(waiter);
     return core.ActionFor(waiter, now);
   }
   Action Done(const Action& action, bool ok, Waiter* performer = nullptr) {
@@ -64,6 +64,12 @@ class LaneCoreTest : public ::testing::Test {
     uint8_t slot = kNoSlot;
     bool probe = false;
     return core.TryLend(now, 1, {}, slot, probe) ? slot : kNoSlot;
+  }
+  // Other sizes, as Pool::Tune gives them.
+  void Tune(int core_size, int overflow) {
+    settings.pool_size = core_size;
+    settings.max_overflow = overflow;
+    core.Tune(core_size, core_size + overflow, /*ages_changed=*/false, now);
   }
   SlotState StateOf(uint8_t slot) const { return core.slots()[slot].state; }
 
@@ -254,6 +260,61 @@ TEST_F(LaneCoreTest, ADetachedConnectionLeavesAnEmptySlot) {
   const uint8_t slot = Open();
   core.Detach(slot, now);
   EXPECT_EQ(StateOf(slot), SlotState::kEmpty);
+}
+
+// ---- Other sizes ----
+
+TEST_F(LaneCoreTest, ASurplusConnectionIsClosedAtItsReturnAlsoWhileACallerWaits) {
+  const uint8_t a = Open(), b = Open(), c = Open();
+  Waiter& waiter = waiters[0];
+  Wait(waiter);
+  Tune(1, 0);
+  for (const uint8_t slot : {a, b}) {
+    const Action close = Return(slot, ReturnAs::kDirty);
+    EXPECT_EQ(close.kind, ActionKind::kClose) << "and is not reset before";
+    EXPECT_EQ(close.reason, CloseReason::kOverflow);
+    EXPECT_FALSE(Done(close, true));
+  }
+  EXPECT_FALSE(waiter.awake) << "nothing may be opened for it";
+  EXPECT_FALSE(Return(c, ReturnAs::kClean));
+  EXPECT_EQ(waiter.outcome, Outcome::kGranted);
+}
+
+TEST_F(LaneCoreTest, AnIdleSurplusConnectionIsMarkedThatUsedLongestAgoFirst) {
+  const uint8_t a = Open(), b = Open();
+  Return(a, ReturnAs::kClean);
+  now += seconds(1);
+  Return(b, ReturnAs::kClean);
+  Tune(1, 0);
+  const Action close = core.NextEvicted();
+  EXPECT_EQ(close.slot, a);
+  Done(close, true);
+  EXPECT_FALSE(core.NextEvicted());
+  EXPECT_EQ(Borrow(), b);
+}
+
+TEST_F(LaneCoreTest, ASurplusOpenIsClosedWhenItEnds) {
+  const uint8_t held = Open();
+  Waiter& opener = waiters[0];
+  const Action open = EnqueueAndAct(opener);
+  Tune(1, 0);
+  const Action close = Done(open, true, &opener);
+  EXPECT_EQ(close.reason, CloseReason::kOverflow);
+  Done(close, true, &opener);
+  EXPECT_FALSE(core.ActionFor(opener, now)) << "nor opened anew";
+  core.Sleep(opener, TimePoint::max());
+  Return(held, ReturnAs::kClean);
+  EXPECT_EQ(opener.outcome, Outcome::kGranted);
+}
+
+TEST_F(LaneCoreTest, AWaiterIsWokenToOpenWhenTheLaneGrows) {
+  Tune(1, 0);
+  Open();
+  Waiter& waiter = waiters[0];
+  Wait(waiter);
+  Tune(2, 0);
+  EXPECT_EQ(core.queue().NextNotification(), &waiter);
+  EXPECT_EQ(core.ActionFor(waiter, now).kind, ActionKind::kOpen);
 }
 
 TEST_F(LaneCoreTest, CallersThatAreServedDoNotFillTheWaitQueue) {

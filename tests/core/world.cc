@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/checks.h"
 #include "roost/internal/check.h"
 
 namespace roost::core {
@@ -41,13 +42,15 @@ const char* Name(What what) {
                                           "pause",
                                           "resume",
                                           "cancel",
-                                          "close"};
+                                          "close",
+                                          "tune"};
   return kNames[static_cast<int>(what)];
 }
 
 World::World(const WorldSettings& settings) : settings_(settings) {
   core_.Init(settings_.lane, settings.lane.pool_size,
              std::span(slots_.data(), static_cast<size_t>(settings.lane.capacity())));
+  stack_room_ = core_.slots().most_idle();
 }
 
 // A waiter whose own thread is inside an open.
@@ -124,6 +127,11 @@ std::vector<Step> World::Possible() const {
   }
   add(core_.paused() ? What::kResume : What::kPause);
   if (!core_.closed()) add(What::kClose);
+  for (size_t i = 0; i < settings_.tunings.size(); ++i) {
+    const Tuned& wish = settings_.tunings[i];
+    const bool none = wish.core_size + wish.overflow == 0;
+    if (!none && !core_.closed() && !(wish == Sizes())) add(What::kTune, i);
+  }
   return steps;
 }
 
@@ -232,6 +240,9 @@ void World::Take(const Step& step) {
     case What::kClose:
       core_.Close(now_);
       break;
+    case What::kTune:
+      Tune(settings_.tunings[i]);
+      break;
   }
   Settle();
 }
@@ -246,12 +257,17 @@ void World::Fast(What what, uint8_t slot) {
   Reconcile(idle, used);
 }
 
-// A leased slot may go to the idle stack: not marked since it was lent, and a place is free where
-// overflow does not linger.
+void World::Tune(const Tuned& wish) {
+  settings_.lane.pool_size = wish.core_size;
+  settings_.lane.max_overflow = wish.overflow;
+  settings_.lane.linger = wish.linger;
+  core_.Tune(wish.core_size, wish.core_size + wish.overflow, /*ages_changed=*/false, now_);
+}
+
+// A leased slot may go to the idle stack: not marked since it was lent, and a place is free.
 bool World::StackTakes(uint8_t slot) const {
   const Slot& s = slots_[slot];
-  const bool room = settings_.lane.linger > Duration::zero() ||
-                    core_.slots().count(SlotState::kIdle) < settings_.lane.pool_size;
+  const bool room = core_.slots().count(SlotState::kIdle) < stack_room_;
   return s.state == SlotState::kLeased && s.epoch == core_.slots().epoch() &&
          core_.FastPathAllowed() && room;
 }
@@ -286,7 +302,7 @@ void World::Arrive(bool late) {
   caller.node.cancel = &caller;
   caller.node.may_ping = !late;
   caller.where = Where::kInLine;
-  core_.Enqueue(caller.node);
+  core_.queue().Enqueue(caller.node);
   const Action action = core_.ActionFor(caller.node, now_);
   Start(action, i);
   if (!action) SleepOrLeave(i);
@@ -329,6 +345,11 @@ void World::Start(const Action& action, int performer) {
     performer = -1;
   }
   if (action) jobs_[action.slot] = {action, performer};
+  const SlotTable& slots = core_.slots();
+  if (action.kind == ActionKind::kOpen &&
+      slots.open() + slots.count(SlotState::kOpening) > settings_.lane.capacity()) {
+    opened_too_many_ = true;
+  }
 }
 
 void World::Finish(int slot, const ActionResult& result) {
@@ -408,6 +429,9 @@ std::string World::Key() const {
   key += core_.availability().is_away() ? 'A' : '-';
   key += retry ? 'R' : '-';
   key += static_cast<char>('0' + std::min(core_.availability().failures(), 2));
+  for (size_t i = 0; i < settings_.tunings.size(); ++i) {
+    if (settings_.tunings[i] == Sizes()) key += static_cast<char>('0' + i);
+  }
   return key;
 }
 
@@ -419,14 +443,31 @@ int World::IdleToStay() const {
   return count;
 }
 
+// A waiter sleeps that is short of a connection, which its own thread could open.
+bool World::MayOpenForASleeper() const {
+  const SlotTable& slots = core_.slots();
+  const bool is_short = core_.queue().length() > slots.coming();
+  const bool sleeps = std::ranges::any_of(callers_, [](const Caller& caller) {
+    return caller.where == Where::kInLine && !caller.node.awake;
+  });
+  return is_short && sleeps && slots.count(SlotState::kIdle) == 0 && HasRoom(slots) &&
+         core_.availability().retry_at() <= now_ && settings_.lane.open_by == OpenBy::kCaller &&
+         slots.count(SlotState::kOpening) <
+             MostOpens(settings_.lane, core_.availability().failures());
+}
+
 const char* World::Wrong() const {
   if (const char* broken = core_.CheckInvariants()) return broken;
+  if (opened_too_many_) return "an open began above the limit in force";
   if (settings_.lane.linger == Duration::zero() &&
       IdleToStay() > std::max(settings_.lane.pool_size, 1)) {
     return "more idle slots than are kept, and nothing lingers";
   }
   if (core_.queue().front() == nullptr || core_.paused()) return nullptr;
   if (core_.closed()) return "somebody waits in a closed lane";
+  if (MayOpenForASleeper() && !core_.queue().SomeoneWillCheck(now_)) {
+    return "one more connection may be opened, and no waiter is about to do it";
+  }
   // A caller waits. Then another thread must be on the way to end that: a worker, a holder, a waiter
   // that is awake or will wake for the retry, or the housekeeper that was told when to come.
   for (size_t i = 0; i < core_.slots().size(); ++i) {

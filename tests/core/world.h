@@ -50,13 +50,22 @@ enum class What : uint8_t {
   kResume,
   kCancel,
   kClose,
+  kTune,  // other sizes: index is that of WorldSettings::tunings
 };
-inline constexpr int kWhats = 34;
+inline constexpr int kWhats = 35;
 const char* Name(What what);
 
 struct Step {
   What what{};
   uint8_t index = 0;  // of a waiter, a work, or a slot
+};
+
+// Sizes that Tune gives the lane. The slots are those of the first settings.
+struct Tuned {
+  int core_size = 0;
+  int overflow = 0;
+  Duration linger{};
+  friend bool operator==(const Tuned&, const Tuned&) = default;
 };
 
 struct WorldSettings {
@@ -65,6 +74,7 @@ struct WorldSettings {
   uint64_t without = 0;  // bit set of What that do not happen
   // Callers have loops: a ping continues in steps, in no caller's thread.
   bool in_steps = false;
+  std::array<Tuned, 3> tunings{};  // core_size and overflow 0: none
 };
 
 // Saved by copying, put back by copying into the very object it was saved from.
@@ -107,6 +117,11 @@ class World {
   void Finish(int job, const ActionResult& result);
   void Return(uint8_t slot, ReturnAs as);
   bool StackTakes(uint8_t slot) const;
+  void Tune(const Tuned& wish);
+  bool MayOpenForASleeper() const;
+  Tuned Sizes() const {
+    return {settings_.lane.pool_size, settings_.lane.max_overflow, settings_.lane.linger};
+  }
   bool IsShort(const Slot& slot) const;
   int IdleToStay() const;
   void Reconcile(const std::vector<uint8_t>& top_first, uint8_t used);
@@ -119,6 +134,8 @@ class World {
   std::array<Caller, kMaxWaiters> callers_{};
   std::array<Job, kMaxSlots> jobs_{};  // by slot
   LaneCore core_;
+  int stack_room_ = 0;            // what the idle stack knows
+  bool opened_too_many_ = false;  // an open began above the limit
   TimePoint now_{std::chrono::seconds(1000000)};
 };
 

@@ -272,7 +272,7 @@ TEST_F(EventsTest, EveryKindAndReasonHasAName) {
   EXPECT_THAT(names,
               ElementsAre("first_connect", "connect", "connect_failed", "checkout", "checkin",
                           "reset", "invalidate", "soft_invalidate", "recycle", "detach", "close",
-                          "timeout", "refused", "leak", "leak_returned", "late_tick"));
+                          "timeout", "refused", "leak", "leak_returned", "late_tick", "tuned"));
   std::vector<std::string_view> reasons;
   for (int i = 0; i < kCloseReasons; ++i) reasons.push_back(Name(static_cast<CloseReason>(i)));
   EXPECT_THAT(reasons, ElementsAre("none", "overflow", "lingered", "recycled", "idle",

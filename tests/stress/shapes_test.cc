@@ -65,8 +65,28 @@ void Work(Pool& pool, Owners& owners, Totals& totals, int seed) {
   ++totals.sent_away;
 }
 
+// Other sizes, ages and pings again and again, until the pool is closed.
+void TuneAgainAndAgain(Pool& pool, int least) {
+  Dice dice(7);
+  const auto up_to = [&dice](int most) {
+    return static_cast<int>(dice.Roll() % static_cast<uint32_t>(most + 1));
+  };
+  for (absl::Status status; status.code() != absl::StatusCode::kFailedPrecondition;) {
+    const int size = least + up_to(pool.capacity() - least);
+    status = pool.Tune({.pool_size = size,
+                        .max_overflow = up_to(pool.capacity() - size),
+                        .pool_recycle = dice.OneIn(4) ? Duration(2ms) : Duration(0s),
+                        .pre_ping = dice.OneIn(4) ? PrePing::kAlways : PrePing::kNever,
+                        .linger = dice.OneIn(2) ? Duration(1ms) : Duration(0s)});
+    EXPECT_TRUE(status.ok() || status.code() == absl::StatusCode::kFailedPrecondition) << status;
+    const char* broken = PoolTestPeer::BrokenInvariant(pool);
+    EXPECT_EQ(broken, nullptr) << broken;
+    std::this_thread::sleep_for(50us);
+  }
+}
+
 template <class P>
-void Stress(int threads, LanePlan lanes = LanePlan::kOne) {
+void Stress(int threads, LanePlan lanes = LanePlan::kOne, bool tunes = false) {
   ScriptedBackend backend(nullptr, lanes);
   backend.set_logging(false);
   Owners owners;
@@ -77,8 +97,12 @@ void Stress(int threads, LanePlan lanes = LanePlan::kOne) {
       std::this_thread::sleep_for(RunTime());
       EXPECT_TRUE(pool.Close(pool.In(60s)).ok());
     });
+    std::thread tuner([&] {
+      if (tunes) TuneAgainAndAgain(pool, lanes == LanePlan::kOne ? 1 : 2);
+    });
     OnThreads(threads, [&](int index) { Work(pool, owners, totals, index); });
     closer.join();
+    tuner.join();
     EXPECT_EQ(totals.sent_away, threads) << "every caller was woken";
     EXPECT_EQ(owners.uses(), totals.leases);
     ExpectDrained(pool, backend, totals.leases);
@@ -116,6 +140,12 @@ struct Pinging : Shape<2, 1> {
   static constexpr PrePing kPrePing = PrePing::kAlways;
 };
 TEST(ShapesTest, APingBeforeEveryLease) { Stress<Pinging>(8); }
+
+TEST(ShapesTest, OtherSettingsAgainAndAgain) { Stress<Shape<2, 1>>(8, LanePlan::kOne, true); }
+TEST(ShapesTest, OtherSettingsOfAWriterAndReaders) {
+  Stress<Shape<3, 2>>(8, LanePlan::kWriterAndReaders, true);
+}
+TEST(ShapesTest, OtherSettingsByTheLock) { Stress<Shape<6, 3>>(16, LanePlan::kOne, true); }
 
 }  // namespace
 }  // namespace roost
