@@ -549,7 +549,7 @@ absl::Status ScriptedStatement::ExecuteAll(const internal::ManyRows& rows) {
   changes_ = 0;
   if (reading_) return absl::Status(absl::StatusCode::kFailedPrecondition, "");
   if (rows.size() == 0) return absl::OkStatus();
-  const bool own = !connection_->IsDirty(Connection::kDirtyTransaction);
+  const bool own = !connection_->IsDirty(ScriptedConnection::kDirtyTransaction);
   absl::Status status;
   if (own) status = connection_->BeginTransaction(Durability::kDefault);
   if (!status.ok()) return status;
