@@ -19,8 +19,8 @@
 LOG=$ROOT/build/bench.log
 OUT=$ROOT/build/bench
 # Without one of these its rows say so.
-PEERS=(libzdb-dev libsoci-dev libsoci-sqlite3-4.0 libboost-dev libpoco-dev libcppdb-dev
-  libcppdb-sqlite3-0 python3-sqlalchemy)
+PEERS=(libzdb-dev libsoci-dev libsoci-sqlite3-4.0 libsoci-postgresql4.0 libpqxx-dev libboost-dev
+  libpoco-dev libcppdb-dev libcppdb-sqlite3-0 python3-sqlalchemy)
 LANGUAGE_PEERS=(default-jdk-headless libhikaricp-java libxerial-sqlite-jdbc-java libslf4j-java
   golang-go golang-github-mattn-go-sqlite3-dev)
 QUICK='' LANGUAGES='' ONLY_AARCH64='' INSTALL=1

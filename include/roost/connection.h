@@ -6,7 +6,7 @@
 // open. backend.h describes what a driver overrides.
 //
 // Threads:  one thread at a time: the holder of the lease
-// Blocks:   Prepare, Run, RunScript, Begin, Seal and Raw, up to deadline(); the others never
+// Blocks:   Prepare, Run, RunAll, RunScript, Begin, Seal and Raw, up to deadline(); the others never
 // Memory:   a Connection lies in memory of the pool, with its statement cache; what the driver
 //           allocates for itself is the driver's
 // Errors:   the table of codes in lease.h; an error of the database keeps the database's message
@@ -22,6 +22,7 @@
 #ifndef ROOST_CONNECTION_H_
 #define ROOST_CONNECTION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -81,6 +82,13 @@ class Connection {
     absl::StatusOr<Statement*> statement = PrepareToRun(sql);
     if (!statement.ok()) return statement.status();
     return (*statement)->Run(args...);
+  }
+  // Prepares `sql` and runs it once for each of `rows`, in few round trips: see Statement::RunAll.
+  template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
+  absl::Status RunAll(const Sql& sql, const Range& rows) {
+    absl::StatusOr<Statement*> statement = PrepareToRun(sql);
+    if (!statement.ok()) return statement.status();
+    return (*statement)->template RunAll<kMaxRows, kMaxBytes>(rows);
   }
   // Runs the statements of `sql`, which are separated by semicolons, without keeping them in the
   // cache: for a schema. Stops at the first error and returns it.

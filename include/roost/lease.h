@@ -44,6 +44,7 @@
 #ifndef ROOST_LEASE_H_
 #define ROOST_LEASE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -94,13 +95,17 @@ class [[nodiscard]] Lease {
     return slot_->connection;
   }
   Connection& operator*() const { return *operator->(); }
-  // These five call the function of Connection with the same name. They stand here, too, so that
+  // These six call the function of Connection with the same name. They stand here, too, so that
   // `lease->Prepare(...)` can be written for an absl::StatusOr<Lease>, whose arrow leads to the
   // Lease and not to the Connection. REQUIRES: the lease holds a connection.
   absl::StatusOr<Statement*> Prepare(const Sql& sql) const { return (*this)->Prepare(sql); }
   template <class... Args>
   absl::Status Run(const Sql& sql, const Args&... args) const {
     return (*this)->Run(sql, args...);
+  }
+  template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
+  absl::Status RunAll(const Sql& sql, const Range& rows) const {
+    return (*this)->template RunAll<kMaxRows, kMaxBytes>(sql, rows);
   }
   absl::Status RunScript(std::string_view sql) const { return (*this)->RunScript(sql); }
   absl::StatusOr<Transaction> Begin(Durability durability = Durability::kDefault) const {

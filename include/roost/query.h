@@ -47,7 +47,7 @@ inline constexpr bool kIsView<std::optional<T>> = kIsView<T>;
 
 // The type of one column, in contrast to a whole row.
 template <class T>
-inline constexpr bool kIsColumn = Bindable<T> && !std::is_same_v<T, std::nullptr_t>;
+inline constexpr bool kIsColumn = Bindable<T> && !std::is_same_v<T, std::nullptr_t> && !kIsArray<T>;
 
 // The errors.
 absl::Status NoRow(std::string_view sql);

@@ -10,7 +10,7 @@
 // its own.
 //
 // Threads:  a Statement, its Rows and a Transaction belong to the holder of the lease
-// Blocks:   Run, Execute, Query, Next, Commit and the end of a Transaction, on the database, up to
+// Blocks:   Run, RunAll, Execute, Query, Next, Commit and the end of a Transaction, on the database, up to
 //           the lease's deadline
 // Memory:   statements live in the connection's storage; text and blobs are read in place
 // Errors:   kInvalidArgument names the SQL and the position; the others are in lease.h
@@ -29,6 +29,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -38,6 +39,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/internal/machine.h"
+#include "roost/internal/many_rows.h"
 #include "roost/internal/value_types.h"
 
 #pragma GCC visibility push(default)
@@ -111,9 +113,10 @@ using Blob = std::span<const std::byte>;
 // none stops the build with a sentence.
 class Value {
  public:
-  // The types that every backend stores. A bool and a Micros are kInt64 with a mark. kTooLarge: what
-  // was bound is beyond 64 bits; to run with it is kInvalidArgument. No column is that.
-  enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob, kTooLarge };
+  // The types that every backend stores. A bool and a Micros are kInt64 with a mark. kArray: many
+  // values as one parameter, for PostgreSQL. kTooLarge: what was bound is beyond 64 bits; to run with
+  // it is kInvalidArgument. No column is one of these two.
+  enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob, kTooLarge, kArray };
 
   // NULL.
   constexpr Value() = default;
@@ -133,7 +136,7 @@ class Value {
   template <class T>
   requires std::same_as<T, bool>
   constexpr Value(T value)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kInt64), boolean_(true), int64_(value ? 1 : 0) {}
+      : type_(Type::kInt64), mark_(Mark::kBoolean), int64_(value ? 1 : 0) {}
   // NaN is an error where the database has none (SQLite).
   template <class T>
   requires(std::same_as<T, double> ||
@@ -149,14 +152,14 @@ class Value {
   Value(Blob blob)  // NOLINT(google-explicit-constructor)
       : type_(Type::kBlob), size_(BoundSize(blob.size())), bytes_(blob.data()) {}
   constexpr Value(Micros time)  // NOLINT(google-explicit-constructor)
-      : type_(Type::kInt64), moment_(true), int64_(time.count) {}
+      : type_(Type::kInt64), mark_(Mark::kMoment), int64_(time.count) {}
   // A moment of the wall clock, rounded down to a microsecond; kTooLarge beyond the range of Micros.
   template <class D>
   requires internal::kIsMoment<std::chrono::time_point<std::chrono::system_clock, D>>
   constexpr Value(  // NOLINT(google-explicit-constructor)
       std::chrono::time_point<std::chrono::system_clock, D> time)
       : Value(time.time_since_epoch()) {
-    moment_ = true;
+    mark_ = Mark::kMoment;
   }
   // A span of time: microseconds, an integer, rounded down; kTooLarge beyond 64 bits.
   template <class Rep, class Period>
@@ -171,6 +174,18 @@ class Value {
   template <class T>
   constexpr Value(const std::optional<T>& value)  // NOLINT(google-explicit-constructor)
       : Value(value.has_value() ? Value(*value) : Value()) {}
+  // An array of PostgreSQL: a std::span, a std::vector or another row of neighbours in memory, of
+  // int32_t, int64_t, bool, double, std::string_view or std::string, or of std::optional of one.
+  // `INSERT INTO t SELECT * FROM unnest($1::bigint[], $2::float8[])` stores two such columns in one
+  // round trip; unnest fills the shorter one up with NULL. SQLite refuses an array with
+  // kInvalidArgument. A view, as text is; its backend writes it as text of up to 1 GiB.
+  template <class T>
+  requires internal::kIsArray<T>
+  constexpr Value(const T& elements)  // NOLINT(google-explicit-constructor)
+      : type_(Type::kArray),
+        element_(internal::kElementOf<internal::ElementType<T>>),
+        size_(BoundSize(std::size(elements))),
+        bytes_(std::data(elements)) {}
   // Everything else.
   template <class T>
   requires(!internal::Bindable<T>) constexpr Value(const T&) {  // NOLINT
@@ -178,41 +193,46 @@ class Value {
         internal::kNever<T>,
         "roost::Value: bind an integer, bool, float, double, text, roost::Blob (std::as_bytes), an "
         "enumeration, roost::Micros, a duration or a system_clock time of std::chrono with an "
-        "integer inside, nullptr, or a std::optional of one of these");
+        "integer inside, nullptr, or a std::optional of one of these; or, as an array, a span of "
+        "int32_t, int64_t, bool, double or text");
   }
 
   // What it is.
   constexpr Type type() const { return type_; }
   constexpr bool is_null() const { return type_ == Type::kNull; }
   // True for a value made from a bool, for backends that have such a type.
-  constexpr bool is_boolean() const { return boolean_; }
+  constexpr bool is_boolean() const { return mark_ == Mark::kBoolean; }
   // True for a value made from a Micros, for backends that have a type for moments.
-  constexpr bool is_moment() const { return moment_; }
+  constexpr bool is_moment() const { return mark_ == Mark::kMoment; }
   // What a backend answers for a column that does not exist. Rows makes an error of it, so that an
   // application never sees one.
   static constexpr Value NoColumn() {
     Value value;
-    value.no_column_ = true;
+    value.mark_ = Mark::kNoColumn;
     return value;
   }
-  constexpr bool is_no_column() const { return no_column_; }
+  constexpr bool is_no_column() const { return mark_ == Mark::kNoColumn; }
   // The content. REQUIRES: type() is the one that the function reads: kInt64, kDouble, kText,
-  // kBlob.
+  // kBlob, kArray.
   constexpr int64_t int64() const { return int64_; }
   constexpr double real() const { return double_; }
   std::string_view text() const { return {static_cast<const char*>(bytes_), size_}; }
   Blob blob() const { return {static_cast<const std::byte*>(bytes_), size_}; }
+  constexpr size_t elements() const { return size_; }
+  // The element of this number, from 0; NULL for an empty optional. REQUIRES: number < elements().
+  Value element(size_t number) const;
 
  private:
+  enum class Mark : uint8_t { kNone, kBoolean, kMoment, kNoColumn };
+
   static constexpr uint32_t BoundSize(size_t size) {
     return size < UINT32_MAX ? static_cast<uint32_t>(size) : UINT32_MAX;
   }
 
   Type type_ = Type::kNull;
-  bool boolean_ = false;
-  bool moment_ = false;
-  bool no_column_ = false;
-  uint32_t size_ = 0;
+  Mark mark_ = Mark::kNone;
+  internal::Element element_{};  // of an array
+  uint32_t size_ = 0;            // bytes, or elements
   union {
     int64_t int64_ = 0;
     double double_;
@@ -371,13 +391,52 @@ class Statement {
   virtual absl::Status Execute(std::span<const Value> values) = 0;
   Rows ExecuteQuery(std::span<const Value> values) { return Rows(this, Start(values)); }
 
+  // ---- Many rows in one go ----
+
+  // Runs the statement once for each of `rows`, all or nothing, with as many rows in one round trip
+  // as fit:
+  //
+  //   struct Level { std::string_view node; roost::Micros taken; double level; };
+  //   absl::Status stored = (*insert)->RunAll(levels);  // a std::vector<Level>
+  //
+  // `rows` is a std::span, a std::vector, or another range with a size whose rows can be asked for by
+  // number. A row is a std::tuple, a std::pair, an aggregate (see Rows::As) or a span of Value; its
+  // fields are bound to $1, $2, ..., as Run does. A row of a type that Value has is bound to $1. What
+  // the rows point to has to stay valid during the call. Rows that the statement gives are thrown
+  // away; changes() counts those of all runs.
+  //
+  // Where no transaction is open, RunAll begins one with the first row and commits it with the last:
+  // after an error no row is in, and after kUnknown all are in or none. Where one is open, the rows
+  // belong to it; after an error roll it back (SQLite keeps what was done until then, PostgreSQL has
+  // given up the whole of it). The message says which row it was, counted from 1, and how many rows
+  // are in.
+  //
+  // PostgreSQL: one round trip takes at most kMaxRows rows and kMaxBytes bytes, and a row that is
+  // longer than that goes alone. Text and bytes count as many as they are, every other value 16. A
+  // hundred readings take one round trip, begin and commit included. libpq keeps a buffer of about
+  // kMaxBytes, and 32 bytes for each row of a round trip; beyond 1 MiB the connection is closed at
+  // its return. A transaction pooler is fine. SQLite has no round trips, and no use for either.
+  //
+  // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows are OK,
+  // without a round trip. kFailedPrecondition: a Rows of this statement lives, or the statement
+  // itself begins or ends transactions. Memory: none of ours but for an error.
+  template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
+  absl::Status RunAll(const Range& rows) {
+    static_assert(kMaxRows >= 1 && kMaxBytes >= 1, "RunAll: a round trip takes at least one row");
+    return ExecuteAll(internal::ManyRows::Of(rows, kMaxRows, kMaxBytes));
+  }
+  // The row, from 0, that the error of the last RunAll is about: the first of several; for a link or a
+  // server that broke, and for a deadline, the first row without an answer. -1: none.
+  int failed_row() const { return failed_row_; }
+
   // How many placeholders it has.
   virtual int parameters() const = 0;
   // How many columns a row has; 0: it gives no rows.
   virtual int columns() const = 0;
   // REQUIRES: 0 <= column < columns(). Valid until the statement is run again.
   virtual std::string_view column_name(int column) const = 0;
-  // Rows inserted, updated or deleted by the last run; 0 for a statement that only reads.
+  // Rows inserted, updated or deleted by the last Run, or by all runs of the last RunAll; 0 for a
+  // statement that only reads.
   virtual int64_t changes() const = 0;
   // The text. A driver may have cut blanks and comments from its end.
   virtual std::string_view sql() const = 0;
@@ -390,10 +449,15 @@ class Statement {
     ++readings_;
     Finish();
   }
+  // For ExecuteAll.
+  void set_failed_row(int row) { failed_row_ = row; }
 
  private:
   friend class Rows;
   friend struct internal::ConnectionAccess;
+
+  // RunAll of a backend. Sets failed_row and changes.
+  virtual absl::Status ExecuteAll(const internal::ManyRows& rows) = 0;
 
   // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Uses nothing
   // of `values` after it has returned.
@@ -408,6 +472,7 @@ class Statement {
 
   // Readings ended by EndRows: tells a Rows whether the reading is still its own. Wraps.
   uint32_t readings_ = 0;
+  int32_t failed_row_ = -1;
 };
 
 // How much a commit promises about a power cut.
@@ -471,5 +536,6 @@ class [[nodiscard]] Transaction {
 #pragma GCC visibility pop
 
 #include "roost/internal/rows.h"
+#include "roost/internal/rows_to_run.h"
 
 #endif  // ROOST_STATEMENT_H_

@@ -57,6 +57,8 @@ std::string_view Name(Value::Type type) {
       return "blob";
     case Value::Type::kTooLarge:
       return "too large";
+    case Value::Type::kArray:
+      return "array";
   }
   return "unknown";
 }

@@ -149,8 +149,21 @@ def aarch64_bars(data):
               note="without LSE")
 
 
+def many_rows_bars(data):
+    rows = {(row["name"], row["delay_ms"]): row for row in data.get("many_rows", [])}
+    slow = max((delay for _, delay in rows), default=0)
+    ours = rows.get(("roost, RunAll", slow), {})
+    yield Bar("round trips of 100 rows by RunAll", ours.get("round_trips"), 2, unit="",
+              note="begin and commit included")
+    for peer in ("libpqxx, pipeline", "SOCI, bulk"):
+        other = rows.get((peer, slow), {})
+        yield Bar(f"RunAll / {peer}, rows a second over {slow} ms",
+                  over(ours.get("rows_per_second"), other.get("rows_per_second")), 1, least=True)
+
+
 def bars_of(data):
-    every = [*cycle_bars(data), *contest_bars(data), *other_bars(data), *aarch64_bars(data)]
+    every = [*cycle_bars(data), *contest_bars(data), *other_bars(data), *many_rows_bars(data),
+             *aarch64_bars(data)]
     return [bar.as_dict() for bar in every]
 
 

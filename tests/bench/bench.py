@@ -27,7 +27,7 @@ import report
 class Steps:
     """Says how far the run has come."""
 
-    TOTAL = 12
+    TOTAL = 13
 
     def __init__(self):
         self.number, self.start = 0, time.monotonic()

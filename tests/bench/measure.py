@@ -40,6 +40,7 @@ class Plan:
     """How long each part takes."""
 
     def __init__(self, quick):
+        self.quick = quick
         self.counts = not quick                   # by valgrind and strace, which take a minute
         self.repetitions = 3 if quick else 9
         self.passes = 1 if quick else 3
@@ -213,6 +214,19 @@ def bounded(sqlite, folder):
     return result
 
 
+def many_rows(build, plan, data):
+    """Rows a second and round trips of a batch, by link and contestant."""
+    program = build / "many_rows"
+    if not program.exists():
+        data["missing"]["many rows"] = "postgresql-15, libpq-dev"
+        return
+    data["many_rows"] = run_json([program, "--json", *(["--quick"] if plan.quick else [])], timeout=300)
+    names = {row["name"].split(",")[0] for row in data["many_rows"]}
+    for name, packages in (("libpqxx", "libpqxx-dev"), ("SOCI", "libsoci-postgresql4.0")):
+        if name not in names:
+            data["missing"][f"many rows by {name}"] = packages
+
+
 def machine():
     model = "unknown"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -270,6 +284,8 @@ def everything(build, folder, plan, steps):
     steps.next("power-safe rows in batches")
     data["batches"] = {"file_system": file_system(folder),
                        "rows": run_json([sqlite, "--batches", folder, plan.batch_ms])}
+    steps.next("many rows over links of 0, 50 and 80 ms")
+    many_rows(build, plan, data)
     steps.next("memory and start")
     data["sizes"] = run_json([sqlite, "--sizes"])
     data["bounded"] = bounded(sqlite, folder)

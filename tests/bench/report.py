@@ -182,6 +182,17 @@ def batch_part(data):
                                [(label, b["bytes_per_row"], s) for label, b, s in rows]))
 
 
+def many_rows_part(data):
+    def style(row):
+        return "plain" if row["name"].endswith("each row") else style_of(row["name"])
+    rows = data.get("many_rows", [])
+    return "".join(
+        charts.bar_chart(f"A hundred rows in a transaction, each round trip taking {delay} ms", "rows per second",
+                         [(f"{row['name']}: {row['round_trips']} round trips", row["rows_per_second"], style(row))
+                          for row in rows if row["delay_ms"] == delay], log=True)
+        for delay in sorted({row["delay_ms"] for row in rows}))
+
+
 def memory_part(data):
     sizes = [(name, size / 1024, "ours") for name, size in data["sizes"].items()]
     lines = []
@@ -235,6 +246,8 @@ connections instead. Medians of quiet runs.</p>
 {contests}{language_contest(data)}{wait_part(data)}
 <h2>SQLite</h2>
 {statement_part(data)}{writer_part(data)}{batch_part(data)}
+<h2>PostgreSQL over a slow link</h2>
+{many_rows_part(data)}
 <h2>Memory and start</h2>
 {memory_part(data)}
 </body></html>

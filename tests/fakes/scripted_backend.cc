@@ -544,6 +544,32 @@ absl::Status ScriptedStatement::Execute(std::span<const Value> values) {
   return absl::OkStatus();
 }
 
+absl::Status ScriptedStatement::ExecuteAll(const internal::ManyRows& rows) {
+  set_failed_row(-1);
+  changes_ = 0;
+  if (reading_) return absl::Status(absl::StatusCode::kFailedPrecondition, "");
+  if (rows.size() == 0) return absl::OkStatus();
+  const bool own = !connection_->IsDirty(ScriptedConnection::kDirtyTransaction);
+  absl::Status status;
+  if (own) status = connection_->BeginTransaction(Durability::kDefault);
+  if (!status.ok()) return status;
+  int64_t changed = 0;
+  for (size_t row = 0; row < rows.size() && status.ok(); ++row) {
+    rows.With(row, [this, &status](std::span<const Value> values) { status = Execute(values); });
+    changed += changes_;
+    if (!status.ok()) set_failed_row(static_cast<int>(row));
+  }
+  if (status.ok() && own) status = connection_->CommitTransaction();
+  changes_ = status.ok() ? changed : 0;
+  if (status.ok()) return status;
+  if (own) connection_->RollbackTransaction().IgnoreError();
+  const bool commit = failed_row() < 0;
+  return absl::Status(status.code(),
+                      (commit ? "commit" : "row " + std::to_string(failed_row() + 1)) + " of " +
+                          std::to_string(rows.size()) + (commit ? " rows: " : ": ") +
+                          std::string(status.message()));
+}
+
 absl::Status ScriptedStatement::Start(std::span<const Value> values) {
   if (reading_) return absl::Status(absl::StatusCode::kFailedPrecondition, "");
   if (absl::Status status = CheckCount(values); !status.ok()) return status;
@@ -601,6 +627,7 @@ Value ScriptedStatement::column(int column) const {
       return Value(std::as_bytes(std::span(cell[1])));
     case Value::Type::kNull:
     case Value::Type::kTooLarge:
+    case Value::Type::kArray:
       break;
   }
   return Value();

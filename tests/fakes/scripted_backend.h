@@ -206,6 +206,7 @@ class ScriptedStatement : public Statement {
 
  private:
   friend class ScriptedConnection;
+  absl::Status ExecuteAll(const internal::ManyRows& rows) override;
   bool Starts(std::string_view word) const { return sql().starts_with(word); }
   absl::Status CheckCount(std::span<const Value> values) const;
 

@@ -92,6 +92,7 @@ std::string Judge(const Value& value, const char* sent, int length, int format) 
       return bytes == value.text() ? "" : "another text";
     case Value::Type::kBlob:
     case Value::Type::kTooLarge:
+    case Value::Type::kArray:
       break;
   }
   const std::string_view blob(reinterpret_cast<const char*>(value.blob().data()),

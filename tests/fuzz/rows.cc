@@ -22,6 +22,7 @@ class MadeUp final : public Statement {
   }
 
   absl::Status Execute(std::span<const Value>) override { return absl::OkStatus(); }
+  absl::Status ExecuteAll(const internal::ManyRows&) override { return absl::OkStatus(); }
   absl::Status Start(std::span<const Value>) override { return absl::OkStatus(); }
   absl::StatusOr<bool> Step() override { return !std::exchange(stepped_, true); }
   void Finish() override {}

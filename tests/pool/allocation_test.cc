@@ -366,6 +366,20 @@ TEST_F(AllocationTest, OneRowOfAQueryAndAFunctionAsATransaction) {
   EXPECT_EQ(sum, 2 * 3 * 3);
 }
 
+TEST_F(AllocationTest, ManyRowsInOneGo) {
+  PoolFor<Everything> pool(backend, Options());
+  constexpr Sql kChange("UPDATE t SET a = $1, b = $2");
+  const std::array<std::tuple<int, const char*>, 3> rows{{{1, "a"}, {2, "b"}, {3, "c"}}};
+  ASSERT_TRUE(Get(pool).RunAll(kChange, rows).ok());
+  const int executed = backend.count(Call::kExecute);
+  const AllocationCount count;
+  const absl::Status status = Get(pool).RunAll(kChange, rows);
+  EXPECT_EQ(count.total(), 0u);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(backend.count(Call::kExecute), executed + 3);
+  EXPECT_EQ(backend.count(Call::kCommit), 2);
+}
+
 TEST_F(AllocationTest, CloseWithLeasesOutAndAfter) {
   PoolFor<Everything> pool(backend, Options());
   Lease a = Get(pool), b = Get(pool);

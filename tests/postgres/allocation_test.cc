@@ -1,5 +1,9 @@
 // After a connection is open, nothing of ours takes memory. libpq does, by malloc; what is ours is
 // C++, and could only by operator new.
+#include <array>
+#include <numeric>
+#include <tuple>
+
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
 #include "tools/roostctl/allocation_count.h"
@@ -57,6 +61,27 @@ TEST_F(AllocationTest, TransactionsResetAndUpkeepTakeNone) {
     ok = ok && connection.Seal().ok() && ConnectionAccess::Ping(connection, by).ok() &&
          ConnectionAccess::Maintain(connection, by).ok();
     ok = ok && ConnectionAccess::Probe(connection) == Liveness::kAlive;
+  }
+  const int taken = Taken();
+  EXPECT_TRUE(ok);
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(AllocationTest, ManyRowsAndArraysTakeNone) {
+  Connection& connection = *session;
+  constexpr Sql kWords{"SELECT length($1), $2::timestamptz"};
+  constexpr Sql kAddAll{"INSERT INTO t(a) SELECT unnest($1::int[])"};
+  std::array<int32_t, 100> ids{};
+  std::iota(ids.begin(), ids.end(), 0);
+  std::array<std::tuple<std::string_view, Micros>, 100> words{};
+  words.fill({"text with a \"quote\"", Micros{7}});
+  const std::array<std::string_view, 2> texts{"one", "\"two\""};
+  Restart();
+  bool ok = connection.RunAll(kWords, words).ok();
+  for (int i = 0; i < 3; ++i) {
+    ok = ok && connection.RunAll<7>(kAdd, ids).ok() && connection.Run(Sql("DELETE FROM t")).ok();
+    ok = ok && connection.Run(kAddAll, ids).ok() && connection.Run(Sql("DELETE FROM t")).ok();
+    ok = ok && connection.Run(Sql("SELECT $1::text[]"), texts).ok();
   }
   const int taken = Taken();
   EXPECT_TRUE(ok);

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "tests/postgres_faults/node.h"
 #include "tests/support/certificates.h"
 #include "tests/support/postgres_server.h"
@@ -10,6 +13,8 @@
 
 namespace roost::faults {
 namespace {
+
+constexpr Sql kInsert{"INSERT INTO t VALUES ($1)"};
 
 class RoundTripsTest : public ::testing::Test {
  protected:
@@ -107,6 +112,66 @@ TEST_F(RoundTripsTest, AQueryTakesOneTheFirstTimeToo) {
   lease = Borrow(node);
   EXPECT_TRUE(lease.Run(kQuestion).ok());
   EXPECT_EQ(Count(), 1) << "still prepared";
+}
+
+TEST_F(RoundTripsTest, AHundredRowsTakeOneAndOneMoreTheFirstTime) {
+  server_->Sql("TRUNCATE t");
+  Node node(Uri());
+  Lease lease = Borrow(node);
+  std::vector<int> rows(100, 7);
+  Count();
+  EXPECT_TRUE(lease.RunAll(kInsert, rows).ok());
+  EXPECT_EQ(Count(), 2) << "described first";
+  EXPECT_TRUE(lease.RunAll(kInsert, rows).ok());
+  EXPECT_EQ(Count(), 1) << "begin and commit included";
+  lease.Return();
+  EXPECT_EQ(Count(), 0) << "it is returned clean";
+  lease = Borrow(node);
+  {
+    absl::StatusOr<Transaction> transaction = lease.Begin();
+    EXPECT_TRUE(lease.RunAll(kInsert, rows).ok());
+    EXPECT_EQ(Count(), 1);
+    EXPECT_TRUE(transaction->Commit().ok());
+    EXPECT_EQ(Count(), 1);
+  }
+  EXPECT_TRUE(lease.RunAll(kInsert, std::vector<int>()).ok());
+  EXPECT_EQ(Count(), 0) << "no rows";
+  EXPECT_EQ(server_->Sql("SELECT count(*) FROM t"), "300");
+  server_->Sql("TRUNCATE t");
+}
+
+TEST_F(RoundTripsTest, MoreRowsThanFitTakeAsManyAsTheyHaveParts) {
+  Node node(Uri());
+  Lease lease = Borrow(node);
+  const absl::StatusOr<Statement*> insert = lease.Prepare(kInsert);
+  ASSERT_TRUE(insert.ok()) << insert.status();
+  const std::vector<int> rows(1001, 7);
+  Count();
+  EXPECT_TRUE((*insert)->RunAll(rows).ok());
+  EXPECT_EQ(Count(), 3) << "500 at a time";
+  EXPECT_TRUE((*insert)->RunAll<1001>(rows).ok());
+  EXPECT_EQ(Count(), 1);
+  EXPECT_TRUE(((*insert)->RunAll<1001, 16 * 101>(rows).ok()));
+  EXPECT_EQ(Count(), 10) << "a number counts 16 bytes";
+  const absl::StatusOr<Statement*> ask = lease.Prepare(Sql("SELECT length($1)"));
+  std::vector<std::string> words(10, std::string(100, 'w'));
+  words[4] = std::string(5000, 'w');
+  Count();
+  EXPECT_TRUE(((*ask)->RunAll<500, 1000>(words).ok()));
+  EXPECT_EQ(Count(), 3) << "four, the long one alone, five";
+  server_->Sql("TRUNCATE t");
+}
+
+TEST_F(RoundTripsTest, ARowThatIsRefusedTakesNoneMore) {
+  Node node(Uri());
+  Lease lease = Borrow(node);
+  const absl::StatusOr<Statement*> ask = lease.Prepare(Sql("SELECT 1 / $1::int"));
+  ASSERT_TRUE(ask.ok()) << ask.status();
+  Count();
+  EXPECT_FALSE((*ask)->RunAll(std::vector<int>{1, 0, 1}).ok());
+  EXPECT_EQ(Count(), 1) << "nobody waits for the ROLLBACK";
+  EXPECT_TRUE((*ask)->RunAll(std::vector<int>{1, 1}).ok());
+  EXPECT_LE(Count(), 2) << "ROLLBACK and the rows";
 }
 
 TEST_F(RoundTripsTest, ADirtyReturnTakesOneThatNobodyWaitsFor) {

@@ -90,6 +90,13 @@ double QueryTheLast(absl::StatusOr<roost::Lease>& lease, std::string_view node) 
   return stored.ok() && last.ok() ? last->level : 0;
 }
 
+absl::Status StoreAll(roost::Lease& lease, std::span<const Reading> readings) {
+  constexpr roost::Sql kInsert{"INSERT INTO reading VALUES ($1, $2, $3)"};
+  // [many rows]
+  return lease.RunAll(kInsert, readings);  // all or nothing, 500 rows to a round trip
+  // [many rows]
+}
+
 absl::Status Move(roost::Pool& pool, int amount, int from, int to) {
   constexpr roost::Sql kTake{"UPDATE tank SET litres = litres - $1 WHERE id = $2"};
   constexpr roost::Sql kGive{"UPDATE tank SET litres = litres + $1 WHERE id = $2"};

@@ -9,6 +9,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "roost/pool.h"
@@ -107,6 +109,21 @@ TEST_F(BoundedTest, ANodesWorkFitsAndTakesNothingFromTheHeap) {
   EXPECT_GT(stats.arena_used, 0u);
   EXPECT_GT(stats.pages_used, 0);
   EXPECT_LE(stats.pages_used, stats.pages_peak);
+}
+
+TEST_F(BoundedTest, ManyRowsInOneGoTakeNothingFromTheHeap) {
+  ASSERT_OK(memory_->status());
+  SqliteBackend backend(Options());
+  PoolFor<Quiet> pool(backend);
+  using Reading = std::tuple<int, double, std::string_view>;
+  std::vector<Reading> rows(60, Reading{7, 20.5, "a reading of some sensor"});
+  ASSERT_OK(pool.Acquire(kWrite)->RunAll(kStore, rows));
+  const AllocationCount heap;
+  bool ok = true;
+  for (int batch = 0; batch < 100; ++batch)
+    ok = pool.Acquire(kWrite)->RunAll(kStore, rows).ok() && ok;
+  EXPECT_EQ(heap.total(), 0u);
+  EXPECT_TRUE(ok);
 }
 
 TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {

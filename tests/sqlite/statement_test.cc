@@ -88,6 +88,14 @@ TEST_F(SqliteStatementTest, SqlWithAZeroByteIsRefusedWithItsPlace) {
   EXPECT_THAT(Message(std::string_view("SELECT 1\0 WHERE 0", 17)), ::testing::HasSubstr("byte 9"));
 }
 
+TEST_F(SqliteStatementTest, AnArrayIsRefusedWithWhatToDoInstead) {
+  const absl::Status status = writer_->Run(Sql("SELECT $1"), std::vector<int64_t>{1, 2});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("$1 of \"SELECT $1\" is an array"));
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("RunAll"));
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("json_each()"));
+}
+
 TEST_F(SqliteStatementTest, NanIsRefusedAndInfinityKept) {
   constexpr Sql kEcho{"SELECT $1"};
   const absl::Status status = writer_->Run(kEcho, std::numeric_limits<double>::quiet_NaN());

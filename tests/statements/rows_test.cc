@@ -25,6 +25,7 @@ class CannedStatement : public Statement {
       : names_(std::move(names)), rows_(std::move(rows)), end_(std::move(end)) {}
 
   absl::Status Execute(std::span<const Value>) override { return absl::OkStatus(); }
+  absl::Status ExecuteAll(const internal::ManyRows&) override { return absl::OkStatus(); }
   absl::Status Start(std::span<const Value>) override {
     ++starts_;
     return start_;

@@ -46,14 +46,13 @@ constexpr size_t CountFields() {
   return count;
 }
 
-// Calls `f` with each field of `row`, in order.
+// Calls `each` once, with all fields of `row`, in order.
 template <class T, class F>
-void ForEachField(T& row, F f) {
+void WithFields(T& row, const F& each) {
   static_assert(std::is_aggregate_v<T> && !std::is_union_v<T>,
-                "Rows::As<T>: T is a std::tuple, or a struct without constructors and bases");
+                "roost: a row is a std::tuple, or a struct without constructors and bases");
   constexpr size_t kFields = CountFields<T>();
-  static_assert(kFields >= 1 && kFields <= 16, "Rows::As<T>: T has 1 to 16 fields");
-  const auto each = [&f](auto&... fields) { (f(fields), ...); };
+  static_assert(kFields >= 1 && kFields <= 16, "roost: a row that is a struct has 1 to 16 fields");
   if constexpr (kFields == 1) {
     auto& [f1] = row;
     each(f1);
@@ -103,6 +102,11 @@ void ForEachField(T& row, F f) {
     auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16] = row;
     each(f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15, f16);
   }
+}
+// Calls `f` with each field of `row`, in order.
+template <class T, class F>
+void ForEachField(T& row, F f) {
+  WithFields(row, [&f](auto&... fields) { (f(fields), ...); });
 }
 template <class... T, class F>
 void ForEachField(std::tuple<T...>& row, F f) {

@@ -7,10 +7,12 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <ratio>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -46,6 +48,49 @@ inline constexpr bool kIsMoment<std::chrono::time_point<std::chrono::system_cloc
 template <class T>
 inline constexpr bool kIsEnum = std::is_enum_v<T> && !std::same_as<T, std::byte>;
 
+// What a Value of type kArray has: which type, and whether each is a std::optional of it.
+enum class Element : uint8_t {
+  kNone,
+  kInt32,
+  kInt64,
+  kBool,
+  kDouble,
+  kText,
+  kString,
+  kOptional = 16,  // added to one of the above
+};
+template <class T>
+inline constexpr Element kElementOf = Element::kNone;
+template <>
+inline constexpr Element kElementOf<int32_t> = Element::kInt32;
+template <>
+inline constexpr Element kElementOf<int64_t> = Element::kInt64;
+template <>
+inline constexpr Element kElementOf<bool> = Element::kBool;
+template <>
+inline constexpr Element kElementOf<double> = Element::kDouble;
+template <>
+inline constexpr Element kElementOf<std::string_view> = Element::kText;
+template <>
+inline constexpr Element kElementOf<std::string> = Element::kString;
+template <class T>
+inline constexpr Element kElementOf<std::optional<T>> =
+    kElementOf<T> == Element::kNone ? Element::kNone
+                                    : static_cast<Element>(static_cast<int>(kElementOf<T>) +
+                                                           static_cast<int>(Element::kOptional));
+
+// Of elements that are neighbours in memory.
+template <class T>
+using ElementType = std::remove_cvref_t<decltype(*std::data(std::declval<const T&>()))>;
+template <class T>
+inline constexpr bool kIsArray = false;
+template <class T>
+requires requires(const T& elements) {
+  *std::data(elements);
+  std::size(elements);
+}
+inline constexpr bool kIsArray<T> = kElementOf<ElementType<T>> != Element::kNone;
+
 template <class T>
 concept Integer = std::integral<T> && !std::same_as<T, bool>;
 
@@ -58,7 +103,7 @@ concept Bindable = std::integral<T> || std::same_as<T, double> || std::same_as<T
     std::same_as<T, std::nullptr_t> || std::same_as<T, Value> || std::same_as<T, Micros> ||
     std::convertible_to<const T&, std::string_view> ||
     std::convertible_to<const T&, std::span<const std::byte>> || kIsDuration<T> || kIsMoment<T> ||
-    kIsEnum<T> || kIsOptional<T>;
+    kIsEnum<T> || kIsOptional<T> || kIsArray<T>;
 
 template <Integer T>
 constexpr bool FitsInt64(T number) {

@@ -38,6 +38,42 @@ std::string NativeCodeOf(const absl::Status& status, const char* payload) {
   return found.has_value() ? static_cast<std::string>(*found) : std::string();
 }
 
+absl::Status OfRow(const absl::Status& status, const RowError& error) {
+  const std::string size = Digits(static_cast<int64_t>(error.size));
+  const std::string row = Digits(static_cast<int64_t>(error.row) + 1);
+  std::string message = error.row >= error.size ? Concat({"commit of ", size, " rows: "})
+                                                : Concat({"row ", row, " of ", size});
+  if (error.row < error.size) message += error.unanswered ? " was not answered: " : ": ";
+  const auto text = status.message();
+  message.append(text.data(), text.size());
+  switch (error.fate) {
+    case RowsFate::kNoneIn:
+      message += "; 0 rows are in";
+      break;
+    case RowsFate::kUnknown:
+      message += Concat({"; ", size, " rows are in, or 0"});
+      break;
+    case RowsFate::kKept:
+      message += Concat({"; ", Digits(static_cast<int64_t>(error.row)),
+                         " rows are in the open transaction: roll it back"});
+      break;
+    case RowsFate::kGivenUp:
+      message += "; 0 rows are in, because the open transaction has failed: roll it back";
+      break;
+  }
+  absl::Status told(status.code(), message);
+  status.ForEachPayload(
+      [&told](const auto type, const absl::Cord& payload) { told.SetPayload(type, payload); });
+  return told;
+}
+
+absl::Status BoundsTransactionOfRows(std::string_view sql) {
+  return absl::FailedPreconditionError(Concat(
+      {Quoted(sql),
+       " begins or ends a transaction, or may do so, and RunAll runs all rows in one: run it "
+       "for one row at a time"}));
+}
+
 absl::Status StillBeingRead(std::string_view sql) {
   return absl::FailedPreconditionError(
       Concat({Quoted(sql), " is still being read: end its earlier Rows first"}));

@@ -10,6 +10,7 @@
 #define ROOST_BACKENDS_COMMON_ERROR_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,27 @@ std::string InMessage(std::string_view name, std::string_view text);
 
 // The payload of that type; empty when the status has none.
 std::string NativeCodeOf(const absl::Status& status, const char* payload);
+
+// ---- Rows of a RunAll ----
+
+// What an error of one row means for the others.
+enum class RowsFate : uint8_t {
+  kNoneIn,   // the transaction of RunAll was rolled back
+  kUnknown,  // all are in, or none
+  kKept,     // those before it are in the open transaction
+  kGivenUp,  // the database has given up the open transaction
+};
+struct RowError {
+  size_t row = 0;   // from 0; size: of the commit
+  size_t size = 0;  // of the RunAll
+  RowsFate fate = RowsFate::kNoneIn;
+  bool unanswered = false;  // there is no answer to this row, which may be as good as any
+};
+// `status` with the row in front of its message and the fate of the rows behind it. Its code and its
+// payload stay. REQUIRES: status is not OK.
+absl::Status OfRow(const absl::Status& status, const RowError& error);
+// kFailedPrecondition: a RunAll cannot run `sql` in a transaction of its own.
+absl::Status BoundsTransactionOfRows(std::string_view sql);
 
 // ---- Errors of a program, alike for every backend ----
 

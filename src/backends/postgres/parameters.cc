@@ -1,7 +1,5 @@
 #include "backends/postgres/parameters.h"
 
-#include <charconv>
-#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -12,13 +10,12 @@ namespace roost::postgres {
 namespace {
 
 using internal::Concat;
+using internal::Digits;
 using internal::Quoted;
 
 constexpr int kTextFormat = 0;
 constexpr int kBinaryFormat = 1;
 constexpr size_t kLongest = size_t{1} << 30;  // the server takes no longer message
-
-bool IsMinusZero(double number) { return number == 0 && std::signbit(number); }
 
 std::string Place(size_t index, std::string_view sql) {
   return Concat({"$", std::to_string(index + 1), " of ", Quoted(sql)});
@@ -61,7 +58,7 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
     case Value::Type::kInt64: {
       std::array<std::byte, 8> moment;
       if (!value.is_moment() || !IsMoment(type)) {
-        TakeNumber(index, value.int64());
+        TakeNumber(index, value);
       } else if (WriteMoment(Micros{value.int64()}, moment)) {
         char* const place = numbers_[index].data();
         std::memcpy(place, moment.data(), moment.size());
@@ -73,7 +70,7 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
       return absl::OkStatus();
     }
     case Value::Type::kDouble:
-      TakeReal(index, value.real());
+      TakeNumber(index, value);
       return absl::OkStatus();
     case Value::Type::kText:
       return ReadText(index, value.text(), known && TakesBytes(type), sql);
@@ -89,11 +86,35 @@ absl::Status Parameters::ReadOne(size_t index, const Value& value, bool known, u
       TakeBytes(index, reinterpret_cast<const char*>(blob.data()), blob.size());
       return absl::OkStatus();
     }
+    case Value::Type::kArray:
+      return ReadArray(index, value, sql);
     case Value::Type::kTooLarge:
       return absl::InvalidArgumentError(
           Concat({Place(index, sql), " is beyond the integers of 64 bits that PostgreSQL has"}));
   }
   return absl::InvalidArgumentError(Concat({Place(index, sql), " is longer than 1 GiB"}));
+}
+
+absl::Status Parameters::ReadArray(size_t index, const Value& array, std::string_view sql) {
+  const ArrayText text = MeasureArray(array);
+  const std::string element = Digits(static_cast<int64_t>(text.wrong) + 1);
+  if (text.has_zero) {
+    return absl::InvalidArgumentError(
+        Concat({Place(index, sql), ": element ", element,
+                " is text with a zero byte in it, which PostgreSQL has not"}));
+  }
+  if (text.size > kLongest) {
+    return absl::InvalidArgumentError(Concat({Place(index, sql), " is longer than 1 GiB"}));
+  }
+  char* const room = arena_.Room(static_cast<size_t>(text.size) + 1);
+  if (room == nullptr) {
+    return absl::ResourceExhaustedError(
+        Concat({Place(index, sql), ": libpq has no memory for it"}));
+  }
+  WriteArray(array, room);
+  bytes_ += static_cast<size_t>(text.size);
+  values_[index] = room;
+  return absl::OkStatus();
 }
 
 absl::Status Parameters::ReadText(size_t index, std::string_view text, bool as_bytes,
@@ -125,25 +146,9 @@ void Parameters::TakeBytes(size_t index, const char* data, size_t size) {
   formats_[index] = kBinaryFormat;
 }
 
-template <class Number>
-void Parameters::TakeNumber(size_t index, Number number) {
-  char* const begin = numbers_[index].data();
-  *std::to_chars(begin, begin + kNumber - 1, number).ptr = '\0';
-  values_[index] = begin;
-}
-
-// What is whole is written in digits, which an integer column takes, too.
-void Parameters::TakeReal(size_t index, double number) {
-  constexpr double kWhole = 9007199254740992.0 * 512;  // 2^62
-  if (std::isnan(number)) {
-    values_[index] = "NaN";
-  } else if (std::isinf(number)) {
-    values_[index] = number > 0 ? "Infinity" : "-Infinity";
-  } else if (std::abs(number) < kWhole && number == std::trunc(number) && !IsMinusZero(number)) {
-    TakeNumber(index, static_cast<int64_t>(number));
-  } else {
-    TakeNumber(index, number);
-  }
+void Parameters::TakeNumber(size_t index, const Value& number) {
+  *WriteNumber(number, numbers_[index]) = '\0';
+  values_[index] = numbers_[index].data();
 }
 
 }  // namespace roost::postgres

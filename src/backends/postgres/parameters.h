@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "backends/postgres/arrays.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/result.h"
 #include "roost/statement.h"
@@ -43,15 +44,12 @@ class Parameters {
   const int* formats() const { return formats_.data(); }
 
  private:
-  static constexpr size_t kNumber = 32;  // the longest double is 24 characters
-
   absl::Status ReadOne(size_t index, const Value& value, bool known, uint32_t type,
                        std::string_view sql);
+  absl::Status ReadArray(size_t index, const Value& array, std::string_view sql);
   absl::Status ReadText(size_t index, std::string_view text, bool as_bytes, std::string_view sql);
   void TakeBytes(size_t index, const char* data, size_t size);
-  template <class Number>
-  void TakeNumber(size_t index, Number number);
-  void TakeReal(size_t index, double number);
+  void TakeNumber(size_t index, const Value& number);
 
   const Libpq& pq_;
   Arena arena_;
@@ -62,7 +60,7 @@ class Parameters {
   std::array<const char*, kMax> values_;
   std::array<int, kMax> lengths_;
   std::array<int, kMax> formats_;
-  std::array<std::array<char, kNumber>, kMax> numbers_;
+  std::array<NumberRoom, kMax> numbers_;
 };
 
 }  // namespace roost::postgres

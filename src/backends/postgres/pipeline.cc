@@ -278,16 +278,16 @@ absl::StatusOr<Result> Pipeline::TakeCommand(const Doing& doing) {
   }
 }
 
-absl::Status Pipeline::End(const Doing& doing, bool judge) {
+absl::Status Pipeline::End(const Doing& doing, bool judge, size_t commands) {
   absl::Status status;
-  int results = 0;
+  size_t results = 0;
   while (condemned().ok() && link_.owed() > 0) {
     const Reply reply = Receive();
     const bool result = reply.kind == Kind::kResult;
     const bool ends =
         reply.kind == Kind::kLate || reply.kind == Kind::kLost || (result && reply.result.copies());
     const bool failed = result && reply.result.failed() && judge;
-    const bool too_many = result && ++results > kMostOfRest;
+    const bool too_many = result && ++results > kMostOfRest + commands;
     if (!ends && !failed && !too_many) continue;
     const absl::Status failure =
         too_many ? failures_.OutOfOrder(doing) : failures_.Fail(reply, doing);

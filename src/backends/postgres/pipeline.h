@@ -10,6 +10,7 @@
 #define ROOST_BACKENDS_POSTGRES_PIPELINE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -58,6 +59,10 @@ class Pipeline {
   // ---- The transaction, as the server has it ----
 
   bool InTransaction() const { return in_transaction_ || begin_pending_; }
+  // A statement in it has failed: the server refuses everything but its end.
+  bool HasFailedTransaction() const {
+    return pq().PQtransactionStatus(link_.handle()) == PQTRANS_INERROR;
+  }
   // BEGIN goes with the next statement.
   void PutOffBegin() { begin_pending_ = true; }
   // BEGIN is not sent any more. False: it has been.
@@ -105,7 +110,8 @@ class Pipeline {
   absl::StatusOr<Result> TakeCommand(const Doing& doing);
   // Takes everything up to the end of the exchange. `judge`: an error in it counts; else it only
   // follows from one that has been reported.
-  absl::Status End(const Doing& doing, bool judge);
+  // `commands` of the exchange may answer on the way.
+  absl::Status End(const Doing& doing, bool judge, size_t commands = 1);
   // The end of a reading that its user left early: takes what is left, within bounds.
   void EndReading(const Doing& doing);
 

@@ -2,6 +2,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_RESULT_H_
 #define ROOST_BACKENDS_POSTGRES_RESULT_H_
 
+#include <cstddef>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -65,10 +66,14 @@ class Arena {
   explicit Arena(const Libpq& pq) : pq_(pq) {}
 
   // nullptr: libpq has no memory. Valid as long as this, or what was taken with Release.
-  const char* Copy(std::string_view text) {
+  char* Room(size_t size) {
     if (!memory_) memory_ = Result(pq_, pq_.PQmakeEmptyPGresult(nullptr, PGRES_EMPTY_QUERY));
     if (!memory_) return nullptr;
-    char* const copy = static_cast<char*>(pq_.PQresultAlloc(memory_.get(), text.size() + 1));
+    return static_cast<char*>(pq_.PQresultAlloc(memory_.get(), size));
+  }
+  // The same, with a copy of `text` and a zero in it.
+  const char* Copy(std::string_view text) {
+    char* const copy = Room(text.size() + 1);
     if (copy == nullptr) return nullptr;
     if (!text.empty()) std::memcpy(copy, text.data(), text.size());
     copy[text.size()] = '\0';

@@ -17,7 +17,8 @@ namespace {
 using internal::Concat;
 using internal::Quoted;
 
-// The number in an answer such as "INSERT 0 3"; a SELECT changes nothing.
+}  // namespace
+
 int64_t ChangesOf(const Libpq& pq, const Result& result) {
   const std::string_view command = result.command();
   const bool changes = command.starts_with("INSERT") || command.starts_with("UPDATE") ||
@@ -28,8 +29,6 @@ int64_t ChangesOf(const Libpq& pq, const Result& result) {
   std::from_chars(digits.data(), digits.data() + digits.size(), count);
   return count;
 }
-
-}  // namespace
 
 StatementText::StatementText(const Libpq& pq, std::string_view text)
     : size_(text.size()), memory_(pq, Take(pq, text)) {}
@@ -150,34 +149,42 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
   // The session lost it, or the types of its columns or parameters have changed: nothing was done.
   // Inside of a transaction that error was its end, and the next run finds the statement prepared
   // anew.
-  pipeline_.Deallocate(name());
-  prepared_ = false;
-  description_ = Result();
-  if (in_transaction) {
-    return MakeStatus(absl::StatusCode::kAborted, sqlstate,
-                      {.sql = sql(),
-                       .message = "the session's prepared form of it was no longer good",
-                       .advice = "run the whole transaction again"});
-  }
+  Unlearn();
+  if (in_transaction) return LostInTransaction(sqlstate);
   status = pipeline_.Ready();
   if (status.ok()) status = Learn(values);
   return status.ok() ? RunOnce(values) : status;
 }
 
+void PostgresStatement::Unlearn() {
+  pipeline_.Deallocate(name());
+  prepared_ = false;
+  description_ = Result();
+}
+
+absl::Status PostgresStatement::LostInTransaction(std::string_view sqlstate) const {
+  return MakeStatus(absl::StatusCode::kAborted, sqlstate,
+                    {.sql = sql(),
+                     .message = "the session's prepared form of it was no longer good",
+                     .advice = "run the whole transaction again"});
+}
+
+bool PostgresStatement::SendPrepared(const Parameters& parameters) {
+  pipeline_.link().CountQueued(parameters.bytes());
+  std::array<char, StatementName::kSize> name{};
+  if (!pipeline_.pooler()) name_.Write(name);
+  return pipeline_.pq().PQsendQueryPrepared(pipeline_.link().handle(), name.data(),
+                                            parameters.count(), parameters.values(),
+                                            parameters.lengths(), parameters.formats(), 0) == 1;
+}
+
 bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) {
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
-  pipeline_.link().CountQueued(parameters.bytes());
-  if (pipeline_.pooler()) {
-    pipeline_.link().CountQueued(text_.view().size());
-    return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), types,
-                                parameters.values(), parameters.lengths(), parameters.formats(),
-                                0) == 1;
-  }
-  std::array<char, StatementName::kSize> name;
-  name_.Write(name);
-  return pq.PQsendQueryPrepared(handle, name.data(), parameters.count(), parameters.values(),
-                                parameters.lengths(), parameters.formats(), 0) == 1;
+  if (!pipeline_.pooler()) return SendPrepared(parameters);
+  pipeline_.link().CountQueued(parameters.bytes() + text_.view().size());
+  return pq.PQsendQueryParams(handle, text_.c_str(), parameters.count(), types, parameters.values(),
+                              parameters.lengths(), parameters.formats(), 0) == 1;
 }
 
 absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {

@@ -6,6 +6,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 #define ROOST_BACKENDS_POSTGRES_STATEMENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -42,12 +43,16 @@ class StatementText {
   Result memory_;
 };
 
+// The number in an answer such as "INSERT 0 3"; a SELECT changes nothing.
+int64_t ChangesOf(const Libpq& pq, const Result& result);
+
 class PostgresStatement final : public backends::StatementBase<PostgresStatement> {
  public:
   PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql, SqlTraits traits);
   ~PostgresStatement() override;
 
   absl::Status Start(std::span<const Value> values) override;
+  absl::Status ExecuteAll(const internal::ManyRows& rows) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
   int parameters() const override;
@@ -68,6 +73,32 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   void Drop();
 
  private:
+  // The rows of one round trip, and what became of them; `end` is the first behind them.
+  struct Exchange {
+    size_t first = 0;
+    size_t end = 0;
+    bool commits = false;    // COMMIT goes with it
+    absl::Status refused{};  // why the row `end` was not sent
+  };
+
+  // ---- RunAll ----
+  absl::Status CheckRows();
+  // All rows once. `own`: in a transaction of its own.
+  absl::Status RunRows(const internal::ManyRows& rows, bool own);
+  absl::Status RunExchange(const internal::ManyRows& rows, bool own, Exchange& exchange);
+  // Queues rows as far as they fit. False: libpq refuses.
+  bool QueueRows(const internal::ManyRows& rows, Exchange& exchange);
+  absl::Status TakeRows(Exchange& exchange, const Doing& doing);
+  // The answers to one row.
+  absl::Status TakeRow(const Doing& doing);
+  absl::Status TakeCommit(const Doing& doing);
+  // The status of a RunAll that failed; takes its transaction back if it is `own`.
+  absl::Status FailRows(const absl::Status& status, const internal::ManyRows& rows, bool own);
+  // The session no longer has it as this object believes: it is prepared anew by the next run.
+  void Unlearn();
+  // What that is for a run inside of a transaction, which it has ended.
+  absl::Status LostInTransaction(std::string_view sqlstate) const;
+
   absl::Status CheckValues(std::span<const Value> values) const;
   absl::Status CheckCount(size_t count) const {
     return backends::CheckCount(sql(), parameters(), count);
@@ -80,6 +111,8 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   // `types` are declared; 0, and what is missing, the server finds out.
   bool SendPreparing(std::span<const Oid> types);
   bool SendRun(const Parameters& parameters, const Oid* types);
+  // Of the form that was prepared before, in this exchange or in an earlier one.
+  bool SendPrepared(const Parameters& parameters);
   // What has the columns of the current row, or of the next run as far as is known; may be null.
   const PGresult* shape() const;
   absl::Status TakePreparing(const Doing& doing);

@@ -87,6 +87,7 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   absl::Status Fail(int code, Operation operation, bool in_transaction, std::string_view sql);
 
  private:
+  friend class SqliteStatement;  // a RunAll is a transaction
   absl::Status BeginTransaction(Durability durability) override;
   absl::Status CommitTransaction() override;
   absl::Status RollbackTransaction() override;

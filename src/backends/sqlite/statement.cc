@@ -35,6 +35,13 @@ absl::Status IsTooLarge(size_t index, std::string_view sql) {
               " is beyond the integers of 64 bits that SQLite has"}));
 }
 
+absl::Status IsArray(size_t index, std::string_view sql) {
+  return absl::InvalidArgumentError(
+      Concat({"$", Digits(static_cast<int64_t>(index) + 1), " of ", Quoted(sql),
+              " is an array, which SQLite has not: run a statement for one element with RunAll, or "
+              "bind a JSON text and read it with json_each()"}));
+}
+
 // The n of "$n", written without leading zeros; 0 for anything else.
 int PlaceholderNumber(const char* name) {
   if (name == nullptr || name[0] != '$' || name[1] == '0') return 0;
@@ -119,6 +126,8 @@ int SqliteStatement::BindOne(int number, const Value& value, Keeper keeper) {
     }
     case Value::Type::kTooLarge:
       return SQLITE_RANGE;
+    case Value::Type::kArray:
+      return SQLITE_FORMAT;
   }
   return SQLITE_MISUSE;
 }
@@ -130,6 +139,7 @@ absl::Status SqliteStatement::Bind(std::span<const Value> values, Keeper keeper)
     sqlite3_clear_bindings(statement_);
     if (code == SQLITE_MISMATCH) return HasNoNumber(i, sql());
     if (code == SQLITE_RANGE) return IsTooLarge(i, sql());
+    if (code == SQLITE_FORMAT) return IsArray(i, sql());
     return connection_.Fail(code, Operation::kStatement, connection_.InTransaction(),
                             Concat({"$", Digits(static_cast<int64_t>(i) + 1), " of ", sql()}));
   }
@@ -245,6 +255,50 @@ void SqliteStatement::CleanUp(int code) {
     connection_.Fail(code, Operation::kCommit, in_transaction_, sql()).IgnoreError();
   }
   CountChanges();
+}
+
+// ---- many rows ----------------------------------------------------------------------------------
+
+absl::Status SqliteStatement::ExecuteEach(const internal::ManyRows& rows) {
+  absl::Status status;
+  int64_t changed = 0;
+  for (size_t row = 0; row < rows.size() && status.ok(); ++row) {
+    rows.With(row, [this, &status](std::span<const Value> values) { status = Execute(values); });
+    changed += changes_;
+    if (!status.ok()) set_failed_row(static_cast<int>(row));
+  }
+  changes_ = status.ok() ? changed : 0;
+  return status;
+}
+
+// One transaction for all rows: one commit, and an error takes back what was done before it.
+absl::Status SqliteStatement::ExecuteAll(const internal::ManyRows& rows) {
+  set_failed_row(-1);
+  changes_ = 0;
+  if (reading()) return backends::StillBeingRead(sql());
+  if (connection_.IsForked()) return backends::Session::UsedAfterFork();
+  if (effects_.bounds_transaction) return backends::BoundsTransactionOfRows(sql());
+  if (rows.size() == 0) return connection_.CheckSound();
+  absl::Status status = connection_.CheckSound();
+  const bool own = status.ok() && !connection_.InTransaction();
+  if (own) status = connection_.BeginTransaction(Durability::kDefault);
+  if (!status.ok()) return status;
+  status = ExecuteEach(rows);
+  backends::RowError error{.row = static_cast<size_t>(failed_row()), .size = rows.size()};
+  if (status.ok() && own) {
+    status = connection_.CommitTransaction();
+    error.row = rows.size();
+    if (absl::IsUnknown(status)) error.fate = backends::RowsFate::kUnknown;
+  }
+  if (status.ok()) return status;
+  if (!own) {
+    error.fate =
+        connection_.InTransaction() ? backends::RowsFate::kKept : backends::RowsFate::kGivenUp;
+  } else if (!connection_.RollbackTransaction().ok()) {
+    connection_.MarkFailed(FaultScope::kConnection);
+  }
+  changes_ = 0;
+  return backends::OfRow(status, error);
 }
 
 int SqliteStatement::columns() const { return sqlite3_column_count(statement_); }

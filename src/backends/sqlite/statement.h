@@ -57,6 +57,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   int64_t changes() const override { return changes_; }
   std::string_view sql() const override;
 
+  absl::Status ExecuteAll(const internal::ManyRows& rows) override;
+
   bool reading() const { return stage_ != Stage::kIdle; }
   const sqlite3_stmt* handle() const { return statement_; }
   // Forgets the driver's statement without freeing it: after fork.
@@ -87,6 +89,8 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   absl::Status PrepareToChange();
   // The run ended with `code`.
   absl::StatusOr<bool> End(int code);
+  // Runs every row; sets failed_row at the first error.
+  absl::Status ExecuteEach(const internal::ManyRows& rows);
   // What a run leaves to be done; sqlite3_reset gave `code`.
   void CleanUp(int code);
   void CountChanges();
