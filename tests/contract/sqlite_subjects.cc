@@ -51,7 +51,8 @@ SubjectKind SqliteKind(const char* name, bool in_memory, uint32_t abilities) {
 }  // namespace
 
 std::vector<SubjectKind> AllSubjects() {
-  const SubjectKind file = SqliteKind("sqlite_file", false, kSql | kSnapshots | kReadersCannotWrite);
+  const SubjectKind file =
+      SqliteKind("sqlite_file", false, kSql | kSnapshots | kReadersCannotWrite);
   return {file,
           // In memory a reader keeps the writer from committing, so there are no snapshots.
           SqliteKind("sqlite_memory", true, kSql | kReadersCannotWrite), Watched(file)};

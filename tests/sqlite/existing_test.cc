@@ -10,9 +10,9 @@
 #include <string>
 
 #include "roost/pool.h"
-#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/spy_vfs.h"
 
 namespace roost::sqlite {
 namespace {

@@ -7,9 +7,9 @@
 #include <memory>
 #include <string>
 
-#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/spy_vfs.h"
 
 // How often the library looked a name up: CMakeLists.txt wraps the call.
 static std::atomic<int> looks = 0;

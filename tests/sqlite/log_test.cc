@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <string>
 
-#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/spy_vfs.h"
 
 namespace roost::sqlite {
 namespace {

@@ -4,9 +4,9 @@
 #include <thread>
 #include <vector>
 
-#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/spy_vfs.h"
 
 namespace roost::sqlite {
 namespace {

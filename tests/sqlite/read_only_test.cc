@@ -2,9 +2,9 @@
 // sentence, and the writer comes back by itself when the card does.
 #include <string>
 
-#include "tests/support/spy_vfs.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/spy_vfs.h"
 
 namespace roost::sqlite {
 namespace {

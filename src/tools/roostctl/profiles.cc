@@ -103,7 +103,8 @@ void ProfilesCommand::AddTo(CLI::App& app) {
   CLI::Option* const json =
       command->add_flag("--json", json_, "Print an array of objects, one for each profile");
   CLI::Option* const name =
-      command->add_option("NAME", name_, "Show every setting of this profile, with unit and meaning")
+      command
+          ->add_option("NAME", name_, "Show every setting of this profile, with unit and meaning")
           ->check(CLI::IsMember(ProfileNames()))
           ->excludes(json);
   const auto take = [this](const std::string& text) {
