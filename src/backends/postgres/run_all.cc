@@ -138,7 +138,7 @@ absl::Status PostgresStatement::RunExchange(const ManyRows& rows, bool own, Exch
   if (status.ok() && prepares) status = TakePreparing(doing);
   if (status.ok()) status = TakeRows(exchange, doing);
   if (status.ok() && exchange.commits) status = TakeCommit(doing);
-  const absl::Status ended =
+  absl::Status ended =
       pipeline_.End(doing, /*judge=*/status.ok(), exchange.end - exchange.first + 1);
   if (!status.ok()) return status;
   if (!ended.ok()) return ended;
