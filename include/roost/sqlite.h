@@ -56,6 +56,7 @@ namespace roost {
 
 namespace sqlite {
 class Handle;
+class DatabaseCopy;
 class DeadlineHandler;
 class OpenFiles;
 class SqliteConnection;
@@ -169,6 +170,7 @@ class SqliteBackend final : public Backend {
   SqliteFileStats file_stats() const;
 
  private:
+  friend class sqlite::DatabaseCopy;
   friend class sqlite::SqliteConnection;
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 

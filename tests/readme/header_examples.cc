@@ -15,6 +15,7 @@
 #include "roost/query.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_backup.h"
 #include "roost/sqlite_memory.h"
 #include "roost/transaction.h"
 
@@ -178,6 +179,13 @@ void Sqlite() {
 }
 
 void Warn(const absl::Status& status);
+
+void Copy(roost::Pool& pool) {
+  // [sqlite_backup.h]
+  const absl::Status copied = roost::Backup(pool, "/media/stick/copy.db", pool.In(60s));
+  // [sqlite_backup.h]
+  if (!copied.ok()) Warn(copied);
+}
 
 void Memory() {
   // [sqlite_memory.h]
