@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -35,14 +34,6 @@ constexpr Duration kLongStep = milliseconds(10);
 // dirty pages are kept from the slab that all connections share.
 constexpr char kTargetPragmas[] =
     "PRAGMA journal_mode=OFF;PRAGMA synchronous=OFF;PRAGMA cache_size=2;PRAGMA mmap_size=0";
-
-absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, const char* sql) {
-  const absl::StatusOr<std::string> text = QueryText(db, options, sql);
-  if (!text.ok()) return text.status();
-  int64_t number = 0;
-  std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
 
 bool IsOfWriting(int code) {
   return (code & 0xFF) == SQLITE_FULL || code == SQLITE_IOERR_WRITE ||
