@@ -26,7 +26,6 @@ namespace {
 
 using absl::StatusCode;
 using internal::Concat;
-using internal::Digits;
 using internal::FormatBytes;
 
 constexpr std::string_view kPart = ".part";
@@ -228,7 +227,7 @@ absl::Status BackupFile::CheckRoom(int64_t bytes, int64_t spare) const {
   const bool shared = database_ != nullptr && ::stat(folder_.c_str(), &here) == 0 &&
                       ::stat(database_->database.c_str(), &there) == 0 &&
                       here.st_dev == there.st_dev;
-  const auto free = static_cast<uint64_t>(found.f_bavail) * found.f_frsize;
+  const auto free = uint64_t{found.f_bavail} * found.f_frsize;
   const auto needed = static_cast<uint64_t>(bytes + (shared ? spare : 0));
   if (free >= needed) return absl::OkStatus();
   return Wrong(StatusCode::kResourceExhausted,
