@@ -186,8 +186,8 @@ absl::Status BackupFile::CheckIsOurs(std::string_view name) const {
       !IsSame(here, there)) {
     return absl::OkStatus();
   }
-  const std::string_view own =
-      std::string_view(database).substr(slash == std::string::npos ? 0 : slash + 1);
+  const std::string_view whole = database;
+  const std::string_view own = whole.substr(slash == std::string::npos ? 0 : slash + 1);
   if (!name.starts_with(own)) return absl::OkStatus();
   const std::string_view rest = name.substr(own.size());
   const bool taken = rest.empty() || rest.starts_with(".damaged-") ||
