@@ -22,6 +22,7 @@
 
 #include "roost/profile.h"
 
+#pragma GCC visibility push(default)
 namespace roost {
 
 // The names of the values: "never", "after_idle", "always"; "caller", "housekeeper"; "refuse", "wait".
@@ -98,5 +99,6 @@ inline constexpr size_t kDescriptionBytes = 4096;
 std::string_view Describe(const PoolSettings& settings, std::span<char> out);
 
 }  // namespace roost
+#pragma GCC visibility pop
 
 #endif  // ROOST_SETTINGS_H_

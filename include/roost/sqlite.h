@@ -43,6 +43,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -57,6 +58,7 @@ namespace roost {
 
 namespace sqlite {
 class Handle;
+class DatabaseCopy;
 class DeadlineHandler;
 class OpenFiles;
 class SqliteConnection;
@@ -85,6 +87,18 @@ enum class WhenDamaged : uint8_t {
   kMoveAside,
 };
 
+// One step of a database's schema.
+struct Migration {
+  // Greater than that of the one in front of it; 1 or more. The database keeps the number of its last
+  // one as its user_version.
+  int32_t version = 0;
+  // What it does, in one transaction: CREATE, ALTER, UPDATE ... What is refused in
+  // SqliteOptions::schema is refused here. Foreign keys are off, so that a table can be made anew
+  // (create, copy, drop, rename); a row that would be left without its parent's undoes the migration.
+  // An error names the number and the line, counted from 1.
+  std::string_view sql{};
+};
+
 // What a SqliteBackend is made with.
 struct SqliteOptions {
   // The database file, not a device or a pipe, or ":memory:" for a database that lives as long as
@@ -105,6 +119,12 @@ struct SqliteOptions {
   int32_t application_id = 0;
   int32_t user_version = 0;
   std::string own_table{};
+  // In place of `schema` and `user_version`: each is run once in the life of a database, in the order
+  // of their numbers, and is there with its number or not at all, also where the process is killed.
+  // A database with a later number, or with one that is not in the list, is refused
+  // (kInvalidArgument), as is SQL that sets user_version. Several processes may open at once. What
+  // takes longer than an open: Prepare. REQUIRES: outlives the backend (a constexpr array).
+  std::span<const Migration> migrations{};
   WhenDamaged when_damaged = WhenDamaged::kRefuse;
   SqliteDurability durability = SqliteDurability::kBatch;
   // Opens without the right to write, also for the writer. The file has to exist, and `schema` has
@@ -167,15 +187,21 @@ class SqliteBackend final : public Backend {
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 
+  // Does what the first open does: WAL mode, and the schema or the migrations. Optional, for
+  // migrations that take longer than an open may (kOpenTimeout). OK: it is done.
+  absl::Status Prepare(Platform& platform, Deadline deadline);
+
   // What it was made with.
   const SqliteOptions& options() const { return options_; }
   // A snapshot, from any thread, without a lock.
   SqliteFileStats file_stats() const;
 
  private:
+  friend class sqlite::DatabaseCopy;
   friend class sqlite::SqliteConnection;
   enum Preparation : uint32_t { kNeeded, kRunning, kDone };
 
+  absl::Status CheckOptions() const;
   absl::StatusOr<Connection*> OpenOnce(const OpenRequest& request);
   absl::Status CheckFork(Platform& platform) const;
   absl::StatusOr<Connection*> OpenAnew(const OpenRequest& request, const absl::Status& damage);

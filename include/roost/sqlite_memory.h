@@ -16,6 +16,8 @@
 // checkpoints use, for the longest log that SqliteOptions::max_log_pages allows; its pages cost no
 // memory before a log is so long. A log that another program left longer is sorted on the heap.
 //
+// While a Backup runs (sqlite_backup.h), 64 KiB for which the block has no room come from the heap.
+//
 // A program that has to know its memory constructs one first of all in main(), checks status(), and
 // writes stats() into its log from time to time.
 //

@@ -115,6 +115,16 @@ absl::Status WatchedStatement::Execute(std::span<const Value> values) {
   return status;
 }
 
+// One event for all the rows: they are one call, and as good as one round trip.
+absl::Status WatchedStatement::ExecuteAll(const ManyRows& rows) {
+  const TimePoint began = connection_.Now();
+  absl::Status status = ConnectionAccess::ExecuteAll(*inner_, rows);
+  const Duration took = connection_.Now() - began + std::exchange(prepare_, Duration::zero());
+  set_failed_row(inner_->failed_row());
+  Tell(StatementKind::kRun, took, status.ok() ? inner_->changes() : 0, status);
+  return status;
+}
+
 absl::Status WatchedStatement::Start(std::span<const Value> values) {
   const TimePoint began = connection_.Now();
   absl::Status status = ConnectionAccess::StartRows(*inner_, values);
@@ -280,10 +290,12 @@ ConnectionWrapper* MakeStatementWatch(PoolParts& pool, const WatchStorageView& s
 
 StatementWatch::StatementWatch(PoolParts& pool, const WatchStorageView& storage)
     : pool_(pool),
+      slots_(pool.config.settings.capacity()),
       places_(storage.data + kWatchBytes),
       place_bytes_(kWatchedSlotBytes +
-                   kWatchedStatementBytes * static_cast<size_t>(pool.config.settings.statements)) {
-  for (int slot = 0; slot < pool.config.settings.capacity(); ++slot) new (&PlaceOf(slot)) Place;
+                   kWatchedStatementBytes *
+                       static_cast<size_t>(pool.config.settings.constants().statements)) {
+  for (int slot = 0; slot < slots_; ++slot) new (&PlaceOf(slot)) Place;
 }
 
 StatementWatch::Place& StatementWatch::PlaceOf(int slot) const {
@@ -294,20 +306,20 @@ Connection* StatementWatch::Wrap(int slot, Connection& connection) {
   auto* const place = reinterpret_cast<std::byte*>(&PlaceOf(slot));
   auto* const wrapped = reinterpret_cast<WatchedConnection*>(place + kConnectionAt);
   auto* const statements = reinterpret_cast<WatchedStatement*>(place + kWatchedSlotBytes);
-  const auto count = static_cast<size_t>(pool_.config.settings.statements);
+  const auto count = static_cast<size_t>(pool_.config.settings.constants().statements);
   for (size_t i = 0; i < count; ++i) new (statements + i) WatchedStatement(*wrapped);
   return new (wrapped) WatchedConnection(*this, slot, connection, {statements, count});
 }
 
 bool StatementWatch::IsTelling(uintptr_t thread) const {
-  for (int slot = 0; slot < pool_.config.settings.capacity(); ++slot) {
+  for (int slot = 0; slot < slots_; ++slot) {
     if (PlaceOf(slot).teller.load(std::memory_order_relaxed) == thread) return true;
   }
   return false;
 }
 
 void StatementWatch::Record(StatementEvent event) {
-  const Duration slow = pool_.config.settings.slow_statement;
+  const Duration slow = pool_.config.settings.constants().slow_statement;
   event.slow = slow != Duration::zero() && event.took >= slow;
   {
     PoolMutexLock lock(pool_.lanes.mu());

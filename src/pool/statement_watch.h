@@ -43,6 +43,7 @@ class WatchedStatement final : public Statement {
   void CutOff();
 
  private:
+  absl::Status ExecuteAll(const ManyRows& rows) override;
   absl::Status Start(std::span<const Value> values) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
@@ -138,6 +139,7 @@ class StatementWatch final : public ConnectionWrapper {
   bool IsTelling(uintptr_t thread) const;
 
   PoolParts& pool_;
+  const int slots_;
   std::byte* const places_;
   const size_t place_bytes_;
 };

@@ -17,6 +17,7 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_backup.h"
 #include "tests/support/status_macros.h"
 #include "tests/support/temp_dir.h"
 
@@ -104,6 +105,14 @@ class CardTest : public ::testing::Test {
     const std::string filler(900, 'x');
     absl::Status status = lease->Run(kAdd, std::string_view(filler));
     return status.ok() ? transaction->Commit() : status;
+  }
+  // So many rows of some 1 KB.
+  static absl::Status FillUp(Pool& pool, int rows) {
+    constexpr Sql kFill{
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < $1) "
+        "INSERT INTO t(b) SELECT randomblob(950) FROM c"};
+    const absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(60s));
+    return lease.ok() ? lease->Run(kFill, rows) : lease.status();
   }
   // The first that is acknowledged again.
   static bool Recovers(Pool& pool) {
@@ -273,6 +282,49 @@ TEST_F(CardTest, AFileOfAnotherOwnerIsTold) {
     ExpectError(status, absl::StatusCode::kPermissionDenied,
                 card_.path() + end + " belongs to root, this process runs as user 65534");
   }
+}
+
+// ---- a backup ------------------------------------------------------------------------------------
+
+TEST_F(CardTest, ABackupThatDoesNotFitIsRefusedBeforeItBegins) {
+  SqliteBackend backend({.path = dir_.File("node.db"), .schema = kSchema});
+  PoolFor<Node> pool(backend);
+  ASSERT_OK(FillUp(pool, 9000));
+  const std::string copy = card_.folder() + "/copy.db";
+  ExpectError(Backup(pool, copy, pool.In(60s)), absl::StatusCode::kResourceExhausted,
+              "free space there, or choose another disk");
+  EXPECT_FALSE(fs::exists(copy) || fs::exists(copy + ".part"));
+}
+
+// Somebody else takes the room while the copy is made.
+TEST_F(CardTest, ACardThatFillsUpEndsABackupAndNothingIsLeft) {
+  SqliteBackend backend({.path = dir_.File("node.db"), .schema = kSchema});
+  PoolFor<Node> pool(backend);
+  ASSERT_OK(FillUp(pool, 4000));
+  const std::string copy = card_.folder() + "/copy.db";
+  const std::string filler = card_.folder() + "/filler";
+  bool filled = false;
+  const absl::Status status =
+      Backup(pool, copy, pool.In(60s), {.on_step = [&](const BackupProgress&) {
+               if (!filled) Shell("dd if=/dev/zero of=" + filler + " bs=4k");
+               filled = true;
+               return true;
+             }});
+  ExpectError(status, absl::StatusCode::kResourceExhausted,
+              "No space left on device; nothing was left");
+  EXPECT_FALSE(fs::exists(copy) || fs::exists(copy + ".part"));
+  fs::remove(filler);
+  EXPECT_OK(Backup(pool, copy, pool.In(60s)));
+  EXPECT_OK(Batch(pool));
+}
+
+TEST_F(CardTest, ABackupOntoAReadOnlyCardIsTold) {
+  SqliteBackend backend({.path = dir_.File("node.db"), .schema = kSchema});
+  PoolFor<Node> pool(backend);
+  ASSERT_OK(Batch(pool));
+  ASSERT_TRUE(card_.Remount("ro"));
+  ExpectError(Backup(pool, card_.folder() + "/copy.db", pool.In(60s)),
+              absl::StatusCode::kFailedPrecondition, "mounted read only");
 }
 
 }  // namespace

@@ -60,8 +60,8 @@ LAYERS = (
     Layer("src/backends/common", ("src/base", "src/statements"), frozenset()),
     # Files are looked at beside the driver, which does not ask whether their names still lead to them.
     Layer("src/backends/sqlite", ("src/base", "src/backends/common", "src/statements"), frozenset(),
-          drivers=("sqlite3.h",), os=frozenset(("fcntl.h", "sys/stat.h", "sys/statvfs.h", "sys/vfs.h",
-                                               "unistd.h"))),
+          drivers=("sqlite3.h",), os=frozenset(("fcntl.h", "sys/file.h", "sys/stat.h", "sys/statvfs.h",
+                                               "sys/vfs.h", "unistd.h"))),
     # Names are looked up beside its callers, and libpq is loaded by hand.
     Layer("src/backends/postgres", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("libpq-fe.h",),

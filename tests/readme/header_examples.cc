@@ -17,6 +17,7 @@
 #include "roost/selected_profile.h"
 #include "roost/settings.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_backup.h"
 #include "roost/sqlite_memory.h"
 #include "roost/transaction.h"
 #include "roost/version.h"
@@ -214,6 +215,13 @@ void Sqlite() {
 }
 
 void Warn(const absl::Status& status);
+
+void Copy(roost::Pool& pool) {
+  // [sqlite_backup.h]
+  const absl::Status copied = roost::Backup(pool, "/media/stick/copy.db", pool.In(60s));
+  // [sqlite_backup.h]
+  if (!copied.ok()) Warn(copied);
+}
 
 void Memory() {
   // [sqlite_memory.h]

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "roost/pool.h"
+#include "roost/sqlite_backup.h"
 #include "roost/sqlite_memory.h"
 #include "tests/sqlite/sqlite_test_support.h"
 #include "tests/support/connection_access.h"
@@ -124,6 +126,33 @@ TEST_F(BoundedTest, ManyRowsInOneGoTakeNothingFromTheHeap) {
     ok = pool.Acquire(kWrite)->RunAll(kStore, rows).ok() && ok;
   EXPECT_EQ(heap.total(), 0u);
   EXPECT_TRUE(ok);
+}
+
+// Two handles more than the block has room for.
+TEST_F(BoundedTest, ABackupTakesNothingFromWritersWhoseCachesAreFull) {
+  ASSERT_OK(memory_->status());
+  SqliteBackend backend(Options());
+  PoolFor<Quiet> pool(backend);
+  {
+    Lease writer = *pool.Acquire(kWrite);
+    Lease reader = *pool.Acquire(kRead);
+    Lease second = *pool.Acquire(kRead);
+    for (int batch = 0; batch < 200; ++batch) ASSERT_OK(StoreBatch(writer, 600));
+    for (Lease* const lease : {&reader, &second, &writer}) Read(**lease, 200 * 600);
+    ASSERT_OK(StoreBatch(writer, 60));
+  }
+  const SqliteMemoryStats before = memory_->stats();
+  int steps = 0;
+  ASSERT_OK(
+      Backup(pool, dir_.File("copy.db"), Deadline::Never(), {.on_step = [&](const BackupProgress&) {
+               ++steps;
+               Lease writer = *pool.Acquire(kWrite);
+               EXPECT_OK(StoreBatch(writer, 60));
+               return true;
+             }}));
+  EXPECT_GT(steps, 4);
+  EXPECT_LE(memory_->stats().arena_used, before.arena_used + kSqlitePageBytes);
+  EXPECT_EQ(memory_->stats().arena_failures, before.arena_failures);
 }
 
 TEST_F(BoundedTest, AStatementThatNeedsMoreIsRefusedAndTheConnectionGoesOn) {

@@ -60,7 +60,7 @@ TEST_F(OpenTest, ASchemaEndsNotTheTransactionThatItIsRunIn) {
     SqliteBackend backend({.path = path(), .schema = schema});
     const HeldConnection held(backend, platform_, Role::kWriter);
     EXPECT_EQ(held.status().code(), absl::StatusCode::kInvalidArgument) << held.status();
-    EXPECT_THAT(held.status().ToString(), HasSubstr("SqliteOptions::schema: ")) << schema;
+    EXPECT_THAT(held.status().ToString(), HasSubstr("SqliteOptions::schema, line 1: ")) << schema;
   }
   EXPECT_EQ(Ask(Foreign(path()).get(), "SELECT count(*) FROM sqlite_schema"), "0");
 }

@@ -118,6 +118,9 @@ TEST_F(ResetTest, AttachIsRefused) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("one database"));
   EXPECT_EQ(writer_->RunScript("VACUUM").code(), absl::StatusCode::kInvalidArgument);
+  const absl::Status into = writer_->RunScript("VACUUM INTO '" + dir_.File("copy.db") + "'");
+  EXPECT_EQ(into.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(into.message()), HasSubstr("roost::Backup"));
   EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
 }
 

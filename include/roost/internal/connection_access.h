@@ -69,6 +69,9 @@ struct ConnectionAccess {
   static bool IsPristine(const Connection& c) { return c.IsPristine(); }
 
   // What Rows calls on a statement, for a statement that passes everything on to another.
+  static absl::Status ExecuteAll(Statement& statement, const ManyRows& rows) {
+    return statement.ExecuteAll(rows);
+  }
   static absl::Status StartRows(Statement& s, std::span<const Value> values) {
     return s.Start(values);
   }

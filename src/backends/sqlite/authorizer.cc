@@ -36,8 +36,7 @@ const char* ReasonOf(Why why) {
       return "set SqliteOptions::max_kib";
     case Why::kMark:
       return "it marks whose database it is, and of which version: see "
-             "SqliteOptions::application_id "
-             "and user_version";
+             "SqliteOptions::application_id, user_version and migrations";
     case Why::kMapped:
       return "a read error on a mapped card kills the process";
   }
@@ -117,7 +116,9 @@ Permit Authorize(int action, const char* first, const char* second, bool is_mark
     case SQLITE_ATTACH:
     case SQLITE_DETACH:
       return {false, Trace::kNothing,
-              "ATTACH, DETACH and VACUUM are refused: a pooled connection has one database"};
+              "ATTACH, DETACH and VACUUM are refused: a pooled connection has one database; a copy "
+              "of it "
+              "(VACUUM INTO) is made by roost::Backup, see sqlite_backup.h"};
     case SQLITE_CREATE_TEMP_INDEX:
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_TRIGGER:

@@ -7,13 +7,13 @@
 #include <string>
 #include <utility>
 
-#include "backends/sqlite/authorizer.h"
 #include "backends/sqlite/connection.h"
 #include "backends/sqlite/existing_file.h"
 #include "backends/sqlite/explain.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/options.h"
+#include "backends/sqlite/script.h"
 #include "backends/sqlite/timed_reads.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
@@ -36,45 +36,6 @@ std::string NameInMemory(const void* backend, uint32_t random) {
   char name[64];
   sqlite3_snprintf(sizeof name, name, "file:/roost-%p-%08x?vfs=memdb", backend, random);
   return name;
-}
-
-// What the schema may do: what SQL may do at a connection, inside of one transaction.
-struct SchemaRules {
-  const SqliteOptions& options;
-  std::string_view refusal{};
-};
-
-int OnSchema(void* self, int action, const char* first, const char* second, const char*,
-             const char*) {
-  SchemaRules& rules = *static_cast<SchemaRules*>(self);
-  const sqlite::Permit permit =
-      sqlite::Authorize(action, first, second, rules.options.application_id != 0);
-  if (permit.allowed && !permit.bounds_transaction) return SQLITE_OK;
-  rules.refusal =
-      permit.bounds_transaction
-          ? "it is run in one transaction already: leave BEGIN, COMMIT and ROLLBACK out of it"
-          : permit.reason;
-  return SQLITE_DENY;
-}
-
-absl::Status ExecuteSchema(sqlite3* db, const SqliteOptions& options) {
-  SchemaRules rules{options};
-  sqlite3_set_authorizer(db, &OnSchema, &rules);
-  absl::Status status = sqlite::Execute(db, options, options.schema.c_str());
-  sqlite3_set_authorizer(db, nullptr, nullptr);
-  if (status.ok() || rules.refusal.empty()) return status;
-  return absl::InvalidArgumentError(Concat({"SqliteOptions::schema: ", rules.refusal}));
-}
-
-absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
-  if (options.schema.empty()) return absl::OkStatus();
-  absl::Status status = sqlite::Execute(db, options, "BEGIN IMMEDIATE");
-  if (status.ok()) status = ExecuteSchema(db, options);
-  if (status.ok()) status = sqlite::Execute(db, options, "COMMIT");
-  if (!status.ok() && sqlite3_get_autocommit(db) == 0) {
-    sqlite::Execute(db, options, "ROLLBACK").IgnoreError();
-  }
-  return status;
 }
 
 // After a sync that failed or damage that was met. A check that runs out of time is not an error
@@ -161,15 +122,31 @@ void SqliteBackend::Distrust() {
   Forget();
 }
 
+absl::Status SqliteBackend::CheckOptions() const {
+  absl::Status valid = sqlite::Validate(options_);
+  if (!valid.ok() || sqlite::IsMemory(options_)) return valid;
+  valid = sqlite::CheckLength(*names_, options_);
+  return valid.ok() ? sqlite::CheckIsFile(*names_) : valid;
+}
+
+absl::Status SqliteBackend::Prepare(Platform& platform, Deadline deadline) {
+  absl::Status status = CheckOptions();
+  if (!status.ok()) return status;
+  DeadlineHandler handler(platform);
+  handler.SetDeadline(deadline);
+  Handle keeper;
+  status = CheckFork(platform);
+  if (status.ok())
+    status = Bootstrap(handler, {.platform = &platform, .deadline = deadline}, keeper);
+  if (status.ok() || sqlite::IsMemory(options_)) return status;
+  return sqlite::Explain(status, *names_);
+}
+
 absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
   ROOST_CHECK(request.platform != nullptr, "SqliteBackend::Open was called without a platform");
   ROOST_CHECK(request.memory.bytes >= ConnectionBytes(request.memory.statements),
               "SqliteBackend::Open was given too little memory; see ConnectionBytes");
-  absl::Status valid = sqlite::Validate(options_);
-  if (valid.ok() && !sqlite::IsMemory(options_)) {
-    valid = sqlite::CheckLength(*names_, options_);
-    if (valid.ok()) valid = sqlite::CheckIsFile(*names_);
-  }
+  absl::Status valid = CheckOptions();
   if (!valid.ok()) return valid;
   absl::StatusOr<Connection*> connection = OpenOnce(request);
   // The file that was prepared may have been deleted since: then make it anew, once.
@@ -258,6 +235,7 @@ absl::Status SqliteBackend::Bootstrap(DeadlineHandler& handler, const OpenReques
 absl::Status SqliteBackend::LookAtDatabase(sqlite3* db, DeadlineHandler& handler,
                                            Platform& platform) {
   absl::Status status = sqlite::CheckOwner(db, options_);
+  if (status.ok()) status = sqlite::CheckVersion(db, options_);
   if (!status.ok()) return status;
   const bool lost_sync = distrusted_.exchange(false);
   if (!lost_sync && !left_open_) return absl::OkStatus();
@@ -296,7 +274,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   absl::Status status = LookAtDatabase(db, handler, platform);
   if (!status.ok()) return status;
   if (!memory) status = sqlite::SwitchToLog(db, options_, handler);
-  if (status.ok()) status = RunSchema(db, options_);
+  if (status.ok()) status = sqlite::RunSchema(db, options_);
+  if (status.ok()) status = sqlite::Migrate(db, options_);
   if (status.ok()) status = sqlite::MarkOwner(db, options_);
   if (!status.ok()) return status;
   if (!memory) prepared_->Remember(db, *names_, true);

@@ -142,8 +142,7 @@ int SqliteConnection::OnAuthorize(void* self, int action, const char* first, con
                                   const char* /*database*/, const char* /*trigger*/) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   if (connection.trusted_) return SQLITE_OK;
-  const bool is_marked = connection.backend_.options().application_id != 0;
-  const Permit permit = Authorize(action, first, second, is_marked);
+  const Permit permit = Authorize(action, first, second, IsMarked(connection.backend_.options()));
   if (!permit.allowed) {
     connection.refusal_ = permit.reason;
     return SQLITE_DENY;

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <climits>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +13,7 @@
 
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/options.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -23,14 +23,6 @@ using internal::Concat;
 using internal::Digits;
 
 constexpr int kDamagedKept = 2;
-
-absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, const char* sql) {
-  absl::StatusOr<std::string> text = QueryText(db, options, sql);
-  if (!text.ok()) return text.status();
-  int64_t number = 0;
-  std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
 
 // Of a file that has no application_id.
 absl::Status CheckTables(sqlite3* db, const SqliteOptions& options) {
@@ -121,6 +113,13 @@ bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
   return Exists(names.database, &bytes) && bytes > 0 && bytes % kSmallestPage == 0;
 }
 
+absl::Status LaterVersion(const SqliteOptions& options, int64_t version) {
+  return absl::InvalidArgumentError(
+      Concat({options.path, " is of a later version of this program: its user_version is ",
+              Digits(version), ", the latest known here is ", Digits(LatestVersion(options)),
+              "; nothing was written, install that version or choose another file"}));
+}
+
 }  // namespace
 
 absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
@@ -172,11 +171,24 @@ absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options) {
                 "; nothing was written, choose another file"}));
   }
   const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
-  if (!version.ok() || *version <= options.user_version) return version.status();
-  return absl::InvalidArgumentError(
-      Concat({options.path, " is of a later version of this program: its user_version is ",
-              Digits(*version), ", the latest known here is ", Digits(options.user_version),
-              "; nothing was written, install that version or choose another file"}));
+  if (!version.ok() || *version <= LatestVersion(options)) return version.status();
+  return LaterVersion(options, *version);
+}
+
+absl::Status CheckVersion(sqlite3* db, const SqliteOptions& options) {
+  if (options.migrations.empty()) return absl::OkStatus();
+  const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
+  if (!version.ok() || *version == 0) return version.status();
+  if (*version > LatestVersion(options)) return LaterVersion(options, *version);
+  std::string known;
+  for (const Migration& migration : options.migrations) {
+    if (migration.version == *version) return absl::OkStatus();
+    known += known.empty() ? "" : ", ";
+    known += Digits(migration.version);
+  }
+  return absl::InvalidArgumentError(Concat(
+      {options.path, " has user_version ", Digits(*version), ", and no migration has that number (",
+       known, "): nothing was written; install a version of this program that knows it"}));
 }
 
 absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options) {
@@ -184,10 +196,10 @@ absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options) {
   const absl::StatusOr<int64_t> id = QueryInt(db, options, "PRAGMA application_id");
   const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
   if (!id.ok() || !version.ok()) return id.ok() ? version.status() : id.status();
-  if (*id == options.application_id && *version == options.user_version) return absl::OkStatus();
+  if (*id == options.application_id && *version == LatestVersion(options)) return absl::OkStatus();
   char sql[128];
   sqlite3_snprintf(sizeof sql, sql, "PRAGMA application_id=%d;PRAGMA user_version=%d",
-                   options.application_id, options.user_version);
+                   options.application_id, LatestVersion(options));
   return Execute(db, options, sql);
 }
 

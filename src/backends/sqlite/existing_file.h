@@ -23,6 +23,9 @@ absl::Status CheckIsFile(const FileNames& names);
 // kInvalidArgument when the database is another program's or of a later version of this one. Writes
 // nothing.
 absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options);
+// kInvalidArgument when the database has a user_version that none of the migrations has, or a later
+// one. Writes nothing.
+absl::Status CheckVersion(sqlite3* db, const SqliteOptions& options);
 // Marks a database that CheckOwner has passed, unless it is marked.
 absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,9 +76,9 @@ std::optional<Reason> OfOwner(const std::string& name, int mode, std::string_vie
               user, " and may not write it: chown it to ", user, ", or run as its owner"})};
 }
 
-// What is wrong where SQLite could not open, make or write a file.
-std::optional<Reason> OfWriting(const FileNames& names) {
-  const std::string folder = FolderOf(names.database);
+// What is wrong where a file could not be made or written in `folder`. `files`: those that are there.
+std::optional<Reason> OfWriting(const std::string& folder,
+                                std::initializer_list<const std::string*> files) {
   struct statvfs found {};
   if (::statvfs(folder.c_str(), &found) != 0) return std::nullopt;
   if ((found.f_flag & ST_RDONLY) != 0) {
@@ -86,7 +87,7 @@ std::optional<Reason> OfWriting(const FileNames& names) {
                           " is mounted read only: remount it writable, and it is taken at the next "
                           "try"})};
   }
-  for (const std::string* name : {&names.database, &names.log, &names.index}) {
+  for (const std::string* name : files) {
     if (auto reason = OfOwner(*name, R_OK | W_OK, "the file")) return reason;
   }
   if (auto reason = OfOwner(folder, W_OK | X_OK, "the directory")) return reason;
@@ -101,6 +102,11 @@ std::optional<Reason> OfWriting(const FileNames& names) {
                           " is full: free space outside of the database first"})};
   }
   return std::nullopt;
+}
+
+// What is wrong where SQLite could not open, make or write a file.
+std::optional<Reason> OfWriting(const FileNames& names) {
+  return OfWriting(FolderOf(names.database), {&names.database, &names.log, &names.index});
 }
 
 std::optional<Reason> ReasonFor(int code, const FileNames& names) {
@@ -154,6 +160,11 @@ absl::Status Explain(const absl::Status& status, const FileNames& names) {
   return MakeStatus(
       reason->code, code,
       {.where = names.database, .message = sqlite3_errstr(code), .advice = reason->sentence});
+}
+
+absl::Status CheckFolder(const std::string& folder) {
+  const std::optional<Reason> reason = OfWriting(folder, {});
+  return reason.has_value() ? absl::Status(reason->code, reason->sentence) : absl::OkStatus();
 }
 
 }  // namespace roost::sqlite

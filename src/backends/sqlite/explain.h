@@ -10,6 +10,8 @@
 #ifndef ROOST_BACKENDS_SQLITE_EXPLAIN_H_
 #define ROOST_BACKENDS_SQLITE_EXPLAIN_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "backends/sqlite/open_files.h"
 
@@ -18,6 +20,9 @@ namespace roost::sqlite {
 // `status` of an open, with another code and a further sentence where the file system has a reason
 // of its own. REQUIRES: status is an error.
 absl::Status Explain(const absl::Status& status, const FileNames& names);
+
+// OK: a file can be made in `folder`, as far as can be seen without making one.
+absl::Status CheckFolder(const std::string& folder);
 
 }  // namespace roost::sqlite
 

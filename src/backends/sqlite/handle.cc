@@ -166,6 +166,14 @@ absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options,
   return text;
 }
 
+absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, const char* sql) {
+  const absl::StatusOr<std::string> text = QueryText(db, options, sql);
+  if (!text.ok()) return text.status();
+  int64_t number = 0;
+  std::from_chars(text->data(), text->data() + text->size(), number);
+  return number;
+}
+
 absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHandler& handler) {
   while (true) {
     absl::StatusOr<std::string> mode = QueryText(db, options, "PRAGMA journal_mode=WAL");

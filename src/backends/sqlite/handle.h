@@ -58,6 +58,9 @@ absl::Status Execute(sqlite3* db, const SqliteOptions& options, const char* sql)
 // The first column of the first row.
 absl::StatusOr<std::string> QueryText(sqlite3* db, const SqliteOptions& options, const char* sql);
 
+// The same as a number; 0 for what is none.
+absl::StatusOr<int64_t> QueryInt(sqlite3* db, const SqliteOptions& options, const char* sql);
+
 // An error of opening.
 absl::Status OpenError(sqlite3* db, int code, const SqliteOptions& options, std::string_view sql);
 

@@ -32,6 +32,9 @@ struct LockedArena {
   int in_reserve ABSL_GUARDED_BY(mu) = 0;
   // Failures of the arena for which another place was found.
   uint64_t spared ABSL_GUARDED_BY(mu) = 0;
+  // Bytes on the heap, and how many there may be for backups.
+  size_t on_heap ABSL_GUARDED_BY(mu) = 0;
+  size_t for_backups ABSL_GUARDED_BY(mu) = 0;
 };
 
 // Before an allocation beside the arena stands its size.
@@ -68,6 +71,7 @@ void* AllocateBeside(LockedArena& memory, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQ
     ++memory.in_reserve;
   } else {
     block = static_cast<std::byte*>(std::malloc(whole));
+    if (block != nullptr) memory.on_heap += whole;
   }
   if (block == nullptr) return nullptr;
   ++memory.spared;
@@ -80,10 +84,24 @@ void* Allocate(LockedArena& memory, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(
   return allocation == nullptr && checkpoints > 0 ? AllocateBeside(memory, bytes) : allocation;
 }
 
+void* AllocateForBackup(LockedArena& memory, size_t bytes)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory.mu) {
+  void* const allocation = Allocate(memory, bytes);
+  const size_t whole = kBeside + Arena::RoundUp(bytes);
+  if (allocation != nullptr || memory.on_heap + whole > memory.for_backups) return allocation;
+  auto* const block = static_cast<std::byte*>(std::malloc(whole));
+  if (block == nullptr) return nullptr;
+  memory.on_heap += whole;
+  ++memory.spared;
+  std::memcpy(block, &bytes, sizeof bytes);
+  return block + kBeside;
+}
+
 void Release(LockedArena& memory, void* allocation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(memory.mu) {
   if (IsIn(memory.bytes, allocation)) {
     memory.arena.Free(allocation);
   } else if (!IsIn(memory.reserve, allocation)) {
+    memory.on_heap -= kBeside + Arena::RoundUp(SizeOf(allocation));
     std::free(static_cast<std::byte*>(allocation) - kBeside);
   } else if (--memory.in_reserve == 0) {
     memory.reserved = 0;
@@ -92,7 +110,7 @@ void Release(LockedArena& memory, void* allocation) ABSL_EXCLUSIVE_LOCKS_REQUIRE
 
 void* Malloc(int bytes) {
   MutexLock lock(installed->mu);
-  return Allocate(*installed, static_cast<size_t>(bytes));
+  return AllocateForBackup(*installed, static_cast<size_t>(bytes));
 }
 void Free(void* allocation) {
   MutexLock lock(installed->mu);
@@ -103,9 +121,9 @@ void* Realloc(void* allocation, int bytes) {
   const auto wanted = static_cast<size_t>(bytes);
   if (IsIn(installed->bytes, allocation)) {
     void* const there = installed->arena.Reallocate(allocation, wanted);
-    if (there != nullptr || checkpoints == 0) return there;
+    if (there != nullptr || (checkpoints == 0 && installed->for_backups == 0)) return there;
   }
-  void* const moved = Allocate(*installed, wanted);
+  void* const moved = AllocateForBackup(*installed, wanted);
   if (moved == nullptr) return nullptr;
   std::memcpy(moved, allocation, std::min(SizeOf(allocation), wanted));
   Release(*installed, allocation);
@@ -154,6 +172,17 @@ namespace sqlite {
 bool HasBoundedMemory() { return installed != nullptr; }
 CheckpointMemory::CheckpointMemory() { ++checkpoints; }
 CheckpointMemory::~CheckpointMemory() { --checkpoints; }
+
+BackupMemory::BackupMemory() {
+  if (installed == nullptr) return;
+  MutexLock lock(installed->mu);
+  installed->for_backups += kMost;
+}
+BackupMemory::~BackupMemory() {
+  if (installed == nullptr) return;
+  MutexLock lock(installed->mu);
+  installed->for_backups -= kMost;
+}
 }  // namespace sqlite
 
 SqliteMemory::SqliteMemory(std::span<std::byte> arena, std::span<std::byte> checkpoint,

@@ -50,6 +50,33 @@ absl::Status CheckLog(const SqliteOptions& options) {
   return Wrong("checkpoint_pages is more than a quarter of max_log_pages");
 }
 
+absl::Status CheckMigrations(const SqliteOptions& options) {
+  int32_t before = 0;
+  for (const Migration& migration : options.migrations) {
+    const std::string number = internal::Digits(migration.version);
+    if (migration.version <= before) {
+      return Wrong(
+          Concat({"migrations: ", number, " comes after ", internal::Digits(before),
+                  "; each number has to be greater than the one before, the first at least "
+                  "1"}));
+    }
+    if (migration.sql.find('\0') != std::string_view::npos) {
+      return Wrong(Concat({"migrations: the script of ", number, " contains a zero byte"}));
+    }
+    before = migration.version;
+  }
+  if (options.migrations.empty()) return absl::OkStatus();
+  if (!options.schema.empty()) {
+    return Wrong("migrations and schema make the same tables; leave schema out");
+  }
+  if (options.user_version != 0) {
+    return Wrong("user_version is the number of the last migration; leave user_version out");
+  }
+  if (options.read_only)
+    return Wrong("migrations cannot be run with read_only; leave one of them out");
+  return absl::OkStatus();
+}
+
 absl::Status CheckTogether(const SqliteOptions& options) {
   if (options.schema.find('\0') != std::string::npos) return Wrong("schema contains a zero byte");
   if (options.read_only && !options.schema.empty()) {
@@ -74,6 +101,14 @@ absl::Status CheckTogether(const SqliteOptions& options) {
 
 bool IsMemory(const SqliteOptions& options) { return options.path == ":memory:"; }
 
+int32_t LatestVersion(const SqliteOptions& options) {
+  return options.migrations.empty() ? options.user_version : options.migrations.back().version;
+}
+
+bool IsMarked(const SqliteOptions& options) {
+  return options.application_id != 0 || !options.migrations.empty();
+}
+
 int MaxLogPages(const SqliteOptions& options) {
   if (options.max_log_pages != 0) return options.max_log_pages;
   return std::max(kSqliteLogPages, 16 * options.checkpoint_pages);
@@ -86,7 +121,7 @@ absl::Status Validate(const SqliteOptions& options) {
         CheckRange("max_log_pages", MaxLogPages(options), 1024, 1 << 20), CheckLog(options),
         CheckRange("max_kib", options.max_kib, 0, kMaxKib),
         CheckRange("max_value_bytes", options.max_value_bytes, 1024, 1 << 30),
-        CheckTogether(options)}) {
+        CheckMigrations(options), CheckTogether(options)}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
