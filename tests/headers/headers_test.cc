@@ -92,7 +92,10 @@ TEST(NextStep, NoOtherCodeIsReturnedAnywhere) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(ROOST_LIBRARY_DIR)) {
     if (!entry.is_regular_file()) continue;
     ++files;
-    EXPECT_FALSE(std::regex_search(TextOf(entry.path()), other)) << entry.path();
+    // A switch that names every code returns none of them.
+    const std::string text =
+        std::regex_replace(TextOf(entry.path()), std::regex("case absl::StatusCode::k\\w+:"), "");
+    EXPECT_FALSE(std::regex_search(text, other)) << entry.path();
   }
   EXPECT_GT(files, 100);
 }

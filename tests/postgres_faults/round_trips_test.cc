@@ -169,9 +169,11 @@ TEST_F(RoundTripsTest, ARowThatIsRefusedTakesNoneMore) {
   ASSERT_TRUE(ask.ok()) << ask.status();
   Count();
   EXPECT_FALSE((*ask)->RunAll(std::vector<int>{1, 0, 1}).ok());
-  EXPECT_EQ(Count(), 1) << "nobody waits for the ROLLBACK";
+  // Nobody waits for the ROLLBACK: it may be counted here or behind the next rows.
+  const int first = Count();
+  EXPECT_LE(first, 2);
   EXPECT_TRUE((*ask)->RunAll(std::vector<int>{1, 1}).ok());
-  EXPECT_LE(Count(), 2) << "ROLLBACK and the rows";
+  EXPECT_LE(first + Count(), 3) << "rows, ROLLBACK, rows";
 }
 
 TEST_F(RoundTripsTest, ADirtyReturnTakesOneThatNobodyWaitsFor) {

@@ -23,9 +23,9 @@ constexpr Duration kRequestAgain = milliseconds(1000);
 // A pooler's server that said nothing for so long has nothing to say at the moment.
 constexpr Duration kSilence = milliseconds(20);
 // For what the server says of the cancelled statement. It costs a session that never was in one so much
-// time. Behind a pooler a good-bye before the last word may end the pooler: see farewell.h.
-constexpr Duration kLastWord = milliseconds(500);
-constexpr Duration kLastWordThroughPooler = milliseconds(3000);
+// time. Behind a pooler a good-bye before the answer may end the pooler: see farewell.h.
+constexpr Duration kLastAnswer = milliseconds(500);
+constexpr Duration kLastAnswerThroughPooler = milliseconds(3000);
 
 // Reads of one step.
 constexpr int kReads = 16;
@@ -143,8 +143,8 @@ bool Farewell::MayCancel() const {
 bool Farewell::IsTimeForGoodbye(TimePoint now) const {
   if (!MayCancel()) return true;
   if (!tried_ || (taken_ && received_ > received_before_)) return tried_;
-  if (peer_ == Peer::kPooler) return now - tried_at_ > kLastWordThroughPooler;
-  return !taken_ || now - tried_at_ > kLastWord;
+  if (peer_ == Peer::kPooler) return now - tried_at_ > kLastAnswerThroughPooler;
+  return !taken_ || now - tried_at_ > kLastAnswer;
 }
 
 // False: the process has no descriptor left to see the end with.
