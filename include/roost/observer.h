@@ -165,6 +165,7 @@ std::string_view Name(StatementKind kind);
 // It has neither the bound values nor a literal of the SQL, so that it can be logged: values belong
 // into $1, $2, ..., and what stands in quotes is shown as '?'.
 struct StatementEvent {
+  // What has ended.
   StatementKind kind{};
   // took >= the profile's kSlowStatement, and that is not 0.
   bool slow = false;
@@ -212,7 +213,9 @@ class StatementObserver {
 // Blocks for the write. Allocates nothing: a line is cut at 512 bytes.
 class EchoStatements final : public StatementObserver {
  public:
+  // Which statements are written: those that failed or were slow, or all.
   enum class Which : uint8_t { kTrouble, kAll };
+  // Writes nothing yet.
   explicit EchoStatements(Which which = Which::kTrouble) : which_(which) {}
   void OnStatement(const StatementEvent& event) override;
 

@@ -432,7 +432,9 @@ struct PoolSettings {
 //
 //   pool.Tune({.pool_size = 3, .max_overflow = 0, .pool_timeout = 2s});
 struct Tuning {
+  // Of connections that stay open.
   std::optional<int> pool_size{};
+  // Of connections beyond them.
   std::optional<int> max_overflow{};
   // Counts from the next Acquire on.
   std::optional<Duration> pool_timeout{};

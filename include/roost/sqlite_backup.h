@@ -47,6 +47,7 @@ struct BackupProgress {
   int64_t pages = 0;
 };
 
+// What a Backup may be told besides.
 struct BackupOptions {
   // Called after each step, some 10 ms long, in the thread that called Backup. False ends the Backup
   // with kCancelled. Empty: it is not called.

@@ -456,8 +456,20 @@ class Statement {
   friend class Rows;
   friend struct internal::ConnectionAccess;
 
-  // RunAll of a backend. Sets failed_row and changes.
-  virtual absl::Status ExecuteAll(const internal::ManyRows& rows) = 0;
+  // RunAll of a backend. Sets failed_row and changes. For a driver that has no transactions: runs the
+  // rows one after the other until one fails; those in front of it stay, and changes() is the last
+  // row's.
+  virtual absl::Status ExecuteAll(const internal::ManyRows& rows) {
+    failed_row_ = -1;
+    for (size_t row = 0; row < rows.size(); ++row) {
+      absl::Status status;
+      rows.With(row, [&](std::span<const Value> values) { status = Execute(values); });
+      if (status.ok()) continue;
+      failed_row_ = static_cast<int>(row);
+      return status;
+    }
+    return absl::OkStatus();
+  }
 
   // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Uses nothing
   // of `values` after it has returned.

@@ -11,9 +11,7 @@
 // Memory:   none
 // Errors:   #error when the compiler is told of an older C++ than C++20
 // Example:
-//   #if ROOST_VERSION < 1000
-//   #error "this firmware needs roostpool 0.1"
-//   #endif
+//   static_assert(ROOST_VERSION >= 1000, "this firmware needs roostpool 0.1");
 #ifndef ROOST_VERSION_H_
 #define ROOST_VERSION_H_
 
@@ -21,9 +19,11 @@
 #error "roostpool needs C++20: compile with -std=c++20"
 #endif
 
-// The version of these headers. The build compares it with that of CMakeLists.txt.
+// The first number of the version of these headers. The build compares the version it with that of CMakeLists.txt.
 #define ROOST_VERSION_MAJOR 0
+// Its second number.
 #define ROOST_VERSION_MINOR 1
+// Its third number.
 #define ROOST_VERSION_PATCH 0
 // As one number that grows with each version: 1002003 for 1.2.3, 1000 for 0.1.0.
 #define ROOST_VERSION \
@@ -32,13 +32,17 @@
 // "0.1": what is compatible with each other. The shared library is libroostpool.so.0.1.
 #define ROOST_ABI_STRING \
   ROOST_INTERNAL_TEXT(ROOST_VERSION_MAJOR) "." ROOST_INTERNAL_TEXT(ROOST_VERSION_MINOR)
-// "0.1.0".
+
+// The whole version as text: "0.1.0".
 #define ROOST_VERSION_STRING ROOST_ABI_STRING "." ROOST_INTERNAL_TEXT(ROOST_VERSION_PATCH)
 
 // Two macros each: the first has its arguments expanded.
 #define ROOST_INTERNAL_TEXT(x) ROOST_INTERNAL_TEXT_OF(x)
+// See ROOST_INTERNAL_TEXT.
 #define ROOST_INTERNAL_TEXT_OF(x) #x
+// The name of the function that only a library of this version has.
 #define ROOST_INTERNAL_JOIN(major, minor) ROOST_INTERNAL_JOIN_OF(major, minor)
+// See ROOST_INTERNAL_JOIN.
 #define ROOST_INTERNAL_JOIN_OF(major, minor) HeadersAndLibraryAreOf_##major##_##minor
 
 // What is declared up to the pop is what libroostpool.so exports; so in each public header.

@@ -109,7 +109,7 @@ class ExamplesTest(unittest.TestCase):
 
     def test_own_driver(self):
         self.use("own_driver")
-        self.assertEqual((self.work / "numbers.txt").read_text(encoding="ascii"), "42\n")
+        self.assertEqual((self.work / "numbers.txt").read_text(encoding="ascii"), "42\n43\n44\n")
 
     # ---- The weather station ----
 

@@ -25,9 +25,7 @@
 using namespace std::chrono_literals;
 
 // [version.h]
-#if ROOST_VERSION < 1000
-#error "this firmware needs roostpool 0.1"
-#endif
+static_assert(ROOST_VERSION >= 1000, "this firmware needs roostpool 0.1");
 // [version.h]
 
 namespace examples {

@@ -52,7 +52,9 @@ int main() {
   FileBackend backend("numbers.txt");
   roost::PoolFor<roost::profiles::Testing> pool(backend);
   absl::StatusOr<roost::Lease> lease = pool.Acquire();
-  const bool stored = lease.ok() && lease->Run(roost::Sql("PUT"), 42).ok() && lease->Seal().ok();
+  const bool stored = lease.ok() && lease->Run(roost::Sql("PUT"), 42).ok() &&
+                      lease->RunAll(roost::Sql("PUT"), std::array{43, 44}).ok() &&
+                      lease->Seal().ok();
   const bool refused = lease.ok() && !lease->Run(roost::Sql("SELECT 1")).ok();
   return stored && refused ? 0 : 1;
 }
