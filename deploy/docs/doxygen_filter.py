@@ -56,6 +56,7 @@ class Reader:
         self.shared: list[str] = []  # the one that the next declaration shares
         self.depth = 0  # of round brackets
         self.continues = False  # the line before was not the end of a declaration
+        self.in_macro = False  # the line before ended with a backslash
 
     def comment(self, indent: str, text: str) -> None:
         if HEADLINE.match(text) or text.startswith("clang-format") or self.continues:
@@ -74,7 +75,7 @@ class Reader:
         if behind:
             line = f"{behind[1]}  ///< {prose(behind[2])}"
         code = re.sub(r"//.*$", "", line).rstrip()
-        if not self.continues and not fresh and not behind and not NO_MEMBER.match(line):
+        if not (self.continues or self.in_macro or fresh or behind or NO_MEMBER.match(line)):
             self.out += self.shared
         self.out.append("" if re.search(r"= delete;$", code) else line)
         if OPENS.match(code):
@@ -83,7 +84,8 @@ class Reader:
         # A line of initialisers ends a declaration with its body alone.
         end = r"[;{}]$" if code.lstrip().startswith(":") else r"[;{}:,]$"
         ends = self.depth == 0 and re.search(end, code)
-        self.continues = not ends and not code.startswith("#")
+        self.continues = not (ends or self.in_macro or code.startswith("#"))
+        self.in_macro = code.endswith("\\")
 
     def read(self, lines: list[str]) -> list[str]:
         for line in lines:

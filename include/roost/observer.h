@@ -215,7 +215,7 @@ class EchoStatements final : public StatementObserver {
  public:
   // Which statements are written: those that failed or were slow, or all.
   enum class Which : uint8_t { kTrouble, kAll };
-  // Writes nothing yet.
+  // `which`: for all statements of all pools that it is given to.
   explicit EchoStatements(Which which = Which::kTrouble) : which_(which) {}
   void OnStatement(const StatementEvent& event) override;
 

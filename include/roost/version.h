@@ -33,7 +33,7 @@
 #define ROOST_ABI_STRING \
   ROOST_INTERNAL_TEXT(ROOST_VERSION_MAJOR) "." ROOST_INTERNAL_TEXT(ROOST_VERSION_MINOR)
 
-// The whole version as text: "0.1.0".
+// The whole version as text, such as 0.1.0.
 #define ROOST_VERSION_STRING ROOST_ABI_STRING "." ROOST_INTERNAL_TEXT(ROOST_VERSION_PATCH)
 
 // Two macros each: the first has its arguments expanded.

@@ -215,7 +215,7 @@ absl::StatusOr<Statement*> WatchedConnection::Wrap(const absl::StatusOr<Statemen
                                                    const Sql& sql, StatementKind kind,
                                                    Duration took) {
   if (!prepared.ok()) {
-    const absl::Status status = prepared.status();
+    const absl::Status& status = prepared.status();
     StatementEvent event{.kind = kind, .sql = sql.text(), .took = took, .status = &status};
     if (sql.name() != nullptr) event.name = sql.name();
     Tell(event);
