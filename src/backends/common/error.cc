@@ -62,8 +62,11 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
       break;
   }
   absl::Status told(status.code(), message);
-  status.ForEachPayload(
-      [&told](const auto type, const absl::Cord& payload) { told.SetPayload(type, payload); });
+  // Without a copy of a Cord, which would bring Abseil's profiler of cords into each program.
+  status.ForEachPayload([&told](const auto type, const absl::Cord& payload) {
+    const auto bytes = static_cast<std::string>(payload);
+    told.SetPayload(type, absl::Cord(absl::string_view(bytes.data(), bytes.size())));
+  });
   return told;
 }
 

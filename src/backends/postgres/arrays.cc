@@ -56,7 +56,8 @@ char* WriteNumber(const Value& number, NumberRoom& room) {
   const double real = number.real();
   if (std::isnan(real)) return Put("NaN", room.data());
   if (std::isinf(real)) return Put(real > 0 ? "Infinity" : "-Infinity", room.data());
-  if (std::abs(real) < kWhole && real == std::trunc(real) && !IsMinusZero(real)) {
+  if (std::abs(real) < kWhole && real == static_cast<double>(static_cast<int64_t>(real)) &&
+      !IsMinusZero(real)) {
     return PutDigits(static_cast<int64_t>(real), room);
   }
   return PutDigits(real, room);
