@@ -31,7 +31,7 @@ endif()
 
 # That it runs; its times mean nothing there.
 add_test(NAME many_rows_quick COMMAND many_rows --json --quick)
-set_tests_properties(many_rows_quick PROPERTIES LABELS "exec;bench;server" TIMEOUT 120)
+set_tests_properties(many_rows_quick PROPERTIES LABELS "exec;bench;server" TIMEOUT ${ROOST_HANGS_AFTER})
 if(TARGET bench_programs)
   add_dependencies(bench_programs many_rows)
 endif()
