@@ -23,6 +23,11 @@ if(ROOST_POSTGRES)
   list(APPEND ROOST_COMPONENTS postgres)
 endif()
 list(APPEND ROOST_COMPONENTS statements platform)
+# Whether, and not where: the path of the machine that builds this says nothing on another one.
+set(ROOST_NAMES_NONSHARED)
+if(ROOST_LIBC_NONSHARED)
+  set(ROOST_NAMES_NONSHARED ON)
+endif()
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/roostpoolConfig.cmake.in
                               ${PROJECT_BINARY_DIR}/roostpoolConfig.cmake
                               INSTALL_DESTINATION ${ROOST_CMAKE_DIR} PATH_VARS CMAKE_INSTALL_LIBDIR)
