@@ -89,8 +89,8 @@ bool ShowsAnEndOfPassword(const std::string& text, const Options& options,
                           std::string_view target) {
   const bool uri = text.starts_with("postgres");
   if (!uri || std::count(text.begin(), text.end(), '@') < 2) return false;
-  // What stands in brackets is a host, and the user's part would stand in front of them.
-  if (text.find('[') < text.find('@')) return false;
+  // What stands in brackets is a host, whatever is in it.
+  if (Holds(text, "[")) return false;
   const std::vector<std::string> hosts = SplitList(Find(options, "host"));
   return std::any_of(hosts.begin(), hosts.end(), [&](std::string_view host) {
     const bool has_end = host.find('@', 1) < host.find('/');
