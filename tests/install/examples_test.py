@@ -8,7 +8,6 @@ Usage: examples_test.py CMAKE SOURCE BUILD COMPILER
 import os
 import pathlib
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -18,28 +17,19 @@ import tempfile
 import time
 import unittest
 
-CMAKE, COMPILER = sys.argv[1], sys.argv[4]
-SOURCE, BUILD = (pathlib.Path(folder).resolve() for folder in sys.argv[2:4])
+from installed import CMAKE, COMPILER, SOURCE, InstalledTest, run
+
 EXAMPLES = sorted(path.parent.name for path in (SOURCE / "tests/examples").glob("*/CMakeLists.txt"))
 MOST_LINES = 60
 STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Werror")
-PATIENCE = 60  # seconds; only a failure waits so long
+PATIENCE = 600  # seconds; only a failure waits so long
 
 
-def run(*command, **more):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL, timeout=500, **more)
-
-
-class ExamplesTest(unittest.TestCase):
+class ExamplesTest(InstalledTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="roost-examples-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.prefix = cls.folder / "prefix"
-        installed = run(CMAKE, "--install", BUILD, "--prefix", cls.prefix)
-        assert installed.returncode == 0, installed.stdout + installed.stderr
+        super().setUpClass()
         cls.sources = cls.prefix / "share/doc/libroostpool-dev/examples"
 
     def setUp(self):

@@ -8,29 +8,19 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
-CMAKE, COMPILER = sys.argv[1], sys.argv[4]
-SOURCE, BUILD = (pathlib.Path(folder).resolve() for folder in sys.argv[2:4])
+from installed import BUILD, CMAKE, COMPILER, SOURCE, InstalledTest, run
+
 PROFILES = ("default, development, testing, staging, production, vps_lite, raspberry_pi, "
             "raspberry_pi_remote, high_traffic_web, background_jobs, microservice")
 
 
-def run(*command: str | pathlib.Path) -> subprocess.CompletedProcess:
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL)
-
-
-class InstallTest(unittest.TestCase):
+class InstallTest(InstalledTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="roost-install-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.prefix = cls.folder / "prefix"
-        result = run(CMAKE, "--install", BUILD, "--prefix", cls.prefix)
-        assert result.returncode == 0, result.stdout + result.stderr
+        super().setUpClass()
         # A copy, so that nothing beside it can be found by accident.
         shutil.copytree(pathlib.Path(SOURCE, "tests/install/consumer"), cls.folder / "consumer")
 

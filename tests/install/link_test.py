@@ -14,35 +14,20 @@ import sys
 import tempfile
 import unittest
 
-CMAKE = sys.argv[1]
-COMPILER, ABSEIL, VERSION, SHARED = sys.argv[4:8]
-SOURCE, BUILD = (pathlib.Path(folder).resolve() for folder in sys.argv[2:4])
+from installed import BUILD, CMAKE, COMPILER, SOURCE, InstalledTest, output, run
+
+ABSEIL, VERSION, SHARED = sys.argv[5:8]
 ABI = VERSION.rsplit(".", 1)[0]
 SAID = "profile raspberry_pi\nlevel 21.5\n"
 MAKE, MESON, PKG_CONFIG = (shutil.which(name) for name in ("make", "meson", "pkg-config"))
 NEEDS_SHARED = unittest.skipUnless(SHARED == "ON", "BUILD_SHARED_LIBS is OFF")
 
 
-def run(*command, **more) -> subprocess.CompletedProcess:
-    more.setdefault("env", os.environ | {"LC_ALL": "C"})
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL, **more)
-
-
-def output(*command, **more) -> str:
-    result = run(*command, **more)
-    assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
-    return result.stdout
-
-
-class LinkTest(unittest.TestCase):
+class LinkTest(InstalledTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="roost-link-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.prefix = cls.folder / "prefix"
-        output(CMAKE, "--install", BUILD, "--prefix", cls.prefix)
+        super().setUpClass()
         cls.libraries = next(cls.prefix.rglob("libroostpool.a")).parent
         cls.shared = cls.libraries / "libroostpool.so"
 
