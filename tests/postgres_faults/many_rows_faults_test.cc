@@ -50,6 +50,17 @@ class ManyRowsFaultsTest : public ::testing::Test {
                  user + "' AND wait_event_type = 'Lock'") == "1";
     });
   }
+  // What `run` returns, which waits for a locked row; then `trouble` comes.
+  template <class Trouble, class Run>
+  absl::Status WhileItWaits(Trouble trouble, Run run) {
+    std::thread other([&] {
+      EXPECT_TRUE(WaitForWaiter());
+      trouble();
+    });
+    const absl::Status status = run();
+    other.join();
+    return status;
+  }
   void LockRow(int row) {
     server.Sql("BEGIN; UPDATE u SET a = a WHERE a = " + std::to_string(row));
   }
@@ -64,12 +75,8 @@ TEST_F(ManyRowsFaultsTest, ALinkThatBreaksAtARowOfTheLastRoundTripLeavesItUnknow
   Lease lease = Borrow(node);
   Statement* const add = *lease.Prepare(kAddLocked);
   LockRow(3);
-  std::thread breaker([&] {
-    EXPECT_TRUE(WaitForWaiter());
-    proxy.Reset();
-  });
-  const absl::Status broken = add->RunAll(rows_);
-  breaker.join();
+  const absl::Status broken =
+      WhileItWaits([this] { proxy.Reset(); }, [&] { return add->RunAll(rows_); });
   EXPECT_EQ(broken.code(), StatusCode::kUnknown) << broken;
   EXPECT_THAT(Text(broken), HasSubstr(" of 6 was not answered: "));
   EXPECT_THAT(Text(broken), HasSubstr("; 6 rows are in, or 0"));
@@ -84,12 +91,8 @@ TEST_F(ManyRowsFaultsTest, InAnEarlierRoundTripNothingIsIn) {
   Lease lease = Borrow(node);
   Statement* const add = *lease.Prepare(kAddLocked);
   LockRow(3);
-  std::thread breaker([&] {
-    EXPECT_TRUE(WaitForWaiter());
-    proxy.Reset();
-  });
-  const absl::Status broken = add->RunAll<2>(rows_);
-  breaker.join();
+  const absl::Status broken =
+      WhileItWaits([this] { proxy.Reset(); }, [&] { return add->RunAll<2>(rows_); });
   EXPECT_EQ(broken.code(), StatusCode::kUnavailable) << broken;
   EXPECT_THAT(Text(broken), HasSubstr("; 0 rows are in"));
   EXPECT_GE(add->failed_row(), 2) << "the first two were answered";
@@ -103,14 +106,13 @@ TEST_F(ManyRowsFaultsTest, ADeadlineThatPassesBehindACommitThatGoesOnIsUnknownTo
   Lease lease = Borrow(node);
   Statement* const add = *lease.Prepare(kAddLocked);
   LockRow(3);
-  std::thread cutter([&] {
-    EXPECT_TRUE(WaitForWaiter());
-    proxy.Cut();
-    server.Sql("COMMIT");
-  });
   lease->set_deadline(node.pool().In(1s));
-  const absl::Status late = add->RunAll(rows_);
-  cutter.join();
+  const absl::Status late = WhileItWaits(
+      [this] {
+        proxy.Cut();
+        server.Sql("COMMIT");
+      },
+      [&] { return add->RunAll(rows_); });
   EXPECT_EQ(late.code(), StatusCode::kUnknown) << late;
   EXPECT_THAT(Text(late), HasSubstr("; 6 rows are in, or 0"));
   EXPECT_TRUE(support::WaitUntil([&] { return Count() == "6"; })) << "and they are";
