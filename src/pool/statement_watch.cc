@@ -107,22 +107,26 @@ void WatchedStatement::Tell(StatementKind kind, Duration took, int64_t rows,
   connection_.Tell(event);
 }
 
-absl::Status WatchedStatement::Execute(std::span<const Value> values) {
+template <class Call>
+absl::Status WatchedStatement::TimeRun(Call call) {
   const TimePoint began = connection_.Now();
-  absl::Status status = inner_->Execute(values);
+  absl::Status status = call();
   const Duration took = connection_.Now() - began + std::exchange(prepare_, Duration::zero());
   Tell(StatementKind::kRun, took, status.ok() ? inner_->changes() : 0, status);
   return status;
 }
 
+absl::Status WatchedStatement::Execute(std::span<const Value> values) {
+  return TimeRun([&] { return inner_->Execute(values); });
+}
+
 // One event for all the rows: they are one call, and as good as one round trip.
 absl::Status WatchedStatement::ExecuteAll(const ManyRows& rows) {
-  const TimePoint began = connection_.Now();
-  absl::Status status = ConnectionAccess::ExecuteAll(*inner_, rows);
-  const Duration took = connection_.Now() - began + std::exchange(prepare_, Duration::zero());
-  set_failed_row(inner_->failed_row());
-  Tell(StatementKind::kRun, took, status.ok() ? inner_->changes() : 0, status);
-  return status;
+  return TimeRun([&] {
+    absl::Status status = ConnectionAccess::ExecuteAll(*inner_, rows);
+    set_failed_row(inner_->failed_row());
+    return status;
+  });
 }
 
 absl::Status WatchedStatement::Start(std::span<const Value> values) {
@@ -290,12 +294,11 @@ ConnectionWrapper* MakeStatementWatch(PoolParts& pool, const WatchStorageView& s
 
 StatementWatch::StatementWatch(PoolParts& pool, const WatchStorageView& storage)
     : pool_(pool),
-      slots_(pool.config.settings.capacity()),
       places_(storage.data + kWatchBytes),
       place_bytes_(kWatchedSlotBytes +
                    kWatchedStatementBytes *
                        static_cast<size_t>(pool.config.settings.constants().statements)) {
-  for (int slot = 0; slot < slots_; ++slot) new (&PlaceOf(slot)) Place;
+  for (int slot = 0; slot < pool.executor.slots(); ++slot) new (&PlaceOf(slot)) Place;
 }
 
 StatementWatch::Place& StatementWatch::PlaceOf(int slot) const {
@@ -312,7 +315,7 @@ Connection* StatementWatch::Wrap(int slot, Connection& connection) {
 }
 
 bool StatementWatch::IsTelling(uintptr_t thread) const {
-  for (int slot = 0; slot < slots_; ++slot) {
+  for (int slot = 0; slot < pool_.executor.slots(); ++slot) {
     if (PlaceOf(slot).teller.load(std::memory_order_relaxed) == thread) return true;
   }
   return false;

@@ -49,6 +49,9 @@ class WatchedStatement final : public Statement {
   void Finish() override;
   Value column(int column) const override { return ConnectionAccess::Column(*inner_, column); }
 
+  // Times `call`, a call of the driver that runs the statement, and tells it as one event.
+  template <class Call>
+  absl::Status TimeRun(Call call);
   void Tell(StatementKind kind, Duration took, int64_t rows, const absl::Status& status);
   void TellReading(int64_t rows);
 
@@ -139,7 +142,6 @@ class StatementWatch final : public ConnectionWrapper {
   bool IsTelling(uintptr_t thread) const;
 
   PoolParts& pool_;
-  const int slots_;
   std::byte* const places_;
   const size_t place_bytes_;
 };
