@@ -69,6 +69,7 @@ class LiveSettings {
   Duration open_timeout() const { return Load(settings_.open_timeout); }
   Duration ping_timeout() const { return Load(settings_.ping_timeout); }
   Duration reset_timeout() const { return Load(settings_.reset_timeout); }
+  Duration leak_after() const { return Load(settings_.leak_after); }
 
  private:
   // Relaxed: nothing else is read because of such a value.

@@ -27,7 +27,9 @@ TimePoint Maintenance::Tick(TimePoint now) {
   CheckForSuspend(now);
   pool_.executor.ContinueSteps(now);
   for (Lane& lane : pool_.lanes.all()) Maintain(lane, now);
-  for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
+  if (pool_.config.settings.leak_after() > Duration::zero()) {
+    for (Lane& lane : pool_.lanes.all()) ReportLeaks(lane, now);
+  }
   return PromiseNextTick(now, pool_.config.backend.Continue(now));
 }
 
@@ -82,6 +84,7 @@ void Maintenance::CheckForSuspend(TimePoint now) {
 }
 
 void Maintenance::ReportLateTick(TimePoint now) {
+  if (!pool_.recorder.watched()) return;
   TimePoint promised;
   Duration period{};
   {
@@ -91,7 +94,7 @@ void Maintenance::ReportLateTick(TimePoint now) {
     period = ShortestPeriod(settings);
     if (period == Duration::max()) period = settings.linger;  // it alone falls due
   }
-  if (!pool_.recorder.watched() || promised == TimePoint::max()) return;
+  if (promised == TimePoint::max()) return;
   // Half a period and a second of grace: a loaded board is not an alarm.
   const Duration grace = period / 2 + std::chrono::seconds(1);
   if (now - promised > grace) pool_.recorder.EmitLateTick(now - promised, now);
