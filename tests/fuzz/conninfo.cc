@@ -83,18 +83,28 @@ std::string TargetByLibpq(const Options& options) {
   return database.empty() ? target : target + "/" + database;
 }
 
+// What stands in brackets is a host, whatever is in it.
+std::string OutsideOfBrackets(std::string text) {
+  size_t begin = 0;
+  while ((begin = text.find('[', begin)) != std::string::npos) {
+    const size_t end = text.find(']', begin);
+    if (end == std::string::npos) break;
+    text.erase(begin, end + 1 - begin);
+  }
+  return text;
+}
+
 // No host has an @ in it but the name of an abstract socket: what stands before it is the end of a
 // password that was not escaped.
 bool ShowsAnEndOfPassword(const std::string& text, const Options& options,
                           std::string_view target) {
   const bool uri = text.starts_with("postgres");
   if (!uri || std::count(text.begin(), text.end(), '@') < 2) return false;
-  // What stands in brackets is a host, whatever is in it.
-  if (Holds(text, "[")) return false;
   const std::vector<std::string> hosts = SplitList(Find(options, "host"));
+  const std::string outside = OutsideOfBrackets(text);
   return std::any_of(hosts.begin(), hosts.end(), [&](std::string_view host) {
     const bool has_end = host.find('@', 1) < host.find('/');
-    return has_end && Holds(text, host) && Holds(target, host);
+    return has_end && Holds(outside, host) && Holds(target, host);
   });
 }
 
