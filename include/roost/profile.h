@@ -3,7 +3,8 @@
 // A profile is a type of static constants. A firmware writes its own as a struct of a few lines,
 // which derives from one of these and shadows what differs. Numbers that cannot work stop the build
 // with a sentence. So does a constant whose name is that of a setting but for one letter that is left
-// out, doubled, swapped with its neighbour or in the wrong case; Describe (settings.h) shows the rest. The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
+// out, doubled, swapped with its neighbour or in the wrong case; Describe (settings.h) shows the rest.
+// The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
 //
 // profiles::Default has every setting, with its unit, its range, its special values and its price.
 // A derived profile mentions only what it changes.
@@ -460,8 +461,9 @@ struct Tuning {
   std::optional<Duration> leak_after{};
 };
 
-// Stops the build, with a sentence, when the numbers of P cannot work, or when a constant is misspelt. SettingsOf, PoolFor and
-// SelectedProfile call it; a firmware may, to learn earlier. Always true.
+// Stops the build, with a sentence, when the numbers of P cannot work, or when a constant has one of
+// the slips that the head of this file names. SettingsOf, PoolFor and SelectedProfile call it; a
+// firmware may, to learn earlier. Always true.
 template <class P>
 constexpr bool CheckProfile() {
   static_assert(P::kPoolSize >= 1,

@@ -19,7 +19,8 @@
 #error "roostpool needs C++20: compile with -std=c++20"
 #endif
 
-// The first number of the version of these headers. The build compares the version it with that of CMakeLists.txt.
+// The first number of the version of these headers. The build compares the version with that of
+// CMakeLists.txt.
 #define ROOST_VERSION_MAJOR 0
 // Its second number.
 #define ROOST_VERSION_MINOR 1
