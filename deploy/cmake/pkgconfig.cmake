@@ -7,6 +7,8 @@
 # in roostpool.pc, although roostpool-sqlite is whose it is: a linker that meets an archive of SQLite before
 # ours takes nothing of it, and only what one file requires comes surely behind its own library.
 #
+# The files are written into a folder of this installation's own, because several may run at once.
+#
 # install.cmake sets ROOST_PC_NAMES, _TEMPLATES, _OUT, _VERSION, _ABSL, _SHARED, _LIBDIR and _INCLUDEDIR.
 set(libs " -pthread -ldl")
 if(ROOST_PC_SHARED)
@@ -26,7 +28,9 @@ endforeach()
 if(NOT IS_ABSOLUTE "${destination}")
   set(destination "${CMAKE_INSTALL_PREFIX}/${destination}")
 endif()
+string(RANDOM LENGTH 16 own)
 foreach(name ${ROOST_PC_NAMES})
-  configure_file(${ROOST_PC_TEMPLATES}/${name}.pc.in ${ROOST_PC_OUT}/${name}.pc @ONLY)
-  file(INSTALL ${ROOST_PC_OUT}/${name}.pc DESTINATION "${destination}")  # below DESTDIR
+  configure_file(${ROOST_PC_TEMPLATES}/${name}.pc.in ${ROOST_PC_OUT}/${own}/${name}.pc @ONLY)
+  file(INSTALL ${ROOST_PC_OUT}/${own}/${name}.pc DESTINATION "${destination}")  # below DESTDIR
 endforeach()
+file(REMOVE_RECURSE ${ROOST_PC_OUT}/${own})
