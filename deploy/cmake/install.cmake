@@ -56,5 +56,8 @@ set(ROOST_PC_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
 set(ROOST_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")" COMPONENT dev)
 install(SCRIPT ${CMAKE_CURRENT_LIST_DIR}/pkgconfig.cmake COMPONENT dev)
 # Beside the other documents of the Debian package, wherever this is installed.
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples
-        DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libroostpool-dev COMPONENT dev)
+set(documents ${CMAKE_INSTALL_DATAROOTDIR}/doc/libroostpool-dev)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/deploy/docs/CHOOSE.md
+              ${PROJECT_SOURCE_DIR}/deploy/MIGRATION.md
+        DESTINATION ${documents} COMPONENT dev)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples DESTINATION ${documents} COMPONENT dev)
