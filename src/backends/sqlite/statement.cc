@@ -186,11 +186,15 @@ absl::StatusOr<bool> SqliteStatement::Step() {
 }
 
 inline absl::StatusOr<bool> SqliteStatement::StepNow() {
-  if (connection_.IsForked()) return backends::Session::UsedAfterFork();
+  if (connection_.IsForked()) return RefuseAfterFork();
   connection_.Continue();
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   return End(code);
+}
+
+absl::StatusOr<bool> SqliteStatement::RefuseAfterFork() {
+  return backends::Session::UsedAfterFork();
 }
 
 absl::StatusOr<bool> SqliteStatement::StepInTime() {
@@ -238,9 +242,10 @@ void SqliteStatement::Finish() {
   if (!reading() || statement_ == nullptr) return;
   // In the child of a fork a reset could commit what the parent has begun to write. What only reads
   // gives back locks that the child does not have.
-  if (plain_ || !connection_.IsForked()) {
-    const int code = sqlite3_reset(statement_);
-    if (code != SQLITE_OK || !plain_) CleanUp(code);
+  if (plain_) {
+    if (const int code = sqlite3_reset(statement_); code != SQLITE_OK) CleanUp(code);
+  } else if (!connection_.IsForked()) {
+    CleanUp(sqlite3_reset(statement_));
   }
   stage_ = Stage::kIdle;
   connection_.RecordFinish();

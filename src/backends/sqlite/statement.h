@@ -82,20 +82,23 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   absl::Status CheckStart(size_t values);
   absl::Status Bind(std::span<const Value> values, Keeper keeper);
   int BindOne(int number, const Value& value, Keeper keeper);
-  // The first Step, where it has to ask; false for one after the end.
-  absl::StatusOr<bool> StepInTime();
+  // The first Step, where it has to ask; false for one after the end. Inlined, this and what else
+  // seldom comes would make each Step that gives a row save registers for it.
+  [[gnu::noinline]] absl::StatusOr<bool> StepInTime();
   absl::StatusOr<bool> StepNow();
+  // The step in the child of a fork.
+  [[gnu::noinline]] static absl::StatusOr<bool> RefuseAfterFork();
   // Before the first step of what does more than to read.
   absl::Status PrepareToChange();
   // The run ended with `code`.
-  absl::StatusOr<bool> End(int code);
+  [[gnu::noinline]] absl::StatusOr<bool> End(int code);
   // Runs every row; sets failed_row at the first error.
   absl::Status ExecuteEach(const internal::ManyRows& rows);
   // What a run leaves to be done; sqlite3_reset gave `code`.
   void CleanUp(int code);
   void CountChanges();
   // The value of a column that is not an integer.
-  Value ReadOther(sqlite3_value* found, int type, int column) const;
+  [[gnu::noinline]] Value ReadOther(sqlite3_value* found, int type, int column) const;
 
   SqliteConnection& connection_;
   sqlite3_stmt* statement_;
