@@ -14,18 +14,19 @@
 # Stages:
 #   functional     g++: every functional test, the installed package, the documents
 #   asan           clang++: the tests under the address and undefined-behaviour sanitizers; of those that
-#                  start servers the contract suite alone
+#                  start servers the contract suite alone; clang's check of the lock annotations
 #   fuzz           inputs made up for the parsers of foreign bytes, under the sanitizers, and for the SQL
 #                  lexer beside a real server; what is found is left in build/fuzz/found
 #   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
 #                  clang's
-#   thread-safety  clang's check of the lock annotations
 #   models         the model of the lock-free lane, and faults that it has to catch
-#   size           bytes of code and of each profile's pool; see deploy/size.sh
 #   lint           clang-format, clang-tidy, shellcheck; a comment for each public name; the site of the
 #                  documents, in build/site, and its links; the recipes for other build systems
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes
 #   rpi-32         the same for a 32-bit one (ARMv7), with the tests of core, statements and contracts
+#   size           bytes of code and of each profile's pool on this machine; see deploy/size.sh (not in
+#                  --all, where rpi-64 and rpi-32 look at those on boards)
+#   thread-safety  clang's check of the lock annotations alone (not in --all: asan has it)
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
 #                  (hours; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
@@ -40,8 +41,8 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan fuzz tsan thread-safety models size lint rpi-64 rpi-32)
-MORE_STAGES=(refute clang deploy board)
+ALL_STAGES=(functional asan fuzz tsan models lint rpi-64 rpi-32)
+MORE_STAGES=(size thread-safety refute clang deploy board)
 BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
 FAILED=0
@@ -74,6 +75,39 @@ check() {
     tail_of "$log"
     return 1
   fi
+}
+
+# check_each LOG TITLE COMMAND... -- WORD... - one test for each word, "TITLE WORD", which is COMMAND with the
+# word behind it: as many at a time as there are processors.
+check_each() {
+  local log=$1 title=$2 command=() word folder seconds status
+  shift 2
+  while [ "$1" != -- ]; do command+=("$1") && shift; done
+  shift
+  folder=$(mktemp -d)
+  for word; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    (
+      start=$SECONDS status=0
+      logged "$folder/$word.log" "${command[@]}" "$word" || status=$?
+      echo "$((SECONDS - start)) $status" >"$folder/$word.end"
+    ) &
+  done
+  wait
+  for word; do
+    cat "$folder/$word.log" >>"$log"
+    read -r seconds status <"$folder/$word.end"
+    took "$title $word" "$seconds"
+    if [ "$status" = 0 ]; then
+      PASSED=$((PASSED + 1))
+      say "   ok      $title $word: $(tail -n 1 "$folder/$word.log")"
+    else
+      FAILED=$((FAILED + 1))
+      say "   FAILED  $title $word"
+      tail_of "$folder/$word.log"
+    fi
+  done
+  rm -r "$folder"
 }
 
 # build_or_fail LOG PRESET ARGUMENT... - a build that fails is one failed test.
@@ -149,14 +183,12 @@ stage_asan() {
 
 # The libraries are those of the stage asan, and the server's fuzzer is of the stage functional.
 stage_fuzz() {
-  local target
+  local targets
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
   build_or_fail "$1" asan-ubsan roost_fuzz || return
   build_or_fail "$1" dev sql_server_fuzz || return
-  for target in $("$ROOT/tests/fuzz/fuzz.sh" --list); do
-    check "fuzz $target" "$1" "$ROOT/tests/fuzz/fuzz.sh" "$FUZZ_SECONDS" "$target"
-    tail -n 1 "$1"
-  done
+  mapfile -t targets < <("$ROOT/tests/fuzz/fuzz.sh" --list)
+  check_each "$1" fuzz "$ROOT/tests/fuzz/fuzz.sh" "$FUZZ_SECONDS" -- "${targets[@]}"
 }
 
 # The sanitizers of both compilers see the same races, but not the same code: where threads do nothing
@@ -213,8 +245,7 @@ stage_thread-safety() {
 
 stage_models() {
   need_packages "$1" "${PACKAGES_MODEL[@]}" || return
-  check "the model of the lane" "$1" "$ROOT/tests/model/run.sh" quick
-  check "seeded faults are caught" "$1" "$ROOT/tests/model/run.sh" mutants
+  check_each "$1" model "$ROOT/tests/model/run.sh" -- quick mutants
 }
 
 stage_size() {

@@ -86,8 +86,8 @@ class CrossInstallTest(unittest.TestCase):
             program.unlink()
 
     def test_a_firmware_takes_roostpool_as_a_subproject(self):
-        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_STATIC_ABSL=ON"),
-                         "profile raspberry_pi\nlevel 21.5\n")
+        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_STATIC_ABSL=ON", "-DROOST_POSTGRES=OFF",
+                                  "-DWITHOUT_POSTGRES=ON"), "profile raspberry_pi\nlevel 21.5\n")
         self.assertNotIn("libabsl", self.needed("sub"))
 
     def test_a_board_decides_the_cpu(self):
