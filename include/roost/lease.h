@@ -9,7 +9,8 @@
 //
 //   code                 means                                                        advice
 //   kOk                  it is done                                                   kOk
-//   kAlreadyExists       a unique or primary key is taken: the row is there           kOk
+//   kAlreadyExists       a unique or primary key is taken: the row is there; kStop    kOk
+//                        in a RunAll, a transaction or a script, which are not done
 //   kDeadlineExceeded    no connection came free in time, or the statement ran into   kKeep
 //                        its deadline
 //   kUnknown             the outcome of a commit is unknown                           kKeep
@@ -23,7 +24,7 @@
 //                        the schema refuses
 //   kCancelled           the caller cancelled                                         kStop
 //   kNotFound            the file, its directory or the server's database is not      kAlarm
-//                        there
+//                        there; of QueryOne: there is no row, which is no alarm
 //   kPermissionDenied    the file or the server does not let this program in          kAlarm
 //   kUnauthenticated     user or password is wrong                                    kAlarm
 //   kDataLoss            the database is damaged                                      kAlarm

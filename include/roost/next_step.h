@@ -23,8 +23,8 @@ namespace roost {
 // What to do next. Every advice but kOk leaves the data with the caller.
 enum class Advice : uint8_t {
   // It is stored. Go on. After kAlreadyExists that is so for an INSERT of one row with a key of its own,
-  // which an earlier try has stored; a statement of several rows, or another one, was not done: look at
-  // the code itself.
+  // which an earlier try has stored. A statement that names several rows, or an UPDATE, was not done: look
+  // at the code itself.
   kOk,
   // Keep the data, and try at the next reading. After kUnknown the data may be stored already: run
   // it again only if doing it twice is harmless, such as an insert with a key of its own.
@@ -37,15 +37,25 @@ enum class Advice : uint8_t {
   // Too much is asked for at a time, or a bound on memory or card space is reached. Do less now:
   // acquire less often, drop what matters least.
   kShed,
-  // The same call gives the same answer. Do not repeat it; the message says what to change.
+  // The same call gives the same answer. Do not repeat it; the message says what to change. So it is after
+  // kAlreadyExists, too, where other work was undone with the row: in a RunAll, in a transaction or at its
+  // commit, in a script. For rows of an earlier try write ON CONFLICT DO NOTHING.
   kStop,
   // A person has to act: the database is damaged, or refuses this program. Keep the data, say the
   // message where a person reads it, and try seldom.
   kAlarm,
 };
 
+namespace internal {
+// For drivers: `status` with a mark, which NextStep reads. What it is of stands in a transaction, is one of
+// several statements of a script, or one row of a RunAll, so that kAlreadyExists does not say that all is
+// there. OK and other codes stay as they are.
+absl::Status UndoneWithOthers(absl::Status status);
+bool IsUndoneWithOthers(const absl::Status& status);
+}  // namespace internal
+
 // The advice for each code that roostpool returns; the table in lease.h says the same. A code that
-// is in no table of roostpool is a bug, and an alarm.
+// is in no table of roostpool is a bug, and an alarm. Take the other one where there is a status.
 constexpr Advice NextStep(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kOk:
@@ -73,7 +83,13 @@ constexpr Advice NextStep(absl::StatusCode code) {
       return Advice::kAlarm;
   }
 }
-inline Advice NextStep(const absl::Status& status) { return NextStep(status.code()); }
+// The advice for a status: as for its code, but kStop for a kAlreadyExists that took other work with it.
+inline Advice NextStep(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kAlreadyExists && internal::IsUndoneWithOthers(status)) {
+    return Advice::kStop;
+  }
+  return NextStep(status.code());
+}
 
 }  // namespace roost
 #pragma GCC visibility pop

@@ -41,6 +41,7 @@
 #include "roost/internal/machine.h"
 #include "roost/internal/many_rows.h"
 #include "roost/internal/value_types.h"
+#include "roost/next_step.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
@@ -466,7 +467,7 @@ class Statement {
       rows.With(row, [&](std::span<const Value> values) { status = Execute(values); });
       if (status.ok()) continue;
       failed_row_ = static_cast<int>(row);
-      return status;
+      return internal::UndoneWithOthers(std::move(status));
     }
     return absl::OkStatus();
   }

@@ -53,7 +53,7 @@ absl::Status Transaction::Commit() {
   ROOST_CHECK(connection_ != nullptr, "a transaction was committed after it was over");
   Connection* const connection = TakeConnection();
   if (connection->IsForked()) return Connection::UsedAfterFork();
-  absl::Status committed = connection->CommitTransaction();
+  absl::Status committed = internal::UndoneWithOthers(connection->CommitTransaction());
   if (!committed.ok()) TakeBack(*connection).IgnoreError();
   return committed;
 }

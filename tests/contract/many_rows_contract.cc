@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "roost/next_step.h"
 #include "roost/query.h"
 #include "tests/contract/fixture.h"
 #include "tests/support/connection_access.h"
@@ -246,7 +247,9 @@ TEST_P(ManySqlRowsContract, TheFirstOfTwoErrorsCounts) {
   kinds[4].id = 3;
   kinds[6].id = 3;
   Statement& insert = Prepared();
-  EXPECT_EQ(insert.RunAll(kinds).code(), StatusCode::kAlreadyExists);
+  const absl::Status taken = insert.RunAll(kinds);
+  EXPECT_EQ(taken.code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(NextStep(taken), Advice::kStop) << "no row is stored";
   EXPECT_EQ(insert.failed_row(), 4);
 }
 

@@ -1,6 +1,7 @@
 // What only a database that knows SQL can be asked.
 #include <string>
 
+#include "roost/next_step.h"
 #include "tests/contract/fixture.h"
 #include "tests/support/connection_access.h"
 #include "tests/support/in_child.h"
@@ -201,6 +202,7 @@ TEST_P(SqlContract, AConstraintSaysAlreadyExistsAndTheConnectionGoesOn) {
   ASSERT_TRUE(Insert(writer(), 1).ok());
   const absl::Status refused = writer().Run(kInsert, 1, nullptr, nullptr, secret, nullptr);
   EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(NextStep(refused), Advice::kOk) << "an earlier try has stored the row";
   EXPECT_FALSE(Mentions(refused, secret)) << "what was bound does not belong in a log: " << refused;
   EXPECT_EQ(ConnectionAccess::fault_scope(writer()), FaultScope::kStatement);
   EXPECT_EQ(ConnectionAccess::Inspect(writer()), SessionState::kClean);
@@ -213,7 +215,9 @@ TEST_P(SqlContract, ATransactionWithAnErrorCanBeTakenBack) {
   absl::StatusOr<Transaction> transaction = writer().Begin();
   ASSERT_TRUE(transaction.ok());
   ASSERT_TRUE(Insert(writer(), 2).ok());
-  EXPECT_EQ(Insert(writer(), 1).code(), absl::StatusCode::kAlreadyExists);
+  const absl::Status taken = Insert(writer(), 1);
+  EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(NextStep(taken), Advice::kStop) << "row 2 is not stored";
   EXPECT_TRUE(transaction->Rollback().ok());
   EXPECT_EQ(CountRows(), 1);
 }
@@ -226,8 +230,9 @@ TEST_P(SqlContract, AScriptRunsAllItsStatements) {
   EXPECT_EQ(CountRows(), 2);
   EXPECT_TRUE(writer().RunScript("").ok());
   EXPECT_TRUE(writer().RunScript("  -- nothing\n").ok());
-  EXPECT_EQ(writer().RunScript("INSERT INTO kinds(id) VALUES (1)").code(),
-            absl::StatusCode::kAlreadyExists);
+  const absl::Status taken = writer().RunScript("INSERT INTO kinds(id) VALUES (1)");
+  EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(NextStep(taken), Advice::kStop) << "nor is what stands behind it";
 }
 
 TEST_P(SqlContract, ATransactionBegunByAScriptIsSeenAndTakenBack) {

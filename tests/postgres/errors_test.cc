@@ -5,6 +5,7 @@
 #include <span>
 #include <thread>
 
+#include "roost/next_step.h"
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
 
@@ -90,7 +91,9 @@ TEST_F(ErrorsTest, AConstraintThatIsCheckedAtTheEndIsNotMissed) {
   EXPECT_EQ(session->Run(Sql("INSERT INTO d VALUES (1)")).code(), StatusCode::kAlreadyExists);
   absl::StatusOr<Transaction> transaction = session->Begin();
   ASSERT_OK(session->Run(Sql("INSERT INTO d VALUES (1)")));
-  EXPECT_EQ(transaction->Commit().code(), StatusCode::kAlreadyExists);
+  const absl::Status taken = transaction->Commit();
+  EXPECT_EQ(taken.code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(NextStep(taken), Advice::kStop) << "the rest of the transaction is not stored";
   EXPECT_EQ(session.Ask("SELECT count(*) FROM d"), "1");
 }
 

@@ -1,5 +1,7 @@
 #include "backends/common/error.h"
 
+#include <utility>
+
 #include "absl/strings/cord.h"
 #include "statements/text.h"
 
@@ -67,7 +69,7 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
     const auto bytes = static_cast<std::string>(payload);
     told.SetPayload(type, absl::Cord(absl::string_view(bytes.data(), bytes.size())));
   });
-  return told;
+  return internal::UndoneWithOthers(std::move(told));
 }
 
 absl::Status BoundsTransactionOfRows(std::string_view sql) {

@@ -127,7 +127,7 @@ absl::Status PostgresConnection::RunScript(std::string_view sql) {
   if (status.ok()) status = pipeline_.Settle({.sql = sql});
   if (!status.ok()) return status;
   if (traits.taints) Taint();
-  return pipeline_.RunSettled(sql, doing);
+  return internal::UndoneWithOthers(pipeline_.RunSettled(sql, doing));
 }
 
 // ---- transactions -------------------------------------------------------------------------------

@@ -245,6 +245,7 @@ absl::StatusOr<bool> PostgresStatement::Take(Reply reply) {
   }
   ended_ = true;
   absl::Status status = pipeline_.failures().Fail(reply, doing);
+  if (!commits_) status = internal::UndoneWithOthers(std::move(status));
   return Broke(status);
 }
 

@@ -220,7 +220,7 @@ absl::Status SqliteConnection::RunScript(std::string_view sql) {
     absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest, /*zero=*/1);
     if (!prepared.ok()) return prepared.status();
     status = RunOne(*prepared, begin.substr(0, begin.size() - rest.size()));
-    if (!status.ok()) return status;
+    if (!status.ok()) return internal::UndoneWithOthers(std::move(status));
   }
   return absl::OkStatus();
 }
@@ -312,7 +312,7 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
     sqlite3_db_release_memory(db_);
   }
   RecordTransaction();
-  return status;
+  return in_transaction ? internal::UndoneWithOthers(std::move(status)) : status;
 }
 
 // ---- transactions -------------------------------------------------------------------------------
