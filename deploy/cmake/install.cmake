@@ -57,7 +57,16 @@ set(ROOST_PC_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")" COMPONENT dev)
 install(SCRIPT ${CMAKE_CURRENT_LIST_DIR}/pkgconfig.cmake COMPONENT dev)
 # Beside the other documents of the Debian package, wherever this is installed.
 set(documents ${CMAKE_INSTALL_DATAROOTDIR}/doc/libroostpool-dev)
-install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/deploy/docs/CHOOSE.md
-              ${PROJECT_SOURCE_DIR}/deploy/MIGRATION.md
-        DESTINATION ${documents} COMPONENT dev)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples DESTINATION ${documents} COMPONENT dev)
+# Each where it is in the source, so that their links lead from one to the other, and to the headers.
+foreach(document README.md deploy/README.md deploy/MIGRATION.md deploy/docs/CHOOSE.md deploy/recipes/README.md
+                 deploy/systemd/README.md platform/README.md src/README.md src/backends/postgres/README.md
+                 src/backends/sqlite/README.md src/tools/roost-node/README.md src/tools/roostctl/README.md
+                 tests/README.md tests/board/README.md tests/model/README.md)
+  cmake_path(GET document PARENT_PATH folder)
+  install(FILES ${PROJECT_SOURCE_DIR}/${document} DESTINATION ${documents}/${folder} COMPONENT dev)
+endforeach()
+install(CODE "set(documents \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${documents}\")
+file(RELATIVE_PATH to_headers \"/${documents}\" \"/${CMAKE_INSTALL_INCLUDEDIR}\")
+file(CREATE_LINK \"\${to_headers}\" \"\${documents}/include\" SYMBOLIC)
+file(CREATE_LINK ../examples \"\${documents}/tests/examples\" SYMBOLIC)" COMPONENT dev)

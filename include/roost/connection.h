@@ -22,6 +22,7 @@
 #ifndef ROOST_CONNECTION_H_
 #define ROOST_CONNECTION_H_
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -82,6 +83,14 @@ class Connection {
     absl::StatusOr<Statement*> statement = PrepareToRun(sql);
     if (!statement.ok()) return statement.status();
     return (*statement)->Run(args...);
+  }
+  // Text alone stops the build with a sentence.
+  template <std::convertible_to<std::string_view> Text, class... Args>
+  absl::Status Run(const Text&, const Args&...) {
+    static_assert(
+        internal::kNever<Text>,
+        "Connection::Run takes SQL as a roost::Sql: constexpr roost::Sql kInsert{\"INSERT ...\"}");
+    return absl::OkStatus();
   }
   // Prepares `sql` and runs it once for each of `rows`, in few round trips: see Statement::RunAll.
   template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>

@@ -35,7 +35,8 @@
 //           the profile's kResetTimeout; for maintenance that the connection asks for, at most
 //           kPingTimeout; and while a connection that is not kept is closed
 // Memory:   24 bytes on a 64-bit machine; no heap
-// Errors:   none; use after return aborts with a sentence
+// Errors:   none; use after return aborts with a sentence. A Statement* or Connection& that is used after
+//           it is not looked at
 // Time:     the end of a lease that left nothing behind, and whose connection is kept, is one
 //           compare-and-swap, or a short critical section: see pool.h
 // Example:

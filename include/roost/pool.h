@@ -167,6 +167,13 @@ class Pool {
     static_assert(internal::kNever<Rep>, "Pool::Acquire takes a deadline: pool.In(50ms)");
     return absl::StatusOr<Lease>();
   }
+  template <class Rep, class Period>
+  absl::StatusOr<Lease> Acquire(std::chrono::duration<Rep, Period>) {
+    static_assert(
+        internal::kNever<Rep>,
+        "Pool::Acquire takes an intent and a deadline: Acquire(roost::kWrite, pool.In(50ms))");
+    return absl::StatusOr<Lease>();
+  }
   // The same with every option. kCancelled: the token was cancelled.
   absl::StatusOr<Lease> Acquire(const AcquireOptions& options);
   // Lends an idle connection without waiting, opening or pinging: the one used last, if it needs

@@ -41,6 +41,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "roost/deadline.h"
 #include "roost/internal/misspelt.h"
@@ -461,11 +462,29 @@ struct Tuning {
   std::optional<Duration> leak_after{};
 };
 
+namespace internal {
+template <class... T>
+constexpr bool kAreSpans = (std::is_convertible_v<T, Duration> && ...);
+}  // namespace internal
+
 // Stops the build, with a sentence, when the numbers of P cannot work, or when a constant has one of
 // the slips that the head of this file names. SettingsOf, PoolFor and SelectedProfile call it; a
 // firmware may, to learn earlier. Always true.
 template <class P>
 constexpr bool CheckProfile() {
+  static_assert(
+      internal::kAreSpans<decltype(P::kPoolTimeout), decltype(P::kPoolRecycle),
+                          decltype(P::kOpenTimeout), decltype(P::kBackoffMin),
+                          decltype(P::kBackoffMax), decltype(P::kPingAfter),
+                          decltype(P::kPingTimeout), decltype(P::kResetTimeout),
+                          decltype(P::kKeepAlive), decltype(P::kIdleLimit), decltype(P::kLinger),
+                          decltype(P::kLeakAfter), decltype(P::kSlowStatement)>,
+      "roost profile: a time, such as kPoolTimeout or kPoolRecycle, is a span of std::chrono: "
+      "write "
+      "30s, not 30");
+  static_assert(std::is_convertible_v<decltype(P::kPrePing), PrePing>,
+                "roost profile: kPrePing is one of PrePing::kNever, PrePing::kAfterIdle and "
+                "PrePing::kAlways");
   static_assert(P::kPoolSize >= 1,
                 "roost profile: kPoolSize must be at least 1; a pool of none serves no caller "
                 "(SQLAlchemy's 0 = unlimited does not exist here)");

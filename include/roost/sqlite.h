@@ -5,8 +5,10 @@
 // the process wait in the pool's queue instead of polling a lock, so that "database is locked" does
 // not reach a caller.
 //
-// A card that refuses writes does not stop reads: the writer is not opened until the card takes
-// writes again (kFailedPrecondition). Before a seal is acknowledged the names of the database, its
+// A card that begins to refuse writes does not stop reads: the writer is not opened until the card takes
+// writes again (kFailedPrecondition). Where the directory takes no file when the program starts, a database
+// with a write-ahead log cannot be read either, because SQLite makes an index of the log beside it
+// (kFailedPrecondition); a copy that Backup made can. Before a seal is acknowledged the names of the database, its
 // log and the log's index are looked up: where they no longer lead to the files that are open
 // (deleted, renamed, replaced, hidden below a mount, overwritten), the seal fails with kUnavailable
 // and a sentence, all connections are closed, and the path is opened anew. A full card makes inserts fail with kResourceExhausted; below

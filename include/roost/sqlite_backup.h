@@ -8,8 +8,8 @@
 // SqliteOptions::max_log_pages the Backup gives up (kResourceExhausted), so that writers go on.
 // A database in memory has no log: a commit waits for a step of the copy and lets it begin anew.
 //
-// The file is a database without a log of its own, to be opened by any SQLite. deploy/README.md says
-// how it is put back into place.
+// The file is a database without a log of its own, to be opened by any SQLite. To put it back:
+// stop the program, remove the database's -wal and -shm, and rename the copy over the database.
 //
 // Threads:  any; several at once into different paths
 // Blocks:   for the copy, up to the deadline; a sync or a rename that was begun is not cut
@@ -64,7 +64,7 @@ absl::Status CopyDatabase(Backend& backend, Platform& platform, std::string_view
 
 // Copies the database of `pool` into a new file. Takes a read lease at its beginning and gives it back:
 // the copy is read by a handle of its own, and the pool lends all its connections meanwhile. The file
-// may be read by whom the database may be read by.
+// has the database's permissions, those of the group only where both have the same group.
 inline absl::Status Backup(Pool& pool, std::string_view path, Deadline deadline,
                            const BackupOptions& options = {},
                            SourceLine where = SourceLine::Here()) {

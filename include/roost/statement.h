@@ -192,7 +192,9 @@ class Value {
   requires(!internal::Bindable<T>) constexpr Value(const T&) {  // NOLINT
     static_assert(
         internal::kNever<T>,
-        "roost::Value: bind an integer, bool, float, double, text, roost::Blob (std::as_bytes), an "
+        "roost::Value: bind an integer, bool, float, double, text, std::vector<std::byte> or "
+        "roost::Blob (of bytes v: "
+        "std::as_bytes(std::span(v))), an "
         "enumeration, roost::Micros, a duration or a system_clock time of std::chrono with an "
         "integer inside, nullptr, or a std::optional of one of these; or, as an array, a span of "
         "int32_t, int64_t, bool, double or text");

@@ -152,6 +152,26 @@ TEST_F(CardTest, ACardThatIsReadOnlyAtBootIsToldAndTakenWhenItIsWritable) {
   }
 }
 
+// SQLite makes an index of the log to read it, too.
+TEST_F(CardTest, ADatabaseOfWhichNoIndexCanBeMadeIsTold) {
+  {
+    SqliteBackend backend(Options());
+    PoolFor<Node> pool(backend);
+    ASSERT_OK(Batch(pool));
+    ASSERT_OK(Backup(pool, card_.folder() + "/copy.db", pool.In(5s)));
+  }
+  ASSERT_TRUE(card_.Remount("ro"));
+  SqliteBackend backend({.path = card_.path(), .read_only = true});
+  PoolFor<Node> pool(backend);
+  const absl::Status refused = pool.Acquire(kRead, pool.In(1s)).status();
+  ExpectError(refused, absl::StatusCode::kFailedPrecondition, "node.db-shm is not there");
+  ExpectError(refused, absl::StatusCode::kFailedPrecondition,
+              "read a copy that roost::Backup made");
+  SqliteBackend copy({.path = card_.folder() + "/copy.db", .read_only = true});
+  PoolFor<Node> reader(copy);
+  EXPECT_OK(reader.Acquire(kRead, reader.In(1s)).status());
+}
+
 TEST_F(CardTest, ACardThatTurnsReadOnlyRefusesWritesAndIsRead) {
   SqliteBackend backend(Options());
   PoolFor<Node> pool(backend);

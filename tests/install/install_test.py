@@ -5,6 +5,7 @@ Usage: install_test.py CMAKE SOURCE BUILD COMPILER
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,15 @@ class InstallTest(InstalledTest):
         message = self.message_of(run(CMAKE, "-S", consumer, "-B", consumer / "build",
                                       f"-DCMAKE_PREFIX_PATH={self.prefix}"))
         self.assertIn('this roostpool has no component "oracle"', message)
+
+    def test_the_documents_lead_to_each_other_and_to_the_headers(self):
+        documents = self.prefix / "share/doc/libroostpool-dev"
+        links = [(document, link) for document in documents.rglob("README.md")
+                 for link in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+                 if link.endswith((".md", ".h")) and link != "CHANGELOG.md" and not link.startswith("pool/")]
+        self.assertGreater(len(links), 60)
+        self.assertEqual([link for document, link in links
+                          if "://" not in link and not (document.parent / link).exists()], [])
 
     def test_the_tools_are_installed(self):
         for tool in ("roost-node", "roostctl"):

@@ -49,6 +49,8 @@ WRONG = [
     ("TcpTimers kTcpTimers = {5s, 5s, 2s, 0}", "keepalive_count 1 to 100"),
     ("Duration kSlowStatement = 1s", "kSlowStatement must not be negative, and needs kWatchStatements"),
     ("bool kWatchStatements = true; Duration kSlowStatement = -1s", "kSlowStatement must not be negative"),
+    ("int kPoolTimeout = 4", "a time, such as kPoolTimeout or kPoolRecycle, is a span"),
+    ("bool kPrePing = true", "kPrePing is one of PrePing::kNever"),
     ("int kStatements = 0", "kStatements must be 1 to 256"),
     ("int kStatements = 257", "kStatements must be 1 to 256"),
 ]

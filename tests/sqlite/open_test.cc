@@ -207,7 +207,8 @@ TEST_F(OpenTest, AMissingDirectoryIsNotFound) {
   const absl::Status status = OpenStatus({.path = dir_.File("none/test.db")});
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(SqliteCode(status), SQLITE_CANTOPEN);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("none/test.db"));
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("none/test.db"), HasSubstr("/none is not there: make it")));
 }
 
 TEST_F(OpenTest, ADirectoryIsNoDatabase) {

@@ -22,8 +22,9 @@ class ReadOnlyTest : public SqliteTest {
 
 TEST_F(ReadOnlyTest, ByOptionNobodyWritesAndNothingIsMade) {
   SqliteBackend missing({.path = path(), .read_only = true});
-  EXPECT_EQ(HeldConnection(missing, platform_, Role::kWriter).status().code(),
-            absl::StatusCode::kNotFound);
+  const absl::Status refused = HeldConnection(missing, platform_, Role::kWriter).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("a backend with read_only makes none"));
   SqliteBackend backend(Options());
   HeldConnection writer(backend, platform_, Role::kWriter);
   ASSERT_OK(writer->Run(kInsert, 1, 1));

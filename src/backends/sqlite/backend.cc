@@ -139,7 +139,7 @@ absl::Status SqliteBackend::Prepare(Platform& platform, Deadline deadline) {
   if (status.ok())
     status = Bootstrap(handler, {.platform = &platform, .deadline = deadline}, keeper);
   if (status.ok() || sqlite::IsMemory(options_)) return status;
-  return sqlite::Explain(status, *names_);
+  return sqlite::Explain(status, *names_, options_.read_only);
 }
 
 absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
@@ -154,8 +154,8 @@ absl::StatusOr<Connection*> SqliteBackend::Open(const OpenRequest& request) {
     Forget();
     connection = OpenOnce(request);
   }
-  if (!connection.ok() && !sqlite::IsMemory(options_) && !options_.read_only) {
-    connection = sqlite::Explain(connection.status(), *names_);
+  if (!connection.ok() && !sqlite::IsMemory(options_)) {
+    connection = sqlite::Explain(connection.status(), *names_, options_.read_only);
   }
   const bool move = options_.when_damaged == WhenDamaged::kMoveAside && !options_.read_only;
   if (!move || !absl::IsDataLoss(connection.status())) return connection;

@@ -19,7 +19,7 @@ struct Row {
 };
 
 constexpr std::string_view kCardRefuses =
-    "the card or the file does not take writes: remount it writable or replace it; reads go on";
+    "the card or the file does not take writes: remount it writable or replace it";
 constexpr std::string_view kDamaged =
     "the database is damaged: stop writing, move the file, its -wal and its -shm aside together, "
     "and start a new one";
@@ -176,8 +176,9 @@ Finding Classify(const Evidence& evidence) {
   }
   if ((code & 0xFF) == SQLITE_READONLY && !evidence.may_write &&
       evidence.operation != Operation::kOpen && code != SQLITE_READONLY_DBMOVED) {
-    return {StatusCode::kFailedPrecondition, FaultScope::kStatement,
-            "this connection only reads: acquire it with roost::kWrite"};
+    return {
+        StatusCode::kFailedPrecondition, FaultScope::kStatement,
+        "this connection only reads: acquire with roost::kWrite, of a backend without read_only"};
   }
   if (LacksSync(code) && evidence.operation == Operation::kCommit) {
     // The log's pages were written: after a crash the commit may be there or not.

@@ -96,7 +96,7 @@ std::optional<Reason> OfWriting(const std::string& folder,
                   Concat({"the file system of ", folder,
                           " has no inode left for a new file: delete files, of any size"})};
   }
-  if (found.f_bavail == 0) {
+  if (found.f_blocks > 0 && found.f_bavail == 0) {
     return Reason{StatusCode::kResourceExhausted,
                   Concat({"the file system of ", folder,
                           " is full: free space outside of the database first"})};
@@ -109,7 +109,30 @@ std::optional<Reason> OfWriting(const FileNames& names) {
   return OfWriting(FolderOf(names.database), {&names.database, &names.log, &names.index});
 }
 
-std::optional<Reason> ReasonFor(int code, const FileNames& names) {
+bool IsMissing(const std::string& name) {
+  struct stat found {};
+  return ::stat(name.c_str(), &found) != 0 && errno == ENOENT;
+}
+
+// Where SQLite could not open or make a file of a database that is only to be read.
+std::optional<Reason> OfReading(const FileNames& names) {
+  if (IsMissing(names.database)) {
+    return Reason{StatusCode::kNotFound,
+                  "the file is not there, and a backend with read_only makes none"};
+  }
+  if (auto reason = OfOwner(names.database, R_OK, "the file")) return reason;
+  if (!IsMissing(names.index)) return std::nullopt;
+  const std::string folder = FolderOf(names.database);
+  if (!OfWriting(folder, {}).has_value()) return std::nullopt;
+  return Reason{
+      StatusCode::kFailedPrecondition,
+      Concat({names.index,
+              " is not there, which SQLite needs also to read a database with a "
+              "write-ahead log, and ",
+              folder, " takes no file: make it writable, or read a copy that roost::Backup made"})};
+}
+
+std::optional<Reason> ReasonFor(int code, const FileNames& names, bool only_reads) {
   const std::string folder = FolderOf(names.database);
   switch (code) {
     case SQLITE_IOERR_SHMMAP:
@@ -134,8 +157,12 @@ std::optional<Reason> ReasonFor(int code, const FileNames& names) {
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
-      return code == SQLITE_CANTOPEN_SYMLINK || code == SQLITE_CANTOPEN_ISDIR ? std::nullopt
-                                                                              : OfWriting(names);
+      if (code == SQLITE_CANTOPEN_SYMLINK || code == SQLITE_CANTOPEN_ISDIR) return std::nullopt;
+      if (IsMissing(folder)) {
+        return Reason{StatusCode::kNotFound, Concat({"the directory ", folder,
+                                                     " is not there: make it, or mount its card"})};
+      }
+      return only_reads ? OfReading(names) : OfWriting(names);
     case SQLITE_IOERR:
       return code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_DELETE ? OfWriting(names)
                                                                        : std::nullopt;
@@ -153,9 +180,9 @@ std::optional<Reason> ReasonFor(int code, const FileNames& names) {
 
 }  // namespace
 
-absl::Status Explain(const absl::Status& status, const FileNames& names) {
+absl::Status Explain(const absl::Status& status, const FileNames& names, bool only_reads) {
   const int code = SqliteCode(status);
-  const std::optional<Reason> reason = ReasonFor(code, names);
+  const std::optional<Reason> reason = ReasonFor(code, names, only_reads);
   if (!reason.has_value()) return status;
   return MakeStatus(
       reason->code, code,

@@ -18,8 +18,8 @@
 namespace roost::sqlite {
 
 // `status` of an open, with another code and a further sentence where the file system has a reason
-// of its own. REQUIRES: status is an error.
-absl::Status Explain(const absl::Status& status, const FileNames& names);
+// of its own. `only_reads`: the backend is read_only. REQUIRES: status is an error.
+absl::Status Explain(const absl::Status& status, const FileNames& names, bool only_reads);
 
 // OK: a file can be made in `folder`, as far as can be seen without making one.
 absl::Status CheckFolder(const std::string& folder);

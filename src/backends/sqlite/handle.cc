@@ -75,7 +75,8 @@ absl::Status SetPragmas(sqlite3* db, const SqliteOptions& options, Access access
                    "PRAGMA query_only=%s",
                    static_cast<long long>(options.cache_kib), full ? "FULL" : "NORMAL",
                    static_cast<long long>(log_bytes), access == Access::kRead ? "ON" : "OFF");
-  return Execute(db, options, sql);
+  const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : OpenError(db, code, options, {});
 }
 
 absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {

@@ -109,10 +109,15 @@ absl::Status Script::Fail(int code, const char* at) const {
   const bool is_wrong = refused || finding.code == absl::StatusCode::kAlreadyExists;
   const auto line = 1 + std::count(text_.c_str(), at, '\n');
   const std::string where = Concat({options_.path, ", ", name_, ", line ", Digits(line)});
-  return MakeStatus(is_wrong ? absl::StatusCode::kInvalidArgument : finding.code, code,
-                    {.where = where,
-                     .message = refused ? refusal_ : MessageFor(db_, code),
-                     .advice = refused ? std::string_view() : finding.advice});
+  std::string_view advice = refused ? std::string_view() : finding.advice;
+  if (finding.code == absl::StatusCode::kDeadlineExceeded) {
+    advice =
+        "it did not end by the deadline of the acquire that opened the database: run "
+        "SqliteBackend::Prepare at the start, with a later one";
+  }
+  return MakeStatus(
+      is_wrong ? absl::StatusCode::kInvalidArgument : finding.code, code,
+      {.where = where, .message = refused ? refusal_ : MessageFor(db_, code), .advice = advice});
 }
 
 absl::Status Script::RunOne(sqlite3_stmt* statement, const char* at) const {

@@ -66,9 +66,10 @@ absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
           statement, Concat({"placeholder \"", name == nullptr ? "?" : name, "\" has no meaning"}));
     }
     if (placeholder > found) {
-      return WrongPlaceholder(statement, Concat({"it has ", name, " but only ", Digits(found),
-                                                 " placeholders: one is "
-                                                 "left out"}));
+      return WrongPlaceholder(statement,
+                              Concat({"it has ", name, " but only ", Digits(found),
+                                      found == 1 ? " placeholder" : " placeholders",
+                                      ": a number is left out, or beyond what there is"}));
     }
     number[static_cast<size_t>(placeholder - 1)] = static_cast<uint8_t>(i);
   }

@@ -8,5 +8,6 @@ void Use(roost::Pool& pool) {
   (void)pool.Acquire(roost::kWrite, pool.In(50ms));
 #ifdef WRONG
   (void)pool.Acquire(roost::kWrite, 50ms);  // error: pool.In(50ms)
+  (void)pool.Acquire(50ms);                 // error: Acquire(roost::kWrite, pool.In(50ms))
 #endif
 }
