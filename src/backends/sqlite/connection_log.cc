@@ -78,7 +78,10 @@ void SqliteConnection::LeaveFiles() {
 // The guard behind CheckLog, for transactions that SQL began while a reader pinned the log: SQLite
 // rolls back.
 int SqliteConnection::OnCommit(void* self) {
-  return static_cast<SqliteConnection*>(self)->log_.IsFull() ? 1 : 0;
+  SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
+  if (connection.log_.IsFull()) return 1;
+  ++connection.commits_;
+  return 0;
 }
 
 absl::Status SqliteConnection::MakeRoom(bool writes) {
@@ -93,7 +96,7 @@ absl::Status SqliteConnection::CheckLog() {
   if (blocked && sqlite3_txn_state(db_, "main") == SQLITE_TXN_NONE) {
     // By the writer of another process, perhaps, for which every write waits. A reader lets pass.
     deadline_handler_.SetDeadline(deadline());
-    const int code = OwnStatements::Run(own_.begin());
+    const int code = RunBegin();
     if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
     OwnStatements::Run(own_.rollback());
     status = Checkpoint(deadline());

@@ -177,6 +177,7 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keepe
   const bool begins = connection_.BeginsLease();
   stage_ = untouched && only_reads_ && begins ? Stage::kRunning : Stage::kStarted;
   changes_ = 0;
+  commits_before_ = connection_.commits();
   if (writes_) changes_before_ = sqlite3_total_changes64(connection_.db());
   connection_.RecordStart();
   return absl::OkStatus();
@@ -224,7 +225,8 @@ absl::StatusOr<bool> SqliteStatement::End(int code) {
   stage_ = Stage::kEnded;
   if (effects_.frees_room) connection_.LendReserve(false);
   connection_.RecordTransaction();
-  if (code == SQLITE_DONE) {
+  if (code == SQLITE_DONE ||
+      (!only_reads_ && connection_.WasDone(code, statement_, in_transaction_, commits_before_))) {
     CountChanges();
     return false;
   }

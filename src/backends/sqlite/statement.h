@@ -108,6 +108,7 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   const bool only_reads_;        // gives rows, and does nothing else
   const bool plain_;             // the same, without parameters: changes_ stays 0
   bool in_transaction_ = false;  // when the run began
+  uint32_t commits_before_ = 0;  // the connection's, when the run began
   int64_t changes_ = 0;
   int64_t changes_before_ = 0;  // the connection's total when the run began
   ParameterMap map_;
