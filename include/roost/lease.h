@@ -24,7 +24,7 @@
 //                        the schema refuses
 //   kCancelled           the caller cancelled                                         kStop
 //   kNotFound            the file, its directory or the server's database is not      kAlarm
-//                        there; of QueryOne: there is no row, which is no alarm
+//                        there; kStop of QueryOne: there is no row
 //   kPermissionDenied    the file or the server does not let this program in          kAlarm
 //   kUnauthenticated     user or password is wrong                                    kAlarm
 //   kDataLoss            the database is damaged                                      kAlarm

@@ -51,7 +51,9 @@ namespace internal {
 // several statements of a script, or one row of a RunAll, so that kAlreadyExists does not say that all is
 // there. OK and other codes stay as they are.
 absl::Status UndoneWithOthers(absl::Status status);
-bool IsUndoneWithOthers(const absl::Status& status);
+// The mark itself: the advice is kStop.
+absl::Status AdviseToStop(absl::Status status);
+bool AdvisesToStop(const absl::Status& status);
 }  // namespace internal
 
 // The advice for each code that roostpool returns; the table in lease.h says the same. A code that
@@ -83,9 +85,12 @@ constexpr Advice NextStep(absl::StatusCode code) {
       return Advice::kAlarm;
   }
 }
-// The advice for a status: as for its code, but kStop for a kAlreadyExists that took other work with it.
+// The advice for a status: as for its code, but kStop for a kAlreadyExists that took other work with it, and
+// for a QueryOne that found no row (kNotFound).
 inline Advice NextStep(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kAlreadyExists && internal::IsUndoneWithOthers(status)) {
+  if ((status.code() == absl::StatusCode::kAlreadyExists ||
+       status.code() == absl::StatusCode::kNotFound) &&
+      internal::AdvisesToStop(status)) {
     return Advice::kStop;
   }
   return NextStep(status.code());

@@ -163,7 +163,7 @@ std::string_view Name(StatementKind kind);
 // A statement that has ended. Valid during the call of OnStatement; copy what has to live longer.
 //
 // It has neither the bound values nor a literal of the SQL, so that it can be logged: values belong
-// into $1, $2, ..., and what stands in quotes is shown as '?'.
+// into $1, $2, ..., and what stands in quotes is shown as '?'. Numbers and comments are shown.
 struct StatementEvent {
   // What has ended.
   StatementKind kind{};
@@ -187,7 +187,7 @@ struct StatementEvent {
   Duration took{};
   // Rows that were read; of a statement that gives none, rows that it changed.
   int64_t rows = 0;
-  // OK, or the error that the program got. Null only in an event that a program makes.
+  // OK, or the error of the database; what the program meets when it reads a column is not told. Null only in an event that a program makes.
   const absl::Status* status = nullptr;
 };
 

@@ -198,7 +198,7 @@ class Pool {
   // another thread is opening, or until the deadline passes. Optional: a pool opens connections
   // when callers need them. The calling thread opens and waits, whatever OpenBy says. OK, or why a
   // connection could not be opened. kFailedPrecondition: the pool is paused or closed. Opens no more
-  // than pool_size in force. REQUIRES: connections <= pool_size, of the profile or in force.
+  // than pool_size in force. REQUIRES: connections <= capacity().
   absl::Status Fill(int connections, Deadline deadline);
 
   // Does what is due at `now`: opens, pings, maintains and recycles connections, closes those that

@@ -2,8 +2,9 @@
 //
 // A profile is a type of static constants. A firmware writes its own as a struct of a few lines,
 // which derives from one of these and shadows what differs. Numbers that cannot work stop the build
-// with a sentence. So does a constant whose name is that of a setting but for one letter that is left
-// out, doubled, swapped with its neighbour or in the wrong case; Describe (settings.h) shows the rest.
+// with a sentence. So does a constant whose name is that of a setting but for one letter behind the k that
+// is left out, doubled or swapped with its neighbour, or that is written kPoolsize or pool_size; Describe
+// (settings.h) shows the rest.
 // The build chooses one profile as roost::SelectedProfile: see selected_profile.h.
 //
 // profiles::Default has every setting, with its unit, its range, its special values and its price.

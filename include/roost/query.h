@@ -59,7 +59,7 @@ absl::Status SecondRow(std::string_view sql);
 // std::tuple or an aggregate (see Rows::As); or, for several types, as a std::tuple of its columns.
 // Text and bytes are copied: ask for std::string and std::vector<std::byte>.
 //
-// kNotFound: there is no row. kInvalidArgument: there are two; LIMIT 1 or a unique key in the WHERE
+// kNotFound: there is no row (NextStep says kStop). kInvalidArgument: there are two; LIMIT 1 or a unique key in the WHERE
 // make it one. Other errors are those of Connection::Prepare, Statement::Query and Rows::Get.
 //
 // Cost: what Prepare, Query and two calls of Next cost; the second sees that the row is the only

@@ -124,7 +124,8 @@ struct SqliteOptions {
   // In place of `schema` and `user_version`: each is run once in the life of a database, in the order
   // of their numbers, and is there with its number or not at all, also where the process is killed.
   // A database with a later number, or with one that is not in the list, is refused
-  // (kInvalidArgument), as is SQL that sets user_version. Several processes may open at once. What
+  // (kInvalidArgument), as is SQL that sets user_version. One with a number below the database's counts as run:
+  // never add one between. Several processes may open at once. What
   // takes longer than an open: Prepare. REQUIRES: outlives the backend (a constexpr array).
   std::span<const Migration> migrations{};
   WhenDamaged when_damaged = WhenDamaged::kRefuse;

@@ -2,10 +2,11 @@
 //
 // The copy is the database of one moment, and writers commit meanwhile. It grows as PATH.part, is
 // synced, and has the name PATH when it is whole. A Backup that fails removes PATH.part. One that was
-// killed leaves it behind, and the next Backup into PATH replaces it.
+// killed leaves it behind with the sticky bit among its permissions, by which the next Backup into PATH knows
+// it and replaces it; a file system without permissions (FAT) keeps no such bit: remove it by hand.
 //
 // While the copy is made the log is not cut. Where it reaches three quarters of
-// SqliteOptions::max_log_pages the Backup gives up (kResourceExhausted), so that writers go on.
+// SqliteOptions::max_log_pages the Backup gives up at its next step (kResourceExhausted), so that writers go on.
 // A database in memory has no log: a commit waits for a step of the copy and lets it begin anew.
 //
 // The file is a database without a log of its own, to be opened by any SQLite. To put it back:

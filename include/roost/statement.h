@@ -406,7 +406,8 @@ class Statement {
   // number. A row is a std::tuple, a std::pair, an aggregate (see Rows::As) or a span of Value; its
   // fields are bound to $1, $2, ..., as Run does. A row of a type that Value has is bound to $1. What
   // the rows point to has to stay valid during the call. Rows that the statement gives are thrown
-  // away; changes() counts those of all runs.
+  // away; changes() counts those of all runs. REQUIRES: to read a row throws nothing (else std::terminate),
+  // and does not use this connection.
   //
   // Where no transaction is open, RunAll begins one with the first row and commits it with the last:
   // after an error no row is in, and after kUnknown all are in or none. Where one is open, the rows
@@ -416,7 +417,8 @@ class Statement {
   //
   // PostgreSQL: one round trip takes at most kMaxRows rows and kMaxBytes bytes, and a row that is
   // longer than that goes alone. Text and bytes count as many as they are, every other value 16. A
-  // hundred readings take one round trip, begin and commit included. libpq keeps a buffer of about
+  // hundred readings take one round trip, begin and commit included, and one more where the statement is
+  // prepared first. libpq keeps a buffer of about
   // kMaxBytes, and 32 bytes for each row of a round trip; beyond 1 MiB the connection is closed at
   // its return. A transaction pooler is fine. SQLite has no round trips, and no use for either.
   //
@@ -503,7 +505,7 @@ enum class Durability : uint8_t {
 //
 // BEGIN, COMMIT, ROLLBACK and their like as SQL are refused while it lives (kFailedPrecondition);
 // SAVEPOINT and ROLLBACK TO are not. Ended through the raw handle it is kUnknown: it may have been
-// committed.
+// committed. One that is begun there instead is taken for it.
 //
 // A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
 // that follow are then refused until the Transaction ends, because they would commit one by one.

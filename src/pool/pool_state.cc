@@ -241,7 +241,8 @@ TimePoint PoolState::Tick(TimePoint now) {
 }
 
 absl::Status PoolState::Fill(int connections, Deadline deadline) {
-  ROOST_CHECK(connections <= tuner_.most_to_fill(), "Pool::Fill: more connections than pool_size");
+  ROOST_CHECK(connections <= parts_.executor.slots(),
+              "Pool::Fill: more connections than capacity()");
   if (parts_.Forked()) return parts_.refusals.forked;
   return maintenance_.Fill(connections, deadline);
 }

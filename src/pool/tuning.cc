@@ -57,11 +57,15 @@ absl::Status CheckSpans(const PoolSettings& s, const TuningLimits& limits) {
     const Duration given = s.*span.setting;
     if (given < Duration::zero()) {
       return Refuse(limits, span.name, " ", Seconds{given}, " s is below 0",
-                    span.may_be_zero ? "; 0 switches it off" : "");
+                    !span.may_be_zero                           ? ""
+                    : span.setting == &PoolSettings::ping_after ? "; 0 checks before every lease"
+                                                                : "; 0 switches it off");
     }
     if (given == Duration::zero() && !span.may_be_zero) {
-      return Refuse(limits, span.name, " 0 s is not above 0: every call that can wait ends, and ",
-                    "nothing is tried without a pause");
+      return Refuse(limits, span.name, " 0 s is not above 0: ",
+                    span.setting == &PoolSettings::pool_timeout
+                        ? "to wait for nothing call TryAcquire"
+                        : "every call that can wait ends");
     }
   }
   return absl::OkStatus();
@@ -97,6 +101,10 @@ absl::StatusOr<PoolSettings> TunedSettings(const PoolSettings& now, const Tuning
   for (const TunableSpan& span : kTunableSpans) {
     if ((wish.*span.wish).has_value()) wished.*span.setting = *(wish.*span.wish);
   }
+  if (wished.pre_ping > PrePing::kAlways) {
+    return Refuse(limits, "pre_ping ", int{static_cast<uint8_t>(wished.pre_ping)},
+                  " is none of PrePing::kNever, kAfterIdle and kAlways");
+  }
   // A pool may have been built with sizes that Tune refuses: they may stay.
   if (wish.pool_size.has_value() || wish.max_overflow.has_value()) {
     const absl::Status sizes = CheckSizes(wished, limits);
@@ -125,8 +133,6 @@ PoolSettings Tuner::settings() const {
   PoolMutexLock lock(pool_.lanes.mu());
   return pool_.config.settings.get();
 }
-
-int Tuner::most_to_fill() const { return std::max(profile_size_, settings().pool_size); }
 
 // What is asked for is checked, and texts are written, with the lock free. Another Tune that comes
 // between sends this one round again.

@@ -10,20 +10,16 @@ namespace roost::internal {
 
 class Tuner {
  public:
-  explicit Tuner(PoolParts& pool)
-      : pool_(pool), profile_size_(pool.config.settings.constants().pool_size) {}
+  explicit Tuner(PoolParts& pool) : pool_(pool) {}
 
   // See Pool::Tune and Pool::settings.
   absl::Status Tune(const Tuning& wish);
   PoolSettings settings() const;
-  // The most connections that Pool::Fill may be asked for.
-  int most_to_fill() const;
 
  private:
   bool PutInForce(const PoolSettings& wished, uint32_t turn);
 
   PoolParts& pool_;
-  const int profile_size_;                         // the profile's pool_size
   uint32_t tunes_ ABSL_GUARDED_BY(kPoolLock) = 0;  // changes so far
 };
 

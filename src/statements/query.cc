@@ -1,12 +1,13 @@
 // The errors of QueryOne.
 #include "roost/query.h"
 
+#include "roost/next_step.h"
 #include "statements/text.h"
 
 namespace roost::internal {
 
 absl::Status NoRow(std::string_view sql) {
-  return absl::NotFoundError(Concat({"no row for ", Quoted(sql)}));
+  return AdviseToStop(absl::NotFoundError(Concat({"no row for ", Quoted(sql)})));
 }
 
 absl::Status SecondRow(std::string_view sql) {

@@ -127,8 +127,9 @@ void Rows::FailRange(int column, std::string_view wanted) {
 void Rows::FailCount(int fields) {
   if (!status_.ok()) return;
   status_ = absl::InvalidArgumentError(
-      Concat({Quoted(statement_->sql()), " has ", Digits(statement_->columns()), " columns (",
-              ColumnNames(*statement_), "), wanted ", Digits(fields), ", one for each field"}));
+      Concat({Quoted(statement_->sql()), " has ", Digits(statement_->columns()),
+              statement_->columns() == 1 ? " column (" : " columns (", ColumnNames(*statement_),
+              "), wanted ", Digits(fields), ", one for each field"}));
 }
 
 }  // namespace roost

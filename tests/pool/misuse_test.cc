@@ -131,8 +131,8 @@ TEST_F(MisuseDeathTest, ABackendThatNeedsMoreMemoryThanASlotHas) {
 
 TEST_F(MisuseDeathTest, FillingMoreThanIsKept) {
   PoolFor<Plain<2, 1>> pool(backend, Options());
-  EXPECT_DEATH((void)pool.Fill(3, pool.In(1s)),
-               "roost: Pool::Fill: more connections than pool_size");
+  EXPECT_DEATH((void)pool.Fill(4, pool.In(1s)),
+               "roost: Pool::Fill: more connections than capacity\\(\\)");
 }
 
 TEST_F(MisuseDeathTest, ATransactionThatOutlivesItsLease) {

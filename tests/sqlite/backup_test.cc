@@ -234,7 +234,8 @@ TEST_F(BackupTest, MayBeReadByWhomTheDatabaseMayBe) {
     Fill(pool, 1);
     ASSERT_EQ(::chmod(path().c_str(), mode), 0);
     ASSERT_OK(Backup(pool, copy(), Deadline::Never(), {.on_step = [&](const BackupProgress&) {
-                       EXPECT_EQ(fs::status(part()).permissions(), fs::perms(mode));
+                       EXPECT_EQ(fs::status(part()).permissions() & fs::perms::all,
+                                 fs::perms(mode));
                        return true;
                      }}));
     EXPECT_EQ(fs::status(copy()).permissions(), fs::perms(mode));
@@ -434,7 +435,14 @@ TEST_F(BackupTest, APartThatIsNotItsOwnStays) {
   SqliteBackend backend(Options());
   PoolFor<Node> pool(backend, OnFake());
   std::ofstream(part()) << "half of a film that is being loaded";
-  ExpectRefused(pool, copy(), StatusCode::kFailedPrecondition, "is no unfinished copy");
+  ExpectRefused(pool, copy(), StatusCode::kFailedPrecondition,
+                "is not known to be an unfinished copy");
+  fs::remove(part());
+  // A database, perhaps a copy that somebody keeps under this name, perhaps in use.
+  Foreign(part()).Run("CREATE TABLE kept(a)");
+  ExpectRefused(pool, copy(), StatusCode::kFailedPrecondition,
+                "is not known to be an unfinished copy");
+  EXPECT_EQ(Ask(Foreign(part()).get(), "SELECT count(*) FROM kept"), "0");
   fs::remove(part());
   std::ofstream(dir_.File("victim")) << "";
   fs::create_symlink(dir_.File("victim"), part());
@@ -493,12 +501,13 @@ TEST_F(BackupTest, TheFolderMayBeASymbolicLink) {
 TEST_F(BackupTest, ANameThatIsNoneIsRefused) {
   SqliteBackend backend(Options());
   PoolFor<Node> pool(backend, OnFake());
-  for (const std::string& name :
-       {std::string(), folder() + "/", folder() + "/..", std::string("a\0b", 3)}) {
+  for (const std::string& name : {std::string(), folder() + "/", folder() + "/..",
+                                  std::string(":memory:"), std::string("a\0b", 3)}) {
     ExpectRefused(pool, name, StatusCode::kInvalidArgument, "is no name of a file");
   }
-  ExpectRefused(pool, folder() + "/" + std::string(252, 'n'), StatusCode::kInvalidArgument,
-                "is too long with \".part\"");
+  ExpectRefused(pool, folder() + "/" + std::string(248, 'n'), StatusCode::kInvalidArgument,
+                "is too long with \".part\" or \"-journal\"");
+  EXPECT_OK(Backup(pool, folder() + "/" + std::string(247, 'n'), Deadline::Never()));
   ExpectRefused(pool, folder() + "/none/copy.db", StatusCode::kNotFound, "is not there: make it");
   Fill(pool, 1);
   ExpectRefused(pool, path() + "/copy.db", StatusCode::kInvalidArgument, "is no directory");

@@ -57,7 +57,8 @@ ManyRows ManyRows::Of(const Range& range, size_t max_rows, size_t max_bytes) {
       "and whose rows can be asked for by number");
   return ManyRows(
       &range,
-      [](const void* rows, size_t row, void* taker, Take take) {
+      // A row that threw would leave a transaction half done, and what is stored behind it would be lost.
+      [](const void* rows, size_t row, void* taker, Take take) noexcept {
         const auto begin = std::begin(*static_cast<const Range*>(rows));
         const auto& found = begin[static_cast<std::ptrdiff_t>(row)];
         WithValues(found, [taker, take](std::span<const Value> values) { take(taker, values); });

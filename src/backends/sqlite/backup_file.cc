@@ -91,8 +91,16 @@ absl::Status SystemError(std::string_view what, const std::string& name, int sys
                                       AdviceFor(system_errno)});
 }
 
-// An unfinished copy: its first page may be in SQLite's memory still.
+// What an unfinished copy has among its permissions, and no other database: Linux gives it no meaning for a
+// file. A file system without permissions (FAT) does not keep it.
+constexpr mode_t kUnfinished = S_ISVTX;
+
+// An unfinished copy of ours, or an empty file: its first page may be in SQLite's memory still.
 bool IsUnfinishedCopy(int file) {
+  struct stat found {};
+  if (::fstat(file, &found) != 0) return false;
+  if (found.st_size == 0) return true;
+  if ((found.st_mode & kUnfinished) == 0) return false;
   constexpr std::string_view kMagic("SQLite format 3\0", 16);
   std::array<char, 16> begin{};
   const ssize_t got = ::pread(file, begin.data(), begin.size(), 0);
@@ -124,7 +132,8 @@ absl::Status BackupFile::Check() {
 absl::Status BackupFile::FindFolder() {
   const size_t slash = given_.rfind('/');
   name_ = slash == std::string::npos ? given_ : given_.substr(slash + 1);
-  if (name_.empty() || name_ == "." || name_ == ".." || given_.find('\0') != std::string::npos) {
+  if (name_.empty() || name_ == "." || name_ == ".." || given_ == ":memory:" ||
+      given_.find('\0') != std::string::npos) {
     return Wrong(StatusCode::kInvalidArgument,
                  {"Backup: \"", given_,
                   "\" is no name of a file: give a directory that is there, and "
@@ -160,10 +169,13 @@ absl::Status BackupFile::CheckLength() const {
   sqlite3_vfs* const vfs = sqlite3_vfs_find(nullptr);
   const auto whole = static_cast<int>(part_.size() + kBeside[0].size());
   const int64_t most = ::pathconf(folder_.c_str(), _PC_NAME_MAX);
-  const auto longest = static_cast<int64_t>(name_.size() + kPart.size());
+  // As SQLite needs room behind it to write the copy once it is a database.
+  const auto longest =
+      static_cast<int64_t>(name_.size() + std::max(kPart.size(), kBeside[0].size()));
   if (whole <= vfs->mxPathname && (most <= 0 || longest <= most)) return absl::OkStatus();
-  return Wrong(StatusCode::kInvalidArgument, {"Backup: ", path_, " is too long with \"", kPart,
-                                              "\" behind it: choose a shorter name"});
+  return Wrong(StatusCode::kInvalidArgument,
+               {"Backup: ", path_, " is too long with \"", kPart, "\" or \"", kBeside[0],
+                "\" behind it: choose a shorter name"});
 }
 
 absl::Status BackupFile::CheckNames() const {
@@ -265,9 +277,12 @@ absl::Status BackupFile::Create() {
     return Wrong(StatusCode::kUnavailable,
                  {"Backup: another one into ", path_, " was begun: wait for it"});
   }
-  if (::fchmod(file_, Mode()) != 0 && errno != EPERM)
-    return SystemError("Backup: chmod of", part_, errno);
-  return absl::OkStatus();
+  return SetMode(Mode() | kUnfinished);
+}
+
+absl::Status BackupFile::SetMode(mode_t mode) const {
+  if (::fchmod(file_, mode) == 0 || errno == EPERM) return absl::OkStatus();
+  return SystemError("Backup: chmod of", part_, errno);
 }
 
 absl::Status BackupFile::RemoveStale() const {
@@ -287,7 +302,7 @@ absl::Status BackupFile::RemoveStale() const {
   } else if (!IsUnfinishedCopy(file)) {
     status = Wrong(StatusCode::kFailedPrecondition,
                    {"Backup: ", part_,
-                    " is no unfinished copy of a database, and is left alone: remove "
+                    " is not known to be an unfinished copy, and is left alone: remove "
                     "it, or choose another name"});
   } else if (::unlink(part_.c_str()) != 0) {
     status = SystemError("Backup: removing", part_, errno);
@@ -328,8 +343,10 @@ absl::Status BackupFile::Publish(int64_t bytes) {
   if (::pwrite(file_, kRollback, sizeof kRollback, kVersionsAt) != sizeof kRollback) {
     return WriteError(errno);
   }
+  absl::Status status = SetMode(Mode());
+  if (!status.ok()) return status;
   if (::fsync(file_) != 0) return SystemError("Backup: the sync of", part_, errno);
-  absl::Status status = Rename();
+  status = Rename();
   if (!status.ok()) return status;
   ::close(std::exchange(file_, -1));
   status = SyncFolder();

@@ -55,6 +55,7 @@ class BackupFile {
   absl::Status RemoveStale() const;
   bool StillHasItsName() const;
   mode_t Mode() const;
+  absl::Status SetMode(mode_t mode) const;
   absl::Status Rename() const;
   absl::Status SyncFolder() const;
 

@@ -232,27 +232,19 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
     return BoundsTransaction(sql);
   }
   const bool in_transaction = InTransaction();
-  const uint32_t commits_before = commits_;
+  const uint32_t commits_before = late_look_.commits();
   const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
   absl::Status status = MakeRoom(commits);
   if (rows_ == RowChange::kDeletes) LendReserve(true);
   int code = status.ok() ? SQLITE_ROW : SQLITE_DONE;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  if (code != SQLITE_DONE && !WasDone(code, statement, in_transaction, commits_before)) {
+  if (code != SQLITE_DONE && !late_look_.WasDone(code, statement, in_transaction, commits_before)) {
     status = Fail(code, commits ? Operation::kCommit : Operation::kStatement, in_transaction, sql);
   }
   sqlite3_finalize(statement);
   LendReserve(false);
   RecordTransaction();
   return status;
-}
-
-bool SqliteConnection::WasDone(int code, sqlite3_stmt* statement, bool in_transaction,
-                               uint32_t commits) const {
-  if ((code & 0xFF) != SQLITE_INTERRUPT) return false;
-  if (commits_ != commits) return true;
-  // What is interrupted before its end takes its transaction with it, unless it only reads.
-  return InTransaction() && !(in_transaction && sqlite3_stmt_readonly(statement) != 0);
 }
 
 // ---- running ------------------------------------------------------------------------------------
@@ -333,18 +325,18 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   if (durability == Durability::kSealed) status = CheckFiles();
   if (status.ok() && writes_ && log_.IsFull()) status = CheckLog();
   if (!status.ok()) return status;
-  const int code = RunBegin();
+  int code;
+  {
+    // The deadline ends the wait for the lock alone: what it cut later would stay open.
+    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
+    code = OwnStatements::Run(own_.begin());
+  }
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
   // With synchronous=FULL every commit is sealed by itself.
   transaction().Begin(durability == Durability::kSealed && writes_ &&
                       backend_.options().durability == SqliteDurability::kBatch);
   RecordTransaction();
   return absl::OkStatus();
-}
-
-int SqliteConnection::RunBegin() {
-  const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-  return OwnStatements::Run(own_.begin());
 }
 
 absl::Status SqliteConnection::CommitTransaction() {

@@ -18,6 +18,7 @@
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/deadline_handler.h"
 #include "backends/sqlite/handle.h"
+#include "backends/sqlite/late_look.h"
 #include "backends/sqlite/open_files.h"
 #include "backends/sqlite/own_statements.h"
 #include "backends/sqlite/statement.h"
@@ -77,12 +78,6 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   // Before each step: the deadline may have been moved.
   void Continue() { deadline_handler_.SetDeadline(deadline()); }
   bool InTransaction() const;
-  // How often a commit was begun here.
-  uint32_t commits() const { return commits_; }
-  // SQLite looks at the deadline once more behind the last operation of a statement, and then says of one
-  // that is done and committed that it was interrupted. Whether `code` is such an answer. The rest is as
-  // it was before `statement` ran.
-  bool WasDone(int code, sqlite3_stmt* statement, bool in_transaction, uint32_t commits) const;
   // After anything that may begin or end a transaction.
   void RecordTransaction() { Session::RecordTransaction(InTransaction()); }
   void Taint(Trace trace);
@@ -93,7 +88,7 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   absl::Status Fail(int code, Operation operation, bool in_transaction, std::string_view sql);
 
  private:
-  friend class SqliteStatement;  // a RunAll is a transaction
+  friend class SqliteStatement;  // a RunAll is a transaction; late_look_
   absl::Status BeginTransaction(Durability durability) override;
   absl::Status CommitTransaction() override;
   absl::Status RollbackTransaction() override;
@@ -112,8 +107,6 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest, size_t zero = 0);
   absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
-  // Begins a transaction; SQLite's code. The deadline ends the wait for the lock alone.
-  int RunBegin();
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
 
@@ -135,9 +128,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   StatementCache<SqliteStatement> cache_;
   OpenFiles files_;
   DeadlineHandler deadline_handler_;
+  LateLook late_look_;
 
   uint32_t last_lease_ = 0;  // in which a statement was started
-  uint32_t commits_ = 0;
   // Of the statement that is being prepared: it begins or ends a transaction; what it does to rows.
   bool bounds_transaction_ = false;
   RowChange rows_ = RowChange::kNone;

@@ -80,7 +80,7 @@ void SqliteConnection::LeaveFiles() {
 int SqliteConnection::OnCommit(void* self) {
   SqliteConnection& connection = *static_cast<SqliteConnection*>(self);
   if (connection.log_.IsFull()) return 1;
-  ++connection.commits_;
+  connection.late_look_.CountCommit();
   return 0;
 }
 
@@ -96,7 +96,8 @@ absl::Status SqliteConnection::CheckLog() {
   if (blocked && sqlite3_txn_state(db_, "main") == SQLITE_TXN_NONE) {
     // By the writer of another process, perhaps, for which every write waits. A reader lets pass.
     deadline_handler_.SetDeadline(deadline());
-    const int code = RunBegin();
+    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
+    const int code = OwnStatements::Run(own_.begin());
     if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
     OwnStatements::Run(own_.rollback());
     status = Checkpoint(deadline());

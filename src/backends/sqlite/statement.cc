@@ -177,7 +177,7 @@ absl::Status SqliteStatement::StartWithLook(std::span<const Value> values, Keepe
   const bool begins = connection_.BeginsLease();
   stage_ = untouched && only_reads_ && begins ? Stage::kRunning : Stage::kStarted;
   changes_ = 0;
-  commits_before_ = connection_.commits();
+  commits_before_ = connection_.late_look_.commits();
   if (writes_) changes_before_ = sqlite3_total_changes64(connection_.db());
   connection_.RecordStart();
   return absl::OkStatus();
@@ -226,7 +226,8 @@ absl::StatusOr<bool> SqliteStatement::End(int code) {
   if (effects_.frees_room) connection_.LendReserve(false);
   connection_.RecordTransaction();
   if (code == SQLITE_DONE ||
-      (!only_reads_ && connection_.WasDone(code, statement_, in_transaction_, commits_before_))) {
+      (!only_reads_ &&
+       connection_.late_look_.WasDone(code, statement_, in_transaction_, commits_before_))) {
     CountChanges();
     return false;
   }
