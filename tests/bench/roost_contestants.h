@@ -82,10 +82,10 @@ struct OfThePiDefaultTimeout : OfThePi {
       "profile raspberry_pi, Acquire() without a deadline: reads the coarse clock";
   static constexpr bool kDefaultTimeout = true;
 };
-struct WithHoldTimes : OfThePi {
-  static constexpr const char* kContestant = "roost, hold times";
-  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = true: a clock at both ends";
-  static constexpr bool kHoldTimes = true;
+struct WithoutHoldTimes : OfThePi {
+  static constexpr const char* kContestant = "roost, no hold times";
+  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = false: no lease is timed";
+  static constexpr bool kHoldTimes = false;
 };
 struct Large : profiles::Production {
   static constexpr const char* kContestant = "roost, 50 + 25";
