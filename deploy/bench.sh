@@ -92,8 +92,9 @@ build_all() {
   logged "$LOG" cmake -S "$ROOT" -B "$OUT" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG -ffunction-sections -fdata-sections" \
     -DCMAKE_EXE_LINKER_FLAGS=-Wl,--gc-sections -DROOST_STATIC_ABSL=ON -DROOST_WERROR=OFF \
-    -DROOST_INSTALL=OFF -DROOST_BUILD_TOOLS=OFF || return
-  with_progress "$LOG" cmake --build "$OUT" -j "$(jobs_here)" --target bench_programs
+    -DROOST_INSTALL=OFF -DROOST_BUILD_TOOLS=ON -DROOST_PROFILE=raspberry_pi || return
+  with_progress "$LOG" cmake --build "$OUT" -j "$(jobs_here)" --target bench_programs roost-node first_row \
+    sync_clock
 }
 
 main() {
@@ -115,6 +116,8 @@ main() {
   step "4 of 4: measure; load now: $(cut -d ' ' -f 1-3 /proc/loadavg)"
   python3 -B "$ROOT/tests/bench/bench.py" "$OUT/tests/bench" "$OUT" ${QUICK:+--quick} \
     --aarch64 "$OUT/aarch64.json"
+  say "the start of roost-node, and SIGPWR:"
+  python3 -B "$ROOT/tests/bench/node_start.py" "$OUT" ${QUICK:+--starts 2}
   say "the report: $OUT/report.html and $OUT/report.json"
 }
 main "$@"

@@ -19,9 +19,10 @@
 // Errors:   the table in lease.h
 // Time:     Acquire by a deadline, and the return, of an idle connection that is due for nothing
 //           before the deadline: two compare-and-swaps, no lock, no clock, no system call, in a lane
-//           of up to seven slots, where the profile has PrePing::kNever, kPingAfter above 0 and no
-//           hold times, and the pool has no observer. Else each takes a short critical section and
-//           reads clocks, some 100 ns for both, and Acquire also pays what the profile's ping costs.
+//           of up to seven slots, where the profile has PrePing::kNever and kPingAfter above 0, the
+//           pool has no observer, and the lease is not one that is timed (kHoldTimes). Else each takes
+//           a short critical section and reads clocks, some 100 ns for both, and Acquire also pays
+//           what the profile's ping costs.
 // Example:
 //   roost::SqliteBackend backend({.path = "/var/lib/node/readings.db"});
 //   roost::PoolFor<roost::profiles::RaspberryPi> pool(backend);
@@ -110,9 +111,9 @@ struct PoolOptions {
   const char* name = "pool";
   // Receives the pool's events. REQUIRES: outlives the pool. With an observer, and with the
   // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease in a
-  // lane of up to seven slots, of a profile with PrePing::kNever and without hold times, does
-  // neither. The pool then learns from its next Tick, stats() or waiter that the lease is held, and
-  // reports it as held "for at least" the time since.
+  // lane of up to seven slots, of a profile with PrePing::kNever, does neither, unless it is one that
+  // is timed (kHoldTimes). Of one that is not, the pool learns from its next Tick, stats() or waiter
+  // that it is held, and reports it as held "for at least" the time since.
   Observer* observer = nullptr;
   // Receives the statements that ran on the pool's connections. REQUIRES: outlives the pool; the
   // profile has kWatchStatements, else the constructor aborts with a sentence.
@@ -148,9 +149,12 @@ class Pool {
     if (!head_.Forked()) {
       internal::LaneHead& lane = *head_.lane_for[static_cast<size_t>(intent)];
       taken = lane.idle.TryPop();
-      if (taken != nullptr && lane.idle.MayLendWithoutCheck(*taken, deadline)) {
-        internal::RecordOwner(*taken, where);
-        return Lease(lane, *taken, deadline);
+      if (taken != nullptr) {
+        const uint32_t before = taken->LeasesSoFar();
+        if (!taken->IsTimedNext(before) && lane.idle.MayLendWithoutCheck(*taken, deadline)) {
+          internal::RecordOwner(*taken, where, before);
+          return Lease(lane, *taken, deadline);
+        }
       }
     }
     // Copied from a second object, so that the compiler may keep the result above in registers:

@@ -194,7 +194,11 @@ struct Stats {
   // From the call of Acquire to the lease, for every lease given. A lease of the idle stack counts
   // as zero.
   Histogram wait;
-  // From the lease to its return. Empty without the profile's kHoldTimes.
+  // From the lease to its return, for every lease that ended. Exact where every lease is timed. In a
+  // lane that lends without a lock it is an estimate where a slot is lent more than a thousand times a
+  // second: a lease that was not timed counts as the timed one before it in its slot, or as long as
+  // Tick, stats and callers that waited have seen it. Empty without the profile's kHoldTimes, which
+  // says which leases are timed.
   Histogram hold;
   // StatementEvent::took.
   Histogram statement_time;

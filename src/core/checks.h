@@ -43,6 +43,13 @@ inline bool NeedsProbe(const Slot& slot, const PoolSettings& settings, TimePoint
 // most stay what they were.
 inline uint32_t RandomOf(const Slot& slot) { return slot.jitter_seed * uint32_t{0x10001}; }
 
+// `bits`, each of which changes half of the result: a draw that needs no generator.
+inline uint32_t Scramble(uint32_t bits) {
+  bits = (bits ^ bits >> 16) * 0x85ebca6bu;
+  bits = (bits ^ bits >> 13) * 0xc2b2ae35u;
+  return bits ^ bits >> 16;
+}
+
 // The idle time after which a connection gets maintenance. Up to a tenth is taken off, so that
 // connections opened together do not speak together. REQUIRES: keep_alive > 0.
 inline Duration KeepAliveAge(const Slot& slot, const PoolSettings& settings) {

@@ -43,6 +43,9 @@ struct Slot : internal::SlotHead {
   // The lease began at leased_at or before: no clock was read when it began.
   bool leased_at_is_upper_bound : 1 = false;
   bool probing : 1 = false;  // lent, but its caller still checks the connection
+  // If not 0, taking this slot from the idle stack sets a new peak of this many leases; the taker
+  // must record it under the lock.
+  uint8_t new_peak = 0;
   uint16_t jitter_seed = 0;  // drawn at the open, for the keep-alive's jitter
   TimePoint opened_at;       // when the open began
   TimePoint expires_at;      // recycled when now is later; max(): never

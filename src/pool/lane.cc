@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/sizing.h"
+#include "core/checks.h"
 #include "roost/internal/connection_access.h"
 
 namespace roost::internal {
@@ -33,8 +33,8 @@ void Lane::Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, 
   pool = &owner;
   first = static_cast<uint8_t>(first_slot);
   const PoolSettings& settings = config.settings.get();
-  has_stack_ = !recorder.watched() && !settings.hold_times && !slots.empty() &&
-               slots.size() <= SlotStack::kMaxSlots;
+  has_stack_ = !recorder.watched() && !slots.empty() && slots.size() <= SlotStack::kMaxSlots;
+  times_leases_ = has_stack_ && settings.hold_times;
   fast_path_enabled_.store(has_stack_ && LendsWithoutClock(settings), std::memory_order_relaxed);
   for (size_t i = 0; i < slots.size(); ++i) slots[i].number = static_cast<uint8_t>(i);
   core_.Init(settings, core_size, slots);
@@ -65,8 +65,47 @@ void Lane::AbandonConnections() {
 
 void Lane::PrepareReturn(uint8_t slot) {
   if (!has_stack_) return;
-  leases_seen_[slot] = slots_[slot].leases.load(std::memory_order_relaxed);
+  leases_seen_[slot] = slots_[slot].LeasesSoFar();
   PrepareToLend(slot);
+  if (times_leases_) ChooseNextTimed(slots_[slot]);
+}
+
+void Lane::BeginTimed(SlotHead& slot, SourceLine where, TimePoint now) {
+  core::Slot& s = slots_[slot.number];
+  RecordOwner(s, where, s.LeasesSoFar());
+  leases_seen_[s.number] = s.LeasesSoFar();
+  recorder_->CountFastCheckouts(1);
+  holds_.End(s.number, recorder_->hold());  // the one before
+  s.leased_at = now;
+  s.leased_at_is_upper_bound = s.leak_reported = false;
+  ChooseNextTimed(s);
+}
+
+void Lane::ReturnUnused(uint8_t slot, TimePoint now) {
+  if (times_leases_) holds_.End(slot, recorder_->hold());  // the one before
+  core_.ReturnUnused(slot, now);
+}
+
+void Lane::ChooseNextTimed(core::Slot& s) {
+  // Without a generator of its own: what was drawn at the open, and the number of the lease.
+  const uint32_t leases = s.LeasesSoFar();
+  const uint32_t chance = core::Scramble(leases ^ core::RandomOf(s));
+  const uint8_t next = holds_.UntilNext(s.number, leases, chance, s.leased_at);
+  s.timed_next = static_cast<uint8_t>(leases + next - 1);
+  // Not the lane's, now and in this lease's life.
+  s.epoch = ~core_.slots().epoch();
+}
+
+Duration Lane::HeldAtReturn(uint8_t slot, Duration held) {
+  return times_leases_ ? holds_.Return(slot, held, !slots_[slot].leased_at_is_upper_bound) : held;
+}
+
+void Lane::SeeHeld(const core::Slot& s, TimePoint now) {
+  // Without an owner it may have come back, and be taken anew without a record of it yet.
+  const bool is_out = s.owner.load(std::memory_order_relaxed) != 0;
+  if (times_leases_ && is_out && s.leased_at_is_upper_bound) {
+    holds_.See(s.number, now - s.leased_at);
+  }
 }
 
 bool Lane::CountFastLeases(uint8_t slot) {
@@ -76,14 +115,18 @@ bool Lane::CountFastLeases(uint8_t slot) {
   const uint32_t more = leases - leases_seen_[slot];
   leases_seen_[slot] = leases;
   recorder_->CountFastCheckouts(more);
+  if (times_leases_) holds_.Begin(slot, more, recorder_->hold());
   return more != 0;
 }
 
 void Lane::ReportFastLeases(TimePoint now) {
   if (!has_stack_) return;
   for (const core::Slot& s : slots_) {
-    if (s.state == core::SlotState::kLeased && CountFastLeases(s.number)) {
+    if (s.state != core::SlotState::kLeased) continue;
+    if (CountFastLeases(s.number)) {
       core_.slots().RecordFastLease(s.number, now);
+    } else {
+      SeeHeld(s, now);
     }
   }
 }
@@ -107,11 +150,20 @@ void Lane::CloseFastPath() {
     buffer[count++] = SlotStack::Top(stack);
   }
   std::reverse(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+  looked_at_ = config_->platform.Now();
   uint64_t used = 0;
   for (const core::Slot& s : slots_) {
-    if (CountFastLeases(s.number)) used |= uint64_t{1} << s.number;
+    if (CountFastLeases(s.number)) {
+      used |= uint64_t{1} << s.number;
+    } else if (s.state == core::SlotState::kLeased) {
+      SeeHeld(s, looked_at_);
+    }
   }
-  core_.slots().Reconcile(std::span(buffer.data(), count), used, config_->platform.Now());
+  const std::span on_stack(buffer.data(), count);
+  if (times_leases_) {
+    for (const uint8_t slot : on_stack) holds_.End(slot, recorder_->hold());
+  }
+  core_.slots().Reconcile(on_stack, used, looked_at_);
 }
 
 void Lane::OpenFastPath() {
@@ -133,6 +185,9 @@ void Lane::OpenFastPath() {
     core::Slot& s = slots_[buffer[depth]];
     PrepareToLend(s.number);
     s.epoch = table.epoch();
+    if (times_leases_ && holds_.IsDue(s.number, looked_at_)) {
+      s.timed_next = static_cast<uint8_t>(s.LeasesSoFar());
+    }
     if (depth >= spare) continue;
     s.new_peak = static_cast<uint8_t>(static_cast<size_t>(existing) - depth);
     s.good_for = 0;

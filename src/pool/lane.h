@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/hold_times.h"
 #include "core/lane_core.h"
 #include "pool/pool_config.h"
 #include "pool/recorder.h"
@@ -91,6 +92,10 @@ class Lane : public LaneHead {
   }
   // True if this thread may own a lease.
   bool MayBeOwner(uintptr_t thread) const;
+  // True if the lease that begins of `slot`, which this thread took from the idle stack, is to be timed.
+  bool IsTimedNext(const SlotHead& slot) const {
+    return times_leases_ && slot.IsTimedNext(slot.LeasesSoFar());
+  }
   // True if the coarse clock and the epoch allow lending `slot`, which this thread took from the
   // idle stack.
   bool IsCurrentByClock(const SlotHead& slot) const;
@@ -114,6 +119,13 @@ class Lane : public LaneHead {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // The core lent `slot`: prepares its record for the return.
   void PrepareReturn(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // This thread took `slot` from the stack, which was open until now: times the lease that begins.
+  void BeginTimed(SlotHead& slot, SourceLine where, TimePoint now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // The same, but it may not be lent as it is: see LaneCore::ReturnUnused.
+  void ReturnUnused(uint8_t slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // How long a lease of `slot` that ends now was held, for Stats::hold. Called once for each.
+  Duration HeldAtReturn(uint8_t slot, Duration held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   // Counts the leases of `slot` that the idle stack gave since the last count. True: there were
   // some. Right if there were fewer than 2^32.
   bool CountFastLeases(uint8_t slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
@@ -143,11 +155,18 @@ class Lane : public LaneHead {
   void OpenFastPath() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
 
  private:
+  // The lease of `slot` began at leased_at: chooses the next one that is timed. The slot of this one
+  // comes back to the core, which then knows how long it was held.
+  void ChooseNextTimed(core::Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // A look at `now` met `slot` leased as before.
+  void SeeHeld(const core::Slot& slot, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+
   const PoolConfig* config_ = nullptr;
   Recorder* recorder_ = nullptr;
   Role role_ = Role::kAny;
   // No observer has to be told of a lease, and the stack can hold every slot. Constant.
   bool has_stack_ = false;
+  bool times_leases_ = false;  // has_stack_, and the profile wants hold times; constant
   // Besides, no clock has to be read for a lease. Written under the lock. Relaxed: whether the stack
   // is open decides.
   std::atomic<bool> fast_path_enabled_{false};
@@ -158,6 +177,8 @@ class Lane : public LaneHead {
   int peak_ ABSL_GUARDED_BY(kPoolLock) = 0;  // most leases at once
   // SlotHead::leases of each slot, as far as they are counted.
   std::array<uint32_t, SlotStack::kMaxSlots> leases_seen_ ABSL_GUARDED_BY(kPoolLock){};
+  core::HoldTimes holds_ ABSL_GUARDED_BY(kPoolLock);  // where times_leases_
+  TimePoint looked_at_ ABSL_GUARDED_BY(kPoolLock);    // when the stack was last closed
 };
 
 // The lanes of a pool, and their lock.

@@ -138,7 +138,7 @@ SlotHead* PoolState::TakeIdle(Lane& lane, Deadline not_after, SourceLine where) 
 }
 
 bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, SourceLine where) {
-  const int new_peak = slot.new_peak;
+  const int new_peak = lane.slot(slot.number).new_peak;
   if (new_peak != 0) {
     PoolMutexLock lock(parts_.lanes.mu());
     lane.PrepareToLend(slot.number);
@@ -148,13 +148,19 @@ bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, Sourc
       // The slot becomes idle again, not marked. If it is too old, the caller that next finds it on top
       // closes it (with one idle slot that is AcquireByLock, at once), else Tick does.
       LaneGuard guard(parts_.lanes, lane);
-      lane.core().ReturnUnused(slot.number, parts_.config.platform.Now());
+      lane.ReturnUnused(slot.number, parts_.config.platform.Now());
     }
     // For what is marked meanwhile: by Close, which waits for this slot, or as overflow.
     parts_.executor.CloseEvicted(lane);
     return false;
   }
-  RecordOwner(slot, where);
+  if (lane.IsTimedNext(slot)) {
+    LaneGuard guard(parts_.lanes, lane);
+    lane.BeginTimed(slot, where, parts_.config.platform.Now());
+    lane.RecordPeak(new_peak);
+    return true;
+  }
+  RecordOwner(slot, where, slot.LeasesSoFar());
   if (new_peak != 0) {
     PoolMutexLock lock(parts_.lanes.mu());
     lane.RecordPeak(new_peak);

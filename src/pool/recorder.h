@@ -50,6 +50,7 @@ class Recorder {
   void CountReturn(const LeaseInfo& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     if (hold_times_) stats_.hold.Add(lease.held);
   }
+  Histogram& hold() ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) { return stats_.hold; }
   void CountStatement(absl::StatusCode code, Duration took, bool slow)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     const auto index = static_cast<size_t>(code);

@@ -12,7 +12,8 @@ LeaseInfo CountReturn(PoolParts& pool, Lane& lane, uint8_t slot, TimePoint now)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
   // A lease that was recorded after the idle stack was closed is not counted yet.
   lane.CountFastLeases(slot);
-  const LeaseInfo info = lane.InfoOf(slot, now);
+  LeaseInfo info = lane.InfoOf(slot, now);
+  info.held = lane.HeldAtReturn(slot, info.held);
   pool.recorder.CountReturn(info);
   return info;
 }

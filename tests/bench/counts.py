@@ -16,10 +16,13 @@ import subprocess
 import sys
 import tempfile
 
-MOST_INSTRUCTIONS = 62  # of acquire and return, optimised
+# Of acquire and return, optimised. With hold times about one lease of 128 is timed: that one takes the
+# lock twice, some 2300 instructions (valgrind makes a system call of each reading of the clock).
+MOST_INSTRUCTIONS = {"roost, no hold times": 62, "roost": 84}
 # SELECT 1 through the pool, over the same by a raw handle with a kept statement. 20 of them refuse what a
-# child of fork() inherited, and stop rows that outlived their lease.
-MOST_OVER_RAW = 243
+# child of fork() inherited, and stop rows that outlived their lease; some 25 are the share of the leases
+# that are timed.
+MOST_OVER_RAW = 276
 
 
 def run(command, **more):
@@ -104,7 +107,7 @@ class Check:
 def check(build, optimised):
     checks = Check()
     pools, sqlite = build / "bench_pools", build / "bench_sqlite"
-    for name in ("roost", "roost, default time-out", "roost, 50 + 25"):
+    for name in ("roost", "roost, no hold times", "roost, default time-out", "roost, 50 + 25"):
         calls = heap_calls(pools, name)
         checks.expect(calls == 0, f"{name}: {calls:g} heap calls a cycle, may be 0")
         checks.expect(makes_no_call(pools, name, "cycle"), f"{name}: no system call in a cycle")
@@ -114,10 +117,11 @@ def check(build, optimised):
     checks.expect(makes_no_call(pools, "roost", "refusal"), "roost: no system call in a refusal")
     calls = heap_calls(sqlite, "SELECT 1, pool")
     checks.expect(calls == 0, f"SELECT 1 by a kept statement: {calls:g} heap calls, may be 0")
-    count = instructions(pools, "roost") if optimised else None
-    if count is not None:
-        text = f"roost: {count:.1f} instructions a cycle, may be {MOST_INSTRUCTIONS}"
-        checks.expect(count <= MOST_INSTRUCTIONS, text)
+    for name, most in MOST_INSTRUCTIONS.items() if optimised and shutil.which("valgrind") else ():
+        # So long that the draw of the timed ones is evened out.
+        count = instructions(pools, name, long=21000)
+        checks.expect(count <= most, f"{name}: {count:.1f} instructions a cycle, may be {most}")
+    if optimised and shutil.which("valgrind"):
         count = instructions(sqlite, "SELECT 1, pool") - instructions(sqlite, "SELECT 1, raw")
         text = f"SELECT 1 through the pool: {count:.1f} instructions over raw, may be {MOST_OVER_RAW}"
         checks.expect(count <= MOST_OVER_RAW, text)

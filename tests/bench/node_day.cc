@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include <cstdio>
+#include <ctime>
 #include <string>
 
 #include "tests/support/spy_vfs.h"
@@ -26,6 +27,13 @@ using Profile = profiles::RaspberryPi;
 // https://www.sqlite.org/fileformat2.html#walformat
 constexpr int64_t kPageBytes = 4096;
 constexpr int64_t kFrameBytes = 24 + kPageBytes;
+
+// Processor time of this program so far, in seconds.
+double ProcessorSeconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
 
 // What went to the card.
 struct Card {
@@ -94,7 +102,9 @@ class NodeDayTest : public ::testing::Test {
     const auto samples = static_cast<uint64_t>(options.run_for / options.every);
     SimulatedNode<Profile> node(&memory_, options, spy_.name(), 24h);
     uint64_t sleeps = 0;
+    const double before = ProcessorSeconds();
     node.Run([&sleeps](Duration) { ++sleeps; });
+    const double used = (ProcessorSeconds() - before) * static_cast<double>(times);
     const Card card(spy_);
     const tools::Counts& counts = node.counts();
     const auto readings = static_cast<int64_t>(counts.stored);
@@ -105,6 +115,8 @@ class NodeDayTest : public ::testing::Test {
     std::printf(
         "  %llu readings in %llu sealed batches; %llu wake-ups, of which %llu take readings\n",
         number(counts.stored), number(counts.batches), number(sleeps), number(samples));
+    std::printf("  %.2f s of processor time, without what a sleep and a sync take in the kernel\n",
+                used);
     PrintCard("roost-node", card, readings, times);
     const Card each_full = ByPlainSqlite("FULL", readings, 1);
     const Card each = ByPlainSqlite("NORMAL", readings, 1);

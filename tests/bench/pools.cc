@@ -63,9 +63,10 @@ struct BareFifoText {
 std::vector<Entry> Entries() {
   return EntriesOf<Floor, TwoAtomics, MutexPair, PriorityMutexPair, ClockRead<CLOCK_MONOTONIC>,
                    ClockRead<CLOCK_MONOTONIC_COARSE>, AloneCore, RoostPool<OfThePi>,
-                   RoostPool<OfThePiDefaultTimeout>, RoostPool<WithHoldTimes>, RoostPool<Large>,
-                   RoostPool<Three>, RoostPool<ThreeStrict>, KeptRoostPool<Lingering>,
-                   Plain<BargingPool<true>, BargingText>,
+                   RoostPool<OfThePiDefaultTimeout>, RoostPool<WithoutHoldTimes>,
+                   RoostPool<PingAfterIdle>, RoostPool<PingAlways>, RoostPool<Watched>,
+                   RoostPool<Large>, RoostPool<Three>, RoostPool<ThreeStrict>,
+                   KeptRoostPool<Lingering>, Plain<BargingPool<true>, BargingText>,
                    Plain<BargingPool<false>, BareBargingText>, Plain<FifoPool<true>, FifoText>,
                    Plain<FifoPool<false>, BareFifoText>>();
 }

@@ -47,7 +47,7 @@ class RoostPool {
 
  protected:
   NothingBackend backend_;
-  PoolFor<P> pool_{backend_};
+  PoolFor<P> pool_{backend_, {.observer = P::kObserver}};
   // One deadline for all, as a loop of readings has. Sooner than an idle connection has to be
   // checked (kPingAfter): a deadline farther ahead costs a read of the coarse clock.
   const Deadline by_ = pool_.In(10s);
@@ -70,7 +70,15 @@ class KeptRoostPool : public RoostPool<P> {
 
 // ---- profiles -----------------------------------------------------------------------------------
 
+// Is told of each event, and does nothing: what is left is what the telling costs.
+class SilentObserver final : public Observer {
+ public:
+  void OnEvent(const Event&) override {}
+};
+inline SilentObserver silent_observer;
+
 struct OfThePi : profiles::RaspberryPi {
+  static constexpr Observer* kObserver = nullptr;
   static constexpr const char* kContestant = "roost";
   static constexpr const char* kNote =
       "profile raspberry_pi (2 + 1), a deadline kept by the caller, 10 s ahead";
@@ -82,12 +90,32 @@ struct OfThePiDefaultTimeout : OfThePi {
       "profile raspberry_pi, Acquire() without a deadline: reads the coarse clock";
   static constexpr bool kDefaultTimeout = true;
 };
-struct WithHoldTimes : OfThePi {
-  static constexpr const char* kContestant = "roost, hold times";
-  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = true: a clock at both ends";
-  static constexpr bool kHoldTimes = true;
+struct WithoutHoldTimes : OfThePi {
+  static constexpr const char* kContestant = "roost, no hold times";
+  static constexpr const char* kNote = "raspberry_pi with kHoldTimes = false: no lease is timed";
+  static constexpr bool kHoldTimes = false;
+};
+// What each duty costs that a lease of raspberry_pi_remote, or of a watched pool, has besides.
+struct PingAfterIdle : OfThePi {
+  static constexpr const char* kContestant = "roost, ping after idle";
+  static constexpr const char* kNote =
+      "raspberry_pi with PrePing::kAfterIdle: the lock, two clocks, a probe that does nothing";
+  static constexpr PrePing kPrePing = PrePing::kAfterIdle;
+};
+struct PingAlways : OfThePi {
+  static constexpr const char* kContestant = "roost, ping always";
+  static constexpr const char* kNote =
+      "raspberry_pi with PrePing::kAlways: the same, the wait queue, a ping that does nothing";
+  static constexpr PrePing kPrePing = PrePing::kAlways;
+};
+struct Watched : OfThePi {
+  static constexpr const char* kContestant = "roost, an observer";
+  static constexpr const char* kNote =
+      "raspberry_pi and an observer that does nothing: the lock, clocks, events";
+  static constexpr Observer* kObserver = &silent_observer;
 };
 struct Large : profiles::Production {
+  static constexpr Observer* kObserver = nullptr;
   static constexpr const char* kContestant = "roost, 50 + 25";
   static constexpr const char* kNote = "profile production without pre-ping and hold times";
   static constexpr bool kDefaultTimeout = false;

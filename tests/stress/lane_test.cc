@@ -76,6 +76,11 @@ void CheckCounts(Run& run, int threads) {
   const Stats stats = run.pool.stats();
   EXPECT_GE(stats.checkouts, before) << "a lease was not counted";
   EXPECT_LE(stats.checkouts, run.leases.load() + static_cast<uint64_t>(threads));
+  if (run.pool.settings().hold_times) {
+    EXPECT_LE(stats.hold.total(), stats.checkouts);
+    // A slot in use may be one whose lease is not recorded yet.
+    EXPECT_GE(stats.hold.total() + static_cast<uint64_t>(stats.in_use), stats.checkouts);
+  }
   EXPECT_LE(stats.in_use + stats.idle, stats.open);
   EXPECT_LE(stats.open, stats.capacity);
   EXPECT_LE(stats.peak_in_use, stats.capacity);

@@ -29,7 +29,7 @@ inline std::chrono::duration<double> RunTime() {
   return std::chrono::duration<double>(seconds != nullptr ? std::atof(seconds) : 0.5);
 }
 
-// Acquire and return take the lane without a lock: no ping, no hold times, no observer.
+// Acquire and return take the lane without a lock: no ping, no observer. Three slots time no lease.
 template <int kSize, int kOverflow = 0>
 struct Shape : profiles::Default {
   static constexpr const char* kName = "stress";
@@ -37,7 +37,7 @@ struct Shape : profiles::Default {
   static constexpr int kMaxOverflow = kOverflow;
   static constexpr int kMaxWaiters = 4096;
   static constexpr PrePing kPrePing = PrePing::kNever;
-  static constexpr bool kHoldTimes = false;
+  static constexpr bool kHoldTimes = kSize != 3;
   static constexpr Duration kLinger = 1ms;
   static constexpr int kStatements = 1;
 };
@@ -105,6 +105,7 @@ inline void ExpectDrained(const Pool& pool, const ScriptedBackend& backend, uint
   EXPECT_EQ(stats.waiting, 0);
   EXPECT_EQ(stats.open, 0);
   EXPECT_EQ(stats.checkouts, leases);
+  EXPECT_EQ(stats.hold.total(), pool.settings().hold_times ? leases : 0);
   EXPECT_EQ(backend.open_now(), 0);
   EXPECT_LE(backend.peak_open(), pool.capacity());
   uint64_t closes = 0;

@@ -31,10 +31,10 @@ struct LeaseRecord {
   uint8_t dirty_flags = 0;                          // Connection::DirtyFlag
   FaultScope fault_scope = FaultScope::kStatement;  // the widest since the last reset
 
-  // Release: see idle_stack.h.
-  void CountLease() {
-    leases.store(leases.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
+  // Release: see idle_stack.h. `before`: the leases so far.
+  void CountLease(uint32_t before) { leases.store(before + 1, std::memory_order_release); }
+  void CountLease() { CountLease(LeasesSoFar()); }
+  uint32_t LeasesSoFar() const { return leases.load(std::memory_order_relaxed); }
 };
 
 // Belongs to the holder of the slot. Other threads may read the atomics.
@@ -50,7 +50,7 @@ struct alignas(128) SlotHead : LeaseRecord {
     dirty_flags = other.dirty_flags;
     fault_scope = other.fault_scope;
     number = other.number;
-    new_peak = other.new_peak;
+    timed_next = other.timed_next;
     epoch = other.epoch;
     connection = other.connection;
     good_from = other.good_from;
@@ -72,11 +72,17 @@ struct alignas(128) SlotHead : LeaseRecord {
     return {file.load(std::memory_order_relaxed), line.load(std::memory_order_relaxed)};
   }
 
+  // True if the lease after `before` leases of this slot is to be timed: its taker tells the core.
+  // Where hold times are off it means nothing, once in 256 leases.
+  ROOST_HOT bool IsTimedNext(uint32_t before) const {
+    return static_cast<uint8_t>(before) == timed_next;
+  }
+
   uint8_t number = 0;  // of the slot in its lane; constant
-  // If not 0, taking this slot from the idle stack sets a new peak of this many leases; the taker
-  // must record it under the lock.
-  uint8_t new_peak = 0;
-  // The lane's epoch when the core last gave this slot to the idle stack or to a caller.
+  // The lowest byte of `leases` at which the next lease is to be timed; see IsTimedNext.
+  uint8_t timed_next = 0;
+  // The lane's epoch when the core last gave this slot to the idle stack or to a caller. Another, if
+  // the lease is timed: it comes back to the core.
   uint32_t epoch = 0;
   std::atomic<int> line{0};  // with `file`: the source line that acquired the lease
   Connection* connection = nullptr;
@@ -88,10 +94,11 @@ struct alignas(128) SlotHead : LeaseRecord {
   std::atomic<const char*> file{""};
 };
 
-// Records the owning thread and source line of a lease that was taken from the idle stack.
-ROOST_HOT inline void RecordOwner(SlotHead& slot, SourceLine where) {
+// Records the owning thread and source line of a lease that was taken from the idle stack, after
+// `before` leases of the slot.
+ROOST_HOT inline void RecordOwner(SlotHead& slot, SourceLine where, uint32_t before) {
   slot.SetOwner(ThisThread(), where);
-  slot.CountLease();
+  slot.CountLease(before);
 }
 
 }  // namespace internal
