@@ -22,7 +22,8 @@ OUT=$ROOT/build/bench
 PEERS=(libzdb-dev libsoci-dev libsoci-sqlite3-4.0 libsoci-postgresql4.0 libpqxx-dev libboost-dev
   libpoco-dev libcppdb-dev libcppdb-sqlite3-0 python3-sqlalchemy)
 LANGUAGE_PEERS=(default-jdk-headless libhikaricp-java libxerial-sqlite-jdbc-java libslf4j-java
-  golang-go golang-github-mattn-go-sqlite3-dev)
+  libpostgresql-jdbc-java golang-go golang-github-mattn-go-sqlite3-dev golang-github-jackc-pgx-v4-dev
+  python3-psycopg2)
 QUICK='' LANGUAGES='' ONLY_AARCH64='' INSTALL=1
 
 parse() {

@@ -50,6 +50,7 @@ class Connection;
 class Rows;
 namespace internal {
 struct ConnectionAccess;
+struct OneRow;
 template <class T>
 class RowRange;
 }  // namespace internal
@@ -319,6 +320,7 @@ class [[nodiscard]] Rows {
 
  private:
   friend class Statement;
+  friend struct internal::OneRow;
   // A statement that could not start is not ours to finish: an earlier Rows may be reading it.
   ROOST_HOT Rows(Statement* statement, absl::Status status);
   // Stops the program if a driver ended the reading since: the lease is over.
@@ -460,6 +462,7 @@ class Statement {
  private:
   friend class Rows;
   friend struct internal::ConnectionAccess;
+  friend struct internal::OneRow;
 
   // RunAll of a backend. Sets failed_row and changes. For a driver that has no transactions: runs the
   // rows one after the other until one fails; those in front of it stay, and changes() is the last
@@ -479,6 +482,9 @@ class Statement {
   // Begins to read; kFailedPrecondition while an earlier Rows of this statement lives. Uses nothing
   // of `values` after it has returned.
   virtual absl::Status Start(std::span<const Value> values) = 0;
+  // Start, for a caller that reads one row and takes a second one for an error (QueryOne). A driver may
+  // take the rows together where that is cheaper.
+  virtual absl::Status StartForOne(std::span<const Value> values) { return Start(values); }
   // The next row: true, end: false.
   virtual absl::StatusOr<bool> Step() = 0;
   // Ends reading: resets the statement and forgets what was bound. May be called at any time.

@@ -152,6 +152,23 @@ def aarch64_bars(data):
               note="without LSE")
 
 
+def small_select_bars(data):
+    seen = data.get("small_select", {})
+    rows = by_name(seen.get("alone", []))
+    raw, ours = rows.get("small SELECT, libpq", {}), rows.get("small SELECT, pool without pings and hold times", {})
+    what = "small SELECT on PostgreSQL"
+    yield Bar(f"{what}: instructions / libpq", over(ours.get("instructions"), raw.get("instructions")), 1.35)
+    yield Bar(f"{what}: system calls", ours.get("system_calls"), 3.5, unit="",
+              note="3, and a look at the socket after a rest")
+    yield Bar(f"{what}: statements a second / libpq", over(raw.get("ns"), ours.get("ns")), 0.95, least=True)
+    shape = f"{what}, 8 threads on 3"
+    found = seen.get("ratios", {})
+    yield Bar(f"{shape}: throughput / mutex + condvar", found.get("per_second"), 1.4, least=True,
+              note="medians of the rounds' ratios")
+    yield Bar(f"{shape}: p99 / mutex + condvar", found.get("p99"), 1.1)
+    yield Bar(f"{shape}: p99.9 / mutex + condvar", found.get("p99.9"), 0.9)
+
+
 def many_rows_bars(data):
     rows = {(row["name"], row["delay_ms"]): row for row in data.get("many_rows", [])}
     slow = max((delay for _, delay in rows), default=0)
@@ -166,7 +183,7 @@ def many_rows_bars(data):
 
 def bars_of(data):
     every = [*cycle_bars(data), *contest_bars(data), *other_bars(data), *many_rows_bars(data),
-             *aarch64_bars(data)]
+             *small_select_bars(data),             *aarch64_bars(data)]
     return [bar.as_dict() for bar in every]
 
 

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import bars
+import counts
 import languages
 import measure
 import report
@@ -27,7 +28,7 @@ import report
 class Steps:
     """Says how far the run has come."""
 
-    TOTAL = 13
+    TOTAL = 14
 
     def __init__(self):
         self.number, self.start = 0, time.monotonic()
@@ -35,6 +36,20 @@ class Steps:
     def next(self, what):
         self.number += 1
         measure.say(f"[{self.number}/{self.TOTAL}] {time.monotonic() - self.start:4.0f} s  {what}")
+
+
+def small_select(arguments, folder, plan, data):
+    """On one server, which is there for as long as that takes."""
+    program = arguments.build / "bench_postgres"
+    if not program.exists():
+        data["missing"]["a small SELECT on PostgreSQL"] = "postgresql-15, libpq-dev"
+        return
+    if not (arguments.build / "bench_pqxx").exists():
+        data["missing"]["a small SELECT by libpqxx"] = "libpqxx-dev"
+    with counts.postgres_server(program) as address:
+        data["small_select"] = measure.small_select(arguments.build, plan)
+        if not plan.quick:
+            data["small_select"]["languages"] = languages.on_postgres(folder, address)
 
 
 def gather(arguments):
@@ -48,6 +63,8 @@ def gather(arguments):
         if not arguments.quick:
             steps.next("peers in other languages")
             data["languages"] = languages.everything(folder)
+        steps.next("a small SELECT on PostgreSQL, and by peers in other languages")
+        small_select(arguments, folder, plan, data)
     except subprocess.CalledProcessError as error:
         sys.exit(f"bench.py: {' '.join(map(str, error.cmd))} failed:\n{error.stderr}")
     finally:

@@ -26,6 +26,13 @@ endfunction()
 
 roost_contest_program(pools pools.cc roost::roost)
 roost_contest_program(sqlite sqlite.cc roost::roost roost::sqlite SQLite::SQLite3)
+if(TARGET roost_servers AND TARGET roost_postgres)
+  roost_contest_program(postgres postgres.cc roost::roost roost::postgres roost::platform roost_servers)
+  roost_find_peer(pqxx_libraries pqxx pqxx/pqxx "${ROOST_TEST_LIBPQ_INCLUDE}" pqxx pq)
+  if(pqxx_libraries)
+    roost_contest_program(pqxx peers/pqxx_postgres.cc ${pqxx_libraries})
+  endif()
+endif()
 
 add_dependencies(bench_programs node_over_raw node_over_pool)
 

@@ -8,6 +8,7 @@ lengths: starting, opening and ending the program cancel out. Counts do not depe
 load, so a test can assert them.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -23,6 +24,13 @@ MOST_INSTRUCTIONS = {"roost, no hold times": 62, "roost": 84}
 # child of fork() inherited, and stop rows that outlived their lease; some 25 are the share of the leases
 # that are timed.
 MOST_OVER_RAW = 276
+# A small SELECT on PostgreSQL: instructions and heap calls over those of libpq alone, by contestant. What
+# libpq takes for rows that come one by one is a fifth of them; the lock of a lease with pings is, too.
+SMALL_SELECT = {"small SELECT, pool without pings and hold times": (1.35, 0),
+                "small SELECT, pool": (1.72, 0),
+                "small SELECT, pool, Rows": (1.66, 2)}
+# The socket is looked at after a rest, which a run under strace now and then is.
+MOST_LOOKS = 0.5
 
 
 def run(command, **more):
@@ -87,6 +95,23 @@ def system_calls(program, name, what="cycle", short=1000, long=11000):
             return None
 
 
+@contextlib.contextmanager
+def postgres_server(program):
+    """Has `program` (bench_postgres) start a server, and everything within find it: its address."""
+    with subprocess.Popen([program, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as server:
+        address = server.stdout.readline().strip()
+        if not address:
+            sys.exit(f"{program} --serve: no server came up")
+        os.environ["ROOST_BENCH_POSTGRES"] = address
+        try:
+            yield address
+        finally:
+            server.stdin.close()
+            server.wait()
+            del os.environ["ROOST_BENCH_POSTGRES"]
+
+
 def makes_no_call(program, name, what):
     """The kernel kills the program at its first system call in the loop."""
     command = [str(program), "--sealed", name, what, "10000"]
@@ -125,7 +150,30 @@ def check(build, optimised):
         count = instructions(sqlite, "SELECT 1, pool") - instructions(sqlite, "SELECT 1, raw")
         text = f"SELECT 1 through the pool: {count:.1f} instructions over raw, may be {MOST_OVER_RAW}"
         checks.expect(count <= MOST_OVER_RAW, text)
+    postgres = build / "bench_postgres"
+    if postgres.exists():
+        check_postgres(checks, postgres, optimised)
     return checks.broken
+
+
+def check_postgres(checks, program, optimised):
+    """A small SELECT through the pool over the same by libpq alone."""
+    raw = "small SELECT, libpq"
+    with postgres_server(program):
+        raw_calls, raw_system = heap_calls(program, raw), system_calls(program, raw)
+        raw_count = instructions(program, raw) if optimised else None
+        for name, (most, most_calls) in SMALL_SELECT.items():
+            calls = heap_calls(program, name) - raw_calls
+            checks.expect(calls <= most_calls,
+                          f"{name}: {calls:.2f} heap calls over libpq's, may be {most_calls}")
+            count = system_calls(program, name)
+            if count is not None and raw_system is not None:
+                checks.expect(count <= raw_system + MOST_LOOKS,
+                              f"{name}: {count:.2f} system calls, libpq alone {raw_system:.2f}")
+            count = instructions(program, name) if raw_count is not None else None
+            if count is not None:
+                checks.expect(count <= most * raw_count, f"{name}: {count:.0f} instructions, "
+                              f"{count / raw_count:.3f} times libpq alone, may be {most}")
 
 
 def main():

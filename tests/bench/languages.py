@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import urllib.parse
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 JARS = ["HikariCP.jar", "sqlite-jdbc.jar", "slf4j-api.jar", "slf4j-nop.jar"]
@@ -55,13 +56,55 @@ def database_sql(folder):
     return command([program])
 
 
+def pgx(folder, address):
+    need(shutil.which("go") and (GO_SOURCES / "src/github.com/jackc/pgx/v4").exists(),
+         "golang-go golang-github-jackc-pgx-v4-dev")
+    environment = dict(os.environ, GO111MODULE="off", GOPATH=str(GO_SOURCES), GOFLAGS="",
+                       GOCACHE=f"{folder}/go-cache")
+    program = f"{folder}/pgx_postgres"
+    command(["go", "build", "-o", program, PEERS / "pgx_postgres.go"], env=environment)
+    return command([program, address])
+
+
+def hikari_postgres(folder, address):
+    jars = ["HikariCP.jar", "postgresql.jar", "slf4j-api.jar", "slf4j-nop.jar"]
+    need(shutil.which("javac") and all((JAR_FOLDER / jar).exists() for jar in jars),
+         "default-jdk-headless libhikaricp-java libpostgresql-jdbc-java libslf4j-java")
+    path = ":".join([folder] + [str(JAR_FOLDER / jar) for jar in jars])
+    command(["javac", "-cp", path, "-d", folder, PEERS / "HikariPostgres.java"])
+    url = urllib.parse.urlsplit(address)
+    return command(["java", "-cp", path, "HikariPostgres",
+                    f"jdbc:postgresql://{url.hostname}:{url.port}{url.path}?user={url.username}&{url.query}"])
+
+
+def psycopg(_, address):
+    python = "/usr/bin/python3"
+    there = pathlib.Path(python).exists() and subprocess.run(
+        [python, "-c", "import sqlalchemy, psycopg2"], capture_output=True, check=False).returncode == 0
+    need(there, "python3-sqlalchemy python3-psycopg2")
+    return command([python, PEERS / "sqlalchemy_postgres.py", address])
+
+
+def on_postgres(folder, address):
+    """The small SELECT of bench_postgres on the server at `address`."""
+    return gather((name, lambda measure=measure: measure(folder, address))
+                  for name, measure in (("pgxpool", pgx), ("HikariCP on PostgreSQL", hikari_postgres),
+                                        ("SQLAlchemy, psycopg2", psycopg)))
+
+
 def everything(folder):
     """Rows of those that ran; of the others the reason."""
+    return gather((name, lambda measure=measure: measure(folder))
+                  for name, measure in (("SQLAlchemy", sqlalchemy), ("HikariCP", hikari),
+                                        ("Go database/sql", database_sql)))
+
+
+def gather(peers):
+    """What the peers print: pairs of a name and a function."""
     rows, missing = [], {}
-    for name, measure in (("SQLAlchemy", sqlalchemy), ("HikariCP", hikari),
-                          ("Go database/sql", database_sql)):
+    for name, measure in peers:
         try:
-            rows.append(json.loads(measure(folder)))
+            rows.append(json.loads(measure()))
         except Missing as packages:
             missing[name] = f"not installed: {packages}"
         except (subprocess.SubprocessError, ValueError) as error:

@@ -227,6 +227,53 @@ def many_rows(build, plan, data):
             data["missing"][f"many rows by {name}"] = packages
 
 
+# ---- a small SELECT on PostgreSQL ---------------------------------------------------------------
+
+SMALL_SELECT = "small SELECT, libpq"
+SMALL_SELECT_PLAIN, SMALL_SELECT_POOL = "small SELECT, mutex + condvar over libpq", "small SELECT, pool of 3"
+
+
+def best_real_ns(program, name, plan):
+    """The server's part of a statement included: the best of short repetitions."""
+    report = run_json([program, "--benchmark_format=json", f"--benchmark_filter=^{name}/cycle$",
+                       "--benchmark_min_time=0.02", f"--benchmark_repetitions={plan.repetitions}"])
+    return min(row["real_time"] for row in report["benchmarks"] if row["run_type"] == "iteration")
+
+
+def ratios(ours, theirs):
+    """Medians over rounds of what ours is to theirs in the same round."""
+    return {"per_second": statistics.median(a["per_second"] / b["per_second"] for a, b in zip(ours, theirs)),
+            **{key: statistics.median(a["wait_us"][key] / b["wait_us"][key] for a, b in zip(ours, theirs))
+               for key in ("p50", "p99", "p99.9")}}
+
+
+def small_select(build, plan):
+    """Alone: ns of each contestant, and counts. Together: 8 threads on 3 connections, in turns."""
+    program = build / "bench_postgres"
+    alone = []
+    entries = run_json([program, "--list"])
+    singles = [(program, entry) for entry in entries if not entry["contend"]]
+    if (build / "bench_pqxx").exists():
+        singles += [(build / "bench_pqxx", entry) for entry in run_json([build / "bench_pqxx", "--list"])]
+    best = {}
+    for _ in range(plan.passes * 3):
+        for one, entry in singles:
+            name = entry["name"]
+            best[name] = min(best_real_ns(one, name, plan), best.get(name, float("inf")))
+    for one, entry in singles:
+        name = entry["name"]
+        alone.append({"name": name, "note": entry["note"], "ns": best[name],
+                      "heap_calls": counts.heap_calls(one, name) if plan.counts else None,
+                      "instructions": counts.instructions(one, name) if plan.counts else None,
+                      "system_calls": counts.system_calls(one, name) if plan.counts else None})
+    runs = {SMALL_SELECT_PLAIN: [], SMALL_SELECT_POOL: []}
+    for number in range(plan.rounds):
+        for name in list(runs) if number % 2 else list(runs)[::-1]:
+            runs[name].append(run_json([program, "--contend", name, 8, 0, plan.run_ms, 1]))
+    return {"alone": alone, "ratios": ratios(runs[SMALL_SELECT_POOL], runs[SMALL_SELECT_PLAIN]),
+            "together": [{"name": name, **median_run(values)} for name, values in runs.items()]}
+
+
 def machine():
     model = "unknown"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():

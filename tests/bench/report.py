@@ -193,6 +193,28 @@ def many_rows_part(data):
         for delay in sorted({row["delay_ms"] for row in rows}))
 
 
+def small_select_part(data):
+    seen = data.get("small_select")
+    if not seen:
+        return ""
+    others = seen.get("languages", {}).get("rows", [])
+    alone = seen["alone"] + others
+    rows = [(row["name"], row["ns"] / 1e3, "floor" if row["name"] == "small SELECT, libpq"
+             else style_of(row["name"].replace("small SELECT, pool", "roost"))) for row in alone]
+    lines = [("", [cell(row["name"]), cell(figure(row["ns"] / 1e3, 1), "number"),
+                   *(cell(figure(row.get(key)), "number")
+                     for key in ("instructions", "heap_calls", "system_calls")),
+                   cell(row["note"], "note")]) for row in alone]
+    together = seen["together"] + [{"name": row["name"], **row["contended"]} for row in others]
+    spans = [("", [cell(row["name"]), cell(figure(row["per_second"]), "number"),
+                   *(cell(figure(row["wait_us"][key]), "number") for key in ("p50", "p99", "p99.9"))])
+             for row in together]
+    head = ["8 threads, 3 connections", "statements/s#", "p50 µs#", "p99 µs#", "p99.9 µs#"]
+    return (charts.bar_chart("A row by its key: acquired, run, read, returned", "µs", rows)
+            + table(["one thread", "µs#", "instructions#", "heap calls#", "system calls#", ""], lines)
+            + table(head, spans))
+
+
 def memory_part(data):
     sizes = [(name, size / 1024, "ours") for name, size in data["sizes"].items()]
     lines = []
@@ -223,7 +245,8 @@ def remarks(data):
     kept = sum(row["quiet_runs"] for contest in data["contests"] for row in contest["rows"])
     yield (f"Runs with many threads: {kept} quiet ones used, {discarded} discarded because others used "
            "the processors.")
-    missing = {**data["missing"], **data.get("languages", {}).get("missing", {})}
+    missing = {**data["missing"], **data.get("languages", {}).get("missing", {}),
+               **data.get("small_select", {}).get("languages", {}).get("missing", {})}
     for name, why in missing.items():
         yield f"Not measured: {name} ({why})."
 
@@ -246,6 +269,8 @@ connections instead. Medians of quiet runs.</p>
 {contests}{language_contest(data)}{wait_part(data)}
 <h2>SQLite</h2>
 {statement_part(data)}{writer_part(data)}{batch_part(data)}
+<h2>PostgreSQL on this machine</h2>
+{small_select_part(data)}
 <h2>PostgreSQL over a slow link</h2>
 {many_rows_part(data)}
 <h2>Memory and start</h2>

@@ -73,6 +73,11 @@ std::vector<Case> AllCases(bool everywhere) {
       list.Add(mode, anywhere ? Place::kSignedIn : mode.place, kShortDeadline, way);
     }
   }
+  for (const HostileMode& mode : support::HostileModes()) {
+    if (MainPlace(mode) != kMain) continue;
+    list.Add(mode, Place::kRowAgain, kShortDeadline);
+    list.Add(mode, Place::kOneAgain, kShortDeadline);
+  }
   size_t number = 0;
   for (const HostileMode& mode : support::HostileModes()) {
     if (mode.place == Place::kAnywhere) AddElsewhere(list, mode, number++, everywhere);

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
+#include "roost/query.h"
 #include "tests/support/clean_text.h"
 #include "tests/support/process.h"
 
@@ -196,6 +197,17 @@ class Victim {
       case Place::kSync:
         Attempt("run", [this](Lease& lease) { Note(lease.Run(kMarked)); });
         return Attempt("query", [this](Lease& lease) { Read(lease, kMarked); });
+      // The second run goes without the pipeline.
+      case Place::kRowAgain:
+        return Attempt("query again", [this](Lease& lease) {
+          Note(lease.Run(kMarked));
+          Read(lease, kMarked);
+        });
+      case Place::kOneAgain:
+        return Attempt("query one again", [this](Lease& lease) {
+          Note(lease.Run(kMarked));
+          Note(QueryOne<int64_t>(lease, kMarked).status());
+        });
       case Place::kSimple:
         return Attempt("script", [this](Lease& lease) { Note(lease.RunScript(kMarked.text())); });
       case Place::kBegin:

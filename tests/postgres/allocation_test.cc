@@ -2,8 +2,10 @@
 // C++, and could only by operator new.
 #include <array>
 #include <numeric>
+#include <optional>
 #include <tuple>
 
+#include "roost/query.h"
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
 #include "tools/roostctl/allocation_count.h"
@@ -45,6 +47,23 @@ TEST_F(AllocationTest, PreparingRunningAndReadingTakeNone) {
   const int taken = Taken();
   EXPECT_TRUE(first);
   EXPECT_GT(sum, 0);
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(AllocationTest, OneRowTakesNone) {
+  Connection& connection = *session;
+  constexpr Sql kOne{"SELECT $1::int, 1.5, '\\x00ff'::bytea"};
+  Restart();
+  bool ok = true;
+  for (int i = 0; i < 4; ++i) {
+    const auto row = QueryOne<int, double, std::optional<int>>(
+        connection, Sql("SELECT $1::int, 1.5, NULL::int"), i);
+    ok = ok && row.ok() && std::get<0>(*row) == i;
+    Rows rows = (*connection.Prepare(kOne))->Query(i);
+    ok = ok && rows.Next() && rows.Get<Blob>(2).size() == 2;
+  }
+  const int taken = Taken();
+  EXPECT_TRUE(ok);
   EXPECT_EQ(taken, 0);
 }
 

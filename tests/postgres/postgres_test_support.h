@@ -154,13 +154,19 @@ inline void ExpectInTime(const Opening& opening) {
 
 // ---- Sessions ----
 
-// The machine, with a clock that can be set forward.
+// The machine, with a clock that can be set forward, and whose coarse one can be stopped.
 class LaterPlatform : public fakes::ForwardingPlatform {
  public:
   void Forward(Duration span) { ahead_ += span; }
   TimePoint Now() override { return ForwardingPlatform::Now() + ahead_; }
-  TimePoint CoarseNow() override { return ForwardingPlatform::CoarseNow() + ahead_; }
+  TimePoint CoarseNow() override {
+    return (stopped_ == TimePoint{} ? ForwardingPlatform::CoarseNow() : stopped_) + ahead_;
+  }
+  void StopCoarse() { stopped_ = ForwardingPlatform::CoarseNow(); }
+  // Waits that could not wait: looks at a socket.
+  int looks() const { return looks_; }
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
+    if (deadline == Deadline::Past()) ++looks_;
     const bool far = deadline.IsNever() || deadline == Deadline::Past();
     ForwardingPlatform::WaitForDescriptors(waits,
                                            far ? deadline : Deadline::At(deadline.time() - ahead_));
@@ -168,6 +174,8 @@ class LaterPlatform : public fakes::ForwardingPlatform {
 
  private:
   Duration ahead_{};
+  TimePoint stopped_{};
+  int looks_ = 0;
 };
 
 // A backend, and one session of it.

@@ -62,6 +62,10 @@ std::string_view Name(Place place) {
       return "bind";
     case Place::kExecute:
       return "execute";
+    case Place::kRowAgain:
+      return "row_again";
+    case Place::kOneAgain:
+      return "one_again";
     case Place::kSync:
       return "sync";
     case Place::kSimple:

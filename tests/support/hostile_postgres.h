@@ -44,8 +44,10 @@ enum class Place : uint8_t {
   kBind,
   kExecute,
   kSync,
-  kSimple,  // a simple query that holds kMark
-  kBegin,   // BEGIN, COMMIT, ROLLBACK, DISCARD ALL, and a statement without words
+  kRowAgain,  // as kExecute, from the second run of the statement in a session on: row by row,
+  kOneAgain,  // or as one row alone
+  kSimple,    // a simple query that holds kMark
+  kBegin,     // BEGIN, COMMIT, ROLLBACK, DISCARD ALL, and a statement without words
   kCommit,
   kRollback,
   kDiscard,

@@ -235,6 +235,8 @@ void HostileSession::GoOnAfterError() {
     case Place::kDescribe:
     case Place::kBind:
     case Place::kExecute:
+    case Place::kRowAgain:
+    case Place::kOneAgain:
     case Place::kBegin:
     case Place::kCommit:
     case Place::kRollback:
@@ -371,6 +373,7 @@ std::string HostileSession::RightAnswer() {
       return Describe();
     case 'E':
       text_ = latest_ = current_;
+      if (Holds(current_, kMark)) ++marked_runs_;
       return Execute(current_);
     case 'C':
       return Message('3');
@@ -400,6 +403,9 @@ bool HostileSession::IsDue() const {
       return type == 'B' && marked;
     case Place::kExecute:
       return type == 'E' && marked;
+    case Place::kRowAgain:
+    case Place::kOneAgain:
+      return type == 'E' && marked && marked_runs_ > 1;
     case Place::kSync:
       return type == 'S' && marked;
     case Place::kBegin:

@@ -111,6 +111,7 @@ class HostileSession {
   std::map<std::string, std::string> prepared_{};  // SQL by name
   std::string current_{};                          // the SQL of the portal
   std::string latest_{};                           // the SQL that was run last
+  int marked_runs_ = 0;                            // of what holds kMark
   char transaction_ = 'I';
   bool skipping_ = false;  // to the end of an exchange that has failed
 };

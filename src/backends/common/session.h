@@ -47,9 +47,9 @@ class Session : public Connection {
   Role role() const { return role_; }
 
   // Whether the lease's deadline has passed, to a tick of the coarse clock.
-  bool IsLate() const {
-    return !deadline().IsNever() && deadline().HasPassed(platform_.CoarseNow());
-  }
+  bool IsLate() const { return !deadline().IsNever() && IsLateAt(platform_.CoarseNow()); }
+  // The same by a reading of that clock.
+  bool IsLateAt(TimePoint now) const { return deadline().HasPassed(now); }
   // The error of a statement that was not begun, because the deadline has passed.
   static absl::Status TooLate();
   // The error of a commit that was not begun for the same reason.

@@ -99,6 +99,7 @@ absl::StatusOr<PostgresStatement*> PostgresConnection::Add(const Sql& sql) {
 }
 
 absl::StatusOr<Statement*> PostgresConnection::Prepare(const Sql& sql) {
+  if (cache_.IsLast(sql) && cache_.last()->described()) return cache_.last();
   const absl::StatusOr<PostgresStatement*> found = FindOrAdd(sql);
   if (!found.ok()) return found.status();
   if (!(*found)->described()) {
@@ -109,6 +110,7 @@ absl::StatusOr<Statement*> PostgresConnection::Prepare(const Sql& sql) {
 }
 
 absl::StatusOr<Statement*> PostgresConnection::PrepareToRun(const Sql& sql) {
+  if (cache_.IsLast(sql)) return cache_.last();
   const absl::StatusOr<PostgresStatement*> found = FindOrAdd(sql);
   if (!found.ok()) return found.status();
   return *found;
@@ -240,6 +242,7 @@ Liveness PostgresConnection::Probe() {
         .IgnoreError();
     return Liveness::kDead;
   }
+  if (link().HasAnsweredWithin(kRest, platform().CoarseNow())) return Liveness::kAlive;
   const Liveness seen = link().Look();
   if (seen == Liveness::kDead) {
     pipeline_.CheckAlive().IgnoreError();

@@ -77,7 +77,7 @@ void Failures::TakeRest() {
     if (reply.kind == Kind::kLate || reply.kind == Kind::kLost) {
       return;  // the end of the exchange comes upon it, too
     }
-    if (reply.kind == Kind::kResult && reply.result.copies()) return;
+    if (reply.copies()) return;
   }
 }
 
@@ -139,8 +139,8 @@ absl::Status Failures::Fail(const Reply& reply, const Doing& doing) {
     case Kind::kLost:
       return Lost(doing);
     case Kind::kResult:
-      if (reply.result.failed()) return FailWith(reply.result, doing);
-      if (!reply.result.copies()) break;
+      if (reply.failed()) return FailWith(reply.result, doing);
+      if (!reply.copies()) break;
       return Condemn(absl::InvalidArgumentError(Concat(
                          {Quoted(doing.sql), " is a COPY with the client: use the raw handle"})),
                      FaultScope::kConnection);

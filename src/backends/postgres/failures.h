@@ -47,7 +47,7 @@ class Failures {
 
   // An answer that is not what it should be.
   absl::Status Fail(const Reply& reply, const Doing& doing);
-  // The server's error. REQUIRES: result.failed().
+  // The server's error, of a reply that failed().
   absl::Status FailWith(const Result& result, const Doing& doing);
   // The link broke, or libpq refused to send.
   absl::Status Lost(const Doing& doing);

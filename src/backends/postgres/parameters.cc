@@ -17,6 +17,12 @@ constexpr int kTextFormat = 0;
 constexpr int kBinaryFormat = 1;
 constexpr size_t kLongest = size_t{1} << 30;  // the server takes no longer message
 
+// Its form does not depend on what the server takes it for.
+bool IsNumber(const Value& value) {
+  return value.type() == Value::Type::kDouble ||
+         (value.type() == Value::Type::kInt64 && !value.is_moment());
+}
+
 std::string Place(size_t index, std::string_view sql) {
   return Concat({"$", std::to_string(index + 1), " of ", Quoted(sql)});
 }
@@ -40,7 +46,8 @@ absl::Status Parameters::Read(std::span<const Value> values, const PGresult* des
   count_ = static_cast<int>(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     const bool known = description != nullptr;
-    const uint32_t type = known ? pq_.PQparamtype(description, static_cast<int>(i)) : 0;
+    const bool asks = known && !IsNumber(values[i]);
+    const uint32_t type = asks ? pq_.PQparamtype(description, static_cast<int>(i)) : 0;
     absl::Status status = ReadOne(i, values[i], known, type, sql);
     if (!status.ok()) return status;
   }

@@ -98,7 +98,7 @@ absl::Status Pipeline::CheckAlive() {
   return failures_.Lost({.operation = Operation::kIdle});
 }
 
-absl::Status Pipeline::Ready() {
+absl::Status Pipeline::Ready(bool reads) {
   if (session_.IsForked()) return backends::Session::UsedAfterFork();
   if (!condemned().ok()) return condemned();
   if (!link_.open()) return absl::FailedPreconditionError("the connection is not open");
@@ -120,8 +120,10 @@ absl::Status Pipeline::Ready() {
         "the transaction was ended, perhaps through the raw handle, and may have been committed: "
         "run it again only if it may be done twice");
   }
-  if (session_.IsLate()) return backends::Session::TooLate();
-  absl::Status status = CheckAlive();
+  const TimePoint now = session_.platform().CoarseNow();
+  if (session_.IsLateAt(now)) return backends::Session::TooLate();
+  const bool looks = !reads || !link_.HasAnsweredWithin(kRest, now);
+  absl::Status status = looks ? CheckAlive() : absl::OkStatus();
   return status.ok() && on_connect_pending_ ? RunOnConnect() : status;
 }
 
@@ -224,8 +226,8 @@ absl::Status Pipeline::SendAlone(const char* sql) {
 // that may commit, its outcome is unknown.
 absl::Status Pipeline::JudgeOwed(const Reply& reply, const Doing& behind) {
   const Result& result = reply.result;
-  if (result.copies()) return failures_.Fail(reply, behind);
-  if (!result.failed() || result.sqlstate() == "26000") return absl::OkStatus();
+  if (reply.copies()) return failures_.Fail(reply, behind);
+  if (!reply.failed() || result.sqlstate() == "26000") return absl::OkStatus();
   if (result.sqlstate().empty())
     return failures_.Lost(behind);  // libpq's own message for a broken link
   absl::Status status = failures_.FailWith(result, {.operation = Operation::kIdle});
@@ -271,9 +273,7 @@ absl::StatusOr<Result> Pipeline::TakeCommand(const Doing& doing) {
     Reply reply = Receive();
     if (reply.kind == Kind::kEnd) return last;
     if (results > kMostOfRest) return failures_.OutOfOrder(doing);
-    const bool good =
-        reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
-    if (!good) return failures_.Fail(reply, doing);
+    if (!reply.good()) return failures_.Fail(reply, doing);
     last = std::move(reply.result);
   }
 }
@@ -284,9 +284,8 @@ absl::Status Pipeline::End(const Doing& doing, bool judge, size_t commands) {
   while (condemned().ok() && link_.owed() > 0) {
     const Reply reply = Receive();
     const bool result = reply.kind == Kind::kResult;
-    const bool ends =
-        reply.kind == Kind::kLate || reply.kind == Kind::kLost || (result && reply.result.copies());
-    const bool failed = result && reply.result.failed() && judge;
+    const bool ends = reply.kind == Kind::kLate || reply.kind == Kind::kLost || reply.copies();
+    const bool failed = reply.failed() && judge;
     const bool too_many = result && ++results > kMostOfRest + commands;
     if (!ends && !failed && !too_many) continue;
     const absl::Status failure =
@@ -304,7 +303,7 @@ void Pipeline::EndReading(const Doing& doing) {
   while (condemned().ok() && link_.owed() > 0) {
     const Reply reply = link_.Receive(drop_deadline);
     if (reply.kind == Kind::kLost) failures_.Lost(doing).IgnoreError();
-    if (reply.kind == Kind::kResult && reply.result.failed()) {
+    if (reply.failed()) {
       failures_.FailWith(reply.result, doing).IgnoreError();
     }
     if (reply.kind == Kind::kResult && ++rows <= kRowsToDrop) continue;
@@ -345,9 +344,7 @@ absl::Status Pipeline::RunSettled(std::string_view sql, const Doing& doing) {
   while (condemned().ok()) {
     const Reply reply = Receive();
     if (reply.kind == Kind::kEnd) break;
-    const bool good =
-        reply.kind == Kind::kResult && !reply.result.failed() && !reply.result.copies();
-    if (good) continue;
+    if (reply.good()) continue;
     const absl::Status failure = failures_.Fail(reply, doing);
     if (status.ok()) status = failure;
   }

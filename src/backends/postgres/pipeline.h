@@ -93,10 +93,16 @@ class Pipeline {
   // ---- An exchange ----
 
   // Whether something may be sent now: the connection is good, no rows are being read, there is time.
-  absl::Status Ready();
+  // `reads`: for what only reads, the socket of a connection that has answered a moment ago is not looked
+  // at, which is a system call. If it is dead, that shows in the answer.
+  absl::Status Ready(bool reads = false);
   // A check without a round trip, before anything is sent: what was not sent, because the
   // connection is known to be dead, has certainly not happened.
   absl::Status CheckAlive();
+  // Nothing has to go in front of a statement: it may be sent alone.
+  bool IsClear() const {
+    return link_.owed() == 0 && !begin_pending_ && !settings_pending_ && unwanted_[0].empty();
+  }
   // Begins an exchange and queues what was put off. BEGIN stays put off unless it has to come
   // before what follows. False: Lost() says why.
   bool Begin(bool with_begin);

@@ -29,14 +29,17 @@ class Parsing {
   bool& flag_;
 };
 
-// Of its message: type, length, number of columns, and the length and value of each.
+// Of the longest row's message: type, length, number of columns, and the length and value of each.
 size_t BytesOfRow(const Libpq& pq, const PGresult* result) {
-  if (pq.PQresultStatus(result) != PGRES_SINGLE_TUPLE) return 0;
-  size_t bytes = 7;
-  for (int i = 0; i < pq.PQnfields(result); ++i) {
-    bytes += 4 + static_cast<size_t>(pq.PQgetlength(result, 0, i));
+  size_t most = 0;
+  for (int row = 0; row < pq.PQntuples(result); ++row) {
+    size_t bytes = 7;
+    for (int i = 0; i < pq.PQnfields(result); ++i) {
+      bytes += 4 + static_cast<size_t>(pq.PQgetlength(result, row, i));
+    }
+    most = std::max(most, bytes);
   }
-  return bytes;
+  return most;
 }
 
 void IgnoreNotice(void* /*self*/, const PGresult* /*result*/) {}
@@ -132,6 +135,15 @@ bool PqConnection::Sync() {
   return true;
 }
 
+void PqConnection::RecordAlone(bool gathers) {
+  queued_ = 0;
+  late_pieces_ = 0;
+  owed_ = 1;
+  alone_ = true;
+  unanswered_ = true;
+  if (!gathers) pq_->PQsetSingleRowMode(handle_);
+}
+
 bool PqConnection::SendScript(const char* sql) {
   late_pieces_ = 0;
   CountQueued(std::strlen(sql));
@@ -162,61 +174,95 @@ bool PqConnection::Read() {
   return read;
 }
 
+// Whether an answer is there already. Not asked for a statement that has just been sent alone: what
+// was left of the exchange before it has been parsed.
+bool PqConnection::HasAnswer() {
+  if (std::exchange(unanswered_, false)) return false;
+  if (!alone_) pq_->PQsetSingleRowMode(handle_);  // whatever answers: nothing is gathered in memory
+  return pq_->PQisBusy(handle_) == 0;
+}
+
 // kResult: something is there to be taken.
 Reply PqConnection::Wait(Deadline deadline) {
-  for (;;) {
-    const bool unsent = pq_->PQflush(handle_) == 1;
-    pq_->PQsetSingleRowMode(handle_);  // whatever answers: no result is gathered in memory
-    if (pq_->PQisBusy(handle_) == 0) return {.kind = Reply::Kind::kResult};
+  while (!HasAnswer()) {
     if (received_ > most_) {
       refusal_ = Refusal::kTooMuch;
       return {.kind = Reply::Kind::kLost};
     }
+    const bool unsent = pq_->PQflush(handle_) == 1;
     const int descriptor = pq_->PQsocket(handle_);
-    if (descriptor < 0) return {.kind = Reply::Kind::kResult};  // of libpq's own making
-    // A server that goes on talking does not prolong anybody's deadline.
+    if (descriptor < 0) break;  // what comes is of libpq's own making
     const IoEvents seen =
         platform_.WaitForDescriptor(descriptor, {.readable = true, .writable = unsent}, deadline);
-    const bool late = deadline.HasPassed(platform_.Now());
-    if (!seen.any() && late) return {.kind = Reply::Kind::kLate};
+    if (!seen.any() && deadline.HasPassed(platform_.Now())) return {.kind = Reply::Kind::kLate};
     const bool reads = seen.readable || seen.hung_up;
-    if (reads && !Read()) return {.kind = Reply::Kind::kResult};
-    if (pq_->PQisBusy(handle_) == 0) continue;
+    if (reads && !Read()) return AfterFailedRead();
+    if (pq_->PQisBusy(handle_) == 0) break;
     DropNotifications();
-    if (late) return {.kind = Reply::Kind::kLate};
+    // A server that goes on talking does not prolong anybody's deadline.
+    if (deadline.HasPassed(platform_.Now())) return {.kind = Reply::Kind::kLate};
   }
+  return {.kind = Reply::Kind::kResult};
+}
+
+// It may have left nothing for PQgetResult to give, which would wait then.
+Reply PqConnection::AfterFailedRead() const {
+  const bool waits = pq_->PQisBusy(handle_) == 1 && pq_->PQsocket(handle_) >= 0;
+  return {.kind = waits ? Reply::Kind::kLost : Reply::Kind::kResult};
 }
 
 Reply PqConnection::Take() {
-  // A read that failed has left nothing for PQgetResult to wait for, or it would wait.
-  if (pq_->PQisBusy(handle_) == 1 && pq_->PQsocket(handle_) >= 0) {
-    return {.kind = Reply::Kind::kLost};
-  }
   // But for the first read, which is not counted.
   const bool may_be_long = received_ + Valve::kMost > most_;
   PGresult* const result = pq_->PQgetResult(handle_);
   received_ = 0;
   if (result == nullptr) {
-    const bool lost = pq_->PQstatus(handle_) == CONNECTION_BAD;
-    if (!lost && owed_ == 0) EndExchange();
-    return {.kind = lost ? Reply::Kind::kLost : Reply::Kind::kEnd};
+    if (pq_->PQstatus(handle_) == CONNECTION_BAD) return {.kind = Reply::Kind::kLost};
+    if (alone_) {
+      EndAlone();
+      return {.kind = Reply::Kind::kSync};
+    }
+    if (owed_ == 0) EndExchange();
+    return {.kind = Reply::Kind::kEnd};
   }
   if (may_be_long && BytesOfRow(*pq_, result) > most_) {
     pq_->PQclear(result);
     refusal_ = Refusal::kTooMuch;
     return {.kind = Reply::Kind::kLost};
   }
-  if (pq_->PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-    return {.kind = Reply::Kind::kResult, .result = Result(*pq_, result)};
+  const ExecStatusType status = pq_->PQresultStatus(result);
+  if (alone_ && status != PGRES_SINGLE_TUPLE) TakeEndOfAlone();
+  if (status != PGRES_PIPELINE_SYNC) {
+    return {.kind = Reply::Kind::kResult, .status = status, .result = Result(*pq_, result)};
   }
   pq_->PQclear(result);
   if (--owed_ == 0) FinishExchanges();
   return {.kind = Reply::Kind::kSync};
 }
 
+// Mostly it has come with the statement's last answer. Or an error has: a commit may fail after the
+// statement has said that it is complete. That is left for the next Receive.
+void PqConnection::TakeEndOfAlone() {
+  const bool over = pq_->PQisBusy(handle_) == 0 && pq_->PQstatus(handle_) == CONNECTION_OK &&
+                    pq_->PQtransactionStatus(handle_) != PQTRANS_ACTIVE;
+  if (!over) return;
+  PGresult* const none = pq_->PQgetResult(handle_);
+  if (none == nullptr) return EndAlone();
+  pq_->PQclear(none);
+  refusal_ = Refusal::kOutOfOrder;
+}
+
+// What else has come already was parsed with the end of the exchange.
+void PqConnection::EndAlone() {
+  owed_ = 0;
+  alone_ = false;
+  Rest();
+}
+
 Reply PqConnection::Receive(Deadline deadline) {
   if (refusal_ != Refusal::kNone) return {.kind = Reply::Kind::kLost};
-  const bool late = deadline.HasPassed(platform_.CoarseNow());
+  heard_at_ = platform_.CoarseNow();
+  const bool late = deadline.HasPassed(heard_at_);
   if (late && late_pieces_ >= kPiecesPastDeadline) return {.kind = Reply::Kind::kLate};
   const Parsing parsing(parsing_);
   Reply reply = Wait(deadline);
@@ -232,10 +278,14 @@ void PqConnection::FinishExchanges() {
 
 // Nothing is owed. What else has come already, nobody asked for.
 void PqConnection::EndExchange() {
+  Rest();
+  pq_->PQisBusy(handle_);
+}
+
+void PqConnection::Rest() {
   valve_.Shut();
   metered_ = roomy_;
   streaming_ = false;
-  pq_->PQisBusy(handle_);
 }
 
 Liveness PqConnection::Look() {

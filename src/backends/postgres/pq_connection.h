@@ -1,9 +1,9 @@
 // backends/postgres/pq_connection.h - one PGconn, which never waits longer than a deadline.
 //
-// Everything goes through libpq's pipeline mode: commands are queued, a Sync ends an exchange, and
-// the answers come in the same order. An exchange whose answers no caller waits for is owed. The
-// pipeline is on exactly while something is owed, so that between two exchanges the handle is an
-// ordinary one.
+// A statement that goes alone is an exchange of libpq's usual kind. Everything else goes through libpq's
+// pipeline mode: commands are queued, a Sync ends an exchange, and the answers come in the same order.
+// An exchange whose answers no caller waits for is owed. The pipeline is on exactly while something
+// that was queued is owed, so that between two exchanges the handle is an ordinary one.
 //
 // What the server sends is bounded whatever it is: the first read of an exchange fills libpq's
 // buffer, each further one goes through a Valve, results come row by row, notifications are dropped
@@ -12,6 +12,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 #define ROOST_BACKENDS_POSTGRES_PQ_CONNECTION_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,8 +34,23 @@ struct Reply {
     kLost,    // nothing more will come
   };
   Kind kind = Kind::kLost;
-  Result result{};  // of kResult
+  ExecStatusType status = PGRES_EMPTY_QUERY;  // of the result
+  Result result{};                            // of kResult
+
+  bool failed() const {
+    return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
+           status == PGRES_NONFATAL_ERROR;
+  }
+  bool copies() const {
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+  }
+  // A result that is neither an error nor the beginning of a COPY.
+  bool good() const { return kind == Kind::kResult && !failed() && !copies(); }
 };
+
+// A connection that has answered within this, and from which nothing was heard since, is not asked
+// whether it lives: that would cost each statement a system call. A few ticks of the coarse clock.
+inline constexpr Duration kRest = std::chrono::milliseconds(10);
 
 // Why a connection is used no longer, though the server would go on.
 enum class Refusal : uint8_t {
@@ -81,6 +97,10 @@ class PqConnection {
   void CountQueued(size_t bytes);
   // Ends an exchange and sends as much as the socket takes.
   bool Sync();
+  // A statement was sent alone, outside of the pipeline: an exchange that kSync ends. `gathers`: its
+  // rows come in one result, within the bound on what is received; else one by one. REQUIRES: nothing
+  // is owed.
+  void RecordAlone(bool gathers);
   // Outside of the pipeline, by the simple protocol. REQUIRES: nothing is owed.
   bool SendScript(const char* sql);
   // Exchanges that are not answered yet, and since when the oldest is.
@@ -101,6 +121,11 @@ class PqConnection {
   // What can be known for nothing: reads what has come, drops notifications. Unknown: more keeps
   // coming.
   Liveness Look();
+  // Whether the server has answered within `rest` before `now`, by the coarse clock, and has said
+  // nothing since that is known of. Then a look is not worth a system call.
+  bool HasAnsweredWithin(Duration rest, TimePoint now) const {
+    return owed_ == 0 && !IsDoomed() && now - heard_at_ < rest;
+  }
   // What the server said outside of any answer: kStatement, or why the connection is dead.
   FaultScope notice() const { return notice_; }
   const char* notice_sqlstate() const { return notice_sqlstate_; }
@@ -113,10 +138,15 @@ class PqConnection {
 
  private:
   static void OnNotice(void* self, const PGresult* result);
+  bool HasAnswer();
   Reply Wait(Deadline deadline);
+  Reply AfterFailedRead() const;
   bool Read();
   Reply Take();
+  void TakeEndOfAlone();
+  void EndAlone();
   void EndExchange();
+  void Rest();
   void FinishExchanges();
   void DropNotifications();
 
@@ -124,15 +154,18 @@ class PqConnection {
   const Libpq* pq_ = nullptr;
   PGconn* handle_ = nullptr;
   TimePoint owed_since_{};
+  TimePoint heard_at_{};  // not later than the last answer came
   size_t most_ = 0;
   size_t received_ = 0;  // since anything came of it
   size_t queued_ = 0;    // for this exchange
   Valve valve_{Valve::Writes::kKept};
   int owed_ = 0;
-  int late_pieces_ = 0;     // that were given past their deadline
-  bool metered_ = true;     // libpq may hold the beginning of a message
-  bool roomy_ = false;      // libpq's buffer is larger than at first
-  bool streaming_ = false;  // the last read was as much as one takes
+  int late_pieces_ = 0;      // that were given past their deadline
+  bool alone_ = false;       // what is owed was sent outside of the pipeline
+  bool unanswered_ = false;  // nothing was read since it was sent
+  bool metered_ = true;      // libpq may hold the beginning of a message
+  bool roomy_ = false;       // libpq's buffer is larger than at first
+  bool streaming_ = false;   // the last read was as much as one takes
   bool parsing_ = false;
   bool grown_ = false;
   Refusal refusal_ = Refusal::kNone;

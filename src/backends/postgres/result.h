@@ -33,13 +33,6 @@ class Result {
 
   // REQUIRES of the following: there is a result.
   ExecStatusType status() const { return pq_->PQresultStatus(result_); }
-  bool failed() const {
-    return status() == PGRES_FATAL_ERROR || status() == PGRES_BAD_RESPONSE ||
-           status() == PGRES_NONFATAL_ERROR;
-  }
-  bool copies() const {
-    return status() == PGRES_COPY_IN || status() == PGRES_COPY_OUT || status() == PGRES_COPY_BOTH;
-  }
   // Empty where libpq gave up by itself, and where the server's is none.
   std::string_view sqlstate() const {
     const std::string_view sqlstate = Field(PG_DIAG_SQLSTATE);

@@ -161,10 +161,9 @@ absl::Status PostgresStatement::TakeRow(const Doing& doing) {
   for (;;) {
     const Reply reply = pipeline_.Receive();
     if (reply.kind == Reply::Kind::kEnd) return absl::OkStatus();
-    const bool good = reply.kind == Reply::Kind::kResult && !reply.result.failed() &&
-                      !reply.result.copies() && reply.result.status() != PGRES_PIPELINE_ABORTED;
-    if (!good) return pipeline_.failures().Fail(reply, doing);
-    if (reply.result.status() != PGRES_SINGLE_TUPLE) {
+    if (!reply.good() || reply.status == PGRES_PIPELINE_ABORTED)
+      return pipeline_.failures().Fail(reply, doing);
+    if (reply.status != PGRES_SINGLE_TUPLE) {
       changes_ += ChangesOf(pipeline_.pq(), reply.result);
     }
   }

@@ -41,10 +41,7 @@ PGresult* StatementText::Take(const Libpq& pq, std::string_view text) {
 
 PostgresStatement::PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql,
                                      SqlTraits traits)
-    : pipeline_(pipeline),
-      text_(std::move(text)),
-      name_{.hash = sql.hash(), .serial = 0},
-      traits_(traits) {}
+    : pipeline_(pipeline), text_(std::move(text)), hash_(sql.hash()), traits_(traits) {}
 
 PostgresStatement::~PostgresStatement() {
   if (reading_) Finish();
@@ -59,9 +56,9 @@ void PostgresStatement::Drop() {
 // ---- preparing ----------------------------------------------------------------------------------
 
 bool PostgresStatement::SendPreparing(std::span<const Oid> types) {
-  name_.serial = pipeline_.NextSerial();
+  serial_ = pipeline_.NextSerial();
   std::array<char, StatementName::kSize> name{};
-  if (!pipeline_.pooler()) name_.Write(name);
+  if (!pipeline_.pooler()) last_name().Write(name);
   const Libpq& pq = pipeline_.pq();
   PGconn* const handle = pipeline_.link().handle();
   pipeline_.link().CountQueued(text_.view().size());
@@ -79,6 +76,11 @@ absl::Status PostgresStatement::TakePreparing(const Doing& doing) {
   absl::StatusOr<Result> described = pipeline_.TakeCommand(doing);
   if (!described.ok()) return described.status();
   description_ = *std::move(described);
+  parameters_ = static_cast<uint16_t>(pipeline_.pq().PQnparams(description_.get()));
+  has_bytes_ = false;
+  for (int i = 0; i < columns(); ++i) {
+    has_bytes_ = has_bytes_ || pipeline_.pq().PQftype(description_.get(), i) == kBytea;
+  }
   if (parameters() <= static_cast<int>(Parameters::kMax)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       Concat({Quoted(sql()), " has ", std::to_string(parameters()), " placeholders; at most ",
@@ -132,9 +134,10 @@ bool PostgresStatement::MayBeOutdated(std::string_view sqlstate) const {
   return WantsPreparing(sqlstate) || (WantsDescribing(sqlstate) && !traits_.taints);
 }
 
-absl::Status PostgresStatement::Start(std::span<const Value> values) {
+absl::Status PostgresStatement::Start(std::span<const Value> values, bool gathers) {
   absl::Status status = CheckValues(values);
-  if (status.ok()) status = pipeline_.Ready();
+  // What could commit is not sent to a connection that can be known to be dead.
+  if (status.ok()) status = pipeline_.Ready(traits_.reads);
   if (status.ok() && traits_.bounds_transaction && pipeline_.session().transaction().ours()) {
     status = backends::Session::BoundsTransaction(sql());
   }
@@ -142,7 +145,7 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
   if (!status.ok()) return status;
   const bool relies_on_the_past = prepared_ || described();
   const bool in_transaction = pipeline_.InTransaction();
-  status = RunOnce(values);
+  status = RunOnce(values, gathers);
   if (status.ok()) return status;
   const std::string_view sqlstate = PostgresSqlState(status);
   if (!MayBeOutdated(sqlstate) || !(relies_on_the_past || sqlstate == "42P05")) return status;
@@ -153,7 +156,7 @@ absl::Status PostgresStatement::Start(std::span<const Value> values) {
   if (in_transaction) return LostInTransaction(sqlstate);
   status = pipeline_.Ready();
   if (status.ok()) status = Learn(values);
-  return status.ok() ? RunOnce(values) : status;
+  return status.ok() ? RunOnce(values, gathers) : status;
 }
 
 void PostgresStatement::Unlearn() {
@@ -172,7 +175,7 @@ absl::Status PostgresStatement::LostInTransaction(std::string_view sqlstate) con
 bool PostgresStatement::SendPrepared(const Parameters& parameters) {
   pipeline_.link().CountQueued(parameters.bytes());
   std::array<char, StatementName::kSize> name{};
-  if (!pipeline_.pooler()) name_.Write(name);
+  if (!pipeline_.pooler()) last_name().Write(name);
   return pipeline_.pq().PQsendQueryPrepared(pipeline_.link().handle(), name.data(),
                                             parameters.count(), parameters.values(),
                                             parameters.lengths(), parameters.formats(), 0) == 1;
@@ -187,7 +190,7 @@ bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) 
                               parameters.lengths(), parameters.formats(), 0) == 1;
 }
 
-absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
+absl::Status PostgresStatement::RunOnce(std::span<const Value> values, bool gathers) {
   commits_ = !traits_.reads && !pipeline_.InTransaction();
   const Doing doing{.sql = sql(),
                     .operation = commits_ ? Operation::kCommit : Operation::kStatement};
@@ -202,22 +205,29 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
   if (described() && (prepares || pipeline_.pooler())) {
     types = DeclareTypes(pipeline_.pq(), values, description_.get(), places);
   }
-  if (!pipeline_.Begin(/*with_begin=*/true) || (prepares && !SendPreparing(types)) ||
-      !SendRun(parameters, types.data()) || !pipeline_.Send()) {
-    return pipeline_.failures().Lost(doing);
-  }
+  // Alone it has libpq's own Sync behind it, and costs less than half of what the pipeline does.
+  const bool alone = !prepares && pipeline_.IsClear();
+  gathers_ = alone && gathers;
+  const bool sent =
+      (alone || (pipeline_.Begin(/*with_begin=*/true) && (!prepares || SendPreparing(types)))) &&
+      SendRun(parameters, types.data()) && (alone || pipeline_.Send());
+  if (!sent) return pipeline_.failures().Lost(doing);
   if (traits_.taints) pipeline_.session().Taint();
-  status = pipeline_.TakePutOff(doing);
-  if (status.ok() && prepares) {
-    status = TakePreparing(doing);
-    if (status.ok()) status = CheckCount(values.size());
+  if (alone) {
+    pipeline_.link().RecordAlone(gathers_);
+  } else {
+    status = pipeline_.TakePutOff(doing);
+    if (status.ok() && prepares) {
+      status = TakePreparing(doing);
+      if (status.ok()) status = CheckCount(values.size());
+    }
+    if (!status.ok()) return Broke(status);
+    pipeline_.pq().PQsetSingleRowMode(pipeline_.link().handle());
   }
-  if (!status.ok()) return Broke(status);
   changes_ = 0;
   reading_ = true;
   ended_ = false;
   pipeline_.RecordStart(*this);
-  pipeline_.pq().PQsetSingleRowMode(pipeline_.link().handle());
   const absl::StatusOr<bool> first = Take(pipeline_.Receive());
   waiting_row_ = first.ok() && *first;
   if (!first.ok()) Finish();
@@ -227,63 +237,64 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values) {
 absl::StatusOr<bool> PostgresStatement::Take(Reply reply) {
   const Doing doing{.sql = sql(),
                     .operation = commits_ ? Operation::kCommit : Operation::kStatement};
-  row_ = Result();
-  if (reply.kind == Reply::Kind::kResult && !reply.result.failed() && !reply.result.copies()) {
-    if (reply.result.status() == PGRES_SINGLE_TUPLE) {
-      row_ = std::move(reply.result);
-      absl::Status decoded = DecodeBytes();
-      if (!decoded.ok()) return decoded;
-      return true;
-    }
-    ended_ = true;
-    absl::Status status = TakeEnd(reply.result);
-    // Only now: a statement without a transaction commits after it has said that it is complete.
-    const absl::Status end = pipeline_.End(doing, /*judge=*/true);
-    if (status.ok()) status = end;
-    if (!status.ok()) return status;
-    return false;
+  rows_ = Result();
+  row_ = 0;
+  if (reply.status == PGRES_SINGLE_TUPLE) {
+    rows_ = std::move(reply.result);
+    return DecodeBytes();
   }
   ended_ = true;
-  absl::Status status = pipeline_.failures().Fail(reply, doing);
-  if (!commits_) status = internal::UndoneWithOthers(std::move(status));
-  return Broke(status);
+  if (!reply.good()) {
+    absl::Status failed = pipeline_.failures().Fail(reply, doing);
+    return Broke(commits_ ? failed : internal::UndoneWithOthers(std::move(failed)));
+  }
+  absl::Status status = TakeEnd(reply);
+  // Only now: a statement without a transaction commits after it has said that it is complete.
+  const absl::Status end = pipeline_.End(doing, /*judge=*/true);
+  if (status.ok()) status = end;
+  if (!status.ok()) return status;
+  if (!gathers_ || pipeline_.pq().PQntuples(reply.result.get()) == 0) return false;
+  rows_ = std::move(reply.result);
+  return DecodeBytes();
 }
 
-absl::Status PostgresStatement::TakeEnd(const Result& result) {
-  if (result.status() == PGRES_EMPTY_QUERY) {
-    return internal::HoldsNoStatement(sql());
-  }
-  changes_ = ChangesOf(pipeline_.pq(), result);
+absl::Status PostgresStatement::TakeEnd(const Reply& reply) {
+  if (reply.status == PGRES_EMPTY_QUERY) return internal::HoldsNoStatement(sql());
+  if (!traits_.reads) changes_ = ChangesOf(pipeline_.pq(), reply.result);
   return absl::OkStatus();
 }
 
-absl::Status PostgresStatement::DecodeBytes() {
+absl::StatusOr<bool> PostgresStatement::DecodeBytes() {
+  if (prepared_ && !has_bytes_) return true;
   const Libpq& pq = pipeline_.pq();
-  for (int i = 0; i < pq.PQnfields(row_.get()); ++i) {
-    if (pq.PQftype(row_.get(), i) != kBytea || pq.PQgetisnull(row_.get(), 0, i) != 0) continue;
-    // The row is ours alone, and is cleared before the next one.
-    const std::span<char> text(pq.PQgetvalue(row_.get(), 0, i),
-                               static_cast<size_t>(pq.PQgetlength(row_.get(), 0, i)));
+  for (int i = 0; i < pq.PQnfields(rows_.get()); ++i) {
+    if (pq.PQftype(rows_.get(), i) != kBytea || pq.PQgetisnull(rows_.get(), row_, i) != 0) continue;
+    // The row is ours alone, and is decoded once.
+    const std::span<char> text(pq.PQgetvalue(rows_.get(), row_, i),
+                               static_cast<size_t>(pq.PQgetlength(rows_.get(), row_, i)));
     if (DecodeHex(text)) continue;
     return absl::FailedPreconditionError(
         Concat({"column ", std::to_string(i + 1), " of ", Quoted(sql()),
                 " cannot be read as bytes: set bytea_output = hex (the default) for the role"}));
   }
-  return absl::OkStatus();
+  return true;
 }
 
 absl::StatusOr<bool> PostgresStatement::Step() {
-  if (!reading_ || ended_) return false;
+  if (!reading_) return false;
   if (pipeline_.session().IsForked()) return backends::Session::UsedAfterFork();
   if (std::exchange(waiting_row_, false)) return true;
-  return Take(pipeline_.Receive());
+  if (!ended_) return Take(pipeline_.Receive());
+  if (!rows_ || row_ + 1 >= pipeline_.pq().PQntuples(rows_.get())) return false;
+  ++row_;
+  return DecodeBytes();
 }
 
 void PostgresStatement::Finish() {
   if (!reading_) return;
   reading_ = false;
   waiting_row_ = false;
-  row_ = Result();
+  rows_ = Result();
   pipeline_.RecordFinish(*this);
   if (ended_ || pipeline_.session().IsForked()) return;
   ended_ = true;
@@ -292,12 +303,12 @@ void PostgresStatement::Finish() {
 
 // ---- reading ------------------------------------------------------------------------------------
 
-int PostgresStatement::parameters() const {
-  return description_ ? pipeline_.pq().PQnparams(description_.get()) : 0;
-}
+int PostgresStatement::parameters() const { return described() ? parameters_ : 0; }
 
 // The row knows best: through a pooler each run has columns of its own.
-const PGresult* PostgresStatement::shape() const { return row_ ? row_.get() : description_.get(); }
+const PGresult* PostgresStatement::shape() const {
+  return rows_ ? rows_.get() : description_.get();
+}
 
 int PostgresStatement::columns() const {
   return shape() != nullptr ? pipeline_.pq().PQnfields(shape()) : 0;
@@ -310,11 +321,12 @@ std::string_view PostgresStatement::column_name(int column) const {
 
 Value PostgresStatement::column(int column) const {
   const Libpq& pq = pipeline_.pq();
-  if (column < 0 || column >= pq.PQnfields(row_.get())) return Value::NoColumn();
-  if (pq.PQgetisnull(row_.get(), 0, column) != 0) return Value();
-  const std::string_view text(pq.PQgetvalue(row_.get(), 0, column),
-                              static_cast<size_t>(pq.PQgetlength(row_.get(), 0, column)));
-  return ReadColumn(pq.PQftype(row_.get(), column), text);
+  const PGresult* const rows = rows_.get();
+  if (column < 0 || column >= pq.PQnfields(rows)) return Value::NoColumn();
+  const auto size = static_cast<size_t>(pq.PQgetlength(rows, row_, column));
+  if (size == 0 && pq.PQgetisnull(rows, row_, column) != 0) return Value();
+  const std::string_view text(pq.PQgetvalue(rows, row_, column), size);
+  return ReadColumn(pq.PQftype(rows, column), text);
 }
 
 }  // namespace roost::postgres

@@ -51,7 +51,12 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql, SqlTraits traits);
   ~PostgresStatement() override;
 
-  absl::Status Start(std::span<const Value> values) override;
+  absl::Status Start(std::span<const Value> values) override {
+    return Start(values, /*gathers=*/false);
+  }
+  absl::Status StartForOne(std::span<const Value> values) override {
+    return Start(values, /*gathers=*/true);
+  }
   absl::Status ExecuteAll(const internal::ManyRows& rows) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
@@ -68,11 +73,13 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   absl::Status Describe();
   // The session no longer has it. The description stays until it is prepared anew.
   void Forget() { prepared_ = false; }
-  StatementName name() const { return prepared_ ? name_ : StatementName{}; }
+  StatementName name() const { return prepared_ ? last_name() : StatementName{}; }
   // The session ends or is given away: nothing has to be told to it.
   void Drop();
 
  private:
+  StatementName last_name() const { return {.hash = hash_, .serial = serial_}; }
+
   // The rows of one round trip, and what became of them; `end` is the first behind them.
   struct Exchange {
     size_t first = 0;
@@ -101,9 +108,12 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
 
   absl::Status CheckValues(std::span<const Value> values) const;
   absl::Status CheckCount(size_t count) const {
+    if (count == parameters_) return absl::OkStatus();
     return backends::CheckCount(sql(), parameters(), count);
   }
-  absl::Status RunOnce(std::span<const Value> values);
+  // `gathers`: the rows may come in one result.
+  absl::Status Start(std::span<const Value> values, bool gathers);
+  absl::Status RunOnce(std::span<const Value> values, bool gathers);
   // Describes it, if these values cannot be written without knowing their types.
   absl::Status Learn(std::span<const Value> values);
   // Whether this error may come from what the session or this object knows of earlier runs.
@@ -118,22 +128,28 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   absl::Status TakePreparing(const Doing& doing);
   // The row, or the end, in `reply`.
   absl::StatusOr<bool> Take(Reply reply);
-  absl::Status TakeEnd(const Result& result);
-  absl::Status DecodeBytes();
+  absl::Status TakeEnd(const Reply& reply);
+  // Of the current row. True, for Step.
+  absl::StatusOr<bool> DecodeBytes();
   // The error of a command of ours: takes what follows it, too.
   absl::Status Broke(const absl::Status& status);
 
   Pipeline& pipeline_;
   StatementText text_;
-  Result description_;  // the server's answer to Describe
-  Result row_;          // the current one
-  StatementName name_;
+  Result description_;   // the server's answer to Describe
+  Result rows_;          // has the current row; of a run that does not gather, only that
+  const uint64_t hash_;  // of the Sql
   int64_t changes_ = 0;
+  uint32_t serial_ = 0;      // of its last name
+  int row_ = 0;              // in rows_
+  uint16_t parameters_ = 0;  // of description_
   const SqlTraits traits_;
-  bool prepared_ = false;     // the session has it under name_
+  bool prepared_ = false;     // the session has it under last_name()
+  bool has_bytes_ = false;    // a column of description_ is a bytea
   bool reading_ = false;      // between Start and Finish
   bool ended_ = false;        // of the run: the server has nothing more to say
-  bool waiting_row_ = false;  // row_ was taken by Start and not yet given by Step
+  bool waiting_row_ = false;  // the current row was taken by Start and not yet given by Step
+  bool gathers_ = false;      // the run that goes on gets its rows in one result
   bool commits_ = false;      // the run that goes on could commit
 };
 
