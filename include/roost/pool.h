@@ -109,7 +109,8 @@ struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
   // Receives the pool's events. REQUIRES: outlives the pool. With an observer, and with the
-  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease in a
+  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, and with one
+  // that wants no leases (Observer::wants_leases), a lease in a
   // lane of up to seven slots, of a profile with PrePing::kNever and without hold times, does
   // neither. The pool then learns from its next Tick, stats() or waiter that the lease is held, and
   // reports it as held "for at least" the time since.
@@ -241,9 +242,14 @@ class Pool {
 
   // ---- What the pool does ----
 
-  // One consistent snapshot of all counts, taken under the lock. Some 1200 bytes, returned by value.
+  // One consistent snapshot of all counts, taken under the lock. Some 1600 bytes, returned by value.
   // In a child of fork() it has the pool's shape and `closed`.
   Stats stats() const;
+  // Tells what each lane, slot and waiter does now, with the statistics of the same moment. Fills in as
+  // many records of `slots` and `waiters` as there is room for: slots by their number, waiters by their
+  // arrival, the longest first. Takes the lock as stats() does, and the caller's memory alone.
+  void Inspect(PoolDetails& out, std::span<SlotDetails> slots,
+               std::span<WaiterDetails> waiters) const;
   // Writes a report for people into `out` and returns it: counts, each holder with its line of code
   // and since when it holds, up to 64 waiters, the last error, the next attempt to open. Several
   // lines, cut to fit. Allocates nothing; takes at most 14 KB of stack.
