@@ -2,8 +2,7 @@
 //
 // A StatusServer answers on a Unix socket FOLDER/NAME.sock. It tells what each pool does, who holds and
 // who waits, and the latest events. It has no request that changes something. FOLDER is the
-// first of the unit's RuntimeDirectory ($RUNTIME_DIRECTORY), or $XDG_RUNTIME_DIR/roost, or for root
-// /run/roost.
+// first of the unit's RuntimeDirectory ($RUNTIME_DIRECTORY), or $XDG_RUNTIME_DIR/roost.
 //
 // As the observer of a pool it keeps the latest 64 events, and writes each into FOLDER/NAME.box, which
 // outlives the process: `roostctl status --last` shows what led to a kill. It wants no leases
@@ -59,7 +58,7 @@ std::string_view Name(Health health);
 
 // Where a StatusServer answers, and to whom.
 struct StatusOptions {
-  // Of the program: 1 to 32 letters, digits, '.', '_' and '-', without a '.' at its begin.
+  // Of the program: 1 to 52 letters, digits, '.', '_' and '-', without a '.' at its begin.
   const char* name = "";
   // The folder of the socket. Null: as above. It has to exist.
   const char* folder = nullptr;
@@ -76,6 +75,8 @@ class StatusServer final : public Observer, public HousekeeperTask {
  public:
   // The most pools that one server tells of.
   static constexpr int kMaxPools = 4;
+  // The most clients that it answers at once.
+  static constexpr int kMaxClients = 4;
 
   // Opens the socket. A socket that a dead process has left is replaced; one of a process that lives is
   // left alone, and status() names the process.
@@ -91,7 +92,7 @@ class StatusServer final : public Observer, public HousekeeperTask {
   std::string_view path() const;
 
   // Tells of `pool`, too. REQUIRES: `pool` outlives the last call of Serve; it is one of kMaxPools.
-  void Add(Pool& pool);
+  void Add(const Pool& pool);
   // What the operator reads first: how the program is, and one line of text, which is cut after 120
   // bytes. It may be left out: the pools then speak for the program.
   void Say(Health health, std::string_view text = {});

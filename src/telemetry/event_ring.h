@@ -47,10 +47,10 @@ struct BoxHead {
   int64_t started_unix_us = 0;  // by the wall clock, which may have been wrong
   int64_t said_boot_us = 0;     // when it said what follows
   std::array<char, 40> boot_id{};
-  std::array<char, 40> name{};
+  std::array<char, 56> name{};
   std::array<char, 16> health{};
   std::array<char, 128> text{};
-  std::array<char, 208> pad{};
+  std::array<char, 192> pad{};
 };
 static_assert(sizeof(BoxHead) == 480);
 

@@ -35,7 +35,7 @@ absl::Status CheckName(std::string_view name) {
   }
   return absl::InvalidArgumentError(
       Concat({"the name '", name,
-              "' cannot be that of a status socket: it takes 1 to 32 letters, digits, '.', '_' and "
+              "' cannot be that of a status socket: it takes 1 to 52 letters, digits, '.', '_' and "
               "'-', and no '.' at its begin"}));
 }
 
@@ -144,9 +144,6 @@ absl::Status StatusSocket::FindFolder(const char* given, Path& folder) const {
   if (const char* user = std::getenv("XDG_RUNTIME_DIR"); user != nullptr && *user == '/') {
     folder.Add(user, "/roost");
     mkdir(folder.c_str(), 0700);
-  } else if (geteuid() == 0) {
-    folder.Add("/run/roost");
-    mkdir(folder.c_str(), 0755);
   }
   if (!folder.empty() && IsFolder(folder.c_str())) return absl::OkStatus();
   return absl::NotFoundError(

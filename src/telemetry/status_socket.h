@@ -46,7 +46,7 @@ class StatusSocket {
   static constexpr int kMostAccepts = 8;
   static constexpr Duration kPeriod = std::chrono::milliseconds(100);
   static constexpr Duration kPatience = std::chrono::seconds(1);
-  static constexpr size_t kMostName = 32;
+  static constexpr size_t kMostName = 52;
 
   StatusSocket() = default;
   ~StatusSocket();

@@ -153,6 +153,7 @@ StatusState::StatusState(const StatusOptions& options)
     : platform_(options.platform != nullptr ? *options.platform : NativePlatform()),
       fork_generation_(platform_.Forks().load(std::memory_order_relaxed)),
       started_(platform_.Now()),
+      started_unix_us_(platform_.UnixMicros()),
       name_(options.name),
       status_(socket_.Open(options.name, options.folder, options.mode, options.group)) {
   internal::MutexLock lock(said_mu_);
@@ -160,7 +161,7 @@ StatusState::StatusState(const StatusOptions& options)
   head_.pid = getpid();
   head_.start_ticks = StartTicks();
   head_.started_boot_us = BootMicros(started_);
-  head_.started_unix_us = platform_.UnixMicros();
+  head_.started_unix_us = started_unix_us_;
   std::array<char, 40> boot_id;
   Store(head_.boot_id, ReadLine("/proc/sys/kernel/random/boot_id", boot_id));
   Store(head_.name, name_);
@@ -185,7 +186,7 @@ void StatusState::WriteHead() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-void StatusState::Add(Pool& pool) {
+void StatusState::Add(const Pool& pool) {
   ROOST_CHECK(pool_count_ < pools_.size(), "StatusServer: more pools than kMaxPools (4)");
   Watched& watched = pools_[pool_count_++];
   watched.pool = &pool;
@@ -214,7 +215,10 @@ StatusState::Said StatusState::TakeSaid() {
 }
 
 void StatusState::OnEvent(const Event& event) {
-  if (IsInherited()) return;
+  // An echo before this one hears of leases, and passes them on: 64 of them would push out the rest.
+  const bool of_a_lease = event.kind == EventKind::kCheckout || event.kind == EventKind::kCheckin ||
+                          event.kind == EventKind::kReset;
+  if (of_a_lease || IsInherited()) return;
   ring_.Add(event, BootMicros(event.at), socket_.box());
 }
 
@@ -250,7 +254,7 @@ void StatusState::Answer(std::string_view verb, TimePoint now, AnswerStream& str
   const internal::Drain drain{
       [](void* to, std::string_view text) { static_cast<AnswerStream*>(to)->Write(text); },
       &stream};
-  if (verb == "metrics") return WriteMetrics(now, drain);
+  if (verb == "metrics") return WriteMetrics(drain);
   internal::JsonWriter json(buffer, drain);
   if (verb == "status") {
     WriteStatus(now, json);
@@ -359,7 +363,7 @@ void StatusState::WriteEvents(TimePoint now, internal::JsonWriter& json) {
   json.EndArray();
 }
 
-void StatusState::WriteMetrics(TimePoint now, internal::Drain drain) {
+void StatusState::WriteMetrics(internal::Drain drain) {
   const Said said = TakeSaid();
   std::array<PoolSample, StatusServer::kMaxPools> samples;
   for (size_t i = 0; i < pool_count_; ++i) {
@@ -378,7 +382,7 @@ void StatusState::WriteMetrics(TimePoint now, internal::Drain drain) {
       {.name = name_,
        .version = ROOST_VERSION_STRING,
        .healthy = !said.said || said.health == Health::kHealthy || said.health == Health::kDegraded,
-       .started_unix_us = platform_.UnixMicros() - (now - started_) / std::chrono::microseconds(1),
+       .started_unix_us = started_unix_us_,
        .events = ring_.total()},
       std::span(samples).first(pool_count_));
 }

@@ -30,7 +30,7 @@ class StatusState {
 
   const absl::Status& status() const { return status_; }
   std::string_view path() const { return socket_.path(); }
-  void Add(Pool& pool);
+  void Add(const Pool& pool);
   void Say(Health health, std::string_view text);
   TimePoint Serve(TimePoint now);
   int Descriptors(std::span<DescriptorWait> out);
@@ -39,7 +39,7 @@ class StatusState {
  private:
   using SaidText = internal::BoundedText<120>;
   struct Watched {
-    Pool* pool = nullptr;
+    const Pool* pool = nullptr;
     Window window;
   };
   // What an answer is made from, on the stack of Serve.
@@ -60,12 +60,13 @@ class StatusState {
   void WriteStatus(TimePoint now, internal::JsonWriter& json);
   void WritePool(TimePoint now, Watched& watched, internal::JsonWriter& json);
   void WriteEvents(TimePoint now, internal::JsonWriter& json);
-  void WriteMetrics(TimePoint now, internal::Drain drain);
+  void WriteMetrics(internal::Drain drain);
 
   Platform& platform_;
   const uint32_t fork_generation_;
   const TimePoint started_;
-  internal::BoundedText<40> name_;
+  const int64_t started_unix_us_;  // kept, so that it changes with a new start alone
+  internal::BoundedText<56> name_;
   StatusSocket socket_;  // under serving_, but for box(), which is constant
   absl::Status status_;  // behind the socket, which it is of
   EventRing ring_;

@@ -124,6 +124,20 @@ TEST_F(StatusServerTest, KeepsTheLatestEventsWithoutLeases) {
   EXPECT_EQ(status["events"].back()["kind"], "soft_invalidate");
 }
 
+struct Echoed : Plain<1> {
+  static constexpr bool kEchoPool = true;
+};
+
+// The echo hears of leases and passes them on.
+TEST_F(StatusServerTest, LeasesPushNothingOutOfTheRingBehindAnEcho) {
+  StatusServer server(Named("node7"));
+  PoolFor<Echoed> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 100; ++i) Take(pool).Return();
+  ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(AskStatus(server)["events_total"], 2) << "first_connect and connect";
+}
+
 TEST_F(StatusServerTest, AWindowForgetsWhatIsLongAgo) {
   StatusServer server(Named("node7"));
   PoolFor<Plain<1>> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
@@ -150,6 +164,16 @@ TEST_F(StatusServerTest, AnUnknownRequestIsToldTheKnownOnes) {
   StatusServer server(Named("node7"));
   EXPECT_THAT(Ask(server, "pause"), HasSubstr("the requests are: status, metrics"));
   EXPECT_THAT(Ask(server, ""), IsEmpty());
+}
+
+// An alert on changes of it would fire at each scrape, were it worked out anew.
+TEST_F(StatusServerTest, TheTimeOfTheStartStaysAsItWas) {
+  StatusServer server(Named("node7"));
+  const std::string line = "roost_node_start_time_seconds{roost_node=\"node7\"} 1700000000\n";
+  EXPECT_THAT(Ask(server, "metrics"), HasSubstr(line));
+  platform.Advance(100s);
+  platform.set_unix_micros(1'800'000'000'000'000);
+  EXPECT_THAT(Ask(server, "metrics"), HasSubstr(line));
 }
 
 TEST_F(StatusServerTest, NoAnswerAsksTheDatabase) {
@@ -359,7 +383,7 @@ TEST_F(StatusServerTest, ItsEndRemovesItsOwnSocketAndNoOther) {
 
 TEST_F(StatusServerTest, NamesFoldersAndModesThatCannotBeAreRefusedWithASentence) {
   for (const char* name : {"", ".", "..", "../x", "a/b", "a b", "\n", "n\xc3\xa4h",
-                           "a-name-that-is-longer-than-32-let"}) {
+                           "a-name-that-is-longer-than-the-fifty-two-letters-of-it"}) {
     StatusServer server(Named(name));
     EXPECT_TRUE(absl::IsInvalidArgument(server.status())) << name;
     EXPECT_EQ(Serve(server), TimePoint::max()) << "and the program goes on";
