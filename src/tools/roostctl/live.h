@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "roost/platform.h"
 #include "telemetry/event_ring.h"
 
