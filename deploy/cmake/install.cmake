@@ -22,7 +22,7 @@ set(ROOST_COMPONENTS roost sqlite)
 if(ROOST_POSTGRES)
   list(APPEND ROOST_COMPONENTS postgres)
 endif()
-list(APPEND ROOST_COMPONENTS statements platform)
+list(APPEND ROOST_COMPONENTS statements platform status)
 # Whether, and not where: the path of the machine that builds this says nothing on another one.
 set(ROOST_NAMES_NONSHARED)
 if(ROOST_LIBC_NONSHARED)

@@ -18,7 +18,7 @@
 //           Run, until Stop; Add, while a call of the pool's own on_work is under way; the others
 //           never
 // Memory:   fixed; Start makes one thread; one descriptor from the first Add of a pool with
-//           OpenBy::kHousekeeper to Stop
+//           OpenBy::kHousekeeper, or of a task, to Stop
 // Errors:   aborts with a sentence when more than kMaxPools pools are added, and when Add or Start
 //           is called after Start
 // Time:     sleeps while no pool has work, at most the shortest of the pools' kKeepAlive, kIdleLimit,
@@ -34,12 +34,23 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "roost/platform.h"
 #include "roost/pool.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
+
+// What a Housekeeper's thread does beside the pools: a StatusServer (status.h).
+class HousekeeperTask {
+ public:
+  virtual ~HousekeeperTask() = default;
+  // Does what is due. Returns the moment by which it is called again; TimePoint::max(): no moment.
+  virtual TimePoint Turn(TimePoint now) = 0;
+  // Writes the descriptors that the next Turn waits for into `out`. Returns how many there are.
+  virtual int Descriptors(std::span<DescriptorWait> out) const = 0;
+};
 
 // One thread for the pools that it was given.
 class Housekeeper {
@@ -57,6 +68,9 @@ class Housekeeper {
   // Takes `pool` into care: its PoolOptions::on_work is not called until Stop. REQUIRES: not
   // started; `pool` outlives this or the call of Stop.
   void Add(Pool& pool);
+  // Takes `task` into care, too: one task. REQUIRES: not started; `task` outlives this or the call of
+  // Stop.
+  void Add(HousekeeperTask& task);
   // Starts the thread. It inherits the caller's signal mask: block signals before the call, if
   // another thread handles them. REQUIRES: not started.
   void Start();
@@ -81,6 +95,7 @@ class Housekeeper {
 
   Platform& platform_;
   std::array<Pool*, kMaxPools> pools_{};
+  HousekeeperTask* task_ = nullptr;
   int count_ = 0;
   // Grows with every Wake. The thread sleeps on it.
   std::atomic<uint32_t> calls_{0};

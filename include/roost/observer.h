@@ -9,7 +9,7 @@
 // Memory:   an Event and a StatementEvent are valid during the call
 // Errors:   none; an observer cannot refuse an event
 // Time:     one virtual call for each event. A pool that is observed takes its lock and reads a
-//           clock for each lease: see PoolOptions::observer. A pool without kWatchStatements has no code
+//           clock for each lease, unless the observer wants no leases: see PoolOptions::observer. A pool without kWatchStatements has no code
 //           for statements; with it each costs two readings of the clock, each row two more, and the
 //           pool's lock once at its end
 // Example:
@@ -119,6 +119,10 @@ class Observer {
   // Called once for each event, with no lock held. REQUIRES: returns soon, does not throw, and does
   // not acquire from the same pool.
   virtual void OnEvent(const Event& event) = 0;
+  // Whether it wants the events of a lease: kCheckout, kCheckin, kLeakReturned, and the kReset of a
+  // clean return. An observer that does not want them leaves the idle stack open, so that a lease
+  // costs what it costs without an observer. The pool asks in its constructor, and keeps the answer.
+  virtual bool wants_leases() const { return true; }
 };
 
 // Writes each event as one line to standard error, with the journal's priority prefix

@@ -110,10 +110,11 @@ struct PoolOptions {
   // Names the pool in events and messages. REQUIRES: outlives the pool (a literal).
   const char* name = "pool";
   // Receives the pool's events. REQUIRES: outlives the pool. With an observer, and with the
-  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, a lease in a
-  // lane of up to seven slots, of a profile with PrePing::kNever, does neither, unless it is one that
-  // is timed (kHoldTimes). Of one that is not, the pool learns from its next Tick, stats() or waiter
-  // that it is held, and reports it as held "for at least" the time since.
+  // profile's kEchoPool, every lease takes the lock and reads the clock. Without one, and with one that
+  // wants no leases (Observer::wants_leases), a lease in a lane of up to seven slots, of a profile with
+  // PrePing::kNever, does neither, unless it is one that is timed (kHoldTimes). Of one that is not, the
+  // pool learns from its next Tick, stats() or waiter that it is held, and reports it as held "for at
+  // least" the time since.
   Observer* observer = nullptr;
   // Receives the statements that ran on the pool's connections. REQUIRES: outlives the pool; the
   // profile has kWatchStatements, else the constructor aborts with a sentence.
@@ -252,9 +253,14 @@ class Pool {
 
   // ---- What the pool does ----
 
-  // One consistent snapshot of all counts, taken under the lock. Some 1200 bytes, returned by value.
+  // One consistent snapshot of all counts, taken under the lock. Some 1600 bytes, returned by value.
   // In a child of fork() it has the pool's shape and `closed`.
   Stats stats() const;
+  // Tells what each lane, slot and waiter does now, with the statistics of the same moment. Fills in as
+  // many records of `slots` and `waiters` as there is room for: slots by their number, waiters by their
+  // arrival, the longest first. Takes the lock as stats() does, and the caller's memory alone.
+  void Inspect(PoolDetails& out, std::span<SlotDetails> slots,
+               std::span<WaiterDetails> waiters) const;
   // Writes a report for people into `out` and returns it: counts, each holder with its line of code
   // and since when it holds, up to 64 waiters, the last error, the next attempt to open. Several
   // lines, cut to fit. Allocates nothing; takes at most 14 KB of stack.

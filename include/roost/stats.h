@@ -9,10 +9,13 @@
 //   peak_in_use stays below pool_size    the pool is larger than it has to be
 //   waited near checkouts, wait.max()    the pool is too small, or leases are held too long; see
 //     near the deadlines                 hold and leaks
-//   timeouts, refused_full               callers went without a connection
+//   timeouts, refused_full               callers went without a connection; timeouts_away and
+//                                        timeouts_opening say how many of them no size would help
 //   refused_away, open_failures, away    the database cannot be reached; Pool::Report has its error
 //   ping_failures, invalidations         connections die while they exist: the server or the link
 //                                        ends them; see closes
+//   create                               what a new connection costs: a caller that waited stood in
+//                                        line for wait less that
 //   resets                               users leave transactions or session state behind
 //   refused_nested                       a thread asks for a second connection while it holds one
 //   closes of kOverflow near opens       a burst opens and closes connections: set kLinger
@@ -22,7 +25,7 @@
 //
 // Threads:  values; Pool::stats() may be called from any thread
 // Blocks:   Pool::stats() for the pool's lock, which is never held across I/O; the rest never
-// Memory:   some 1.2 KB, on the caller's stack
+// Memory:   some 1.6 KB, on the caller's stack
 // Errors:   none; counters have 64 bits and do not wrap in a node's life, as long as Tick, stats or
 //           a caller that waits locks the lane at least once in 4 billion leases of a slot
 // Example:
@@ -44,18 +47,21 @@
 #include "absl/status/status.h"
 #include "roost/deadline.h"
 #include "roost/observer.h"
+#include "roost/source_line.h"
+#include "roost/types.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
 
-// Counts of durations in buckets whose bounds double: bucket 0 counts those below 1 us, bucket i
-// those from 2^(i-1) us to below 2^i us, the last one everything from 2^(kBuckets-2) us (4.2 s) up.
-// Memory: 216 bytes.
+// Counts of durations in buckets whose bounds double: bucket 0 counts those of up to 1 us, bucket i
+// those of more than 2^(i-1) us and up to 2^i us, the last one everything above 2^(kBuckets-2) us
+// (67 s). A bound counts in its own bucket, as Prometheus' `le` asks.
+// Memory: 248 bytes.
 class Histogram {
  public:
   // How many there are.
-  static constexpr int kBuckets = 24;
-  // The upper bound of a bucket (exclusive). The last bucket has none: Duration::max(). REQUIRES:
+  static constexpr int kBuckets = 28;
+  // The upper bound of a bucket (inclusive). The last bucket has none: Duration::max(). REQUIRES:
   // 0 <= bucket.
   static constexpr Duration Bound(int bucket) {
     return bucket >= kBuckets - 1 ? Duration::max()
@@ -63,7 +69,7 @@ class Histogram {
   }
   // The bucket that counts `span`, 0 to kBuckets - 1. A negative span counts as 0.
   static constexpr int BucketOf(Duration span) {
-    const uint64_t us = span.count() <= 0 ? 0 : static_cast<uint64_t>(span.count()) / 1000;
+    const uint64_t us = span.count() <= 0 ? 0 : static_cast<uint64_t>(span.count() - 1) / 1000;
     const int bits = us == 0 ? 0 : 64 - __builtin_clzll(us);
     return bits < kBuckets ? bits : kBuckets - 1;
   }
@@ -81,8 +87,8 @@ class Histogram {
   uint64_t total() const { return total_; }
   Duration sum() const { return sum_; }
   Duration max() const { return max_; }
-  // The smallest bucket bound that `share` (0 to 1) of the spans stay below, but at most max(). So
-  // the answer is at most twice the true percentile, or 1 us; from 4.2 s up it is max(). Zero when
+  // The smallest bucket bound that `share` (0 to 1) of the spans do not exceed, but at most max(). So
+  // the answer is at most twice the true percentile, or 1 us; from 67 s up it is max(). Zero when
   // nothing was counted.
   Duration Percentile(double share) const;
 
@@ -150,6 +156,11 @@ struct Stats {
   // Acquires refused because the deadline passed in the wait queue, and TryAcquires that found
   // nothing.
   uint64_t timeouts = 0;
+  // Of the timeouts, those in a lane without a connection, while its opens failed.
+  uint64_t timeouts_away = 0;
+  // Of the timeouts, those in a lane with fewer connections lent than it may have: it was opening,
+  // checking or closing some, or was paused. The rest stood behind a pool that was fully lent.
+  uint64_t timeouts_opening = 0;
   // Acquires refused because the wait queue was full.
   uint64_t refused_full = 0;
   // Acquires refused because the database is away: the open for this caller failed or took too
@@ -200,8 +211,78 @@ struct Stats {
   // Tick, stats and callers that waited have seen it. Empty without the profile's kHoldTimes, which
   // says which leases are timed.
   Histogram hold;
+  // From the begin of an open to its end, for every connection opened.
+  Histogram create;
   // StatementEvent::took.
   Histogram statement_time;
+};
+
+// ---- Details: what Pool::Inspect tells beside Stats ----
+
+// One slot of the pool.
+struct SlotDetails {
+  // The pool's number of it, as in Event.
+  int slot = -1;
+  // The lane it belongs to.
+  Role role = Role::kAny;
+  // "empty", "opening", "backing off", "idle", "pinging", "leased", "resetting", "closing": a literal.
+  std::string_view state{};
+  // How long ago the open of its connection began. Zero: the slot is empty, or its open runs.
+  Duration age{};
+  // How long ago the last use of an idle connection ended. Zero: it is not idle.
+  Duration rested{};
+  // How long it is lent, and to which line. Zero and no line: it is not lent.
+  Duration held{};
+  SourceLine where{};
+  // The lease may be older than `held`: see PoolOptions::observer.
+  bool held_at_least = false;
+};
+
+// One caller that waits.
+struct WaiterDetails {
+  // The lane it waits for.
+  Role role = Role::kAny;
+  // Since when, and the line that acquires.
+  Duration since{};
+  SourceLine where{};
+};
+
+// One lane.
+struct LaneDetails {
+  // The most bytes of last_error that are kept.
+  static constexpr size_t kMostError = 160;
+
+  // What it lends: connections that write, that read, or that do both.
+  Role role = Role::kAny;
+  // As in Stats, of this lane.
+  int open = 0;
+  int idle = 0;
+  int in_use = 0;
+  int busy = 0;
+  int waiting = 0;
+  // How long its oldest waiter waits. Zero with an empty queue.
+  Duration oldest_wait{};
+  // As in Stats, of this lane. While it is away: since when, and in how long the next open is due.
+  bool away = false;
+  Duration away_for{};
+  Duration next_try_in{};
+  // Of the latest open that failed: its code, how long ago it was, and its text, cut to fit. kOk: no open
+  // has failed.
+  absl::StatusCode error_code = absl::StatusCode::kOk;
+  Duration error_ago{};
+  std::array<char, kMostError> error{};
+  size_t error_size = 0;
+  std::string_view last_error() const { return {error.data(), error_size}; }
+};
+
+// What Pool::Inspect fills in. All of it is of one moment.
+struct PoolDetails {
+  Stats stats;
+  std::array<LaneDetails, 2> lanes{};
+  size_t lane_count = 0;
+  // How many of the caller's records were filled in.
+  size_t slot_count = 0;
+  size_t waiter_count = 0;
 };
 
 // How a metric moves.
@@ -262,6 +343,10 @@ constexpr void ForEachCounter(S& stats, auto&& add) {
   add("waited", stats.waited, "leases", "Leases given to callers that had waited");
   add("handed_off", stats.handed_off, "leases", "Leases given straight from another holder");
   add("timeouts", stats.timeouts, "calls", "Acquires whose deadline passed", "timed out");
+  add("timeouts_away", stats.timeouts_away, "calls",
+      "Of the timeouts, those while no connection could be opened");
+  add("timeouts_opening", stats.timeouts_opening, "calls",
+      "Of the timeouts, those while connections were opened, checked or closed");
   add("refused_full", stats.refused_full, "calls", "Acquires refused because the queue was full",
       "refused");
   add("refused_away", stats.refused_away, "calls", "Acquires refused because the database is away",
@@ -294,6 +379,7 @@ template <class S>
 constexpr void ForEachHistogram(S& stats, auto&& add) {
   add("wait", stats.wait, "s", "Time from the call of Acquire to the lease");
   add("hold", stats.hold, "s", "Time from the lease to its return");
+  add("create", stats.create, "s", "Time from the begin of an open to the connection");
   add("statement_time", stats.statement_time, "s",
       "Time of a statement inside the database's calls");
 }

@@ -17,12 +17,19 @@ constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 }  // namespace
 
 void JsonWriter::Put(char c) {
-  if (size_ < out_.size()) out_[size_] = c;
+  if (drain_.function != nullptr && size_ - drained_ == out_.size()) Finish();
+  if (size_ - drained_ < out_.size()) out_[size_ - drained_] = c;
   ++size_;
 }
 
 void JsonWriter::Put(std::string_view text) {
   for (const char c : text) Put(c);
+}
+
+void JsonWriter::Finish() {
+  if (drain_.function == nullptr) return;
+  drain_.function(drain_.context, {out_.data(), size_ - drained_});
+  drained_ = size_;
 }
 
 void JsonWriter::Line() {

@@ -10,8 +10,11 @@
 // The text is indented by two. Bytes that are no UTF-8 become U+FFFD. A number that JSON does not
 // have (infinite, not a number) becomes null.
 //
+// With a Drain the buffer may be smaller than the text: it is emptied whenever it is full, and by
+// Finish.
+//
 // Threads:  one
-// Blocks:   never
+// Blocks:   never, but for what a Drain does
 // Memory:   the buffer of the caller; JsonText returns a string
 // Errors:   none; what is in a buffer that was too small is no JSON
 #ifndef ROOST_BASE_JSON_WRITER_H_
@@ -28,9 +31,15 @@
 
 namespace roost::internal {
 
+// Takes the text piece by piece.
+struct Drain {
+  void (*function)(void* context, std::string_view text) = nullptr;
+  void* context = nullptr;
+};
+
 class JsonWriter {
  public:
-  explicit JsonWriter(std::span<char> out) : out_(out) {}
+  explicit JsonWriter(std::span<char> out, Drain drain = {}) : out_(out), drain_(drain) {}
 
   void BeginObject() { Begin('{'); }
   void EndObject() { End('}'); }
@@ -60,6 +69,8 @@ class JsonWriter {
 
   // How long the whole text is, also when it did not fit.
   size_t size() const { return size_; }
+  // Hands the rest of the text to the drain.
+  void Finish();
 
  private:
   void Begin(char bracket);
@@ -74,7 +85,9 @@ class JsonWriter {
   void Put(std::string_view text);
 
   const std::span<char> out_;
+  const Drain drain_;
   size_t size_ = 0;
+  size_t drained_ = 0;  // of it
   int depth_ = 0;
   bool first_ = true;        // in the object or array that is open
   bool after_name_ = false;  // the member's value follows

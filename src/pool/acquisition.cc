@@ -211,7 +211,7 @@ void Acquisition::SettleGranted() {
     slot.probing = false;
     pool_.recorder.CountCheckout(now - since_, waiter_->has_slept, waiter_->handed_off);
   }
-  if (pool_.recorder.watched()) {
+  if (pool_.recorder.watches_leases()) {
     const TimePoint now = pool_.config.platform.Now();
     pool_.recorder.EmitCheckout(lane_.RestedSubjectOf(slot, now), now - since_, where_, now);
   }
@@ -245,9 +245,16 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
       kind = EventKind::kTimeout;
       // While no connection exists to wait for, the caller needs to know why opening fails.
       const core::LaneCore& core = lane_.core();
-      if (core.availability().is_away() && core.slots().open() == 0) return lane_.errors().last;
-      if (core.paused()) return pool_.refusals.timeout_paused;
+      if (core.availability().is_away() && core.slots().open() == 0) {
+        ++counts.timeouts_away;
+        return lane_.errors().last;
+      }
+      if (core.paused()) {
+        ++counts.timeouts_opening;
+        return pool_.refusals.timeout_paused;
+      }
       if (core.slots().count(core::SlotState::kLeased) < core.slots().limit()) {
+        ++counts.timeouts_opening;
         return pool_.refusals.timeout_opening;
       }
       const LimitRefusals& limits = pool_.refusals.limits;

@@ -243,6 +243,7 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
       lanes_.MarkSiblings(result.fault_scope, now);
     }
     recorder_.CountAction(action, result.ok);
+    if (is_open && result.ok) recorder_.counts().create.Add(now - result.began_at);
     if (is_open && !result.ok && !absl::IsCancelled(status)) RecordOpenError(lane, status, now);
     next = lane.core().OnActionDone(action, result, context.waiter, now);
     // It may linger, and the last Tick did not promise to come back for that.

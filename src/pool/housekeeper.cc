@@ -37,6 +37,13 @@ void Housekeeper::Add(Pool& pool) {
        .context = this});
 }
 
+void Housekeeper::Add(HousekeeperTask& task) {
+  ROOST_CHECK(!started_, "Housekeeper::Add was called after Start");
+  ROOST_CHECK(task_ == nullptr, "Housekeeper: a second task was added");
+  task_ = &task;
+  if (event_ == -1) event_ = platform_.OpenEvent();
+}
+
 void Housekeeper::Start() {
   ROOST_CHECK(!started_, "Housekeeper::Start was called twice");
   started_ = true;
@@ -50,6 +57,7 @@ void Housekeeper::Stop() {
     // The thread does not exist here, and a pool's lock may be held by one that does not either.
     started_ = false;
     count_ = 0;
+    task_ = nullptr;
     return;
   }
   stopping_.store(true);
@@ -67,6 +75,7 @@ void Housekeeper::Stop() {
     pools_[static_cast<size_t>(i)]->state_->SetHousekeeper({});
   }
   count_ = 0;
+  task_ = nullptr;
   if (event_ != -1) platform_.CloseEvent(event_);
   event_ = -1;
 }
@@ -91,6 +100,7 @@ void Housekeeper::TakeTurns() {
     for (int i = 0; i < count_; ++i) {
       next = std::min(next, pools_[static_cast<size_t>(i)]->Tick(platform_.Now()));
     }
+    if (task_ != nullptr) next = std::min(next, task_->Turn(platform_.Now()));
     Sleep(seen, next);
   }
 }
@@ -99,14 +109,16 @@ void Housekeeper::TakeTurns() {
 void Housekeeper::Sleep(uint32_t seen, TimePoint until) {
   std::array<DescriptorWait, 1 + kMaxDescriptors> waits;
   size_t count = 1;
-  for (int i = 0; i < count_; ++i) {
+  const auto add = [&](const auto& source) {
     const std::span<DescriptorWait> left = std::span(waits).subspan(count);
-    const int wanted = pools_[static_cast<size_t>(i)]->Descriptors(left);
-    count += std::min(static_cast<size_t>(wanted), left.size());
-    if (static_cast<size_t>(wanted) > left.size()) {
+    const auto wanted = static_cast<size_t>(source.Descriptors(left));
+    count += std::min(wanted, left.size());
+    if (wanted > left.size()) {
       until = std::min(until, Deadline::After(platform_.Now(), kGlance).time());
     }
-  }
+  };
+  for (int i = 0; i < count_; ++i) add(*pools_[static_cast<size_t>(i)]);
+  if (task_ != nullptr) add(*task_);
   if (count == 1 || event_ == -1 || listens_.exchange(true)) {
     // No descriptor was left for an event; or a second thread is in Run, and the first may not know of
     // all descriptors.

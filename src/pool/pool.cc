@@ -46,6 +46,10 @@ void Pool::Pause() { state_->Pause(); }
 void Pool::Resume() { state_->Resume(); }
 absl::Status Pool::Close(Deadline deadline) { return state_->Close(deadline); }
 Stats Pool::stats() const { return internal::TakeSnapshot(state_->parts()); }
+void Pool::Inspect(PoolDetails& out, std::span<SlotDetails> slots,
+                   std::span<WaiterDetails> waiters) const {
+  internal::Inspect(state_->parts(), out, slots, waiters);
+}
 std::string_view Pool::Report(std::span<char> out) const {
   return internal::WriteReport(state_->parts(), out);
 }

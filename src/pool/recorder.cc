@@ -8,6 +8,7 @@ Recorder::Recorder(const char* pool, const PoolSettings& settings, Observer* obs
     : name_(pool),
       echo_(observer),
       observer_(settings.echo_pool ? &echo_ : observer),
+      watches_leases_(observer_ != nullptr && observer_->wants_leases()),
       hold_times_(settings.hold_times) {
   const auto take_shape = [this, &settings]()
                               ABSL_NO_THREAD_SAFETY_ANALYSIS { TakeShape(settings); };
@@ -57,6 +58,7 @@ void Recorder::CountAction(const core::Action& action, bool ok) {
 
 void Recorder::EmitCheckout(const EventSubject& subject, Duration waited, SourceLine where,
                             TimePoint at) {
+  if (!watches_leases_) return;
   Event event = Make(EventKind::kCheckout, subject, at);
   event.span = waited;
   event.where = where;
@@ -64,6 +66,7 @@ void Recorder::EmitCheckout(const EventSubject& subject, Duration waited, Source
 }
 
 void Recorder::EmitCheckin(const EventSubject& subject, const LeaseInfo& lease, TimePoint at) {
+  if (!watches_leases_) return;
   Event event = Make(EventKind::kCheckin, subject, at);
   event.span = lease.held;
   event.where = lease.where;

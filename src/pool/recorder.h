@@ -34,6 +34,8 @@ class Recorder {
 
   // True if there is an observer: each event must be told.
   bool watched() const { return observer_ != nullptr; }
+  // True if it wants checkouts and checkins, too.
+  bool watches_leases() const { return watches_leases_; }
 
   // ---- Under the pool's lock ----
 
@@ -97,6 +99,7 @@ class Recorder {
   const char* const name_;
   EchoObserver echo_;
   Observer* const observer_;  // null: none
+  const bool watches_leases_;
   const bool hold_times_;
   std::atomic<bool> connected_before_{false};
   Stats stats_ ABSL_GUARDED_BY(kPoolLock);

@@ -19,7 +19,7 @@ LeaseInfo CountReturn(PoolParts& pool, Lane& lane, uint8_t slot, TimePoint now)
 }
 
 void ReturnClean(PoolParts& pool, Lane& lane, uint8_t slot, core::ReturnAs as, TimePoint now) {
-  if (pool.recorder.watched()) {
+  if (pool.recorder.watches_leases()) {
     // Before the slot is given back: after that its record may be another caller's.
     const EventSubject subject = lane.SubjectOf(lane.slot(slot), now);
     pool.recorder.Emit(EventKind::kReset, subject, now);

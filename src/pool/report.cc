@@ -157,6 +157,49 @@ Stats ShapeOf(const PoolSettings& settings) {
   return shape;
 }
 
+void DescribeSlots(Lane& lane, TimePoint now, PoolDetails& out, std::span<SlotDetails> slots)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  for (const core::Slot& s : lane.core().slots().all()) {
+    if (out.slot_count == slots.size()) return;
+    SlotDetails& slot = slots[out.slot_count++];
+    slot = {.slot = lane.NumberOf(s), .role = lane.role(), .state = core::Name(s.state)};
+    const bool connected = s.state != SlotState::kEmpty && s.state != SlotState::kOpening &&
+                           s.state != SlotState::kBackingOff;
+    if (connected) slot.age = now - s.opened_at;
+    if (s.state == SlotState::kIdle) slot.rested = now - s.idle_since;
+    if (s.state != SlotState::kLeased) continue;
+    slot.held = now - s.leased_at;
+    slot.where = s.where();
+    slot.held_at_least = s.leased_at_is_upper_bound;
+  }
+}
+
+void DescribeLane(Lane& lane, TimePoint now, LaneDetails& out)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
+  const core::LaneCore& core = lane.core();
+  const core::SlotTable& slots = core.slots();
+  const core::Availability& availability = core.availability();
+  const OpenErrors& errors = lane.errors();
+  out = {.role = lane.role(),
+         .open = slots.open(),
+         .idle = slots.count(SlotState::kIdle),
+         .in_use = slots.count(SlotState::kLeased),
+         .busy = slots.coming() + slots.count(SlotState::kClosing),
+         .waiting = core.queue().length(),
+         .away = availability.is_away()};
+  if (const core::Waiter* oldest = core.queue().front()) out.oldest_wait = now - oldest->since;
+  if (out.away) {
+    out.away_for = now - errors.away_since;
+    out.next_try_in = std::max(availability.retry_at(), now) - now;
+  }
+  if (errors.last.ok()) return;
+  out.error_code = errors.last.code();
+  out.error_ago = now - errors.failed_at;
+  Text text(out.error);
+  text.Add(MessageOf(errors.last));
+  out.error_size = text.view().size();
+}
+
 void Look(PoolParts& pool, PoolInfo& info) {
   if (pool.Forked()) {
     info.stats = ShapeOf(pool.config.settings.constants());
@@ -224,6 +267,27 @@ Stats TakeSnapshot(PoolParts& pool) {
   LaneGuard guard(pool.lanes);
   ReadStats(pool, pool.config.platform.Now(), stats);
   return stats;
+}
+
+void Inspect(PoolParts& pool, PoolDetails& out, std::span<SlotDetails> slots,
+             std::span<WaiterDetails> waiters) {
+  out.lane_count = out.slot_count = out.waiter_count = 0;
+  if (pool.Forked()) {
+    out.stats = ShapeOf(pool.config.settings.constants());
+    return;
+  }
+  LaneGuard guard(pool.lanes);
+  const TimePoint now = pool.config.platform.Now();
+  ReadStats(pool, now, out.stats);
+  for (Lane& lane : pool.lanes.all()) {
+    DescribeLane(lane, now, out.lanes[out.lane_count++]);
+    DescribeSlots(lane, now, out, slots);
+    for (const core::Waiter* w = lane.core().queue().front();
+         w != nullptr && out.waiter_count < waiters.size(); w = w->next) {
+      waiters[out.waiter_count++] = {
+          .role = lane.role(), .since = now - w->since, .where = w->where};
+    }
+  }
 }
 
 std::string_view WriteReport(PoolParts& pool, std::span<char> out) {

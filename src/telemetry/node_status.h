@@ -33,6 +33,7 @@ struct PoolStatus {
   Stats stats{};
   internal::Percentiles wait{};
   internal::Percentiles hold{};
+  internal::Percentiles create{};
   internal::Percentiles statement_time{};
 };
 

@@ -61,7 +61,7 @@ void Members(V& v, Is<PoolStatus> auto& s) {
   v("target", s.target);
   v("profile", s.profile);
   // Of a histogram only the percentiles go through the file.
-  const std::array percentiles{&s.wait, &s.hold, &s.statement_time};
+  const std::array percentiles{&s.wait, &s.hold, &s.create, &s.statement_time};
   static_assert(percentiles.size() == size_t{kHistograms},
                 "each histogram has its percentiles in PoolStatus");
   size_t histogram = 0;

@@ -70,7 +70,7 @@ LAYERS = (
     Layer("src/outbox", ("src/base", "src/statements"), frozenset(THREADS)),
     # Never the pool: what shows metrics takes Stats.
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
-          os=frozenset(("errno.h", "fcntl.h", "sys/stat.h", "unistd.h"))),
+          os=frozenset(("errno.h", "fcntl.h", "sys/socket.h", "sys/stat.h", "sys/un.h", "unistd.h"))),
     Layer("platform", (), frozenset(), os=True),
     # The programs may include everything below, but not each other.
     Layer("src/tools/common", BELOW_TOOLS, frozenset(), os=True, absl=ANY_ABSL, others=TOOL_LIBRARIES),

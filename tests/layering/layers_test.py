@@ -108,7 +108,7 @@ BAD = [
     ("src/telemetry/metrics.cc", '#include "core/core.h"\n', "layers"),
     ("src/telemetry/metrics.cc", '#include "pool/lane.h"\n', "layers"),
     ("src/telemetry/metrics.cc", '#include "statements/cache.h"\n', "layers"),
-    ("src/telemetry/metrics.cc", "#include <sys/socket.h>\n", "layers"),
+    ("src/telemetry/metrics.cc", "#include <netinet/in.h>\n", "layers"),
     ("src/telemetry/metrics.cc", "#include <thread>\n", "layers"),
     ("src/pool/pool.cc", "#include <nlohmann/json.hpp>\n", "layers"),
     ("src/pool/pool.cc", '#include "telemetry/metrics.cc"\n', "layers"),

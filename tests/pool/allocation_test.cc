@@ -296,6 +296,11 @@ TEST_F(AllocationTest, TheTextsForPeople) {
   const AllocationCount count;
   written += pool.Report(buffer).size();
   written += pool.Explain(refusal, 1ms, buffer).size();
+  PoolDetails details;
+  std::array<SlotDetails, 8> slots;
+  std::array<WaiterDetails, 8> waiters;
+  pool.Inspect(details, slots, waiters);
+  written += details.slot_count;
   const Stats stats = pool.stats();
   written += WriteSqlAlchemyStatus(stats, buffer).size();
   (void)stats.wait.Percentile(0.99);

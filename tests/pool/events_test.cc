@@ -383,5 +383,39 @@ TEST_F(EventsTest, AnEchoedLineIsCutAt512Bytes) {
   }
 }
 
+// ---- An observer that wants no leases ----
+
+class WithoutLeases : public Recorder {
+ public:
+  bool wants_leases() const override { return false; }
+};
+
+TEST_F(EventsTest, AnObserverThatWantsNoLeasesHearsEverythingElse) {
+  WithoutLeases quiet;
+  PoolFor<Plain<2>> pool(backend, {.name = "main", .observer = &quiet, .platform = &platform});
+  Take(pool).Return();
+  Take(pool).Return();
+  EXPECT_THAT(quiet.names(), ElementsAre("first_connect", "connect"));
+  Take(pool).Discard();
+  EXPECT_THAT(quiet.names(),
+              ElementsAre("first_connect", "connect", "invalidate", "close(discarded)"));
+}
+
+// The clock is what the lock-free path does not read.
+TEST_F(EventsTest, AnObserverThatWantsNoLeasesLeavesTheIdleStackOpen) {
+  WithoutLeases quiet;
+  PoolFor<Plain<2>> pool(backend, {.name = "main", .observer = &quiet, .platform = &platform});
+  Take(pool).Return();
+  const Deadline deadline = pool.In(1s);
+  const int before = platform.clock_reads();
+  for (int i = 0; i < 100; ++i) Must(pool.Acquire(kWrite, deadline)).Return();
+  EXPECT_EQ(platform.clock_reads(), before);
+  PoolFor<Plain<2>> watched(backend, Options());
+  Take(watched).Return();
+  const int watched_before = platform.clock_reads();
+  Must(watched.Acquire(kWrite, deadline)).Return();
+  EXPECT_GT(platform.clock_reads(), watched_before);
+}
+
 }  // namespace
 }  // namespace roost

@@ -115,13 +115,15 @@ TEST(ProfilesTest, AStructThatShadowsAFewNumbersIsAProfile) {
 TEST(HistogramTest, BucketsDoubleFromOneMicrosecond) {
   EXPECT_EQ(Histogram::BucketOf(-1s), 0);
   EXPECT_EQ(Histogram::BucketOf(999ns), 0);
-  EXPECT_EQ(Histogram::BucketOf(1us), 1);
-  EXPECT_EQ(Histogram::BucketOf(1999ns), 1);
-  EXPECT_EQ(Histogram::BucketOf(2us), 2);
+  EXPECT_EQ(Histogram::BucketOf(1us), 0) << "a bound counts in its own bucket";
+  EXPECT_EQ(Histogram::BucketOf(1001ns), 1);
+  EXPECT_EQ(Histogram::BucketOf(2us), 1);
+  EXPECT_EQ(Histogram::BucketOf(2001ns), 2);
+  EXPECT_EQ(Histogram::BucketOf(67s), Histogram::kBuckets - 2) << "a pool_timeout of a minute";
   EXPECT_EQ(Histogram::BucketOf(1h), Histogram::kBuckets - 1);
   for (int i = 0; i < Histogram::kBuckets - 1; ++i) {
-    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i) - 1ns), i);
-    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i)), i + 1);
+    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i)), i);
+    EXPECT_EQ(Histogram::BucketOf(Histogram::Bound(i) + 1ns), i + 1);
   }
   EXPECT_EQ(Histogram::Bound(Histogram::kBuckets - 1), Duration::max());
 }

@@ -19,6 +19,7 @@
 #include "roost/sqlite.h"
 #include "roost/sqlite_backup.h"
 #include "roost/sqlite_memory.h"
+#include "roost/status.h"
 #include "roost/transaction.h"
 #include "roost/version.h"
 
@@ -239,6 +240,19 @@ void Metrics(roost::Pool& pool) {
     }
   });
   // [stats.h]
+}
+
+void Visible(roost::Backend& backend) {
+  // clang-format off
+  // [status.h]
+  roost::StatusServer status({.name = "greenhouse"});
+  roost::PoolFor<roost::profiles::RaspberryPi> watched(backend, {.observer = &status});
+  status.Add(watched);
+  roost::Housekeeper watchman;
+  watchman.Add(watched); watchman.Add(status);
+  watchman.Start();
+  // [status.h]
+  // clang-format on
 }
 
 void Show(std::string_view node, double level);

@@ -78,7 +78,16 @@ void Program::Start(const std::vector<std::string>& arguments, const Options& op
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
+  // What the program leaves in a user's folder belongs to the test alone.
+  std::vector<char*> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with("XDG_RUNTIME_DIR=")) environment.push_back(*entry);
+  }
+  std::string runtime = "XDG_RUNTIME_DIR=" + options.runtime_dir;
+  if (!options.runtime_dir.empty()) environment.push_back(runtime.data());
+  environment.push_back(nullptr);
+  const int error =
+      posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environment.data());
   EXPECT_EQ(error, 0) << words[0];
   posix_spawn_file_actions_destroy(&actions);
   close(in.read_end);

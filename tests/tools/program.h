@@ -21,8 +21,9 @@ class Program {
   static constexpr std::chrono::seconds kPatience{60};
 
   struct Options {
-    bool terminal = false;  // standard error is a terminal
-    std::string folder{};   // working directory; empty: the test's
+    bool terminal = false;      // standard error is a terminal
+    std::string folder{};       // working directory; empty: the test's
+    std::string runtime_dir{};  // $XDG_RUNTIME_DIR; empty: it is not set
   };
   // Starts `arguments[0]`, through the emulator of a cross-build if there is one.
   explicit Program(const std::vector<std::string>& arguments);

@@ -16,7 +16,7 @@ class ConnectionWrapper;
 class PoolState;
 struct PoolParts;
 
-inline constexpr size_t kPoolStateBytes = 3072;
+inline constexpr size_t kPoolStateBytes = 3328;
 // A slot and its stepped action. A slot is two cache lines and begins at one.
 inline constexpr size_t kSlotBytes = 176;
 inline constexpr size_t kSlotAlignment = 128;

@@ -19,6 +19,7 @@
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
+#include "roost/status.h"
 #include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
@@ -81,14 +82,15 @@ std::string AddressFile(const std::string& db) {
   return db == ":memory:" ? std::string() : db + ".remote-address";
 }
 
-Remote::Settings RemoteSettings(const Options& options, uint32_t epoch) {
+Remote::Settings RemoteSettings(const Options& options, uint32_t epoch, Observer& events) {
   return {.uri = options.remote,
           .password_file = options.password_file,
           .name = options.name,
           .version = ROOST_VERSION_STRING,
           .epoch = epoch,
           .heartbeat = options.heartbeat,
-          .address_file = AddressFile(options.db)};
+          .address_file = AddressFile(options.db),
+          .events = &events};
 }
 
 // The parts of a node, in the order in which they are made.
@@ -112,6 +114,7 @@ class Program {
   Messages messages_{platform_, options_.quiet, ErrorsGoToJournal()};
   const Notify notify_{Notify::FromEnvironment()};
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
+  StatusServer status_{{.name = options_.name.c_str(), .platform = &platform_}};
   BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
   const std::unique_ptr<Backend> backend_ =
       MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
@@ -119,7 +122,8 @@ class Program {
                                                          .user_version = kUserVersion,
                                                          .own_table = kOwnTable,
                                                          .move_damaged = true});
-  PoolFor<NodeProfile> pool_{*backend_, {.name = "local", .platform = &platform_}};
+  PoolFor<NodeProfile> pool_{*backend_,
+                             {.name = "local", .observer = &status_, .platform = &platform_}};
   const uint32_t epoch_ = platform_.Random();
   Store store_{pool_, epoch_};
   // Without one, nothing of the driver is loaded.
@@ -131,6 +135,10 @@ Program::Program(const Options& options, const SqliteMemory* memory)
 
 void Program::WarnOfSurprises() {
   WarnOfOtherBoard(board_, messages_);
+  // Without a folder for it nobody expects a socket.
+  if (const absl::Status& seen = status_.status(); !seen.ok() && !absl::IsNotFound(seen)) {
+    messages_.Warn("%s; roostctl status cannot ask this node", std::string(seen.message()).c_str());
+  }
   if (memory_ == nullptr || memory_->status().ok()) return;
   messages_.Warn("%s; the node goes on with the heap",
                  std::string(memory_->status().message()).c_str());
@@ -154,7 +162,7 @@ absl::Status Program::CheckDatabase() {
 
 absl::Status Program::StartRemote() {
   if (options_.remote.empty()) return absl::OkStatus();
-  remote_.emplace(RemoteSettings(options_, epoch_), platform_, messages_);
+  remote_.emplace(RemoteSettings(options_, epoch_, status_), platform_, messages_);
   absl::Status started = remote_->Start();
   if (!started.ok()) messages_.Fail("--remote: %s", std::string(started.message()).c_str());
   return started;
@@ -179,13 +187,16 @@ int Program::Run() {
 // Runs the loop to its end, and closes the databases.
 Summary Program::RunLoop(const absl::Status& usable) {
   Remote* const remote = remote_.has_value() ? &*remote_ : nullptr;
+  status_.Add(pool_);
+  if (remote != nullptr) status_.Add(remote->pool());
   Reporter reporter({.options = options_,
                      .board = board_,
                      .local = pool_,
                      .notify = notify_,
                      .messages = messages_,
                      .remote = remote,
-                     .memory = memory_});
+                     .memory = memory_,
+                     .status = &status_});
   Node node({.options = options_,
              .pool = pool_,
              .board = board_,
@@ -193,7 +204,8 @@ Summary Program::RunLoop(const absl::Status& usable) {
              .messages = messages_,
              .wakeup = wakeup_,
              .reporter = reporter,
-             .remote = remote},
+             .remote = remote,
+             .status = &status_},
             usable);
   Summary summary{.db = options_.db, .model = board_.model(), .settings = pool_.settings()};
   const TimePoint start = platform_.Now();

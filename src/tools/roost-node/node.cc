@@ -30,6 +30,9 @@ constexpr Duration kLookForAnother = 5s;
 // What a pipe holds, by pipe(7).
 constexpr size_t kPipeBytes = 65536;
 
+constexpr size_t kOfRemote = Remote::kMostDescriptors;
+static_assert(kOfRemote + 1 + StatusServer::kMaxClients <= Wakeup::kMostOthers);
+
 static_assert(Watchdog::kSealBound > kRetryMax + Node::kTurnWithin,
               "a database that refuses must not look like one that is not asked");
 
@@ -45,6 +48,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       wakeup_(parts.wakeup),
       reporter_(parts.reporter),
       remote_(parts.remote),
+      status_(parts.status),
       input_(STDIN_FILENO),
       lines_(STDIN_FILENO),
       buffer_(static_cast<size_t>(parts.options.buffer)),
@@ -81,6 +85,7 @@ void Node::Publish(TimePoint now) {
                         .dropped = counts_.dropped});
   }
   reporter_.Turn(platform_.Now(), Facts());
+  if (status_ != nullptr) next_answer_ = status_->Serve(platform_.Now());
 }
 
 NodeFacts Node::Facts() const {
@@ -284,7 +289,7 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
 }
 
 Deadline Node::NextWakeup() const {
-  TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next()});
+  TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next(), next_answer_});
   if (remote_ != nullptr) next = std::min(next, remote_->next());
   if (options_.from_stdin && lines_.AtEnd()) next = std::min(next, reopen_at_);
   if (!usable_) {
@@ -297,8 +302,14 @@ Deadline Node::NextWakeup() const {
 }
 
 void Node::Sleep(Deadline deadline, bool want_input) {
-  std::array<DescriptorWait, Remote::kMostDescriptors> others;
-  const size_t count = remote_ == nullptr || finishing_ ? 0 : remote_->Descriptors(others);
+  std::array<DescriptorWait, Wakeup::kMostOthers> others;
+  size_t count = 0;
+  if (!finishing_) {
+    if (remote_ != nullptr) count = remote_->Descriptors(std::span(others).first<kOfRemote>());
+    if (status_ != nullptr) {
+      count += static_cast<size_t>(status_->Descriptors(std::span(others).subspan(count)));
+    }
+  }
   const TimePoint asleep = platform_.Now();
   const Wakeup::Seen seen = wakeup_.Wait(deadline, want_input, {others.data(), count});
   const TimePoint awake = platform_.Now();

@@ -14,6 +14,7 @@
 #include "platform/boards/selected.h"
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
+#include "roost/status.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/input.h"
 #include "tools/roost-node/lines.h"
@@ -51,7 +52,8 @@ class Node {
     Messages& messages;
     Wakeup& wakeup;
     Reporter& reporter;
-    Remote* remote = nullptr;  // null: none was asked for
+    Remote* remote = nullptr;        // null: none was asked for
+    StatusServer* status = nullptr;  // null: nobody can ask
   };
   // `usable`: what Store::Check said.
   Node(const Parts& parts, const absl::Status& usable);
@@ -96,6 +98,7 @@ class Node {
   Wakeup& wakeup_;
   Reporter& reporter_;
   Remote* const remote_;
+  StatusServer* const status_;
 
   Input input_;
   LineReader lines_;
@@ -118,6 +121,7 @@ class Node {
   TimePoint look_at_ = TimePoint::min();    // whether another pipe has taken the name of the input
   TimePoint answered_at_ = TimePoint::min();  // when the database last took or refused a batch
   TimePoint next_tick_ = TimePoint::min();
+  TimePoint next_answer_ = TimePoint::max();
   Duration retry_pause_{};
   Duration check_within_ = kLockWithin;        // of the next look at a database not yet usable
   TimePoint locked_since_ = TimePoint::max();  // the first try for a lock that another has

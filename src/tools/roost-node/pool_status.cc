@@ -17,6 +17,7 @@ void ToStatus(const Pool& pool, telemetry::PoolStatus& status) {
   status.stats = pool.stats();
   status.wait = telemetry::HistogramPercentiles(status.stats.wait);
   status.hold = telemetry::HistogramPercentiles(status.stats.hold);
+  status.create = telemetry::HistogramPercentiles(status.stats.create);
   status.statement_time = telemetry::HistogramPercentiles(status.stats.statement_time);
 }
 

@@ -171,6 +171,7 @@ void Remote::OnFailure(TimePoint now, State state, const absl::Status& why) {
 }
 
 void Remote::OnEvent(const Event& event) {
+  if (settings_.events != nullptr) settings_.events->OnEvent(event);
   if (closing_) return;
   // A connection alone is no sign that rows arrive: kUp is for a heartbeat that was confirmed.
   if (event.kind == EventKind::kConnectFailed && event.status != nullptr) {

@@ -52,6 +52,7 @@ class Remote final : private Observer {
     uint32_t epoch = 0;  // of this run
     Duration heartbeat{};
     std::string address_file{};  // see PostgresOptions
+    Observer* events = nullptr;  // hears the pool's events, too; null: none
   };
   // REQUIRES: `platform` and `messages` outlive this.
   Remote(const Settings& settings, Platform& platform, Messages& messages);

@@ -42,9 +42,11 @@ Reporter::Reporter(const Parts& parts)
       messages_(parts.messages),
       remote_(parts.remote),
       memory_(parts.memory),
+      status_server_(parts.status),
       platform_(parts.local.platform()),
       started_(platform_.Now()),
-      has_readers_(parts.notify.on() || !parts.options.status_file.empty()),
+      has_readers_(parts.notify.on() || !parts.options.status_file.empty() ||
+                   parts.status != nullptr),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
@@ -111,6 +113,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
     Write();
   }
   const TextLine text = Text(now, facts);
+  if (status_server_ != nullptr) status_server_->Say(HealthOf(facts), text);
   if (text != text_ && notify_.Status(text)) text_ = text;
 }
 
@@ -141,6 +144,20 @@ void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
   ToStatus(FileStatsOf(local_), status_.sqlite_file);
   ToStatus(local_, status_.local);
   if (remote_ != nullptr) remote_->ToStatus(*status_.remote);
+}
+
+// As TroubleLine and DegradedLine judge the status file. A remote that is away is no trouble of the node,
+// and yet somebody should look.
+Health Reporter::HealthOf(const NodeFacts& facts) const {
+  if (stopping_) return Health::kEnding;
+  if (!facts.refused.empty() || stalled_) return Health::kNotHealthy;
+  if (!facts.ready || !facts.last_seal.has_value()) return Health::kStarting;
+  const SqliteFileStats files = FileStatsOf(local_);
+  const bool log_is_long = files.max_log_pages > 0 && files.log_pages >= files.max_log_pages / 2;
+  if (files.damaged_files > 0 || files.checkpoint_error != 0 || log_is_long) {
+    return Health::kDegraded;
+  }
+  return remote_ != nullptr && remote_->pool().stats().away ? Health::kDegraded : Health::kHealthy;
 }
 
 TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {

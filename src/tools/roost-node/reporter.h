@@ -14,6 +14,7 @@
 #include "platform/rpi/board_health.h"
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
+#include "roost/status.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
@@ -47,6 +48,7 @@ class Reporter {
     Messages& messages;
     const Remote* remote = nullptr;        // null: there is none
     const SqliteMemory* memory = nullptr;  // null: SQLite was to use the heap
+    StatusServer* status = nullptr;        // null: nobody can ask
   };
   explicit Reporter(const Parts& parts);
   ~Reporter();  // removes the status file
@@ -66,6 +68,7 @@ class Reporter {
   void Write();
   void Describe(TimePoint now, const NodeFacts& facts);
   TextLine Text(TimePoint now, const NodeFacts& facts) const;
+  Health HealthOf(const NodeFacts& facts) const;
 
   const Options& options_;
   const BoardHealth& board_;
@@ -74,6 +77,7 @@ class Reporter {
   Messages& messages_;
   const Remote* const remote_;
   const SqliteMemory* const memory_;
+  StatusServer* const status_server_;
   Platform& platform_;
   const TimePoint started_;
   const bool has_readers_;

@@ -22,10 +22,12 @@ int main(int argc, char** argv) {
   roost::tools::SizeCommand size;
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
+  roost::tools::MetricsCommand metrics;
   status.AddTo(app);
+  metrics.AddTo(app);
   selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   return roost::tools::Parse(app, argc, argv)
-      .value_or(std::max(status.exit_code(), selftest.exit_code()));
+      .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
 }

@@ -1,21 +1,28 @@
 #include "tools/roostctl/status.h"
 
 #include <errno.h>
+#include <langinfo.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cinttypes>
 #include <climits>
+#include <clocale>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
 #include "telemetry/metrics.h"
 #include "telemetry/status_json.h"
+#include "tools/common/cli.h"
 #include "tools/common/text.h"
+#include "tools/roostctl/live.h"
 
 namespace roost::tools {
 namespace {
@@ -130,23 +137,120 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
 }
 
 void StatusCommand::AddTo(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("status", "Show what the node on this board is doing");
-  command
-      ->add_option("--file", file_,
-                   "The node's status file (" + std::string(telemetry::kStatusFile) + ")")
-      ->type_name("PATH");
-  command->add_flag("--json", json_, "Print the file, once it is known to be right");
-  command->add_flag("--watch", watch_, "Again and again, until it is interrupted");
+  CLI::App* command =
+      app.add_subcommand("status", "Show what the programs on this board are doing");
+  CLI::Option* const name =
+      command->add_option("name", name_, "One program (default: all that have a socket)")
+          ->type_name("NAME");
+  CLI::Option* const file =
+      command
+          ->add_option("--file", file_,
+                       "A node's status file (" + std::string(telemetry::kStatusFile) + ")")
+          ->type_name("PATH")
+          ->excludes(name);
+  CLI::Option* const json = command->add_flag(
+      "--json", json_, "As JSON: one object, or with several programs and --watch one a line");
+  CLI::Option* const watch =
+      command->add_flag("--watch", watch_, "Again and again, until it is interrupted");
+  AddDuration(*command, "--interval", interval_, std::chrono::milliseconds(100),
+              "Time between two looks (2s)")
+      ->needs(watch);
+  command->add_flag("--last", last_, "What a program has left behind: its latest events")
+      ->excludes(file)
+      ->excludes(json)
+      ->excludes(watch);
   command->footer(
-      "The node writes the file every few seconds (roost-node --status-file, --status-every); the\n"
-      "service of the package does by itself.\n"
+      "A program with a StatusServer (roost-node has one) answers on a socket in /run/roost or\n"
+      "$XDG_RUNTIME_DIR/roost. Without a socket the file is read that the node writes every few\n"
+      "seconds (roost-node --status-file, --status-every).\n"
       "Exit codes: 0 healthy, also while a remote is away; 1 not healthy; 2 the arguments are "
       "wrong;\n"
       "3 no node runs; 4 nobody can tell, as the file cannot be read or is no status file.");
-  command->callback([this] { Run(); });
+  command->callback([this, file] {
+    file_given_ = file->count() > 0;
+    Run();
+  });
 }
 
+int ScreenWidth() {
+  constexpr int kUsual = 80;
+  constexpr int kLeast = 20;
+  winsize size{};
+  int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+  if (width == 0) {
+    const char* const columns = std::getenv("COLUMNS");
+    width = columns != nullptr ? std::atoi(columns) : 0;
+  }
+  return std::max(width > 0 ? width : kUsual, kLeast);
+}
+
+bool IsAsciiOnly() {
+  std::setlocale(LC_CTYPE, "");
+  return std::string_view(nl_langinfo(CODESET)) != "UTF-8";
+}
+
+// The worst of what was found; 3 when there is no such program.
 int StatusCommand::Show() const {
+  if (file_given_) return ShowFile();
+  Platform& platform = NativePlatform();
+  const std::vector<std::string> folders = StatusFolders();
+  const std::vector<std::string> sockets = FindSockets(folders, name_);
+  if (sockets.empty() && name_.empty()) return ShowFile();
+  int worst = 0;
+  for (const std::string& socket : sockets) {
+    const Live live = LookAt(platform, socket);
+    worst = std::max(worst, ExitCodeOf(live.state));
+    if (json_) {
+      std::cout << ToJson(live).dump(watch_ || sockets.size() > 1 ? -1 : 2, ' ', false,
+                                     Json::error_handler_t::replace)
+                << "\n";
+    } else {
+      std::cout << LiveText(live, ScreenWidth(), IsAsciiOnly());
+    }
+  }
+  std::cout.flush();
+  if (!sockets.empty()) return worst;
+  std::fprintf(stderr, "roostctl: no program %s: there is no socket %s.sock in %s%s%s\n",
+               PlainText(name_).c_str(), PlainText(name_).c_str(), folders.front().c_str(),
+               folders.size() > 1 ? " and " : "", folders.size() > 1 ? folders.back().c_str() : "");
+  return kStatusNotRunning;
+}
+
+// The box of a program that is gone, else the one before that of a program that runs.
+int StatusCommand::ShowLast() const {
+  int shown = 0;
+  for (const std::string& folder : StatusFolders()) {
+    std::error_code ignored;
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+      const std::filesystem::path& path = entry.path();
+      if (path.extension() == ".box" && (name_.empty() || path.stem() == name_)) {
+        names.push_back(path.stem().string());
+      }
+    }
+    std::sort(names.begin(), names.end());
+    for (const std::string& name : names) {
+      absl::StatusOr<LastEvents> last = ReadBox(folder + "/" + name + ".box");
+      if (last.ok() && IsAlive(last->head)) {
+        absl::StatusOr<LastEvents> before = ReadBox(folder + "/" + name + ".last");
+        if (before.ok()) last = std::move(before);
+      }
+      if (!last.ok()) {
+        std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(last.status())).c_str());
+        return kStatusCannotTell;
+      }
+      std::cout << LastText(*last, BootMicros(), ScreenWidth(), IsAsciiOnly());
+      ++shown;
+    }
+  }
+  std::cout.flush();
+  if (shown > 0) return kStatusHealthy;
+  std::fprintf(stderr, "roostctl: no program%s%s has left anything behind\n",
+               name_.empty() ? "" : " ", PlainText(name_).c_str());
+  return kStatusNotRunning;
+}
+
+int StatusCommand::ShowFile() const {
   const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) {
     std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(status.status())).c_str());
@@ -161,7 +265,9 @@ int StatusCommand::Show() const {
     return kStatusNotRunning;
   }
   if (json_) {
-    std::cout << telemetry::JsonText(*status) << "\n";
+    // A reader of lines gets one object a line.
+    const std::string text = telemetry::JsonText(*status);
+    std::cout << (watch_ ? Json::parse(text, nullptr, false).dump() : text) << "\n";
   } else {
     std::cout << StatusText(*status, BootMicros());
   }
@@ -171,20 +277,60 @@ int StatusCommand::Show() const {
 
 void StatusCommand::Watch() {
   Platform& platform = NativePlatform();
-  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  const char* const term = std::getenv("TERM");
+  const bool knows_escapes = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
+  const bool terminal = isatty(STDOUT_FILENO) == 1 && knows_escapes;
   for (;;) {
     // Home, and clear what is below: the screen does not flicker.
     if (terminal) std::cout << "\033[H\033[J";
     Show();
     if (!terminal && !json_) std::cout << std::endl;
+    if (std::cout.fail()) return;  // the reader is gone
     const std::atomic<uint32_t> nobody{0};
-    platform.Wait(nobody, 0, Deadline::After(platform.Now(), std::chrono::seconds(2)));
+    platform.Wait(nobody, 0, Deadline::After(platform.Now(), interval_));
   }
 }
 
 void StatusCommand::Run() {
   if (watch_) Watch();
-  exit_code_ = Show();
+  exit_code_ = last_ ? ShowLast() : Show();
+}
+
+void MetricsCommand::AddTo(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("metrics", "Print a program's figures for Prometheus");
+  command->add_option("name", name_, "The program (default: the one that there is)")
+      ->type_name("NAME");
+  command->footer(
+      "The text has the format 0.0.4; a timer may write it for node_exporter's text files. Its "
+      "names are\n"
+      "those of OpenTelemetry's semantic conventions 1.44.0 where these have one.\n"
+      "Exit codes: 0 done; 2 the arguments are wrong; 3 no such program runs; 4 nobody can tell.");
+  command->callback([this] { Run(); });
+}
+
+void MetricsCommand::Run() {
+  const std::vector<std::string> sockets = FindSockets(StatusFolders(), name_);
+  if (sockets.size() > 1) {
+    std::fprintf(stderr, "roostctl: there are %zu programs; name one of them:\n", sockets.size());
+    for (const std::string& path : sockets) {
+      std::fprintf(stderr, "  roostctl metrics %s\n",
+                   PlainText(std::filesystem::path(path).stem().string()).c_str());
+    }
+    exit_code_ = kExitUsage;
+    return;
+  }
+  const absl::StatusOr<std::string> text =
+      sockets.empty() ? absl::NotFoundError("no program with a status socket runs here")
+                      : Ask(NativePlatform(), sockets.front(), "metrics");
+  if (text.ok() && text->starts_with("# HELP ")) {
+    std::cout << *text << std::flush;
+    return;
+  }
+  exit_code_ = absl::IsNotFound(text.status()) ? kStatusNotRunning : kStatusCannotTell;
+  std::fprintf(stderr, "roostctl: %s\n",
+               PlainText(text.ok() ? "what answers is no roostpool program, or is busy"
+                                   : MessageOf(text.status()))
+                   .c_str());
 }
 
 }  // namespace roost::tools

@@ -1,4 +1,4 @@
-// tools/roostctl/status.h - `roostctl status`: what the node on this board is doing.
+// tools/roostctl/status.h - `roostctl status`: what the programs on this board are doing.
 #ifndef ROOST_TOOLS_ROOSTCTL_STATUS_H_
 #define ROOST_TOOLS_ROOSTCTL_STATUS_H_
 
@@ -21,7 +21,27 @@ inline constexpr int kStatusNotRunning =
     3;  // there is no file, or the process that wrote it is gone
 inline constexpr int kStatusCannotTell = 4;  // the file cannot be read, or is no status file
 
-// status [--file PATH] [--json] [--watch]: from the file that a running roost-node writes.
+// The lines that a terminal has room for: its width, else $COLUMNS, else 80; 20 at least.
+int ScreenWidth();
+// True where the locale has no characters but ASCII's.
+bool IsAsciiOnly();
+
+// metrics [NAME]: Prometheus' text of one program.
+class MetricsCommand {
+ public:
+  void AddTo(CLI::App& app);
+  int exit_code() const { return exit_code_; }
+
+ private:
+  void Run();
+
+  std::string name_;
+  int exit_code_ = 0;
+};
+
+// status [NAME] [--json] [--watch [--interval TIME]]: what programs answer on their status sockets.
+// status --last [NAME]: what one has left behind.
+// status --file PATH: from the file that a running roost-node writes; also where there is no socket.
 class StatusCommand {
  public:
   void AddTo(CLI::App& app);
@@ -31,9 +51,15 @@ class StatusCommand {
   void Run();
   // Once; returns the exit code.
   int Show() const;
+  int ShowFile() const;
+  int ShowLast() const;
   void Watch();
 
+  std::string name_;  // empty: all
   std::string file_ = telemetry::kStatusFile;
+  bool file_given_ = false;
+  bool last_ = false;
+  Duration interval_ = std::chrono::seconds(2);
   bool json_ = false;
   bool watch_ = false;
   int exit_code_ = 0;

@@ -1,0 +1,61 @@
+#include "telemetry/event_ring.h"
+
+#include <unistd.h>
+
+#include "base/text.h"
+
+namespace roost::telemetry {
+namespace {
+
+template <size_t N>
+void Store(std::array<char, N>& out, std::string_view text) {
+  internal::Text(out).Add(text);  // cut between two characters, with a zero behind it
+}
+
+}  // namespace
+
+std::string_view FileName(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+void EventRing::Add(const Event& event, int64_t boot_us, int box) {
+  EventRecord record{.boot_us = boot_us,
+                     .span_ns = event.span.count(),
+                     .line = event.where.line,
+                     .slot = static_cast<int16_t>(event.slot),
+                     .kind = static_cast<uint8_t>(event.kind),
+                     .reason = static_cast<uint8_t>(event.reason)};
+  Store(record.pool, event.pool);
+  Store(record.file, FileName(event.where.file));
+  if (event.status != nullptr) {
+    record.code = static_cast<uint8_t>(event.status->code());
+    const auto message = event.status->message();
+    Store(record.text, {message.data(), message.size()});
+  }
+  size_t place = 0;
+  {
+    internal::MutexLock lock(mu_);
+    record.number = ++total_;
+    place = (record.number - 1) % kEvents;
+    records_[place] = record;
+  }
+  if (box < 0) return;
+  const auto offset = static_cast<off_t>(kFirstRecord + place * sizeof record);
+  if (pwrite(box, &record, sizeof record, offset) < 0) return;  // there is nobody to tell
+}
+
+size_t EventRing::Copy(std::array<EventRecord, kEvents>& out) {
+  internal::MutexLock lock(mu_);
+  const size_t count = total_ < kEvents ? static_cast<size_t>(total_) : kEvents;
+  const size_t first = total_ < kEvents ? 0 : static_cast<size_t>(total_ % kEvents);
+  for (size_t i = 0; i < count; ++i) out[i] = records_[(first + i) % kEvents];
+  return count;
+}
+
+uint64_t EventRing::total() {
+  internal::MutexLock lock(mu_);
+  return total_;
+}
+
+}  // namespace roost::telemetry

@@ -1,0 +1,390 @@
+#include "telemetry/status_state.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/duration.h"
+#include "roost/version.h"
+
+namespace roost::telemetry {
+namespace {
+
+// How often a thread that found another one serving comes back.
+constexpr Duration kComeBack = std::chrono::milliseconds(10);
+
+// The text of a small file of the kernel's, up to its first line's end.
+template <size_t N>
+std::string_view ReadLine(const char* path, std::array<char, N>& out) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t got = fd < 0 ? -1 : read(fd, out.data(), out.size());
+  if (fd >= 0) close(fd);
+  const std::string_view text(out.data(), got > 0 ? static_cast<size_t>(got) : 0);
+  return text.substr(0, text.find('\n'));
+}
+
+// When this process began, in ticks since the boot: with its number it is the only one. 0: not known.
+uint64_t StartTicks() {
+  std::array<char, 512> buffer;
+  std::string_view text = ReadLine("/proc/self/stat", buffer);
+  // The name in brackets may have blanks and brackets; 19 fields lie between it and the one wanted.
+  text.remove_prefix(std::min(text.size(), text.rfind(')') + 2));
+  for (int i = 0; i < 19; ++i) text.remove_prefix(std::min(text.size(), text.find(' ') + 1));
+  uint64_t ticks = 0;
+  for (const char c : text.substr(0, text.find(' '))) {
+    if (c < '0' || c > '9') return 0;
+    ticks = ticks * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return ticks;
+}
+
+template <size_t N>
+void Store(std::array<char, N>& out, std::string_view text) {
+  internal::Text(out).Add(text);
+}
+
+std::string_view NameOf(Role role) {
+  switch (role) {
+    case Role::kAny:
+      return "any";
+    case Role::kWriter:
+      return "writer";
+    case Role::kReader:
+      return "reader";
+  }
+  return "?";
+}
+
+void WriteWhere(const SourceLine& where, internal::JsonWriter& json) {
+  if (where.line == 0) return;
+  json.Member("file", FileName(where.file));
+  json.Member("line", where.line);
+}
+
+// Every member of Stats, flat, with its name and, for a span, "_s".
+class StatsMembers {
+ public:
+  explicit StatsMembers(internal::JsonWriter& json) : json_(json) {}
+  void operator()(const Metric& metric, const Histogram& spans) {
+    json_.Name(metric.name);
+    json_.BeginObject();
+    json_.Member("count", spans.total());
+    json_.Member("p50_s", spans.Percentile(0.5));
+    json_.Member("p99_s", spans.Percentile(0.99));
+    json_.Member("max_s", spans.max());
+    json_.EndObject();
+  }
+  void operator()(const Metric& metric, const decltype(Stats::closes)& closes) {
+    Named<CloseReason>(metric, closes);
+  }
+  void operator()(const Metric& metric, const decltype(Stats::statements)& statements) {
+    Named<absl::StatusCode>(metric, statements);
+  }
+  void operator()(const Metric& metric, const Duration& span) {
+    json_.Member(internal::BoundedText<63>(metric.name).Add("_s"), span);
+  }
+  void operator()(const Metric& metric, const auto& value) { json_.Member(metric.name, value); }
+
+ private:
+  template <class E>
+  void Named(const Metric& metric, std::span<const uint64_t> counts) {
+    json_.Name(metric.name);
+    json_.BeginObject();
+    for (size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] > 0) json_.Member(Name(static_cast<E>(i)), counts[i]);
+    }
+    json_.EndObject();
+  }
+  internal::JsonWriter& json_;
+};
+
+void WriteWindowHistogram(std::string_view name, const WindowHistogram& spans,
+                          internal::JsonWriter& json) {
+  json.Name(name);
+  json.BeginObject();
+  json.Member("count", spans.total());
+  json.Member("p50_s", spans.Percentile(0.5));
+  json.Member("p99_s", spans.Percentile(0.99));
+  json.Member("max_s", spans.Percentile(1));
+  json.EndObject();
+}
+
+void WriteLane(const LaneDetails& lane, internal::JsonWriter& json) {
+  json.BeginObject();
+  json.Member("role", NameOf(lane.role));
+  json.Member("open", lane.open);
+  json.Member("idle", lane.idle);
+  json.Member("in_use", lane.in_use);
+  json.Member("busy", lane.busy);
+  json.Member("waiting", lane.waiting);
+  json.Member("oldest_wait_s", lane.oldest_wait);
+  json.Member("away", lane.away);
+  if (lane.away) {
+    json.Member("away_s", lane.away_for);
+    json.Member("next_try_s", lane.next_try_in);
+  }
+  if (lane.error_code != absl::StatusCode::kOk) {
+    json.Member("error_code", Name(lane.error_code));
+    json.Member("error_ago_s", lane.error_ago);
+    json.Member("error", lane.last_error());
+  }
+  json.EndObject();
+}
+
+void WriteSlot(const SlotDetails& slot, internal::JsonWriter& json) {
+  json.BeginObject();
+  json.Member("slot", slot.slot);
+  json.Member("role", NameOf(slot.role));
+  json.Member("state", slot.state);
+  if (slot.age > Duration::zero()) json.Member("age_s", slot.age);
+  if (slot.state == "idle") json.Member("rested_s", slot.rested);
+  if (slot.state == "leased") {
+    json.Member("held_s", slot.held);
+    json.Member("held_at_least", slot.held_at_least);
+    WriteWhere(slot.where, json);
+  }
+  json.EndObject();
+}
+
+}  // namespace
+
+StatusState::StatusState(const StatusOptions& options)
+    : platform_(options.platform != nullptr ? *options.platform : NativePlatform()),
+      fork_generation_(platform_.Forks().load(std::memory_order_relaxed)),
+      started_(platform_.Now()),
+      started_unix_us_(platform_.UnixMicros()),
+      name_(options.name),
+      status_(socket_.Open(options.name, options.folder, options.mode, options.group)) {
+  internal::MutexLock lock(said_mu_);
+  said_.at = started_;
+  head_.pid = getpid();
+  head_.start_ticks = StartTicks();
+  head_.started_boot_us = BootMicros(started_);
+  head_.started_unix_us = started_unix_us_;
+  std::array<char, 40> boot_id;
+  Store(head_.boot_id, ReadLine("/proc/sys/kernel/random/boot_id", boot_id));
+  Store(head_.name, name_);
+  WriteHead();
+}
+
+bool StatusState::IsInherited() const {
+  return platform_.Forks().load(std::memory_order_relaxed) != fork_generation_;
+}
+
+int64_t StatusState::BootMicros(TimePoint at) const {
+  return (at.time_since_epoch() + platform_.Suspended()) / std::chrono::microseconds(1);
+}
+
+// The box is complete from its first byte on: a reader never finds half of one.
+void StatusState::WriteHead() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const int box = socket_.box();
+  if (box < 0) return;
+  if (pwrite(box, &head_, sizeof head_, 0) < 0 ||
+      ftruncate(box, static_cast<off_t>(EventRing::kBoxBytes)) != 0) {
+    return;  // there is nobody to tell
+  }
+}
+
+void StatusState::Add(const Pool& pool) {
+  ROOST_CHECK(pool_count_ < pools_.size(), "StatusServer: more pools than kMaxPools (4)");
+  Watched& watched = pools_[pool_count_++];
+  watched.pool = &pool;
+  watched.window.Begin(platform_.Now(), pool.stats());
+}
+
+void StatusState::Say(Health health, std::string_view text) {
+  if (IsInherited()) return;
+  const TimePoint now = platform_.Now();
+  internal::MutexLock lock(said_mu_);
+  const SaidText line(text);
+  if (said_.said && said_.health == health && said_.text == line) return;
+  if (!said_.said || said_.health != health) said_.at = now;
+  said_.health = health;
+  said_.text = line;
+  said_.said = true;
+  head_.said_boot_us = BootMicros(now);
+  Store(head_.health, Name(health));
+  Store(head_.text, line);
+  WriteHead();
+}
+
+StatusState::Said StatusState::TakeSaid() {
+  internal::MutexLock lock(said_mu_);
+  return said_;
+}
+
+void StatusState::OnEvent(const Event& event) {
+  // An echo before this one hears of leases, and passes them on: 64 of them would push out the rest.
+  const bool of_a_lease = event.kind == EventKind::kCheckout || event.kind == EventKind::kCheckin ||
+                          event.kind == EventKind::kReset;
+  if (of_a_lease || IsInherited()) return;
+  ring_.Add(event, BootMicros(event.at), socket_.box());
+}
+
+void StatusState::TurnWindows(TimePoint now) {
+  for (Watched& watched : std::span(pools_).first(pool_count_)) {
+    if (watched.window.IsDue(now)) watched.window.Turn(now, watched.pool->stats());
+  }
+}
+
+TimePoint StatusState::Serve(TimePoint now) {
+  if (!serving_.TryLock()) return Deadline::After(now, kComeBack).time();
+  TimePoint next = TimePoint::max();
+  if (IsInherited()) {
+    socket_.Abandon();
+  } else {
+    TurnWindows(now);
+    next = socket_.Serve(
+        now, [&](std::string_view verb, AnswerStream& stream) { Answer(verb, now, stream); });
+  }
+  serving_.Unlock();
+  return next;
+}
+
+int StatusState::Descriptors(std::span<DescriptorWait> out) {
+  if (IsInherited() || !serving_.TryLock()) return 0;
+  const int count = socket_.Descriptors(out);
+  serving_.Unlock();
+  return count;
+}
+
+void StatusState::Answer(std::string_view verb, TimePoint now, AnswerStream& stream) {
+  std::array<char, 4096> buffer;
+  const internal::Drain drain{
+      [](void* to, std::string_view text) { static_cast<AnswerStream*>(to)->Write(text); },
+      &stream};
+  if (verb == "metrics") return WriteMetrics(drain);
+  internal::JsonWriter json(buffer, drain);
+  if (verb == "status") {
+    WriteStatus(now, json);
+  } else {
+    json.BeginObject();
+    json.Member("error", "the requests are: status, metrics");
+    json.EndObject();
+  }
+  json.Finish();
+  stream.Write("\n");
+}
+
+void StatusState::WriteStatus(TimePoint now, internal::JsonWriter& json) {
+  const Said said = TakeSaid();
+  json.BeginObject();
+  json.Member("format", kLiveFormat);
+  json.Member("name", std::string_view(name_));
+  json.Member("version", ROOST_VERSION_STRING);
+  json.Member("pid", getpid());
+  json.Member("running_s", now - started_);
+  json.Member("suspended_s", platform_.Suspended());
+  if (said.said) {
+    json.Member("state", Name(said.health));
+    json.Member("state_s", now - said.at);
+    json.Member("text", std::string_view(said.text));
+  }
+  json.Name("pools");
+  json.BeginArray();
+  for (Watched& watched : std::span(pools_).first(pool_count_)) WritePool(now, watched, json);
+  json.EndArray();
+  WriteEvents(now, json);
+  json.EndObject();
+}
+
+void StatusState::WritePool(TimePoint now, Watched& watched, internal::JsonWriter& json) {
+  std::array<SlotDetails, 64> slots;
+  std::array<WaiterDetails, 32> waiters;
+  PoolDetails details;
+  const Pool& pool = *watched.pool;
+  pool.Inspect(details, slots, waiters);
+  const PoolSettings settings = pool.settings();
+  json.BeginObject();
+  json.Member("name", pool.name());
+  json.Member("backend", pool.backend().kind());
+  json.Member("target", pool.backend().target());
+  json.Member("profile", settings.profile);
+  json.Member("pool_timeout_s", settings.pool_timeout);
+  json.Member("hold_times", settings.hold_times);
+  json.Name("stats");
+  json.BeginObject();
+  ForEachMetric(details.stats, StatsMembers(json));
+  json.EndObject();
+  json.Name("window");
+  json.BeginObject();
+  json.Member("span_s", watched.window.Span(now));
+  watched.window.ForEach(details.stats,
+                         [&](const char* name, uint64_t count) { json.Member(name, count); });
+  WriteWindowHistogram("wait", watched.window.Wait(details.stats), json);
+  WriteWindowHistogram("hold", watched.window.Hold(details.stats), json);
+  WriteWindowHistogram("create", watched.window.Create(details.stats), json);
+  json.EndObject();
+  json.Name("lanes");
+  json.BeginArray();
+  for (size_t i = 0; i < details.lane_count; ++i) WriteLane(details.lanes[i], json);
+  json.EndArray();
+  json.Name("slots");
+  json.BeginArray();
+  for (size_t i = 0; i < details.slot_count; ++i) WriteSlot(slots[i], json);
+  json.EndArray();
+  json.Name("waiters");
+  json.BeginArray();
+  for (size_t i = 0; i < details.waiter_count; ++i) {
+    json.BeginObject();
+    json.Member("role", NameOf(waiters[i].role));
+    json.Member("since_s", waiters[i].since);
+    WriteWhere(waiters[i].where, json);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.EndObject();
+}
+
+void StatusState::WriteEvents(TimePoint now, internal::JsonWriter& json) {
+  std::array<EventRecord, EventRing::kEvents> events;
+  const size_t count = ring_.Copy(events);
+  const int64_t now_us = BootMicros(now);
+  json.Member("events_total", ring_.total());
+  json.Name("events");
+  json.BeginArray();
+  for (const EventRecord& event : std::span(events).first(count)) {
+    json.BeginObject();
+    json.Member("kind", Name(static_cast<EventKind>(event.kind)));
+    json.Member("ago_s", internal::Between(event.boot_us, now_us));
+    json.Member("pool", TextOf(event.pool));
+    if (event.slot >= 0) json.Member("slot", event.slot);
+    if (event.reason != 0) json.Member("reason", Name(static_cast<CloseReason>(event.reason)));
+    if (event.span_ns != 0) json.Member("span_s", Duration(event.span_ns));
+    if (event.code != 0) json.Member("code", Name(static_cast<absl::StatusCode>(event.code)));
+    if (event.line != 0) {
+      json.Member("file", TextOf(event.file));
+      json.Member("line", event.line);
+    }
+    if (event.text[0] != '\0') json.Member("text", TextOf(event.text));
+    json.EndObject();
+  }
+  json.EndArray();
+}
+
+void StatusState::WriteMetrics(internal::Drain drain) {
+  const Said said = TakeSaid();
+  std::array<PoolSample, StatusServer::kMaxPools> samples;
+  for (size_t i = 0; i < pool_count_; ++i) {
+    const Pool& pool = *pools_[i].pool;
+    PoolSample& sample = samples[i];
+    sample.name = pool.name();
+    sample.backend = pool.backend().kind();
+    sample.target = pool.backend().target();
+    sample.settings = pool.settings();
+    pool.Inspect(sample.details, {}, {});
+  }
+  std::array<char, 4096> buffer;
+  Exposition out(buffer, drain, name_);
+  WriteExposition(
+      out,
+      {.name = name_,
+       .version = ROOST_VERSION_STRING,
+       .healthy = !said.said || said.health == Health::kHealthy || said.health == Health::kDegraded,
+       .started_unix_us = started_unix_us_,
+       .events = ring_.total()},
+      std::span(samples).first(pool_count_));
+}
+
+}  // namespace roost::telemetry
