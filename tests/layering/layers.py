@@ -57,12 +57,15 @@ LAYERS = (
     Layer("src/core", ("src/base",), frozenset(THREADS)),
     Layer("src/statements", ("src/base",), frozenset()),
     Layer("src/pool", ("src/base", "src/core"), frozenset()),
-    Layer("src/backends/common", ("src/base", "src/statements"), frozenset()),
+    # Names are looked up beside their callers; what is remembered and a password are files.
+    Layer("src/backends/common", ("src/base", "src/statements"), frozenset(),
+          os=frozenset(("arpa/inet.h", "fcntl.h", "netdb.h", "pthread.h", "signal.h", "sys/socket.h",
+                        "sys/stat.h", "unistd.h"))),
     # Files are looked at beside the driver, which does not ask whether their names still lead to them.
     Layer("src/backends/sqlite", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("sqlite3.h",), os=frozenset(("fcntl.h", "sys/file.h", "sys/stat.h", "sys/statvfs.h",
                                                "sys/vfs.h", "unistd.h"))),
-    # Names are looked up beside its callers, and libpq is loaded by hand.
+    # libpq is loaded by hand.
     Layer("src/backends/postgres", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
