@@ -27,7 +27,7 @@ STD = set(
     "unordered_map unordered_set utility valarray variant vector version".split())
 THREADS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch",
            "barrier", "stop_token"}
-DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "mysql/mysql.h", "mariadb/mysql.h")
+DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "ma_pvio.h", "mysql/mysql.h", "mariadb/mysql.h")
 # A Cord is what the payload of a Status is made of.
 ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$|strings/cord\.h$)")
 ANY_ABSL = re.compile("absl/")
@@ -70,6 +70,10 @@ LAYERS = (
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
                         "sys/socket.h", "sys/stat.h", "unistd.h"))),
+    # libmariadb is loaded by hand; its socket gets the profile's timers.
+    Layer("src/backends/mysql", ("src/base", "src/backends/common", "src/statements"), frozenset(),
+          drivers=("mysql.h", "ma_pvio.h"),
+          os=frozenset(("dlfcn.h", "netdb.h", "netinet/in.h", "netinet/tcp.h", "sys/socket.h", "unistd.h"))),
     Layer("src/outbox", ("src/base", "src/statements"), frozenset(THREADS)),
     # Never the pool: what shows metrics takes Stats.
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),
