@@ -25,8 +25,8 @@
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance), but for the
 //           reading of certificates
-// Memory:   connections in the pool; libmariadb takes some 70 KB for each, of which 32 KB are a stack,
-//           and one row at a time, of at most max_result_bytes
+// Memory:   connections in the pool; libmariadb has some 70 KB for each, of which 32 KB are a stack, and
+//           one row at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's error number is in the message and in MysqlErrno(status)
 // Example:
 //   roost::MysqlBackend backend({.uri = "mysql://node7@db.example.org/farm"});
@@ -75,8 +75,8 @@ struct MysqlOptions {
   // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a transaction open
   // fails the open. Empty: nothing.
   std::string on_connect{};
-  // Longest row, and longest statement with its values, in bytes on their way. A longer row fails with
-  // kResourceExhausted, and the connection is closed. 64 KiB to 1 GiB.
+  // Longest row, and longest statement with its values, in bytes on their way. A longer row closes the
+  // connection (kUnavailable: libmariadb tells it from a broken link in no way). 64 KiB to 1 GiB.
   int max_result_bytes = 1 << 20;
   // A file for the last good address of each host name; see PostgresOptions. Empty: the addresses are
   // kept in memory only.

@@ -162,7 +162,9 @@ bool ConnectAttempt::TakeNextEndpoint() {
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
   const bool names_host = target().address.empty();
-  if (!link_.Make(backend_.lib(), names_host ? target().host.c_str() : nullptr)) {
+  if (!link_.Make(backend_.lib(), {.certified = names_host ? target().host.c_str() : nullptr,
+                                   .any_name = target().encryption == Encryption::kAny ||
+                                               target().encryption == Encryption::kAuthority})) {
     return absl::ResourceExhaustedError("libmariadb has no memory for a connection");
   }
   SetOptions();
@@ -197,9 +199,8 @@ void ConnectAttempt::SetOptions() {
   const Encryption encryption = target().encryption;
   if (encryption == Encryption::kNone) return;
   const my_bool on = 1;
-  const my_bool verifies = encryption == Encryption::kHost ? 1 : 0;
   set(MYSQL_OPT_SSL_ENFORCE, &on);
-  set(MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verifies);
+  set(MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
   if (encryption != Encryption::kAny) {
     set(MYSQL_OPT_SSL_CA, settings_->authorities.c_str());
   }

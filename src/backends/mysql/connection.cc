@@ -77,7 +77,7 @@ absl::StatusOr<MysqlStatement*> MysqlConnection::Add(const Sql& sql) {
   if (traits.empty) return internal::HoldsNoStatement(sql.text());
   absl::StatusOr<Translation> translation = Translate(sql.text(), wire_.mode());
   if (!translation.ok()) return translation.status();
-  return cache_.Insert(sql, *this, sql, *std::move(translation), traits);
+  return cache_.Insert(sql, *this, sql, *std::move(translation), traits, wire_.mode());
 }
 
 absl::StatusOr<Statement*> MysqlConnection::Prepare(const Sql& sql) {

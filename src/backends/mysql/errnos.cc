@@ -173,6 +173,7 @@ constexpr Row kTable[] = {
     {4031, kAway, kOpenAgain},
     {4038, kFixProgram, kFixOnConnect},
     {4151, kNoPrivilege, kMayNotEnter},  // access denied, the account is locked
+    {5010, kNoPlugin, kNoPlugin},        // the library's: a way to sign in that is not allowed
 };
 
 struct ClassRow {

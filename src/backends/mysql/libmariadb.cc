@@ -47,6 +47,7 @@ int SayRefused(void* /*file*/, char* text, unsigned int size) {
 // ---- the watch ----
 
 constexpr int kRead = 0;
+constexpr unsigned long kVerifies = CLIENT_SSL_VERIFY_SERVER_CERT;
 
 // Called by the library behind each of its reads and writes, on the thread of the call. The first
 // write is the request for TLS: by then the library has noted the host whose name it will look for.
@@ -55,6 +56,11 @@ void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* /*data*/, size_
   auto* const watch = static_cast<HandleWatch*>(handle->options.local_infile_userdata);
   if (watch == nullptr) return;
   if (mode == kRead) UnblockHandle(handle);
+  if (mode != kRead && watch->any_name) {
+    const my_bool off = 0;
+    watch->set_option(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
+    handle->client_flag &= ~kVerifies;
+  }
   if (watch->certified == nullptr || handle->host == nullptr) return;
   if (std::strcmp(handle->host, watch->certified) == 0) return;
   char* const host = strdup(watch->certified);
@@ -109,6 +115,7 @@ absl::Status LoadLibmariadb(Libmariadb& table) {
 }
 
 void PrepareHandle(const Libmariadb& lib, MYSQL* handle, HandleWatch& watch) {
+  watch.set_option = lib.mysql_optionsv;
   lib.mysql_set_local_infile_handler(handle, &RefuseFile, &ReadNothing, &EndNothing, &SayRefused,
                                      &watch);
 }

@@ -93,6 +93,12 @@ struct HandleWatch {
   // What the server's certificate has to name, where the library was given an address to connect to;
   // null: what the library was given.
   const char* certified = nullptr;
+  // The certificate may name another host. The library is told to verify all the same, because it sends a
+  // user's name and proof in plain text to a server without TLS otherwise (MDEV-28634); the watch takes
+  // that back when TLS begins.
+  bool any_name = false;
+  // The library's own; PrepareHandle sets it.
+  decltype(&::mysql_optionsv) set_option = nullptr;
 };
 
 // Loads libmariadb.so.3 into the process, if it is not there yet, and fills in `table`. The library

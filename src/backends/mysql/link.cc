@@ -19,11 +19,11 @@ int EventsOf(IoEvents seen) {
 
 }  // namespace
 
-bool Link::Make(const Libmariadb& lib, const char* certified) {
+bool Link::Make(const Libmariadb& lib, const HandleWatch& watch) {
   lib_ = &lib;
   handle_ = lib.mysql_init(nullptr);
   if (handle_ == nullptr) return false;
-  watch_.certified = certified;
+  watch_ = watch;
   PrepareHandle(lib, handle_, watch_);
   const size_t stack = kStackBytes;
   return lib.mysql_optionsv(handle_, MYSQL_OPT_NONBLOCK, &stack) == 0;
@@ -35,6 +35,7 @@ void Link::Take(Link& other) {
   handle_ = std::exchange(other.handle_, nullptr);
   waits_ = std::exchange(other.waits_, 0);
   call_ = std::exchange(other.call_, Call::kNone);
+  watch_ = {};
   if (handle_ != nullptr) PrepareHandle(*lib_, handle_, watch_);
 }
 

@@ -28,7 +28,7 @@ class Link {
   static constexpr size_t kStackBytes = size_t{32} << 10;
 
   // Makes a handle that is not connected. False: there is no memory. REQUIRES: lib outlives this.
-  bool Make(const Libmariadb& lib, const char* certified);
+  bool Make(const Libmariadb& lib, const HandleWatch& watch);
   // Takes the handle of `other`, which then has none.
   void Take(Link& other);
   // Gives the handle away, as any other of the library. REQUIRES: !pending().

@@ -38,9 +38,9 @@ constexpr std::string_view kReading[] = {"select", "values", "table",   "show",
 constexpr std::string_view kWriting[] = {"insert", "update", "delete", "replace",
                                          "into",   "call",   "do"};
 // Statements that leave something in the session, or may do so.
-constexpr std::string_view kLeaving[] = {
-    "set",    "use",   "prepare", "execute", "deallocate", "handler", "call",   "do",   "lock",
-    "unlock", "flush", "xa",      "backup",  "kill",       "help",    "change", "start"};
+constexpr std::string_view kLeaving[] = {"set",        "use",     "prepare", "execute",
+                                         "deallocate", "handler", "call",    "do",
+                                         "lock",       "unlock",  "flush",   "xa"};
 // Statements that begin or end a transaction. DDL commits what is open before it and itself.
 // Of a procedure only its end tells whether it has committed.
 constexpr std::string_view kBounding[] = {

@@ -23,6 +23,7 @@ namespace roost::mysql {
 struct SqlMode {
   bool backslash_escapes = true;  // without NO_BACKSLASH_ESCAPES
   bool ansi_quotes = false;       // "..." is a name
+  friend bool operator==(const SqlMode&, const SqlMode&) = default;
 };
 
 struct SqlTraits {

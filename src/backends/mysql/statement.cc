@@ -22,10 +22,11 @@ constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
 }  // namespace
 
 MysqlStatement::MysqlStatement(MysqlConnection& connection, const Sql& sql, Translation translation,
-                               SqlTraits traits)
+                               SqlTraits traits, SqlMode mode)
     : connection_(connection),
       parts_(new Parts{.text = std::string(sql.text()),
                        .translation = std::move(translation),
+                       .mode = mode,
                        .parameters = Parameters(0),
                        .columns = {},
                        .binds = {}}),
@@ -60,9 +61,22 @@ void MysqlStatement::Forget() {
   if (link.pending()) link.Break();
 }
 
+// The session reads backslashes otherwise than when this was read.
+absl::Status MysqlStatement::ReadAgain() {
+  if (parts_->mode == wire().mode()) return absl::OkStatus();
+  absl::StatusOr<Translation> translation = Translate(sql(), wire().mode());
+  if (!translation.ok()) return translation.status();
+  parts_->mode = wire().mode();
+  parts_->translation = *std::move(translation);
+  parts_->parameters = Parameters(parts_->translation.places.size());
+  traits_ = ReadTraits(sql(), parts_->mode);
+  return absl::OkStatus();
+}
+
 absl::Status MysqlStatement::Prepare() {
   if (parts_->statement != nullptr) return absl::OkStatus();
   absl::Status status = wire().Ready();
+  if (status.ok()) status = ReadAgain();
   if (!status.ok()) return status;
   const Libmariadb& lib = wire().lib();
   parts_->statement = lib.mysql_stmt_init(wire().handle());
@@ -90,8 +104,9 @@ absl::Status MysqlStatement::Prepare() {
 
 absl::Status MysqlStatement::CheckStart(size_t count) {
   if (reading_) return backends::StillBeingRead(sql());
-  absl::Status status = backends::CheckCount(sql(), parameters(), count);
-  if (status.ok()) status = wire().Ready();
+  absl::Status status = wire().Ready();
+  if (status.ok() && parts_->statement == nullptr) status = ReadAgain();
+  if (status.ok()) status = backends::CheckCount(sql(), parameters(), count);
   if (status.ok() && traits_.bounds_transaction && wire().session().transaction().ours()) {
     status = backends::Session::BoundsTransaction(sql());
   }

@@ -26,8 +26,9 @@ class MysqlConnection;
 
 class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
  public:
+  // `mode`: what `translation` and `traits` were read by.
   MysqlStatement(MysqlConnection& connection, const Sql& sql, Translation translation,
-                 SqlTraits traits);
+                 SqlTraits traits, SqlMode mode);
   ~MysqlStatement() override;
 
   absl::Status Start(std::span<const Value> values) override;
@@ -52,12 +53,14 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   struct Parts {
     std::string text;
     Translation translation;
+    SqlMode mode;
     Parameters parameters;
     std::vector<Column> columns;
     std::vector<MYSQL_BIND> binds;
     MYSQL_STMT* statement = nullptr;
   };
 
+  absl::Status ReadAgain();
   absl::Status CheckStart(size_t count);
   absl::Status RunOnce(std::span<const Value> values);
   absl::Status ExecuteNow();
@@ -78,7 +81,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   const std::unique_ptr<Parts> parts_;
   int64_t changes_ = 0;
   int64_t rows_ = 0;  // of the run that goes on
-  const SqlTraits traits_;
+  SqlTraits traits_;
   bool reading_ = false;  // between Start and Finish
   bool ended_ = false;    // of the run: the server has nothing more to say
   bool commits_ = false;  // the run that goes on could commit

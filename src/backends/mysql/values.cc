@@ -239,11 +239,15 @@ Value Column::Read() const {
     case MYSQL_TYPE_FLOAT:
       return Value(single_);
     case MYSQL_TYPE_DATETIME:
-    case MYSQL_TYPE_TIMESTAMP:
-      if (const std::optional<Micros> moment = ReadMoment(time_); moment.has_value()) {
+    case MYSQL_TYPE_TIMESTAMP: {
+      // Of midnight the server sends the day alone.
+      MYSQL_TIME time = time_;
+      time.time_type = MYSQL_TIMESTAMP_DATETIME;
+      if (const std::optional<Micros> moment = ReadMoment(time); moment.has_value()) {
         return Value(*moment);
       }
-      return Value(WriteTime(time_, text_));
+      return Value(WriteTime(time, text_));
+    }
     case MYSQL_TYPE_DATE:
     case MYSQL_TYPE_NEWDATE:
     case MYSQL_TYPE_TIME:

@@ -241,7 +241,9 @@ absl::Status Wire::Fail(const Doing& doing) {
                 doing);
 }
 
+// What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
+  if (lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
