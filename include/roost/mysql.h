@@ -3,9 +3,8 @@
 // All connections are alike: the pool has one lane, and the intent of Acquire does not matter. Placeholders
 // are $1, $2, ... as everywhere; the backend writes ? for them.
 //
-// Nothing here waits longer than its deadline, whatever the server, the link or the name service do. A
-// connection that meets its deadline while an answer is under way is closed, because the answer may still
-// come, and the server is told by a connection of its own to end that session (KILL).
+// A connection that meets its deadline while an answer is under way is closed, because the answer may
+// still come, and the server is told by a connection of its own to end that session (KILL).
 //
 // libmariadb is loaded when the first connection is opened, not when the program starts: a program
 // without such a remote takes no memory for it. Without the library an open fails with

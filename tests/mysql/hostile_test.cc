@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/fakes/forwarding_platform.h"
 #include "tests/mysql/hostile_server.h"
 #include "tests/mysql/mysql_test_support.h"
 
@@ -88,6 +89,36 @@ TEST(HostileTest, SilenceAtEachStageOfAnOpenCostsTheDeadline) {
     EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << i << " " << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("signing in")) << i;
   }
+}
+
+// Counts the waits that were to last.
+class CountingPlatform : public fakes::ForwardingPlatform {
+ public:
+  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
+    if (!deadline.HasPassed(Now())) ++lasting;
+    fakes::ForwardingPlatform::WaitForDescriptors(waits, Deadline::Past());
+  }
+  int lasting = 0;
+};
+
+TEST(HostileTest, NoStepOfAnOpenWaits) {
+  HostileServer server([](Client& client) { client.SignIn(), client.Wait(); });
+  CountingPlatform platform;
+  MysqlBackend backend({.uri = server.Uri()});
+  std::vector<std::max_align_t> memory(backend.ConnectionBytes(2) / sizeof(std::max_align_t) + 1);
+  absl::StatusOr<Connection*> opened = backend.Open(
+      {.memory = {reinterpret_cast<std::byte*>(memory.data()), backend.ConnectionBytes(2), 2},
+       .platform = &platform,
+       .deadline = In(20s)});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  absl::StatusOr<Step> step = Step{};
+  while (step.ok() && !step->done) {
+    step = ConnectionAccess::Advance(**opened, platform.Now());
+    if (step.ok() && !step->done) NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+  }
+  EXPECT_OK(step.status());
+  EXPECT_EQ(platform.lasting, 0);
+  ConnectionAccess::CloseAndDestroy(*opened);
 }
 
 TEST(HostileTest, TheEndAtEachStageOfAnOpenIsUnavailable) {

@@ -78,6 +78,14 @@ TEST_F(MysqlLifeTest, ATaintedOneIsAsAtFirstAndItsStatementsAreThere) {
   EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 2);
 }
 
+TEST_F(MysqlLifeTest, OnConnectIsRunAgainAfterAReset) {
+  Session session(MysqlOptions{.uri = Server().Uri(), .on_connect = "SET @mine = 5"});
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_OK(session->RunScript("SET @mine = 6"));
+  EXPECT_OK(ConnectionAccess::Reset(*session, In(20s)));
+  EXPECT_EQ(session.Count("SELECT @mine"), 5);
+}
+
 TEST_F(MysqlLifeTest, AnotherDatabaseIsNotLentOn) {
   ASSERT_OK(session_->RunScript("USE information_schema"));
   EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kDirty);
