@@ -144,7 +144,9 @@ TEST(HostileTest, WhatIsNoGreetingIsRefused) {
       {"a long one", std::string("\xff\xff\xff\0", 4) + std::string(100'000, 'x')},
       {"without an end of the version", Packet("\x0a" + std::string(200, 'v'), 0)},
   };
-  for (const auto& [name, bytes] : greetings) {
+  for (const auto& each : greetings) {
+    const auto& name = each.first;
+    const std::string& bytes = each.second;
     const absl::Status status = Open(
         [&](Client& client) {
           client.Send(bytes);
@@ -157,14 +159,13 @@ TEST(HostileTest, WhatIsNoGreetingIsRefused) {
 }
 
 TEST(HostileTest, ErrorsInPlaceOfAGreetingAreClassified) {
-  for (const auto& [code, sqlstate, expected] :
-       {std::tuple{1040, "08004", StatusCode::kResourceExhausted},
-        {1130, "HY000", StatusCode::kPermissionDenied},
-        {1129, "HY000", StatusCode::kUnavailable},
-        {1053, "08S01", StatusCode::kUnavailable}}) {
-    const absl::Status status =
-        Open([&](Client& client) { client.Send(Error(code, sqlstate, "no", 0)); });
-    EXPECT_EQ(status.code(), expected) << code << " " << status;
+  for (const auto& each : {std::tuple{1040, "08004", StatusCode::kResourceExhausted},
+                           {1130, "HY000", StatusCode::kPermissionDenied},
+                           {1129, "HY000", StatusCode::kUnavailable},
+                           {1053, "08S01", StatusCode::kUnavailable}}) {
+    const absl::Status status = Open(
+        [&](Client& client) { client.Send(Error(std::get<0>(each), std::get<1>(each), "no", 0)); });
+    EXPECT_EQ(status.code(), std::get<2>(each)) << status;
   }
 }
 
@@ -238,7 +239,9 @@ TEST(HostileTest, AnswersThatAreNoneCloseTheConnection) {
       {"an error without a text", Packet("\xff"sv, 1)},
       {"the end", Packet("\xfe\0\0\x02\0"sv, 1)},
   };
-  for (const auto& [name, bytes] : answers) {
+  for (const auto& each : answers) {
+    const auto& name = each.first;
+    const std::string& bytes = each.second;
     const absl::Status status = Ask([&](Client& client) { client.Send(bytes); }, kShort);
     EXPECT_FALSE(status.ok()) << name;
   }

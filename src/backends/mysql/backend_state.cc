@@ -22,8 +22,7 @@ constexpr Duration kFarewellTime = std::chrono::seconds(10);
 // ---- the end of a session -----------------------------------------------------------------------
 
 Farewell::Farewell(BackendState& backend, const Session& session)
-    : id_(session.id),
-      attempt_(backend,
+    : attempt_(backend,
                {.platform = session.platform,
                 .deadline = Deadline::After(session.platform->Now(), kFarewellTime),
                 .tcp_timers = session.timers},

@@ -37,7 +37,6 @@ class Farewell {
   TimePoint Continue(TimePoint now);
 
  private:
-  const unsigned long id_;
   bool started_ = false;
   ConnectAttempt attempt_;
   const int endpoint_;
