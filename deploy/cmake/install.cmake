@@ -22,6 +22,9 @@ set(ROOST_COMPONENTS roost sqlite)
 if(ROOST_POSTGRES)
   list(APPEND ROOST_COMPONENTS postgres)
 endif()
+if(ROOST_HAS_MYSQL)
+  list(APPEND ROOST_COMPONENTS mysql)
+endif()
 list(APPEND ROOST_COMPONENTS statements platform status)
 # Whether, and not where: the path of the machine that builds this says nothing on another one.
 set(ROOST_NAMES_NONSHARED)
@@ -46,6 +49,9 @@ set(names roostpool roostpool-sqlite)
 if(ROOST_POSTGRES)
   list(APPEND names roostpool-postgres)
 endif()
+if(ROOST_HAS_MYSQL)
+  list(APPEND names roostpool-mysql)
+endif()
 install(CODE "set(ROOST_PC_NAMES \"${names}\")
 set(ROOST_PC_TEMPLATES \"${PROJECT_SOURCE_DIR}/deploy/pkgconfig\")
 set(ROOST_PC_OUT \"${PROJECT_BINARY_DIR}/pkgconfig\")
@@ -61,7 +67,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples DESTINATION ${documents} 
 # Each where it is in the source, so that their links lead from one to the other, and to the headers.
 foreach(document README.md deploy/README.md deploy/MIGRATION.md deploy/docs/CHOOSE.md deploy/recipes/README.md
                  deploy/systemd/README.md platform/README.md src/README.md src/backends/postgres/README.md
-                 src/backends/sqlite/README.md src/tools/roost-node/README.md src/tools/roostctl/README.md
+                 src/backends/sqlite/README.md src/backends/mysql/README.md src/tools/roost-node/README.md src/tools/roostctl/README.md
                  tests/README.md tests/board/README.md tests/model/README.md)
   cmake_path(GET document PARENT_PATH folder)
   install(FILES ${PROJECT_SOURCE_DIR}/${document} DESTINATION ${documents}/${folder} COMPONENT dev)

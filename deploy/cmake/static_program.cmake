@@ -17,6 +17,9 @@ endif()
 set_target_properties(SQLite::SQLite3 PROPERTIES IMPORTED_LOCATION ${roost_sqlite_file})
 set_property(TARGET SQLite::SQLite3 APPEND PROPERTY INTERFACE_LINK_LIBRARIES m ${CMAKE_DL_LIBS})
 
-# What roost::postgres links then. There is no such target: CMake stops at whoever links it, and names it.
+# What roost::postgres and roost::mysql link then. There is no such target: CMake stops at whoever links it, and
+# names it.
 set(ROOST_NO_STATIC_POSTGRES "roost::postgres loads libpq with dlopen, which a program linked with -static \
 cannot do: link it without -static, or leave roost::postgres out")
+set(ROOST_NO_STATIC_MYSQL "roost::mysql loads libmariadb with dlopen, which a program linked with -static \
+cannot do: link it without -static, or leave roost::mysql out")

@@ -50,8 +50,8 @@ TEST_P(SqlContract, SavepointsLieInsideOfATransaction) {
   ASSERT_TRUE(writer().RunScript("SAVEPOINT a").ok());
   ASSERT_TRUE(Insert(writer(), 2).ok());
   EXPECT_TRUE(writer().Run(Sql("ROLLBACK TO a")).ok());
-  EXPECT_TRUE(writer().Run(Sql("ROLLBACK TRANSACTION TO SAVEPOINT a")).ok());
-  EXPECT_TRUE(writer().Run(Sql("RELEASE a")).ok());
+  EXPECT_TRUE(writer().Run(Sql(dialect().roll_back_to_a)).ok());
+  EXPECT_TRUE(writer().Run(Sql(dialect().release_a)).ok());
   EXPECT_TRUE(transaction->Commit().ok());
   EXPECT_EQ(CountRows(), 1);
 }

@@ -45,6 +45,9 @@ struct Dialect {
   Sql endless_rows{""};
   // Uses a placeholder twice, for an integer and for a real: some databases want to be told.
   Sql update{"UPDATE kinds SET amount = $2, words = $3, level = $2 WHERE id = $1"};
+  // How a savepoint of this name is gone back to, and forgotten.
+  std::string_view roll_back_to_a = "ROLLBACK TRANSACTION TO SAVEPOINT a";
+  std::string_view release_a = "RELEASE a";
   // Begins a transaction behind the back of Connection::Begin.
   std::string_view begin = "BEGIN";
 };

@@ -1,8 +1,8 @@
 // The file of addresses, which may be lost or be anything: whatever is found in it is an address.
 #include <string>
 
-#include "backends/postgres/address_book.h"
-#include "backends/postgres/resolver.h"
+#include "backends/common/address_book.h"
+#include "backends/common/resolver.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/targets.h"
 
@@ -10,13 +10,13 @@ namespace roost::fuzz {
 
 std::string CheckAddresses(std::string_view bytes) {
   const MemoryFile file(bytes);
-  postgres::AddressBook book(file.path());
+  backends::AddressBook book(file.path());
   book.Load();
   Input input(bytes);
   while (!input.empty()) {
     Input words(input.TakeLine());
     const std::string address = book.Find(std::string(words.TakeUntil(' ')));
-    if (!address.empty() && !postgres::IsAddress(address)) return "a name for an address";
+    if (!address.empty() && !backends::IsAddress(address)) return "a name for an address";
   }
   return "";
 }

@@ -27,7 +27,7 @@ STD = set(
     "unordered_map unordered_set utility valarray variant vector version".split())
 THREADS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch",
            "barrier", "stop_token"}
-DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "mysql/mysql.h", "mariadb/mysql.h")
+DRIVERS = ("sqlite3.h", "libpq-fe.h", "mysql.h", "ma_pvio.h", "mysql/mysql.h", "mariadb/mysql.h")
 # A Cord is what the payload of a Status is made of.
 ABSL = re.compile(r"absl/(status/|base/thread_annotations\.h$|strings/cord\.h$)")
 ANY_ABSL = re.compile("absl/")
@@ -57,16 +57,23 @@ LAYERS = (
     Layer("src/core", ("src/base",), frozenset(THREADS)),
     Layer("src/statements", ("src/base",), frozenset()),
     Layer("src/pool", ("src/base", "src/core"), frozenset()),
-    Layer("src/backends/common", ("src/base", "src/statements"), frozenset()),
+    # Names are looked up beside their callers; what is remembered and a password are files.
+    Layer("src/backends/common", ("src/base", "src/statements"), frozenset(),
+          os=frozenset(("arpa/inet.h", "fcntl.h", "netdb.h", "pthread.h", "signal.h", "sys/socket.h",
+                        "sys/stat.h", "unistd.h"))),
     # Files are looked at beside the driver, which does not ask whether their names still lead to them.
     Layer("src/backends/sqlite", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("sqlite3.h",), os=frozenset(("fcntl.h", "sys/file.h", "sys/stat.h", "sys/statvfs.h",
                                                "sys/vfs.h", "unistd.h"))),
-    # Names are looked up beside its callers, and libpq is loaded by hand.
+    # libpq is loaded by hand.
     Layer("src/backends/postgres", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("libpq-fe.h",),
           os=frozenset(("arpa/inet.h", "dlfcn.h", "fcntl.h", "netdb.h", "pthread.h", "pwd.h", "signal.h",
                         "sys/socket.h", "sys/stat.h", "unistd.h"))),
+    # libmariadb is loaded by hand; its socket gets the profile's timers.
+    Layer("src/backends/mysql", ("src/base", "src/backends/common", "src/statements"), frozenset(),
+          drivers=("mysql.h", "ma_pvio.h"),
+          os=frozenset(("dlfcn.h", "netdb.h", "netinet/in.h", "netinet/tcp.h", "sys/socket.h", "unistd.h"))),
     Layer("src/outbox", ("src/base", "src/statements"), frozenset(THREADS)),
     # Never the pool: what shows metrics takes Stats.
     Layer("src/telemetry", ("src/base",), frozenset(THREADS), others=("nlohmann/json.hpp",),

@@ -10,15 +10,15 @@
 #include <sstream>
 #include <string>
 
-#include "backends/postgres/address_book.h"
-#include "backends/postgres/address_queue.h"
-#include "backends/postgres/resolver.h"
+#include "backends/common/address_book.h"
+#include "backends/common/address_queue.h"
+#include "backends/common/resolver.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/temp_dir.h"
 
-namespace roost::postgres {
+namespace roost::backends {
 namespace {
 
 using fakes::FakePlatform;
@@ -87,9 +87,8 @@ class AddressTest : public ::testing::Test {
   // A lookup that hangs until the test's end must end some time.
   ~AddressTest() override { names_.Answer({}); }
 
-  AddressQueue Queue(const Endpoint& endpoint, Duration limit = 20s) {
-    return AddressQueue(endpoint, resolver_, book_, platform_,
-                        Deadline::After(platform_.Now(), limit));
+  AddressQueue Queue(const HostAddress& host, Duration limit = 20s) {
+    return AddressQueue(host, resolver_, book_, platform_, Deadline::After(platform_.Now(), limit));
   }
   // The next address; "pending" or "none".
   std::string Next(AddressQueue& queue) {
@@ -114,7 +113,7 @@ class AddressTest : public ::testing::Test {
     return next;
   }
 
-  const Endpoint name_{.host = "db.example.test", .port = "5432"};
+  const HostAddress name_{.name = "db.example.test"};
   FakePlatform platform_;
   NameService names_;
   Resolver resolver_{names_.function()};
@@ -124,12 +123,12 @@ class AddressTest : public ::testing::Test {
 // ---- The queue ----
 
 TEST_F(AddressTest, AnAddressAndASocketNeedNoLookup) {
-  const Endpoint address{.host = "10.0.0.5", .address = "10.0.0.5", .port = "5432"};
+  const HostAddress address{.name = "10.0.0.5", .address = "10.0.0.5"};
   AddressQueue one = Queue(address);
   EXPECT_EQ(Next(one), "10.0.0.5");
   EXPECT_FALSE(one.HasMore());
   EXPECT_EQ(Next(one), "none");
-  const Endpoint socket{.host = "/run/postgresql", .port = "5432", .socket = true};
+  const HostAddress socket{.name = "/run/postgresql", .socket = true};
   AddressQueue two = Queue(socket);
   EXPECT_EQ(Next(two), "");
   EXPECT_EQ(names_.asked(), 0);
@@ -151,7 +150,7 @@ TEST_F(AddressTest, TheAddressesOfANameComeInTheirOrder) {
 }
 
 TEST_F(AddressTest, TheLastGoodOneComesFirst) {
-  book_.Remember(name_.host, "10.0.0.2");
+  book_.Remember(std::string(name_.name), "10.0.0.2");
   AddressQueue queue = Queue(name_);
   names_.Answer({.list = {"10.0.0.1", "10.0.0.2"}});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.2");
@@ -167,7 +166,7 @@ TEST_F(AddressTest, AFailedLookupSaysWhyWhereNoAddressIsKnown) {
 }
 
 TEST_F(AddressTest, AFailedLookupLeavesTheLastGoodOne) {
-  book_.Remember(name_.host, "10.0.0.9");
+  book_.Remember(std::string(name_.name), "10.0.0.9");
   AddressQueue queue = Queue(name_);
   names_.Answer({.error = EAI_AGAIN, .message = "not now"});
   EXPECT_EQ(NextAfterAnswer(queue), "10.0.0.9");
@@ -175,7 +174,7 @@ TEST_F(AddressTest, AFailedLookupLeavesTheLastGoodOne) {
 }
 
 TEST_F(AddressTest, ASlowLookupIsOvertakenByTheLastGoodOne) {
-  book_.Remember(name_.host, "10.0.0.9");
+  book_.Remember(std::string(name_.name), "10.0.0.9");
   AddressQueue queue = Queue(name_);
   EXPECT_EQ(Next(queue), "pending");
   EXPECT_EQ(queue.wait_deadline(), Deadline::At(platform_.Now() + 1s));
@@ -191,7 +190,7 @@ TEST_F(AddressTest, ASlowLookupIsOvertakenByTheLastGoodOne) {
 }
 
 TEST_F(AddressTest, OfAShortDeadlineTheLookupGetsAQuarter) {
-  book_.Remember(name_.host, "10.0.0.9");
+  book_.Remember(std::string(name_.name), "10.0.0.9");
   AddressQueue queue = Queue(name_, 2s);
   EXPECT_EQ(Next(queue), "pending");
   EXPECT_EQ(queue.wait_deadline(), Deadline::At(platform_.Now() + 500ms));
@@ -325,4 +324,4 @@ TEST_F(AddressFileTest, AFileThatCannotBeReadOrWrittenIsNoError) {
 }
 
 }  // namespace
-}  // namespace roost::postgres
+}  // namespace roost::backends

@@ -26,6 +26,9 @@
 namespace roost::postgres {
 
 using absl::StatusCode;
+using backends::Addresses;
+using backends::LookUpFunction;
+using backends::SystemLookUp;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using support::HeldConnection;

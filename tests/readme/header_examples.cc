@@ -10,6 +10,7 @@
 
 #include "roost/async.h"
 #include "roost/housekeeper.h"
+#include "roost/mysql.h"
 #include "roost/next_step.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
@@ -176,6 +177,13 @@ void Postgres() {
   roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});
   roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);
   // [postgres.h]
+}
+
+void Mysql() {
+  // [mysql.h]
+  roost::MysqlBackend backend({.uri = "mysql://node7@db.example.org/farm"});
+  roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);
+  // [mysql.h]
 }
 
 namespace profile {

@@ -13,16 +13,21 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "backends/postgres/address_book.h"
+#include "backends/common/address_book.h"
+#include "backends/common/resolver.h"
 #include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
-#include "backends/postgres/resolver.h"
 #include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
 #include "roost/internal/mutex.h"
 #include "roost/postgres.h"
 
 namespace roost::postgres {
+
+using backends::AddressBook;
+using backends::LookUpFunction;
+using backends::Resolver;
+using backends::SystemLookUp;
 
 class BackendState {
  public:

@@ -8,7 +8,7 @@
 
 #include "backends/postgres/backend_state.h"
 #include "backends/postgres/errors.h"
-#include "backends/postgres/password.h"
+#include "backends/postgres/pgpass.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -50,6 +50,10 @@ Phase PhaseOf(ConnStatusType status) {
     default:
       return Phase::kSignIn;
   }
+}
+
+backends::HostAddress HostOf(const Endpoint& endpoint) {
+  return {.name = endpoint.host, .address = endpoint.address, .socket = endpoint.socket};
 }
 
 std::string_view RoleName(bool standby, bool read_only) {
@@ -120,7 +124,8 @@ absl::Status ConnectAttempt::Start() {
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
   index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
-  addresses_.emplace(target(), backend_.resolver(), backend_.addresses(), platform_, deadline_);
+  addresses_.emplace(HostOf(target()), backend_.resolver(), backend_.addresses(), platform_,
+                     deadline_);
   return absl::OkStatus();
 }
 
@@ -201,7 +206,8 @@ bool ConnectAttempt::TakeNextEndpoint() {
   if (++endpoints_tried_ >= count) return false;
   backend_.Failed(index_);
   index_ = (index_ + 1) % count;
-  addresses_.emplace(target(), backend_.resolver(), backend_.addresses(), platform_, deadline_);
+  addresses_.emplace(HostOf(target()), backend_.resolver(), backend_.addresses(), platform_,
+                     deadline_);
   failure_ = absl::OkStatus();
   return true;
 }

@@ -15,7 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backends/postgres/address_queue.h"
+#include "backends/common/address_queue.h"
 #include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
 #include "backends/postgres/sign_in.h"
@@ -24,6 +24,8 @@
 #include "roost/backend.h"
 
 namespace roost::postgres {
+
+using backends::AddressQueue;
 
 class BackendState;
 

@@ -10,14 +10,19 @@
 #include <memory>
 #include <utility>
 
+#include "backends/common/password.h"
+#include "backends/common/resolver.h"
 #include "backends/postgres/conninfo.h"
 #include "backends/postgres/errors.h"
-#include "backends/postgres/password.h"
-#include "backends/postgres/resolver.h"
+#include "backends/postgres/pgpass.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
 namespace {
+
+using backends::IsAddress;
+using backends::IsLoopback;
+using backends::ReadPasswordFile;
 
 using internal::Concat;
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "backends/common/password.h"
 #include "backends/postgres/conninfo.h"
-#include "backends/postgres/password.h"
 #include "tools/common/make_backend.h"
 
 namespace roost::tools {
@@ -47,7 +47,7 @@ bool HasPassword(std::string_view uri) {
 }
 
 absl::Status CheckPasswordFile(const std::string& path) {
-  return postgres::ReadPasswordFile(path).status();
+  return backends::ReadPasswordFile(path).status();
 }
 
 }  // namespace roost::tools

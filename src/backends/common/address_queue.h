@@ -1,27 +1,34 @@
-// backends/postgres/address_queue.h - in which order the addresses of one host are tried.
+// backends/common/address_queue.h - in which order the addresses of one host are tried.
 //
 // For one attempt to connect. The name service is asked first and believed: after a failover a name
 // leads elsewhere. The last good address takes its place when it fails or is slow, and comes first
 // among several.
-#ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
-#define ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
+#ifndef ROOST_BACKENDS_COMMON_ADDRESS_QUEUE_H_
+#define ROOST_BACKENDS_COMMON_ADDRESS_QUEUE_H_
 
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "backends/postgres/address_book.h"
-#include "backends/postgres/resolver.h"
-#include "backends/postgres/settings.h"
+#include "backends/common/address_book.h"
+#include "backends/common/resolver.h"
 #include "roost/deadline.h"
 #include "roost/platform.h"
 
-namespace roost::postgres {
+namespace roost::backends {
+
+// Which host, and what needs no lookup.
+struct HostAddress {
+  std::string_view name{};     // of the host
+  std::string_view address{};  // numeric; empty: to be looked up
+  bool socket = false;         // a Unix socket: no address at all
+};
 
 class AddressQueue {
  public:
-  // Begins to look the name up, if it is one. REQUIRES: endpoint outlives this.
-  AddressQueue(const Endpoint& endpoint, Resolver& resolver, AddressBook& book, Platform& platform,
+  // Begins to look the name up, if it is one.
+  AddressQueue(const HostAddress& host, Resolver& resolver, AddressBook& book, Platform& platform,
                Deadline deadline);
 
   enum class State {
@@ -46,7 +53,6 @@ class AddressQueue {
  private:
   void Take(const Addresses& answer);
 
-  const Endpoint& endpoint_;
   std::deque<std::string> queue_;
   std::unique_ptr<Lookup> lookup_;  // while its answer is wanted
   std::string remembered_;          // the last good one
@@ -57,6 +63,6 @@ class AddressQueue {
   std::string message_;
 };
 
-}  // namespace roost::postgres
+}  // namespace roost::backends
 
-#endif  // ROOST_BACKENDS_POSTGRES_ADDRESS_QUEUE_H_
+#endif  // ROOST_BACKENDS_COMMON_ADDRESS_QUEUE_H_

@@ -1,10 +1,10 @@
-#include "backends/postgres/address_queue.h"
+#include "backends/common/address_queue.h"
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
-namespace roost::postgres {
+namespace roost::backends {
 namespace {
 
 using namespace std::chrono_literals;
@@ -18,20 +18,20 @@ constexpr Duration kBetweenLooks = 50ms;
 
 }  // namespace
 
-AddressQueue::AddressQueue(const Endpoint& endpoint, Resolver& resolver, AddressBook& book,
-                           Platform& platform, Deadline deadline)
-    : endpoint_(endpoint) {
-  if (endpoint_.socket || !endpoint_.address.empty()) {
-    queue_.push_back(endpoint_.address);
+AddressQueue::AddressQueue(const HostAddress& host, Resolver& resolver, AddressBook& book,
+                           Platform& platform, Deadline deadline) {
+  if (host.socket || !host.address.empty()) {
+    queue_.emplace_back(host.address);
     return;
   }
-  remembered_ = book.Find(endpoint_.host);
+  const std::string name(host.name);
+  remembered_ = book.Find(name);
   if (!remembered_.empty()) {
     const TimePoint now = platform.Now();
     lookup_deadline_ =
         Deadline::After(now, std::min<Duration>(kLookupTime, deadline.Left(now) / kLookupPart));
   }
-  lookup_ = resolver.Start(endpoint_.host, platform);
+  lookup_ = resolver.Start(name, platform);
 }
 
 AddressQueue::State AddressQueue::Next(TimePoint now, std::string& address) {
@@ -76,4 +76,4 @@ Duration AddressQueue::ShareOf(Duration left) const {
   return left / (others + 1);
 }
 
-}  // namespace roost::postgres
+}  // namespace roost::backends

@@ -1,11 +1,11 @@
-// backends/postgres/address_book.h - the last good address of each host name.
+// backends/common/address_book.h - the last good address of each host name.
 //
 // It lives in memory and in a file that may be lost. With it a name service that is down does not
 // keep a node from its server, also after a restart.
 //
 // Threads:  any
-#ifndef ROOST_BACKENDS_POSTGRES_ADDRESS_BOOK_H_
-#define ROOST_BACKENDS_POSTGRES_ADDRESS_BOOK_H_
+#ifndef ROOST_BACKENDS_COMMON_ADDRESS_BOOK_H_
+#define ROOST_BACKENDS_COMMON_ADDRESS_BOOK_H_
 
 #include <map>
 #include <string>
@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "roost/internal/mutex.h"
 
-namespace roost::postgres {
+namespace roost::backends {
 
 class AddressBook {
  public:
@@ -38,6 +38,6 @@ class AddressBook {
   std::map<std::string, std::string> addresses_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace roost::postgres
+}  // namespace roost::backends
 
-#endif  // ROOST_BACKENDS_POSTGRES_ADDRESS_BOOK_H_
+#endif  // ROOST_BACKENDS_COMMON_ADDRESS_BOOK_H_

@@ -1,4 +1,4 @@
-#include "backends/postgres/password.h"
+#include "backends/common/password.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 
 #include "statements/text.h"
 
-namespace roost::postgres {
+namespace roost::backends {
 namespace {
 
 using internal::Concat;
@@ -72,19 +72,7 @@ absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
   return line;
 }
 
-std::string WhyPassedOver(const std::string& path) {
-  struct stat seen {};
-  if (path.empty() || stat(path.c_str(), &seen) != 0) return "";
-  if (!S_ISREG(seen.st_mode)) {
-    return Concat({path, " is passed over because it is not a file; write the password into one"});
-  }
-  if ((seen.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return Concat({path, " is passed over because others may use it; run: chmod 600 ", path});
-  }
-  return "";
-}
-
-std::string PasswordAdvice(std::string_view file, std::string_view passed_over) {
+std::string PasswordAdvice(std::string_view file, std::string_view otherwise) {
   if (file.starts_with("/run/credentials/")) {
     return "give the right password in the file of the service's credential and restart the "
            "service: systemd made a copy when it started";
@@ -92,8 +80,7 @@ std::string PasswordAdvice(std::string_view file, std::string_view passed_over) 
   if (!file.empty()) {
     return Concat({"give the right password in ", file, ", which the next try reads again"});
   }
-  if (!passed_over.empty()) return std::string(passed_over);
-  return "give the right password in ~/.pgpass, in passfile=FILE or in PGPASSWORD";
+  return std::string(otherwise);
 }
 
-}  // namespace roost::postgres
+}  // namespace roost::backends

@@ -1,4 +1,4 @@
-#include "backends/postgres/resolver.h"
+#include "backends/common/resolver.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-namespace roost::postgres {
+namespace roost::backends {
 
 using internal::Mutex;
 using internal::MutexLock;
@@ -177,4 +177,4 @@ std::unique_ptr<Lookup> Resolver::Start(const std::string& name, Platform& platf
   return std::make_unique<Lookup>(std::move(state), platform);
 }
 
-}  // namespace roost::postgres
+}  // namespace roost::backends

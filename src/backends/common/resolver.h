@@ -1,11 +1,11 @@
-// backends/postgres/resolver.h - names of hosts to addresses, beside the caller.
+// backends/common/resolver.h - names of hosts to addresses, beside the caller.
 //
 // The system's resolver can take 10 s and cannot be interrupted, so each lookup has a thread of its
 // own, which no caller waits for.
 //
 // Threads:  any. A lookup that hangs outlives the Resolver harmlessly
-#ifndef ROOST_BACKENDS_POSTGRES_RESOLVER_H_
-#define ROOST_BACKENDS_POSTGRES_RESOLVER_H_
+#ifndef ROOST_BACKENDS_COMMON_RESOLVER_H_
+#define ROOST_BACKENDS_COMMON_RESOLVER_H_
 
 #include <functional>
 #include <memory>
@@ -16,7 +16,7 @@
 #include "roost/internal/mutex.h"
 #include "roost/platform.h"
 
-namespace roost::postgres {
+namespace roost::backends {
 
 struct Addresses {
   int error = 0;  // EAI_..., 0: found
@@ -69,6 +69,6 @@ class Resolver {
   std::vector<std::weak_ptr<Lookup::State>> under_way_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace roost::postgres
+}  // namespace roost::backends
 
-#endif  // ROOST_BACKENDS_POSTGRES_RESOLVER_H_
+#endif  // ROOST_BACKENDS_COMMON_RESOLVER_H_

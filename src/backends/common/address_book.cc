@@ -1,4 +1,4 @@
-#include "backends/postgres/address_book.h"
+#include "backends/common/address_book.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "backends/postgres/resolver.h"
+#include "backends/common/resolver.h"
 #include "statements/text.h"
 
-namespace roost::postgres {
+namespace roost::backends {
 
 using internal::MutexLock;
 
@@ -59,4 +59,4 @@ void AddressBook::Write(const std::string& text) const {
   if (!written || std::rename(fresh.c_str(), file_.c_str()) != 0) unlink(fresh.c_str());
 }
 
-}  // namespace roost::postgres
+}  // namespace roost::backends

@@ -1,0 +1,123 @@
+// include/roost/mysql.h - MySQL and MariaDB as a backend, over libmariadb, for links that fail.
+//
+// All connections are alike: the pool has one lane, and the intent of Acquire does not matter. Placeholders
+// are $1, $2, ... as everywhere; the backend writes ? for them.
+//
+// A connection that meets its deadline while an answer is under way is closed, because the answer may
+// still come, and the server is told by a connection of its own to end that session (KILL).
+//
+// libmariadb is loaded when the first connection is opened, not when the program starts: a program
+// without such a remote takes no memory for it. Without the library an open fails with
+// kFailedPrecondition and says what to install. The library makes the process ignore SIGPIPE.
+//
+// Each session is set up within the open: utf8mb4, times in UTC, a strict sql_mode, autocommit. DDL, which
+// commits by itself here, is refused while a Transaction is open (kFailedPrecondition). LOAD DATA LOCAL gets
+// no file of this machine. The server's wait_timeout is read, and a connection that was idle for 80 % of it
+// is replaced before it is lent.
+//
+// Values:   a Micros is stored as an integer. For a DATETIME(6) write FROM_UNIXTIME($1 * 0.000001); a DATETIME
+//           or TIMESTAMP column reads as a Micros, one with a day or month of zero as text. BIGINT UNSIGNED
+//           beyond 64 bits reads as text, DECIMAL as an integer where it is one and else as a double, BIT as
+//           an integer, text that is not UTF-8 as a Blob. NaN and infinity are refused
+// Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
+//           While the name of a host is looked up, one thread of the backend waits for the system's
+//           resolver, which cannot be interrupted; a host given as an address needs none
+// Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance), but for the
+//           reading of certificates
+// Memory:   connections in the pool; libmariadb has some 70 KB for each, of which 32 KB are a stack, and
+//           one row at a time, of at most max_result_bytes
+// Errors:   lease.h; the server's error number is in the message and in MysqlErrno(status)
+// Example:
+//   roost::MysqlBackend backend({.uri = "mysql://node7@db.example.org/farm"});
+//   roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);
+#ifndef ROOST_MYSQL_H_
+#define ROOST_MYSQL_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "roost/backend.h"
+#include "roost/internal/storage.h"
+
+struct st_mysql;
+
+#pragma GCC visibility push(default)
+namespace roost {
+
+namespace mysql {
+class BackendState;
+}  // namespace mysql
+
+// What a MysqlBackend is made with.
+struct MysqlOptions {
+  // "mysql://user:password@host:port/database?name=value&..." or "mariadb://...", several hosts separated
+  // by commas; what is no letter or digit is written as %40. The port is 3306, unless said otherwise. Names:
+  //   sslmode   disable, require (any certificate), verify-ca, verify-full (the host's name is in the
+  //             certificate). To a host that is not this machine verify-full, else disable: a password
+  //             does not go over a link that is not verified, unless this says so
+  //   ssl-ca, ssl-cert, ssl-key   files; without ssl-ca the system's authorities
+  //   socket    the path of a Unix socket, instead of a host
+  //   passfile  a file whose first line is the password
+  // No configuration file of MySQL is read.
+  std::string uri{};
+  // A file whose first line is the password, read by each open: one that was changed counts at the
+  // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more than
+  // a password in the uri, that more than passfile, and that more than MYSQL_PWD. Empty: none.
+  std::string password_file{};
+  // What performance_schema.session_connect_attrs shows as program_name.
+  std::string application_name = "roostpool";
+  // Run on each new connection before it is lent first, and again after a reset of the session: SET, or
+  // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a transaction open
+  // fails the open. Empty: nothing.
+  std::string on_connect{};
+  // Longest row, and longest statement with its values, in bytes on their way. A longer row closes the
+  // connection (kUnavailable: libmariadb tells it from a broken link in no way). 64 KiB to 1 GiB.
+  int max_result_bytes = 1 << 20;
+  // A file for the last good address of each host name; see PostgresOptions. Empty: the addresses are
+  // kept in memory only.
+  std::string address_file{};
+};
+
+// Opens connections to a server of MariaDB 10.3 or MySQL 5.7 and later.
+class MysqlBackend final : public Backend {
+ public:
+  // What a pool keeps for each connection; see PoolFor.
+  static constexpr internal::ConnectionSize kConnectionSize{.connection = 512, .statement = 160};
+
+  // Wrong options show at the first Open, as kInvalidArgument with a sentence.
+  explicit MysqlBackend(MysqlOptions options);
+  ~MysqlBackend() override;
+
+  std::string_view kind() const override { return "mysql"; }
+  // "host:port/database", without user and password. Several hosts: separated by commas.
+  std::string_view target() const override { return target_; }
+  LanePlan lanes() const override { return LanePlan::kOne; }
+  size_t ConnectionBytes(int statements) const override;
+  absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
+  TimePoint Continue(TimePoint now) override;
+
+  // What it was made with.
+  const MysqlOptions& options() const { return options_; }
+
+ private:
+  const MysqlOptions options_;
+  const std::string target_;
+  const std::unique_ptr<mysql::BackendState> state_;
+};
+
+// The driver's handle (MYSQL*) of a connection of this backend; see Connection::Raw. REQUIRES:
+// `connection` was opened by a MysqlBackend.
+st_mysql* MysqlHandle(Connection& connection);
+
+// The number of the error behind a status of this backend, of the server or of libmariadb (2000 to
+// 2999); 0 when there is none.
+int MysqlErrno(const absl::Status& status);
+
+}  // namespace roost
+#pragma GCC visibility pop
+
+#endif  // ROOST_MYSQL_H_

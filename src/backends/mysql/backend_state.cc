@@ -1,0 +1,130 @@
+#include "backends/mysql/backend_state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace roost::mysql {
+
+using internal::MutexLock;
+
+namespace {
+
+// Of MysqlOptions::max_result_bytes.
+constexpr int kLeastResult = 64 * 1024;
+constexpr int kMostResult = 1 << 30;
+// Sessions that are being ended at a time; their server ends the others by its own limits.
+constexpr size_t kMostFarewells = 32;
+// How long the end of a session is tried.
+constexpr Duration kFarewellTime = std::chrono::seconds(10);
+
+}  // namespace
+
+// ---- the end of a session -----------------------------------------------------------------------
+
+Farewell::Farewell(BackendState& backend, const Session& session)
+    : attempt_(backend,
+               {.platform = session.platform,
+                .deadline = Deadline::After(session.platform->Now(), kFarewellTime),
+                .tcp_timers = session.timers},
+               session.id),
+      endpoint_(session.endpoint) {}
+
+TimePoint Farewell::Continue(TimePoint now) {
+  if (!started_) {
+    if (!attempt_.Start().ok()) return TimePoint::max();
+    attempt_.GoTo(endpoint_);
+    started_ = true;
+  }
+  const absl::StatusOr<Step> step = attempt_.Advance(now);
+  if (!step.ok() || step->done) return TimePoint::max();
+  // Nobody waits for its descriptor.
+  return now + std::chrono::milliseconds(5);
+}
+
+// ---- what the connections share -----------------------------------------------------------------
+
+BackendState::BackendState(const MysqlOptions& options, backends::LookUpFunction look_up)
+    : options_(options), resolver_(std::move(look_up)), addresses_(options.address_file) {}
+
+BackendState::~BackendState() {
+  farewells_.clear();  // which calls libmariadb
+  delete lib_.load();
+}
+
+// Without a lock, because it reads files: who comes second throws its own table away.
+absl::Status BackendState::Load() {
+  if (lib_.load() != nullptr) return absl::OkStatus();
+  auto table = std::make_unique<Libmariadb>();
+  absl::Status status = LoadLibmariadb(*table);
+  if (!status.ok()) return status;
+  const Libmariadb* none = nullptr;
+  if (lib_.compare_exchange_strong(none, table.get())) static_cast<void>(table.release());
+  addresses_.Load();
+  return status;
+}
+
+absl::StatusOr<std::shared_ptr<const Settings>> BackendState::Read() {
+  if (options_.max_result_bytes < kLeastResult || options_.max_result_bytes > kMostResult) {
+    return absl::InvalidArgumentError("max_result_bytes may be 65536 to 1073741824");
+  }
+  absl::StatusOr<Settings> settings = ReadSettings(options_);
+  if (!settings.ok()) return settings.status();
+  absl::Status status = Load();
+  if (!status.ok()) return status;
+  const int count = static_cast<int>(settings->endpoints.size());
+  MutexLock lock(mu_);
+  count_ = count;
+  first_ %= count;
+  return std::make_shared<const Settings>(*std::move(settings));
+}
+
+int BackendState::Choose() {
+  MutexLock lock(mu_);
+  return first_;
+}
+
+void BackendState::Leave(int endpoint) {
+  if (first_ == endpoint) first_ = (first_ + 1) % count_;
+}
+
+void BackendState::Failed(int endpoint) {
+  MutexLock lock(mu_);
+  Leave(endpoint);
+}
+
+void BackendState::Succeeded(int endpoint) {
+  MutexLock lock(mu_);
+  first_ = endpoint;
+}
+
+void BackendState::LostRole(int endpoint) {
+  MutexLock lock(mu_);
+  Leave(endpoint);
+}
+
+void BackendState::EndSession(const Farewell::Session& session) {
+  auto farewell = std::make_unique<Farewell>(*this, session);
+  MutexLock lock(mu_);
+  if (farewells_.size() < kMostFarewells) farewells_.push_back(std::move(farewell));
+}
+
+// They are taken out for as long as they talk to their servers.
+TimePoint BackendState::Continue(TimePoint now) {
+  std::vector<std::unique_ptr<Farewell>> farewells;
+  {
+    MutexLock lock(mu_);
+    if (farewells_.empty()) return TimePoint::max();
+    farewells.swap(farewells_);
+  }
+  TimePoint next = TimePoint::max();
+  std::erase_if(farewells, [&](const std::unique_ptr<Farewell>& each) {
+    const TimePoint wanted = each->Continue(now);
+    next = std::min(next, wanted);
+    return wanted == TimePoint::max();
+  });
+  MutexLock lock(mu_);
+  for (std::unique_ptr<Farewell>& each : farewells) farewells_.push_back(std::move(each));
+  return next;
+}
+
+}  // namespace roost::mysql

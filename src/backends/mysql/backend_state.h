@@ -1,0 +1,92 @@
+// backends/mysql/backend_state.h - what all connections of one MysqlBackend share.
+//
+// libmariadb itself, which host to try next, the last good addresses of the hosts' names, and the
+// sessions that were given up and have to be ended at their server.
+//
+// Threads:  any
+#ifndef ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_
+#define ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "backends/common/address_book.h"
+#include "backends/common/resolver.h"
+#include "backends/mysql/connect_attempt.h"
+#include "backends/mysql/libmariadb.h"
+#include "backends/mysql/settings.h"
+#include "roost/internal/mutex.h"
+#include "roost/mysql.h"
+
+namespace roost::mysql {
+
+// Ends a session at its server by a connection of its own, in steps.
+class Farewell {
+ public:
+  struct Session {
+    unsigned long id = 0;
+    int endpoint = 0;
+    Platform* platform = nullptr;
+    TcpTimers timers{};
+  };
+  Farewell(BackendState& backend, const Session& session);
+  // When it wants to go on; max(): it is over.
+  TimePoint Continue(TimePoint now);
+
+ private:
+  bool started_ = false;
+  ConnectAttempt attempt_;
+  const int endpoint_;
+};
+
+class BackendState {
+ public:
+  explicit BackendState(const MysqlOptions& options,
+                        backends::LookUpFunction look_up = backends::SystemLookUp);
+  ~BackendState();
+  BackendState(const BackendState&) = delete;
+  BackendState& operator=(const BackendState&) = delete;
+
+  const MysqlOptions& options() const { return options_; }
+  // REQUIRES: a ConnectAttempt was started.
+  const Libmariadb& lib() const { return *lib_.load(); }
+  // The server behind `endpoint` takes no writes any more: the next attempt begins elsewhere.
+  void LostRole(int endpoint);
+  // A statement of that session was given up, and its server does not know that its client has gone.
+  void EndSession(const Farewell::Session& session);
+  // Goes on with that. Returns when it wants to be called again; max(): nothing to do.
+  TimePoint Continue(TimePoint now);
+
+  // ---- For ConnectAttempt ----
+
+  // Loads libmariadb at the first call, and reads the files anew.
+  absl::StatusOr<std::shared_ptr<const Settings>> Read();
+  // Where the next attempt goes: to the last good one, after a failure to the one after it.
+  int Choose();
+  void Failed(int endpoint);
+  void Succeeded(int endpoint);
+
+  backends::Resolver& resolver() { return resolver_; }
+  backends::AddressBook& addresses() { return addresses_; }
+
+ private:
+  absl::Status Load();
+  void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const MysqlOptions& options_;
+  std::atomic<const Libmariadb*> lib_ = nullptr;
+  backends::Resolver resolver_;
+  backends::AddressBook addresses_;
+
+  internal::Mutex mu_;
+  int count_ ABSL_GUARDED_BY(mu_) = 1;
+  int first_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::unique_ptr<Farewell>> farewells_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace roost::mysql
+
+#endif  // ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_

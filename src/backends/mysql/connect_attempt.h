@@ -1,0 +1,106 @@
+// backends/mysql/connect_attempt.h - one try to connect, in steps that never wait.
+//
+// Look up the name, if it is one; connect to its addresses in turn, with TLS, sign-in and the session's
+// set-up in the library's one call; run on_connect. The deadline is the caller's (OpenRequest), absolute
+// and monotonic.
+#ifndef ROOST_BACKENDS_MYSQL_CONNECT_ATTEMPT_H_
+#define ROOST_BACKENDS_MYSQL_CONNECT_ATTEMPT_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backends/common/address_queue.h"
+#include "backends/mysql/link.h"
+#include "backends/mysql/settings.h"
+#include "roost/backend.h"
+
+namespace roost::mysql {
+
+class BackendState;
+
+// What sets a session up, in one statement: with the connect, and again after a reset. The two at its end
+// make the server say its wait_timeout with the answer. MySQL and MariaDB know each of these modes.
+inline constexpr char kSetUp[] =
+    "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, "
+    "sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+    "session_track_system_variables = 'autocommit,wait_timeout', wait_timeout = @@wait_timeout";
+
+// What is wrong with an on_connect that begins a transaction.
+inline constexpr char kOnConnectInTransaction[] =
+    "on_connect leaves a transaction open: end it with COMMIT";
+
+class ConnectAttempt {
+ public:
+  // REQUIRES: backend outlives this. `ends`: the number of a session that is to be ended by it, in place of
+  // on_connect; 0: none.
+  ConnectAttempt(BackendState& backend, const OpenRequest& request, unsigned long ends = 0);
+
+  // Reads the options, and loads libmariadb if no attempt has yet.
+  absl::Status Start();
+  // As Connection::Advance. REQUIRES: Start succeeded, and no error was returned since.
+  absl::StatusOr<Step> Advance(TimePoint now);
+  // After an error: what it means for the connections that exist.
+  FaultScope fault_scope() const { return fault_scope_; }
+  // The connection. REQUIRES: done.
+  Link& link() { return link_; }
+  // Which of the endpoints it is for, for BackendState::LostRole; and its "host:port/database".
+  int endpoint() const { return index_; }
+  const std::string& where() const { return target().where; }
+  // The server's limit for a session that is idle; zero: not known. REQUIRES: done.
+  Duration wait_timeout() const { return wait_timeout_; }
+  const std::string& database() const { return settings_->database; }
+  // Forgets the driver's handle without touching the server: after fork, in the child.
+  void Abandon();
+  // Only this endpoint: for the end of a session that it has. REQUIRES: Start succeeded.
+  void GoTo(int endpoint);
+
+ private:
+  enum class Phase : uint8_t { kLookUp, kConnect, kFirst, kDone };
+  // Continue at once, or wait for wait_ or until wait_deadline_ has passed.
+  enum class Next : bool { kWait, kContinue };
+
+  const Endpoint& target() const { return settings_->endpoints[static_cast<size_t>(index_)]; }
+  absl::StatusOr<Next> RunPhase(TimePoint now);
+  void LookUp();
+  absl::StatusOr<Next> TakeAddress(TimePoint now);
+  bool TakeNextEndpoint();
+  absl::StatusOr<Next> BeginConnect();
+  void SetOptions();
+  absl::StatusOr<Next> GoOn(TimePoint now);
+  absl::StatusOr<Next> Connected();
+  void SetTimers();
+  void ReadWaitTimeout();
+  absl::StatusOr<Next> FirstDone();
+  absl::StatusOr<Next> Finish();
+  absl::StatusOr<Next> Failed();
+  absl::Status Give(const absl::Status& status);
+  absl::Status OutOfTime() const;
+  std::string WhereNow() const;
+
+  BackendState& backend_;
+  Platform& platform_;
+  const Deadline deadline_;
+  const TcpTimers timers_;
+  const unsigned long ends_;
+  const std::string first_;
+  std::shared_ptr<const Settings> settings_;
+  int index_ = 0;
+  int endpoints_tried_ = 0;
+  Phase phase_ = Phase::kLookUp;
+  std::optional<backends::AddressQueue> addresses_;
+  std::string address_;
+  Deadline address_deadline_;
+  Link link_;
+  Duration wait_timeout_{};
+  DescriptorWait wait_;
+  Deadline wait_deadline_;
+  absl::Status failure_;  // of the last address
+  FaultScope fault_scope_ = FaultScope::kStatement;
+};
+
+}  // namespace roost::mysql
+
+#endif  // ROOST_BACKENDS_MYSQL_CONNECT_ATTEMPT_H_

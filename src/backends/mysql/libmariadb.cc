@@ -1,0 +1,133 @@
+#include "backends/mysql/libmariadb.h"
+
+#include <dlfcn.h>
+#include <ma_pvio.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "statements/text.h"
+
+namespace roost::mysql {
+namespace {
+
+using internal::Concat;
+using internal::Digits;
+
+constexpr char kLibrary[] = "libmariadb.so.3";
+constexpr unsigned long kOldest = 30300;
+// MySQL's own client, which is GPL and has other structures, begins here.
+constexpr unsigned long kNewest = 39999;
+
+using ReadsAndWrites = void (*)(int mode, MYSQL* handle, const unsigned char* data, size_t size);
+using RegisterCallback = int (*)(my_bool registers, ReadsAndWrites callback);
+
+const char* LastError() {
+  const char* const error = dlerror();
+  return error != nullptr ? error : "no reason given";
+}
+
+template <class Function>
+bool Find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+// ---- no files for a server ----
+
+int RefuseFile(void** /*file*/, const char* /*name*/, void* /*watch*/) { return 1; }
+int ReadNothing(void* /*file*/, char* /*room*/, unsigned int /*size*/) { return 0; }
+void EndNothing(void* /*file*/) {}
+int SayRefused(void* /*file*/, char* text, unsigned int size) {
+  std::strncpy(text, "files of this machine are not sent", size - 1);
+  text[size - 1] = '\0';
+  return 2;
+}
+
+// ---- the watch ----
+
+constexpr int kRead = 0;
+constexpr unsigned long kVerifies = CLIENT_SSL_VERIFY_SERVER_CERT;
+
+// Called by the library behind each of its reads and writes, on the thread of the call. The first
+// write is the request for TLS: by then the library has noted the host whose name it will look for.
+void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* /*data*/, size_t /*size*/) {
+  if (handle->options.local_infile_init != &RefuseFile) return;
+  auto* const watch = static_cast<HandleWatch*>(handle->options.local_infile_userdata);
+  if (watch == nullptr) return;
+  if (mode == kRead) UnblockHandle(handle);
+  if (mode != kRead && watch->any_name) {
+    const my_bool off = 0;
+    watch->set_option(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
+    handle->client_flag &= ~kVerifies;
+  }
+  if (watch->certified == nullptr || handle->host == nullptr) return;
+  if (std::strcmp(handle->host, watch->certified) == 0) return;
+  char* const host = strdup(watch->certified);
+  if (host == nullptr) return;  // then the certificate will not fit
+  std::free(handle->host);
+  handle->host = host;
+}
+
+// Once in a process: the library has one list of watchers, and a start that is not for two threads.
+absl::Status StartLibrary(void* library) {
+  static const absl::Status started = [library]() -> absl::Status {
+    decltype(&::mysql_server_init) start = nullptr;
+    decltype(&::mysql_get_client_version) version = nullptr;
+    RegisterCallback watch = nullptr;
+    if (!Find(library, "mysql_server_init", start) ||
+        !Find(library, "mysql_get_client_version", version) ||
+        !Find(library, "ma_pvio_register_callback", watch)) {
+      return absl::FailedPreconditionError(
+          Concat({kLibrary, " is not MariaDB's library; install the package libmariadb3"}));
+    }
+    if (version() < kOldest || version() > kNewest) {
+      return absl::FailedPreconditionError(
+          Concat({kLibrary, " is of version ", Digits(static_cast<int64_t>(version())),
+                  ", and 30300 or later is needed; install a newer libmariadb3"}));
+    }
+    if (start(0, nullptr, nullptr) != 0 || watch(1, &OnReadOrWrite) != 0) {
+      return absl::ResourceExhaustedError(Concat({kLibrary, " did not start"}));
+    }
+    return absl::OkStatus();
+  }();
+  return started;
+}
+
+}  // namespace
+
+absl::Status LoadLibmariadb(Libmariadb& table) {
+  void* const library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (library == nullptr) {
+    return absl::FailedPreconditionError(Concat(
+        {kLibrary, " could not be loaded (", LastError(), "); install the package libmariadb3"}));
+  }
+  absl::Status started = StartLibrary(library);
+  if (!started.ok()) return started;
+  const char* missing = nullptr;
+#define ROOST_LIBMARIADB_FIND(name) \
+  if (!Find(library, #name, table.name)) missing = #name;
+  ROOST_LIBMARIADB_FUNCTIONS(ROOST_LIBMARIADB_FIND)
+#undef ROOST_LIBMARIADB_FIND
+  if (missing == nullptr) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      Concat({kLibrary, " has no ", missing, "; install a newer libmariadb3"}));
+}
+
+void PrepareHandle(const Libmariadb& lib, MYSQL* handle, HandleWatch& watch) {
+  watch.set_option = lib.mysql_optionsv;
+  lib.mysql_set_local_infile_handler(handle, &RefuseFile, &ReadNothing, &EndNothing, &SayRefused,
+                                     &watch);
+}
+
+void ForgetHandle(const Libmariadb& lib, MYSQL* handle) {
+  lib.mysql_set_local_infile_handler(handle, &RefuseFile, &ReadNothing, &EndNothing, &SayRefused,
+                                     nullptr);
+}
+
+void UnblockHandle(MYSQL* handle) {
+  MARIADB_PVIO* const io = handle->net.pvio;
+  if (io != nullptr) io->methods->blocking(io, 0, nullptr);
+}
+
+}  // namespace roost::mysql

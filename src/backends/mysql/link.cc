@@ -1,0 +1,226 @@
+#include "backends/mysql/link.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace roost::mysql {
+namespace {
+
+constexpr int kAnyEvent = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT;
+// A call whose link has ended fails within a few turns.
+constexpr int kTurnsToFail = 256;
+
+int EventsOf(IoEvents seen) {
+  if (seen.hung_up) return MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
+  return (seen.readable ? MYSQL_WAIT_READ : 0) | (seen.writable ? MYSQL_WAIT_WRITE : 0);
+}
+
+}  // namespace
+
+bool Link::Make(const Libmariadb& lib, const HandleWatch& watch) {
+  lib_ = &lib;
+  handle_ = lib.mysql_init(nullptr);
+  if (handle_ == nullptr) return false;
+  watch_ = watch;
+  PrepareHandle(lib, handle_, watch_);
+  const size_t stack = kStackBytes;
+  return lib.mysql_optionsv(handle_, MYSQL_OPT_NONBLOCK, &stack) == 0;
+}
+
+void Link::Take(Link& other) {
+  Close();
+  lib_ = other.lib_;
+  handle_ = std::exchange(other.handle_, nullptr);
+  waits_ = std::exchange(other.waits_, 0);
+  call_ = std::exchange(other.call_, Call::kNone);
+  watch_ = {};
+  if (handle_ != nullptr) PrepareHandle(*lib_, handle_, watch_);
+}
+
+MYSQL* Link::Release() {
+  ForgetHandle(*lib_, handle_);
+  return std::exchange(handle_, nullptr);
+}
+
+void Link::Break() {
+  if (!pending()) return;
+  const int fd = descriptor();
+  if (fd >= 0) shutdown(fd, SHUT_RDWR);
+  for (int turn = 0; pending() && turn < kTurnsToFail; ++turn) Continue(kAnyEvent);
+}
+
+void Link::Close() {
+  if (handle_ == nullptr) return;
+  Break();
+  if (!pending()) {
+    UnblockHandle(handle_);
+    Began(Call::kClose, lib_->mysql_close_start(handle_));
+    Break();
+  }
+  // A call that cannot be ended keeps the handle's memory; this must not happen.
+  handle_ = nullptr;
+  waits_ = 0;
+}
+
+void Link::Abandon() {
+  if (handle_ == nullptr) return;
+  const int fd = descriptor();
+  handle_ = nullptr;
+  waits_ = 0;
+  if (fd >= 0) close(fd);
+}
+
+// ---- calls --------------------------------------------------------------------------------------
+
+void Link::Connect(const Login& login) {
+  Began(Call::kConnect, lib_->mysql_real_connect_start(
+                            &connected_, handle_, login.host, login.user, login.password,
+                            login.database, static_cast<unsigned>(login.port), login.socket, 0));
+}
+
+void Link::Query(std::string_view sql) {
+  Began(Call::kQuery, lib_->mysql_real_query_start(&answer_, handle_, sql.data(), sql.size()));
+}
+
+void Link::FetchRow(MYSQL_RES* result) {
+  rows_ = result;
+  Began(Call::kFetchRow, lib_->mysql_fetch_row_start(&row_, result));
+}
+
+void Link::NextResult() {
+  Began(Call::kNextResult, lib_->mysql_next_result_start(&answer_, handle_));
+}
+
+void Link::AllowSeveralStatements(bool allow) {
+  Began(Call::kSetOption,
+        lib_->mysql_set_server_option_start(
+            &answer_, handle_,
+            allow ? MYSQL_OPTION_MULTI_STATEMENTS_ON : MYSQL_OPTION_MULTI_STATEMENTS_OFF));
+}
+
+void Link::ResetSession() {
+  Began(Call::kReset, lib_->mysql_reset_connection_start(&answer_, handle_));
+}
+
+void Link::Ping() { Began(Call::kPing, lib_->mysql_ping_start(&answer_, handle_)); }
+
+void Link::Prepare(MYSQL_STMT* statement, std::string_view sql) {
+  statement_ = statement;
+  Began(Call::kPrepare,
+        lib_->mysql_stmt_prepare_start(&answer_, statement, sql.data(), sql.size()));
+}
+
+void Link::Execute(MYSQL_STMT* statement) {
+  statement_ = statement;
+  Began(Call::kExecute, lib_->mysql_stmt_execute_start(&answer_, statement));
+}
+
+void Link::Fetch(MYSQL_STMT* statement) {
+  statement_ = statement;
+  Began(Call::kFetch, lib_->mysql_stmt_fetch_start(&answer_, statement));
+}
+
+void Link::NextResult(MYSQL_STMT* statement) {
+  statement_ = statement;
+  Began(Call::kNextOfStatement, lib_->mysql_stmt_next_result_start(&answer_, statement));
+}
+
+void Link::CloseStatement(MYSQL_STMT* statement) {
+  statement_ = statement;
+  Began(Call::kCloseStatement, lib_->mysql_stmt_close_start(&flag_, statement));
+}
+
+// ---- going on -----------------------------------------------------------------------------------
+
+void Link::Began(Call call, int waits) {
+  call_ = call;
+  waits_ = waits;
+  if (waits_ == 0) TakeResult();
+}
+
+int Link::ContinueWith(int events) {
+  switch (call_) {
+    case Call::kConnect:
+      return lib_->mysql_real_connect_cont(&connected_, handle_, events);
+    case Call::kQuery:
+      return lib_->mysql_real_query_cont(&answer_, handle_, events);
+    case Call::kFetchRow:
+      return lib_->mysql_fetch_row_cont(&row_, rows_, events);
+    case Call::kNextResult:
+      return lib_->mysql_next_result_cont(&answer_, handle_, events);
+    case Call::kSetOption:
+      return lib_->mysql_set_server_option_cont(&answer_, handle_, events);
+    case Call::kReset:
+      return lib_->mysql_reset_connection_cont(&answer_, handle_, events);
+    case Call::kPing:
+      return lib_->mysql_ping_cont(&answer_, handle_, events);
+    case Call::kPrepare:
+      return lib_->mysql_stmt_prepare_cont(&answer_, statement_, events);
+    case Call::kExecute:
+      return lib_->mysql_stmt_execute_cont(&answer_, statement_, events);
+    case Call::kFetch:
+      return lib_->mysql_stmt_fetch_cont(&answer_, statement_, events);
+    case Call::kNextOfStatement:
+      return lib_->mysql_stmt_next_result_cont(&answer_, statement_, events);
+    case Call::kCloseStatement:
+      return lib_->mysql_stmt_close_cont(&flag_, statement_, events);
+    case Call::kClose:
+      return lib_->mysql_close_cont(handle_, events);
+    case Call::kNone:
+      break;
+  }
+  return 0;
+}
+
+void Link::Continue(int events) {
+  waits_ = ContinueWith(events);
+  if (waits_ == 0) TakeResult();
+}
+
+void Link::TakeResult() {
+  switch (std::exchange(call_, Call::kNone)) {
+    case Call::kConnect:
+      code_ = connected_ != nullptr ? 0 : 1;
+      return;
+    case Call::kFetchRow:
+      code_ = row_ != nullptr ? 1 : 0;
+      return;
+    case Call::kCloseStatement:
+      code_ = flag_;
+      return;
+    case Call::kClose:
+    case Call::kNone:
+      code_ = 0;
+      return;
+    default:
+      code_ = answer_;
+  }
+}
+
+IoEvents Link::wanted() const {
+  return {.readable = (waits_ & MYSQL_WAIT_READ) != 0,
+          .writable = (waits_ & MYSQL_WAIT_WRITE) != 0};
+}
+
+void Link::Advance() {
+  while (pending()) {
+    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), Deadline::Past());
+    if (!seen.any()) return;
+    Continue(EventsOf(seen));
+  }
+}
+
+// A server that goes on talking does not prolong anybody's deadline.
+bool Link::Finish(Deadline deadline) {
+  while (pending()) {
+    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
+    if (!seen.any()) return false;
+    Continue(EventsOf(seen));
+    if (pending() && deadline.HasPassed(platform_.Now())) return false;
+  }
+  return true;
+}
+
+}  // namespace roost::mysql

@@ -1,0 +1,124 @@
+// backends/mysql/link.h - one MYSQL handle: begins calls of the library and goes on with them.
+//
+// A call runs on a stack of the library's until it would have to wait; then it is pending, and Advance or
+// Finish goes on with it. One call at a time. A handle cannot be closed while a call is pending on it, so
+// Close first makes that call fail.
+//
+// Threads:  one at a time
+// Blocks:   Finish, up to its deadline; the others never
+#ifndef ROOST_BACKENDS_MYSQL_LINK_H_
+#define ROOST_BACKENDS_MYSQL_LINK_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "backends/mysql/libmariadb.h"
+#include "roost/platform.h"
+
+namespace roost::mysql {
+
+class Link {
+ public:
+  explicit Link(Platform& platform) : platform_(platform) {}
+  ~Link() { Close(); }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // What a stack of the library's has: sign-in with TLS takes some 10 KB.
+  static constexpr size_t kStackBytes = size_t{32} << 10;
+
+  // Makes a handle that is not connected. False: there is no memory. REQUIRES: lib outlives this.
+  bool Make(const Libmariadb& lib, const HandleWatch& watch);
+  // Takes the handle of `other`, which then has none.
+  void Take(Link& other);
+  // Gives the handle away, as any other of the library. REQUIRES: !pending().
+  MYSQL* Release();
+  // Says good-bye, if that does not wait. Ends what is pending.
+  void Close();
+  // Closes our descriptor of it and nothing else: the server hears nothing. The handle's memory stays.
+  void Abandon();
+
+  const Libmariadb& lib() const { return *lib_; }
+  MYSQL* handle() const { return handle_; }
+  bool open() const { return handle_ != nullptr; }
+  int descriptor() const { return lib_->mysql_get_socket(handle_); }
+
+  // ---- Calls. REQUIRES: open(), !pending() ----
+
+  struct Login {
+    const char* host = nullptr;    // an address
+    const char* socket = nullptr;  // or this
+    int port = 0;
+    const char* user = nullptr;
+    const char* password = nullptr;
+    const char* database = nullptr;
+  };
+  void Connect(const Login& login);
+  void Query(std::string_view sql);
+  void FetchRow(MYSQL_RES* result);
+  void NextResult();
+  void AllowSeveralStatements(bool allow);
+  void ResetSession();
+  void Ping();
+  void Prepare(MYSQL_STMT* statement, std::string_view sql);
+  void Execute(MYSQL_STMT* statement);
+  void Fetch(MYSQL_STMT* statement);
+  void NextResult(MYSQL_STMT* statement);
+  void CloseStatement(MYSQL_STMT* statement);
+
+  // ---- A call that is pending ----
+
+  bool pending() const { return waits_ != 0; }
+  // What it waits for, on descriptor().
+  IoEvents wanted() const;
+  // Goes on as far as it can without waiting.
+  void Advance();
+  // Goes on up to the deadline. False: it is still pending.
+  bool Finish(Deadline deadline);
+  // What the library answered to the last call, when it has ended: 0 is good, but for statements that
+  // are fetched. FetchRow: 1 for a row.
+  int code() const { return code_; }
+  // Makes what is pending fail, by ending the link.
+  void Break();
+
+ private:
+  enum class Call : uint8_t {
+    kNone,
+    kConnect,
+    kQuery,
+    kFetchRow,
+    kNextResult,
+    kSetOption,
+    kReset,
+    kPing,
+    kPrepare,
+    kExecute,
+    kFetch,
+    kNextOfStatement,
+    kCloseStatement,
+    kClose,
+  };
+  void Began(Call call, int waits);
+  int ContinueWith(int events);
+  void Continue(int events);
+  void TakeResult();
+
+  Platform& platform_;
+  const Libmariadb* lib_ = nullptr;
+  MYSQL* handle_ = nullptr;
+  HandleWatch watch_;
+  MYSQL_STMT* statement_ = nullptr;
+  MYSQL_RES* rows_ = nullptr;
+  int waits_ = 0;
+  int code_ = 0;
+  // Where the library puts what it answers.
+  MYSQL* connected_ = nullptr;
+  MYSQL_ROW row_ = nullptr;
+  int answer_ = 0;
+  my_bool flag_ = 0;
+  Call call_ = Call::kNone;
+};
+
+}  // namespace roost::mysql
+
+#endif  // ROOST_BACKENDS_MYSQL_LINK_H_

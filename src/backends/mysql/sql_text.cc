@@ -1,0 +1,216 @@
+#include "backends/mysql/sql_text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+
+#include "backends/mysql/sql_lexer.h"
+#include "statements/text.h"
+
+namespace roost::mysql {
+namespace {
+
+using internal::Concat;
+using internal::Digits;
+using internal::Quoted;
+using Kind = Token::Kind;
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool Is(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char a, char b) { return Lower(a) == b; });
+}
+bool IsWord(const Token& token, std::string_view lower) {
+  return token.kind == Kind::kWord && Is(token.text, lower);
+}
+template <size_t kCount>
+bool IsOneOf(const Token& token, const std::string_view (&texts)[kCount]) {
+  return std::any_of(texts, texts + kCount,
+                     [&](std::string_view each) { return IsWord(token, each); });
+}
+bool IsSign(const Token& token, char sign) {
+  return token.kind == Kind::kSign && token.text.front() == sign;
+}
+
+constexpr std::string_view kReading[] = {"select", "values", "table",   "show",
+                                         "with",   "desc",   "explain", "describe"};
+constexpr std::string_view kWriting[] = {"insert", "update", "delete", "replace",
+                                         "into",   "call",   "do"};
+// Statements that leave something in the session, or may do so.
+constexpr std::string_view kLeaving[] = {"set",        "use",     "prepare", "execute",
+                                         "deallocate", "handler", "call",    "do",
+                                         "lock",       "unlock",  "flush",   "xa"};
+// Statements that begin or end a transaction. DDL commits what is open before it and itself.
+// Of a procedure only its end tells whether it has committed.
+constexpr std::string_view kBounding[] = {
+    "begin",    "start",    "commit", "end",     "alter",     "create", "drop",
+    "rename",   "truncate", "grant",  "revoke",  "lock",      "unlock", "analyze",
+    "optimize", "repair",   "check",  "install", "uninstall", "flush",  "reset",
+    "xa",       "cache",    "change", "stop",    "backup"};
+// Functions that leave a lock by name, or a number, in the session.
+constexpr std::string_view kLeavingFunctions[] = {"get_lock", "release_lock", "release_all_locks",
+                                                  "last_insert_id", "setval"};
+
+// Looks at one token after the other.
+class Observer {
+ public:
+  void Take(const Token& token) {
+    if (IsSign(token, ';')) {
+      EndStatement();
+    } else if (!begun_) {
+      Begin(token);
+    } else {
+      Go(token);
+    }
+  }
+  SqlTraits End(bool sound) {
+    EndStatement();
+    if (!sound) return {.reads = false, .taints = true, .bounds_transaction = true, .empty = false};
+    return traits_;
+  }
+
+ private:
+  void Begin(const Token& token) {
+    if (IsSign(token, '(')) return;
+    begun_ = true;
+    traits_.empty = false;
+    if (!IsOneOf(token, kReading)) traits_.reads = false;
+    if (IsOneOf(token, kLeaving)) traits_.taints = true;
+    bounds_ = IsOneOf(token, kBounding);
+    rolls_back_ = IsWord(token, "rollback");
+    creates_ = IsWord(token, "create") || IsWord(token, "drop");
+    sets_ = IsWord(token, "set");
+    if (rolls_back_) bounds_ = true;
+    Go(token);
+  }
+  void Go(const Token& token) {
+    if (rolls_back_ && IsWord(token, "to")) bounds_ = false;
+    if (IsOneOf(token, kWriting)) traits_.reads = false;
+    // A temporary table commits nothing, and stays in the session.
+    if (creates_ && IsWord(token, "temporary")) {
+      bounds_ = false;
+      traits_.taints = true;
+    }
+    // SET autocommit = 1 commits, SET PASSWORD and SET ROLE, too.
+    if (sets_ && (IsWord(token, "autocommit") || IsWord(token, "password") ||
+                  (token.kind == Kind::kVariable &&
+                   token.text.find("autocommit") != std::string_view::npos))) {
+      bounds_ = true;
+    }
+    const bool of_user = token.kind == Kind::kVariable && !token.text.starts_with("@@");
+    if (of_user || IsOneOf(token, kLeavingFunctions)) traits_.taints = true;
+  }
+  void EndStatement() {
+    traits_.bounds_transaction = traits_.bounds_transaction || bounds_;
+    begun_ = bounds_ = rolls_back_ = creates_ = sets_ = false;
+  }
+
+  SqlTraits traits_{.reads = true, .empty = true};
+  bool begun_ = false;       // the first token of the statement was seen
+  bool bounds_ = false;      // it begins or ends a transaction
+  bool rolls_back_ = false;  // it is ROLLBACK
+  bool creates_ = false;     // it is CREATE or DROP
+  bool sets_ = false;        // it is SET
+};
+
+absl::Status Refused(std::string_view sql, std::string_view what) {
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql), ": ", what, "; placeholders are $1, $2, ..., $",
+              Digits(static_cast<int64_t>(kMostPlaceholders))}));
+}
+
+absl::Status CheckNumbers(std::string_view sql, const Translation& translation) {
+  for (int i = 0; i < translation.parameters; ++i) {
+    if (std::find(translation.places.begin(), translation.places.end(), i) !=
+        translation.places.end()) {
+      continue;
+    }
+    return Refused(sql, Concat({"$", Digits(i + 1), " is left out"}));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Translation> TranslateAs(std::string_view sql, SqlLexer& lexer) {
+  Translation translation;
+  size_t copied = 0;
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    if (IsSign(token, '?')) return Refused(sql, "a ? stands in it");
+    if (token.kind != Kind::kPlaceholder) continue;
+    int number = 0;
+    std::from_chars(token.text.data() + 1, token.text.data() + token.text.size(), number);
+    if (number > static_cast<int>(kMostPlaceholders) ||
+        translation.places.size() >= kMostPlaceholders) {
+      return Refused(sql, "it has too many placeholders");
+    }
+    translation.places.push_back(static_cast<uint8_t>(number - 1));
+    translation.parameters = std::max(translation.parameters, number);
+    translation.text.append(sql.substr(copied, token.begin - copied)).push_back('?');
+    copied = token.end;
+  }
+  if (lexer.saw_executed_comment()) {
+    return absl::InvalidArgumentError(
+        Concat({Quoted(sql),
+                " has a comment that a server executes (/*!): leave it out, or run it "
+                "by RunScript"}));
+  }
+  translation.text.append(sql.substr(copied));
+  absl::Status status = CheckNumbers(sql, translation);
+  if (!status.ok()) return status;
+  return translation;
+}
+
+}  // namespace
+
+SqlTraits ReadTraits(std::string_view sql, SqlMode mode) {
+  SqlLexer lexer(sql, mode);
+  Observer observer;
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    observer.Take(token);
+  }
+  return observer.End(lexer.is_sound() && !lexer.saw_executed_comment() && !lexer.saw_odd_quotes());
+}
+
+absl::StatusOr<Translation> Translate(std::string_view sql, SqlMode mode) {
+  SqlLexer lexer(sql, mode);
+  absl::StatusOr<Translation> translation = TranslateAs(sql, lexer);
+  if (!translation.ok() || !lexer.saw_odd_quotes() || mode.ansi_quotes) return translation;
+  // What on_connect may have made of double quotes, nobody says here.
+  mode.ansi_quotes = true;
+  SqlLexer otherwise(sql, mode);
+  const absl::StatusOr<Translation> other = TranslateAs(sql, otherwise);
+  if (other.ok() && other->text == translation->text) return translation;
+  return Refused(sql, "a backslash in double quotes makes it unclear; use apostrophes");
+}
+
+std::string WithoutEmptyStatements(std::string_view script, SqlMode mode) {
+  SqlLexer lexer(script, mode);
+  std::string cleaned;
+  size_t copied = 0;
+  bool empty = true;  // the statement so far
+  size_t last = 0;    // the end of the last token that counts
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    if (!IsSign(token, ';')) {
+      empty = false;
+      last = token.end;
+      continue;
+    }
+    if (empty) {
+      cleaned.append(script.substr(copied, token.begin - copied));
+    } else {
+      cleaned.append(script.substr(copied, token.end - copied));
+    }
+    copied = token.end;
+    empty = true;
+  }
+  // Comments may be executed, and an open quote is the server's to refuse.
+  if (!lexer.is_sound() || lexer.saw_executed_comment()) return std::string(script);
+  if (!empty) cleaned.append(script.substr(copied, last - copied));
+  while (!cleaned.empty() && (cleaned.back() == ';' || cleaned.back() == ' ' ||
+                              cleaned.back() == '\n' || cleaned.back() == '\t')) {
+    cleaned.pop_back();
+  }
+  return cleaned;
+}
+
+}  // namespace roost::mysql

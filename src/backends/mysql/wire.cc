@@ -1,0 +1,279 @@
+#include "backends/mysql/wire.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "backends/mysql/errors.h"
+#include "base/utf8.h"
+#include "statements/text.h"
+
+namespace roost::mysql {
+namespace {
+
+using internal::Concat;
+using internal::Quoted;
+
+// How much of a server's text is read at all.
+constexpr size_t kMostRead = 2048;
+// An answer that is owed for so long will not come: the link was cut.
+constexpr Duration kOwedTooLong = std::chrono::seconds(10);
+
+}  // namespace
+
+void Wire::Adopt(ConnectAttempt& attempt) {
+  endpoint_ = attempt.endpoint();
+  wait_timeout_ = attempt.wait_timeout();
+  link_.Take(attempt.link());
+  NoteAnswer();
+}
+
+// ---- state --------------------------------------------------------------------------------------
+
+void Wire::NoteAnswer() { answered_ = session_.platform().CoarseNow(); }
+
+bool Wire::InTransaction() const {
+  return link_.open() && !owes_ && (handle()->server_status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
+SqlMode Wire::mode() const {
+  return {.backslash_escapes = (handle()->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0};
+}
+
+bool Wire::has_moved() const {
+  const absl::StatusOr<Settings> settings = ParseUri(backend_.options().uri);
+  const char* const now = handle()->db;
+  return !settings.ok() || settings->database != (now == nullptr ? "" : now);
+}
+
+bool Wire::is_stale(TimePoint now) const {
+  return wait_timeout_ > Duration::zero() && now - answered_ > wait_timeout_ * 4 / 5;
+}
+
+void Wire::RecordStart(Statement& statement) {
+  reader_ = &statement;
+  session_.RecordStart();
+}
+
+void Wire::RecordFinish(const Statement& statement) {
+  if (reader_ == &statement) reader_ = nullptr;
+  session_.RecordFinish();
+  RecordTransaction();
+}
+
+// ---- asking -------------------------------------------------------------------------------------
+
+absl::Status Wire::CheckTransaction() const {
+  if (!session_.transaction().ours()) return absl::OkStatus();
+  if (lost_race_) {
+    return absl::AbortedError(
+        "an earlier statement of this transaction lost a race, and the transaction was rolled "
+        "back: "
+        "run it again from the start");
+  }
+  if (!session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the raw handle or by a procedure, and may have "
+      "been "
+      "committed: whether it was is unknown");
+}
+
+absl::Status Wire::Ready() {
+  if (session_.IsForked()) return backends::Session::UsedAfterFork();
+  if (!condemned_.ok()) return condemned_;
+  if (!link_.open()) return absl::FailedPreconditionError("the connection is not open");
+  if (reader_ != nullptr) {
+    return absl::FailedPreconditionError(
+        Concat({Quoted(reader_->sql()),
+                " is still being read, and MySQL does one thing at a time on a connection: end its "
+                "Rows first"}));
+  }
+  if (session_.IsRaw()) {
+    UnblockHandle(handle());
+    RecordTransaction();
+  }
+  absl::Status status = CheckTransaction();
+  if (!status.ok()) return status;
+  if (session_.IsLate()) return backends::Session::TooLate();
+  return Settle();
+}
+
+absl::Status Wire::Finish(const Doing& doing) {
+  if (!link_.Finish(session_.deadline())) return Late(doing);
+  NoteAnswer();
+  return absl::OkStatus();
+}
+
+absl::Status Wire::Settle() {
+  if (!owes_) return absl::OkStatus();
+  const Doing doing{.sql = "ROLLBACK", .operation = Operation::kIdle};
+  absl::Status status = Finish(doing);
+  if (!status.ok()) return status;
+  return TakeOwed() ? absl::OkStatus() : condemned_;
+}
+
+bool Wire::TakeOwed() {
+  if (!owes_) return true;
+  link_.Advance();
+  if (link_.pending()) {
+    if (session_.platform().CoarseNow() - owed_since_ > kOwedTooLong) {
+      Condemn(
+          absl::UnavailableError("the server has not answered for 10 s: the link is taken for cut"),
+          FaultScope::kConnectionSuspectOlder)
+          .IgnoreError();
+    }
+    return false;
+  }
+  owes_ = false;
+  NoteAnswer();
+  if (link_.code() == 0) return true;
+  absl::Status status = Fail({.sql = "ROLLBACK", .operation = Operation::kIdle});
+  Condemn(std::move(status), FaultScope::kConnection).IgnoreError();
+  return false;
+}
+
+// The rows of all results, as they come; the first error counts.
+absl::Status Wire::TakeRows(const Doing& doing) {
+  for (;;) {
+    if (lib().mysql_field_count(handle()) != 0) {
+      MYSQL_RES* const rows = lib().mysql_use_result(handle());
+      if (rows == nullptr) return Fail(doing);
+      do {
+        link_.FetchRow(rows);
+        absl::Status status = Finish(doing);
+        if (!status.ok()) return status;  // what it was reading is freed with the handle
+        if (session_.IsLate()) return Late(doing);
+      } while (link_.code() == 1);
+      const bool failed = lib().mysql_errno(handle()) != 0;
+      lib().mysql_free_result(rows);  // it is at its end: nothing to wait for
+      if (failed) return Fail(doing);
+    }
+    if (lib().mysql_more_results(handle()) == 0) return absl::OkStatus();
+    link_.NextResult();
+    absl::Status status = Finish(doing);
+    if (!status.ok()) return status;
+    if (link_.code() > 0) return Fail(doing);
+  }
+}
+
+absl::Status Wire::Ask(std::string_view sql, const Doing& doing) {
+  link_.Query(sql);
+  absl::Status status = Finish(doing);
+  if (!status.ok()) return status;
+  if (link_.code() != 0) return Fail(doing);
+  return TakeRows(doing);
+}
+
+absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
+  link_.AllowSeveralStatements(true);
+  absl::Status status = Finish({});
+  if (!status.ok()) return status;
+  if (link_.code() != 0) return Fail({});
+  const absl::Status answer = Ask(sql, doing);
+  if (!condemned_.ok()) return answer;
+  link_.AllowSeveralStatements(false);
+  status = Finish({});
+  if (status.ok() && link_.code() != 0) status = Fail({});
+  return answer.ok() ? status : answer;
+}
+
+absl::Status Wire::SendRollback() {
+  lost_race_ = false;
+  if (!condemned_.ok()) return condemned_;
+  if (!InTransaction()) {
+    RecordTransaction();
+    return absl::OkStatus();
+  }
+  link_.Query("ROLLBACK");
+  owes_ = true;
+  owed_since_ = session_.platform().CoarseNow();
+  RecordTransaction();
+  return absl::OkStatus();
+}
+
+absl::Status Wire::ResetSession() {
+  link_.ResetSession();
+  const Doing doing{.sql = "reset of the session", .operation = Operation::kIdle};
+  absl::Status status = Finish(doing);
+  if (!status.ok()) return status;
+  if (link_.code() != 0) return Fail(doing);
+  status = Ask(kSetUp, {.sql = kSetUp, .operation = Operation::kIdle});
+  const std::string& on_connect = backend_.options().on_connect;
+  if (status.ok() && !on_connect.empty()) {
+    status = Ask(on_connect, {.sql = on_connect, .operation = Operation::kIdle});
+  }
+  return status;
+}
+
+// ---- what went wrong ----------------------------------------------------------------------------
+
+absl::Status Wire::Condemn(absl::Status status, FaultScope scope) {
+  session_.MarkFailed(scope);
+  if (condemned_.ok()) condemned_ = std::move(status);
+  return condemned_;
+}
+
+absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
+  const Finding finding = ClassifyInSession(evidence);
+  if (LostRole(evidence)) backend_.LostRole(endpoint_);
+  std::string message(internal::CutUtf8(evidence.message, kMostRead));
+  if (MayQuoteValues(evidence.number)) message = WithoutValues(message);
+  absl::Status status =
+      MakeStatus(finding.code, evidence.number,
+                 {.sql = doing.sql, .message = message, .advice = finding.advice});
+  if (finding.fault_scope != FaultScope::kStatement) {
+    return Condemn(std::move(status), finding.fault_scope);
+  }
+  // A race rolls the statement back, or all of the transaction; to us it is always all.
+  if (LostRace(evidence.number) && session_.transaction().ours()) {
+    absl::Status sent = SendRollback();
+    if (!sent.ok()) return sent;
+    lost_race_ = true;
+  }
+  return status;
+}
+
+absl::Status Wire::Fail(const Doing& doing) {
+  return Report({.number = lib().mysql_errno(handle()),
+                 .sqlstate = lib().mysql_sqlstate(handle()),
+                 .message = lib().mysql_error(handle()),
+                 .operation = doing.operation},
+                doing);
+}
+
+// What goes wrong while rows come, the library notes at the handle alone.
+absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
+  if (lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  return Report({.number = lib().mysql_stmt_errno(statement),
+                 .sqlstate = lib().mysql_stmt_sqlstate(statement),
+                 .message = lib().mysql_stmt_error(statement),
+                 .operation = doing.operation},
+                doing);
+}
+
+absl::Status Wire::Late(const Doing& doing) {
+  gave_up_ = true;
+  const Finding finding = ClassifyDeadline(doing.operation);
+  return Condemn(MakeStatus(finding.code, 0,
+                            {.sql = doing.sql,
+                             .message = "the deadline passed before the answer came",
+                             .advice = finding.advice}),
+                 finding.fault_scope);
+}
+
+// Between two questions a server has nothing to say: whatever can be read is the end.
+Liveness Wire::Look() {
+  if (owes_) {
+    TakeOwed();
+    return condemned_.ok() ? Liveness::kAlive : Liveness::kDead;
+  }
+  const IoEvents seen = session_.platform().WaitForDescriptor(link_.descriptor(),
+                                                              {.readable = true}, Deadline::Past());
+  if (!seen.any()) return Liveness::kAlive;
+  Condemn(absl::UnavailableError("the server has ended the session"),
+          FaultScope::kConnectionSuspectOlder)
+      .IgnoreError();
+  return Liveness::kDead;
+}
+
+}  // namespace roost::mysql

@@ -1,0 +1,322 @@
+// Servers that do what they should not: nobody waits longer than the deadline, nobody reads what is not
+// there, and no password leaves.
+#include <cstring>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "tests/fakes/forwarding_platform.h"
+#include "tests/mysql/hostile_server.h"
+#include "tests/mysql/mysql_test_support.h"
+
+namespace roost::mysql {
+namespace {
+
+using namespace std::string_view_literals;
+using Client = HostileServer::Client;
+
+constexpr Duration kShort = 100ms;
+
+// What an open comes to that has so much time.
+absl::Status Open(const std::function<void(Client&)>& serve, std::string_view parameters = "",
+                  Duration time = 20s, std::string* received = nullptr) {
+  HostileServer server(serve);
+  absl::Status status;
+  {
+    Session session(std::make_unique<MysqlBackend>(MysqlOptions{.uri = server.Uri(parameters)}),
+                    time);
+    status = session.status();
+  }
+  if (received != nullptr) *received = server.received();
+  return status;
+}
+
+// One column: a definition of it, and the end of the definitions.
+std::string OneColumn(int type, int number) {
+  std::string payload;
+  for (const char* const text : {"def", "", "", "", "a", ""}) {
+    payload.push_back(static_cast<char>(std::strlen(text)));
+    payload += text;
+  }
+  payload += "\x0c\x2d\0\xff\0\0\0"sv;
+  payload.push_back(static_cast<char>(type));
+  payload += "\0\0\0\0\0"sv;
+  return Packet("\x01", number) + Packet(payload, number + 1) +
+         Packet("\xfe\0\0\x02\0"sv, number + 2);
+}
+
+// The answer to a prepare: a statement without values, with one column of text.
+std::string Prepared() {
+  const std::string columns = OneColumn(MYSQL_TYPE_VAR_STRING, 1);
+  return Packet("\0\x01\0\0\0\x01\0\0\0\0\0\0"sv, 1) +
+         Packet(columns.substr(4 + 1 + 4, columns.size() - 9 - 9), 2) +
+         Packet("\xfe\0\0\x02\0"sv, 3);
+}
+
+TEST(HostileTest, SilenceAtEachStageOfAnOpenCostsTheDeadline) {
+  const std::string greeting = Greeting();
+  const std::vector<std::function<void(Client&)>> stages = {
+      [](Client& client) { client.Wait(); },
+      [&](Client& client) {
+        client.Send(greeting.substr(0, 3));
+        client.Wait();
+      },
+      [&](Client& client) {
+        client.Send(greeting.substr(0, 30));
+        client.Wait();
+      },
+      [&](Client& client) {
+        client.Send(greeting);
+        client.Wait();
+      },
+      [&](Client& client) {
+        client.Send(greeting);
+        client.Receive();
+        client.Send(Ok(2).substr(0, 5));
+        client.Wait();
+      },
+      [&](Client& client) {
+        client.Send(greeting);
+        client.Receive();
+        client.Send(Ok(2));
+        client.Wait();
+      },
+  };
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const absl::Status status = Open(stages[i], "", kShort);
+    EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << i << " " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("signing in")) << i;
+  }
+}
+
+// Counts the waits that were to last.
+class CountingPlatform : public fakes::ForwardingPlatform {
+ public:
+  void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
+    if (!deadline.HasPassed(Now())) ++lasting;
+    fakes::ForwardingPlatform::WaitForDescriptors(waits, Deadline::Past());
+  }
+  int lasting = 0;
+};
+
+TEST(HostileTest, NoStepOfAnOpenWaits) {
+  HostileServer server([](Client& client) { client.SignIn(), client.Wait(); });
+  CountingPlatform platform;
+  MysqlBackend backend({.uri = server.Uri()});
+  std::vector<std::max_align_t> memory(backend.ConnectionBytes(2) / sizeof(std::max_align_t) + 1);
+  absl::StatusOr<Connection*> opened = backend.Open(
+      {.memory = {reinterpret_cast<std::byte*>(memory.data()), backend.ConnectionBytes(2), 2},
+       .platform = &platform,
+       .deadline = In(20s)});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  absl::StatusOr<Step> step = Step{};
+  while (step.ok() && !step->done) {
+    step = ConnectionAccess::Advance(**opened, platform.Now());
+    if (step.ok() && !step->done) NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+  }
+  EXPECT_OK(step.status());
+  EXPECT_EQ(platform.lasting, 0);
+  ConnectionAccess::CloseAndDestroy(*opened);
+}
+
+TEST(HostileTest, TheEndAtEachStageOfAnOpenIsUnavailable) {
+  const std::string greeting = Greeting();
+  for (const size_t sent : {size_t{0}, size_t{3}, size_t{30}, greeting.size()}) {
+    const absl::Status status =
+        Open([&](Client& client) { client.Send(greeting.substr(0, sent)); });
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable) << sent << " " << status;
+  }
+}
+
+TEST(HostileTest, WhatIsNoGreetingIsRefused) {
+  const std::pair<const char*, std::string> greetings[] = {
+      {"another protocol", "SSH-2.0-OpenSSH_9.2\r\n"},
+      {"an old version", Packet("\x09"
+                                "3.23\0"sv,
+                                0)},
+      {"an empty packet", Packet("", 0)},
+      {"a short one", Packet("\x0a"
+                             "5\0\0"sv,
+                             0)},
+      {"a wrong number", Packet(Greeting().substr(4), 7)},
+      {"a long one", std::string("\xff\xff\xff\0", 4) + std::string(100'000, 'x')},
+      {"without an end of the version", Packet("\x0a" + std::string(200, 'v'), 0)},
+  };
+  for (const auto& each : greetings) {
+    const auto& name = each.first;
+    const std::string& bytes = each.second;
+    const absl::Status status = Open(
+        [&](Client& client) {
+          client.Send(bytes);
+          client.Wait();
+        },
+        "", kShort);
+    EXPECT_FALSE(status.ok()) << name;
+    EXPECT_NE(status.code(), StatusCode::kOk) << name;
+  }
+}
+
+TEST(HostileTest, ErrorsInPlaceOfAGreetingAreClassified) {
+  for (const auto& each : {std::tuple{1040, "08004", StatusCode::kResourceExhausted},
+                           {1130, "HY000", StatusCode::kPermissionDenied},
+                           {1129, "HY000", StatusCode::kUnavailable},
+                           {1053, "08S01", StatusCode::kUnavailable}}) {
+    const absl::Status status = Open(
+        [&](Client& client) { client.Send(Error(std::get<0>(each), std::get<1>(each), "no", 0)); });
+    EXPECT_EQ(status.code(), std::get<2>(each)) << status;
+  }
+}
+
+// A server in the middle asks for the password as it is. The plugin for that is not allowed.
+TEST(HostileTest, APasswordAsItIsIsNeverSent) {
+  for (const char* const plugin : {"mysql_clear_password", "dialog", "mysql_old_password"}) {
+    std::string received;
+    const absl::Status status = Open(
+        [&](Client& client) {
+          client.Send(Greeting());
+          client.Receive();
+          client.Send(Packet("\xfe" + std::string(plugin) + std::string("\0salt", 5), 2));
+          client.Wait();
+        },
+        "", 1s, &received);
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << plugin << status;
+    EXPECT_THAT(received, Not(HasSubstr("open sesame"))) << plugin;
+  }
+  std::string received;
+  Open(
+      [&](Client& client) {
+        client.Send(Greeting("mysql_clear_password"));
+        client.Wait();
+      },
+      "", kShort, &received)
+      .IgnoreError();
+  EXPECT_THAT(received, Not(HasSubstr("open sesame")));
+}
+
+// Without TLS at the server nothing at all is answered to it, not even a user's name.
+TEST(HostileTest, WhereTlsIsWantedNothingIsSentWithoutIt) {
+  for (const char* const mode : {"sslmode=require", "sslmode=verify-full", "sslmode=verify-ca"}) {
+    std::string received;
+    const absl::Status status = Open(
+        [&](Client& client) {
+          client.Send(Greeting());
+          client.Wait();
+        },
+        mode, 1s, &received);
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << mode << status;
+    EXPECT_THAT(received, Not(HasSubstr("node"))) << mode;
+  }
+}
+
+// ---- in a session -------------------------------------------------------------------------------
+
+// The status of `sql`, to which the server answers `answer`.
+absl::Status Ask(const std::function<void(Client&)>& answer, Duration time = 20s) {
+  HostileServer server([&](Client& client) {
+    if (!client.SignIn()) return;
+    client.Receive();
+    answer(client);
+    client.Wait();
+  });
+  Session session(MysqlOptions{.uri = server.Uri()});
+  if (!session.ok()) return absl::InternalError("no session: " + session.message());
+  session->set_deadline(In(time));
+  const absl::Status status = session->Run(Sql("SELECT a"));
+  if (ConnectionAccess::Inspect(*session) == SessionState::kBroken) {
+    EXPECT_FALSE(session->Run(Sql("SELECT b")).ok());
+  }
+  return status;
+}
+
+TEST(HostileTest, AnswersThatAreNoneCloseTheConnection) {
+  const std::pair<const char*, std::string> answers[] = {
+      {"an empty packet", Packet("", 1)},
+      {"another number", Packet("\0\x01\0\0\0\x01\0\0\0\0\0\0"sv, 9)},
+      {"more columns than it sends", Packet("\0\x01\0\0\0\xff\xff\0\0\0\0\0"sv, 1)},
+      {"a long packet", std::string("\xff\xff\xff\x01", 4) + std::string(2'000'000, 'x')},
+      {"an error without a text", Packet("\xff"sv, 1)},
+      {"the end", Packet("\xfe\0\0\x02\0"sv, 1)},
+  };
+  for (const auto& each : answers) {
+    const auto& name = each.first;
+    const std::string& bytes = each.second;
+    const absl::Status status = Ask([&](Client& client) { client.Send(bytes); }, kShort);
+    EXPECT_FALSE(status.ok()) << name;
+  }
+}
+
+TEST(HostileTest, AFileIsNotSent) {
+  std::string received;
+  HostileServer server([&](Client& client) {
+    if (!client.SignIn()) return;
+    while (!client.Receive().empty()) client.Send(Packet("\xfb/etc/passwd"sv, 1));
+  });
+  {
+    Session session(MysqlOptions{.uri = server.Uri()});
+    ASSERT_TRUE(session.ok()) << session.status();
+    session->set_deadline(In(1s));
+    EXPECT_FALSE(session->RunScript("SELECT 1").ok());
+  }
+  EXPECT_THAT(server.received(), Not(HasSubstr("root:")));
+}
+
+TEST(HostileTest, RowsWithoutEndMeetTheDeadline) {
+  const absl::Status status = Ask(
+      [](Client& client) {
+        client.Send(Prepared());
+        client.Receive();  // the execute
+        client.Send(OneColumn(MYSQL_TYPE_VAR_STRING, 1));
+        std::string rows;
+        for (int i = 0; i < 500; ++i) rows += Packet("\0\0\x05words"sv, 4 + i);
+        for (int i = 0; i < 200'000 / 500; ++i) client.Send(rows);
+      },
+      50ms);
+  EXPECT_FALSE(status.ok()) << status;
+}
+
+TEST(HostileTest, UnknownErrorsEndTheConnection) {
+  const absl::Status status =
+      Ask([](Client& client) { client.Send(Error(65001, "HY000", "what", 1)); });
+  EXPECT_EQ(status.code(), StatusCode::kInternal) << status;
+  EXPECT_EQ(MysqlErrno(status), 65001);
+}
+
+TEST(HostileTest, TextOfAServerIsNoMeansOfAttack) {
+  const absl::Status status = Ask([](Client& client) {
+    client.Send(Error(1064, "42000", "bad\x1b[2J\r\n\xe2\x80\xae" + std::string(5000, 'x'), 1));
+  });
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message().find('\x1b'), std::string::npos);
+  EXPECT_LT(status.message().size(), 1000u);
+}
+
+// Of reports about Connector/C: a connect that was given up leaked, or freed twice.
+TEST(HostileTest, OpensThatAreGivenUpLeakNothing) {
+  HostileServer server([](Client& client) {
+    client.Send(Greeting());
+    client.Receive();
+    client.Send(Ok(2).substr(0, 5));
+    client.Wait();
+  });
+  MysqlBackend backend({.uri = server.Uri()});
+  std::vector<std::max_align_t> memory(backend.ConnectionBytes(2) / sizeof(std::max_align_t) + 1);
+  for (int i = 0; i < 1000; ++i) {
+    absl::StatusOr<Connection*> opened = backend.Open(
+        {.memory = {reinterpret_cast<std::byte*>(memory.data()), backend.ConnectionBytes(2), 2},
+         .platform = &NativePlatform(),
+         .deadline = In(20s)});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    for (int step = 0; step < i % 5; ++step) {
+      absl::StatusOr<Step> next = ConnectionAccess::Advance(**opened, NativePlatform().Now());
+      if (!next.ok()) break;
+      NativePlatform().WaitForDescriptors({&next->wait, 1}, In(step < 2 ? 1s : 1ms));
+    }
+    ConnectionAccess::CloseAndDestroy(*opened);
+  }
+  EXPECT_GT(server.clients(), 100);
+}
+
+}  // namespace
+}  // namespace roost::mysql

@@ -1,0 +1,335 @@
+// The life of a session between its leases: what is checked, undone, kept, and ended at the server.
+#include <string>
+
+#include "roost/pool.h"
+#include "tests/fakes/forwarding_platform.h"
+#include "tests/mysql/mysql_test_support.h"
+
+namespace roost::mysql {
+namespace {
+
+using support::TcpProxy;
+
+constexpr Sql kAdd{"INSERT INTO life VALUES ($1)"};
+
+class MysqlLifeTest : public ::testing::Test {
+ protected:
+  MysqlLifeTest() {
+    proxy_.Delay(2ms);
+    EXPECT_TRUE(session_.ok()) << session_.status();
+    EXPECT_TRUE(
+        session_->RunScript("DROP TABLE IF EXISTS life; CREATE TABLE life(a int PRIMARY KEY)")
+            .ok());
+    ConnectionAccess::Reset(*session_, In(20s)).IgnoreError();
+  }
+  // Round trips of `work`.
+  template <class F>
+  int Trips(F work) {
+    proxy_.ClearCounts();
+    work();
+    return proxy_.counts().round_trips;
+  }
+  absl::Status Reset() { return ConnectionAccess::Reset(*session_, In(20s)); }
+
+  TcpProxy proxy_{Server().port()};
+  Session session_{MysqlOptions{.uri = Server().UriThrough(proxy_.port())}};
+};
+
+TEST_F(MysqlLifeTest, ACleanReturnTakesNoRoundTrip) {
+  ASSERT_OK(session_->Run(kAdd, 1));
+  EXPECT_EQ(Trips([&] {
+              EXPECT_TRUE(ConnectionAccess::IsPristine(*session_));
+              EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kClean);
+              EXPECT_EQ(ConnectionAccess::Probe(*session_), Liveness::kAlive);
+            }),
+            0);
+}
+
+TEST_F(MysqlLifeTest, ADirtyOneTakesOneAndNobodyWaitsForIt) {
+  ASSERT_OK(session_->RunScript("START TRANSACTION"));
+  ASSERT_OK(session_->Run(kAdd, 1));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kDirty);
+  EXPECT_EQ(Trips([&] {
+              EXPECT_OK(Reset());
+              EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kClean);
+              EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+            }),
+            3)
+      << "ROLLBACK, prepare, execute";
+}
+
+// Of reports about vert.x and ReadySet: after a reset the statements that were cached did not exist.
+TEST_F(MysqlLifeTest, ATaintedOneIsAsAtFirstAndItsStatementsAreThere) {
+  ASSERT_OK(session_->Run(kAdd, 1));
+  ASSERT_OK(
+      session_->RunScript("SET time_zone = '-05:00', sql_mode = ''; SET @mine = 5; CREATE "
+                          "TEMPORARY TABLE temp(a int)"));
+  ASSERT_OK(session_->Run(Sql("SELECT GET_LOCK('mine', 0)")));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kDirty);
+  EXPECT_EQ(Trips([&] { EXPECT_OK(Reset()); }), 2) << "the reset, and the set-up";
+  EXPECT_TRUE(ConnectionAccess::IsPristine(*session_));
+  EXPECT_EQ(session_.Ask("SELECT @@time_zone"), "+00:00");
+  EXPECT_THAT(session_.Ask("SELECT @@sql_mode"), HasSubstr("STRICT_ALL_TABLES"));
+  EXPECT_EQ(session_.Ask("SELECT @@character_set_client"), "utf8mb4");
+  EXPECT_EQ(session_.Count("SELECT @mine IS NULL"), 1);
+  EXPECT_EQ(session_.Count("SELECT IS_FREE_LOCK('mine')"), 1);
+  EXPECT_THAT(session_.Ask("SELECT * FROM temp"), HasSubstr("temp"));
+  EXPECT_OK(session_->Run(kAdd, 2));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 2);
+}
+
+TEST_F(MysqlLifeTest, OnConnectIsRunAgainAfterAReset) {
+  Session session(MysqlOptions{.uri = Server().Uri(), .on_connect = "SET @mine = 5"});
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_OK(session->RunScript("SET @mine = 6"));
+  EXPECT_OK(ConnectionAccess::Reset(*session, In(20s)));
+  EXPECT_EQ(session.Count("SELECT @mine"), 5);
+}
+
+TEST_F(MysqlLifeTest, AnotherDatabaseIsNotLentOn) {
+  ASSERT_OK(session_->RunScript("USE information_schema"));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kDirty);
+  EXPECT_FALSE(Reset().ok());
+}
+
+// Of many reports (2014, "Commands out of sync"): results of a CALL were left to the next user.
+TEST_F(MysqlLifeTest, NothingOfACallReachesTheNextUser) {
+  ASSERT_OK(session_->RunScript(
+      "DROP PROCEDURE IF EXISTS several; "
+      "CREATE PROCEDURE several() BEGIN SELECT 1; SELECT 2, 'two'; SELECT 3; END"));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(session_->Run(Sql("CALL several()")));
+    {
+      Rows rows = (*session_->Prepare(Sql("CALL several()")))->Query();
+      ASSERT_TRUE(rows.Next()) << rows.status();
+      EXPECT_EQ(rows.Get<int>(0), 1);
+      EXPECT_FALSE(rows.Next()) << "the rows of the first result";
+      EXPECT_OK(rows.status());
+    }
+    {
+      Rows rows = (*session_->Prepare(Sql("CALL several()")))->Query();
+      ASSERT_TRUE(rows.Next()) << rows.status();
+    }
+    ASSERT_OK(session_->RunScript("CALL several(); CALL several()"));
+    EXPECT_EQ(session_.Count("SELECT 42"), 42);
+  }
+  EXPECT_NE(ConnectionAccess::Inspect(*session_), SessionState::kBroken);
+}
+
+TEST_F(MysqlLifeTest, TooManyRowsThatWereNotReadCloseTheConnection) {
+  {
+    Rows rows = (*session_->Prepare(Sql("SELECT seq FROM seq_1_to_1000000")))->Query();
+    ASSERT_TRUE(rows.Next());
+  }
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kBroken);
+  EXPECT_EQ(session_->Run(kAdd, 1).code(), StatusCode::kUnavailable);
+}
+
+TEST_F(MysqlLifeTest, APingIsOneRoundTripAndInSteps) {
+  EXPECT_EQ(Trips([&] { EXPECT_OK(ConnectionAccess::Ping(*session_, In(20s))); }), 1);
+  absl::StatusOr<Step> step = ConnectionAccess::BeginPing(*session_, In(20s));
+  int waits = 0;
+  while (step.ok() && !step->done) {
+    ++waits;
+    NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+    step = ConnectionAccess::Advance(*session_, NativePlatform().Now());
+  }
+  EXPECT_OK(step.status());
+  EXPECT_GE(waits, 1) << "it does not wait by itself";
+}
+
+TEST_F(MysqlLifeTest, APingBehindARollbackThatIsOwed) {
+  ASSERT_OK(session_->RunScript("START TRANSACTION"));
+  ASSERT_OK(Reset());
+  absl::StatusOr<Step> step = ConnectionAccess::BeginPing(*session_, In(20s));
+  while (step.ok() && !step->done) {
+    NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+    step = ConnectionAccess::Advance(*session_, NativePlatform().Now());
+  }
+  EXPECT_OK(step.status());
+  EXPECT_OK(session_->Run(kAdd, 1));
+}
+
+// The server's own reason is in the log, and nobody meets 2006.
+TEST_F(MysqlLifeTest, AKilledSessionIsSeenWithoutARoundTrip) {
+  Server().Sql("KILL " + std::to_string(session_.id()));
+  EXPECT_TRUE(
+      support::WaitUntil([&] { return ConnectionAccess::Probe(*session_) == Liveness::kDead; }));
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kBroken);
+}
+
+TEST_F(MysqlLifeTest, KilledInTheMiddleOfAWriteItsOutcomeIsUnknown) {
+  ASSERT_OK(session_->Run(kAdd, 1));
+  const unsigned long id = session_.id();
+  absl::StatusOr<Transaction> other = [&] {
+    static Session blocker;
+    EXPECT_TRUE(blocker.ok());
+    absl::StatusOr<Transaction> transaction = blocker->Begin();
+    EXPECT_OK(blocker->Run(Sql("UPDATE life SET a = 5 WHERE a = 1")));
+    return transaction;
+  }();
+  // Waits for the row's lock until the server ends the session.
+  support::Process end({.words = {"sh", "-c",
+                                  "sleep 0.3; mariadb --no-defaults --socket=" + Server().socket() +
+                                      " --user=root --execute='KILL " + std::to_string(id) + "'"}});
+  const absl::Status status = session_->Run(Sql("UPDATE life SET a = 6 WHERE a = 1"));
+  EXPECT_EQ(status.code(), StatusCode::kUnknown) << status;
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kBroken);
+  EXPECT_OK(other->Rollback());
+}
+
+// What the deadline of a caller leaves behind at the server is ended by a connection of its own.
+TEST_F(MysqlLifeTest, ASessionThatWasGivenUpDoesNotLiveOn) {
+  Session sleeper;
+  ASSERT_TRUE(sleeper.ok()) << sleeper.status();
+  const std::string id = std::to_string(sleeper.id());
+  sleeper->set_deadline(In(50ms));
+  const absl::Status late =
+      sleeper->Run(Sql("SELECT COUNT(*) FROM seq_1_to_1000000000000 WHERE seq % 7 = 8"));
+  EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded) << late;
+  EXPECT_EQ(ConnectionAccess::Inspect(*sleeper), SessionState::kBroken);
+  sleeper.held().Close();
+  const auto lives = [&] {
+    return Server().Sql("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id) ==
+           "1";
+  };
+  EXPECT_TRUE(lives()) << "a server that counts does not look whether its client is there";
+  EXPECT_TRUE(support::WaitUntil([&] {
+    sleeper.backend().Continue(NativePlatform().Now());
+    return !lives();
+  }));
+}
+
+TEST_F(MysqlLifeTest, ARaceIsRunAgainFromTheStart) {
+  ASSERT_OK(session_->Run(kAdd, 1));
+  Session other;
+  ASSERT_OK(other->RunScript("SET innodb_lock_wait_timeout = 1"));
+  absl::StatusOr<Transaction> holder = session_->Begin();
+  ASSERT_OK(session_->Run(Sql("UPDATE life SET a = 2 WHERE a = 1")));
+  {
+    absl::StatusOr<Transaction> loser = other->Begin();
+    ASSERT_OK(other->Run(kAdd, 7));
+    const absl::Status lost = other->Run(Sql("UPDATE life SET a = 3 WHERE a = 1"));
+    EXPECT_EQ(lost.code(), StatusCode::kAborted) << lost;
+    EXPECT_EQ(MysqlErrno(lost), 1205);
+    // The server has rolled back the statement alone; half a transaction must not be committed.
+    EXPECT_EQ(other->Run(kAdd, 8).code(), StatusCode::kAborted);
+    EXPECT_EQ(loser->Commit().code(), StatusCode::kAborted);
+  }
+  ASSERT_OK(holder->Commit());
+  EXPECT_EQ(other.Count("SELECT COUNT(*) FROM life WHERE a > 6"), 0);
+  EXPECT_OK(other->Run(kAdd, 9));  // the session goes on
+}
+
+TEST_F(MysqlLifeTest, DdlIsRefusedWhileATransactionLives) {
+  absl::StatusOr<Transaction> transaction = session_->Begin();
+  ASSERT_OK(session_->Run(kAdd, 1));
+  EXPECT_EQ(session_->RunScript("CREATE TABLE life2(a int)").code(),
+            StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session_->Run(Sql("TRUNCATE life")).code(), StatusCode::kFailedPrecondition);
+  ASSERT_OK(transaction->Rollback());
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+}
+
+TEST_F(MysqlLifeTest, TheServersLimitOfAStatementIsADeadline) {
+  ASSERT_OK(session_->RunScript("SET max_statement_time = 0.05"));
+  const absl::Status late = session_->Run(Sql("SELECT SLEEP(30) FROM seq_1_to_3"));
+  EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded) << late;
+  EXPECT_EQ(MysqlErrno(late), 1969);
+  EXPECT_EQ(session_.Count("SELECT 1"), 1) << "and the session goes on";
+}
+
+// A server that was demoted takes no writes; the pool does not lend its sessions again.
+TEST_F(MysqlLifeTest, AServerThatOnlyReadsIsLeft) {
+  MariadbServer server;
+  const std::string hosts =
+      "mysql://node:open%20sesame@127.0.0.1:" + std::to_string(server.port()) +
+      ",127.0.0.1:" + std::to_string(Server().port()) + "/farm";
+  auto backend = std::make_unique<MysqlBackend>(MysqlOptions{.uri = hosts});
+  MysqlBackend& both = *backend;
+  Session session(std::move(backend));
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_OK(session->RunScript("CREATE TABLE life(a int)"));
+  server.Sql("SET GLOBAL read_only = 1");
+  const absl::Status refused = session->Run(kAdd, 1);
+  EXPECT_EQ(refused.code(), StatusCode::kUnavailable) << refused;
+  EXPECT_EQ(MysqlErrno(refused), 1290);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kAllOlder);
+  const HeldConnection next(both, NativePlatform(), Role::kAny, 8, In(20s));
+  ASSERT_TRUE(next.ok()) << next.status();
+  next->set_deadline(In(20s));
+  EXPECT_OK(next->Run(kAdd, 1));  // on the other host of the list
+}
+
+struct PoolOfOne : profiles::Default {
+  static constexpr const char* kName = "pool_of_one";
+  static constexpr int kPoolSize = 1;
+  static constexpr int kMaxOverflow = 0;
+  static constexpr PrePing kPrePing = PrePing::kAfterIdle;
+  static constexpr Duration kPingAfter = 100s;
+};
+
+// Of a dozen reports, the best known error of MySQL: "server has gone away" on the first use after a pause.
+TEST_F(MysqlLifeTest, NobodyMeetsAServerThatHasGoneAway) {
+  MariadbServer server({.settings = {"--wait-timeout=1"}});
+  MysqlBackend backend({.uri = server.Uri()});
+  PoolFor<PoolOfOne> pool(backend);
+  std::vector<unsigned long> sessions;
+  for (int i = 0; i < 4; ++i) {
+    absl::StatusOr<Lease> lease = pool.Acquire(kWrite, pool.In(20s));
+    ASSERT_OK(lease.status());
+    EXPECT_OK((*lease)->Run(Sql("SELECT 1")));
+    sessions.push_back(MysqlHandle(**lease)->thread_id);
+    lease->Return();
+    if (i == 0) continue;  // at once again
+    EXPECT_TRUE(server.WaitForSessions(0)) << "the server ends it";
+  }
+  EXPECT_EQ(sessions[0], sessions[1]);
+  EXPECT_NE(sessions[1], sessions[2]);
+}
+
+// A clock of its own shows that it does not take the server to end it.
+class AgedPlatform : public fakes::ForwardingPlatform {
+ public:
+  TimePoint CoarseNow() override { return NativePlatform().CoarseNow() + age; }
+  Duration age{};
+};
+
+TEST_F(MysqlLifeTest, AConnectionIsReplacedAtFourFifthsOfTheServersLimit) {
+  AgedPlatform platform;
+  MysqlBackend backend({.uri = Server().Uri()});
+  HeldConnection held(backend, platform, Role::kAny, 8, In(20s));
+  ASSERT_TRUE(held.ok()) << held.status();
+  held->set_deadline(Deadline::Never());
+  platform.age = 23'000s;  // of 28,800
+  EXPECT_EQ(ConnectionAccess::Probe(*held), Liveness::kAlive);
+  platform.age = 23'100s;
+  EXPECT_EQ(ConnectionAccess::Probe(*held), Liveness::kDead);
+  EXPECT_EQ(ConnectionAccess::Inspect(*held), SessionState::kBroken);
+}
+
+TEST_F(MysqlLifeTest, ARestartedServerIsNotice) {
+  MariadbServer server;
+  Session session(MysqlOptions{.uri = server.Uri()});
+  ASSERT_TRUE(session.ok()) << session.status();
+  server.Restart();
+  EXPECT_EQ(ConnectionAccess::Probe(*session), Liveness::kDead);
+  EXPECT_EQ(session->Run(Sql("SELECT 1")).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*session), FaultScope::kConnectionSuspectOlder);
+}
+
+TEST_F(MysqlLifeTest, ALinkThatIsCutCostsTheDeadline) {
+  proxy_.Cut();
+  session_->set_deadline(In(50ms));
+  EXPECT_EQ(session_->Run(Sql("SELECT 1")).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session_), SessionState::kBroken);
+}
+
+TEST_F(MysqlLifeTest, ALinkThatIsResetIsUnavailable) {
+  proxy_.Reset();
+  const absl::Status status = session_->Run(Sql("SELECT 1"));
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+}
+
+}  // namespace
+}  // namespace roost::mysql

@@ -1,0 +1,151 @@
+// $1 becomes ?, and text stays text; what a statement does, as far as its text tells.
+#include "backends/mysql/sql_text.h"
+
+#include <string>
+#include <string_view>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace roost::mysql {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string Translated(std::string_view sql, SqlMode mode = {}) {
+  const absl::StatusOr<Translation> translation = Translate(sql, mode);
+  return translation.ok() ? translation->text : "refused";
+}
+
+TEST(TranslateTest, PlaceholdersBecomeQuestionMarks) {
+  const absl::StatusOr<Translation> translation = Translate("INSERT INTO t VALUES ($2,$1, $2)", {});
+  ASSERT_TRUE(translation.ok()) << translation.status();
+  EXPECT_EQ(translation->text, "INSERT INTO t VALUES (?,?, ?)");
+  EXPECT_THAT(translation->places, ElementsAre(1, 0, 1));
+  EXPECT_EQ(translation->parameters, 2);
+  EXPECT_EQ(Translated("SELECT 1"), "SELECT 1");
+  EXPECT_EQ(Translated("SELECT -$1+$2"), "SELECT -?+?");
+  EXPECT_EQ(Translated(""), "");
+}
+
+// Of reports about mysqljs and exarrow: a placeholder inside of a string or a comment took a value.
+TEST(TranslateTest, InsideOfTextTheyAreText) {
+  for (const char* const sql :
+       {"SELECT '$1'", "SELECT \"$1\"", "SELECT `$1` FROM t", "SELECT 1 # $1", "SELECT 1 -- $1",
+        "SELECT 1 /* $1 */", "SELECT 'it''s $1'", "SELECT 'it\\'s $1'", "SELECT \"a\"\"$1\"",
+        "SELECT `a``$1`", "SELECT 'a\\\\' , '$1'", "SELECT 1 --\n+1", "SELECT '?'", "SELECT 1 # ?",
+        "SELECT /* ' */ 1", "SELECT 1 -- '", "SELECT @`$1`", "SELECT @'$1'"}) {
+    EXPECT_EQ(Translated(sql), sql);
+  }
+}
+
+// A comment needs a blank behind its dashes, does not nest, and ends with its line.
+TEST(TranslateTest, WhatLooksLikeAComment) {
+  EXPECT_EQ(Translated("SELECT 5--$1"), "SELECT 5--?");
+  EXPECT_EQ(Translated("SELECT 5 --\t$1\n+$1"), "SELECT 5 --\t$1\n+?");
+  EXPECT_EQ(Translated("SELECT /* /* */ $1"), "SELECT /* /* */ ?");
+  EXPECT_EQ(Translated("SELECT 1 # $1\n+$1"), "SELECT 1 # $1\n+?");
+}
+
+// Names may have dollar signs, and begin with digits.
+TEST(TranslateTest, NamesWithDollarSignsAreNames) {
+  EXPECT_EQ(Translated("SELECT a$1, t.$1, _$1, 1a$1"), "SELECT a$1, t.$1, _$1, 1a$1");
+  EXPECT_EQ(Translated("SELECT \xc3\xa4$1"), "SELECT \xc3\xa4$1");
+  EXPECT_EQ(Translated("SELECT $1a, $x, $0, $01, $"), "SELECT $1a, $x, $0, $01, $");
+  EXPECT_EQ(Translated("SELECT @$1, @@$1"), "SELECT @$1, @@$1");
+}
+
+// Of reports about react/mysql and DBD::mysql: the mode decides where a string ends.
+TEST(TranslateTest, BackslashesEscapeUnlessTheModeSaysOtherwise) {
+  const char* const sql = "SELECT 'a\\', $1, '";
+  EXPECT_EQ(Translated(sql), sql);
+  EXPECT_EQ(Translated("SELECT 'a\\', $1", {.backslash_escapes = false}), "SELECT 'a\\', ?");
+}
+
+// Of "a\", $1 and " nobody knows what they are without the session's ANSI_QUOTES.
+TEST(TranslateTest, DoubleQuotesWithBackslashesAreRefusedWhereItMatters) {
+  EXPECT_EQ(Translated("SELECT \"a\\\", $1, \""), "refused");
+  EXPECT_EQ(Translated("SELECT \"a\\n\", $1"), "SELECT \"a\\n\", ?");
+}
+
+TEST(TranslateTest, WhatCannotBeBoundIsRefused) {
+  EXPECT_EQ(Translated("SELECT ?"), "refused");
+  EXPECT_EQ(Translated("SELECT $2"), "refused") << "$1 is left out";
+  EXPECT_EQ(Translated("SELECT $256"), "refused");
+  std::string many = "SELECT 0";
+  for (int i = 0; i < 256; ++i) many += "+$1";
+  EXPECT_EQ(Translated(many), "refused");
+}
+
+// The server runs what is in such a comment, if its version is as it says.
+TEST(TranslateTest, CommentsThatAreExecutedAreRefused) {
+  for (const char* const sql :
+       {"SELECT /*! 1 */", "SELECT /*!50000 $1 */", "SELECT /*M! 1 */", "SELECT /*m!100 1 */"}) {
+    EXPECT_EQ(Translated(sql), "refused") << sql;
+  }
+  EXPECT_EQ(Translated("SELECT /* ! */ 1"), "SELECT /* ! */ 1");
+}
+
+SqlTraits Traits(std::string_view sql) { return ReadTraits(sql, {}); }
+
+TEST(TraitsTest, WhatOnlyReads) {
+  for (const char* const sql : {"SELECT 1", "  (select 1)", "SHOW TABLES", "/* a */ VALUES (1)",
+                                "WITH a AS (SELECT 1) SELECT * FROM a", "SELECT 'insert'"}) {
+    EXPECT_TRUE(Traits(sql).reads) << sql;
+    EXPECT_FALSE(Traits(sql).taints) << sql;
+    EXPECT_FALSE(Traits(sql).bounds_transaction) << sql;
+  }
+  for (const char* const sql :
+       {"INSERT INTO t VALUES (1)", "SELECT 1; DELETE FROM t", "SELECT 1 INTO OUTFILE 'x'",
+        "WITH a AS (SELECT 1) UPDATE t SET b = 1", "CALL p()", "SELECT 'open"}) {
+    EXPECT_FALSE(Traits(sql).reads) << sql;
+  }
+}
+
+TEST(TraitsTest, WhatLeavesSomethingInTheSession) {
+  for (const char* const sql :
+       {"SET time_zone = 'SYSTEM'", "USE other", "CREATE TEMPORARY TABLE t(a int)",
+        "SELECT GET_LOCK('a', 1)", "SELECT @a := 1", "SELECT 1 INTO @a",
+        "PREPARE s FROM 'SELECT 1'", "CALL p()", "DO RELEASE_LOCK('a')", "LOCK TABLES t READ",
+        "HANDLER t OPEN", "SELECT LAST_INSERT_ID(5)", "select 'open", "SELECT 1 /*! INTO @a */"}) {
+    EXPECT_TRUE(Traits(sql).taints) << sql;
+  }
+  for (const char* const sql : {"SELECT @@version", "UPDATE t SET a = 1", "SELECT '@a'"}) {
+    EXPECT_FALSE(Traits(sql).taints) << sql;
+  }
+}
+
+// DDL commits what is open before it.
+TEST(TraitsTest, WhatBeginsOrEndsATransaction) {
+  for (const char* const sql :
+       {"BEGIN", "start transaction", "COMMIT", "ROLLBACK", "ROLLBACK WORK", "/* why */ commit;",
+        "CREATE TABLE t(a int)", "ALTER TABLE t ADD b int", "DROP TABLE t", "TRUNCATE t",
+        "SELECT 1; COMMIT", "SET autocommit = 1", "SET @@session.autocommit = 1", "END",
+        "LOCK TABLES t READ", "ANALYZE TABLE t", "SELECT 'open", "XA START 'a'"}) {
+    EXPECT_TRUE(Traits(sql).bounds_transaction) << sql;
+  }
+  for (const char* const sql :
+       {"SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "RELEASE SAVEPOINT a",
+        "CREATE TEMPORARY TABLE t(a int)", "DROP TEMPORARY TABLE t", "SELECT 'commit'",
+        "INSERT INTO t VALUES ('begin')", "SET time_zone = '+00:00'"}) {
+    EXPECT_FALSE(Traits(sql).bounds_transaction) << sql;
+  }
+}
+
+TEST(TraitsTest, NothingButBlanksAndComments) {
+  for (const char* const sql : {"", " \n", "-- nothing", "# nothing\n", "/* a */ ; ;", ";"}) {
+    EXPECT_TRUE(Traits(sql).empty) << sql;
+  }
+  EXPECT_FALSE(Traits("SELECT 1").empty);
+  EXPECT_FALSE(Traits("/*! SELECT 1 */").empty);
+}
+
+TEST(ScriptTest, EmptyStatementsAreLeftOut) {
+  EXPECT_EQ(WithoutEmptyStatements("SELECT 1;; SELECT 2;\n;\n", {}), "SELECT 1; SELECT 2");
+  EXPECT_EQ(WithoutEmptyStatements(";SELECT ';;';-- a;b\n", {}), "SELECT ';;'");
+  EXPECT_EQ(WithoutEmptyStatements("SELECT 1", {}), "SELECT 1");
+  EXPECT_EQ(WithoutEmptyStatements("SELECT 'a;;", {}), "SELECT 'a;;");
+}
+
+}  // namespace
+}  // namespace roost::mysql

@@ -1,0 +1,152 @@
+// Encryption by default to a host that is not this machine, with a certificate authority of our own.
+#include <dlfcn.h>
+
+#include <cstring>
+#include <string>
+
+#include "tests/mysql/mysql_test_support.h"
+#include "tests/support/certificates.h"
+
+// What the library asks for with this size is the stack of a connection. Painted, it shows how much of
+// it was used.
+static void* painted = nullptr;
+constexpr unsigned char kPaint = 0xA5;
+
+extern "C" void* __libc_malloc(size_t size);
+extern "C" void* malloc(size_t size) {
+  void* const memory = __libc_malloc(size);
+  if (size == roost::mysql::Link::kStackBytes && memory != nullptr) {
+    painted = memory;
+    std::memset(memory, kPaint, size);
+  }
+  return memory;
+}
+
+namespace roost::mysql {
+namespace {
+
+using support::Certificates;
+
+constexpr char kHost[] = "db.example.test";
+
+std::vector<std::string> OptionsOf(const Certificates& authority,
+                                   const Certificates::Issued& issued) {
+  return {"--ssl-ca=" + authority.root(), "--ssl-cert=" + issued.certificate,
+          "--ssl-key=" + issued.key};
+}
+
+// A remote host by its name, which is this machine in truth.
+class MysqlTlsTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    certificates_ = new Certificates;
+    server_ =
+        new MariadbServer({.settings = OptionsOf(*certificates_, certificates_->Issue(kHost))});
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    delete certificates_;
+  }
+  static std::unique_ptr<Backend> To(const std::string& host, const std::string& parameters,
+                                     int port = server_->port()) {
+    return std::make_unique<LookedUpBackend>(
+        MysqlOptions{.uri = "mysql://node:open%20sesame@" + host + ":" + std::to_string(port) +
+                            "/farm?" + parameters},
+        [](const std::string&) { return backends::Addresses{.list = {"127.0.0.1"}}; });
+  }
+  static std::string Root() { return "ssl-ca=" + certificates_->root(); }
+
+  static Certificates* certificates_;
+  static MariadbServer* server_;
+};
+Certificates* MysqlTlsTest::certificates_ = nullptr;
+MariadbServer* MysqlTlsTest::server_ = nullptr;
+
+TEST_F(MysqlTlsTest, AGoodCertificateIsCheckedByDefault) {
+  Session session(To(kHost, Root()));
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_NE(session.Ask("SHOW STATUS LIKE 'Ssl_cipher'"), "");
+  EXPECT_EQ(
+      session.Count("SELECT variable_value <> '' FROM information_schema.session_status WHERE "
+                    "variable_name = 'Ssl_cipher'"),
+      1);
+}
+
+TEST_F(MysqlTlsTest, AnotherHostsCertificateIsRefused) {
+  Session session(To("other.example.test", Root()));
+  EXPECT_EQ(session.status().code(), StatusCode::kFailedPrecondition) << session.status();
+  EXPECT_THAT(session.message(), HasSubstr("ssl-ca=FILE"));
+  Session lenient(To("other.example.test", Root() + "&sslmode=verify-ca"));
+  EXPECT_TRUE(lenient.ok()) << lenient.status();
+}
+
+TEST_F(MysqlTlsTest, AnotherAuthoritysCertificateIsRefused) {
+  const Certificates others;
+  for (const char* const mode : {"", "&sslmode=verify-ca", "&sslmode=verify-full"}) {
+    Session session(To(kHost, "ssl-ca=" + others.root() + mode));
+    EXPECT_EQ(session.status().code(), StatusCode::kFailedPrecondition) << mode << session.status();
+  }
+  Session any(To(kHost, "sslmode=require"));
+  EXPECT_TRUE(any.ok()) << any.status();
+}
+
+TEST_F(MysqlTlsTest, AServerWithoutEncryptionIsTold) {
+  const int plain = Server().port();
+  for (const char* const mode : {"", "&sslmode=require"}) {
+    Session session(To(kHost, Root() + mode, plain));
+    EXPECT_EQ(session.status().code(), StatusCode::kFailedPrecondition) << mode << session.status();
+  }
+  Session allowed(To(kHost, "sslmode=disable", plain));
+  EXPECT_TRUE(allowed.ok()) << allowed.status();
+}
+
+// The library would wait for the rest of a handshake inside of our step.
+TEST_F(MysqlTlsTest, ASilentServerCostsTheDeadlineAndNoMore) {
+  for (int cut_after = 0; cut_after < 2; ++cut_after) {
+    support::TcpProxy proxy(server_->port());
+    proxy.Delay(20ms);
+    const std::unique_ptr<Backend> backend = To(kHost, Root(), proxy.port());
+    std::vector<std::max_align_t> memory(backend->ConnectionBytes(2) / sizeof(std::max_align_t) +
+                                         1);
+    absl::StatusOr<Connection*> opened = backend->Open(
+        {.memory = {reinterpret_cast<std::byte*>(memory.data()), backend->ConnectionBytes(2), 2},
+         .platform = &NativePlatform(),
+         .deadline = In(500ms)});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    absl::StatusOr<Step> step = Step{};
+    while (step.ok() && !step->done) {
+      step = ConnectionAccess::Advance(**opened, NativePlatform().Now());
+      if (proxy.counts().round_trips > cut_after) proxy.Cut();
+      if (step.ok() && !step->done) NativePlatform().WaitForDescriptors({&step->wait, 1}, step->at);
+    }
+    EXPECT_EQ(step.status().code(), StatusCode::kDeadlineExceeded) << cut_after << step.status();
+    ConnectionAccess::CloseAndDestroy(*opened);
+  }
+}
+
+// And in a session: reads and writes of an encrypted link end by the deadline.
+TEST_F(MysqlTlsTest, AStatementEndsAtItsDeadline) {
+  Session session(To(kHost, Root()));
+  ASSERT_TRUE(session.ok()) << session.status();
+  session->set_deadline(In(50ms));
+  EXPECT_EQ(session->Run(Sql("SELECT SLEEP(600)")).code(), StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(MysqlTlsTest, HalfOfTheStackIsEnough) {
+  Session session(To(kHost, Root()));
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_NE(painted, nullptr);
+  const auto* const stack = static_cast<const unsigned char*>(painted);
+  ASSERT_OK(session->RunScript("DROP TABLE IF EXISTS t; CREATE TABLE t(a int, b longtext)"));
+  const std::string text(100'000, 'x');
+  ASSERT_OK(session->Run(Sql("INSERT INTO t VALUES ($1, $2)"), 1, text));
+  EXPECT_EQ(session.Ask("SELECT b FROM t"), text);
+  size_t unused = 0;
+  while (unused < Link::kStackBytes && stack[unused] == kPaint) ++unused;
+  RecordProperty("bytes_used", static_cast<int>(Link::kStackBytes - unused));
+  EXPECT_GT(Link::kStackBytes - unused, 1000u) << "it is not the stack";
+  EXPECT_GE(unused, Link::kStackBytes / 2) << "used: " << Link::kStackBytes - unused;
+}
+
+}  // namespace
+}  // namespace roost::mysql
