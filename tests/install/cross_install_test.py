@@ -86,7 +86,7 @@ class CrossInstallTest(unittest.TestCase):
             program.unlink()
 
     def test_a_firmware_takes_roostpool_as_a_subproject(self):
-        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_STATIC_ABSL=ON", "-DROOST_POSTGRES=OFF",
+        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_STATIC_ABSL=ON", "-DROOST_POSTGRES=OFF", "-DROOST_MYSQL=OFF",
                                   "-DWITHOUT_POSTGRES=ON"), "profile raspberry_pi\nlevel 21.5\n")
         self.assertNotIn("libabsl", self.needed("sub"))
 

@@ -60,7 +60,8 @@ class InstallTest(InstalledTest):
 
     # Without PostgreSQL, whose sources take a third of the time. That it is found is seen by the next test.
     def test_a_project_takes_roostpool_as_a_subproject(self):
-        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_POSTGRES=OFF", "-DWITHOUT_POSTGRES=ON",
+        self.assertEqual(self.use("sub", f"-DROOST_SOURCE={SOURCE}", "-DROOST_POSTGRES=OFF", "-DROOST_MYSQL=OFF",
+                                  "-DWITHOUT_POSTGRES=ON",
                                   "-DROOST_PROFILE=testing"), "profile testing\nlevel 21.5\n")
         self.assertFalse(list((self.folder / "sub").rglob("*_test")), "it built our tests, too")
         cache = (self.folder / "sub/CMakeCache.txt").read_text(encoding="utf-8")

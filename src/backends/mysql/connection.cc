@@ -108,7 +108,7 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
       WithoutEmptyStatements(sql, wire_.mode()),
       {.sql = sql, .operation = traits.reads ? Operation::kStatement : Operation::kCommit});
   wire_.RecordTransaction();
-  return status;
+  return internal::UndoneWithOthers(std::move(status));
 }
 
 // ---- transactions -------------------------------------------------------------------------------

@@ -166,7 +166,8 @@ absl::Status MysqlStatement::ExecuteNow() {
 }
 
 absl::Status MysqlStatement::FailWith(const Doing& doing) {
-  return wire().Fail(parts_->statement, doing);
+  absl::Status failed = wire().Fail(parts_->statement, doing);
+  return commits_ ? failed : internal::UndoneWithOthers(std::move(failed));
 }
 
 // The columns of this run: a table may have changed since the last.
