@@ -45,6 +45,7 @@ GOOD = {
     "src/backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "statements/cache.h"\n' + SIX_LINES,
     "src/backends/postgres/postgres.cc":
         '#include <libpq-fe.h>\n#include <dlfcn.h>\n#include "backends/common/error.h"\n' + FIVE_LINES,
+    "src/backends/mysql/mysql.cc": '#include <mysql.h>\n#include "backends/common/error.h"\n',
     "src/outbox/buffer.h": '#include <vector>\n#include "statements/cache.h"\n#include "roost/pool.h"\n',
     "src/telemetry/metrics.cc":
         '#include <fcntl.h>\n#include <nlohmann/json.hpp>\n#include "base/text.h"\n#include "roost/pool.h"\n',
@@ -98,6 +99,8 @@ BAD = [
     ("src/backends/postgres/postgres.cc", "#include <sqlite3.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", "#include <sys/ioctl.h>\n", "layers"),
     ("src/backends/postgres/postgres.cc", '#include "backends/sqlite/errors.h"\n', "layers"),
+    ("src/backends/mysql/mysql.cc", "#include <libpq-fe.h>\n", "layers"),
+    ("src/backends/mysql/mysql.cc", '#include "backends/postgres/errors.h"\n', "layers"),
     ("src/backends/common/error.h", "#include <sqlite3.h>\n", "layers"),
     ("src/backends/common/error.h", '#include "backends/sqlite/sqlite.cc"\n', "layers"),
     ("src/backends/common/error.h", '#include "core/core.h"\n', "layers"),

@@ -253,8 +253,7 @@ TEST_F(TuningTest, ARefusalNamesTheSettingItsValueAndTheLimit) {
   EXPECT_EQ(Refusal(pool, {.max_overflow = -1}),
             "pool 'main': max_overflow -1 is below 0; unlimited overflow does not exist");
   EXPECT_EQ(Refusal(pool, {.pool_timeout = 0s}),
-            "pool 'main': pool_timeout 0 s is not above 0: every call that can wait ends, and "
-            "nothing is tried without a pause");
+            "pool 'main': pool_timeout 0 s is not above 0: to wait for nothing call TryAcquire");
   EXPECT_EQ(Refusal(pool, {.pool_recycle = -1s}),
             "pool 'main': pool_recycle -1.00 s is below 0; 0 switches it off");
   EXPECT_EQ(

@@ -1,8 +1,33 @@
 #include "tests/support/pgbouncer.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <string>
 
 namespace roost::support {
+namespace {
+
+// PgBouncer 1.18 now and then dies when a client that has cancelled goes. As a service it would be started
+// again; here it ends with its shell, which ends with the test.
+constexpr char kAgain[] = "while :; do setpriv --pdeathsig KILL /usr/sbin/pgbouncer \"$1\"; done";
+
+bool TakesConnections(int port) {
+  const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool taken =
+      ::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(client);
+  return taken;
+}
+
+}  // namespace
 
 PgBouncer::PgBouncer(const PostgresServer& server, int sessions) {
   GiveToServerUser(dir_.path());
@@ -10,11 +35,12 @@ PgBouncer::PgBouncer(const PostgresServer& server, int sessions) {
   WriteFile(
       dir_.File("ini"),
       "[databases]\n* = host=" + server.socket_folder() + " port=" + std::to_string(server.port()) +
-          "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " + std::to_string(port()) +
+          "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " +
+          std::to_string(port_.number()) +
           "\nunix_socket_dir =\nauth_type = trust\nauth_file = " + dir_.File("users") +
           "\npool_mode = transaction\ndefault_pool_size = " + std::to_string(sessions) + "\n");
   for (const char* file : {"users", "ini"}) GiveToServerUser(dir_.File(file));
-  process_ = Process({.words = {"/usr/sbin/pgbouncer", dir_.File("ini")},
+  process_ = Process({.words = {"/bin/sh", "-c", kAgain, "pgbouncer", dir_.File("ini")},
                       .as_server_user = true,
                       .output = dir_.File("log")});
   const bool up = WaitUntil([this] {
@@ -24,6 +50,13 @@ PgBouncer::PgBouncer(const PostgresServer& server, int sessions) {
   if (!up || process_.pid() == 0) {
     Fail("PgBouncer (package pgbouncer) does not start:\n" + ReadFile(dir_.File("log")));
   }
+}
+
+int PgBouncer::port() const {
+  if (!WaitUntil([this] { return TakesConnections(port_.number()); })) {
+    Fail("PgBouncer takes no connections:\n" + ReadFile(dir_.File("log")));
+  }
+  return port_.number();
 }
 
 }  // namespace roost::support

@@ -22,7 +22,8 @@ class PgBouncer {
   PgBouncer(const PgBouncer&) = delete;
   PgBouncer& operator=(const PgBouncer&) = delete;
 
-  int port() const { return port_.number(); }
+  // Waits until it takes connections.
+  int port() const;
 
  private:
   TempDir dir_{};
