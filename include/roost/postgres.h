@@ -23,8 +23,8 @@
 // Memory:   connections in the pool; libpq takes some 37 KB for each, 104 KB with TLS, and one row
 //           at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's SQLSTATE is in the message and in PostgresSqlState(status)
-// Time:     QueryOne runs 1.34 times the instructions of libpq's PQexecPrepared, with as many system calls
-//           and heap calls; Query 1.64 times, for rows that come one by one
+// Time:     QueryOne runs 1.32 times the instructions of libpq's PQexecPrepared, with as many system calls
+//           and heap calls; Query 1.58 times, for rows that come one by one
 // Example:
 //   roost::PostgresBackend backend({.uri = "postgresql://node7@db.example.org/farm"});
 //   roost::PoolFor<roost::profiles::RaspberryPiRemote> pool(backend);

@@ -37,12 +37,12 @@
 #include "roost/platform.h"
 #include "roost/pool.h"
 
+namespace roost::telemetry {
+class StatusState;
+}  // namespace roost::telemetry
+
 #pragma GCC visibility push(default)
 namespace roost {
-
-namespace telemetry {
-class StatusState;
-}  // namespace telemetry
 
 // What a program says of itself.
 enum class Health : uint8_t {
