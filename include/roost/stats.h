@@ -277,7 +277,9 @@ struct LaneDetails {
 
 // What Pool::Inspect fills in. All of it is of one moment.
 struct PoolDetails {
+  // As Pool::stats says.
   Stats stats;
+  // Each lane; the first `lane_count` are filled in.
   std::array<LaneDetails, 2> lanes{};
   size_t lane_count = 0;
   // How many of the caller's records were filled in.
