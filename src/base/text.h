@@ -93,7 +93,7 @@ class BoundedText {
     return {bytes_.data(), size_};
   }
   friend bool operator==(const BoundedText& a, const BoundedText& b) {
-    return std::string_view(a) == std::string_view(b);
+    return static_cast<std::string_view>(a) == static_cast<std::string_view>(b);
   }
 
  private:

@@ -114,7 +114,8 @@ absl::Status StatusSocket::Open(std::string_view name, const char* folder, unsig
   if (absl::Status known = FindFolder(folder, found); !known.ok()) return known;
   base_ = Path(found).Add("/", name);
   const Path path = Beside(".sock");
-  if (std::string_view(path).size() != std::string_view(found).size() + 1 + name.size() + 5) {
+  if (static_cast<std::string_view>(path).size() !=
+      static_cast<std::string_view>(found).size() + 1 + name.size() + 5) {
     return absl::InvalidArgumentError(Concat(
         {"the path of the status socket in ", found,
          " would be longer than the 107 bytes that a Unix socket has: give a shorter folder"}));

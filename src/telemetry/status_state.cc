@@ -271,7 +271,7 @@ void StatusState::WriteStatus(TimePoint now, internal::JsonWriter& json) {
   const Said said = TakeSaid();
   json.BeginObject();
   json.Member("format", kLiveFormat);
-  json.Member("name", std::string_view(name_));
+  json.Member("name", static_cast<std::string_view>(name_));
   json.Member("version", ROOST_VERSION_STRING);
   json.Member("pid", getpid());
   json.Member("running_s", now - started_);
@@ -279,7 +279,7 @@ void StatusState::WriteStatus(TimePoint now, internal::JsonWriter& json) {
   if (said.said) {
     json.Member("state", Name(said.health));
     json.Member("state_s", now - said.at);
-    json.Member("text", std::string_view(said.text));
+    json.Member("text", static_cast<std::string_view>(said.text));
   }
   json.Name("pools");
   json.BeginArray();

@@ -12,9 +12,6 @@ namespace roost {
 namespace mysql {
 namespace {
 
-using internal::Concat;
-using internal::Quoted;
-
 static_assert(sizeof(MysqlConnection) <= MysqlBackend::kConnectionSize.connection,
               "a MysqlConnection does not fit into MysqlBackend::kConnectionSize: raise it");
 static_assert(StatementCache<MysqlStatement>::EntryBytes() <=

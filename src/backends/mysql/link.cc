@@ -188,7 +188,7 @@ void Link::TakeResult() {
       code_ = row_ != nullptr ? 1 : 0;
       return;
     case Call::kCloseStatement:
-      code_ = flag_;
+      code_ = flag_ != 0 ? 1 : 0;
       return;
     case Call::kClose:
     case Call::kNone:

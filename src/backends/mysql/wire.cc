@@ -169,7 +169,7 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
   absl::Status status = Finish({});
   if (!status.ok()) return status;
   if (link_.code() != 0) return Fail({});
-  const absl::Status answer = Ask(sql, doing);
+  absl::Status answer = Ask(sql, doing);
   if (!condemned_.ok()) return answer;
   link_.AllowSeveralStatements(false);
   status = Finish({});
