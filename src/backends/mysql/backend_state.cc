@@ -48,17 +48,12 @@ BackendState::BackendState(const MysqlOptions& options, backends::LookUpFunction
 
 BackendState::~BackendState() {
   farewells_.clear();  // which calls libmariadb
-  delete lib_.load();
 }
 
-// Without a lock, because it reads files: who comes second throws its own table away.
 absl::Status BackendState::Load() {
-  if (lib_.load() != nullptr) return absl::OkStatus();
-  auto table = std::make_unique<Libmariadb>();
-  absl::Status status = LoadLibmariadb(*table);
+  if (lib_.loaded()) return absl::OkStatus();
+  absl::Status status = lib_.Load(&LoadLibmariadb);
   if (!status.ok()) return status;
-  const Libmariadb* none = nullptr;
-  if (lib_.compare_exchange_strong(none, table.get())) static_cast<void>(table.release());
   addresses_.Load();
   return status;
 }

@@ -7,13 +7,13 @@
 #ifndef ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_
 #define ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/common/address_book.h"
+#include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
 #include "backends/mysql/connect_attempt.h"
 #include "backends/mysql/libmariadb.h"
@@ -52,7 +52,7 @@ class BackendState {
 
   const MysqlOptions& options() const { return options_; }
   // REQUIRES: a ConnectAttempt was started.
-  const Libmariadb& lib() const { return *lib_.load(); }
+  const Libmariadb& lib() const { return *lib_; }
   // The server behind `endpoint` takes no writes any more: the next attempt begins elsewhere.
   void LostRole(int endpoint);
   // A statement of that session was given up, and its server does not know that its client has gone.
@@ -77,7 +77,7 @@ class BackendState {
   void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const MysqlOptions& options_;
-  std::atomic<const Libmariadb*> lib_ = nullptr;
+  backends::LoadedLibrary<Libmariadb> lib_;
   backends::Resolver resolver_;
   backends::AddressBook addresses_;
 

@@ -19,17 +19,12 @@ BackendState::BackendState(const PostgresOptions& options, LookUpFunction look_u
 
 BackendState::~BackendState() {
   sessions_.Clear();  // which calls libpq
-  delete libpq_.load();
 }
 
-// Without a lock, because it reads files: who comes second throws its own table away.
 absl::Status BackendState::Load() {
-  if (libpq_.load() != nullptr) return absl::OkStatus();
-  auto table = std::make_unique<Libpq>();
-  absl::Status status = LoadLibpq(*table);
+  if (libpq_.loaded()) return absl::OkStatus();
+  absl::Status status = libpq_.Load(&LoadLibpq);
   if (!status.ok()) return status;
-  const Libpq* none = nullptr;
-  if (libpq_.compare_exchange_strong(none, table.get())) static_cast<void>(table.release());
   addresses_.Load();
   return status;
 }

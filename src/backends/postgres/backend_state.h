@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/common/address_book.h"
+#include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
 #include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
@@ -38,7 +39,7 @@ class BackendState {
 
   const PostgresOptions& options() const { return options_; }
   // REQUIRES: a ConnectAttempt was started.
-  const Libpq& pq() const { return *libpq_.load(); }
+  const Libpq& pq() const { return *libpq_; }
   // The pooler hands each transaction another session: by the options, or `pooler=transaction`.
   // REQUIRES: a ConnectAttempt was started.
   bool transaction_pooler() const { return transaction_pooler_.load(); }
@@ -71,7 +72,7 @@ class BackendState {
   void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const PostgresOptions& options_;
-  std::atomic<const Libpq*> libpq_ = nullptr;
+  backends::LoadedLibrary<Libpq> libpq_;
   std::atomic<bool> transaction_pooler_ = false;
   Resolver resolver_;
   AddressBook addresses_;
