@@ -325,12 +325,8 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   if (durability == Durability::kSealed) status = CheckFiles();
   if (status.ok() && writes_ && log_.IsFull()) status = CheckLog();
   if (!status.ok()) return status;
-  int code;
-  {
-    // The deadline ends the wait for the lock alone: what it cut later would stay open.
-    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-    code = OwnStatements::Run(own_.begin());
-  }
+  // Cut behind its last operation it would stay open.
+  const int code = OwnStatements::RunWhole(own_.begin(), deadline_handler_);
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
   // With synchronous=FULL every commit is sealed by itself.
   transaction().Begin(durability == Durability::kSealed && writes_ &&
@@ -364,8 +360,7 @@ absl::Status SqliteConnection::RollbackTransaction() {
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
   if (InTransaction()) {
-    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-    const int code = OwnStatements::Run(own_.rollback());
+    const int code = OwnStatements::RunWhole(own_.rollback(), deadline_handler_);
     if (InTransaction()) {
       status = Fail(code, Operation::kStatement, true, "ROLLBACK");
       MarkFailed(FaultScope::kConnection);

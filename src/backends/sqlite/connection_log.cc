@@ -96,8 +96,7 @@ absl::Status SqliteConnection::CheckLog() {
   if (blocked && sqlite3_txn_state(db_, "main") == SQLITE_TXN_NONE) {
     // By the writer of another process, perhaps, for which every write waits. A reader lets pass.
     deadline_handler_.SetDeadline(deadline());
-    const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
-    const int code = OwnStatements::Run(own_.begin());
+    const int code = OwnStatements::RunWhole(own_.begin(), deadline_handler_);
     if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
     OwnStatements::Run(own_.rollback());
     status = Checkpoint(deadline());

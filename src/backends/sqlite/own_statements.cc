@@ -53,4 +53,9 @@ int OwnStatements::Run(sqlite3_stmt* statement) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+int OwnStatements::RunWhole(sqlite3_stmt* statement, DeadlineHandler& handler) {
+  const DeadlineHandler::Uninterruptible uninterruptible(handler);
+  return Run(statement);
+}
+
 }  // namespace roost::sqlite

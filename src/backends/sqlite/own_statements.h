@@ -3,6 +3,7 @@
 #define ROOST_BACKENDS_SQLITE_OWN_STATEMENTS_H_
 
 #include "absl/status/status.h"
+#include "backends/sqlite/deadline_handler.h"
 #include "roost/sqlite.h"
 
 struct sqlite3;
@@ -31,6 +32,8 @@ class OwnStatements {
 
   // Runs one to its end; SQLite's code.
   static int Run(sqlite3_stmt* statement);
+  // The same; the deadline of `handler` ends the wait for a lock, and cuts nothing that is begun.
+  static int RunWhole(sqlite3_stmt* statement, DeadlineHandler& handler);
 
  private:
   sqlite3_stmt* begin_ = nullptr;
