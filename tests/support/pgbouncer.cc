@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,9 +12,9 @@
 namespace roost::support {
 namespace {
 
-// PgBouncer 1.18 now and then dies when a client that has cancelled goes. As a service it would be started
-// again; here it ends with its shell, which ends with the test.
-constexpr char kAgain[] = "while :; do setpriv --pdeathsig KILL /usr/sbin/pgbouncer \"$1\"; done";
+// As a service it would be started again where it dies; here it ends with its shell, which ends with the test.
+constexpr char kAgain[] =
+    "while :; do setpriv --pdeathsig KILL /usr/sbin/pgbouncer \"$1\"; echo >>\"$2\"; done";
 
 bool TakesConnections(int port) {
   const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -25,6 +26,12 @@ bool TakesConnections(int port) {
       ::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   ::close(client);
   return taken;
+}
+
+std::string Deaths() {
+  const char* const file = ::getenv(kPoolerDeaths);
+  if (file == nullptr) Fail("a program with PgBouncer links roost_pooler_main");
+  return file;
 }
 
 }  // namespace
@@ -40,7 +47,7 @@ PgBouncer::PgBouncer(const PostgresServer& server, int sessions) {
           "\nunix_socket_dir =\nauth_type = trust\nauth_file = " + dir_.File("users") +
           "\npool_mode = transaction\ndefault_pool_size = " + std::to_string(sessions) + "\n");
   for (const char* file : {"users", "ini"}) GiveToServerUser(dir_.File(file));
-  process_ = Process({.words = {"/bin/sh", "-c", kAgain, "pgbouncer", dir_.File("ini")},
+  process_ = Process({.words = {"/bin/sh", "-c", kAgain, "pgbouncer", dir_.File("ini"), Deaths()},
                       .as_server_user = true,
                       .output = dir_.File("log")});
   const bool up = WaitUntil([this] {

@@ -14,6 +14,10 @@
 
 namespace roost::support {
 
+// The environment's name for the file that gets a line for each death. Set by roost_pooler_main, the
+// object library that each program with PgBouncer links: it repeats the tests that PgBouncer died in.
+inline constexpr char kPoolerDeaths[] = "ROOST_POOLER_DEATHS";
+
 class PgBouncer {
  public:
   // Lends `sessions` sessions of the role "node" to its clients, for a transaction each.
