@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
+#include <stdlib.h>
 
 #include <cstring>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "tests/support/certificates.h"
 #include "tests/support/pgbouncer.h"
 #include "tests/support/postgres_server.h"
+#include "tests/support/process.h"
 
 namespace roost::support {
 namespace {
@@ -47,6 +49,18 @@ TEST(PgBouncerTest, GivesEachTransactionASession) {
     PQclear(result);
   }
   EXPECT_EQ(server.Sessions().size(), 1u);
+}
+
+// By what is written then, the program's main function knows which tests to repeat.
+TEST(PgBouncerTest, StartsAgainWhereItDiesAndEachDeathIsWritten) {
+  PostgresServer server;
+  PgBouncer pooler(server, 1);
+  ASSERT_NE(Connect(server.UriThrough(pooler.port())), nullptr);
+  const std::string deaths = ::getenv(kPoolerDeaths);
+  const size_t before = ReadFile(deaths).size();
+  pooler.Crash();
+  EXPECT_TRUE(WaitUntil([&] { return ReadFile(deaths).size() == before + 1; }));
+  EXPECT_EQ(PQstatus(Connect(server.UriThrough(pooler.port())).get()), CONNECTION_OK);
 }
 
 }  // namespace

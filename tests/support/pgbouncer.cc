@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -64,6 +65,13 @@ int PgBouncer::port() const {
     Fail("PgBouncer takes no connections:\n" + ReadFile(dir_.File("log")));
   }
   return port_.number();
+}
+
+void PgBouncer::Crash() {
+  const std::string shell = std::to_string(process_.pid());
+  const std::string child = ReadFile("/proc/" + shell + "/task/" + shell + "/children");
+  if (child.empty()) Fail("PgBouncer does not run");
+  ::kill(std::stoi(child), SIGKILL);
 }
 
 }  // namespace roost::support

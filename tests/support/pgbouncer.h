@@ -29,6 +29,9 @@ class PgBouncer {
   // Waits until it takes connections.
   int port() const;
 
+  // Kills it; it is started again.
+  void Crash();
+
  private:
   TempDir dir_{};
   LoopbackPort port_{};
