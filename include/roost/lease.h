@@ -142,9 +142,8 @@ class [[nodiscard]] Lease {
   NativeHandle Detach();
 
   // Call before giving the lease to another thread. Otherwise the next Acquire of the thread that
-  // acquired this lease, or of a later thread that gets its memory, may be refused as a wait that can
-  // only deadlock (kNestedCheck in profile.h). The lease itself stays as it is. A lease that holds
-  // nothing does nothing.
+  // acquired this lease may be refused as a wait that can only deadlock (kNestedCheck in profile.h).
+  // The lease itself stays as it is. A lease that holds nothing does nothing.
   void ReleaseThread();
 
  private:

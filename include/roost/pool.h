@@ -147,7 +147,8 @@ class Pool {
   ROOST_HOT absl::StatusOr<Lease> Acquire(Intent intent, Deadline deadline,
                                           SourceLine where = SourceLine::Here()) {
     internal::SlotHead* taken = nullptr;
-    if (!head_.Forked()) {
+    // A thread's first acquire gives it its number.
+    if (internal::thread_number != 0 && !head_.Forked()) {
       internal::LaneHead& lane = *head_.lane_for[static_cast<size_t>(intent)];
       taken = lane.idle.TryPop();
       if (taken != nullptr) {

@@ -10,7 +10,7 @@
 // Callers wait for that, and are told by their deadline. A server of version 14 or later on Linux is also told
 // to look every 2 s whether its client is there (client_connection_check_interval), unless it does so
 // already or a transaction pooler is between. What libpq computes for a sign-in by SCRAM it computes in one piece: more
-// than 100,000 iterations, half a second on a Raspberry Pi 4, are refused.
+// than 10,000 iterations, some 50 ms on a Raspberry Pi 4, are refused.
 //
 // libpq is loaded when the first connection is opened, not when the program starts: a program
 // without a remote takes no memory for it. Without the library an open fails with

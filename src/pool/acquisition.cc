@@ -163,7 +163,7 @@ absl::Status Acquisition::RefuseNewcomer(LaneGuard& guard, TimePoint now) {
 bool Acquisition::CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) {
   // A caller that goes on with its loop while it waits may return what it holds.
   if (!pool_.config.settings.constants().nested_check || !may_wait() || deadline_.HasPassed(now) ||
-      !pool_.lanes.MayBeOwner(ThisThread())) {
+      !pool_.lanes.MayBeOwner(NumberThisThread())) {
     return false;
   }
   // Whether this wait could end is a question to both lanes.
@@ -175,7 +175,7 @@ bool Acquisition::CouldOnlyDeadlock(LaneGuard& guard, TimePoint now) {
     if (&lane == &lane_) wanted = count;
     cores[count++] = &lane.core();
   }
-  return core::CouldOnlyDeadlock(std::span(cores.data(), count), wanted, ThisThread());
+  return core::CouldOnlyDeadlock(std::span(cores.data(), count), wanted, NumberThisThread());
 }
 
 void Acquisition::Enqueue() {

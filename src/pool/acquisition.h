@@ -48,7 +48,7 @@ class Acquisition {
   }
   bool IsCancelled() const { return cancel_ != nullptr && cancel_->cancelled(); }
   // The thread that answers for the lease; 0: none.
-  uint64_t Owner() const { return may_wait() ? ThisThread() : 0; }
+  uint64_t Owner() const { return may_wait() ? NumberThisThread() : 0; }
   void Begin();
   void Continue();
   bool LendAtOnce(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);

@@ -25,6 +25,7 @@ absl::StatusOr<Lease> Pool::Acquire(const AcquireOptions& options) {
 }
 absl::StatusOr<Lease> Pool::AcquireSlowly(internal::SlotHead* taken, Intent intent,
                                           Deadline deadline, SourceLine where) {
+  internal::NumberThisThread();
   if (taken != nullptr) {
     auto& lane = static_cast<internal::Lane&>(*head_.lane_for[static_cast<size_t>(intent)]);
     if (state_->Revalidate(lane, *taken, deadline, where)) return Lease(lane, *taken, deadline);

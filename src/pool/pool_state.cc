@@ -186,7 +186,7 @@ absl::StatusOr<Lease> PoolState::TryAcquire(Intent intent, Deadline deadline, So
       if (lane.core().closed()) {
         ++recorder.counts().refused_closed;
         refusal = parts_.refusals.closed;
-      } else if (!lane.core().TryLend(now, ThisThread(), where, local, probe)) {
+      } else if (!lane.core().TryLend(now, NumberThisThread(), where, local, probe)) {
         ++recorder.counts().timeouts;
         refusal = parts_.refusals.nothing_free;
       } else {

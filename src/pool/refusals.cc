@@ -62,8 +62,8 @@ Refusals::Refusals(const char* pool, const PoolSettings& settings) : limits(sett
                  "fork before the pool is made");
   nested = named(kFailedPrecondition, "",
                  "this thread holds a lease, and every connection is held by threads that wait: "
-                 "one more wait could only deadlock; return the lease first, or take a larger "
-                 "pool_size");
+                 "while they do, one more wait could only deadlock; return the lease first, or "
+                 "take a larger pool_size");
   cancelled = named(kCancelled, "", "the caller cancelled");
   still_out = named(kDeadlineExceeded, "",
                     "leases are still out at the deadline of Close; they are closed when they "

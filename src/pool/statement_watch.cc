@@ -329,7 +329,7 @@ void StatementWatch::Record(StatementEvent event) {
     pool_.recorder.CountStatement(event.status->code(), event.took, event.slow);
   }
   StatementObserver* const observer = pool_.config.statement_observer;
-  if (observer == nullptr || IsTelling(ThisThread())) return;
+  if (observer == nullptr || IsTelling(NumberThisThread())) return;
   const std::string_view literals = Literals(event.sql);
   ShownSql shown;
   if (literals.empty()) {
@@ -343,7 +343,7 @@ void StatementWatch::Record(StatementEvent event) {
   event.pool = pool_.config.name;
   event.at = Now();
   std::atomic<uintptr_t>& teller = PlaceOf(event.slot).teller;
-  teller.store(ThisThread(), std::memory_order_relaxed);
+  teller.store(NumberThisThread(), std::memory_order_relaxed);
   observer->OnStatement(event);
   teller.store(0, std::memory_order_relaxed);
 }

@@ -170,6 +170,32 @@ TEST_F(OwnOpenTest, IsReachedByClose) {
   EXPECT_TRUE(pool.Close(Deadline::Past()).ok());
 }
 
+struct PatientPinged : Patient {
+  static constexpr PrePing kPrePing = PrePing::kAlways;
+};
+
+// The same for the ping of a connection that rested.
+TEST_F(OwnOpenTest, APingIsReachedByCancelAndByClose) {
+  for (const bool closes : {false, true}) {
+    PoolFor<PatientPinged> pool(backend, Options());
+    hangs = -1;
+    Take(pool).Return();
+    ASSERT_EQ(pool.stats().idle, 1);
+    hangs = ScriptedBackend::kStepFd + backend.count(Call::kOpen);
+    at = Now() + 200ms;
+    CancelToken token;
+    meanwhile = [&] {
+      if (closes) pool.Close(Deadline::Past()).IgnoreError();
+      if (!closes) pool.Cancel(token);
+    };
+    const TimePoint start = Now();
+    EXPECT_EQ(pool.Acquire({.deadline = pool.In(3s), .cancel = &token}).status().code(),
+              closes ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kCancelled);
+    EXPECT_LE(Now() - start, 300ms);
+    EXPECT_FALSE(meanwhile);
+  }
+}
+
 TEST_F(OwnOpenTest, ThatHangsIsLeftForAConnectionThatComesBack) {
   PoolFor<Patient> pool(backend, Options());
   hangs = -1;

@@ -48,6 +48,15 @@ TYPED_TEST(IdleConnectionsTest, TheOneUsedLastIsLentFirst) {
   EXPECT_EQ(this->backend.count(Call::kOpen), 2);
 }
 
+// Else who takes it next counts as that thread until it has written its own number.
+TEST_F(IdleStackTest, NobodyHoldsWhatRests) {
+  PoolFor<Small> pool(backend, Options());
+  Take(pool).Return();
+  EXPECT_EQ(PoolTestPeer::OwnerAtRest(pool), 0u);
+  Take(pool).Return();
+  EXPECT_EQ(PoolTestPeer::OwnerAtRest(pool), 0u);
+}
+
 TYPED_TEST(IdleConnectionsTest, EveryLeaseIsCounted) {
   PoolFor<TypeParam> pool(this->backend, this->Options());
   Lease kept = this->Take(pool);

@@ -407,6 +407,18 @@ constexpr OtherCall kOtherCalls[] = {
        static_cast<void>(pool.Report(buffer));
        static_cast<void>(pool.Explain(absl::DeadlineExceededError(""), 1s, buffer));
      }},
+    {"Tick", 0s, [](Pool& pool, Deadline) { pool.Tick(pool.platform().Now()); }},
+    {"Tune", 0s,
+     [](Pool& pool, Deadline) {
+       for (const int size : {1, 2}) pool.Tune({.pool_size = size}).IgnoreError();
+     }},
+    {"Inspect", 0s,
+     [](Pool& pool, Deadline) {
+       PoolDetails details;
+       std::array<SlotDetails, 4> slots;
+       std::array<WaiterDetails, 4> waiters;
+       pool.Inspect(details, slots, waiters);
+     }},
     {"Descriptors", 0s,
      [](Pool& pool, Deadline) {
        std::array<DescriptorWait, 4> waits;

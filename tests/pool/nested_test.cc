@@ -2,6 +2,8 @@
 // refused where it could only deadlock.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/pool/pool_test_support.h"
 
 namespace roost {
@@ -43,6 +45,19 @@ TEST_F(NestedTest, AHolderWaitsForAnotherThreadThatWillReturn) {
   ASSERT_TRUE(other.served());
   platform.WhileWaiting([&] { other.Return(); });
   Lease second = Must(Second(pool));
+}
+
+TEST_F(NestedTest, AThreadIsNotTakenForOneThatEnded) {
+  PoolFor<Checked<1>> pool(backend, Options());
+  absl::StatusOr<Lease> held, wanted;
+  std::thread([&] { held = pool.Acquire(); }).join();
+  ASSERT_TRUE(held.ok());
+  // It gets the memory of the one before.
+  Actor other(platform, [&] { wanted = pool.Acquire(kWrite, pool.In(1s)); });
+  EXPECT_TRUE(other.waiting());
+  held->Return();
+  platform.Run();
+  EXPECT_TRUE(wanted.ok()) << wanted.status();
 }
 
 TEST_F(NestedTest, TwoHoldersThatWaitForEachOtherAreToldAtTheSecond) {

@@ -247,9 +247,17 @@ TEST_F(SettingsTest, ToAnotherMachineTheCertificateIsChecked) {
 
 TEST_F(SettingsTest, OnThisMachineItIsLibpqsChoice) {
   for (const char* const uri : {"host=localhost", "host=127.0.0.1", "host=::1", "host=/tmp",
-                                "host=db.example.org hostaddr=127.0.0.1", ""}) {
+                                "host=db.example.org hostaddr=127.0.0.1", "host=LocalHost",
+                                "host=::ffff:127.0.0.1", "postgresql://localhost/farm\r\n", ""}) {
     EXPECT_EQ(Told(uri, "sslmode"), "-") << uri;
   }
+}
+
+TEST_F(SettingsTest, TheLineBreakOfAFileIsNotPartOfTheAddress) {
+  EXPECT_EQ(Read("postgresql://db.example.org/farm\n").endpoints[0].where,
+            "db.example.org:5432/farm");
+  EXPECT_EQ(Read("host=db.example.org dbname=farm\r\n").endpoints[0].where,
+            "db.example.org:5432/farm");
 }
 
 TEST_F(SettingsTest, WhatTheUserSaysIsDone) {

@@ -49,6 +49,15 @@ TEST(SignInTest, SeesThemInPieces) {
   EXPECT_EQ(most, 200000);
 }
 
+TEST(SignInTest, ARequestForThePasswordItselfIsSeen) {
+  SignInReader reader;
+  const std::string request = Request(3, "");
+  reader.Take(request.substr(0, 7));
+  EXPECT_FALSE(reader.wants_password());
+  reader.Take(request.substr(7));
+  EXPECT_TRUE(reader.wants_password());
+}
+
 TEST(SignInTest, LooksNoFurtherThanTheEndOfTheSignIn) {
   EXPECT_EQ(SignInReader().Take(Request(0, "") + Continue("200000")), 0);
   EXPECT_EQ(SignInReader().Take("R" + Int32(3) + Continue("200000")), 0);

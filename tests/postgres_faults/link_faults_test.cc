@@ -22,6 +22,16 @@ TEST_P(LinkFaultsTest, EndsAsPromised) {
 }
 INSTANTIATE_TEST_SUITE_P(Faults, LinkFaultsTest, ::testing::ValuesIn(LinkFaults()), NameOf);
 
+TEST(ClearPasswordTest, IsNotSentWhereOthersCanRead) {
+  support::OtherHost host;
+  support::PostgresServer server(
+      {.hba = "host all all all password\n", .address = host.address(), .network = host.network()});
+  NodeFor<Remote> node(PostgresOptions{.uri = server.Uri("sslmode=prefer&password=hunter2")});
+  const absl::Status status = node.Ask(kGrace).status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("asks for the password itself"));
+}
+
 }  // namespace
 }  // namespace roost::faults
 

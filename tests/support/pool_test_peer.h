@@ -14,6 +14,14 @@ class PoolTestPeer {
   // True if no thread holds the lock. REQUIRES: no other thread uses it.
   static bool LockIsFree(const Pool& pool) { return pool.state_->LockIsFree(); }
   // Of a pool whose profile has kWatchStatements.
+  // Who is said to hold the connection on top of the idle stack. REQUIRES: one is there.
+  static uintptr_t OwnerAtRest(Pool& pool) {
+    auto& idle = pool.head_.lane_for[static_cast<size_t>(kWrite)]->idle;
+    internal::SlotHead& slot = *idle.TryPop();
+    const uintptr_t owner = slot.owner;
+    idle.TryPush(slot);
+    return owner;
+  }
   static internal::ConnectionWrapper& Wrapper(const Pool& pool) {
     return *pool.state_->parts().executor.wrapper();
   }

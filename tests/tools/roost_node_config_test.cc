@@ -240,6 +240,8 @@ TEST_F(OptionsTest, MistakesInTheFileNameTheirLine) {
   }
   ExpectWrong({"--config", folder_.File("missing")}, "missing: No such file");
   ExpectWrong({"--config", folder_.path()}, "is not a file");
+  std::filesystem::resize_file(Put("conf", "every = 5s\n"), uintmax_t{1} << 40);  // a sparse one
+  ExpectWrong({"--config", folder_.File("conf")}, "more than 64 KiB");
 }
 
 TEST_F(OptionsTest, APasswordOnTheCommandLineIsRefusedAndNotRepeated) {

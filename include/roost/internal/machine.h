@@ -19,19 +19,13 @@
 #pragma GCC visibility push(default)
 namespace roost::internal {
 
-// Tells threads that live now apart. Never 0.
-ROOST_HOT inline uintptr_t ThisThread() {
-#if defined(__x86_64__)
-  uintptr_t self = 0;
-  __asm__("mov %%fs:0, %0" : "=r"(self));  // the thread control block holds its own address
-  return self;
-#elif defined(__aarch64__) || defined(__arm__)
-  return reinterpret_cast<uintptr_t>(__builtin_thread_pointer());
-#else
-  static thread_local char mark;
-  return reinterpret_cast<uintptr_t>(&mark);
-#endif
-}
+// Tells this thread from all others of the process, also from those that ended: an address of its own
+// would be given to a later thread. 0: the thread has asked no pool yet (see NumberThisThread). Without
+// initialisation and at a fixed place of the thread's memory, so that a look is one instruction.
+inline constinit thread_local uintptr_t thread_number [[gnu::tls_model("initial-exec")]] = 0;
+
+// The number of this thread, which is given it at the first call. Never 0.
+uintptr_t NumberThisThread();
 
 // Tells the processor that this thread waits for another.
 inline void PauseBriefly() {

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
+#include <utility>
 
 #include "backends/common/resolver.h"
 #include "statements/text.h"
@@ -13,6 +15,10 @@
 namespace roost::backends {
 
 using internal::MutexLock;
+
+namespace {
+constexpr std::streamsize kMostBytes = std::streamsize{16} * 1024;
+}  // namespace
 
 void AddressBook::Load() {
   {
@@ -22,10 +28,15 @@ void AddressBook::Load() {
   }
   if (file_.empty()) return;
   std::map<std::string, std::string> found;
+  // Some hundred hosts: what is longer, we have not written.
+  std::string text(kMostBytes, '\0');
   std::ifstream file(file_);
+  file.read(text.data(), kMostBytes);
+  text.resize(static_cast<size_t>(file.gcount()));
+  std::istringstream fields(std::move(text));
   std::string name;
   std::string address;
-  while (file >> name >> address) {
+  while (fields >> name >> address) {
     if (IsAddress(address)) found[name] = address;
   }
   MutexLock lock(mu_);

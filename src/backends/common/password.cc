@@ -72,6 +72,10 @@ absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
   return line;
 }
 
+std::string_view WithoutLineEnd(std::string_view address) {
+  return address.substr(0, address.find_last_not_of("\r\n") + 1);
+}
+
 std::string PasswordAdvice(std::string_view file, std::string_view otherwise) {
   if (file.starts_with("/run/credentials/")) {
     return "give the right password in the file of the service's credential and restart the "

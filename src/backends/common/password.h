@@ -1,4 +1,4 @@
-// backends/common/password.h - where the password of a connection comes from.
+// backends/common/password.h - where the password of a connection comes from, and its address.
 //
 // A password is never put into a connection string: the driver gets it as an option of its own. Files
 // are read by each open, so that a password that was changed counts at the next one.
@@ -23,6 +23,9 @@ inline constexpr size_t kMostPassword = 1024;
 
 // The first line of a regular file that others must not be able to read.
 absl::StatusOr<std::string> ReadPasswordFile(const std::string& path);
+
+// An address without the line break behind it, which comes along where it was read from a file.
+std::string_view WithoutLineEnd(std::string_view address);
 
 // What to do when the server wants a password, or another one. `file`: where ReadPasswordFile took it
 // from; empty: `otherwise` is the advice.

@@ -125,12 +125,16 @@ bool IsAddress(const std::string& host) {
          inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &binary) == 1;
 }
 
+bool IsLocalhost(const std::string& host) { return ::strcasecmp(host.c_str(), "localhost") == 0; }
+
 bool IsLoopback(const std::string& address) {
   in_addr four{};
   if (inet_pton(AF_INET, address.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
   in6_addr six{};
   if (inet_pton(AF_INET6, address.c_str(), &six) != 1) return false;
-  return std::memcmp(&six, &in6addr_loopback, sizeof six) == 0;
+  // ::ffff:127.0.0.1 is the same as 127.0.0.1.
+  if (IN6_IS_ADDR_V4MAPPED(&six)) return six.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 Lookup::Lookup(std::shared_ptr<State> state, Platform& platform)

@@ -32,8 +32,10 @@ Addresses SystemLookUp(const std::string& name);
 
 // "10.0.0.5", "fe80::1%eth0": needs no lookup.
 bool IsAddress(const std::string& host);
-// An address of this machine itself: 127.0.0.0/8 and ::1.
+// An address of this machine itself: 127.0.0.0/8, in either notation, and ::1.
 bool IsLoopback(const std::string& address);
+// The name "localhost", in whatever case.
+bool IsLocalhost(const std::string& host);
 
 // One caller's interest in a lookup. Its end does not end the lookup.
 class Lookup {

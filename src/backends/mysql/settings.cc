@@ -16,6 +16,7 @@ namespace roost::mysql {
 namespace {
 
 using backends::IsAddress;
+using backends::IsLocalhost;
 using backends::IsLoopback;
 using internal::Concat;
 
@@ -114,6 +115,7 @@ std::optional<Encryption> ParseEncryption(std::string_view mode) {
 class UriReader {
  public:
   absl::StatusOr<Settings> Read(std::string_view text) {
+    text = backends::WithoutLineEnd(text);
     if (!IsMysqlUri(text)) return Wrong("begins with mysql:// or mariadb://");
     TakeUntil(text, '/');
     TakeUntil(text, '/');
@@ -154,7 +156,7 @@ class UriReader {
       if (!status.ok()) return status;
     }
     if (!socket_.empty()) {
-      if (!authority.empty() && authority != "localhost") {
+      if (!authority.empty() && !IsLocalhost(std::string(authority))) {
         return Wrong("has a host and a socket: leave one out");
       }
       if (socket_.size() > kMostSocketPath) return Wrong("has a socket with too long a path");
@@ -164,7 +166,7 @@ class UriReader {
     while (!authority.empty()) {
       absl::StatusOr<Endpoint> endpoint = ParseHost(TakeUntil(authority, ','));
       if (!endpoint.ok()) return endpoint.status();
-      const bool here = endpoint->host == "localhost" || IsLoopback(endpoint->address);
+      const bool here = IsLocalhost(endpoint->host) || IsLoopback(endpoint->address);
       endpoint->encryption = encryption_.value_or(here ? Encryption::kNone : Encryption::kHost);
       Add(*std::move(endpoint));
     }

@@ -247,7 +247,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::StartConnecting() {
   pq().PQsetNoticeReceiver(conn_, DropNotice, nullptr);
   // An answer that the socket does not take is an error, and nothing that libpq waits for.
   pq().PQsetnonblocking(conn_, 1);
-  sign_in_.emplace();
+  sign_in_.emplace(target().local);
   phase_ = Phase::kConnect;
   if (pq().PQstatus(conn_) == CONNECTION_BAD) return StartFailed();
   wanted_ = {.writable = true};

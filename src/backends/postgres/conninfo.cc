@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/common/password.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -270,6 +271,7 @@ Conninfo ScanConninfo(std::string_view text) {
 }
 
 absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text) {
+  text = backends::WithoutLineEnd(text);
   const Conninfo conninfo = ScanConninfo(text);
   OwnOptions own{.conninfo = std::string(text)};
   // From the end, so that the places of the others stay right.

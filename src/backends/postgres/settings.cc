@@ -21,6 +21,7 @@ namespace roost::postgres {
 namespace {
 
 using backends::IsAddress;
+using backends::IsLocalhost;
 using backends::IsLoopback;
 using backends::ReadPasswordFile;
 
@@ -155,7 +156,7 @@ Endpoint MakeEndpoint(const std::string& host, const std::string& address, const
   endpoint.socket = address.empty() && IsSocket(endpoint.host);
   if (address.empty() && IsAddress(endpoint.host)) endpoint.address = endpoint.host;
   endpoint.local = endpoint.socket || IsLoopback(endpoint.address) ||
-                   (endpoint.address.empty() && endpoint.host == "localhost");
+                   (endpoint.address.empty() && IsLocalhost(endpoint.host));
   const bool bracket = endpoint.host.find(':') != std::string::npos;
   endpoint.where = Concat({bracket ? "[" : "", endpoint.host, bracket ? "]:" : ":", port,
                            database.empty() ? "" : "/", database});

@@ -9,6 +9,7 @@ namespace {
 // Of the protocol: the head of a message, and what libpq takes for a request at most.
 constexpr size_t kHead = 5;
 constexpr size_t kMostRequest = 2000;
+constexpr int64_t kClearPassword = 3;
 constexpr int64_t kSaslContinue = 11;
 // What libpq has room for at each read, at least.
 constexpr size_t kRoom = 8192;
@@ -44,6 +45,7 @@ int64_t SignInReader::TakeMessage(char type, std::string_view body) {
   const bool request = type == 'R' && body.size() >= 4 && body.size() + 4 <= kMostRequest;
   if (!request || done_) return 0;
   if (ReadInt32(body) == 0) done_ = true;
+  if (ReadInt32(body) == kClearPassword) wants_password_ = true;
   return ReadInt32(body) == kSaslContinue ? IterationsOf(body.substr(4)) : 0;
 }
 
@@ -65,11 +67,15 @@ int64_t SignInReader::Take(std::string_view bytes) {
   return iterations;
 }
 
-bool SignIn::Refuses(std::string_view bytes) {
+bool SignIn::Refuses(std::string_view bytes, Link link) {
   if (reader_.Take(bytes) > kMostIterations) {
     refusal_ =
-        "the server wants more than 100000 iterations of SCRAM, which would stop this program for "
+        "the server wants more than 10000 iterations of SCRAM, which would stop this program for "
         "as long as they take: set the role's password anew with fewer (scram_iterations)";
+  } else if (reader_.wants_password() && link == Link::kOpen) {
+    refusal_ =
+        "the server asks for the password itself, without TLS, so that everybody on the way could "
+        "read it: leave sslmode out or set verify-full, or let the server ask by scram-sha-256";
   } else if (received_ > kMostBytes) {
     refusal_ = kTalks;
   }
@@ -80,22 +86,26 @@ bool SignIn::Refuses(std::string_view bytes) {
 // has room for; no request of a server is as long.
 bool SignIn::RefusesTls(const Libpq& pq, PGconn* handle) {
   void* const ssl = pq.PQsslStruct(handle, "OpenSSL");
-  if (reader_.over() || ssl == nullptr || pq.SSL_peek == nullptr) return Refuses({});
+  if (reader_.over() || ssl == nullptr || pq.SSL_peek == nullptr) {
+    return Refuses({}, Link::kPrivate);
+  }
   std::array<char, kRoom> room;
   const int size = pq.SSL_peek(ssl, room.data(), static_cast<int>(room.size()));
   if (size == static_cast<int>(room.size())) {
     if (!reader_.done()) refusal_ = kTalks;
     reader_.Stop();
   }
-  return !refusal_.empty() || Refuses({room.data(), static_cast<size_t>(std::max(size, 0))});
+  return !refusal_.empty() ||
+         Refuses({room.data(), static_cast<size_t>(std::max(size, 0))}, Link::kPrivate);
 }
 
 PostgresPollingStatusType SignIn::PollEntered(const Libpq& pq, PGconn* handle,
                                               std::string_view bytes) {
   const bool tls = pq.PQsslInUse(handle) == 1;
+  const Link link = private_link_ ? Link::kPrivate : Link::kOpen;
   PostgresPollingStatusType polled = PGRES_POLLING_FAILED;
   do {
-    if (tls ? RefusesTls(pq, handle) : Refuses(bytes)) return PGRES_POLLING_FAILED;
+    if (tls ? RefusesTls(pq, handle) : Refuses(bytes, link)) return PGRES_POLLING_FAILED;
     bytes = {};
     polled = pq.PQconnectPoll(handle);
   } while (polled == PGRES_POLLING_READING && valve_.HasLeft());

@@ -42,6 +42,9 @@ bool Unquote(std::string_view text, std::string& value) {
   return WithoutComment(Trim(text.substr(end + 1))).empty();
 }
 
+// A configuration has some hundred lines at most; what is longer is another file, or a device's.
+constexpr size_t kMostBytes = size_t{64} * 1024;
+
 absl::Status CannotRead(const std::string& path, int error) {
   const std::string message = "cannot read " + path + ": " + std::strerror(error);
   if (error == EACCES) return absl::PermissionDeniedError(message);
@@ -91,7 +94,12 @@ absl::StatusOr<ConfigFile> ReadConfigFile(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) return CannotRead(path, errno);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::string text(kMostBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMostBytes) {
+    return absl::InvalidArgumentError(path + " has more than 64 KiB: it holds no settings");
+  }
   absl::StatusOr<std::vector<Setting>> settings = ParseConfig(path, text);
   if (!settings.ok()) return settings.status();
   config.settings = *std::move(settings);

@@ -181,14 +181,23 @@ void Remote::OnEvent(const Event& event) {
   }
 }
 
-// The one writer of the state. Says so when it changes, not each time that it is confirmed.
+// The one writer of the state. Says so when it changes, not each time that it is confirmed; and once
+// each other cause that does not pass by itself.
 void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
   if (!why.ok()) last_error_ = TextLine(WithoutTarget(MessageOf(why)));
-  if (state == state_) return;
+  const uint32_t cause = uint32_t{1} << static_cast<unsigned>(why.code());
+  const std::string target(backend_->target());
+  if (state == state_) {
+    const bool passes = why.ok() || absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why);
+    if (passes || (told_causes_ & cause) != 0) return;
+    told_causes_ |= cause;
+    messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
+    return;
+  }
+  told_causes_ = cause;
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
   ++changes_;
-  const std::string target(backend_->target());
   if (state != State::kUp) {
     messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
   } else if (before == State::kConnecting) {

@@ -109,6 +109,7 @@ class Remote final : private Observer {
   State state_ = State::kConnecting;
   TimePoint since_;
   uint64_t changes_ = 0;
+  uint32_t told_causes_ = 0;  // of this state: a bit for each code
   bool closing_ = false;      // what ends now is no news
   absl::Status first_error_;  // of the first open, for Start
   TextLine last_error_;
