@@ -18,7 +18,7 @@ PACKAGES_LINT=(clang-tidy clang-format shellcheck git doxygen mkdocs-material re
 PACKAGES_PACKAGE=(dpkg-dev lintian python3)
 PACKAGES_BENCH=(libbenchmark-dev libgtest-dev libgmock-dev python3 valgrind strace qemu-user-static
   g++-aarch64-linux-gnu postgresql-15)
-PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static)
+PACKAGES_CROSS=(mmdebstrap g++-aarch64-linux-gnu g++-arm-linux-gnueabihf qemu-user-static mariadb-server openssl)
 PACKAGES_BOARD=(mmdebstrap qemu-user-static arch-test kmod cpio e2fsprogs openssh-client
   qemu-system-arm qemu-utils python3)
 

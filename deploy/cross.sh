@@ -130,7 +130,7 @@ main() {
   need_packages "$log" "${PACKAGES_BUILD[@]}" dpkg-dev mmdebstrap qemu-user-static \
     "$compiler" || exit 1
   [ "$COMPILER" = gnu ] || need_packages "$log" "${PACKAGES_CLANG[@]}" || exit 1
-  [ "$TESTS" = OFF ] || need_packages "$log" python3 lintian make pkgconf || exit 1
+  [ "$TESTS" = OFF ] || need_packages "$log" python3 lintian make pkgconf mariadb-server openssl || exit 1
 
   step "sysroot"
   ./deploy/sysroot.sh --arch "$arch"

@@ -102,9 +102,9 @@ endif()
 # pkg-config --static names what Debian's sqlite3.pc does.
 set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "pkgconf, zlib1g-dev")
 set(CPACK_DEBIAN_DEV_DESCRIPTION "connection pools for sensor nodes - development files
-roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite
-and PostgreSQL pools with memory, time and capacity fixed when the firmware is
-compiled.
+roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite,
+PostgreSQL and MariaDB pools with memory, time and capacity fixed when the
+firmware is compiled.
 
 This package has the headers, ${package_libraries}, the CMake package roostpool, and the
 files roostpool*.pc for pkg-config.")
@@ -113,9 +113,9 @@ if(TARGET roostpool_shared)
   set(CPACK_DEBIAN_LIB_PACKAGE_NAME ${lib_package})
   set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
   set(CPACK_DEBIAN_LIB_DESCRIPTION "connection pools for sensor nodes - shared library
-roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite
-and PostgreSQL pools with memory, time and capacity fixed when the firmware is
-compiled.
+roostpool is a connection-pool runtime for a Raspberry Pi class board: SQLite,
+PostgreSQL and MariaDB pools with memory, time and capacity fixed when the
+firmware is compiled.
 
 This package has the shared library, for plug-ins and for several programs of
 one machine. A firmware that is alone on its board links the archive.")
@@ -136,8 +136,11 @@ endif()
 
 set(CPACK_DEBIAN_NODE_PACKAGE_NAME roostpool-node)
 set(CPACK_DEBIAN_NODE_PACKAGE_SECTION misc)
-# libpq is loaded when a remote database is configured.
+# The driver of a remote database is loaded when one is configured.
 set(CPACK_DEBIAN_NODE_PACKAGE_RECOMMENDS "libpq5 (>= 14)")
+if(ROOST_HAS_MYSQL)
+  string(APPEND CPACK_DEBIAN_NODE_PACKAGE_RECOMMENDS ", libmariadb3 (>= 1:10.6)")
+endif()
 set(CPACK_DEBIAN_NODE_PACKAGE_SUGGESTS "sqlite3")
 set(CPACK_DEBIAN_NODE_DESCRIPTION "sensor node on bounded connection pools
 roost-node reads the sensors of its board, or lines on its standard input, and

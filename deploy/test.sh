@@ -30,6 +30,7 @@
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
 #                  (hours; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
+#   galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
 #   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
 #   board          the same as --board; see tests/board/README.md
 #
@@ -42,7 +43,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ALL_STAGES=(functional asan fuzz tsan models lint rpi-64 rpi-32)
-MORE_STAGES=(size thread-safety refute clang deploy board)
+MORE_STAGES=(size thread-safety refute clang galera deploy board)
 BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
 FAILED=0
@@ -293,6 +294,12 @@ board_stage() {
 
 stage_rpi-64() { board_stage "$1" rpi-64 arm64; }
 stage_rpi-32() { board_stage "$1" rpi-32 armhf; }
+
+stage_galera() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" galera-4 || return
+  build_or_fail "$1" dev mysql_galera_test || return
+  check "a cluster of MariaDB" "$1" build/dev/tests/mysql/mysql_galera_test
+}
 
 stage_deploy() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return

@@ -113,9 +113,10 @@ struct Default {
   // 254. Each costs its memory in the pool object, and what the driver allocates.
   //
   // The number of slots of a lane decides what a lease costs. A lane of up to seven slots can lend
-  // without a lock, if kPrePing is kNever, kPingAfter is above 0, and the pool has no observer. A larger lane takes the lock for each lease: some 100 ns more. A PostgreSQL
-  // pool has one lane of kPoolSize + kMaxOverflow slots; a SQLite pool has one of a single slot for
-  // the writer and one for the readers, which has one slot less than the whole pool.
+  // without a lock, if kPrePing is kNever, kPingAfter is above 0, and the pool has no observer. A
+  // larger lane takes the lock for each lease: some 100 ns more. A pool of PostgreSQL or MySQL has
+  // one lane of kPoolSize + kMaxOverflow slots; a SQLite pool has one of a single slot for the
+  // writer and one for the readers, which has one slot less than the whole pool.
   static constexpr int kPoolSize = 10;
   // Connections above kPoolSize, opened while all others are lent. 0 to 254; 0: none. Memory as for
   // kPoolSize. SQLAlchemy's "unlimited" does not exist.
@@ -322,7 +323,8 @@ struct RaspberryPiRemote : RaspberryPi {
 };
 
 // For a server program with many short requests: callers give up early, and many may wait. A
-// PostgreSQL server must allow 150 sessions for each process.
+// server must allow 150 sessions for each process; by default PostgreSQL allows 100 in all, MySQL
+// and MariaDB 151.
 struct HighTrafficWeb : Default {
   static constexpr const char* kName = "high_traffic_web";
   static constexpr int kPoolSize = 100;

@@ -1,26 +1,12 @@
 // Encryption by default to a host that is not this machine, with a certificate authority of our own.
-#include <dlfcn.h>
+#include <signal.h>
 
-#include <cstring>
 #include <string>
 
+#include "backends/mysql/link.h"
 #include "tests/mysql/mysql_test_support.h"
+#include "tests/mysql/painted_stack.h"
 #include "tests/support/certificates.h"
-
-// What the library asks for with this size is the stack of a connection. Painted, it shows how much of
-// it was used.
-static void* painted = nullptr;
-constexpr unsigned char kPaint = 0xA5;
-
-extern "C" void* __libc_malloc(size_t size);
-extern "C" void* malloc(size_t size) {
-  void* const memory = __libc_malloc(size);
-  if (size == roost::mysql::Link::kStackBytes && memory != nullptr) {
-    painted = memory;
-    std::memset(memory, kPaint, size);
-  }
-  return memory;
-}
 
 namespace roost::mysql {
 namespace {
@@ -135,17 +121,27 @@ TEST_F(MysqlTlsTest, AStatementEndsAtItsDeadline) {
 TEST_F(MysqlTlsTest, HalfOfTheStackIsEnough) {
   Session session(To(kHost, Root()));
   ASSERT_TRUE(session.ok()) << session.status();
-  ASSERT_NE(painted, nullptr);
-  const auto* const stack = static_cast<const unsigned char*>(painted);
+  unsigned char* const stack = LatestStack();
+  ASSERT_NE(stack, nullptr);
   ASSERT_OK(session->RunScript("DROP TABLE IF EXISTS t; CREATE TABLE t(a int, b longtext)"));
   const std::string text(100'000, 'x');
   ASSERT_OK(session->Run(Sql("INSERT INTO t VALUES ($1, $2)"), 1, text));
   EXPECT_EQ(session.Ask("SELECT b FROM t"), text);
-  size_t unused = 0;
-  while (unused < Link::kStackBytes && stack[unused] == kPaint) ++unused;
-  RecordProperty("bytes_used", static_cast<int>(Link::kStackBytes - unused));
-  EXPECT_GT(Link::kStackBytes - unused, 1000u) << "it is not the stack";
-  EXPECT_GE(unused, Link::kStackBytes / 2) << "used: " << Link::kStackBytes - unused;
+  const size_t used = UsedBytesOf(stack);
+  RecordProperty("bytes_used", static_cast<int>(used));
+  EXPECT_GT(used, 1000u) << "it is not the stack";
+  EXPECT_LE(used, Link::kStackBytes / 2);
+}
+
+// A call that would need more than the whole stack ends in the pages below it, in this program.
+TEST_F(MysqlTlsTest, BelowTheStackIsAGuard) {
+  Session session(To(kHost, Root()));
+  ASSERT_TRUE(session.ok()) << session.status();
+  unsigned char* const stack = LatestStack();
+  ASSERT_NE(stack, nullptr);
+  EXPECT_TRUE(IsGuarded(stack));
+  EXPECT_FALSE(IsGuarded(stack + 1)) << "the stack itself is read";
+  EXPECT_EXIT(stack[-1] = 0, ::testing::KilledBySignal(SIGSEGV), "");
 }
 
 }  // namespace

@@ -59,8 +59,12 @@ MariadbServer::MariadbServer(Options options) : options_(std::move(options)) {
                       .input_fd = ends[0],
                       .dies_with_us = false});
   close(ends[0]);
-  RunOrFail({.words = {"cp", "-a", "--reflink=auto", data.data(), dir_.File("data")},
-             .as_server_user = true});
+  const MariadbServer* const other = options_.copy_of;
+  RunOrFail(
+      {.words = {"cp", "-a", "--reflink=auto",
+                 other == nullptr ? data.data() : other->dir_.File("data"), dir_.File("data")},
+       .as_server_user = true});
+  if (other != nullptr) return;
   Start();
   Sql("CREATE DATABASE farm; CREATE USER node@'%' IDENTIFIED BY 'open sesame'; "
       "GRANT ALL ON farm.* TO node@'%'");

@@ -36,6 +36,9 @@ class MariadbServer {
     std::vector<std::string> settings{};
     // Run by the administrator once the first start is done.
     std::string script{};
+    // It begins with a copy of the data of this one, which is stopped, and is not started: users and
+    // tables are there.
+    const MariadbServer* copy_of = nullptr;
   };
 
   MariadbServer() : MariadbServer(Options{}) {}

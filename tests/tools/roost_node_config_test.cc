@@ -65,12 +65,48 @@ TEST(RemoteUriTest, TakesWhatLibpqTakes) {
                            "host=h dbname=db", "service=farm"}) {
     EXPECT_TRUE(CheckRemoteUri(good).ok()) << good;
   }
-  for (const char* bad : {"mysql://u@h/db", "h/db", "http://h/?a=b", "postgresql"}) {
+  for (const char* bad : {"h/db", "http://h/?a=b", "postgresql", "mysql", "mysql:/h/db", ""}) {
     const absl::Status wrong = CheckRemoteUri(bad);
     EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+    EXPECT_NE(wrong.message().find("mysql://USER@HOST"), std::string_view::npos) << wrong;
   }
-  EXPECT_EQ(CheckRemoteUri("mysql://u:secret@h/db").message().find("secret"),
-            std::string_view::npos);
+}
+
+TEST(RemoteUriTest, TakesWhatTheMysqlBackendTakes) {
+  for (const char* good :
+       {"mysql://u@h/db", "mariadb://h", "mysql://u@[::1]:3307,b/db?sslmode=require",
+        "mysql://u@localhost/db?socket=/run/mysqld/mysqld.sock"}) {
+    EXPECT_EQ(CheckRemoteUri(good).ok(), HasMysql()) << good << CheckRemoteUri(good);
+    EXPECT_FALSE(HasPassword(good)) << good;
+  }
+  for (const char* bad : {"mysql://u:secret@h:x/db", "mysql://u:se/secret@h/db", "mysql://",
+                          "mysql://u@h/db?password=secret", "mysql://u@h/db?charset=secret"}) {
+    const absl::Status wrong = CheckRemoteUri(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+    EXPECT_EQ(wrong.message().find("secret"), std::string_view::npos) << wrong;
+  }
+}
+
+// Known by their beginnings; a text that is not known may be a password and is not shown.
+TEST(RemoteUriTest, SaysWhatToWriteInPlaceOfAnAddressForOthers) {
+  const struct {
+    const char* bad;
+    const char* says;
+  } cases[] = {
+      {"sqlite:///var/node.db", "a file of this machine"},
+      {"jdbc:mysql://h/db?user=u&password=secret", "leave out jdbc:"},
+      {"jdbc:postgresql://h/db", "leave out jdbc:"},
+      {"mysql+pymysql://u:secret@h/db", "the plus sign"},
+      {"mariadb+mariadbconnector://u:secret@h/db", "the plus sign"},
+      {"postgresql+psycopg2://u:secret@h/db", "the plus sign"},
+      {"mysqlx://u:secret@h/db", "X protocol"},
+  };
+  for (const auto& [bad, says] : cases) {
+    const absl::Status wrong = CheckRemoteUri(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << bad;
+    EXPECT_NE(wrong.message().find(says), std::string_view::npos) << wrong;
+    EXPECT_EQ(wrong.message().find("secret"), std::string_view::npos) << wrong;
+  }
 }
 
 TEST(AddressTest, SaysWhichKindOfDatabaseItIs) {
@@ -85,8 +121,10 @@ TEST(AddressTest, SaysWhichKindOfDatabaseItIs) {
       {":memory:", DatabaseKind::kSqlite, DatabaseKind::kSqlite, ":memory:"},
       {"postgres://h/db", DatabaseKind::kSqlite, DatabaseKind::kPostgres, "postgres://h/db"},
       {"host=h dbname=db", DatabaseKind::kPostgres, DatabaseKind::kPostgres, "host=h dbname=db"},
-      {"mysql://h/db", DatabaseKind::kSqlite, std::nullopt, ""},
-      {"mysql://h/?a=b", DatabaseKind::kPostgres, std::nullopt, ""},
+      {"mysql://h/db", DatabaseKind::kSqlite, DatabaseKind::kMysql, "mysql://h/db"},
+      {"mariadb://h/?a=b", DatabaseKind::kPostgres, DatabaseKind::kMysql, "mariadb://h/?a=b"},
+      {"mysqlx://h/db", DatabaseKind::kSqlite, std::nullopt, ""},
+      {"http://h/?a=b", DatabaseKind::kPostgres, std::nullopt, ""},
       {"node.db", DatabaseKind::kPostgres, std::nullopt, ""},
   };
   for (const auto& [text, bare, kind, means] : cases) {
@@ -100,9 +138,11 @@ TEST(AddressTest, SaysWhichKindOfDatabaseItIs) {
 
 TEST(AddressTest, AServerIsNoLocalDatabase) {
   EXPECT_EQ(LocalPath("sqlite://node.db").value(), "node.db");
-  const absl::Status wrong = LocalPath("postgresql://u:secret@h/db").status();
-  EXPECT_TRUE(absl::IsInvalidArgument(wrong));
-  EXPECT_EQ(wrong.message().find("secret"), std::string_view::npos);
+  for (const char* server : {"postgresql://u:secret@h/db", "mysql://u:secret@h/db"}) {
+    const absl::Status wrong = LocalPath(server).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong)) << server;
+    EXPECT_EQ(wrong.message().find("secret"), std::string_view::npos);
+  }
 }
 
 TEST(MakeBackendTest, MakesOneOfTheKindThatTheAddressNames) {
@@ -110,6 +150,12 @@ TEST(MakeBackendTest, MakesOneOfTheKindThatTheAddressNames) {
   const std::unique_ptr<Backend> server = MakeRemoteBackend("postgresql://u:secret@h:5433/db", {});
   EXPECT_EQ(server->kind(), "postgresql");
   EXPECT_EQ(server->target(), "h:5433/db");
+  if (!HasMysql()) return;
+  for (const char* uri : {"mysql://u:secret@h:3307/db", "mariadb://u:secret@h:3307/db"}) {
+    const std::unique_ptr<Backend> mysql = MakeRemoteBackend(uri, {});
+    EXPECT_EQ(mysql->kind(), "mysql");
+    EXPECT_EQ(mysql->target(), "h:3307/db");
+  }
 }
 
 TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
@@ -122,13 +168,16 @@ TEST(RemoteUriTest, FindsAPasswordWhereverItMayStand) {
         // libpq refuses these; they could be read on a command line all the same.
         "postgresql://h/db?sslmode&password=pw", "postgresql://h/db?sslmode&%70assword=pw",
         "postgresql://u:p/geheim?x@h/d", "postgres://[?1]:/d?%70assword=@scret",
-        "postgresql://u:1/2@h/db", "host=h sslmode password=pw", "host='h password=pw"}) {
+        "postgresql://u:1/2@h/db", "host=h sslmode password=pw", "host='h password=pw",
+        "mysql://u:pw@h/db", "mariadb://:pw@h", "mysql://u:p/w@h/db", "mysql://h/db?password=pw",
+        "mysql://u:p@w@h", "mysql://h?%70assword=pw"}) {
     EXPECT_TRUE(HasPassword(with)) << with;
   }
   for (const char* without :
        {"", "postgresql://u@h:5432/db", "postgresql://h:5432/db?application_name=a@b",
-        "postgresql://u:@h/db", "postgresql://h/db?passfile=/etc/pw", "postgresql://h?password=",
-        "host=h passfile=/p", "host='x password=y'", "dbname=password"}) {
+        "postgresql://u:@h/db", "postgresql://h/db?passfile=/etc/pw",
+        "postgresql://h?password=", "host=h passfile=/p", "host='x password=y'", "dbname=password",
+        "mysql://u@h:3306/db", "mysql://u:@h/db", "mysql://u@h/db?passfile=/etc/pw"}) {
     EXPECT_FALSE(HasPassword(without)) << without;
   }
 }
@@ -301,7 +350,8 @@ TEST_F(OptionsTest, APasswordFileThatIsNoneSaysWhy) {
 }
 
 TEST_F(OptionsTest, ARemoteThatIsNoneIsRefused) {
-  ExpectWrong({"--db", db_, "--remote", "mysql://u@h/db"}, "postgresql://USER@HOST/DATABASE");
+  ExpectWrong({"--db", db_, "--remote", "http://u@h/db"}, "postgresql://USER@HOST/DATABASE");
+  ExpectWrong({"--db", db_, "--remote", "jdbc:mysql://h/db"}, "leave out jdbc:");
 }
 
 TEST_F(OptionsTest, ANameIsFitForADatabaseALogAndAShell) {

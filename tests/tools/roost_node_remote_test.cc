@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,10 +12,8 @@
 #include "platform/rpi/board_health.h"
 #include "telemetry/status_file.h"
 #include "tests/support/postgres_server.h"
-#include "tests/support/temp_dir.h"
 #include "tests/tools/database.h"
-#include "tests/tools/notify_socket.h"
-#include "tests/tools/program.h"
+#include "tests/tools/remote_node.h"
 
 namespace roost::testing {
 namespace {
@@ -25,44 +22,12 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 using support::PostgresServer;
 
-// To a file of /proc there is no size; it is read to its end.
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-bool Has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-class RoostNodeRemoteTest : public ::testing::Test {
+class RoostNodeRemoteTest : public RemoteNodeTest {
  protected:
   static constexpr char kMayCreate[] = "GRANT CREATE ON SCHEMA public TO node";
 
   void StartServer(PostgresServer::Options options = {.script = kMayCreate}) {
     server = std::make_unique<PostgresServer>(std::move(options));
-  }
-  std::vector<std::string> Node(const std::string& uri, std::vector<std::string> more) const {
-    std::vector<std::string> all = {"/usr/bin/env",
-                                    "NOTIFY_SOCKET=" + systemd.name(),
-                                    ROOST_NODE,
-                                    "--db",
-                                    db,
-                                    "--stdin",
-                                    "--seal-every",
-                                    "1ms",
-                                    "--remote",
-                                    uri,
-                                    "--name",
-                                    "node7",
-                                    "--heartbeat",
-                                    "200ms",
-                                    "--status-every",
-                                    "100ms",
-                                    "--status-file",
-                                    status};
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
   }
   // Waits for a row of node7 with more than `count` before it; the number of rows.
   int64_t WaitForRows(int64_t count) {
@@ -83,10 +48,6 @@ class RoostNodeRemoteTest : public ::testing::Test {
     return server->Sql("SELECT to_regclass('roost_heartbeat') IS NOT NULL") == "t";
   }
 
-  support::TempDir folder;
-  const std::string db = folder.File("node.db");
-  const std::string status = folder.File("status.json");
-  NotifySocket systemd{folder.File("notify")};
   std::unique_ptr<PostgresServer> server;
 };
 
@@ -146,10 +107,7 @@ TEST_F(RoostNodeRemoteTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted)
   systemd.WaitFor("remote away");
   node.WaitForError(": away");
   // The node goes on: readings are sealed, and the state is told.
-  for (int i = 1; i <= 5; ++i) {
-    node.Write("n " + std::to_string(i) + "\n");
-    systemd.WaitFor("STATUS=" + std::to_string(i) + " readings sealed");
-  }
+  SealReadings(node, 5);
   const auto away = telemetry::ReadStatusFile(status);
   ASSERT_TRUE(away.ok()) << away.status();
   EXPECT_EQ(away->remote->state, "away");
@@ -168,9 +126,7 @@ TEST_F(RoostNodeRemoteTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted)
   EXPECT_EQ(node.Wait(), 0) << node.errors();
   EXPECT_TRUE(Has(node.output(), "heartbeats confirmed")) << node.output();
   // Changes are told, not tries.
-  size_t told = 0;
-  for (size_t at = 0; (at = node.errors().find(": remote ", at)) != std::string::npos; ++at) ++told;
-  EXPECT_LE(told, 5u) << node.errors();
+  EXPECT_LE(Count(node.errors(), ": remote "), 5u) << node.errors();
 }
 
 TEST_F(RoostNodeRemoteTest, AServerThatDoesNotAnswerDoesNotStopTheLoop) {
@@ -179,10 +135,7 @@ TEST_F(RoostNodeRemoteTest, AServerThatDoesNotAnswerDoesNotStopTheLoop) {
   WaitForRows(0);
   for (const pid_t session : server->Sessions()) kill(session, SIGSTOP);
   systemd.WaitFor("remote away");
-  for (int i = 1; i <= 5; ++i) {
-    node.Write("n " + std::to_string(i) + "\n");
-    systemd.WaitFor("STATUS=" + std::to_string(i) + " readings sealed");
-  }
+  SealReadings(node, 5);
   for (const pid_t session : server->Sessions()) kill(session, SIGCONT);
   node.WaitForError("up again after");
   node.Signal(SIGTERM);
@@ -219,9 +172,7 @@ TEST_F(RoostNodeRemoteTest, ItIsUpAgainOnlyWhenAHeartbeatWasConfirmed) {
   node.WaitForError("up again after");
   node.Signal(SIGTERM);
   EXPECT_EQ(node.Wait(), 0) << node.errors();
-  size_t told = 0;
-  for (size_t at = 0; (at = node.errors().find("up again", at)) != std::string::npos; ++at) ++told;
-  EXPECT_EQ(told, 1u) << node.errors();
+  EXPECT_EQ(Count(node.errors(), "up again"), 1u) << node.errors();
 }
 
 TEST_F(RoostNodeRemoteTest, StartsWithoutItsServer) {
@@ -319,22 +270,20 @@ TEST_F(RoostNodeRemoteTest, ThePasswordIsNowhere) {
 // 23 objects and a megabyte of dirty pages, for a node that has no use for them.
 TEST_F(RoostNodeRemoteTest, OnlyANodeWithARemoteLoadsLibpq) {
   StartServer();
-  const auto maps = [](const Program& node) {
-    return ReadAll("/proc/" + std::to_string(node.pid()) + "/maps");
-  };
   {
-    Program without({"/usr/bin/env", "NOTIFY_SOCKET=" + systemd.name(), ROOST_NODE, "--db",
-                     folder.File("without.db"), "--stdin", "--seal-every", "1ms"});
+    Program without(Local(folder.File("without.db")));
     without.Write("a 1\n");
     systemd.WaitFor("STATUS=1 readings sealed");
-    EXPECT_TRUE(Has(maps(without), "libsqlite3"));
-    EXPECT_FALSE(Has(maps(without), "libpq"));
-    EXPECT_FALSE(Has(maps(without), "libssl"));
-    EXPECT_FALSE(Has(maps(without), "libsystemd"));
+    EXPECT_TRUE(Has(MapsOf(without), "libsqlite3"));
+    EXPECT_FALSE(Has(MapsOf(without), "libpq"));
+    EXPECT_FALSE(Has(MapsOf(without), "libmariadb"));
+    EXPECT_FALSE(Has(MapsOf(without), "libssl"));
+    EXPECT_FALSE(Has(MapsOf(without), "libsystemd"));
   }
   Program with(Node(server->Uri(), {}));
   WaitForRows(0);
-  EXPECT_TRUE(Has(maps(with), "libpq"));
+  EXPECT_TRUE(Has(MapsOf(with), "libpq"));
+  EXPECT_FALSE(Has(MapsOf(with), "libmariadb"));
 }
 
 }  // namespace

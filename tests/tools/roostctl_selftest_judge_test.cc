@@ -273,6 +273,28 @@ TEST(SelftestRemoteTest, AServerThatTakesNoWritesIsAFailureAndAnOldOneAWarning) 
   Expect(JudgeRemoteServer(facts), Verdict::kFail);
 }
 
+TEST(SelftestRemoteTest, MysqlAndMariadbAreJudgedByTheirOwnVersions) {
+  ServerFacts facts = GoodServer();
+  ReadMysqlVersion("10.11.19-MariaDB-0+deb12u1-log", facts);
+  EXPECT_EQ(JudgeRemoteServer(facts).measured, "MariaDB 10.11.19, primary");
+  EXPECT_EQ(JudgeRemoteServer(facts).bound, "10.11 or later, primary");
+  Expect(JudgeRemoteServer(facts), Verdict::kPass);
+  ReadMysqlVersion("11.8.2-MariaDB", facts);
+  Expect(JudgeRemoteServer(facts), Verdict::kPass);
+  ReadMysqlVersion("5.5.68-MariaDB", facts);
+  Expect(JudgeRemoteServer(facts), Verdict::kWarn);
+  ReadMysqlVersion("8.4.3", facts);
+  EXPECT_EQ(JudgeRemoteServer(facts).measured, "MySQL 8.4.3, primary");
+  Expect(JudgeRemoteServer(facts), Verdict::kPass);
+  ReadMysqlVersion("8.0.46-0ubuntu0.22.04.1", facts);
+  Expect(JudgeRemoteServer(facts), Verdict::kWarn);
+  for (const char* odd : {"", "what", "10", "10.", "99999999999999999999.1.1", "-1.-1.-1"}) {
+    ReadMysqlVersion(odd, facts);
+    EXPECT_GE(facts.version, 0) << odd;
+    EXPECT_LE(facts.version, 999999) << odd;
+  }
+}
+
 TEST(SelftestRemoteTest, AnOpenLinkIsAWarningUnlessItStaysOnTheMachine) {
   ServerFacts facts = GoodServer();
   Expect(JudgeRemoteTls(facts), Verdict::kPass);
@@ -289,6 +311,9 @@ TEST(SelftestRemoteTest, ANodeNeedsRoomAtTheServer) {
   Expect(JudgeRemoteSessions(facts, 2), Verdict::kPass);
   facts.sessions = 96;
   Expect(JudgeRemoteSessions(facts, 2), Verdict::kWarn);
+  EXPECT_NE(JudgeRemoteSessions(facts, 2).advice.find("53300"), std::string::npos);
+  facts.server = Server::kMariadb;
+  EXPECT_NE(JudgeRemoteSessions(facts, 2).advice.find("1040"), std::string::npos);
   facts.sessions = 1;
   Expect(JudgeRemoteSessions(facts, 31), Verdict::kWarn);
 }

@@ -1,6 +1,10 @@
 #include "backends/mysql/errnos.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+
+#include "backends/common/finding_table.h"
 
 namespace roost::mysql {
 namespace {
@@ -201,26 +205,41 @@ constexpr ClassRow kClasses[] = {
 
 constexpr Finding kUnknownInSession = {kInternal, kConnection, "an error unknown to roostpool"};
 
-const Row* FindRow(unsigned number) {
-  const auto* const row =
-      std::lower_bound(std::begin(kTable), std::end(kTable), number,
-                       [](const Row& each, unsigned wanted) { return each.number < wanted; });
-  return row != std::end(kTable) && row->number == number ? row : nullptr;
+using Table = backends::FindingTable<kTable>;
+using Classes = backends::FindingTable<kClasses>;
+
+constexpr auto kNumbers = [] {
+  std::array<uint16_t, Table::kSize> numbers{};
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<uint16_t>(kTable[i].number);
+  return numbers;
+}();
+struct ClassText {
+  char text[sizeof(ClassRow::state)];
+};
+constexpr auto kStates = [] {
+  std::array<ClassText, Classes::kSize> texts{};
+  for (size_t i = 0; i < texts.size(); ++i) std::ranges::copy(kClasses[i].state, texts[i].text);
+  return texts;
+}();
+
+std::optional<size_t> FindRow(unsigned number) {
+  const auto* const found = std::lower_bound(kNumbers.begin(), kNumbers.end(), number);
+  if (found == kNumbers.end() || *found != number) return std::nullopt;
+  return static_cast<size_t>(found - kNumbers.begin());
 }
 
-const ClassRow* FindClass(std::string_view sqlstate) {
-  const auto* const row =
-      std::find_if(std::begin(kClasses), std::end(kClasses),
-                   [&](const ClassRow& each) { return sqlstate.substr(0, 2) == each.state; });
-  return row != std::end(kClasses) ? row : nullptr;
+std::optional<size_t> FindClass(std::string_view sqlstate) {
+  const auto* const found =
+      std::find_if(kStates.begin(), kStates.end(),
+                   [&](const ClassText& each) { return sqlstate.substr(0, 2) == each.text; });
+  if (found == kStates.end()) return std::nullopt;
+  return static_cast<size_t>(found - kStates.begin());
 }
 
 Finding InSession(const Evidence& evidence) {
   if (LostRole(evidence)) return kReadsOnly;
-  if (const Row* const row = FindRow(evidence.number); row != nullptr) return row->in_session;
-  if (const ClassRow* const row = FindClass(evidence.sqlstate); row != nullptr) {
-    return row->in_session;
-  }
+  if (const auto row = FindRow(evidence.number)) return Table::InSession(*row);
+  if (const auto row = FindClass(evidence.sqlstate)) return Classes::InSession(*row);
   return kUnknownInSession;
 }
 
@@ -250,10 +269,8 @@ Finding ClassifyAtStartup(const Evidence& evidence) {
   if (LostRole(evidence)) {
     return {kUnavailable, kStatement, "on_connect writes, and this server only reads"};
   }
-  if (const Row* const row = FindRow(evidence.number); row != nullptr) return row->at_startup;
-  if (const ClassRow* const row = FindClass(evidence.sqlstate); row != nullptr) {
-    return row->at_startup;
-  }
+  if (const auto row = FindRow(evidence.number)) return Table::AtStartup(*row);
+  if (const auto row = FindClass(evidence.sqlstate)) return Classes::AtStartup(*row);
   return kOpenAgain;
 }
 

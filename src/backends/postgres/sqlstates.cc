@@ -12,6 +12,12 @@
 // A row with another reason for a difference has it in a comment.
 #include "backends/postgres/sqlstates.h"
 
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "backends/common/finding_table.h"
+
 namespace roost::postgres {
 namespace {
 
@@ -168,17 +174,28 @@ constexpr Row kTable[] = {
     {"XX002", kDamaged, kAsClass},
 };
 
-const Row* FindRow(std::string_view sqlstate) {
-  for (const Row& row : kTable) {
-    if (row.sqlstate == sqlstate) return &row;
+using Table = backends::FindingTable<kTable>;
+
+struct SqlStateText {
+  char text[sizeof(Row::sqlstate)];
+};
+constexpr auto kSqlStates = [] {
+  std::array<SqlStateText, Table::kSize> texts{};
+  for (size_t i = 0; i < texts.size(); ++i) std::ranges::copy(kTable[i].sqlstate, texts[i].text);
+  return texts;
+}();
+
+std::optional<size_t> FindRow(std::string_view sqlstate) {
+  for (size_t i = 0; i < kSqlStates.size(); ++i) {
+    if (kSqlStates[i].text == sqlstate) return i;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
-const Finding* FindIn(Finding Row::*column, std::string_view sqlstate) {
-  const Row* row = FindRow(sqlstate);
-  if (row == nullptr || (row->*column).code == kAsClass.code) row = FindRow(sqlstate.substr(0, 2));
-  return row == nullptr ? nullptr : &(row->*column);
+const Finding* FindIn(const Finding& (*column)(size_t row), std::string_view sqlstate) {
+  std::optional<size_t> row = FindRow(sqlstate);
+  if (!row.has_value() || column(*row).code == kAsClass.code) row = FindRow(sqlstate.substr(0, 2));
+  return row.has_value() ? &column(*row) : nullptr;
 }
 
 }  // namespace
@@ -191,11 +208,11 @@ bool IsSqlState(std::string_view text) {
 }
 
 const Finding* FindInSession(std::string_view sqlstate) {
-  return FindIn(&Row::in_session, sqlstate);
+  return FindIn(&Table::InSession, sqlstate);
 }
 
 const Finding* FindAtStartup(std::string_view sqlstate) {
-  return FindIn(&Row::at_startup, sqlstate);
+  return FindIn(&Table::AtStartup, sqlstate);
 }
 
 }  // namespace roost::postgres

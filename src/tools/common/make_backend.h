@@ -3,6 +3,7 @@
 //
 //   sqlite:///var/lib/roost/node.db, /var/lib/roost/node.db, :memory:
 //   postgresql://USER@HOST/DATABASE, postgres://..., host=... dbname=...
+//   mysql://USER@HOST/DATABASE, mariadb://...
 //
 // Threads:  any
 // Blocks:   never
@@ -18,17 +19,21 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/backend.h"
 
 namespace roost::tools {
 
-enum class DatabaseKind : uint8_t { kSqlite, kPostgres };
+enum class DatabaseKind : uint8_t { kSqlite, kPostgres, kMysql };
 
 struct DatabaseAddress {
   DatabaseKind kind;
-  std::string text;  // SQLite: the path; PostgreSQL: as libpq takes it
+  std::string text;  // SQLite: the path; PostgreSQL: as libpq takes it; MySQL: see MysqlOptions
 };
+
+// Whether this program was built with a backend for servers of MySQL and MariaDB.
+bool HasMysql();
 
 // What `text` is the address of. A text without a scheme is one of `bare`: a path, or KEY=VALUE
 // pairs. Nothing: it is neither.
@@ -48,9 +53,14 @@ struct BackendOptions {
   std::string address_file{};   // see PostgresOptions
   std::string password_file{};  // see PostgresOptions
 };
+// REQUIRES: HasMysql(), where the address is of that kind.
 std::unique_ptr<Backend> MakeBackend(const DatabaseAddress& address, const BackendOptions& options);
 // The same for a database of a server. Where `text` is the address of none, opening will say so.
 std::unique_ptr<Backend> MakeRemoteBackend(const std::string& text, const BackendOptions& options);
+
+// What the server itself calls the error behind a status: PostgreSQL's SQLSTATE such as "28000", or
+// MySQL's number such as "1045". Empty: the error is not the server's.
+std::string ServerCode(const absl::Status& status);
 
 }  // namespace roost::tools
 

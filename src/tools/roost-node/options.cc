@@ -52,10 +52,12 @@ has used SQLite before, the node says so and goes on with the heap.
 The remote database gets a row every --heartbeat into the table roost_heartbeat, which is made if
 it is missing. While the server is away the node goes on; no turn of its loop waits for a server
 longer than 1 s, and that only when a row is sent. A password is taken from
---remote-password-file, from systemd's credential "remote-password", from ~/.pgpass, or from the
-file of --config if others cannot read that; never from the command line. The files are read again
-by each connection, so a password that was changed in its file counts at the next try. In an
-address a user or a password with @, / or : in it is written with %40, %2F, %3A.
+--remote-password-file, from systemd's credential "remote-password", from passfile= in the address
+or ~/.pgpass (PostgreSQL), or from the file of --config if others cannot read that; never from the
+command line. The files are read again by each connection, so a password that was changed in its
+file counts at the next try. In an address a user or a password with @, / or : in it is written
+with %40, %2F, %3A. A server of MySQL or MariaDB needs the package libmariadb3; to another machine
+its certificate is checked unless sslmode= in the address says otherwise.
 
 As a service of systemd (Type=notify) it says when it is ready, how it is, and that it is alive.
 The watchdog is fed at the end of a turn of the loop if the readings that were due for sealing got
@@ -67,6 +69,7 @@ Examples:
   roost-node --for 10s --every 500ms --db /tmp/node.db
   some-sensor-script | roost-node --stdin --db /tmp/node.db --json
   roost-node --remote postgresql://node7@db.example.org/farm --remote-password-file /etc/roost/pw
+  roost-node --remote mysql://node7@db.example.org/farm --remote-password-file /etc/roost/pw
 
 Exit codes: 0 every reading is sealed; 1 readings were lost, or the database cannot be used;
 2 the arguments, the file of --config, that of --db (another program's) or the remote's address
@@ -156,8 +159,8 @@ void DeclareDatabase(CLI::App& app, Options& options) {
 void DeclareRemote(CLI::App& app, Options& options, Raw& raw) {
   constexpr char kGroup[] = "Remote database";
   app.add_option("--remote", options.remote,
-                 "Address of a PostgreSQL database, as libpq takes it: "
-                 "postgresql://USER@HOST/DATABASE (default: none)")
+                 "Address of a database on a server: postgresql://USER@HOST/DATABASE, as libpq "
+                 "takes it, or mysql://USER@HOST/DATABASE (default: none)")
       ->type_name("URI")
       ->group(kGroup);
   app.add_option("--remote-password-file", raw.password_file,

@@ -15,35 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Looks before it creates: a role that may only insert into a table which the operator has made
-// would be refused by CREATE TABLE IF NOT EXISTS. Two nodes may come at the same moment.
-constexpr char kSchema[] = R"sql(
-DO $$ BEGIN
-  IF to_regclass('roost_heartbeat') IS NULL THEN
-    CREATE TABLE roost_heartbeat(
-      node text NOT NULL,
-      epoch bigint NOT NULL,
-      seq bigint NOT NULL,
-      t timestamptz NOT NULL,
-      synced boolean NOT NULL,
-      received timestamptz NOT NULL DEFAULT now(),
-      version text NOT NULL,
-      uptime_s double precision NOT NULL,
-      taken bigint NOT NULL,
-      sealed bigint NOT NULL,
-      backlog bigint NOT NULL,
-      dropped bigint NOT NULL,
-      PRIMARY KEY(node, epoch, seq));
-  END IF;
-EXCEPTION WHEN duplicate_table OR unique_violation THEN NULL;
-END $$)sql";
-
-// A row whose answer was lost is sent again under the same key.
-constexpr Sql kInsert{
-    "INSERT INTO roost_heartbeat(node, epoch, seq, t, synced, version, uptime_s, taken, sealed, "
-    "backlog, dropped) VALUES ($1, $2, $3, to_timestamp($4::bigint / 1000000.0), $5, $6, $7, $8, "
-    "$9, $10, $11) ON CONFLICT DO NOTHING"};
-
 // Between two tries of one heartbeat; doubles.
 constexpr Duration kRetryMin = 1s;
 
@@ -56,6 +27,11 @@ int CheckedEvent(int event) {
 // The link or the server, rather than what was asked of it.
 bool IsAway(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsUnknown(status);
+}
+
+DatabaseKind KindOf(const std::string& uri) {
+  const auto address = ParseAddress(uri, DatabaseKind::kPostgres);
+  return address.has_value() ? address->kind : DatabaseKind::kPostgres;
 }
 
 int64_t Signed(uint64_t count) { return static_cast<int64_t>(count); }
@@ -80,8 +56,9 @@ Remote::Remote(const Settings& settings, Platform& platform, Messages& messages)
     : settings_(settings),
       platform_(platform),
       messages_(messages),
+      sql_(HeartbeatSqlOf(KindOf(settings.uri))),
       event_(CheckedEvent(platform.OpenEvent())),
-      backend_(MakeRemoteBackend(settings.uri, {.setup = kSchema,
+      backend_(MakeRemoteBackend(settings.uri, {.setup = std::string(sql_.on_connect),
                                                 .application_name = "roost-node@" + settings.name,
                                                 .address_file = settings.address_file,
                                                 .password_file = settings.password_file})),
@@ -155,10 +132,20 @@ void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
 }
 
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
-  return lease.Run(kInsert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
-                   platform_.UnixMicros(), WallClockIsSynchronised(),
-                   std::string_view(settings_.version), InSeconds(beat.uptime), Signed(beat.taken),
-                   Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
+  const auto run = [&] {
+    return lease.Run(sql_.insert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
+                     platform_.UnixMicros(), WallClockIsSynchronised(),
+                     std::string_view(settings_.version), InSeconds(beat.uptime),
+                     Signed(beat.taken), Signed(beat.sealed), Signed(beat.waiting),
+                     Signed(beat.dropped));
+  };
+  absl::Status status = run();
+  if (!status.ok() && !sql_.create.empty() && ServerCode(status) == sql_.no_table) {
+    status = lease.RunScript(sql_.create);
+    if (status.ok()) status = run();
+  }
+  // It was sent before, and the answer was lost.
+  return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
 }
 
 void Remote::OnFailure(TimePoint now, State state, const absl::Status& why) {

@@ -8,7 +8,8 @@
 //
 // Threads:  one: the loop's
 // Blocks:   Turn for at most kWithin, when a heartbeat is sent; Close up to its deadline
-// Memory:   the pool; libpq is loaded by Start and takes from the heap, with each heartbeat, too
+// Memory:   the pool; libpq or libmariadb is loaded by Start and takes from the heap, with each
+//           heartbeat, too
 // Errors:   Start: the address is wrong; everything later is state and messages
 #ifndef ROOST_TOOLS_ROOST_NODE_REMOTE_H_
 #define ROOST_TOOLS_ROOST_NODE_REMOTE_H_
@@ -26,6 +27,7 @@
 #include "roost/profile.h"
 #include "telemetry/node_status.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/heartbeat_sql.h"
 #include "tools/roost-node/messages.h"
 
 namespace roost::tools {
@@ -100,6 +102,7 @@ class Remote final : private Observer {
   const Settings settings_;
   Platform& platform_;
   Messages& messages_;
+  const HeartbeatSql& sql_;
   const int event_;
   const std::unique_ptr<Backend> backend_;
   PoolFor<Profile> pool_;

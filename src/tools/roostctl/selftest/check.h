@@ -52,7 +52,7 @@ struct Setup {
   std::string root{};            // set before every path of the kernel's files; empty: this machine
   std::string db{};              // the node's database; it need not exist
   std::string folder{};          // the folder of it, without links; empty: it does not exist
-  std::string remote{};          // PostgreSQL's URI; empty: none is configured
+  std::string remote{};          // the address of a server; empty: none is configured
   std::string password_file{};   // of the remote; empty: none
   bool password_hidden = false;  // of the remote: this user may not read it
   std::string status_file{};     // where a running node tells about itself

@@ -8,12 +8,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "platform/boards/board.h"
 #include "platform/rpi/board_facts.h"
 #include "platform/rpi/board_health.h"
+#include "roost/lease.h"
 #include "telemetry/node_status.h"
 #include "tools/roostctl/selftest/check.h"
 
@@ -113,15 +116,17 @@ Result JudgeBoardModel(const boards::Board& built_for, const std::string& model,
 Result JudgeServiceUnit(const std::string& unit, const std::string& show);
 Result JudgeServiceNode(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
-// ---- remote (remote.cc) -------------------------------------------------------------------------
+// ---- remote (remote.cc, server_facts.cc) ---------------------------------------------------------
 Result CheckRemoteReach(Context& context);
 Result CheckRemoteServer(Context& context);
 Result CheckRemoteLatency(Context& context);
 Result CheckRemoteTls(Context& context);
 Result CheckRemoteSessions(Context& context);
 
+enum class Server : uint8_t { kPostgres, kMariadb, kMysql };
 struct ServerFacts {
-  int64_t version = 0;   // 150020: 15.20
+  Server server = Server::kPostgres;
+  int64_t version = 0;   // 150020: PostgreSQL 15.20; 101119: MariaDB 10.11.19
   bool standby = false;  // in recovery: takes no writes
   bool read_only = false;
   bool encrypted = false;
@@ -131,6 +136,10 @@ struct ServerFacts {
   int64_t reserved = 0;  // kept for superusers
   int64_t sessions = 0;  // of clients, now
 };
+// "10.11.19-MariaDB-0+deb12u1" and "8.4.3" into `facts`: which of both it is, and its number.
+void ReadMysqlVersion(std::string_view text, ServerFacts& facts);
+// Asks the server behind `lease`.
+absl::StatusOr<ServerFacts> QueryServerFacts(Lease& lease, bool mysql);
 Result JudgeRemoteServer(const ServerFacts& facts);
 Result JudgeRemoteTls(const ServerFacts& facts);
 Result JudgeRemoteSessions(const ServerFacts& facts, int ours);

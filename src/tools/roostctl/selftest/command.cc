@@ -62,8 +62,8 @@ std::string CheckName(const std::string& name) {
 // For CLI11: empty when the address of the remote may be on a command line.
 std::string CheckRemote(const std::string& uri) {
   if (HasPassword(uri)) {
-    return "every user of this machine can read a password on a command line; put it into "
-           "~/.pgpass, or name a file with passfile= in the address";
+    return "every user of this machine can read a password on a command line; put it into a file "
+           "that passfile= in the address names, for PostgreSQL also ~/.pgpass";
   }
   return std::string(CheckRemoteUri(uri).message());
 }
@@ -93,8 +93,9 @@ void SelftestCommand::Declare(CLI::App& command) {
   command
       .add_option(
           "--remote", remote_,
-          "Address of the node's PostgreSQL database, as libpq takes it, without a password: "
-          "postgresql://USER@HOST/DATABASE (default: none)")
+          "Address of the node's database on a server, without a password: "
+          "postgresql://USER@HOST/DATABASE, as libpq takes it, or mysql://USER@HOST/DATABASE "
+          "(default: none)")
       ->type_name("URI")
       ->check(CheckRemote);
   command.add_flag("--quick", quick_, "Leave out the slow checks");

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "roost/postgres.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/selftest/checks.h"
@@ -15,9 +14,44 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The backend is tested with PostgreSQL 15, Debian's. The oldest that is still mended by its makers
-// (postgresql.org, versioning policy).
-constexpr int64_t kOldestVersion = 140000;
+// The oldest that is still mended by its makers (postgresql.org, mariadb.org and mysql.com on
+// versions). The backends are tested with those of Debian 12, PostgreSQL 15 and MariaDB 10.11.
+struct Product {
+  const char* name;
+  int64_t oldest;
+  const char* full;    // its code for having no more sessions
+  const char* pooler;  // what spares it some
+};
+const Product& ProductOf(Server server) {
+  static constexpr Product kPostgres{"PostgreSQL", 140000, "53300", "PgBouncer"};
+  static constexpr Product kMariadb{"MariaDB", 101100, "1040", "MaxScale"};
+  static constexpr Product kMysql{"MySQL", 80400, "1040", "ProxySQL"};
+  switch (server) {
+    case Server::kPostgres:
+      return kPostgres;
+    case Server::kMariadb:
+      return kMariadb;
+    case Server::kMysql:
+      return kMysql;
+  }
+  return kPostgres;
+}
+
+// "15.20", "10.11.19"
+std::string VersionText(Server server, int64_t version) {
+  const auto part = [version](int64_t unit, int64_t modulus) {
+    return std::to_string(version / unit % modulus);
+  };
+  if (server == Server::kPostgres) return part(10000, 10000) + "." + part(1, 10000);
+  return part(10000, 100) + "." + part(100, 100) + "." + part(1, 100);
+}
+
+// What its makers count: "14", "10.11"
+std::string MajorText(Server server, int64_t version) {
+  const std::string text = VersionText(server, version);
+  return text.substr(0, text.rfind('.'));
+}
+
 // roost-node gives a statement on the remote 1 s; half of it leaves room for one packet lost.
 constexpr Duration kFar = 500ms;
 constexpr int kTrips = 20;
@@ -27,37 +61,7 @@ constexpr double kShare = 0.3;
 constexpr int kOurs =
     profiles::RaspberryPiRemote::kPoolSize + profiles::RaspberryPiRemote::kMaxOverflow;
 
-constexpr Sql kOne{"SELECT 1::bigint"};
-// pg_stat_database counts the sessions of all users for everybody; pg_stat_activity does not.
-constexpr Sql kFacts{
-    "SELECT current_setting('server_version_num')::bigint, pg_is_in_recovery()::int::bigint,"
-    " (current_setting('transaction_read_only') = 'on')::int::bigint,"
-    " coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)::int::bigint,"
-    " coalesce((SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()), ''),"
-    " coalesce(inet_server_addr() << '127.0.0.0/8' OR inet_server_addr() = '::1',"
-    " true)::int::bigint,"
-    " current_setting('max_connections')::bigint,"
-    " current_setting('superuser_reserved_connections')::bigint,"
-    " (SELECT sum(numbackends) FROM pg_stat_database)::bigint"};
-
-absl::StatusOr<ServerFacts> QueryFacts(Lease& lease) {
-  const absl::StatusOr<Statement*> statement = lease.Prepare(kFacts);
-  if (!statement.ok()) return statement.status();
-  Rows rows = (*statement)->Query();
-  if (!rows.Next()) return rows.status();
-  ServerFacts facts;
-  facts.version = rows.Get<int64_t>(0);
-  facts.standby = rows.Get<int64_t>(1) != 0;
-  facts.read_only = rows.Get<int64_t>(2) != 0;
-  facts.encrypted = rows.Get<int64_t>(3) != 0;
-  facts.protocol = std::string(rows.Get<std::string_view>(4));
-  facts.local = rows.Get<int64_t>(5) != 0;
-  facts.max_connections = rows.Get<int64_t>(6);
-  facts.reserved = rows.Get<int64_t>(7);
-  facts.sessions = rows.Get<int64_t>(8);
-  if (!rows.status().ok()) return rows.status();
-  return facts;
-}
+constexpr Sql kOne{"SELECT 1"};
 
 constexpr const char* kNotConfigured = "no remote is configured (--remote, --config)";
 
@@ -84,14 +88,16 @@ Result JudgeFacts(Context& context, Result (*judge)(const ServerFacts&)) {
   Result skipped;
   absl::StatusOr<Lease> lease = LeaseOrSkip(context, skipped);
   if (!lease.ok()) return skipped;
-  const absl::StatusOr<ServerFacts> facts = QueryFacts(*lease);
+  const absl::StatusOr<ServerFacts> facts = QueryServerFacts(*lease, context.remote.IsMysql());
   return facts.ok() ? judge(*facts) : NotReached(facts.status());
 }
 
-const char* AdviceFor(const absl::Status& status) {
+const char* AdviceFor(const absl::Status& status, bool mysql) {
   if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)) {
-    return "the server refuses this user: look at the password (~/.pgpass, "
-           "passfile= in the address) and at the server's pg_hba.conf";
+    return mysql ? "the server refuses this user: look at the password (passfile= in the address) "
+                   "and at the server's CREATE USER and GRANT for this host"
+                 : "the server refuses this user: look at the password (~/.pgpass, "
+                   "passfile= in the address) and at the server's pg_hba.conf";
   }
   if (absl::IsNotFound(status)) return "there is no such database: create it, or mend the address";
   if (absl::IsFailedPrecondition(status) || absl::IsInvalidArgument(status)) {
@@ -114,6 +120,8 @@ RemoteDatabase::RemoteDatabase(const std::string& uri, Platform& platform,
 }
 
 RemoteDatabase::~RemoteDatabase() = default;
+
+bool RemoteDatabase::IsMysql() const { return backend_->kind() == "mysql"; }
 
 std::string RemoteDatabase::target() const { return std::string(backend_->target()); }
 
@@ -140,9 +148,10 @@ Result CheckRemoteReach(Context& context) {
     return Skip("this user may not read the service's password of the remote; run it as root");
   }
   if (!lease.ok()) {
-    return Fail(FirstLine(lease.status()), "a session is opened", AdviceFor(lease.status()))
+    return Fail(FirstLine(lease.status()), "a session is opened",
+                AdviceFor(lease.status(), remote.IsMysql()))
         .With("target", remote.target())
-        .With("sqlstate", std::string(PostgresSqlState(lease.status())));
+        .With(remote.IsMysql() ? "errno" : "sqlstate", ServerCode(lease.status()));
   }
   const Duration took = remote.opened_in().value_or(Duration::zero());
   return Pass(remote.target() + " in " + FormatDuration(took), "a session is opened")
@@ -152,18 +161,19 @@ Result CheckRemoteReach(Context& context) {
 
 Result JudgeRemoteServer(const ServerFacts& facts) {
   const std::string role = facts.standby ? "standby" : facts.read_only ? "read-only" : "primary";
+  const Product& product = ProductOf(facts.server);
   const std::string measured =
-      Format("PostgreSQL %lld.%lld, ", static_cast<long long>(facts.version / 10000),
-             static_cast<long long>(facts.version % 10000)) +
-      role;
-  const std::string bound =
-      Format("%lld or later, primary", static_cast<long long>(kOldestVersion / 10000));
+      std::string(product.name) + " " + VersionText(facts.server, facts.version) + ", " + role;
+  const std::string bound = MajorText(facts.server, product.oldest) + " or later, primary";
   Result result = Pass(measured, bound);
   if (facts.standby || facts.read_only) {
     result = Fail(measured, bound,
-                  "it takes no writes: name the primary, or all hosts with "
-                  "target_session_attrs=read-write in the address");
-  } else if (facts.version < kOldestVersion) {
+                  facts.server == Server::kPostgres
+                      ? "it takes no writes: name the primary, or all hosts with "
+                        "target_session_attrs=read-write in the address"
+                      : "it takes no writes: name the primary, or all hosts, separated by commas, "
+                        "in the address");
+  } else if (facts.version < product.oldest) {
     result = Warn(measured, bound, "this version is mended no more: plan its upgrade");
   }
   return std::move(result).With("version", facts.version).With("role", role);
@@ -175,17 +185,20 @@ Result JudgeRemoteTls(const ServerFacts& facts) {
   const std::string measured = facts.encrypted ? facts.protocol : "not encrypted";
   const std::string where = facts.local ? ", on this machine" : "";
   const char* bound = "encrypted, unless on this machine";
-  Result result = facts.encrypted || facts.local
-                      ? Pass(measured + where, bound)
-                      : Warn(measured, bound,
-                             "who listens on the link reads everything: sslmode=verify-full in the "
-                             "address, with the server's certificate authority in sslrootcert");
+  Result result =
+      facts.encrypted || facts.local
+          ? Pass(measured + where, bound)
+          : Warn(measured, bound,
+                 "who listens on the link reads everything: sslmode=verify-full in the "
+                 "address, with the server's certificate authority in " +
+                     std::string(facts.server == Server::kPostgres ? "sslrootcert" : "ssl-ca"));
   return std::move(result).With("encrypted", facts.encrypted).With("protocol", facts.protocol);
 }
 
 Result CheckRemoteTls(Context& context) { return JudgeFacts(context, JudgeRemoteTls); }
 
 Result JudgeRemoteSessions(const ServerFacts& facts, int ours) {
+  const Product& product = ProductOf(facts.server);
   const int64_t most = facts.max_connections - facts.reserved;
   const std::string measured =
       Format("%lld of %lld taken, a node takes up to %d", static_cast<long long>(facts.sessions),
@@ -194,8 +207,9 @@ Result JudgeRemoteSessions(const ServerFacts& facts, int ours) {
   Result result = Pass(measured, bound);
   if (facts.sessions + ours > most) {
     result = Warn(measured, bound,
-                  "the server refuses sessions soon (53300): raise max_connections, or put "
-                  "PgBouncer before it");
+                  Format("the server refuses sessions soon (%s): raise max_connections, or put "
+                         "%s before it",
+                         product.full, product.pooler));
   } else if (ours > kShare * static_cast<double>(facts.max_connections)) {
     result = Warn(measured, bound, "one node takes too much of it: raise max_connections");
   }

@@ -34,6 +34,8 @@ class RemoteDatabase {
   ~RemoteDatabase();
 
   bool configured() const { return pool_ != nullptr; }
+  // MySQL or MariaDB. REQUIRES: configured().
+  bool IsMysql() const;
   // host:port/database; never a password.
   std::string target() const;
   // The connection; the first caller opens it. After an open that failed the later callers are told
