@@ -27,7 +27,8 @@ void Wire::Adopt(ConnectAttempt& attempt) {
   endpoint_ = attempt.endpoint();
   wait_timeout_ = attempt.wait_timeout();
   link_.Take(attempt.link());
-  runs_at_once_ = link_.IsMariadb();
+  pooler_ = attempt.transaction_pooler();
+  runs_at_once_ = !pooler_ && link_.IsMariadb();
   names_rows_ = runs_at_once_ && lib().mysql_get_server_version(handle()) >= kNamesRows;
   NoteAnswer();
 }

@@ -55,6 +55,8 @@ class Wire {
   void NoteGivenUp() { gave_up_ = true; }
   // The server may be given a statement together with its values, and the values of many rows together.
   bool runs_at_once() const { return runs_at_once_; }
+  // Each transaction may have another session of the server.
+  bool pooler() const { return pooler_; }
   // It says which row an error of such a run is about.
   bool names_rows() const { return names_rows_; }
   // What is run without a transaction is committed at once.
@@ -126,6 +128,7 @@ class Wire {
   bool lost_race_ = false;
   bool runs_at_once_ = false;
   bool names_rows_ = false;
+  bool pooler_ = false;
 };
 
 }  // namespace roost::mysql
