@@ -58,10 +58,14 @@ struct MysqlOptions {
   // by commas; what is no letter or digit is written as %40. The port is 3306, unless said otherwise. Names:
   //   sslmode   disable, require (any certificate), verify-ca, verify-full (the host's name is in the
   //             certificate). To a host that is not this machine verify-full, else disable: a password
-  //             does not go over a link that is not verified, unless this says so
+  //             does not go over a link that is not verified, unless this says so.
   //   ssl-ca, ssl-cert, ssl-key   files; without ssl-ca the system's authorities
   //   socket    the path of a Unix socket, instead of a host
   //   passfile  a file whose first line is the password
+  //   target_session_attrs   any, or read-write: a server with read_only is passed over for the next host
+  //   pooler    session, or transaction: for ProxySQL or MaxScale, which give each transaction another
+  //             session of a server. SQL that changes the session (SET, USE, temporary tables) is then an
+  //             error, and kInvalidArgument.
   // No configuration file of MySQL is read.
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the

@@ -424,9 +424,15 @@ class Statement {
   // kMaxBytes, and 32 bytes for each row of a round trip; beyond 1 MiB the connection is closed at
   // its return. A transaction pooler is fine. SQLite has no round trips, and no use for either.
   //
+  // MariaDB 10.7 and later takes the rows of an INSERT or REPLACE together, by the same bounds, where it has one
+  // list of values, no SELECT and no RETURNING. Rows that fit into one round trip take no second one. In a
+  // table without transactions the rows in front of an error stay. A value of another type than the one above
+  // it begins the next round trip. Other statements, older servers and MySQL take a round trip a row.
+  //
   // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows are OK,
   // without a round trip. kFailedPrecondition: a Rows of this statement lives, or the statement
   // itself begins or ends transactions. Memory: none of ours but for an error.
+  // For MariaDB it copies the rows of a round trip.
   template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
   absl::Status RunAll(const Range& rows) {
     static_assert(kMaxRows >= 1 && kMaxBytes >= 1, "RunAll: a round trip takes at least one row");

@@ -58,6 +58,10 @@ constexpr Expected kExpected[] = {
     {1792, "25006", kUnavailable, kAllOlder, kUnavailable},
     {1836, "HY000", kUnavailable, kAllOlder, kUnavailable},
     {1047, "08S01", kUnavailable, kAllOlder, kUnavailable},
+    {3100, "HY000", kUnavailable, kAllOlder, kUnavailable},
+    {3101, "40000", kAborted, kStatement, kUnavailable},
+    // ProxySQL reaches no server.
+    {9001, "HY000", kUnavailable, kConnection, kUnavailable},
     // A race.
     {1205, "HY000", kAborted, kStatement, kUnavailable},
     {1213, "40001", kAborted, kStatement, kUnavailable},

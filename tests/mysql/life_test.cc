@@ -1,5 +1,7 @@
 // The life of a session between its leases: what is checked, undone, kept, and ended at the server.
+#include <csignal>
 #include <string>
+#include <vector>
 
 #include "roost/pool.h"
 #include "tests/fakes/forwarding_platform.h"
@@ -200,6 +202,24 @@ TEST_F(MysqlLifeTest, ASessionThatWasGivenUpDoesNotLiveOn) {
   }));
 }
 
+// The server stands still when it is to be told, and hears of it when it goes on.
+TEST_F(MysqlLifeTest, NorWhereTheServerStandsStillMeanwhile) {
+  MariadbServer server;
+  Session sleeper(MysqlOptions{.uri = server.Uri()});
+  ASSERT_TRUE(sleeper.ok()) << sleeper.status();
+  sleeper->set_deadline(In(50ms));
+  EXPECT_FALSE(
+      sleeper->Run(Sql("SELECT COUNT(*) FROM seq_1_to_1000000000000 WHERE seq % 7 = 8")).ok());
+  server.Signal(SIGSTOP);
+  sleeper.held().Close();
+  for (int i = 0; i < 20; ++i) sleeper.backend().Continue(NativePlatform().Now());
+  server.Signal(SIGCONT);
+  EXPECT_TRUE(support::WaitUntil([&] {
+    sleeper.backend().Continue(NativePlatform().Now());
+    return server.Sessions().empty();
+  }));
+}
+
 TEST_F(MysqlLifeTest, ARaceIsRunAgainFromTheStart) {
   ASSERT_OK(session_->Run(kAdd, 1));
   Session other;
@@ -259,6 +279,49 @@ TEST_F(MysqlLifeTest, AServerThatOnlyReadsIsLeft) {
   ASSERT_TRUE(next.ok()) << next.status();
   next->set_deadline(In(20s));
   EXPECT_OK(next->Run(kAdd, 1));  // on the other host of the list
+}
+
+// A list of hosts, of which the first only reads: the open goes on to the second, in the same attempt.
+TEST_F(MysqlLifeTest, WhoWantsToWritePassesAServerThatOnlyReads) {
+  MariadbServer reads({.settings = {"--read-only=1"}});
+  const auto uri = [&](std::string_view attributes) {
+    return "mysql://node:open%20sesame@127.0.0.1:" + std::to_string(reads.port()) +
+           ",127.0.0.1:" + std::to_string(Server().port()) + "/farm" + std::string(attributes);
+  };
+  Session any(MysqlOptions{.uri = uri("?target_session_attrs=any")});
+  ASSERT_TRUE(any.ok()) << any.status();
+  EXPECT_EQ(any.Count("SELECT @@port"), reads.port());
+  Session writer(MysqlOptions{.uri = uri("?target_session_attrs=read-write")});
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  EXPECT_EQ(writer.Count("SELECT @@port"), Server().port());
+  EXPECT_EQ(writer.Ask("SELECT @@time_zone"), "+00:00");
+  Session alone(MysqlOptions{.uri = reads.Uri("target_session_attrs=read-write")});
+  EXPECT_EQ(alone.status().code(), StatusCode::kUnavailable) << alone.status();
+  EXPECT_THAT(alone.message(), HasSubstr("only reads"));
+  reads.Sql("SET GLOBAL read_only = 0");
+  Session promoted(MysqlOptions{.uri = reads.Uri("target_session_attrs=read-write")});
+  EXPECT_TRUE(promoted.ok()) << promoted.status();
+}
+
+// As behind ProxySQL or MaxScale, which are not here: what the session must not be asked for.
+TEST_F(MysqlLifeTest, BehindAPoolerNoSessionIsChangedResetOrKilled) {
+  Session session(MysqlOptions{.uri = Server().UriThrough(proxy_.port(), "pooler=transaction")});
+  ASSERT_TRUE(session.ok()) << session.status();
+  for (const char* const sql : {"SET @a = 1", "USE mysql", "CREATE TEMPORARY TABLE t(a int)",
+                                "SELECT GET_LOCK('a', 1)", "SELECT @a := 1"}) {
+    EXPECT_EQ(session->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << sql;
+    EXPECT_EQ(session->RunScript(sql).code(), StatusCode::kInvalidArgument) << sql;
+  }
+  EXPECT_EQ(Trips([&] { EXPECT_OK(session->Run(kAdd, 1)); }), 2) << "prepared for itself";
+  EXPECT_EQ(Trips([&] { EXPECT_OK(session->RunAll(kAdd, std::vector<int>{2, 3})); }), 4);
+  EXPECT_EQ(ConnectionAccess::Inspect(*session), SessionState::kClean);
+  EXPECT_NE(session->Raw(), nullptr);
+  EXPECT_EQ(Trips([&] { EXPECT_OK(ConnectionAccess::Reset(*session, In(20s))); }), 0);
+  session->set_deadline(In(50ms));
+  EXPECT_FALSE(session->Run(Sql("SELECT SLEEP(600)")).ok());
+  session.held().Close();
+  EXPECT_EQ(session.backend().Continue(NativePlatform().Now()), TimePoint::max())
+      << "its number may be another's at the server";
 }
 
 struct PoolOfOne : profiles::Default {

@@ -140,5 +140,23 @@ TEST_F(PasswordTest, ACertificateThatIsNotThereIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/file"));
 }
 
+TEST(SettingsTest, WhatTheServerAndWhatStandsBeforeItAre) {
+  const absl::StatusOr<Settings> plain = ParseUri("mysql://h/d");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_FALSE(plain->writable);
+  EXPECT_FALSE(plain->transaction_pooler);
+  const absl::StatusOr<Settings> both =
+      ParseUri("mysql://h/d?target_session_attrs=read-write&pooler=transaction");
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_TRUE(both->writable);
+  EXPECT_TRUE(both->transaction_pooler);
+  const absl::StatusOr<Settings> neither =
+      ParseUri("mysql://h/d?target_session_attrs=any&pooler=session");
+  ASSERT_TRUE(neither.ok()) << neither.status();
+  EXPECT_FALSE(neither->writable || neither->transaction_pooler);
+  EXPECT_FALSE(ParseUri("mysql://h/d?target_session_attrs=primary").ok());
+  EXPECT_FALSE(ParseUri("mysql://h/d?pooler=statement").ok());
+}
+
 }  // namespace
 }  // namespace roost::mysql

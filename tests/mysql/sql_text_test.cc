@@ -132,6 +132,25 @@ TEST(TraitsTest, WhatBeginsOrEndsATransaction) {
   }
 }
 
+// What many rows are bound to at a time: a server's number of a row is then that of a RunAll.
+TEST(TraitsTest, WhatInsertsOneRow) {
+  for (const char* const sql :
+       {"INSERT INTO t VALUES ($1, $2)", "replace into t(a) values ($1)",
+        "INSERT INTO t SET a = $1",
+        "INSERT INTO t(a, b) VALUES (f($1), 'select') ON DUPLICATE KEY UPDATE a = VALUES(a)",
+        "/* a */ INSERT IGNORE INTO t VALUES ($1);"}) {
+    EXPECT_TRUE(Traits(sql).inserts) << sql;
+  }
+  for (const char* const sql :
+       {"INSERT INTO t VALUES ($1), ($2)", "INSERT INTO t SELECT $1", "UPDATE t SET a = $1",
+        "INSERT INTO t VALUES ($1) RETURNING a",
+        "INSERT INTO t VALUES ($1); INSERT INTO t VALUES ($2)",
+        "INSERT INTO t VALUES ((SELECT 1), $1)", "INSERT INTO t VALUES ($1) , -- a\n ($2)",
+        "SELECT 'insert'", "INSERT INTO t VALUES ('"}) {
+    EXPECT_FALSE(Traits(sql).inserts) << sql;
+  }
+}
+
 TEST(TraitsTest, NothingButBlanksAndComments) {
   for (const char* const sql : {"", " \n", "-- nothing", "# nothing\n", "/* a */ ; ;", ";"}) {
     EXPECT_TRUE(Traits(sql).empty) << sql;

@@ -90,6 +90,72 @@ TEST_F(MysqlStatementsTest, TextThatIsNotUtf8IsBytes) {
   EXPECT_EQ(TypeOf("SELECT CAST(a AS binary) FROM x"), Value::Type::kBlob);
 }
 
+// Each kind that other databases have not, as the library's binary protocol gives it.
+TEST_F(MysqlStatementsTest, ValuesOfKindsThatOnlyMysqlHas) {
+  ASSERT_OK(session_->RunScript(
+      "SET sql_mode = ''; DROP TABLE IF EXISTS k; CREATE TABLE k(t time(3), n time, d date, z "
+      "date, "
+      "y year, b1 bit(1), b64 bit(64), e enum('a', 'ü'), s set('a', 'b', 'c'), j json, g geometry, "
+      "m decimal(65, 30), u bigint unsigned, f float, c char(5), x varbinary(5)); "
+      "INSERT INTO k VALUES ('838:59:59.5', '-25:00:01', '9999-12-31', '0000-00-00', '1901', b'1', "
+      "b'1111111111111111111111111111111111111111111111111111111111111111', 'ü', 'c,a', "
+      "'{\"a\": 1}', POINT(1, 2), 12345678901234567890.5, 9223372036854775808, 0.1, 'ab', "
+      "x'00ff')"));
+  Rows rows = (*session_->Prepare(Sql("SELECT * FROM k")))->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<std::string>(0), "838:59:59.5") << "more than a day";
+  EXPECT_EQ(rows.Get<std::string>(1), "-25:00:01");
+  EXPECT_EQ(rows.Get<std::string>(2), "9999-12-31");
+  EXPECT_EQ(rows.Get<std::string>(3), "0000-00-00");
+  EXPECT_EQ(rows.Get<int>(4), 1901);
+  EXPECT_EQ(rows.Get<int>(5), 1);
+  EXPECT_EQ(rows.Get<Value>(6).type(), Value::Type::kBlob) << "beyond 63 bits";
+  EXPECT_EQ(rows.Get<Blob>(6).size(), 8u);
+  EXPECT_EQ(rows.Get<std::string>(7), "ü");
+  EXPECT_EQ(rows.Get<std::string>(8), "a,c");
+  EXPECT_EQ(rows.Get<std::string>(9), "{\"a\": 1}");
+  EXPECT_EQ(rows.Get<Value>(10).type(), Value::Type::kBlob);
+  EXPECT_EQ(rows.Get<Blob>(10).size(), 25u) << "four bytes of the system, and the point";
+  EXPECT_EQ(rows.Get<double>(11), 12345678901234567890.5);
+  EXPECT_EQ(rows.Get<std::string>(12), "9223372036854775808");
+  EXPECT_EQ(rows.Get<float>(13), 0.1F);
+  EXPECT_EQ(rows.Get<std::string>(14), "ab");
+  EXPECT_EQ(rows.Get<Blob>(15).size(), 2u);
+  EXPECT_FALSE(rows.Next());
+}
+
+// What comes back is what went in, for text, bytes and numbers at their bounds.
+TEST_F(MysqlStatementsTest, ValuesAtTheirBoundsComeBack) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS w; CREATE TABLE w(i bigint, r double, s text, b blob, d datetime(6))"));
+  const std::string text("a\0b'\"\\ \xf0\x9f\x90\xa6", 11);
+  const std::string bytes("\xff\xfe\0", 3);
+  const Micros before{-62'135'596'800'000'000};  // 0001-01-01
+  ASSERT_OK(session_->Run(Sql("INSERT INTO w VALUES ($1, $2, $3, $4, TIMESTAMPADD(MICROSECOND, $5, "
+                              "'1970-01-01'))"),
+                          INT64_MIN, 4.9e-324, text, std::as_bytes(std::span(bytes)), before));
+  Rows rows = (*session_->Prepare(Sql("SELECT * FROM w")))->Query();
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<int64_t>(0), INT64_MIN);
+  EXPECT_EQ(rows.Get<double>(1), 4.9e-324);
+  EXPECT_EQ(rows.Get<std::string>(2), text);
+  EXPECT_EQ(rows.Get<Blob>(3).size(), 3u);
+  EXPECT_EQ(rows.Get<Micros>(4), before);
+}
+
+// Text that is not UTF-8 is no text for the server, and bytes where it takes bytes.
+TEST_F(MysqlStatementsTest, WrongUtf8IsRefusedAsText) {
+  ASSERT_OK(session_->RunScript("DROP TABLE IF EXISTS v; CREATE TABLE v(s text, b blob)"));
+  EXPECT_EQ(MysqlErrno(session_->Run(Sql("INSERT INTO v(s) VALUES ($1)"), "a\xff")), 1366);
+  EXPECT_OK(session_->Run(Sql("INSERT INTO v(b) VALUES ($1)"), "a\xff"));
+  EXPECT_EQ(TypeOf("SELECT b FROM v"), Value::Type::kBlob);
+  for (const double none :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(session_->Run(Sql("INSERT INTO v(s) VALUES ($1)"), none).code(),
+              StatusCode::kInvalidArgument);
+  }
+}
+
 TEST_F(MysqlStatementsTest, AStrictServerRefusesWhatDoesNotFit) {
   ASSERT_OK(session_->RunScript("DROP TABLE IF EXISTS s; CREATE TABLE s(t tinyint, c char(3))"));
   for (const auto& [sql, number] : {std::pair{"INSERT INTO s(t) VALUES (300)", 1264},

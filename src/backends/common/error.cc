@@ -56,7 +56,7 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
       message += Concat({"; ", size, " rows are in, or 0"});
       break;
     case RowsFate::kKept:
-      message += Concat({"; ", Digits(static_cast<int64_t>(error.row)),
+      message += Concat({"; ", Digits(static_cast<int64_t>(error.row - error.gone)),
                          " rows are in the open transaction: roll it back"});
       break;
     case RowsFate::kGivenUp:

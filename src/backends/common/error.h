@@ -64,6 +64,8 @@ struct RowError {
   size_t size = 0;  // of the RunAll
   RowsFate fate = RowsFate::kNoneIn;
   bool unanswered = false;  // there is no answer to this row, which may be as good as any
+  // kKept: how many of those before it are in fewer, because they went with it in one statement.
+  size_t gone = 0;
 };
 // `status` with the row in front of its message and the fate of the rows behind it. Its code and its
 // payload stay. REQUIRES: status is not OK.

@@ -21,6 +21,9 @@ namespace {
 
 using internal::Concat;
 
+// What kSetUpToWrite provokes.
+constexpr unsigned kNoSuchTimeZone = 1298;
+
 // Steps of one Advance. An open takes some ten, most of which wait.
 constexpr int kTurns = 64;
 
@@ -61,6 +64,7 @@ absl::Status ConnectAttempt::Start() {
   absl::StatusOr<std::shared_ptr<const Settings>> settings = backend_.Read();
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
+  set_up_ = Concat({kSetUp, settings_->writable && ends_ == 0 ? kSetUpToWrite : ""});
   index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
   LookUp();
   return absl::OkStatus();
@@ -190,7 +194,7 @@ void ConnectAttempt::SetOptions() {
   set(MYSQL_OPT_LOCAL_INFILE, &off);
   set(MYSQL_OPT_MAX_ALLOWED_PACKET, &most);
   set(MYSQL_SET_CHARSET_NAME, "utf8mb4");
-  set(MYSQL_INIT_COMMAND, kSetUp);
+  set(MYSQL_INIT_COMMAND, set_up_.c_str());
   set(MARIADB_OPT_RESTRICTED_AUTH, kSignIns);
   if (!backend_.options().application_name.empty()) {
     backend_.lib().mysql_optionsv(link_.handle(), MYSQL_OPT_CONNECT_ATTR_ADD, "program_name",
@@ -310,6 +314,15 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Failed() {
   const Evidence evidence{.number = lib.mysql_errno(handle),
                           .sqlstate = lib.mysql_sqlstate(handle),
                           .message = lib.mysql_error(handle)};
+  if (phase_ == Phase::kConnect && settings_->writable && evidence.number == kNoSuchTimeZone) {
+    failure_ = MakeStatus(absl::StatusCode::kUnavailable, 0,
+                          {.where = WhereNow(),
+                           .message = "the server only reads (read_only)",
+                           .advice = "target_session_attrs=read-write looks for another host"});
+    link_.Close();
+    phase_ = Phase::kLookUp;
+    return Next::kContinue;
+  }
   const Finding finding = ClassifyAtStartup(evidence);
   std::string advice(finding.advice);
   if (evidence.number == 1045) {

@@ -24,6 +24,14 @@ static_assert(sizeof(MysqlConnection) % alignof(std::max_align_t) == 0,
 constexpr char kCheckDurable[] =
     "SELECT 1 FROM (SELECT 1) AS one WHERE @@GLOBAL.innodb_flush_log_at_trx_commit = 1";
 
+absl::Status ChangesSession(std::string_view sql) {
+  return absl::InvalidArgumentError(
+      internal::Concat({internal::Quoted(sql),
+                        " changes the session, or may do so, which a transaction pooler gives to "
+                        "another client next: put it into the server's settings, or say "
+                        "pooler=session"}));
+}
+
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
 }  // namespace
@@ -72,6 +80,7 @@ absl::StatusOr<MysqlStatement*> MysqlConnection::Add(const Sql& sql) {
   if (!status.ok()) return status;
   const SqlTraits traits = ReadTraits(sql.text(), wire_.mode());
   if (traits.empty) return internal::HoldsNoStatement(sql.text());
+  if (traits.taints && wire_.pooler()) return ChangesSession(sql.text());
   absl::StatusOr<Translation> translation = Translate(sql.text(), wire_.mode());
   if (!translation.ok()) return translation.status();
   return cache_.Insert(sql, *this, sql, *std::move(translation), traits, wire_.mode());
@@ -100,6 +109,7 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   const SqlTraits traits = ReadTraits(sql, wire_.mode());
   if (traits.empty) return absl::OkStatus();
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
+  if (traits.taints && wire_.pooler()) return ChangesSession(sql);
   if (traits.taints) Taint();
   status = wire_.AskScript(
       WithoutEmptyStatements(sql, wire_.mode()),
@@ -219,6 +229,8 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
 // The server's reset ends the statements that were prepared, and does not lead back to the database
 // of the beginning.
 absl::Status MysqlConnection::UndoSession() {
+  // Through a pooler there is no session of ours; SQL that would change it was refused.
+  if (wire_.pooler()) return absl::OkStatus();
   absl::Status status = wire_.Settle();
   if (status.ok() && wire_.has_moved()) {
     return absl::FailedPreconditionError("the session uses another database than at first");
@@ -300,7 +312,8 @@ absl::Status MysqlConnection::Maintain(Deadline deadline) {
 void MysqlConnection::Close() {
   attempt_.reset();
   wire_.DropReader();
-  if (wire_.link().open() && wire_.gave_up() && !IsForked()) {
+  // A pooler's number may be that of somebody else's session at the server.
+  if (wire_.link().open() && wire_.gave_up() && !wire_.pooler() && !IsForked()) {
     wire_.backend().EndSession({.id = wire_.handle()->thread_id,
                                 .endpoint = wire_.endpoint(),
                                 .platform = &platform(),

@@ -172,12 +172,16 @@ constexpr Row kTable[] = {
     {2059, kNoPlugin, kNoPlugin},
     {2061, kNoPlugin, kNoPlugin},
     {3024, kTimedOut, kOpenAgain},
+    // Group replication: the member may not write, or has rolled the transaction back.
+    {3100, kReadsOnly, kOpenAgain},
+    {3101, kRunAgain, kOpenAgain},
     {3819, kRefusedRow, kFixOnConnect},
     {4025, kRefusedRow, kFixOnConnect},
     {4031, kAway, kOpenAgain},
     {4038, kFixProgram, kFixOnConnect},
     {4151, kNoPrivilege, kMayNotEnter},  // access denied, the account is locked
     {5010, kNoPlugin, kNoPlugin},        // the library's: a way to sign in that is not allowed
+    {9001, kAway, kOpenAgain},           // ProxySQL: no server of the hostgroup was reached
 };
 
 struct ClassRow {
@@ -247,7 +251,8 @@ Finding InSession(const Evidence& evidence) {
 
 bool LostRole(const Evidence& evidence) {
   if (evidence.number != 1290) {
-    return evidence.number == 1792 || evidence.number == 1836 || evidence.number == 1047;
+    return evidence.number == 1792 || evidence.number == 1836 || evidence.number == 1047 ||
+           evidence.number == 3100;
   }
   return evidence.message.find("read-only") != std::string_view::npos ||
          evidence.message.find("read_only") != std::string_view::npos;

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <utility>
 
 #include "statements/text.h"
 
@@ -69,6 +71,54 @@ void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* /*data*/, size_
   handle->host = host;
 }
 
+// ---- a statement that is prepared by the call that runs it ----
+
+constexpr unsigned kMalformedPacket = 2027;
+
+HandleWatch& WatchOf(MYSQL* handle) {
+  return *static_cast<HandleWatch*>(handle->options.local_infile_userdata);
+}
+
+int SendBehindPrepare(MYSQL* handle, enum enum_server_command command, const char* data,
+                      size_t size, my_bool no_answer, void* statement) {
+  if (command == COM_STMT_PREPARE) return 0;  // that has gone ahead
+  const HandleWatch& watch = WatchOf(handle);
+  if (watch.methods->db_command(handle, COM_STMT_PREPARE, watch.sql.data(), watch.sql.size(),
+                                /*skip_check=*/1, statement) != 0) {
+    return 1;
+  }
+  return watch.methods->db_command(handle, command, data, size, no_answer, statement);
+}
+
+// The answer to the run of a statement that the server did not take: an error, whose text nobody needs.
+void SkipAnswer(MYSQL* handle, const st_mariadb_methods& methods) {
+  const unsigned number = handle->net.last_errno;
+  const std::string message = handle->net.last_error;
+  const std::string state = handle->net.sqlstate;
+  if (methods.db_read_stmt_result(handle) == 0) {
+    methods.set_error(handle, kMalformedPacket, "HY000", nullptr);
+    return;
+  }
+  // A link that broke meanwhile is the greater evil.
+  if (handle->net.pvio == nullptr) return;
+  handle->net.last_errno = number;
+  std::strncpy(handle->net.last_error, message.c_str(), sizeof handle->net.last_error - 1);
+  std::strncpy(handle->net.sqlstate, state.c_str(), sizeof handle->net.sqlstate - 1);
+}
+
+int ReadBehindPrepare(MYSQL* handle) {
+  HandleWatch& watch = WatchOf(handle);
+  MYSQL_STMT* const statement = watch.unprepared;
+  if (statement == nullptr) return watch.methods->db_read_stmt_result(handle);
+  statement->state = MYSQL_STMT_INITTED;
+  if (watch.prepare(statement, watch.sql.data(), watch.sql.size()) != 0) {
+    if (handle->net.pvio != nullptr) SkipAnswer(handle, *watch.methods);
+    return 1;
+  }
+  watch.unprepared = nullptr;
+  return watch.methods->db_read_stmt_result(handle);
+}
+
 // Once in a process: the library has one list of watchers, and a start that is not for two threads.
 absl::Status StartLibrary(void* library) {
   static const absl::Status started = [library]() -> absl::Status {
@@ -109,9 +159,19 @@ absl::Status LoadLibmariadb(Libmariadb& table) {
   if (!Find(library, #name, table.name)) missing = #name;
   ROOST_LIBMARIADB_FUNCTIONS(ROOST_LIBMARIADB_FIND)
 #undef ROOST_LIBMARIADB_FIND
-  if (missing == nullptr) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      Concat({kLibrary, " has no ", missing, "; install a newer libmariadb3"}));
+  if (missing != nullptr) {
+    return absl::FailedPreconditionError(
+        Concat({kLibrary, " has no ", missing, "; install a newer libmariadb3"}));
+  }
+  MYSQL* const sample = table.mysql_init(nullptr);
+  if (sample == nullptr) {
+    return absl::ResourceExhaustedError(Concat({kLibrary, " has no memory for a connection"}));
+  }
+  table.with_prepare = *sample->methods;
+  table.with_prepare.db_command = &SendBehindPrepare;
+  table.with_prepare.db_read_stmt_result = &ReadBehindPrepare;
+  table.mysql_close(sample);
+  return absl::OkStatus();
 }
 
 void PrepareHandle(const Libmariadb& lib, MYSQL* handle, HandleWatch& watch) {

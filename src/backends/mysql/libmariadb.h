@@ -13,6 +13,8 @@
 
 #include <mysql.h>
 
+#include <string_view>
+
 #include "absl/status/status.h"
 
 #define ROOST_LIBMARIADB_HANDLE(F)  \
@@ -27,6 +29,8 @@
   F(mysql_use_result)               \
   F(mysql_more_results)             \
   F(mysql_num_fields)               \
+  F(mysql_get_server_version)       \
+  F(mariadb_get_infov)              \
   F(mysql_session_track_get_first)  \
   F(mysql_session_track_get_next)   \
   F(mysql_close)
@@ -52,8 +56,10 @@
 
 #define ROOST_LIBMARIADB_STATEMENTS(F) \
   F(mysql_stmt_init)                   \
+  F(mysql_stmt_prepare)                \
   F(mysql_stmt_prepare_start)          \
   F(mysql_stmt_prepare_cont)           \
+  F(mysql_stmt_attr_set)               \
   F(mysql_stmt_bind_param)             \
   F(mysql_stmt_execute_start)          \
   F(mysql_stmt_execute_cont)           \
@@ -86,6 +92,9 @@ struct Libmariadb {
 #define ROOST_LIBMARIADB_MEMBER(name) decltype(&::name) name = nullptr;
   ROOST_LIBMARIADB_FUNCTIONS(ROOST_LIBMARIADB_MEMBER)
 #undef ROOST_LIBMARIADB_MEMBER
+  // The library's own functions of the protocol, but for the two that send a run and read its answer: these
+  // do the same for the preparing of the statement first. For Link::PrepareAndExecute.
+  st_mariadb_methods with_prepare{};
 };
 
 // What the watch needs to know of a handle. Outlives the handle, or ForgetHandle is called.
@@ -99,6 +108,12 @@ struct HandleWatch {
   bool any_name = false;
   // The library's own; PrepareHandle sets it.
   decltype(&::mysql_optionsv) set_option = nullptr;
+  // A statement that is prepared by the call that runs it: its text; itself, until the server has taken it;
+  // the functions of the protocol that the handle has otherwise; and mysql_stmt_prepare.
+  std::string_view sql{};
+  MYSQL_STMT* unprepared = nullptr;
+  const st_mariadb_methods* methods = nullptr;
+  decltype(&::mysql_stmt_prepare) prepare = nullptr;
 };
 
 // Loads libmariadb.so.3 into the process, if it is not there yet, and fills in `table`. The library

@@ -11,6 +11,8 @@ namespace {
 constexpr int kAnyEvent = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT;
 // A call whose link has ended fails within a few turns.
 constexpr int kTurnsToFail = 256;
+// "The statement that was prepared last", for the server.
+constexpr unsigned long kLastPrepared = 0xFFFFFFFF;
 
 int EventsOf(IoEvents seen) {
   if (seen.hung_up) return MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
@@ -72,6 +74,13 @@ void Link::Abandon() {
   if (fd >= 0) close(fd);
 }
 
+bool Link::IsMariadb() const {
+  unsigned long more = 0;
+  lib_->mariadb_get_infov(handle_, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &more);
+  return (handle_->server_capabilities & CLIENT_MYSQL) == 0 &&
+         (more & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
+}
+
 // ---- calls --------------------------------------------------------------------------------------
 
 void Link::Connect(const Login& login) {
@@ -117,6 +126,18 @@ void Link::Execute(MYSQL_STMT* statement) {
   Began(Call::kExecute, lib_->mysql_stmt_execute_start(&answer_, statement));
 }
 
+// The library's own function for that (mariadb_stmt_execute_direct) would wait.
+void Link::PrepareAndExecute(MYSQL_STMT* statement, std::string_view sql) {
+  statement_ = statement;
+  watch_.sql = sql;
+  watch_.unprepared = statement;
+  watch_.prepare = lib_->mysql_stmt_prepare;
+  watch_.methods = std::exchange(handle_->methods, &lib_->with_prepare);
+  statement->state = MYSQL_STMT_PREPARED;  // so that the library runs it
+  statement->stmt_id = kLastPrepared;
+  Began(Call::kPrepareAndExecute, lib_->mysql_stmt_execute_start(&answer_, statement));
+}
+
 void Link::Fetch(MYSQL_STMT* statement) {
   statement_ = statement;
   Began(Call::kFetch, lib_->mysql_stmt_fetch_start(&answer_, statement));
@@ -159,6 +180,7 @@ int Link::ContinueWith(int events) {
     case Call::kPrepare:
       return lib_->mysql_stmt_prepare_cont(&answer_, statement_, events);
     case Call::kExecute:
+    case Call::kPrepareAndExecute:
       return lib_->mysql_stmt_execute_cont(&answer_, statement_, events);
     case Call::kFetch:
       return lib_->mysql_stmt_fetch_cont(&answer_, statement_, events);
@@ -189,6 +211,15 @@ void Link::TakeResult() {
       return;
     case Call::kCloseStatement:
       code_ = flag_ != 0 ? 1 : 0;
+      return;
+    case Call::kPrepareAndExecute:
+      handle_->methods = std::exchange(watch_.methods, nullptr);
+      if (std::exchange(watch_.unprepared, nullptr) != nullptr) {
+        statement_->state = MYSQL_STMT_INITTED;  // there is nothing to close at the server
+        statement_->stmt_id = 0;
+      }
+      watch_.sql = {};
+      code_ = answer_;
       return;
     case Call::kClose:
     case Call::kNone:

@@ -41,6 +41,9 @@ class Link {
   const Libmariadb& lib() const { return *lib_; }
   MYSQL* handle() const { return handle_; }
   bool open() const { return handle_ != nullptr; }
+  // A server that runs a statement which it is still to prepare, and takes the values of many rows at a
+  // time: MariaDB. REQUIRES: connected.
+  bool IsMariadb() const;
   int descriptor() const { return lib_->mysql_get_socket(handle_); }
 
   // ---- Calls. REQUIRES: open(), !pending() ----
@@ -62,6 +65,9 @@ class Link {
   void Ping();
   void Prepare(MYSQL_STMT* statement, std::string_view sql);
   void Execute(MYSQL_STMT* statement);
+  // Prepares and runs it, with what is bound, in one round trip. `sql` stays until the call has ended.
+  // REQUIRES: IsMariadb(); `statement` was made anew.
+  void PrepareAndExecute(MYSQL_STMT* statement, std::string_view sql);
   void Fetch(MYSQL_STMT* statement);
   void NextResult(MYSQL_STMT* statement);
   void CloseStatement(MYSQL_STMT* statement);
@@ -78,6 +84,8 @@ class Link {
   // What the library answered to the last call, when it has ended: 0 is good, but for statements that
   // are fetched. FetchRow: 1 for a row.
   int code() const { return code_; }
+  // The row of the last FetchRow.
+  MYSQL_ROW row() const { return row_; }
   // Makes what is pending fail, by ending the link.
   void Break();
 
@@ -93,6 +101,7 @@ class Link {
     kPing,
     kPrepare,
     kExecute,
+    kPrepareAndExecute,
     kFetch,
     kNextOfStatement,
     kCloseStatement,

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "backends/common/password.h"
@@ -201,6 +202,16 @@ class UriReader {
       if (encryption_.has_value()) return absl::OkStatus();
       return Wrong("has an sslmode that is none of disable, require, verify-ca, verify-full");
     }
+    const std::tuple<std::string_view, std::string_view, std::string_view, bool*> choices[] = {
+        {"target_session_attrs", "any", "read-write", &settings_.writable},
+        {"pooler", "session", "transaction", &settings_.transaction_pooler},
+    };
+    for (const auto& [known, off, on, out] : choices) {
+      if (name != known) continue;
+      *out = value == on;
+      if (value == off || value == on) return absl::OkStatus();
+      return Wrong(Concat({"has a ", known, " that is neither ", off, " nor ", on}));
+    }
     const std::pair<std::string_view, std::string*> texts[] = {
         {"ssl-ca", &settings_.authorities}, {"ssl-cert", &settings_.certificate},
         {"ssl-key", &settings_.key},        {"socket", &socket_},
@@ -210,7 +221,8 @@ class UriReader {
       if (name == known) return TakeText(value, *out);
     }
     return Wrong(
-        "has a parameter that is none of sslmode, ssl-ca, ssl-cert, ssl-key, socket, passfile");
+        "has a parameter that is none of sslmode, ssl-ca, ssl-cert, ssl-key, socket, passfile, "
+        "target_session_attrs, pooler");
   }
 
   Settings settings_;

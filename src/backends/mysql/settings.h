@@ -39,7 +39,9 @@ struct Settings {
   std::string authorities{};  // the file; empty where no certificate is checked
   std::string certificate{};
   std::string key{};
-  std::string password_from{};  // the file that it was read from; empty: none
+  bool writable = false;            // a server that only reads is left for another one
+  bool transaction_pooler = false;  // a pooler gives each transaction another session
+  std::string password_from{};      // the file that it was read from; empty: none
 };
 
 // "mysql://" or "mariadb://" stands before it.

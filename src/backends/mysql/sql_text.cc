@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <utility>
 
 #include "backends/mysql/sql_lexer.h"
 #include "statements/text.h"
@@ -52,6 +53,9 @@ constexpr std::string_view kBounding[] = {
 constexpr std::string_view kLeavingFunctions[] = {"get_lock", "release_lock", "release_all_locks",
                                                   "last_insert_id", "setval"};
 
+// An INSERT with one of these takes or gives as many rows as it likes.
+constexpr std::string_view kOfSeveralRows[] = {"select", "table", "with", "returning"};
+
 // Looks at one token after the other.
 class Observer {
  public:
@@ -67,6 +71,7 @@ class Observer {
   SqlTraits End(bool sound) {
     EndStatement();
     if (!sound) return {.reads = false, .taints = true, .bounds_transaction = true, .empty = false};
+    traits_.inserts = inserts_ && statements_ == 1;
     return traits_;
   }
 
@@ -75,6 +80,8 @@ class Observer {
     if (IsSign(token, '(')) return;
     begun_ = true;
     traits_.empty = false;
+    ++statements_;
+    if (IsWord(token, "insert") || IsWord(token, "replace")) inserts_ = true;
     if (!IsOneOf(token, kReading)) traits_.reads = false;
     if (IsOneOf(token, kLeaving)) traits_.taints = true;
     bounds_ = IsOneOf(token, kBounding);
@@ -87,6 +94,7 @@ class Observer {
   void Go(const Token& token) {
     if (rolls_back_ && IsWord(token, "to")) bounds_ = false;
     if (IsOneOf(token, kWriting)) traits_.reads = false;
+    if (IsOneOf(token, kOfSeveralRows) || IsAnotherList(token)) inserts_ = false;
     // A temporary table commits nothing, and stays in the session.
     if (creates_ && IsWord(token, "temporary")) {
       bounds_ = false;
@@ -101,12 +109,23 @@ class Observer {
     const bool of_user = token.kind == Kind::kVariable && !token.text.starts_with("@@");
     if (of_user || IsOneOf(token, kLeavingFunctions)) traits_.taints = true;
   }
+  // "), (": behind a list of values another one.
+  bool IsAnotherList(const Token& token) {
+    const char sign = token.kind == Kind::kSign ? token.text.front() : 'a';
+    const bool another = sign == '(' && last_ == ',' && before_ == ')';
+    before_ = std::exchange(last_, sign);
+    return another;
+  }
   void EndStatement() {
     traits_.bounds_transaction = traits_.bounds_transaction || bounds_;
     begun_ = bounds_ = rolls_back_ = creates_ = sets_ = false;
   }
 
   SqlTraits traits_{.reads = true, .empty = true};
+  int statements_ = 0;
+  char last_ = 'a';  // the sign in front, and the one in front of that; a: no sign
+  char before_ = 'a';
+  bool inserts_ = false;     // it is INSERT or REPLACE of one row
   bool begun_ = false;       // the first token of the statement was seen
   bool bounds_ = false;      // it begins or ends a transaction
   bool rolls_back_ = false;  // it is ROLLBACK

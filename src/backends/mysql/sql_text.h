@@ -34,6 +34,8 @@ struct SqlTraits {
   bool taints = false;
   // Begins or ends a transaction (not a savepoint), as DDL does, or may do so.
   bool bounds_transaction = false;
+  // One INSERT or REPLACE of one list of values, which gives no rows.
+  bool inserts = false;
   // No statement is in it: nothing but blanks, comments and semicolons.
   bool empty = false;
 };

@@ -19,6 +19,9 @@ using internal::Quoted;
 constexpr int kRowsToDrop = 1000;
 constexpr Duration kTimeToDrop = std::chrono::milliseconds(250);
 
+// Without a backslash and a double quote a text reads alike in each sql_mode.
+bool IsPlain(std::string_view sql) { return sql.find_first_of("\\\"") == std::string_view::npos; }
+
 }  // namespace
 
 MysqlStatement::MysqlStatement(MysqlConnection& connection, const Sql& sql, Translation translation,
@@ -27,6 +30,7 @@ MysqlStatement::MysqlStatement(MysqlConnection& connection, const Sql& sql, Tran
       parts_(new Parts{.text = std::string(sql.text()),
                        .translation = std::move(translation),
                        .mode = mode,
+                       .is_plain = IsPlain(sql.text()),
                        .parameters = Parameters(0),
                        .columns = {},
                        .binds = {}}),
@@ -73,16 +77,20 @@ absl::Status MysqlStatement::ReadAgain() {
   return absl::OkStatus();
 }
 
-absl::Status MysqlStatement::Prepare() {
-  if (parts_->statement != nullptr) return absl::OkStatus();
+absl::Status MysqlStatement::Make() {
   absl::Status status = wire().Ready();
   if (status.ok()) status = ReadAgain();
   if (!status.ok()) return status;
+  parts_->statement = wire().lib().mysql_stmt_init(wire().handle());
+  if (parts_->statement != nullptr) return status;
+  return absl::ResourceExhaustedError(Concat({Quoted(sql()), ": libmariadb has no memory"}));
+}
+
+absl::Status MysqlStatement::Prepare() {
+  if (parts_->statement != nullptr) return absl::OkStatus();
+  absl::Status status = Make();
+  if (!status.ok()) return status;
   const Libmariadb& lib = wire().lib();
-  parts_->statement = lib.mysql_stmt_init(wire().handle());
-  if (parts_->statement == nullptr) {
-    return absl::ResourceExhaustedError(Concat({Quoted(sql()), ": libmariadb has no memory"}));
-  }
   const Doing preparing{.sql = sql()};
   wire().link().Prepare(parts_->statement, parts_->translation.text);
   status = wire().Finish(preparing);
@@ -130,27 +138,53 @@ absl::Status MysqlStatement::Start(std::span<const Value> values) {
   return RunOnce(values);
 }
 
-absl::Status MysqlStatement::RunOnce(std::span<const Value> values) {
-  absl::Status status = Prepare();
-  if (!status.ok()) return status;
-  commits_ = !traits_.reads && !wire().InTransaction();
-  parts_->parameters.Read(values, parts_->translation.places);
-  changes_ = 0;
-  if (traits_.taints) wire().session().Taint();
-  if (wire().lib().mysql_stmt_bind_param(parts_->statement, parts_->parameters.binds()) != 0) {
-    return FailWith({.sql = sql()});
-  }
-  return ExecuteNow();
+// Where the server may take the text otherwise than it was read here, it says first how many values it
+// wants.
+bool MysqlStatement::RunsAtOnce() const {
+  return parts_->statement == nullptr && parts_->is_plain && wire().runs_at_once();
 }
 
-absl::Status MysqlStatement::ExecuteNow() {
-  wire().link().Execute(parts_->statement);
+absl::Status MysqlStatement::RunOnce(std::span<const Value> values) {
+  const bool at_once = RunsAtOnce();
+  absl::Status status = at_once ? Make() : Prepare();
+  if (!status.ok()) return status;
+  parts_->parameters.Read(values, parts_->translation.places);
+  return BindAndExecute(parts_->parameters.binds(), at_once);
+}
+
+absl::Status MysqlStatement::BindAndExecute(MYSQL_BIND* binds, bool at_once) {
+  const Libmariadb& lib = wire().lib();
+  const auto count = static_cast<unsigned>(parts_->translation.places.size());
+  commits_ = !traits_.reads && !wire().InTransaction();
+  changes_ = 0;
+  if (traits_.taints) wire().session().Taint();
+  if (count > 0 && ((at_once && lib.mysql_stmt_attr_set(parts_->statement, STMT_ATTR_PREBIND_PARAMS,
+                                                        &count) != 0) ||
+                    lib.mysql_stmt_bind_param(parts_->statement, binds) != 0)) {
+    return FailWith({.sql = sql()});
+  }
+  return ExecuteNow(at_once);
+}
+
+absl::Status MysqlStatement::ExecuteNow(bool at_once) {
+  if (at_once) {
+    wire().link().PrepareAndExecute(parts_->statement, parts_->translation.text);
+  } else {
+    wire().link().Execute(parts_->statement);
+  }
   absl::Status status = wire().Finish(doing());
   if (!status.ok()) return status;
   if (wire().link().code() != 0) {
     status = FailWith(doing());
     wire().RecordTransaction();
+    if (parts_->statement->state == MYSQL_STMT_INITTED) Forget();  // it was not prepared
     return status;
+  }
+  if (wire().lib().mysql_stmt_param_count(parts_->statement) != parts_->translation.places.size()) {
+    return wire().Condemn(
+        absl::InternalError(
+            Concat({Quoted(sql()), " had other placeholders for the server than for roostpool"})),
+        FaultScope::kConnection);
   }
   reading_ = true;
   ended_ = false;
@@ -324,53 +358,6 @@ void MysqlStatement::DropRest() {
                            "closed; read all rows, or bound them with LIMIT"})),
                FaultScope::kConnection)
       .IgnoreError();
-}
-
-// ---- many rows ----------------------------------------------------------------------------------
-
-absl::Status MysqlStatement::ExecuteEach(const internal::ManyRows& rows) {
-  absl::Status status;
-  int64_t changed = 0;
-  for (size_t row = 0; row < rows.size() && status.ok(); ++row) {
-    rows.With(row, [this, &status](std::span<const Value> values) {
-      status = StatementBase::Execute(values);
-    });
-    changed += changes_;
-    if (!status.ok()) set_failed_row(static_cast<int>(row));
-  }
-  changes_ = status.ok() ? changed : 0;
-  return status;
-}
-
-// One transaction for all rows: one commit, and an error takes back what was done before it.
-absl::Status MysqlStatement::ExecuteAll(const internal::ManyRows& rows) {
-  set_failed_row(-1);
-  changes_ = 0;
-  if (reading_) return backends::StillBeingRead(sql());
-  if (wire().session().IsForked()) return backends::Session::UsedAfterFork();
-  if (traits_.bounds_transaction) return backends::BoundsTransactionOfRows(sql());
-  absl::Status status = wire().Ready();
-  if (!status.ok() || rows.size() == 0) return status;
-  const bool own = !wire().InTransaction();
-  if (own) status = connection_.BeginRows();
-  if (!status.ok()) return status;
-  status = ExecuteEach(rows);
-  backends::RowError error{.row = static_cast<size_t>(std::max(failed_row(), 0)),
-                           .size = rows.size()};
-  if (status.ok() && own) {
-    status = connection_.CommitRows();
-    error.row = rows.size();
-    if (absl::IsUnknown(status)) error.fate = backends::RowsFate::kUnknown;
-  }
-  if (status.ok()) return status;
-  if (own) {
-    connection_.RollBackRows();
-  } else {
-    const bool kept = wire().condemned().ok() && wire().InTransaction();
-    error.fate = kept ? backends::RowsFate::kKept : backends::RowsFate::kGivenUp;
-  }
-  changes_ = 0;
-  return backends::OfRow(status, error);
 }
 
 // ---- what it is ---------------------------------------------------------------------------------

@@ -14,7 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "backends/common/error.h"
 #include "backends/common/statement.h"
+#include "backends/mysql/row_batch.h"
 #include "backends/mysql/sql_text.h"
 #include "backends/mysql/values.h"
 #include "backends/mysql/wire.h"
@@ -54,16 +56,27 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
     std::string text;
     Translation translation;
     SqlMode mode;
+    bool is_plain = false;  // reads alike in each mode
     Parameters parameters;
     std::vector<Column> columns;
     std::vector<MYSQL_BIND> binds;
     MYSQL_STMT* statement = nullptr;
   };
 
+  // Of a RunAll: the rows of one round trip.
+  struct Exchange {
+    size_t first = 0;
+    size_t end = 0;
+    absl::Status refused{};  // a value of row `end` that MySQL has not
+  };
+
   absl::Status ReadAgain();
+  absl::Status Make();
   absl::Status CheckStart(size_t count);
   absl::Status RunOnce(std::span<const Value> values);
-  absl::Status ExecuteNow();
+  bool RunsAtOnce() const;
+  absl::Status BindAndExecute(MYSQL_BIND* binds, bool at_once);
+  absl::Status ExecuteNow(bool at_once);
   absl::Status FailWith(const Doing& doing);
   bool BindColumns();
   bool BindRoom();
@@ -71,7 +84,16 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   absl::StatusOr<bool> TakeEnd();
   absl::Status TakeFurtherResults();
   absl::Status TakeRestOfResult();
+  absl::Status CheckRows();
   absl::Status ExecuteEach(const internal::ManyRows& rows);
+  bool TakesBatches() const;
+  void Fill(const internal::ManyRows& rows, RowBatch& batch, Exchange& exchange) const;
+  absl::Status RunBatch(RowBatch& batch);
+  absl::Status RunBatchOnce(RowBatch& batch);
+  absl::Status RunBatches(const internal::ManyRows& rows, RowBatch& batch, Exchange& exchange);
+  backends::RowError AskFailedRow(const Exchange& exchange, backends::RowError error);
+  absl::Status FailRows(const absl::Status& status, const internal::ManyRows& rows, bool own,
+                        backends::RowError error);
   void DropRest();
   void CountChanges();
   Doing doing() const;
@@ -82,10 +104,11 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   int64_t changes_ = 0;
   int64_t rows_ = 0;  // of the run that goes on
   SqlTraits traits_;
-  bool reading_ = false;  // between Start and Finish
-  bool ended_ = false;    // of the run: the server has nothing more to say
-  bool commits_ = false;  // the run that goes on could commit
-  bool further_ = false;  // a second result was taken
+  bool reading_ = false;     // between Start and Finish
+  bool ended_ = false;       // of the run: the server has nothing more to say
+  bool commits_ = false;     // the run that goes on could commit
+  bool further_ = false;     // a second result was taken
+  bool one_by_one_ = false;  // the server does not take many rows of it at a time
 };
 
 }  // namespace roost::mysql

@@ -18,6 +18,8 @@ using internal::Quoted;
 constexpr size_t kMostRead = 2048;
 // An answer that is owed for so long will not come: the link was cut.
 constexpr Duration kOwedTooLong = std::chrono::seconds(10);
+// GET DIAGNOSTICS knows ROW_NUMBER.
+constexpr unsigned long kNamesRows = 100700;
 
 }  // namespace
 
@@ -25,6 +27,9 @@ void Wire::Adopt(ConnectAttempt& attempt) {
   endpoint_ = attempt.endpoint();
   wait_timeout_ = attempt.wait_timeout();
   link_.Take(attempt.link());
+  pooler_ = attempt.transaction_pooler();
+  runs_at_once_ = !pooler_ && link_.IsMariadb();
+  names_rows_ = runs_at_once_ && lib().mysql_get_server_version(handle()) >= kNamesRows;
   NoteAnswer();
 }
 
@@ -35,6 +40,8 @@ void Wire::NoteAnswer() { answered_ = session_.platform().CoarseNow(); }
 bool Wire::InTransaction() const {
   return link_.open() && !owes_ && (handle()->server_status & SERVER_STATUS_IN_TRANS) != 0;
 }
+
+bool Wire::CommitsEach() const { return (handle()->server_status & SERVER_STATUS_AUTOCOMMIT) != 0; }
 
 SqlMode Wire::mode() const {
   return {.backslash_escapes = (handle()->server_status & SERVER_STATUS_NO_BACKSLASH_ESCAPES) == 0};
@@ -133,7 +140,7 @@ bool Wire::TakeOwed() {
 }
 
 // The rows of all results, as they come; the first error counts.
-absl::Status Wire::TakeRows(const Doing& doing) {
+absl::Status Wire::TakeRows(const Doing& doing, std::string* value) {
   for (;;) {
     if (lib().mysql_field_count(handle()) != 0) {
       MYSQL_RES* const rows = lib().mysql_use_result(handle());
@@ -143,6 +150,8 @@ absl::Status Wire::TakeRows(const Doing& doing) {
         absl::Status status = Finish(doing);
         if (!status.ok()) return status;  // what it was reading is freed with the handle
         if (session_.IsLate()) return Late(doing);
+        const bool has_value = link_.code() == 1 && link_.row()[0] != nullptr;
+        if (value != nullptr && has_value) *std::exchange(value, nullptr) = link_.row()[0];
       } while (link_.code() == 1);
       const bool failed = lib().mysql_errno(handle()) != 0;
       lib().mysql_free_result(rows);  // it is at its end: nothing to wait for
@@ -156,12 +165,12 @@ absl::Status Wire::TakeRows(const Doing& doing) {
   }
 }
 
-absl::Status Wire::Ask(std::string_view sql, const Doing& doing) {
+absl::Status Wire::AskFor(std::string_view sql, const Doing& doing, std::string* value) {
   link_.Query(sql);
   absl::Status status = Finish(doing);
   if (!status.ok()) return status;
   if (link_.code() != 0) return Fail(doing);
-  return TakeRows(doing);
+  return TakeRows(doing, value);
 }
 
 absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {

@@ -53,6 +53,14 @@ class Wire {
   // A call was given up in the middle: the server may still be at it.
   bool gave_up() const { return gave_up_; }
   void NoteGivenUp() { gave_up_ = true; }
+  // The server may be given a statement together with its values, and the values of many rows together.
+  bool runs_at_once() const { return runs_at_once_; }
+  // Each transaction may have another session of the server.
+  bool pooler() const { return pooler_; }
+  // It says which row an error of such a run is about.
+  bool names_rows() const { return names_rows_; }
+  // What is run without a transaction is committed at once.
+  bool CommitsEach() const;
   // The database in use is another one than at first.
   bool has_moved() const;
   // Idle for so long that the server may end the session before it is used.
@@ -73,7 +81,9 @@ class Wire {
   // Waits for the call that was begun on link(). OK: it has ended, well or not.
   absl::Status Finish(const Doing& doing);
   // Asks by text, and throws rows away. `sql` is one statement, unless several are allowed.
-  absl::Status Ask(std::string_view sql, const Doing& doing);
+  absl::Status Ask(std::string_view sql, const Doing& doing) { return AskFor(sql, doing, nullptr); }
+  // The same, and the first value of the first row as text.
+  absl::Status AskFor(std::string_view sql, const Doing& doing, std::string* value);
   // Every statement of a script.
   absl::Status AskScript(std::string_view sql, const Doing& doing);
   // ROLLBACK, if there is anything to roll back. Does not wait.
@@ -102,7 +112,7 @@ class Wire {
 
  private:
   absl::Status Report(const Evidence& evidence, const Doing& doing);
-  absl::Status TakeRows(const Doing& doing);
+  absl::Status TakeRows(const Doing& doing, std::string* value);
 
   backends::Session& session_;
   BackendState& backend_;
@@ -116,6 +126,9 @@ class Wire {
   bool owes_ = false;
   bool gave_up_ = false;
   bool lost_race_ = false;
+  bool runs_at_once_ = false;
+  bool names_rows_ = false;
+  bool pooler_ = false;
 };
 
 }  // namespace roost::mysql
