@@ -415,7 +415,7 @@ class Statement {
   // after an error no row is in, and after kUnknown all are in or none. Where one is open, the rows
   // belong to it; after an error roll it back (SQLite keeps what was done until then, PostgreSQL has
   // given up the whole of it). The message says which row it was, counted from 1, and how many rows
-  // are in.
+  // are in; of INSERT OR FAIL, too, that a part of the row is.
   //
   // PostgreSQL: one round trip takes at most kMaxRows rows and kMaxBytes bytes, and a row that is
   // longer than that goes alone. Text and bytes count as many as they are, every other value 16. A
@@ -424,9 +424,9 @@ class Statement {
   // kMaxBytes, and 32 bytes for each row of a round trip; beyond 1 MiB the connection is closed at
   // its return. A transaction pooler is fine. SQLite has no round trips, and no use for either.
   //
-  // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows are OK,
-  // without a round trip. kFailedPrecondition: a Rows of this statement lives, or the statement
-  // itself begins or ends transactions. Memory: none of ours but for an error.
+  // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows: what is
+  // known of the connection without a round trip. kFailedPrecondition: a Rows of this statement lives,
+  // or the statement itself begins or ends transactions. Memory: none of ours but for an error.
   template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
   absl::Status RunAll(const Range& rows) {
     static_assert(kMaxRows >= 1 && kMaxBytes >= 1, "RunAll: a round trip takes at least one row");
@@ -443,7 +443,7 @@ class Statement {
   // REQUIRES: 0 <= column < columns(). Valid until the statement is run again.
   virtual std::string_view column_name(int column) const = 0;
   // Rows inserted, updated or deleted by the last Run, or by all runs of the last RunAll; 0 for a
-  // statement that only reads.
+  // statement that only reads. After an error, what SQLite has kept of it; else 0.
   virtual int64_t changes() const = 0;
   // The text. A driver may have cut blanks and comments from its end.
   virtual std::string_view sql() const = 0;
@@ -511,10 +511,12 @@ enum class Durability : uint8_t {
 //
 // BEGIN, COMMIT, ROLLBACK and their like as SQL are refused while it lives (kFailedPrecondition);
 // SAVEPOINT and ROLLBACK TO are not. Ended through the raw handle it is kUnknown: it may have been
-// committed. One that is begun there instead is taken for it.
+// committed. Where another one was begun there instead, Commit rolls that back and says
+// kFailedPrecondition; what was done in the first one may be stored.
 //
 // A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
-// that follow are then refused until the Transaction ends, because they would commit one by one.
+// that follow are then refused until the Transaction ends, because they would commit one by one. They
+// and Commit have the code of the statement that failed, and name it: only kAborted is a lost race.
 //
 // Everything that is run on the connection meanwhile belongs to it: one connection has one
 // transaction at a time.
