@@ -100,7 +100,9 @@ class Connection {
     return (*statement)->template RunAll<kMaxRows, kMaxBytes>(rows);
   }
   // Runs the statements of `sql`, which are separated by semicolons, without keeping them in the
-  // cache: for a schema. Stops at the first error and returns it.
+  // cache: for a schema. Stops at the first error and returns it, with the line of the script and the
+  // beginning of the statement. On MySQL it is "line 3 or later" behind a CALL and the like, which give
+  // as many answers as they want.
   virtual absl::Status RunScript(std::string_view sql) = 0;
 
   // ---- Transactions ----
@@ -125,7 +127,8 @@ class Connection {
 
   // Returns the driver's handle (sqlite3*, PGconn*), for what this interface does not offer. The
   // connection owns it; the caller must not close it. After this the pool asks the driver for the
-  // session's state when the lease ends.
+  // session's state when the lease ends. Inside of a Transaction PostgreSQL and MySQL are asked, in one
+  // round trip here and one at the commit, whether it is still the same one.
   void* Raw() {
     SetDirty(kDirtyRaw);
     return RawHandle();

@@ -13,6 +13,7 @@
 #define ROOST_NEXT_STEP_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "roost/version.h"
@@ -54,6 +55,8 @@ absl::Status UndoneWithOthers(absl::Status status);
 // The mark itself: the advice is kStop.
 absl::Status AdviseToStop(absl::Status status);
 bool AdvisesToStop(const absl::Status& status);
+// `status` with another message; its code, its marks and the database's own code stay. REQUIRES: not OK.
+absl::Status WithMessage(const absl::Status& status, std::string_view message);
 }  // namespace internal
 
 // The advice for each code that roostpool returns; the table in lease.h says the same. A code that

@@ -269,7 +269,8 @@ class Pool {
   // Writes why `refusal` was returned into `out` and returns it, in one line with the numbers of
   // now, cut to fit. A time-out while every connection is lent gives SQLAlchemy's sentence,
   // "QueuePool limit of size 2 overflow 1 reached, connection timed out, timeout 0.05", and then the
-  // holders. `asked` is the time-out that the sentence names. The status itself has no such numbers,
+  // holders. Where the one writer, or all readers, are lent and others are not, it says that instead.
+  // `asked` is the time-out that the sentence names. The status itself has no such numbers,
   // because a refusal allocates nothing. Takes at most 14 KB of stack.
   std::string_view Explain(const absl::Status& refusal, Duration asked, std::span<char> out) const;
 

@@ -415,7 +415,7 @@ class Statement {
   // after an error no row is in, and after kUnknown all are in or none. Where one is open, the rows
   // belong to it; after an error roll it back (SQLite keeps what was done until then, PostgreSQL has
   // given up the whole of it). The message says which row it was, counted from 1, and how many rows
-  // are in.
+  // are in; of INSERT OR FAIL, too, that a part of the row is.
   //
   // PostgreSQL: one round trip takes at most kMaxRows rows and kMaxBytes bytes, and a row that is
   // longer than that goes alone. Text and bytes count as many as they are, every other value 16. A
@@ -429,9 +429,9 @@ class Statement {
   // table without transactions the rows in front of an error stay. A value of another type than the one above
   // it begins the next round trip. Other statements, older servers and MySQL take a round trip a row.
   //
-  // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows are OK,
-  // without a round trip. kFailedPrecondition: a Rows of this statement lives, or the statement
-  // itself begins or ends transactions. Memory: none of ours but for an error.
+  // Blocks on the database, up to the lease's deadline; past it no commit is begun. No rows: what is
+  // known of the connection without a round trip. kFailedPrecondition: a Rows of this statement lives,
+  // or the statement itself begins or ends transactions. Memory: none of ours but for an error.
   // For MariaDB it copies the rows of a round trip.
   template <size_t kMaxRows = 500, size_t kMaxBytes = size_t{64} << 10, class Range>
   absl::Status RunAll(const Range& rows) {
@@ -449,7 +449,7 @@ class Statement {
   // REQUIRES: 0 <= column < columns(). Valid until the statement is run again.
   virtual std::string_view column_name(int column) const = 0;
   // Rows inserted, updated or deleted by the last Run, or by all runs of the last RunAll; 0 for a
-  // statement that only reads.
+  // statement that only reads. After an error, what SQLite has kept of it; else 0.
   virtual int64_t changes() const = 0;
   // The text. A driver may have cut blanks and comments from its end.
   virtual std::string_view sql() const = 0;
@@ -517,10 +517,12 @@ enum class Durability : uint8_t {
 //
 // BEGIN, COMMIT, ROLLBACK and their like as SQL are refused while it lives (kFailedPrecondition);
 // SAVEPOINT and ROLLBACK TO are not. Ended through the raw handle it is kUnknown: it may have been
-// committed. One that is begun there instead is taken for it.
+// committed. Where another one was begun there instead, Commit rolls that back and says
+// kFailedPrecondition; what was done in the first one may be stored.
 //
 // A database may end a transaction by itself: a full disk, a lost race, a broken link. Statements
-// that follow are then refused until the Transaction ends, because they would commit one by one.
+// that follow are then refused until the Transaction ends, because they would commit one by one. They
+// and Commit have the code of the statement that failed, and name it: only kAborted is a lost race.
 //
 // Everything that is run on the connection meanwhile belongs to it: one connection has one
 // transaction at a time.

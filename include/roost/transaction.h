@@ -52,6 +52,10 @@ class RetryPause {
 // `deadline`. A kUnknown is never run again: the commit may have happened. An exception rolls back
 // and passes.
 //
+// Where the database has given up the transaction for a statement whose error the function kept to
+// itself, the code and the message of that error are returned: PostgreSQL gives up for each error, SQLite
+// for a full disk or INSERT OR ROLLBACK, MySQL for a lost race.
+//
 // `deadline` bounds all attempts together. When it passed, the last kAborted is returned, or
 // kDeadlineExceeded. `durability`: see Durability. REQUIRES: the function neither commits nor rolls
 // back, and keeps neither the connection nor its rows.

@@ -153,7 +153,7 @@ absl::Status Acquisition::RefuseNewcomer(LaneGuard& guard, TimePoint now) {
       return pool_.refusals.full;
     case core::Refusal::kAway:
       ++counts.refused_away;
-      return lane_.errors().last;
+      return lane_.errors().refusal();
   }
   if (!CouldOnlyDeadlock(guard, now)) return absl::OkStatus();
   ++counts.refused_nested;
@@ -247,7 +247,7 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
       const core::LaneCore& core = lane_.core();
       if (core.availability().is_away() && core.slots().open() == 0) {
         ++counts.timeouts_away;
-        return lane_.errors().last;
+        return lane_.errors().refusal();
       }
       if (core.paused()) {
         ++counts.timeouts_opening;
@@ -257,15 +257,17 @@ absl::Status Acquisition::CountRefusal(EventKind& kind) {
         ++counts.timeouts_opening;
         return pool_.refusals.timeout_opening;
       }
-      const LimitRefusals& limits = pool_.refusals.limits;
-      return own_deadline_ ? limits.timeout_deadline : limits.timeout_default;
+      const LimitRefusals& limits = *pool_.refusals.limits;
+      const bool other_is_free = pool_.lanes.leased() < pool_.lanes.limit();
+      const auto& time_out = other_is_free ? limits.OfLane(lane_.role()) : limits.all;
+      return own_deadline_ ? time_out.by_deadline : time_out.by_setting;
     }
     case Outcome::kOpenError:
       ++counts.refused_away;
       return open_error_;
     case Outcome::kAway:
       ++counts.refused_away;
-      return lane_.errors().last;
+      return lane_.errors().refusal();
     case Outcome::kClosed:
       ++counts.refused_closed;
       return pool_.refusals.closed;

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 
+#include "base/duration.h"
+#include "base/text.h"
 #include "roost/internal/connection_access.h"
+#include "roost/next_step.h"
 
 namespace roost::internal {
 
@@ -17,7 +20,16 @@ void RecordOpenError(Lane& lane, const absl::Status& status, TimePoint now)
   OpenErrors& errors = lane.errors();
   if (lane.core().availability().failures() == 0) errors.away_since = now;
   errors.last = status;
+  errors.told = absl::OkStatus();
   errors.failed_at = now;
+}
+
+// What callers are refused with until the next try.
+absl::Status WithNextTry(const absl::Status& status, Duration in) {
+  BoundedText<48> next;
+  next.Add("; the next try is within ", Spoken{in});
+  const auto message = status.message();
+  return WithMessage(status, Concat({std::string_view(message.data(), message.size()), next}));
 }
 
 // True for a code that does not pass by itself: a person has to change a setting, a password, a card.
@@ -261,12 +273,28 @@ core::Action Executor::Complete(Lane& lane, const core::Action& action, const ab
     if (goes_on) wakes.Add(lanes_.housekeeper());
   }
   if (is_open && !result.ok) {
+    TellNextTry(lane, status, now);
     recorder_.EmitConnectFailed({.slot = lane.NumberOf(action.slot)}, status,
                                 Deadline::At(retry_at).Left(now), now);
   }
   wakes.WakeAll();
   if (result.fault_scope == FaultScope::kAllOlder) CloseEvicted();
   return next;
+}
+
+// The open that failed `now` with `status`: writes down what callers are refused with until the next try. The
+// text is made with the lock free.
+void Executor::TellNextTry(Lane& lane, const absl::Status& status, TimePoint now) {
+  Duration in{};
+  {
+    PoolMutexLock lock(lanes_.mu());
+    const core::Availability& availability = lane.core().availability();
+    if (!availability.is_away() || lane.errors().failed_at != now) return;
+    in = availability.retry_at() - now;
+  }
+  absl::Status told = WithNextTry(status, in);
+  PoolMutexLock lock(lanes_.mu());
+  if (lane.errors().failed_at == now) lane.errors().told = std::move(told);
 }
 
 // Events that must come before the slot may be another caller's.

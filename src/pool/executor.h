@@ -88,6 +88,7 @@ class Executor {
                           core::ActionResult& result);
   core::Action Complete(Lane& lane, const core::Action& action, const absl::Status& status,
                         core::ActionResult& result, ActionContext& context);
+  void TellNextTry(Lane& lane, const absl::Status& status, TimePoint now);
   void EmitBefore(Lane& lane, const core::Action& action, const absl::Status& status,
                   TimePoint began_at, TimePoint now);
   Deadline FullDeadline(const core::Action& action, TimePoint began_at) const;

@@ -258,6 +258,10 @@ int Lanes::leased() const {
          lanes_[1].core().slots().count(core::SlotState::kLeased);
 }
 
+int Lanes::limit() const {
+  return lanes_[0].core().slots().limit() + lanes_[1].core().slots().limit();
+}
+
 bool Lanes::is_drained() const {
   return lanes_[0].core().slots().is_drained() && lanes_[1].core().slots().is_drained();
 }

@@ -55,8 +55,12 @@ struct PoolWaiter : core::Waiter {
 // What went wrong with the opens of a lane.
 struct OpenErrors {
   absl::Status last;     // OK: no open has failed
+  absl::Status told;     // the same with when it is tried again; OK: nobody has to wait for that
   TimePoint failed_at;   // of `last`
   TimePoint away_since;  // the first failure in a row
+
+  // What a caller is refused with while nothing is tried.
+  const absl::Status& refusal() const { return told.ok() ? last : told; }
 };
 
 class Lane : public LaneHead {
@@ -204,6 +208,8 @@ class Lanes {
 
   int waiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   int leased() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
+  // How many connections there may be, by the settings in force.
+  int limit() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
   bool is_closed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock) {
     return lanes_[0].core().closed();
   }

@@ -159,7 +159,7 @@ absl::Status Maintenance::FillLane(Lane& lane, int target, Deadline deadline) {
       action = core.NextFill(target, now);
       // Nothing may be opened at this moment: an open failed a moment ago.
       if (!action && slots.count(core::SlotState::kOpening) == 0) {
-        return core.availability().failures() > 0 ? lane.errors().last
+        return core.availability().failures() > 0 ? lane.errors().refusal()
                                                   : pool_.refusals.timeout_opening;
       }
     }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -22,21 +23,28 @@ absl::Status Refusal(absl::StatusCode code, std::initializer_list<std::string_vi
 }  // namespace
 
 LimitRefusals::LimitRefusals(const PoolSettings& settings) {
-  using enum absl::StatusCode;
   std::array<char, 96> limit_buffer;
   Text limit(limit_buffer);
   limit.Add("QueuePool limit of size ", settings.pool_size, " overflow ", settings.max_overflow,
-            " reached, ");
+            " reached");
   std::array<char, 32> timeout_buffer;
   Text timeout(timeout_buffer);
   timeout.Add(Seconds{settings.pool_timeout});
-  timeout_default =
-      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out, timeout ", timeout.view()});
-  timeout_deadline =
-      Refusal(kDeadlineExceeded, {limit.view(), "connection timed out at the caller's deadline"});
+  const auto told = [&timeout](std::string_view what, std::string_view advice) -> TimeOut {
+    constexpr auto kCode = absl::StatusCode::kDeadlineExceeded;
+    const std::string_view see = advice.empty() ? "" : kSeeExplain;
+    return {Refusal(kCode, {what, ", connection timed out, timeout ", timeout.view(), see, advice}),
+            Refusal(kCode, {what, ", connection timed out at the caller's deadline", see, advice})};
+  };
+  all = told(limit.view(), "");
+  writer = told("the one writer is lent",
+                "hold it for less, or wait longer (a larger pool has no second writer; what only "
+                "reads takes kRead)");
+  readers = told("every reader is lent", "hold them for less, or raise pool_size");
 }
 
-Refusals::Refusals(const char* pool, const PoolSettings& settings) : limits(settings) {
+Refusals::Refusals(const char* pool, const PoolSettings& settings)
+    : limits(std::make_unique<const LimitRefusals>(settings)) {
   using enum absl::StatusCode;
   std::array<char, 16> waiters_buffer;
   Text waiters(waiters_buffer);

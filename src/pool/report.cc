@@ -64,6 +64,7 @@ struct LaneInfo {
   Role role = Role::kAny;
   int failures = 0;
   absl::Status last_error;
+  absl::Status told;  // as callers are refused with it
   Duration failed_ago{};
   Duration away_for{};
   Duration next_try_in{};
@@ -111,6 +112,7 @@ void AddLane(PoolInfo& info, Lane& lane, TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQ
       .role = lane.role(),
       .failures = availability.failures(),
       .last_error = errors.last,
+      .told = errors.refusal(),
       .failed_ago = now - errors.failed_at,
       .away_for = now - errors.away_since,
       .next_try_in = std::max(availability.retry_at(), now) - now};  // min() would overflow
@@ -220,14 +222,14 @@ void Look(PoolParts& pool, PoolInfo& info) {
 void DropErrors(PoolParts& pool, PoolInfo& info) {
   if (info.lane_count == 0) return;
   PoolMutexLock lock(pool.lanes.mu());
-  for (LaneInfo& lane : info.lanes) lane.last_error = absl::OkStatus();
+  for (LaneInfo& lane : info.lanes) lane.last_error = lane.told = absl::OkStatus();
 }
 
 // It is a time-out while every connection that may be is lent.
 bool NamesTheLimit(PoolParts& pool, const absl::Status& refusal) {
   PoolMutexLock lock(pool.lanes.mu());
-  const LimitRefusals& limits = pool.refusals.limits;
-  return refusal == limits.timeout_default || refusal == limits.timeout_deadline;
+  const LimitRefusals& limits = *pool.refusals.limits;
+  return refusal == limits.all.by_setting || refusal == limits.all.by_deadline;
 }
 
 void WriteHolders(Text& text, const PoolInfo& info, const char* before, const char* after) {
@@ -325,11 +327,21 @@ std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, 
   }
   PoolInfo info;
   Look(pool, info);
+  std::string_view advice;
   if (NamesTheLimit(pool, refusal)) {
     text.Add("QueuePool limit of size ", info.stats.pool_size, " overflow ",
              info.stats.max_overflow, " reached, connection timed out, timeout ", Seconds{asked});
   } else {
-    text.Add(MessageOf(refusal));
+    // Without the next try, which is told below as of now.
+    const absl::Status* shown = &refusal;
+    for (const LaneInfo& lane : std::span(info.lanes).first(info.lane_count)) {
+      if (lane.failures > 0 && refusal == lane.told) shown = &lane.last_error;
+    }
+    // The numbers come here, and then what to do.
+    const std::string_view message = MessageOf(*shown);
+    const size_t end = message.find(kSeeExplain);
+    text.Add(message.substr(0, end));
+    if (end != std::string_view::npos) advice = message.substr(end + kSeeExplain.size());
   }
   WriteHolders(text, info, "; ", "");
   text.Add("; ", info.stats.waiting, " waiting");
@@ -337,9 +349,11 @@ std::string_view WriteExplanation(PoolParts& pool, const absl::Status& refusal, 
   for (const LaneInfo& lane : std::span(info.lanes).first(info.lane_count)) {
     if (lane.failures == 0) continue;
     text.Add("; ", AwayName(lane.role), " away since ", Spoken{lane.away_for});
-    if (refusal != lane.last_error) text.Add(", last error: ", MessageOf(lane.last_error));
+    if (refusal != lane.last_error && refusal != lane.told)
+      text.Add(", last error: ", MessageOf(lane.last_error));
     text.Add(", next try in ", Spoken{lane.next_try_in});
   }
+  if (!advice.empty()) text.Add("; ", advice);
   DropErrors(pool, info);
   return text.view();
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -164,7 +165,7 @@ absl::Status Tuner::Tune(const Tuning& wish) {
 
 // False: another Tune, or Close, came first.
 bool Tuner::PutInForce(const PoolSettings& wished, uint32_t turn) {
-  LimitRefusals limits(wished);
+  auto limits = std::make_unique<const LimitRefusals>(wished);
   LaneGuard guard(pool_.lanes);
   if (pool_.lanes.is_closed() || tunes_ != turn) return false;
   ++tunes_;

@@ -213,6 +213,9 @@ TEST_P(ManySqlRowsContract, AfterTheDeadlineNothingIsBegun) {
   writer().set_deadline(Deadline::After(platform().Now(), -std::chrono::seconds(1)));
   const absl::Status late = insert.RunAll(Kinds(3));
   EXPECT_EQ(late.code(), StatusCode::kDeadlineExceeded) << late;
+  // As GROOVY-8288: what an empty batch says was left to each driver.
+  const absl::Status none = insert.RunAll(std::vector<Kind>());
+  EXPECT_EQ(none.code(), StatusCode::kDeadlineExceeded) << none;
   writer().set_deadline(InTime());
   EXPECT_EQ(CountRows(), 0);
 }

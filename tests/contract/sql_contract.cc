@@ -2,6 +2,8 @@
 #include <string>
 
 #include "roost/next_step.h"
+#include "roost/pool.h"
+#include "roost/transaction.h"
 #include "tests/contract/fixture.h"
 #include "tests/support/connection_access.h"
 #include "tests/support/in_child.h"
@@ -66,6 +68,76 @@ TEST_P(SqlContract, ATransactionThatTheRawHandleEndedIsUnknown) {
     EXPECT_EQ(Insert(writer(), 2).code(), absl::StatusCode::kUnknown) << sql;
     EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kUnknown) << sql;
     EXPECT_EQ(CountRows(), *sql == 'C' ? 1 : 0) << sql;
+  }
+}
+
+// As Microsoft.Data.Sqlite's issue 532 and filesql's pull request 876: the flag of the driver says that a
+// transaction is open, and it is another one.
+TEST_P(SqlContract, ATransactionThatTheRawHandlePutInItsPlaceIsNotTakenForIt) {
+  for (const char* sql : {"COMMIT", "ROLLBACK"}) {
+    for (const bool has_raw : {false, true}) {
+      ASSERT_TRUE(writer().RunScript("DELETE FROM kinds").ok());
+      void* raw = has_raw ? writer().Raw() : nullptr;
+      absl::StatusOr<Transaction> transaction = writer().Begin();
+      ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+      if (!has_raw) raw = writer().Raw();
+      subject().RunNative(raw, sql);
+      subject().RunNative(raw, std::string(dialect().begin));
+      ASSERT_TRUE(Insert(writer(), 2).ok());
+      const absl::Status told = transaction->Commit();
+      EXPECT_EQ(told.code(), absl::StatusCode::kFailedPrecondition) << sql << ": " << told;
+      EXPECT_TRUE(Mentions(told, "another one was begun in its place")) << told;
+      EXPECT_EQ(CountRows(), *sql == 'C' ? 1 : 0) << sql;
+      EXPECT_TRUE(Insert(writer(), 3).ok());
+      ASSERT_TRUE(ConnectionAccess::Inspect(writer()) != SessionState::kBroken);
+    }
+  }
+}
+
+TEST_P(SqlContract, WhatElseTheRawHandleDoesInATransactionBelongsToIt) {
+  void* const raw = writer().Raw();
+  for (const char* sql : {"SAVEPOINT a", "INSERT INTO kinds(id) VALUES (1)", "SAVEPOINT a"}) {
+    absl::StatusOr<Transaction> transaction = writer().Begin();
+    ASSERT_TRUE(transaction.ok() && Insert(writer(), 100).ok());
+    subject().RunNative(raw, "SAVEPOINT a");
+    subject().RunNative(raw, sql);
+    subject().RunNative(raw, std::string(dialect().roll_back_to_a));
+    subject().RunNative(raw, std::string(dialect().release_a));
+    const absl::Status committed = transaction->Commit();
+    EXPECT_TRUE(committed.ok()) << committed;
+    EXPECT_EQ(CountRows(), 1);
+    ASSERT_TRUE(writer().RunScript("DELETE FROM kinds").ok());
+  }
+}
+
+// As pgjdbc's pull request 1729 and wavelength's 1053: the cause is named, and what is no race is not run
+// again until the deadline.
+TEST_P(SqlContract, AnErrorThatAFunctionKeepsToItselfIsToldAndNotRunAgain) {
+  PoolFor<profiles::RaspberryPi> pool(backend());
+  ASSERT_TRUE(Insert(writer(), 1).ok());
+  for (const bool tells_the_next : {false, true}) {
+    int runs = 0;
+    const absl::Status status =
+        RunInTransaction(pool, kWrite, pool.In(500ms), [&](Connection& connection) -> absl::Status {
+          ++runs;
+          EXPECT_TRUE(Insert(connection, 2).ok());
+          EXPECT_EQ(connection.Run(dialect().ruinous_insert).code(),
+                    absl::StatusCode::kAlreadyExists);
+          const absl::Status next = Insert(connection, 3);
+          return tells_the_next ? next : absl::OkStatus();
+        });
+    EXPECT_EQ(runs, 1) << status;
+    if (status.ok()) {
+      // An error of a statement leaves the transaction as it was.
+      EXPECT_EQ(CountRows(), 3);
+      ASSERT_TRUE(writer().RunScript("DELETE FROM kinds WHERE id > 1").ok());
+      continue;
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists) << status;
+    EXPECT_EQ(NextStep(status), Advice::kStop) << "row 2 is not stored";
+    EXPECT_TRUE(Mentions(status, "nothing of the transaction is stored")) << status;
+    EXPECT_TRUE(Mentions(status, "INTO kinds(id) VALUES (1)")) << status;
+    EXPECT_EQ(CountRows(), 1);
   }
 }
 
@@ -233,6 +305,29 @@ TEST_P(SqlContract, AScriptRunsAllItsStatements) {
   const absl::Status taken = writer().RunScript("INSERT INTO kinds(id) VALUES (1)");
   EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(NextStep(taken), Advice::kStop) << "nor is what stands behind it";
+}
+
+// As node-db-migrate's issue 609 and goose's 3: which statement of a long script was it?
+TEST_P(SqlContract, TheErrorOfAScriptNamesTheLineAndTheStatement) {
+  const absl::Status taken = writer().RunScript(
+      "INSERT INTO kinds(id) VALUES (1);;\n"
+      "-- a comment; with a semicolon\n"
+      "\n"
+      "INSERT INTO kinds(id, words) VALUES (2, 'a;\nb');\n"
+      "  /* and\n one */ INSERT INTO kinds(id) VALUES (1) /* \x1b[2J */;\n"
+      "INSERT INTO kinds(id) VALUES (4)");
+  EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists) << taken;
+  EXPECT_TRUE(Mentions(taken, "line 7 of the script: \"INSERT INTO kinds(id) VALUES (1)")) << taken;
+  EXPECT_EQ(taken.message().find('\x1b'), std::string_view::npos);
+  EXPECT_EQ(NextStep(taken), Advice::kStop);
+  const absl::Status wrong =
+      writer().RunScript("SELECT 'ä', 'ö';\n\nSELECT 'ü', nothing\n;SELECT 1");
+  EXPECT_EQ(wrong.code(), absl::StatusCode::kInvalidArgument) << wrong;
+  EXPECT_TRUE(Mentions(wrong, "line 3 of the script: \"SELECT 'ü', nothing")) << wrong;
+  const absl::Status nonsense =
+      writer().RunScript("SELECT 1;\n" + std::string(dialect().nonsense.text()) + ";\nSELECT 2");
+  EXPECT_EQ(nonsense.code(), absl::StatusCode::kInvalidArgument) << nonsense;
+  EXPECT_TRUE(Mentions(nonsense, "line 2 of the script: \"SELEC")) << nonsense;
 }
 
 TEST_P(SqlContract, ATransactionBegunByAScriptIsSeenAndTakenBack) {

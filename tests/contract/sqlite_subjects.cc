@@ -41,6 +41,7 @@ class SqliteSubject : public Subject {
                      " SELECT max(n) FROM c"),
       .endless_rows = Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
                           " SELECT n FROM c"),
+      .ruinous_insert = Sql("INSERT OR ROLLBACK INTO kinds(id) VALUES (1)"),
   };
 };
 

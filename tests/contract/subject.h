@@ -45,6 +45,8 @@ struct Dialect {
   Sql endless_rows{""};
   // Uses a placeholder twice, for an integer and for a real: some databases want to be told.
   Sql update{"UPDATE kinds SET amount = $2, words = $3, level = $2 WHERE id = $1"};
+  // Takes a key that is taken, and the transaction with it where the database lets it.
+  Sql ruinous_insert{"INSERT INTO kinds(id) VALUES (1)"};
   // How a savepoint of this name is gone back to, and forgotten.
   std::string_view roll_back_to_a = "ROLLBACK TRANSACTION TO SAVEPOINT a";
   std::string_view release_a = "RELEASE a";

@@ -234,7 +234,9 @@ TEST_F(MysqlLifeTest, ARaceIsRunAgainFromTheStart) {
     EXPECT_EQ(MysqlErrno(lost), 1205);
     // The server has rolled back the statement alone; half a transaction must not be committed.
     EXPECT_EQ(other->Run(kAdd, 8).code(), StatusCode::kAborted);
-    EXPECT_EQ(loser->Commit().code(), StatusCode::kAborted);
+    const absl::Status told = loser->Commit();
+    EXPECT_EQ(told.code(), StatusCode::kAborted);
+    EXPECT_THAT(std::string(told.message()), HasSubstr("UPDATE life SET a = 3"));
   }
   ASSERT_OK(holder->Commit());
   EXPECT_EQ(other.Count("SELECT COUNT(*) FROM life WHERE a > 6"), 0);

@@ -166,5 +166,38 @@ TEST(ScriptTest, EmptyStatementsAreLeftOut) {
   EXPECT_EQ(WithoutEmptyStatements("SELECT 'a;;", {}), "SELECT 'a;;");
 }
 
+TEST(ScriptTest, TheStatementAfterTheResultsThatCame) {
+  const std::string_view script =
+      "SELECT 1;;\nBEGIN;\n# one;\nINSERT INTO t VALUES (';');\nCOMMIT;\nCALL p();\nSELECT "
+      "2;\nSELECT 3";
+  const auto place = [&](size_t results) { return PlaceIn(script, results, {}); };
+  EXPECT_EQ(place(0).statement, "SELECT 1");
+  EXPECT_EQ(place(1).statement, "BEGIN");
+  EXPECT_EQ(place(2).statement, "INSERT INTO t VALUES (';')");
+  EXPECT_EQ(script.substr(place(2).at, 6), "INSERT");
+  EXPECT_EQ(place(4).statement, "CALL p()");
+  for (const size_t results : {0u, 1u, 2u, 3u, 4u}) EXPECT_TRUE(place(results).exact) << results;
+  // How many results a procedure gives nobody knows.
+  for (const size_t results : {5u, 6u, 9u}) {
+    EXPECT_FALSE(place(results).exact) << results;
+    EXPECT_EQ(place(results).statement, "CALL p()");
+  }
+}
+
+TEST(ScriptTest, BehindABodyWithSemicolonsItIsThatLineOrALaterOne) {
+  for (const std::string_view script :
+       {"CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END; SELECT 3",
+        "BEGIN NOT ATOMIC SELECT 1; END",
+        "CREATE OR REPLACE TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = 1; END; SELECT "
+        "1"}) {
+    EXPECT_TRUE(PlaceIn(script, 0, {}).exact) << script;
+    EXPECT_FALSE(PlaceIn(script, 1, {}).exact) << script;
+    EXPECT_EQ(PlaceIn(script, 1, {}).at, 0u) << script;
+  }
+  EXPECT_TRUE(PlaceIn("BEGIN WORK; SELECT 1", 1, {}).exact);
+  EXPECT_TRUE(PlaceIn("CREATE TABLE t(a int); SELECT 1", 1, {}).exact);
+  EXPECT_EQ(PlaceIn("", 0, {}).statement, "");
+}
+
 }  // namespace
 }  // namespace roost::mysql

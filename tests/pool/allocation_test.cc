@@ -157,10 +157,20 @@ TEST_F(AllocationTest, TheDatabaseIsAwayAndComesBack) {
     (void)pool.Fill(1, pool.In(1s));
     platform.Advance(300ms);
   }
+  (void)pool.Acquire(kWrite, pool.In(1s));  // the clock stands from here on: the pause has begun
+  const auto failed = static_cast<size_t>(backend.count(Call::kOpen));
+  EXPECT_LE(count.total(), 4 * failed) << "what callers are told until the next try";
+  {
+    const AllocationCount refusals;
+    for (int i = 0; i < 10; ++i) (void)pool.Acquire(kWrite, pool.In(1s));
+    EXPECT_EQ(refusals.total(), 0u);
+    EXPECT_EQ(static_cast<size_t>(backend.count(Call::kOpen)), failed) << "none was a try";
+  }
   backend.StartServer();
   platform.Advance(2s);
+  const AllocationCount lending;
   Get(pool).Return();
-  EXPECT_EQ(count.total(), 0u);
+  EXPECT_EQ(lending.total(), 0u);
   EXPECT_GT(pool.stats().refused_away, 3u);
 }
 

@@ -42,6 +42,44 @@ TEST_F(LanesTest, ThereIsOneWriterHoweverLargeThePool) {
   EXPECT_EQ(lanes.peak_open(), 7);
 }
 
+// As greenDAO's issue 654: "0 active, 1 idle" beside a time-out of a writer tells nobody what is short.
+TEST_F(LanesTest, ATimeOutWhileReadersAreIdleNamesTheWriter) {
+  PoolFor<Plain<3>> pool(lanes, Options());
+  const int line = __LINE__ + 1;
+  Lease writer = Must(pool.Acquire(kWrite, pool.In(9s)));
+  Take(pool, kRead).Return();
+  platform.Advance(1500ms);
+  const absl::Status refusal = pool.Acquire(kWrite, pool.In(500ms)).status();
+  EXPECT_EQ(refusal.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(std::string(refusal.message()),
+            "the one writer is lent, connection timed out at the caller's deadline; Pool::Explain "
+            "says to whom and since when: hold it for less, or wait longer (a larger pool has no "
+            "second writer; what only reads takes kRead)");
+  std::array<char, 1024> buffer;
+  EXPECT_EQ(std::string(pool.Explain(refusal, 500ms, buffer)),
+            "the one writer is lent, connection timed out at the caller's deadline; writer held by "
+            "lanes_test.cc:" +
+                std::to_string(line) +
+                " for 2.00 s; 0 waiting; hold it for less, or wait longer (a larger pool has no "
+                "second writer; what only reads takes kRead)");
+  EXPECT_THAT(std::string(pool.Acquire(kWrite).status().message()),
+              HasSubstr("the one writer is lent, connection timed out, timeout 30.00; "));
+}
+
+TEST_F(LanesTest, ATimeOutWhileTheWriterIsIdleNamesTheReaders) {
+  PoolFor<Plain<3>> pool(lanes, Options());
+  Take(pool, kWrite).Return();
+  Lease a = Take(pool, kRead), b = Take(pool, kRead);
+  EXPECT_THAT(std::string(pool.Acquire(kRead, pool.In(1ms)).status().message()),
+              HasSubstr("every reader is lent, connection timed out at the caller's deadline; "));
+  Lease writer = Take(pool, kWrite);
+  for (const Intent intent : {kRead, kWrite}) {
+    EXPECT_EQ(std::string(pool.Acquire(intent, pool.In(1ms)).status().message()),
+              "QueuePool limit of size 3 overflow 0 reached, connection timed out at the caller's "
+              "deadline");
+  }
+}
+
 TEST_F(LanesTest, OneSlotServesBothIntents) {
   PoolFor<Plain<1>> pool(lanes, Options());
   Lease reader = Take(pool, kRead);

@@ -103,12 +103,14 @@ TEST_F(OpeningTest, AfterTheSecondFailureCallersAreRefusedAtOnceUntilThePauseIsO
   (void)pool.Acquire(kWrite, pool.In(1s));
   EXPECT_EQ(backend.count(Call::kOpen), 2);
   EXPECT_TRUE(pool.stats().away);
+  const absl::Status refused =
+      absl::UnavailableError("connection refused; the next try is within 100 ms");
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+    EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), refused);
   }
   EXPECT_EQ(backend.count(Call::kOpen), 2) << "nothing is opened during the pause";
   EXPECT_EQ(pool.stats().refused_away, 7u) << "the two that tried count, too";
-  EXPECT_EQ(events.last(EventKind::kRefused).status, Gone());
+  EXPECT_EQ(events.last(EventKind::kRefused).status, refused);
   EXPECT_EQ(events.last(EventKind::kConnectFailed).span, 100ms);
 
   platform.Advance(100ms);

@@ -69,7 +69,7 @@ constexpr Row kRows[] = {
     {"42601", StatusCode::kInvalidArgument, FaultScope::kStatement},
     {"42P01", StatusCode::kInvalidArgument, FaultScope::kStatement},
     {"0A000", StatusCode::kInvalidArgument, FaultScope::kStatement},
-    {"25P02", StatusCode::kAborted, FaultScope::kStatement},
+    {"25P02", StatusCode::kFailedPrecondition, FaultScope::kStatement},
     {"25P01", StatusCode::kFailedPrecondition, FaultScope::kStatement},
     {"25006", StatusCode::kFailedPrecondition, FaultScope::kStatement},
     {"26000", StatusCode::kAborted, FaultScope::kStatement},

@@ -69,6 +69,80 @@ TEST_F(ErrorsTest, ALockThatIsNotGivenAbortsTheTransaction) {
   EXPECT_EQ(ConnectionAccess::Inspect(*other), SessionState::kClean);
 }
 
+// As wavelength's pull request 1053: 25P02 is an echo, and says nothing of why.
+TEST_F(ErrorsTest, WhatFollowsAFailedStatementNamesIt) {
+  ASSERT_OK(session->Run(kAdd, 1));
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 2));
+  EXPECT_EQ(session->Run(Sql("SELECT * FROM nowhere")).code(), StatusCode::kInvalidArgument);
+  const absl::Status echo = session->Run(kAdd, 3);
+  EXPECT_EQ(echo.code(), StatusCode::kInvalidArgument) << echo;
+  EXPECT_EQ(PostgresSqlState(echo), "25P02");
+  EXPECT_THAT(std::string(echo.message()), HasSubstr("nowhere"));
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(lost.code(), StatusCode::kInvalidArgument) << lost;
+  EXPECT_EQ(PostgresSqlState(lost), "42P01");
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("SELECT * FROM nowhere"));
+  EXPECT_EQ(session.CountRows(), 1);
+  absl::StatusOr<Transaction> next = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 4));
+  EXPECT_OK(next->Commit()) << "the next one has not failed";
+}
+
+// As postgresql-dart's issue 454: an error that was gone back from counted at the commit.
+TEST_F(ErrorsTest, AnErrorThatWasGoneBackFromIsForgotten) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(Sql("SAVEPOINT a")));
+  EXPECT_FALSE(session->Run(Sql("SELECT * FROM nowhere")).ok());
+  ASSERT_OK(session->Run(Sql("ROLLBACK TO a")));
+  ASSERT_OK(session->Run(kAdd, 1));
+  EXPECT_FALSE(session->RunScript("SELECT 1; SELECT 1 / 0").ok());
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(PostgresSqlState(lost), "22012") << lost;
+  absl::StatusOr<Transaction> next = session->Begin();
+  ASSERT_OK(session->Run(Sql("SAVEPOINT a")));
+  EXPECT_FALSE(session->Run(Sql("SELECT * FROM nowhere")).ok());
+  ASSERT_OK(session->Run(Sql("ROLLBACK TO a")));
+  ASSERT_OK(session->Run(kAdd, 1));
+  EXPECT_OK(next->Commit());
+}
+
+// As rust-postgres' issue 1334: the error came behind the row at which the reader left.
+TEST_F(ErrorsTest, AnErrorBehindTheLastRowThatWasReadIsNamedByTheCommit) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 1));
+  {
+    absl::StatusOr<Statement*> dividing =
+        session->Prepare(Sql("SELECT 1 / (3 - n) FROM generate_series(1, 3) AS n"));
+    ASSERT_OK(dividing.status());
+    Rows rows = (*dividing)->Query();
+    ASSERT_TRUE(rows.Next());
+  }
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(lost.code(), StatusCode::kInvalidArgument) << lost;
+  EXPECT_EQ(PostgresSqlState(lost), "22012");
+  EXPECT_EQ(session.CountRows(), 0);
+}
+
+TEST_F(ErrorsTest, AnErrorByTheRawHandleIsNoLostRace) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 1));
+  PQclear(PQexec(PostgresHandle(*session), "SELECT * FROM nowhere"));
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(lost.code(), StatusCode::kFailedPrecondition) << lost;
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("through the driver's handle"));
+}
+
+TEST_F(ErrorsTest, AFailedTransactionThatTheRawHandleReplacedIsTold) {
+  absl::StatusOr<Transaction> transaction = session->Begin();
+  ASSERT_OK(session->Run(kAdd, 1));
+  EXPECT_FALSE(session->Run(Sql("SELECT * FROM nowhere")).ok());
+  PQclear(PQexec(PostgresHandle(*session), "ROLLBACK; BEGIN"));
+  ASSERT_OK(session->Run(kAdd, 2));
+  EXPECT_EQ(transaction->Commit().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(session.CountRows(), 0);
+}
+
 TEST_F(ErrorsTest, ASerializationFailureAbortsTheTransaction) {
   Session other;
   ASSERT_OK(session->Run(kAdd, 1));

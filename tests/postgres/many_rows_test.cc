@@ -7,6 +7,7 @@
 #include "roost/query.h"
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
+#include "tests/support/process.h"
 
 namespace roost::postgres {
 namespace {
@@ -70,6 +71,14 @@ TEST_F(ManyRowsTest, AConstraintThatIsCheckedAtTheEndIsAnErrorOfTheCommit) {
   EXPECT_EQ(add.failed_row(), -1);
   EXPECT_EQ(session.CountRows(), 0);
   ExpectClean();
+}
+
+// The end of the session has come already, and nobody has looked.
+TEST_F(ManyRowsTest, NoRowsOnASessionThatTheServerEndedAreNotOk) {
+  Statement& add = Prepared(kAdd);
+  Server().Sql("SELECT pg_terminate_backend(" + session.Pid() + ")");
+  ASSERT_TRUE(support::WaitUntil([&] { return !add.RunAll(std::vector<int>()).ok(); }));
+  EXPECT_EQ(add.RunAll(std::vector<int>()).code(), StatusCode::kUnavailable);
 }
 
 // Of a report about pgx: a batch went on with the old plan for ever.

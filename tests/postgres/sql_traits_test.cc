@@ -232,5 +232,42 @@ TEST(SqlTraitsTest, TextThatEndsAnywhereIsRead) {
   for (size_t size = 0; size <= sql.size(); ++size) ReadTraits(sql.substr(0, size));
 }
 
+TEST(ScriptPlaceTest, TheStatementAfterThoseThatAreDone) {
+  const std::string_view script =
+      "SELECT 1;; ;\n"
+      "CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2);\n"
+      "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; "
+      "END;\n"
+      "DO $$ BEGIN; END $$; -- one; more\n"
+      "/* ; */ (SELECT ';' AS \"a;b\");\n"
+      "LAST";
+  const auto statement = [&](size_t done) { return PlaceIn(script, done, 0).statement; };
+  EXPECT_EQ(statement(0), "SELECT 1");
+  EXPECT_EQ(statement(1), "CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2)");
+  EXPECT_TRUE(statement(2).starts_with("CREATE FUNCTION") && statement(2).ends_with("END"));
+  EXPECT_EQ(statement(3), "DO $$ BEGIN; END $$");
+  EXPECT_EQ(statement(4), "(SELECT ';' AS \"a;b\")");
+  EXPECT_EQ(statement(5), "LAST");
+  EXPECT_EQ(statement(6), "LAST");
+  EXPECT_EQ(script.substr(PlaceIn(script, 5, 0).at), "LAST");
+}
+
+TEST(ScriptPlaceTest, WhereTheServerHasNamedACharacter) {
+  const std::string_view script = "SELECT 'ä';\nSELECT 'ö', x;\nSELECT 3";
+  const size_t position = std::string_view("SELECT 'a';\nSELECT 'o', ").size() + 1;
+  const ScriptPlace place = PlaceIn(script, 0, position);
+  EXPECT_EQ(place.statement, "SELECT 'ö', x");
+  EXPECT_EQ(script[place.at], 'x');
+  EXPECT_EQ(PlaceIn(script, 0, 1).statement, "SELECT 'ä'");
+  EXPECT_EQ(PlaceIn(script, 0, 999).statement, "SELECT 3");
+  EXPECT_EQ(PlaceIn(script, 0, 999).at, script.size());
+}
+
+TEST(ScriptPlaceTest, OfNothing) {
+  EXPECT_EQ(PlaceIn("", 0, 0).at, 0u);
+  EXPECT_EQ(PlaceIn(" ; -- nothing", 3, 7).statement, "");
+  EXPECT_EQ(PlaceIn("SELECT 'open", 0, 8).statement, "SELECT 'open");
+}
+
 }  // namespace
 }  // namespace roost::postgres

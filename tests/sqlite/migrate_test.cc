@@ -124,6 +124,8 @@ TEST_F(MigrateTest, OneThatFailsIsUndoneAndNamedWithItsLine) {
   ExpectFails("INSERT INTO t VALUES (1, 1);\n/* two\nlines */ INSERT INTO t VALUES (1, 2);",
               "migration 2, line 3: UNIQUE constraint failed");
   ExpectFails("\n\nINSERT INTO t VALUES\n  (1,\n  missing)", "migration 2, line 5: no such column");
+  ExpectFails("CREATE TABLE u(a);\n-- \x1b[2J\n/* why */ INSERT INTO t VALUES (1,\n 1), (1, 2)",
+              "\"INSERT INTO t VALUES (1,  1), (1, 2)\" on ");
 }
 
 TEST_F(MigrateTest, OneMayNotEndItsTransactionOrSetItsNumber) {

@@ -1,8 +1,10 @@
 #include <cstddef>
+#include <cstdio>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sqlite/sqlite_test_support.h"
@@ -231,6 +233,61 @@ TEST_F(SqliteStatementTest, AScriptMayBeLongerThanAStatementOfIt) {
       writer_->RunScript("DELETE FROM t; SELECT '" + std::string(17 * 1024, 'x') + "'; SELECT 1");
   EXPECT_EQ(SqliteCode(refused), SQLITE_TOOBIG) << refused;
   EXPECT_EQ(AskInt(*writer_, kCount), 0) << "what came before it was done";
+}
+
+// As turso's issue 8746: a key that is taken leaves in what was done before it, a row without its parent
+// does not.
+TEST_F(SqliteStatementTest, WhatOrFailLeavesInIsCountedAndTold) {
+  ASSERT_OK(writer_->Run(kInsert, 7, 1));
+  Statement* two = *writer_->Prepare(Sql("INSERT OR FAIL INTO t VALUES ($1, 1), ($2, 1)"));
+  EXPECT_EQ(two->Run(1, 7).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(two->changes(), 1);
+  EXPECT_EQ(AskInt(*writer_, kCount), 2);
+  const std::vector<std::pair<int, int>> rows{{10, 11}, {20, 7}, {30, 31}};
+  {
+    absl::StatusOr<Transaction> transaction = writer_->Begin();
+    ASSERT_OK(transaction.status());
+    const absl::Status taken = two->RunAll(rows);
+    EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
+    EXPECT_THAT(std::string(taken.message()),
+                ::testing::HasSubstr("; 1 rows are in whole, and row 2 in part (1), in the open "
+                                     "transaction: roll it back"));
+    EXPECT_EQ(two->failed_row(), 1);
+    EXPECT_EQ(two->changes(), 3);
+    EXPECT_EQ(AskInt(*writer_, kCount), 5);
+  }
+  const absl::Status taken = two->RunAll(rows);
+  EXPECT_THAT(std::string(taken.message()), ::testing::HasSubstr("; 0 rows are in"));
+  EXPECT_EQ(two->changes(), 0);
+  EXPECT_EQ(AskInt(*writer_, kCount), 2);
+  ASSERT_OK(writer_->RunScript("CREATE TABLE child(a REFERENCES t(a))"));
+  Statement* orphans = *writer_->Prepare(Sql("INSERT OR FAIL INTO child VALUES ($1), ($2)"));
+  EXPECT_FALSE(orphans->Run(7, 8).ok());
+  EXPECT_EQ(orphans->changes(), 0);
+  EXPECT_EQ(AskInt(*writer_, Sql("SELECT count(*) FROM child")), 0);
+}
+
+// What stands before the error of a row that has none of its own in is what was in before.
+TEST_F(SqliteStatementTest, ARowThatIsRefusedLeavesNothingIn) {
+  ASSERT_OK(writer_->Run(kInsert, 7, 1));
+  Statement* two = *writer_->Prepare(Sql("INSERT INTO t VALUES ($1, 1), ($2, 1)"));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(transaction.status());
+  const absl::Status taken = two->RunAll(std::vector<std::pair<int, int>>{{10, 11}, {20, 7}});
+  EXPECT_THAT(std::string(taken.message()),
+              ::testing::HasSubstr("; 1 rows are in the open transaction: roll it back"));
+  EXPECT_EQ(two->changes(), 2);
+  EXPECT_EQ(AskInt(*writer_, kCount), 3);
+}
+
+TEST_F(SqliteStatementTest, RunAllOfNoRowsTellsWhatIsKnownOfTheConnection) {
+  Statement* insert = *writer_->Prepare(kInsert);
+  const std::vector<std::pair<int, int>> none;
+  EXPECT_OK(insert->RunAll(none));
+  ASSERT_EQ(std::rename(path().c_str(), (path() + ".away").c_str()), 0);
+  platform_.Advance(std::chrono::seconds(5));
+  const absl::Status moved = insert->RunAll(none);
+  EXPECT_TRUE(IsFileChanged(moved)) << moved;
 }
 
 TEST_F(SqliteStatementTest, ChangesAreThoseOfTheLastRun) {

@@ -67,25 +67,45 @@ TEST_F(SqliteTransactionTest, OneThatSqliteRolledBackTakesNoMoreStatements) {
   ASSERT_OK(writer_->Run(kInsert, 1, 1));
   EXPECT_EQ(writer_->Run(Sql("INSERT OR ROLLBACK INTO t VALUES (1, 2)")).code(),
             absl::StatusCode::kAlreadyExists);
-  EXPECT_EQ(writer_->Run(kInsert, 2, 2).code(), absl::StatusCode::kAborted)
+  const absl::Status refused = writer_->Run(kInsert, 2, 2);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists)
       << "it would have committed by itself";
+  EXPECT_EQ(NextStep(refused), Advice::kStop) << "row 1 is not stored";
   EXPECT_EQ(writer_->Begin().status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(lost.code(), absl::StatusCode::kAlreadyExists) << lost;
+  EXPECT_EQ(NextStep(lost), Advice::kStop);
+  EXPECT_THAT(std::string(lost.message()), HasSubstr("INSERT OR ROLLBACK INTO t VALUES (1, 2)"));
   EXPECT_EQ(Count(), 0);
   EXPECT_TRUE(ConnectionAccess::IsPristine(*writer_));
   EXPECT_OK(writer_->Run(kInsert, 2, 2));
 }
 
-TEST_F(SqliteTransactionTest, OneThatATriggerRolledBackIsAborted) {
+TEST_F(SqliteTransactionTest, OneThatATriggerRolledBackSaysWhatTheTriggerSaid) {
   ASSERT_OK(
       writer_->RunScript("CREATE TRIGGER no BEFORE INSERT ON t WHEN new.b = 13 "
                          "BEGIN SELECT RAISE(ROLLBACK, 'no'); END"));
   absl::StatusOr<Transaction> transaction = writer_->Begin();
   ASSERT_OK(writer_->Run(kInsert, 1, 1));
   EXPECT_FALSE(writer_->Run(kInsert, 2, 13).ok());
-  EXPECT_EQ(writer_->RunScript("COMMIT").code(), absl::StatusCode::kAborted);
-  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(writer_->RunScript("COMMIT").code(), absl::StatusCode::kInvalidArgument);
+  const absl::Status lost = transaction->Commit();
+  EXPECT_EQ(lost.code(), absl::StatusCode::kInvalidArgument) << "to run it again is no use";
+  EXPECT_THAT(std::string(lost.message()), HasSubstr(": no (SQLite"));
   EXPECT_EQ(Count(), 0);
+}
+
+// What reads meanwhile is cut off with kAborted by SQLite, which would be run again.
+TEST_F(SqliteTransactionTest, RowsThatAFailedTransactionCutsOffNameItsCause) {
+  for (int i = 0; i < 3; ++i) ASSERT_OK(writer_->Run(kInsert, i, i));
+  absl::StatusOr<Transaction> transaction = writer_->Begin();
+  ASSERT_OK(writer_->RunScript("CREATE TABLE other(x)"));
+  Rows rows = (*writer_->Prepare(Sql("SELECT a FROM t")))->Query();
+  ASSERT_TRUE(rows.Next());
+  ASSERT_FALSE(writer_->Run(Sql("INSERT OR ROLLBACK INTO t VALUES (1, 2)")).ok());
+  EXPECT_FALSE(rows.Next());
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kAlreadyExists) << rows.status();
+  EXPECT_EQ(transaction->Commit().code(), absl::StatusCode::kAlreadyExists);
 }
 
 TEST_F(SqliteTransactionTest, ADeadlineInsideItRollsItBackAndTheConnectionGoesOn) {

@@ -1,8 +1,9 @@
 #include "backends/common/error.h"
 
-#include <utility>
+#include <algorithm>
 
 #include "absl/strings/cord.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::backends {
@@ -23,10 +24,10 @@ absl::Status MakeStatus(absl::StatusCode code, const NativeCode& native, const E
     message.append(part);
   };
   if (!text.sql.empty()) append("", Quoted(text.sql));
-  append(" on ", text.where);
-  append(": ", text.message);
+  append(" on ", internal::PlainText(text.where));
+  append(": ", internal::PlainText(text.message));
   if (!native.text.empty()) append(" ", InMessage(native.name, native.text));
-  append("; ", text.advice);
+  append("; ", internal::PlainText(text.advice));
   absl::Status status(code, message);
   if (!native.text.empty()) {
     status.SetPayload(native.payload,
@@ -56,20 +57,30 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
       message += Concat({"; ", size, " rows are in, or 0"});
       break;
     case RowsFate::kKept:
-      message += Concat({"; ", Digits(static_cast<int64_t>(error.row - error.gone)),
-                         " rows are in the open transaction: roll it back"});
+      message += Concat({"; ", Digits(static_cast<int64_t>(error.row - error.gone)), " rows are in "});
+      if (error.partly > 0) {
+        message += Concat({"whole, and row ", row, " in part (", Digits(error.partly), "), in "});
+      }
+      message += "the open transaction: roll it back";
       break;
     case RowsFate::kGivenUp:
       message += "; 0 rows are in, because the open transaction has failed: roll it back";
       break;
   }
-  absl::Status told(status.code(), message);
-  // Without a copy of a Cord, which would bring Abseil's profiler of cords into each program.
-  status.ForEachPayload([&told](const auto type, const absl::Cord& payload) {
-    const auto bytes = static_cast<std::string>(payload);
-    told.SetPayload(type, absl::Cord(absl::string_view(bytes.data(), bytes.size())));
-  });
-  return internal::UndoneWithOthers(std::move(told));
+  return internal::UndoneWithOthers(internal::WithMessage(status, message));
+}
+
+int64_t LineOf(std::string_view text, size_t at) {
+  text = text.substr(0, at);
+  return 1 + std::count(text.begin(), text.end(), '\n');
+}
+
+absl::Status InScript(const absl::Status& status, std::string_view script, size_t at,
+                      bool exactly) {
+  const auto message = status.message();
+  return internal::UndoneWithOthers(internal::WithMessage(
+      status, Concat({"line ", Digits(LineOf(script, at)), exactly ? "" : " or later",
+                      " of the script: ", std::string_view(message.data(), message.size())})));
 }
 
 absl::Status BoundsTransactionOfRows(std::string_view sql) {

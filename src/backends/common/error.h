@@ -33,7 +33,8 @@ struct NativeCode {
   const char* payload;    // the type of the payload, alike for all codes of a backend
 };
 
-// What a message is made of. Empty parts are left out.
+// What a message is made of. Empty parts are left out. What is not SQL is shown as plain text: a
+// server, a file or a configuration has written them.
 struct ErrorText {
   std::string_view sql{};
   std::string_view where{};    // a path, "host:port/database"
@@ -63,6 +64,8 @@ struct RowError {
   size_t row = 0;   // from 0; size: of the commit
   size_t size = 0;  // of the RunAll
   RowsFate fate = RowsFate::kNoneIn;
+  int64_t partly =
+      0;  // kKept: rows of the database that this row has left in, in spite of its error
   bool unanswered = false;  // there is no answer to this row, which may be as good as any
   // kKept: how many of those before it are in fewer, because they went with it in one statement.
   size_t gone = 0;
@@ -72,6 +75,16 @@ struct RowError {
 absl::Status OfRow(const absl::Status& status, const RowError& error);
 // kFailedPrecondition: a RunAll cannot run `sql` in a transaction of its own.
 absl::Status BoundsTransactionOfRows(std::string_view sql);
+
+// ---- Scripts ----
+
+// The number of the line that byte `at` of `text` stands in, from 1.
+int64_t LineOf(std::string_view text, size_t at);
+// `status` with "line 3 of the script: " in front of its message, where byte `at` of `script` stands.
+// `exactly`: else it is that line or a later one. Its code and its payload stay, but for a row that is
+// there: the script is not done. REQUIRES: status is not OK.
+absl::Status InScript(const absl::Status& status, std::string_view script, size_t at,
+                      bool exactly = true);
 
 // ---- Errors of a program, alike for every backend ----
 

@@ -21,6 +21,31 @@ absl::Status Session::BoundsTransaction(std::string_view sql) {
        "Commit or Rollback; inside of it use SAVEPOINT and ROLLBACK TO"}));
 }
 
+absl::Status Session::FailedBefore() const {
+  const absl::Status& failure = transaction_.failure();
+  if (failure.ok()) {
+    return absl::FailedPreconditionError(
+        "nothing of the transaction is stored: a statement of it has failed that was run through "
+        "the "
+        "driver's handle");
+  }
+  const auto message = failure.message();
+  return internal::UndoneWithOthers(internal::WithMessage(
+      failure,
+      internal::Concat({"nothing of the transaction is stored, because a statement of it has "
+                        "failed: ",
+                        std::string_view(message.data(), message.size())})));
+}
+
+absl::Status Session::Replaced() {
+  return absl::FailedPreconditionError(
+      "the transaction was ended, perhaps through the driver's handle, and another one was begun "
+      "in "
+      "its place, which is rolled back; what was done before that may be stored: leave BEGIN, "
+      "COMMIT "
+      "and ROLLBACK to roost::Transaction");
+}
+
 SessionState Session::InspectFlags(bool open) const {
   const bool dirty =
       open || transaction_.ours() || IsReading() || IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);

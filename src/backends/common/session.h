@@ -23,8 +23,19 @@ class TransactionState {
   void Begin(bool seal_commit) {
     ours_ = true;
     seal_commit_ = seal_commit;
+    Forgive();
   }
   void End() { ours_ = false; }
+
+  // `status` is of the statement for which the database has ended the transaction, or takes nothing
+  // but its end.
+  void NoteFailure(const absl::Status& status) { failure_ = status; }
+  // The transaction goes on: a savepoint was gone back to.
+  void Forgive() {
+    if (!failure_.ok()) failure_ = absl::OkStatus();
+  }
+  // OK: no statement is known to have failed it. Stays until the next one begins.
+  const absl::Status& failure() const { return failure_; }
 
   // A Transaction lives, even if the database ended its transaction by itself.
   bool ours() const { return ours_; }
@@ -33,6 +44,7 @@ class TransactionState {
   bool IsLost(bool open) const { return ours_ && !open; }
 
  private:
+  absl::Status failure_;
   bool ours_ = false;
   bool seal_commit_ = false;
 };
@@ -57,6 +69,12 @@ class Session : public Connection {
   // The error of `sql`, which begins or ends a transaction while a Transaction lives: that one would
   // not know of it. It was not run.
   static absl::Status BoundsTransaction(std::string_view sql);
+  // The error of a commit, or of a statement, in a transaction that has failed: the code and the message
+  // of the statement for which it has, so that only what lost a race is run again.
+  absl::Status FailedBefore() const;
+  // The error of a commit whose transaction was ended behind our back, where another one stands in its
+  // place.
+  static absl::Status Replaced();
 
   TransactionState& transaction() { return transaction_; }
   const TransactionState& transaction() const { return transaction_; }

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/common/error.h"
 #include "backends/mysql/sql_text.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
@@ -31,6 +32,10 @@ absl::Status ChangesSession(std::string_view sql) {
                         "another client next: put it into the server's settings, or say "
                         "pooler=session"}));
 }
+// The server counts, for a session, what begins and ends transactions, also where a procedure does. Text,
+// because these are no columns of any table that both servers have.
+constexpr char kWhichTransaction[] =
+    "SHOW SESSION STATUS WHERE Variable_name IN ('Com_begin', 'Com_commit', 'Com_rollback')";
 
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
@@ -111,11 +116,18 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
   if (traits.taints && wire_.pooler()) return ChangesSession(sql);
   if (traits.taints) Taint();
-  status = wire_.AskScript(
-      WithoutEmptyStatements(sql, wire_.mode()),
-      {.sql = sql, .operation = traits.reads ? Operation::kStatement : Operation::kCommit});
+  status =
+      wire_.AskScript(WithoutEmptyStatements(sql, wire_.mode()),
+                      {.operation = traits.reads ? Operation::kStatement : Operation::kCommit});
   wire_.RecordTransaction();
-  return internal::UndoneWithOthers(std::move(status));
+  if (status.ok()) return status;
+  const ScriptPlace place = PlaceIn(sql, wire_.results(), wire_.mode());
+  const auto message = status.message();
+  return backends::InScript(
+      internal::WithMessage(status,
+                            internal::Concat({internal::Quoted(place.statement), ": ",
+                                              std::string_view(message.data(), message.size())})),
+      sql, place.at, place.exact);
 }
 
 // ---- transactions -------------------------------------------------------------------------------
@@ -132,7 +144,31 @@ absl::Status MysqlConnection::BeginTransaction(Durability durability) {
   }
   if (status.ok()) transaction().Begin(durability == Durability::kSealed);
   wire_.RecordTransaction();
+  which_ = 0;
+  if (status.ok() && IsRaw()) NoteTransaction();
   return status;
+}
+
+// Before the holder of the raw handle can put another one in its place. Where it cannot be asked, the
+// commit meets the same trouble.
+void MysqlConnection::NoteTransaction() {
+  if (transaction().ours() && which_ == 0) which_ = AskWhichTransaction().value_or(0);
+}
+
+absl::StatusOr<uint64_t> MysqlConnection::AskWhichTransaction() {
+  const Sql sql(kWhichTransaction);
+  absl::StatusOr<Translation> translation = Translate(sql.text(), wire_.mode());
+  if (!translation.ok()) return translation.status();
+  MysqlStatement ask(*this, sql, *std::move(translation), ReadTraits(sql.text(), wire_.mode()),
+                     wire_.mode());
+  std::string counts;
+  Rows rows = ask.Query();
+  while (rows.Next()) {
+    counts +=
+        internal::Concat({rows.Get<std::string_view>(0), " ", rows.Get<std::string_view>(1), "\n"});
+  }
+  if (!rows.status().ok()) return rows.status();
+  return Sql(counts).hash();
 }
 
 absl::Status MysqlConnection::CommitTransaction() {
@@ -141,6 +177,11 @@ absl::Status MysqlConnection::CommitTransaction() {
   absl::Status status = wire_.CheckTransaction();
   if (status.ok() && IsLate()) status = TooLateToCommit();
   if (status.ok()) status = wire_.Ready();
+  if (status.ok() && which_ != 0 && IsRaw()) {
+    const absl::StatusOr<uint64_t> which = AskWhichTransaction();
+    status = which.status();
+    if (status.ok() && *which != which_) return Replaced();
+  }
   if (!status.ok()) return status;
   transaction().End();
   status = wire_.Ask("COMMIT", {.sql = "COMMIT", .operation = Operation::kCommit});
@@ -340,7 +381,10 @@ NativeHandle MysqlConnection::Detach() {
 }
 
 void* MysqlConnection::RawHandle() {
-  if (wire_.condemned().ok() && wire_.reader() == nullptr) wire_.Settle().IgnoreError();
+  if (wire_.condemned().ok() && wire_.reader() == nullptr) {
+    wire_.Settle().IgnoreError();
+    NoteTransaction();
+  }
   return wire_.handle();
 }
 

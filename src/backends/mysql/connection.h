@@ -6,6 +6,7 @@
 #define ROOST_BACKENDS_MYSQL_CONNECTION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -68,6 +69,8 @@ class alignas(std::max_align_t) MysqlConnection final : public backends::Session
 
   enum class PingState : uint8_t { kNone, kWanted, kAsked };
 
+  void NoteTransaction();
+  absl::StatusOr<uint64_t> AskWhichTransaction();
   absl::StatusOr<MysqlStatement*> FindOrAdd(const Sql& sql);
   absl::StatusOr<MysqlStatement*> Add(const Sql& sql);
   absl::StatusOr<Step> AdvanceOpen(TimePoint now);
@@ -86,6 +89,7 @@ class alignas(std::max_align_t) MysqlConnection final : public backends::Session
   StatementCache<MysqlStatement> cache_;
   Deadline ping_deadline_{};
   PingState ping_ = PingState::kNone;
+  uint64_t which_ = 0;    // the server's transaction, where the raw handle may end it; 0: not asked
   bool durable_ = false;  // the server syncs its log at each commit
 };
 

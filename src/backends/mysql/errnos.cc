@@ -291,6 +291,9 @@ bool MayQuoteValues(unsigned number) {
   return std::find(std::begin(kQuoting), std::end(kQuoting), number) != std::end(kQuoting);
 }
 
-bool LostRace(unsigned number) { return number == 1205 || number == 1213 || number == 1020; }
+bool UndoesTransaction(unsigned number) {
+  constexpr unsigned kUndoing[] = {1020, 1205, 1206, 1213};
+  return std::find(std::begin(kUndoing), std::end(kUndoing), number) != std::end(kUndoing);
+}
 
 }  // namespace roost::mysql

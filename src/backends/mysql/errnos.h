@@ -43,8 +43,8 @@ bool LostRole(const Evidence& evidence);
 bool WantsPreparing(unsigned number);
 // The message of such an error may repeat a value that was bound.
 bool MayQuoteValues(unsigned number);
-// It lost a race.
-bool LostRace(unsigned number);
+// The server may have rolled the whole transaction back: for a race that it lost, or a full table of locks.
+bool UndoesTransaction(unsigned number);
 
 }  // namespace roost::mysql
 

@@ -202,6 +202,42 @@ absl::StatusOr<Translation> Translate(std::string_view sql, SqlMode mode) {
   return Refused(sql, "a backslash in double quotes makes it unclear; use apostrophes");
 }
 
+ScriptPlace PlaceIn(std::string_view script, size_t results, SqlMode mode) {
+  constexpr std::string_view kSeveral[] = {"call", "execute", "if",  "case",
+                                           "loop", "while",   "for", "repeat"};
+  constexpr std::string_view kWithBody[] = {"procedure", "function", "trigger", "event", "package"};
+  SqlLexer lexer(script, mode);
+  ScriptPlace place;
+  size_t ended = 0;
+  bool begun = false;
+  bool creates = false;
+  bool begins = false;   // the token before was the BEGIN of a statement, or of a transaction
+  bool unclear = false;  // what stands behind this statement
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    if (IsSign(token, ';')) {
+      if (!begun) continue;
+      place.statement = script.substr(place.at, token.begin - place.at);
+      place.exact = ended++ == results;
+      if (ended > results || unclear) return place;
+      begun = begins = false;
+      continue;
+    }
+    unclear = unclear || (begins && !IsWord(token, "work"));
+    begins = false;
+    if (!begun) {
+      begun = true;
+      place.at = token.begin;
+      place.statement = script.substr(place.at);
+      creates = IsWord(token, "create");
+      begins = IsWord(token, "begin");
+      unclear = IsOneOf(token, kSeveral);
+    }
+    unclear = unclear || (creates && IsOneOf(token, kWithBody));
+  }
+  place.exact = begun && ended == results;
+  return place;
+}
+
 std::string WithoutEmptyStatements(std::string_view script, SqlMode mode) {
   SqlLexer lexer(script, mode);
   std::string cleaned;

@@ -10,6 +10,7 @@
 #ifndef ROOST_BACKENDS_MYSQL_SQL_TEXT_H_
 #define ROOST_BACKENDS_MYSQL_SQL_TEXT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,18 @@ struct Translation {
 // $1, $2, ... to ?. kInvalidArgument: a ? of its own, a number left out, more than kMostPlaceholders, a
 // comment that is executed (/*! ... */), or a text that this and the server may read differently.
 absl::StatusOr<Translation> Translate(std::string_view sql, SqlMode mode);
+
+// Where an error of a script belongs.
+struct ScriptPlace {
+  size_t at = 0;                 // the byte of the script
+  std::string_view statement{};  // the one that it is in
+  bool exact = true;             // else in this one or in a later one
+};
+
+// `results`: how many results of the script have come to their end. Not exact behind a statement that
+// may give several (CALL, EXECUTE), or that may have semicolons inside (a routine, a trigger, BEGIN).
+// Cost: one pass over the text.
+ScriptPlace PlaceIn(std::string_view script, size_t results, SqlMode mode);
 
 // The same script without statements that are empty, which the server takes for an error.
 std::string WithoutEmptyStatements(std::string_view script, SqlMode mode);

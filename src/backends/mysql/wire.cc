@@ -72,12 +72,7 @@ void Wire::RecordFinish(const Statement& statement) {
 
 absl::Status Wire::CheckTransaction() const {
   if (!session_.transaction().ours()) return absl::OkStatus();
-  if (lost_race_) {
-    return absl::AbortedError(
-        "an earlier statement of this transaction lost a race, and the transaction was rolled "
-        "back: "
-        "run it again from the start");
-  }
+  if (was_undone_) return session_.FailedBefore();
   if (!session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
   return absl::UnknownError(
       "the transaction was ended, perhaps through the raw handle or by a procedure, and may have "
@@ -157,6 +152,7 @@ absl::Status Wire::TakeRows(const Doing& doing, std::string* value) {
       lib().mysql_free_result(rows);  // it is at its end: nothing to wait for
       if (failed) return Fail(doing);
     }
+    ++results_;
     if (lib().mysql_more_results(handle()) == 0) return absl::OkStatus();
     link_.NextResult();
     absl::Status status = Finish(doing);
@@ -166,6 +162,7 @@ absl::Status Wire::TakeRows(const Doing& doing, std::string* value) {
 }
 
 absl::Status Wire::AskFor(std::string_view sql, const Doing& doing, std::string* value) {
+  results_ = 0;
   link_.Query(sql);
   absl::Status status = Finish(doing);
   if (!status.ok()) return status;
@@ -187,7 +184,7 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
 }
 
 absl::Status Wire::SendRollback() {
-  lost_race_ = false;
+  was_undone_ = false;
   if (!condemned_.ok()) return condemned_;
   if (!InTransaction()) {
     RecordTransaction();
@@ -233,11 +230,12 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
   if (finding.fault_scope != FaultScope::kStatement) {
     return Condemn(std::move(status), finding.fault_scope);
   }
-  // A race rolls the statement back, or all of the transaction; to us it is always all.
-  if (LostRace(evidence.number) && session_.transaction().ours()) {
+  // It rolls the statement back, or all of the transaction; to us it is always all.
+  if (UndoesTransaction(evidence.number) && session_.transaction().ours()) {
+    session_.transaction().NoteFailure(status);
     absl::Status sent = SendRollback();
     if (!sent.ok()) return sent;
-    lost_race_ = true;
+    was_undone_ = true;
   }
   return status;
 }

@@ -6,6 +6,7 @@
 #ifndef ROOST_BACKENDS_MYSQL_WIRE_H_
 #define ROOST_BACKENDS_MYSQL_WIRE_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -86,6 +87,8 @@ class Wire {
   absl::Status AskFor(std::string_view sql, const Doing& doing, std::string* value);
   // Every statement of a script.
   absl::Status AskScript(std::string_view sql, const Doing& doing);
+  // How many results of the last question have come to their end.
+  size_t results() const { return results_; }
   // ROLLBACK, if there is anything to roll back. Does not wait.
   absl::Status SendRollback();
   // The session as it was opened, but for its prepared statements, which are gone.
@@ -107,7 +110,7 @@ class Wire {
   absl::Status Condemn(absl::Status status, FaultScope scope);
   // The link, as poll sees it; kDead condemns.
   Liveness Look();
-  // The transaction that lives was ended by a race, and rolled back.
+  // The transaction that lives was rolled back for an error, or ended behind our back.
   absl::Status CheckTransaction() const;
 
  private:
@@ -122,6 +125,7 @@ class Wire {
   TimePoint answered_{};
   TimePoint owed_since_{};
   Duration wait_timeout_{};
+  size_t results_ = 0;
   int endpoint_ = -1;
   bool owes_ = false;
   bool gave_up_ = false;
@@ -129,6 +133,7 @@ class Wire {
   bool runs_at_once_ = false;
   bool names_rows_ = false;
   bool pooler_ = false;
+  bool was_undone_ = false;  // the transaction that lives, by an error
 };
 
 }  // namespace roost::mysql

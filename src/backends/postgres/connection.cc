@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/postgres/sql_traits.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
 
@@ -31,6 +32,14 @@ constexpr char kSealSql[] =
     "SELECT set_config('synchronous_commit', 'on', true), "
     "pg_logical_emit_message(true, 'roostpool', 'seal') "
     "WHERE current_setting('synchronous_commit') = 'off'";
+
+// Of the server's transactions no two have the same. It is known without a transaction number, which only
+// what writes has.
+constexpr char kWhichTransaction[] =
+    "SELECT virtualtransaction FROM pg_catalog.pg_locks "
+    "WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'virtualxid'";
+// For PostgresConnection::which_: one that has failed, and answers nothing.
+constexpr uint64_t kFailed = 1;
 
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
@@ -140,7 +149,26 @@ absl::Status PostgresConnection::BeginTransaction(Durability durability) {
   transaction().Begin(durability == Durability::kSealed && role() != Role::kReader);
   pipeline_.PutOffBegin();
   pipeline_.RecordTransaction();
+  which_ = 0;
+  if (IsRaw()) NoteTransaction();
   return absl::OkStatus();
+}
+
+// Before the holder of the raw handle can put another one in its place. Where it cannot be asked, the
+// commit meets the same trouble.
+void PostgresConnection::NoteTransaction() {
+  if (!transaction().ours() || which_ != 0) return;
+  which_ = pipeline_.HasFailedTransaction() ? kFailed : AskWhichTransaction().value_or(0);
+}
+
+absl::StatusOr<uint64_t> PostgresConnection::AskWhichTransaction() {
+  const Sql sql(kWhichTransaction);
+  PostgresStatement ask(pipeline_, StatementText(pq(), sql.text()), sql, ReadTraits(sql.text()));
+  Rows rows = ask.Query();
+  uint64_t which = 0;
+  while (rows.Next()) which = Sql(rows.Get<std::string_view>(0)).hash();
+  if (!rows.status().ok()) return rows.status();
+  return which;
 }
 
 absl::Status PostgresConnection::CommitTransaction() {
@@ -154,14 +182,16 @@ absl::Status PostgresConnection::CommitTransaction() {
   }
   absl::Status status = pipeline_.Ready();
   if (!status.ok()) return status;
+  if (which_ != 0 && IsRaw() && !pipeline_.HasFailedTransaction()) {
+    const absl::StatusOr<uint64_t> which = AskWhichTransaction();
+    if (!which.ok()) return which.status();
+    if (*which != which_) return Replaced();
+  }
   transaction().End();
   const absl::StatusOr<Result> answer = pipeline_.Ask(doing.sql.data(), doing);
   if (!answer.ok()) return answer.status();
   // The server's answer to the COMMIT of a transaction that has failed is no error.
-  if (answer->command() != "ROLLBACK") return absl::OkStatus();
-  return absl::AbortedError(
-      "the transaction was rolled back, because a statement in it had failed: run it again from "
-      "the start");
+  return answer->command() == "ROLLBACK" ? FailedBefore() : absl::OkStatus();
 }
 
 absl::Status PostgresConnection::RollbackTransaction() {
@@ -337,6 +367,7 @@ NativeHandle PostgresConnection::Detach() {
 void* PostgresConnection::RawHandle() {
   if (pipeline_.condemned().ok() && pipeline_.reader() == nullptr) {
     pipeline_.Settle({}).IgnoreError();
+    NoteTransaction();
   }
   return link().handle();
 }

@@ -6,6 +6,7 @@
 #define ROOST_BACKENDS_POSTGRES_CONNECTION_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -59,6 +60,8 @@ class alignas(std::max_align_t) PostgresConnection final : public backends::Sess
   absl::StatusOr<Statement*> PrepareToRun(const Sql& sql) override;
   void* RawHandle() override;
 
+  void NoteTransaction();
+  absl::StatusOr<uint64_t> AskWhichTransaction();
   absl::StatusOr<PostgresStatement*> FindOrAdd(const Sql& sql);
   absl::StatusOr<PostgresStatement*> Add(const Sql& sql);
   absl::Status CheckSql(std::string_view sql, SqlTraits traits) const;
@@ -79,6 +82,7 @@ class alignas(std::max_align_t) PostgresConnection final : public backends::Sess
   Pipeline pipeline_;
   ServerSessions::Place place_;
   StatementCache<PostgresStatement> cache_;
+  uint64_t which_ = 0;  // the server's transaction, where the raw handle may end it; 0: not asked
   Deadline ping_deadline_{};  // of the ping that Advance goes on with
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backends/common/password.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -279,8 +280,9 @@ absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text) {
     const ConninfoOption& option = conninfo.options[i];
     if (option.key != "pooler" || option.end == 0) continue;
     if (option.value != "transaction" && option.value != "session") {
-      return absl::InvalidArgumentError(Concat(
-          {"the connection string says pooler=", option.value, "; may be transaction or session"}));
+      return absl::InvalidArgumentError(
+          Concat({"the connection string says pooler=", internal::PlainText(option.value),
+                  "; may be transaction or session"}));
     }
     own.transaction_pooler = own.transaction_pooler || option.value == "transaction";
     size_t end = option.end;
@@ -313,7 +315,7 @@ std::string DescribeTarget(std::string_view text, char* (*environment)(const cha
                       ":", port.empty() ? "5432" : port});
   }
   const std::string database = value("dbname", "PGDATABASE");
-  return database.empty() ? target : Concat({target, "/", database});
+  return internal::PlainText(database.empty() ? target : Concat({target, "/", database}));
 }
 
 std::string WithoutSecrets(std::string_view sentence, std::string_view text) {

@@ -18,6 +18,8 @@ using Kind = Reply::Kind;
 constexpr size_t kMostRead = 2048;
 // Answers behind an error, up to the end of its exchange.
 constexpr int kMostRest = 100;
+// What every statement is told behind the one that made the transaction fail.
+constexpr std::string_view kEchoOfFailure = "25P02";
 
 // `value "12x" is out of range` -> `value "..." is out of range`: what was bound is not for a log.
 std::string WithoutQuotes(std::string_view message) {
@@ -90,13 +92,25 @@ absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
     reads_only = WhyReadOnly();
   }
   if (reads_only != ReadsOnly::kTransaction) backend_.LostRole(endpoint_);
-  const Finding finding =
+  Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .reads_only = reads_only});
-  if (MayQuoteValues(sqlstate)) {
-    return Report(finding, sqlstate, WithoutQuotes(internal::CutUtf8(result.message(), kMostRead)),
-                  doing.sql);
+  backends::TransactionState& transaction = session_.transaction();
+  if (sqlstate == kEchoOfFailure && transaction.ours()) {
+    const absl::Status before = session_.FailedBefore();
+    const auto message = before.message();
+    finding = {.code = before.code()};
+    return internal::UndoneWithOthers(
+        Report(finding, sqlstate, std::string_view(message.data(), message.size()), doing.sql));
   }
-  return Report(finding, sqlstate, result.message(), doing.sql);
+  std::string shown;
+  std::string_view message = result.message();
+  if (MayQuoteValues(sqlstate)) {
+    shown = WithoutQuotes(internal::CutUtf8(message, kMostRead));
+    message = shown;
+  }
+  absl::Status status = Report(finding, sqlstate, message, doing.sql);
+  if (transaction.ours()) transaction.NoteFailure(status);
+  return status;
 }
 
 // What the server said before it went, if it said anything, explains more than libpq does.

@@ -5,7 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "backends/common/error.h"
 #include "backends/postgres/connect_attempt.h"
+#include "backends/postgres/sql_traits.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
@@ -53,6 +55,7 @@ void Pipeline::RecordTransaction() {
   if (link_.open() && link_.owed() == 0) {
     const PGTransactionStatusType state = pq().PQtransactionStatus(link_.handle());
     in_transaction_ = state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
+    if (state == PQTRANS_INTRANS) session_.transaction().Forgive();
   }
   session_.RecordTransaction(InTransaction());
   RecordDoom();
@@ -227,7 +230,15 @@ absl::Status Pipeline::SendAlone(const char* sql) {
 absl::Status Pipeline::JudgeOwed(const Reply& reply, const Doing& behind) {
   const Result& result = reply.result;
   if (reply.copies()) return failures_.Fail(reply, behind);
-  if (!reply.failed() || result.sqlstate() == "26000") return absl::OkStatus();
+  if (!reply.failed()) return absl::OkStatus();
+  if (result.sqlstate() == "26000") {
+    // Inside of a transaction it was that one's end all the same.
+    if (session_.transaction().ours()) {
+      session_.transaction().NoteFailure(absl::AbortedError(
+          "the session has lost a prepared statement: run the whole transaction again"));
+    }
+    return absl::OkStatus();
+  }
   if (result.sqlstate().empty())
     return failures_.Lost(behind);  // libpq's own message for a broken link
   absl::Status status = failures_.FailWith(result, {.operation = Operation::kIdle});
@@ -341,12 +352,18 @@ absl::Status Pipeline::RunSettled(std::string_view sql, const Doing& doing) {
   const char* const text = arena.Copy(sql);
   if (text == nullptr || !link_.SendScript(text)) return failures_.Lost(doing);
   absl::Status status;
+  size_t done = 0;  // statements
   while (condemned().ok()) {
     const Reply reply = Receive();
     if (reply.kind == Kind::kEnd) break;
-    if (reply.good()) continue;
-    const absl::Status failure = failures_.Fail(reply, doing);
-    if (status.ok()) status = failure;
+    if (reply.good()) {
+      if (reply.status != PGRES_SINGLE_TUPLE) ++done;
+      continue;
+    }
+    const ScriptPlace place = PlaceIn(sql, done, reply.failed() ? reply.result.position() : 0);
+    const absl::Status failure =
+        failures_.Fail(reply, {.sql = place.statement, .operation = doing.operation});
+    if (status.ok()) status = backends::InScript(failure, sql, place.at);
   }
   RecordTransaction();
   return status;

@@ -2,6 +2,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_RESULT_H_
 #define ROOST_BACKENDS_POSTGRES_RESULT_H_
 
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -40,6 +41,13 @@ class Result {
   }
   // Without detail and hint: they repeat what was bound.
   std::string_view message() const { return Field(PG_DIAG_MESSAGE_PRIMARY); }
+  // The character of what was sent, from 1, that the error is about; 0: the server named none.
+  size_t position() const {
+    const std::string_view digits = Field(PG_DIAG_STATEMENT_POSITION);
+    size_t position = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), position);
+    return position;
+  }
   std::string_view command() const { return pq_->PQcmdStatus(result_); }
 
  private:

@@ -64,9 +64,11 @@ absl::Status PostgresStatement::ExecuteAll(const ManyRows& rows) {
   // As for one run; what was done of its own transaction was taken back.
   Unlearn();
   if (!own) {
-    return backends::OfRow(LostInTransaction(sqlstate), {.row = static_cast<size_t>(failed_row()),
-                                                         .size = rows.size(),
-                                                         .fate = backends::RowsFate::kGivenUp});
+    const absl::Status lost = LostInTransaction(sqlstate);
+    pipeline_.session().transaction().NoteFailure(lost);
+    return backends::OfRow(lost, {.row = static_cast<size_t>(failed_row()),
+                                  .size = rows.size(),
+                                  .fate = backends::RowsFate::kGivenUp});
   }
   set_failed_row(-1);
   status = pipeline_.Ready();

@@ -167,6 +167,39 @@ class Observer {
   bool names_settings_ = false;  // it names pg_settings
 };
 
+// Tells where a statement ends: not at a semicolon between parentheses (CREATE RULE), nor at one between
+// BEGIN ATOMIC and its END.
+class EndFinder {
+ public:
+  // True: `token` ends the statement.
+  bool Take(const Token& token) {
+    const bool ends = IsSign(token, ';') && parentheses_ <= 0 && bodies_ == 0;
+    if (IsSign(token, '(')) ++parentheses_;
+    if (IsSign(token, ')')) --parentheses_;
+    if (IsWord(before_, "begin") && IsWord(token, "atomic")) bodies_ = 1;
+    if (bodies_ > 0 && IsWord(token, "case")) ++bodies_;
+    if (bodies_ > 0 && IsWord(token, "end")) --bodies_;
+    if (ends) parentheses_ = 0;
+    before_ = token;
+    return ends;
+  }
+
+ private:
+  Token before_;
+  int parentheses_ = 0;
+  int bodies_ = 0;  // that have begun, a CASE in one, too
+};
+
+// The byte of the character with this number, from 1.
+size_t ByteOf(std::string_view text, size_t position) {
+  size_t byte = 0;
+  for (; byte < text.size(); ++byte) {
+    const bool begins = (static_cast<unsigned char>(text[byte]) & 0xC0) != 0x80;
+    if (begins && --position == 0) break;
+  }
+  return byte;
+}
+
 SqlTraits ReadAs(SqlLexer& lexer) {
   Observer observer;
   for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
@@ -189,6 +222,34 @@ SqlTraits ReadTraits(std::string_view sql) {
   traits.taints = traits.taints || otherwise.taints;
   traits.bounds_transaction = traits.bounds_transaction || otherwise.bounds_transaction;
   return traits;
+}
+
+ScriptPlace PlaceIn(std::string_view script, size_t done, size_t position) {
+  const size_t named = position == 0 ? script.size() : ByteOf(script, position);
+  SqlLexer lexer(script, /*backslash_escapes=*/false);
+  EndFinder ends;
+  ScriptPlace place;
+  size_t begin = 0;
+  size_t ended = 0;
+  bool begun = false;
+  for (Token token = lexer.Next(); token.kind != Kind::kEnd; token = lexer.Next()) {
+    const auto here = static_cast<size_t>(token.text.data() - script.data());
+    const bool is_end = ends.Take(token);
+    if (is_end && !begun) continue;
+    if (is_end) {
+      begun = false;
+      ++ended;
+      place.statement = script.substr(begin, here - begin);
+      if (position == 0 ? ended > done : here >= named) break;
+      continue;
+    }
+    if (begun) continue;
+    begun = true;
+    begin = place.at = here;
+    place.statement = script.substr(here);
+  }
+  if (position != 0) place.at = named;
+  return place;
 }
 
 }  // namespace roost::postgres

@@ -9,6 +9,7 @@
 #ifndef ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 #define ROOST_BACKENDS_POSTGRES_SQL_TRAITS_H_
 
+#include <cstddef>
 #include <string_view>
 
 namespace roost::postgres {
@@ -29,6 +30,16 @@ struct SqlTraits {
 // Of one statement or several. Cost: one pass over the text; two where a backslash stands in a
 // plain string.
 SqlTraits ReadTraits(std::string_view sql);
+
+// Where an error of a script belongs.
+struct ScriptPlace {
+  size_t at = 0;                 // the byte of the script
+  std::string_view statement{};  // the one that it is in
+};
+
+// `done`: how many of its statements the server has done. `position`: the character of the script that
+// it named, from 1; 0: it named none. Cost: one pass over the text.
+ScriptPlace PlaceIn(std::string_view script, size_t done, size_t position);
 
 }  // namespace roost::postgres
 

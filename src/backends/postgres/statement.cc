@@ -153,7 +153,11 @@ absl::Status PostgresStatement::Start(std::span<const Value> values, bool gather
   // Inside of a transaction that error was its end, and the next run finds the statement prepared
   // anew.
   Unlearn();
-  if (in_transaction) return LostInTransaction(sqlstate);
+  if (in_transaction) {
+    status = LostInTransaction(sqlstate);
+    pipeline_.session().transaction().NoteFailure(status);
+    return status;
+  }
   status = pipeline_.Ready();
   if (status.ok()) status = Learn(values);
   return status.ok() ? RunOnce(values, gathers) : status;

@@ -15,6 +15,7 @@
 #include "backends/sqlite/options.h"
 #include "backends/sqlite/script.h"
 #include "backends/sqlite/timed_reads.h"
+#include "base/utf8.h"
 #include "roost/internal/check.h"
 #include "roost/sqlite.h"
 #include "statements/text.h"
@@ -48,7 +49,7 @@ absl::Status CheckDatabase(sqlite3* db, const SqliteOptions& options, DeadlineHa
     return absl::IsDeadlineExceeded(found.status()) ? absl::OkStatus() : found.status();
   if (*found == "ok") return absl::OkStatus();
   return absl::DataLossError(
-      Concat({options.path, " is damaged: ", *found,
+      Concat({internal::PlainText(options.path), " is damaged: ", internal::PlainText(*found),
               "; move the file, its -wal and its -shm aside together, and start a new one"}));
 }
 
@@ -207,7 +208,7 @@ absl::Status SqliteBackend::CheckFork(Platform& platform) const {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(
-      Concat({options_.path,
+      Concat({internal::PlainText(options_.path),
               " was opened before fork(): the child may not use its parent's pool or backend; let "
               "the child exec, or open nothing before the fork"}));
 }
@@ -222,7 +223,8 @@ absl::Status SqliteBackend::Bootstrap(DeadlineHandler& handler, const OpenReques
     if (seen == kDone) return absl::OkStatus();
     if (!request.platform->Wait(bootstrap_, kRunning, request.deadline)) {
       return absl::DeadlineExceededError(
-          Concat({options_.path, ": another thread is still preparing the database"}));
+          Concat({internal::PlainText(options_.path),
+                  ": another thread is still preparing the database"}));
     }
   }
   absl::StatusOr<bool> prepared = PrepareDatabase(handler, *request.platform, keeper);

@@ -19,6 +19,7 @@
 
 #include "backends/sqlite/explain.h"
 #include "base/byte_size.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -33,7 +34,7 @@ constexpr std::string_view kPart = ".part";
 constexpr std::string_view kBeside[] = {"-journal", "-wal", "-shm"};
 
 absl::Status Wrong(StatusCode code, std::initializer_list<std::string_view> parts) {
-  return absl::Status(code, Concat(parts));
+  return absl::Status(code, internal::PlainText(Concat(parts)));
 }
 
 bool Find(const std::string& name, struct stat& found) {

@@ -8,6 +8,8 @@
 
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
+#include "backends/sqlite/script.h"
+#include "base/utf8.h"
 #include "roost/internal/check.h"
 #include "roost/internal/storage.h"
 #include "statements/text.h"
@@ -27,12 +29,10 @@ static_assert(
 static_assert(sizeof(SqliteConnection) % alignof(std::max_align_t) == 0,
               "the statement cache behind a SqliteConnection would not be aligned");
 
-constexpr std::string_view kNoLength = {};
-
 // What may follow a statement: blanks and semicolons.
 std::string_view SkipBlanks(std::string_view sql) {
   const size_t start = sql.find_first_not_of(" \t\r\n;");
-  return start == std::string_view::npos ? kNoLength : sql.substr(start);
+  return start == std::string_view::npos ? std::string_view() : sql.substr(start);
 }
 
 // Blanks, semicolons and comments may follow a statement, another statement may not.
@@ -50,14 +50,8 @@ absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view res
               "): prepare them one by one, or use RunScript"}));
 }
 
-// The error of a Transaction whose transaction of SQLite is over. By our SQL only an error ends it,
-// which is a rollback; the driver's handle commits, too.
-absl::Status LostTransaction(bool is_raw) {
-  if (!is_raw) {
-    return absl::AbortedError(
-        "the transaction was rolled back by an earlier error: end it and run it again from the "
-        "start");
-  }
+// By our SQL only an error ends it, which is a rollback; the driver's handle commits, too.
+absl::Status EndedElsewhere() {
   return absl::UnknownError(
       "the transaction was ended, perhaps through the driver's handle, and may have been "
       "committed: run it again only if it may be done twice");
@@ -104,6 +98,7 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
     KeepLogAtClose(db_, false);
     deadline_handler_.Install(db_);
     sqlite3_set_authorizer(db_, &OnAuthorize, this);
+    sqlite3_rollback_hook(db_, &LateLook::OnRollback, &late_look_);
     if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
     if (writes_) sqlite3_commit_hook(db_, &OnCommit, this);
   } else {
@@ -131,7 +126,8 @@ absl::Status SqliteConnection::CheckMode() {
   if (log_.present() || IsMemory(backend_.options())) return absl::OkStatus();
   backend_.Forget();
   return absl::FailedPreconditionError(Concat(
-      {backend_.options().path, " was taken out of WAL mode by somebody else (it is in \"", *mode,
+      {internal::PlainText(backend_.options().path),
+       " was taken out of WAL mode by somebody else (it is in \"", internal::PlainText(*mode),
        "\" mode): its readers and writers would block each other; the next open switches it "
        "back"}));
 }
@@ -213,20 +209,29 @@ absl::Status SqliteConnection::RunScript(std::string_view sql) {
   if (!status.ok()) return status;
   // With a zero at its end SQLite bounds each statement of it, and not the whole.
   const std::string script(sql);
-  for (std::string_view rest = SkipBlanks(script); !rest.empty(); rest = SkipBlanks(rest)) {
-    status = Ready();
-    if (!status.ok()) return status;
-    const std::string_view begin = rest;
-    absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(begin, 0, &rest, /*zero=*/1);
-    if (!prepared.ok()) return prepared.status();
-    status = RunOne(*prepared, begin.substr(0, begin.size() - rest.size()));
-    if (!status.ok()) return internal::UndoneWithOthers(std::move(status));
+  for (const char* at = SkipToStatement(script.c_str()); *at != '\0'; at = SkipToStatement(at)) {
+    const std::string_view begin(at, script.size() - static_cast<size_t>(at - script.data()));
+    std::string_view rest;
+    size_t place = script.size() - begin.size();
+    status = RunOne(begin, rest, place);
+    if (!status.ok()) return backends::InScript(status, script, place);
+    at = rest.data();
   }
   return absl::OkStatus();
 }
 
-absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view sql) {
+absl::Status SqliteConnection::RunOne(std::string_view script, std::string_view& rest,
+                                      size_t& place) {
+  absl::Status status = Ready();
+  if (!status.ok()) return status;
+  const absl::StatusOr<sqlite3_stmt*> prepared = PrepareOne(script, 0, &rest, /*zero=*/1);
+  if (!prepared.ok()) {
+    place += static_cast<size_t>(std::max(0, sqlite3_error_offset(db_)));
+    return prepared.status();
+  }
+  sqlite3_stmt* const statement = *prepared;
   if (statement == nullptr) return absl::OkStatus();
+  const std::string_view sql = script.substr(0, script.size() - rest.size());
   if (bounds_transaction_ && transaction().ours()) {
     sqlite3_finalize(statement);
     return BoundsTransaction(sql);
@@ -234,7 +239,7 @@ absl::Status SqliteConnection::RunOne(sqlite3_stmt* statement, std::string_view 
   const bool in_transaction = InTransaction();
   const uint32_t commits_before = late_look_.commits();
   const bool commits = !in_transaction && sqlite3_stmt_readonly(statement) == 0;
-  absl::Status status = MakeRoom(commits);
+  status = MakeRoom(commits);
   if (rows_ == RowChange::kDeletes) LendReserve(true);
   int code = status.ok() ? SQLITE_ROW : SQLITE_DONE;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
@@ -260,7 +265,8 @@ absl::Status SqliteConnection::Ready() {
 absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
-  return transaction().IsLost(InTransaction()) ? LostTransaction(IsRaw()) : absl::OkStatus();
+  if (!transaction().IsLost(InTransaction())) return absl::OkStatus();
+  return transaction().failure().ok() ? EndedElsewhere() : FailedBefore();
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -313,6 +319,11 @@ absl::Status SqliteConnection::Fail(int code, Operation operation, bool in_trans
     sqlite3_db_release_memory(db_);
   }
   RecordTransaction();
+  if (in_transaction && transaction().IsLost(InTransaction())) {
+    // What was being read meanwhile is cut off for the same reason.
+    if (!transaction().failure().ok() && code == SQLITE_ABORT_ROLLBACK) return FailedBefore();
+    if (transaction().failure().ok()) transaction().NoteFailure(status);
+  }
   return in_transaction ? internal::UndoneWithOthers(std::move(status)) : status;
 }
 
@@ -328,6 +339,7 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
   // Cut behind its last operation it would stay open.
   const int code = OwnStatements::RunWhole(own_.begin(), deadline_handler_);
   if (code != SQLITE_OK) return Fail(code, Operation::kBegin, false, sqlite3_sql(own_.begin()));
+  late_look_.NoteBegin();
   // With synchronous=FULL every commit is sealed by itself.
   transaction().Begin(durability == Durability::kSealed && writes_ &&
                       backend_.options().durability == SqliteDurability::kBatch);
@@ -338,6 +350,7 @@ absl::Status SqliteConnection::BeginTransaction(Durability durability) {
 absl::Status SqliteConnection::CommitTransaction() {
   absl::Status status = Ready();
   if (!status.ok()) return absl::IsDeadlineExceeded(status) ? TooLateToCommit() : status;
+  if (late_look_.HasEnded()) return Replaced();
   // Once begun it ends.
   const DeadlineHandler::Uninterruptible uninterruptible(deadline_handler_);
   if (writes_ && log_.TakeRoom(db_, own_.CountPages()) != SQLITE_OK) {
@@ -475,6 +488,7 @@ NativeHandle SqliteConnection::Detach() {
   DeadlineHandler::Uninstall(db_);
   sqlite3_set_authorizer(db_, nullptr, nullptr);
   sqlite3_commit_hook(db_, nullptr, nullptr);
+  sqlite3_rollback_hook(db_, nullptr, nullptr);
   sqlite3_wal_autocheckpoint(db_, 1000);  // SQLite's own default; replaces our hook
   return {std::exchange(db_, nullptr)};
 }

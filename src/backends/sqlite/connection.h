@@ -106,7 +106,9 @@ class alignas(std::max_align_t) SqliteConnection final : public backends::Sessio
   // `zero`: 1 where a zero follows `sql`.
   absl::StatusOr<sqlite3_stmt*> PrepareOne(std::string_view sql, unsigned flags,
                                            std::string_view* rest, size_t zero = 0);
-  absl::Status RunOne(sqlite3_stmt* statement, std::string_view sql);
+  // Runs the statement that `script` begins with. `rest`: what follows it; `place` grows by where in it an
+  // error is.
+  absl::Status RunOne(std::string_view script, std::string_view& rest, size_t& place);
   // Resets what was left running; finalizes statements that are not ours.
   void EndStatements();
 

@@ -14,6 +14,7 @@
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/options.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -35,8 +36,9 @@ absl::Status CheckTables(sqlite3* db, const SqliteOptions& options) {
   const absl::StatusOr<int64_t> foreign = QueryInt(db, options, sql);
   if (!foreign.ok() || *foreign == 0) return foreign.status();
   return absl::InvalidArgumentError(
-      Concat({options.path, " is another program's database: it has tables, and no \"",
-              options.own_table, "\" among them; nothing was written, choose another file"}));
+      Concat({internal::PlainText(options.path),
+              " is another program's database: it has tables, and no \"", options.own_table,
+              "\" among them; nothing was written, choose another file"}));
 }
 
 bool Exists(const std::string& name, int64_t* bytes) {
@@ -115,8 +117,9 @@ bool MayBeDatabase(const FileNames& names, const absl::Status& damage) {
 
 absl::Status LaterVersion(const SqliteOptions& options, int64_t version) {
   return absl::InvalidArgumentError(
-      Concat({options.path, " is of a later version of this program: its user_version is ",
-              Digits(version), ", the latest known here is ", Digits(LatestVersion(options)),
+      Concat({internal::PlainText(options.path),
+              " is of a later version of this program: its user_version is ", Digits(version),
+              ", the latest known here is ", Digits(LatestVersion(options)),
               "; nothing was written, install that version or choose another file"}));
 }
 
@@ -129,7 +132,8 @@ absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
   sqlite3_vfs* const vfs = sqlite3_vfs_find(options.vfs.empty() ? nullptr : options.vfs.c_str());
   const auto whole = static_cast<int64_t>(FullLength(path) + end.size());
   if (vfs != nullptr && whole > vfs->mxPathname) {
-    return TooLong(Concat({"path ", path}), whole, end, vfs->mxPathname, "SQLite");
+    return TooLong(Concat({"path ", internal::PlainText(path)}), whole, end, vfs->mxPathname,
+                   "SQLite");
   }
   const size_t slash = path.rfind('/');
   const size_t name_at = slash == std::string::npos ? 0 : slash + 1;
@@ -141,7 +145,8 @@ absl::Status CheckLength(const FileNames& names, const SqliteOptions& options) {
   if (name_at > 0 && name_at < folder.size()) path.copy(folder.data(), name_at);
   const int64_t most = ::pathconf(folder.data(), _PC_NAME_MAX);
   if (most > 0 && longest > most) {
-    return TooLong(Concat({"name ", name}), longest, end, most, "the file system");
+    return TooLong(Concat({"name ", internal::PlainText(name)}), longest, end, most,
+                   "the file system");
   }
   return absl::OkStatus();
 }
@@ -150,13 +155,15 @@ absl::Status CheckIsFile(const FileNames& names) {
   struct stat found {};
   if (::stat(names.database.c_str(), &found) != 0) {
     if (errno != ENAMETOOLONG) return absl::OkStatus();
-    return absl::InvalidArgumentError(Concat({"SqliteOptions: the path ", names.database,
-                                              " has a name that is longer than its file system "
-                                              "takes"}));
+    return absl::InvalidArgumentError(
+        Concat({"SqliteOptions: the path ", internal::PlainText(names.database),
+                " has a name that is longer than its file system "
+                "takes"}));
   }
   if (S_ISREG(found.st_mode) || S_ISDIR(found.st_mode)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      Concat({names.database, " is a device, a named pipe or a socket: name a file"}));
+      Concat({internal::PlainText(names.database),
+              " is a device, a named pipe or a socket: name a file"}));
 }
 
 absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options) {
@@ -166,9 +173,9 @@ absl::Status CheckOwner(sqlite3* db, const SqliteOptions& options) {
   if (*id == 0) return CheckTables(db, options);
   if (*id != options.application_id) {
     return absl::InvalidArgumentError(
-        Concat({options.path, " is another program's database: its application_id is ", Digits(*id),
-                ", ours is ", Digits(options.application_id),
-                "; nothing was written, choose another file"}));
+        Concat({internal::PlainText(options.path),
+                " is another program's database: its application_id is ", Digits(*id), ", ours is ",
+                Digits(options.application_id), "; nothing was written, choose another file"}));
   }
   const absl::StatusOr<int64_t> version = QueryInt(db, options, "PRAGMA user_version");
   if (!version.ok() || *version <= LatestVersion(options)) return version.status();
@@ -186,9 +193,10 @@ absl::Status CheckVersion(sqlite3* db, const SqliteOptions& options) {
     known += known.empty() ? "" : ", ";
     known += Digits(migration.version);
   }
-  return absl::InvalidArgumentError(Concat(
-      {options.path, " has user_version ", Digits(*version), ", and no migration has that number (",
-       known, "): nothing was written; install a version of this program that knows it"}));
+  return absl::InvalidArgumentError(
+      Concat({internal::PlainText(options.path), " has user_version ", Digits(*version),
+              ", and no migration has that number (", known,
+              "): nothing was written; install a version of this program that knows it"}));
 }
 
 absl::Status MarkOwner(sqlite3* db, const SqliteOptions& options) {
@@ -221,8 +229,9 @@ int CountDamaged(const FileNames& names) {
 absl::Status MoveAside(const SqliteOptions& options, const FileNames& names,
                        const absl::Status& damage) {
   if (!MayBeDatabase(names, damage)) {
-    return absl::InvalidArgumentError(Concat(
-        {options.path, " is not a database of SQLite, and was left alone: choose another file"}));
+    return absl::InvalidArgumentError(
+        Concat({internal::PlainText(options.path),
+                " is not a database of SQLite, and was left alone: choose another file"}));
   }
   const SoleUser user(options);
   if (!user.is_sole()) {
@@ -234,7 +243,7 @@ absl::Status MoveAside(const SqliteOptions& options, const FileNames& names,
   const bool has_header = (SqliteCode(damage) & 0xFF) != SQLITE_NOTADB;
   if (has_header && user.IsForeign(options.application_id)) {
     return absl::InvalidArgumentError(
-        Concat({options.path,
+        Concat({internal::PlainText(options.path),
                 " is another program's database, and damaged; it was left alone: "
                 "choose another file"}));
   }

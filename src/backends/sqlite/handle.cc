@@ -8,6 +8,7 @@
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -94,9 +95,9 @@ absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
 absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
   absl::StatusOr<std::string> encoding = QueryText(db, options, "PRAGMA encoding");
   if (!encoding.ok() || *encoding == "UTF-8") return encoding.status();
-  return absl::FailedPreconditionError(
-      Concat({options.path, " stores its text as ", *encoding,
-              "; only UTF-8 is read in place: copy it into a new database"}));
+  return absl::FailedPreconditionError(Concat(
+      {internal::PlainText(options.path), " stores its text as ", internal::PlainText(*encoding),
+       "; only UTF-8 is read in place: copy it into a new database"}));
 }
 
 // Sets the limits and switches of the session.
@@ -182,9 +183,9 @@ absl::Status SwitchToLog(sqlite3* db, const SqliteOptions& options, DeadlineHand
     if (!mode.ok() && (SqliteCode(mode.status()) & 0xFF) == SQLITE_BUSY && handler.Pause())
       continue;
     if (!mode.ok() || *mode == "wal") return mode.status();
-    return absl::FailedPreconditionError(
-        Concat({options.path, " stays in journal mode \"", *mode,
-                "\": its file system has no shared memory for a write-ahead log"}));
+    return absl::FailedPreconditionError(Concat(
+        {internal::PlainText(options.path), " stays in journal mode \"", internal::PlainText(*mode),
+         "\": its file system has no shared memory for a write-ahead log"}));
   }
 }
 

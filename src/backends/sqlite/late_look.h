@@ -1,4 +1,5 @@
-// backends/sqlite/late_look.h - tells a statement that is done from one that was cut at its deadline.
+// backends/sqlite/late_look.h - tells a statement that is done from one that was cut at its deadline, and a
+// transaction that goes on from one that was ended behind its owner's back.
 //
 // SQLite asks for the deadline once more behind the last operation of a statement, and then says of one that
 // is done, and committed, that it was interrupted.
@@ -20,6 +21,12 @@ class LateLook {
   // By the commit hook: a commit is begun. Nothing interrupts it.
   void CountCommit() { ++commits_; }
   uint32_t commits() const { return commits_; }
+  // The rollback hook; `self` is a LateLook.
+  static void OnRollback(void* self) { ++static_cast<LateLook*>(self)->rollbacks_; }
+  // A transaction has begun.
+  void NoteBegin() { ends_before_ = commits_ + rollbacks_; }
+  // It was ended since, if it writes or was rolled back, whatever has been begun in its place.
+  bool HasEnded() const { return commits_ + rollbacks_ != ends_before_; }
 
   // Whether `code` says of a `statement` that is done that it was interrupted. What was so before it ran:
   // `in_transaction`, and commits().
@@ -33,6 +40,8 @@ class LateLook {
 
  private:
   uint32_t commits_ = 0;
+  uint32_t rollbacks_ = 0;
+  uint32_t ends_before_ = 0;
 };
 
 }  // namespace roost::sqlite

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backends/sqlite/checkpoint_memory.h"
+#include "base/utf8.h"
 #include "roost/sqlite_memory.h"
 #include "statements/text.h"
 
@@ -15,7 +16,7 @@ namespace {
 using internal::Concat;
 
 absl::Status Wrong(std::string_view sentence) {
-  return absl::InvalidArgumentError(Concat({"SqliteOptions: ", sentence}));
+  return absl::InvalidArgumentError(internal::PlainText(Concat({"SqliteOptions: ", sentence})));
 }
 
 absl::Status CheckRange(std::string_view name, int64_t value, int64_t low, int64_t high) {

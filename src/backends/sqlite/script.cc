@@ -14,6 +14,7 @@
 #include "backends/sqlite/existing_file.h"
 #include "backends/sqlite/handle.h"
 #include "backends/sqlite/options.h"
+#include "base/utf8.h"
 #include "statements/text.h"
 
 namespace roost::sqlite {
@@ -46,7 +47,8 @@ class Script {
  private:
   static int OnAuthorize(void* self, int action, const char* first, const char* second,
                          const char* database, const char* trigger);
-  absl::Status Fail(int code, const char* at) const;
+  // `begin`: of the statement; `at`: what is wrong in it.
+  absl::Status Fail(int code, const char* begin, const char* at) const;
   absl::Status RunOne(sqlite3_stmt* statement, const char* at) const;
 
   sqlite3* const db_;
@@ -86,44 +88,32 @@ int Script::OnAuthorize(void* self, int action, const char* first, const char* s
   return SQLITE_DENY;
 }
 
-// Where a statement begins: behind blanks and comments.
-const char* SkipToStatement(const char* at) {
-  while (true) {
-    at += std::strspn(at, " \t\r\n\f;");
-    if (at[0] == '-' && at[1] == '-') {
-      at += std::strcspn(at, "\n");
-    } else if (at[0] == '/' && at[1] == '*') {
-      const char* const end = std::strstr(at + 2, "*/");
-      at = end == nullptr ? at + std::strlen(at) : end + 2;
-    } else {
-      return at;
-    }
-  }
-}
-
-absl::Status Script::Fail(int code, const char* at) const {
+absl::Status Script::Fail(int code, const char* begin, const char* at) const {
   const Finding finding = Classify(
       {.code = code, .system_errno = SystemErrno(db_, code), .operation = Operation::kOpen});
   const bool refused = code == SQLITE_AUTH && !refusal_.empty();
   // A key that is taken says of a statement that the row is there, of a script that it is wrong.
   const bool is_wrong = refused || finding.code == absl::StatusCode::kAlreadyExists;
   const auto line = 1 + std::count(text_.c_str(), at, '\n');
-  const std::string where = Concat({options_.path, ", ", name_, ", line ", Digits(line)});
+  const std::string where =
+      Concat({internal::PlainText(options_.path), ", ", name_, ", line ", Digits(line)});
   std::string_view advice = refused ? std::string_view() : finding.advice;
   if (finding.code == absl::StatusCode::kDeadlineExceeded) {
     advice =
         "it did not end by the deadline of the acquire that opened the database: run "
         "SqliteBackend::Prepare at the start, with a later one";
   }
-  return MakeStatus(
-      is_wrong ? absl::StatusCode::kInvalidArgument : finding.code, code,
-      {.where = where, .message = refused ? refusal_ : MessageFor(db_, code), .advice = advice});
+  return MakeStatus(is_wrong ? absl::StatusCode::kInvalidArgument : finding.code, code,
+                    {.sql = begin,
+                     .where = where,
+                     .message = refused ? refusal_ : MessageFor(db_, code),
+                     .advice = advice});
 }
 
 absl::Status Script::RunOne(sqlite3_stmt* statement, const char* at) const {
   int code = SQLITE_ROW;
   while (code == SQLITE_ROW) code = sqlite3_step(statement);
-  absl::Status status = code == SQLITE_DONE ? absl::OkStatus() : Fail(code, at);
+  absl::Status status = code == SQLITE_DONE ? absl::OkStatus() : Fail(code, at, at);
   sqlite3_finalize(statement);
   return status;
 }
@@ -135,7 +125,9 @@ absl::Status Script::Run() {
     sqlite3_stmt* statement = nullptr;
     const char* next = nullptr;
     const int code = sqlite3_prepare_v2(db_, at, -1, &statement, &next);
-    if (code != SQLITE_OK) return Fail(code, at + std::max(0, sqlite3_error_offset(db_)));
+    if (code != SQLITE_OK) {
+      return Fail(code, at, at + std::max(0, sqlite3_error_offset(db_)));
+    }
     if (statement != nullptr) status = RunOne(statement, at);
     at = next;
   }
@@ -166,7 +158,8 @@ absl::Status CheckForeignKeys(sqlite3* db, const SqliteOptions& options, int32_t
       "|| \"parent\" || '\"' FROM pragma_foreign_key_check LIMIT 1");
   if (!missing.ok() || missing->empty()) return missing.status();
   return absl::InvalidArgumentError(
-      Concat({options.path, ", migration ", Digits(version), ": it would leave ", *missing,
+      Concat({internal::PlainText(options.path), ", migration ", Digits(version),
+              ": it would leave ", internal::PlainText(*missing),
               ", and was undone; PRAGMA foreign_key_check tells whether one lacked it before"}));
 }
 
@@ -207,6 +200,20 @@ class WithoutForeignKeys {
 };
 
 }  // namespace
+
+const char* SkipToStatement(const char* at) {
+  while (true) {
+    at += std::strspn(at, " \t\r\n\f;");
+    if (at[0] == '-' && at[1] == '-') {
+      at += std::strcspn(at, "\n");
+    } else if (at[0] == '/' && at[1] == '*') {
+      const char* const end = std::strstr(at + 2, "*/");
+      at = end == nullptr ? at + std::strlen(at) : end + 2;
+    } else {
+      return at;
+    }
+  }
+}
 
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options) {
   if (options.schema.empty()) return absl::OkStatus();

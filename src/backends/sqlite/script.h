@@ -16,6 +16,9 @@ struct sqlite3;
 
 namespace roost::sqlite {
 
+// Where a statement begins: behind blanks, semicolons and comments. `at` ends in a zero.
+const char* SkipToStatement(const char* at);
+
 // Runs SqliteOptions::schema and marks the database as ours, in one transaction. REQUIRES: CheckOwner
 // was OK.
 absl::Status RunSchema(sqlite3* db, const SqliteOptions& options);

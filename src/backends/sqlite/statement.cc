@@ -63,7 +63,8 @@ absl::Status ParameterMap::Read(sqlite3_stmt* statement) {
     const int placeholder = PlaceholderNumber(name);
     if (placeholder == 0) {
       return WrongPlaceholder(
-          statement, Concat({"placeholder \"", name == nullptr ? "?" : name, "\" has no meaning"}));
+          statement, Concat({"placeholder ", internal::QuotedName(name == nullptr ? "?" : name),
+                             " has no meaning"}));
     }
     if (placeholder > found) {
       return WrongPlaceholder(statement,
@@ -232,8 +233,11 @@ absl::StatusOr<bool> SqliteStatement::End(int code) {
     return false;
   }
   const bool commits = !in_transaction_ && sqlite3_stmt_readonly(statement_) == 0;
-  return connection_.Fail(code, commits ? Operation::kCommit : Operation::kStatement,
-                          in_transaction_, sql());
+  absl::Status status = connection_.Fail(code, commits ? Operation::kCommit : Operation::kStatement,
+                                         in_transaction_, sql());
+  // INSERT OR FAIL leaves in what it has done; of everything else SQLite says that nothing was changed.
+  CountChanges();
+  return status;
 }
 
 // sqlite3_changes keeps the count of an earlier statement when this one changes no rows.
@@ -268,16 +272,30 @@ void SqliteStatement::CleanUp(int code) {
 
 // ---- many rows ----------------------------------------------------------------------------------
 
-absl::Status SqliteStatement::ExecuteEach(const internal::ManyRows& rows) {
+absl::Status SqliteStatement::ExecuteEach(const internal::ManyRows& rows, int64_t& partly) {
   absl::Status status;
   int64_t changed = 0;
   for (size_t row = 0; row < rows.size() && status.ok(); ++row) {
+    changes_ = 0;
     rows.With(row, [this, &status](std::span<const Value> values) { status = Execute(values); });
     changed += changes_;
-    if (!status.ok()) set_failed_row(static_cast<int>(row));
+    if (!status.ok()) {
+      set_failed_row(static_cast<int>(row));
+      partly = changes_;
+    }
   }
-  changes_ = status.ok() ? changed : 0;
+  changes_ = changed;
   return status;
+}
+
+// No rows: what the first one would have met.
+absl::Status SqliteStatement::TellOfConnection() {
+  absl::Status status = connection_.Ready();
+  if (!status.ok()) return status;
+  if (connection_.fault_scope() != FaultScope::kStatement) {
+    return absl::UnavailableError("the connection met an error, and is closed at its return");
+  }
+  return connection_.CheckFiles();
 }
 
 // One transaction for all rows: one commit, and an error takes back what was done before it.
@@ -287,26 +305,31 @@ absl::Status SqliteStatement::ExecuteAll(const internal::ManyRows& rows) {
   if (reading()) return backends::StillBeingRead(sql());
   if (connection_.IsForked()) return backends::Session::UsedAfterFork();
   if (effects_.bounds_transaction) return backends::BoundsTransactionOfRows(sql());
-  if (rows.size() == 0) return connection_.CheckSound();
+  if (rows.size() == 0) return TellOfConnection();
   absl::Status status = connection_.CheckSound();
   const bool own = status.ok() && !connection_.InTransaction();
   if (own) status = connection_.BeginTransaction(Durability::kDefault);
   if (!status.ok()) return status;
-  status = ExecuteEach(rows);
-  backends::RowError error{.row = static_cast<size_t>(failed_row()), .size = rows.size()};
+  int64_t partly = 0;
+  status = ExecuteEach(rows, partly);
+  backends::RowError error{
+      .row = static_cast<size_t>(failed_row()), .size = rows.size(), .partly = partly};
   if (status.ok() && own) {
     status = connection_.CommitTransaction();
     error.row = rows.size();
     if (absl::IsUnknown(status)) error.fate = backends::RowsFate::kUnknown;
   }
   if (status.ok()) return status;
+  if (!own && connection_.InTransaction()) {
+    error.fate = backends::RowsFate::kKept;
+    return backends::OfRow(status, error);
+  }
+  changes_ = 0;
   if (!own) {
-    error.fate =
-        connection_.InTransaction() ? backends::RowsFate::kKept : backends::RowsFate::kGivenUp;
+    error.fate = backends::RowsFate::kGivenUp;
   } else if (!connection_.RollbackTransaction().ok()) {
     connection_.MarkFailed(FaultScope::kConnection);
   }
-  changes_ = 0;
   return backends::OfRow(status, error);
 }
 

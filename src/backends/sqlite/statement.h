@@ -92,8 +92,9 @@ class SqliteStatement final : public backends::StatementBase<SqliteStatement> {
   absl::Status PrepareToChange();
   // The run ended with `code`.
   [[gnu::noinline]] absl::StatusOr<bool> End(int code);
-  // Runs every row; sets failed_row at the first error.
-  absl::Status ExecuteEach(const internal::ManyRows& rows);
+  // Runs every row; sets failed_row at the first error. `partly`: what that row has changed in spite of it.
+  absl::Status ExecuteEach(const internal::ManyRows& rows, int64_t& partly);
+  absl::Status TellOfConnection();
   // What a run leaves to be done; sqlite3_reset gave `code`.
   void CleanUp(int code);
   void CountChanges();
