@@ -60,6 +60,8 @@ class BoardHealth {
 
   // "Raspberry Pi 4 Model B Rev 1.4"; empty where there is no device tree.
   const std::string& model() const { return model_; }
+  // The file of the under-voltage alarm; empty where the driver is not loaded.
+  const std::string& voltage_alarm() const { return voltage_.value; }
   BoardReading Read() const;
   // Looks for sensors whose drivers came late or have given them other numbers; once a minute will
   // do. Dozens of small files where one is missing.

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 
 import counts
+import node_start
 
 # Our pool, then what it is compared with, in the program "pools".
 MAIN = ["roost, 3 kept", "roost, 3 kept, strict", "mutex + condvar", "FIFO mutex pool"]
@@ -227,6 +228,27 @@ def many_rows(build, plan, data):
             data["missing"][f"many rows by {name}"] = packages
 
 
+# ---- the node: its card, its start, its end -----------------------------------------------------
+
+def node_card(build, data):
+    """What a day of roost-node writes to the card, and plain SQLite: counted, so a busy machine does no harm."""
+    program = build / "node_day"
+    if not program.exists():
+        data["missing"]["what a day of the node writes"] = "libgtest-dev"
+        return
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run([str(program)], check=True, capture_output=True, text=True,
+                       env=dict(os.environ, ROOST_NODE_DAY=out.name), timeout=300)
+        data["card"] = [json.loads(line) for line in pathlib.Path(out.name).read_text().splitlines()]
+
+
+def node_times(build, folder, plan, data):
+    """Medians in ns: to READY, to the first seal, from SIGPWR to sealed."""
+    root = build.parent.parent
+    if (root / "src/tools/roost-node/roost-node").exists():
+        data["node_times"] = node_start.measure(node_start.Programs(root, pathlib.Path(folder)), plan.starts)
+
+
 # ---- a small SELECT on PostgreSQL ---------------------------------------------------------------
 
 SMALL_SELECT = "small SELECT, libpq"
@@ -337,4 +359,8 @@ def everything(build, folder, plan, steps):
     data["sizes"] = run_json([sqlite, "--sizes"])
     data["bounded"] = bounded(sqlite, folder)
     data["footprint"] = footprint(build, folder, plan)
+    steps.next("a day of the node: what it writes to the card")
+    node_card(build, data)
+    steps.next("the start of the node, and power that fails")
+    node_times(build, folder, plan, data)
     return data

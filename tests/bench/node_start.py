@@ -107,7 +107,7 @@ class Programs:
     def power_failures(self, database, times):
         """From SIGPWR to the end of the next sync."""
         process, _ = self.start_node(database, "--seal-every", "1h", "--status-file", str(self.status),
-                                     "--status-every", "100ms")
+                                     "--status-every", "100ms", "--power-hold", "1ms")
         for i in range(times + 1):
             process.stdin.writelines(f"temperature {20 + j}.5 C\n" for j in range(10))
             process.stdin.flush()

@@ -232,6 +232,30 @@ def memory_part(data):
             + table(head, lines))
 
 
+def card_part(data):
+    rows = data.get("card", [])
+    parts = []
+    for name in dict.fromkeys(row["table"] for row in rows):
+        some = [row for row in rows if row["table"] == name]
+        parts.append(charts.bar_chart(
+            f"What a day of readings writes to the card: {name}", "bytes for each reading",
+            [(row["who"], row["bytes"] / row["readings"], style_of(row["who"].replace("roost-node", "roost")))
+             for row in some], log=True))
+        lines = [("ours" if row["who"] == "roost-node" else "",
+                  [cell(row["who"]), cell(figure(row["bytes"] / (1 << 20), 1), "number"),
+                   *(cell(figure(row[key]), "number") for key in ("frames", "pages", "syncs", "seals")),
+                   cell(figure(row["pages"] / row["frames"], 2), "number")]) for row in some]
+        parts.append(table([name, "MiB#", "frames of the log#", "pages of the file#", "syncs#", "transactions#",
+                            "pages / frames#"], lines))
+    return "".join(parts)
+
+
+def power_part(data):
+    times = data.get("node_times", {})
+    lines = [("", [cell(what), cell(figure(took / 1e6, 2), "number")]) for what, took in times.items()]
+    return table(["roost-node, medians", "ms#"], lines) if lines else ""
+
+
 def remarks(data):
     """What a reader has to know before he believes a figure."""
     machine = data["machine"]
@@ -275,5 +299,9 @@ connections instead. Medians of quiet runs.</p>
 {many_rows_part(data)}
 <h2>Memory and start</h2>
 {memory_part(data)}
+<h2>The node: its card and its power</h2>
+<p class="lead">Bytes are counted by a VFS, on a clock that is turned by hand. From SIGPWR on nothing is written but the
+seal.</p>
+{card_part(data)}{power_part(data)}
 </body></html>
 """

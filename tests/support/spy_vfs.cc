@@ -46,6 +46,7 @@ int Truncate(sqlite3_file* file, sqlite3_int64 size) {
 int Sync(sqlite3_file* file, int flags) {
   SpyFile* spy = Spy(file);
   ++spy->counts->syncs;
+  if (spy->spy->on_sync) spy->spy->on_sync();
   if (spy->spy->fail_sync != 0) return spy->spy->fail_sync;
   if (spy->is_log && spy->spy->fail_log_sync != 0) return spy->spy->fail_log_sync;
   if (spy->spy->skip_syncs) return SQLITE_OK;

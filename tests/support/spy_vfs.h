@@ -43,6 +43,7 @@ class SpyVfs {
   int fail_lock = 0;
   int fail_map = 0;               // of the log's index
   std::function<void()> on_read;  // of the database
+  std::function<void()> on_sync;  // of any file
   bool skip_syncs = false;        // they are counted, and the disk is not asked
   bool refuse_writers = false;  // opening for writing falls back to reading, as on a read-only card
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include "tests/fakes/scripted_backend.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/notify_socket.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/reporter.h"
@@ -352,6 +354,38 @@ TEST_F(ReporterTest, AFileThatCannotBeWrittenIsSaidOnceAndDoesNotStopTheNode) {
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(said.find("the status file"), said.rfind("the status file"));
   EXPECT_NE(said.find("the status file: cannot write"), std::string::npos) << said;
+}
+
+TEST_F(ReporterTest, WhileThePowerFailsItTellsThatAndWritesNoFileToTheCard) {
+  Start();
+  Turn();
+  const int64_t first = File()->written_boot_us;
+  facts_.dark = true;
+  facts_.refused = "the power fails (SIGPWR), and nothing is written until it is good again";
+  facts_.waiting = 7;
+  Turn();
+  EXPECT_NE(
+      systemd_.WaitFor("the power fails")
+          .find("STATUS=the power fails (SIGPWR), and nothing is written until it is good again; "
+                "7 of at most 100 readings are kept in memory"),
+      std::string::npos)
+      << systemd_.all();
+  // A service's lies in /run, which is in memory.
+  EXPECT_EQ(File()->written_boot_us != first, IsInMemory(options_.status_file));
+  facts_.dark = false;
+  facts_.refused = {};
+  Turn();
+  EXPECT_NE(File()->written_boot_us, first);
+  EXPECT_EQ(File()->refused, "");
+}
+
+TEST(CardTest, WhatIsInMemoryIsKnown) {
+  EXPECT_FALSE(IsInMemory("/proc/self/status"));
+  EXPECT_FALSE(IsInMemory("/no/such/folder/file"));
+  struct statfs seen {};
+  if (statfs("/dev/shm", &seen) == 0 && seen.f_type == 0x01021994) {
+    EXPECT_TRUE(IsInMemory("/dev/shm/status.json"));
+  }
 }
 
 TEST_F(ReporterTest, TellsThatItStops) {

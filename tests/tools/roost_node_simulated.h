@@ -31,6 +31,7 @@
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
+#include "tools/roost-node/power.h"
 #include "tools/roost-node/reporter.h"
 #include "tools/roost-node/store.h"
 #include "tools/roost-node/wakeup.h"
@@ -79,6 +80,9 @@ class SimulatedNode {
     MakeUpBoard(folder_.File("board"));
   }
 
+  // Beside SIGPWR. REQUIRES: before Run; they outlive it.
+  void set_power(const tools::Power::Sources& power) { power_ = power; }
+
   // Runs the node to its end.
   void Run(EachSleep each_sleep) {
     each_sleep_ = std::move(each_sleep);
@@ -101,7 +105,8 @@ class SimulatedNode {
                       .store = store,
                       .messages = messages,
                       .wakeup = wakeup,
-                      .reporter = reporter},
+                      .reporter = reporter,
+                      .power = power_},
                      store.Check(pool_.In(tools::Node::kStoreWithin)));
     start_ = platform_.Now();
     node.Run();
@@ -143,6 +148,9 @@ class SimulatedNode {
     systemd_.Forget();
     const TimePoint now = platform_.Now();
     each_sleep_(now - start_);
+    // What the test has sent to this process meanwhile.
+    pollfd signals{fd, POLLIN, 0};
+    if (poll(&signals, 1, 0) > 0) return {.readable = true};
     const TimePoint next = std::min(until.time(), now + step_);
     if (next > now) platform_.AdvanceTo(next);
     return {};
@@ -158,6 +166,7 @@ class SimulatedNode {
   SqliteBackend backend_{{.path = options_.db, .schema = tools::kSchema, .vfs = vfs_}};
   PoolFor<NodeProfile> pool_{backend_, {.name = "local", .platform = &platform_}};
   EachSleep each_sleep_;
+  tools::Power::Sources power_;
   TimePoint start_{};
   tools::Counts counts_;
   absl::Status read_back_;

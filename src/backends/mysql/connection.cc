@@ -32,6 +32,7 @@ absl::Status ChangesSession(std::string_view sql) {
                         "another client next: put it into the server's settings, or say "
                         "pooler=session"}));
 }
+
 // The server counts, for a session, what begins and ends transactions, also where a procedure does. Text,
 // because these are no columns of any table that both servers have.
 constexpr char kWhichTransaction[] =

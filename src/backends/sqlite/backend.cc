@@ -289,6 +289,8 @@ absl::StatusOr<bool> SqliteBackend::PrepareDatabase(DeadlineHandler& handler, Pl
   if (memory && anchor_ == nullptr) {
     anchor_ = handle->release();
   } else {
+    // The connection that is opened next takes the room of its pages, in place of room beside it.
+    sqlite3_db_release_memory(db);
     keeper = *std::move(handle);
   }
   return true;

@@ -16,6 +16,9 @@ std::string FolderOf(const std::string& db);
 // a person has to help.
 absl::Status CheckCard(const std::string& db);
 
+// A file at `path` lies in memory (tmpfs, ramfs): writing it costs no card.
+bool IsInMemory(const std::string& path);
+
 }  // namespace roost::tools
 
 #endif  // ROOST_TOOLS_ROOST_NODE_CARD_H_

@@ -16,6 +16,8 @@
 
 #include "platform/boards/selected.h"
 #include "platform/rpi/board_health.h"
+#include "platform/rpi/gpio_line.h"
+#include "platform/rpi/voltage_alarm.h"
 #include "roost/pool.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
@@ -103,6 +105,8 @@ class Program {
 
  private:
   void WarnOfSurprises();
+  absl::Status OpenPowerLine();
+  bool IsPowerGood();
   absl::Status CheckDatabase();
   absl::Status StartRemote();
   Summary RunLoop(const absl::Status& usable);
@@ -116,6 +120,9 @@ class Program {
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
   StatusServer status_{{.name = options_.name.c_str(), .platform = &platform_}};
   BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
+  LinuxGpioKernel gpio_;
+  std::unique_ptr<GpioLine> power_line_;  // null: none was named
+  VoltageAlarm voltage_alarm_{board_};
   const std::unique_ptr<Backend> backend_ =
       MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
                                                          .application_id = kApplicationId,
@@ -144,8 +151,28 @@ void Program::WarnOfSurprises() {
                  std::string(memory_->status().message()).c_str());
 }
 
+absl::Status Program::OpenPowerLine() {
+  if (options_.power_fail_gpio.chip.empty()) return absl::OkStatus();
+  GpioLine::Where where = options_.power_fail_gpio;
+  where.dev = options_.root + where.dev;
+  absl::StatusOr<std::unique_ptr<GpioLine>> line = GpioLine::Open(where, gpio_);
+  if (!line.ok()) {
+    messages_.Fail("--power-fail-gpio: %s", std::string(line.status().message()).c_str());
+    return line.status();
+  }
+  power_line_ = *std::move(line);
+  return absl::OkStatus();
+}
+
+bool Program::IsPowerGood() {
+  return (power_line_ == nullptr || !power_line_->Fails()) && !voltage_alarm_.Fails();
+}
+
 // Whether the database is what the node needs, and if not, why.
 absl::Status Program::CheckDatabase() {
+  // To open it is to write to it. The loop opens it when the power is good.
+  if (!IsPowerGood())
+    return absl::UnavailableError("the power fails, and the database was not opened yet");
   absl::Status usable = CheckCard(options_.db);
   if (usable.ok()) usable = store_.Check(pool_.In(Node::kStoreWithin));
   if (const int damaged = FileStatsOf(pool_).damaged_files; damaged > 0) {
@@ -170,6 +197,7 @@ absl::Status Program::StartRemote() {
 
 int Program::Run() {
   WarnOfSurprises();
+  if (!OpenPowerLine().ok()) return kExitUsage;
   const absl::Status usable = CheckDatabase();
   if (absl::IsInvalidArgument(usable)) return kExitUsage;
   if (!usable.ok() && !MayPass(usable)) return kExitLost;
@@ -205,7 +233,8 @@ Summary Program::RunLoop(const absl::Status& usable) {
              .wakeup = wakeup_,
              .reporter = reporter,
              .remote = remote,
-             .status = &status_},
+             .status = &status_,
+             .power = {.line = power_line_.get(), .voltage = &voltage_alarm_}},
             usable);
   Summary summary{.db = options_.db, .model = board_.model(), .settings = pool_.settings()};
   const TimePoint start = platform_.Now();

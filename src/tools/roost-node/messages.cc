@@ -122,6 +122,33 @@ void Messages::Late(Duration waited) {
       internal::FormatDuration(waited).c_str());
 }
 
+void Messages::PowerFails(const char* cause, size_t waiting, Duration took) {
+  const TimePoint now = platform_.Now();
+  power_said_ = now >= next_power_;
+  if (!power_said_) {
+    ++power_not_said_;
+    return;
+  }
+  next_power_ = now + kPowerEvery;
+  char between[64] = "";
+  if (power_not_said_ > 0) {
+    snprintf(between, sizeof between, " (and %llu times before it)",
+             static_cast<unsigned long long>(power_not_said_));
+  }
+  power_not_said_ = 0;
+  Warn(
+      "the power fails: %s%s; after %.1f ms %zu readings are not sealed; nothing is written until "
+      "it is good again",
+      cause, between, std::chrono::duration<double, std::milli>(took).count(), waiting);
+}
+
+void Messages::PowerIsGood(Duration after, size_t waiting) {
+  if (!power_said_) return;
+  power_said_ = false;
+  Warn("the power is good again after %s; %zu readings have waited in memory",
+       internal::FormatDuration(after).c_str(), waiting);
+}
+
 void Messages::Accepted(size_t kept) {
   if (refused_with_ == absl::StatusCode::kOk) return;
   refused_with_ = absl::StatusCode::kOk;

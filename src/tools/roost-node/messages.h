@@ -25,6 +25,7 @@ struct Counts {
   uint64_t late = 0;     // lines that may have waited and have the time at which they were taken
   uint64_t batches = 0;  // transactions
   uint64_t refused = 0;  // transactions that the database or the pool refused
+  uint64_t power_failures = 0;  // after each of which nothing was written until the power was good
 };
 
 // How severe a message is; the numbers are syslog's, which the journal reads.
@@ -56,6 +57,10 @@ class Messages {
   void Implausible(uint64_t count);
   // Once in kInputEndedEvery.
   void InputEnded(const std::string& path);
+  // The power fails, and what was in memory is sealed but for `waiting` readings; it is good again. Once in
+  // kPowerEvery, with those between: a supply that is too weak fails each few seconds.
+  void PowerFails(const char* cause, size_t waiting, Duration took);
+  void PowerIsGood(Duration after, size_t waiting);
   // Once after refusals.
   void Accepted(size_t kept);
 
@@ -65,6 +70,7 @@ class Messages {
   static constexpr Duration kImplausibleEvery = std::chrono::minutes(10);
   static constexpr Duration kInputEndedEvery = std::chrono::seconds(30);
   static constexpr Duration kLateEvery = std::chrono::seconds(30);
+  static constexpr Duration kPowerEvery = std::chrono::seconds(30);
   static constexpr Duration kRefusedEvery = std::chrono::seconds(30);
   static constexpr int kBadLinesInFull = 5;
 
@@ -80,7 +86,10 @@ class Messages {
   TimePoint next_input_ended_ = TimePoint::min();
   TimePoint next_late_ = TimePoint::min();
   TimePoint next_refused_ = TimePoint::min();
-  int bad_lines_ = 0;  // said in full
+  TimePoint next_power_ = TimePoint::min();
+  uint64_t power_not_said_ = 0;
+  bool power_said_ = false;  // that it fails: then also that it is good
+  int bad_lines_ = 0;        // said in full
   uint64_t bad_lines_not_said_ = 0;
   absl::StatusCode refused_with_ = absl::StatusCode::kOk;
 };

@@ -31,7 +31,8 @@ constexpr Duration kLookForAnother = 5s;
 constexpr size_t kPipeBytes = 65536;
 
 constexpr size_t kOfRemote = Remote::kMostDescriptors;
-static_assert(kOfRemote + 1 + StatusServer::kMaxClients <= Wakeup::kMostOthers);
+static_assert(kOfRemote + 1 + StatusServer::kMaxClients + Power::kMostDescriptors <=
+              Wakeup::kMostOthers);
 
 static_assert(Watchdog::kSealBound > kRetryMax + Node::kTurnWithin,
               "a database that refuses must not look like one that is not asked");
@@ -52,6 +53,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       input_(STDIN_FILENO),
       lines_(STDIN_FILENO),
       buffer_(static_cast<size_t>(parts.options.buffer)),
+      power_(parts.power, parts.options.power_hold),
       usable_(usable.ok()),
       refused_(MessageOf(usable)) {}
 
@@ -62,10 +64,7 @@ Node::Ending Node::Run() {
   lines_.SeenEmpty(start_);
   for (TimePoint now = start_; !IsOver(now); now = platform_.Now()) {
     Take(now);
-    bool stored = false;
-    if (!usable_ && now >= retry_at_) CheckAgain(now);
-    if (IsSealDue(now)) stored = TrySeal();
-    if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
+    const bool stored = Work(now);
     Publish(platform_.Now());
     // A batch made room: there may be lines that were read before and not taken.
     const bool more = stored && options_.from_stdin;
@@ -75,9 +74,68 @@ Node::Ending Node::Run() {
   return ending_;
 }
 
+// What writes to the card. Whether a batch was stored.
+bool Node::Work(TimePoint now) {
+  LookAtPower(now);
+  bool stored = false;
+  if (power_.good()) {
+    if (!usable_ && now >= retry_at_) CheckAgain(now);
+    if (IsSealDue(now)) stored = TrySeal();
+    seal_now_ = seal_now_ && !buffer_.empty();
+    if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
+  } else if (power_.sealing()) {
+    SealAtOnce(now);
+  }
+  return stored;
+}
+
+void Node::LookAtPower(TimePoint now) {
+  const bool was_good = power_.good();
+  power_.Look(now);
+  if (power_.good() == was_good) return;
+  dark_.clear();
+  if (was_good) {
+    dark_.Add("the power fails (", Power::Name(power_.cause()),
+              "), and nothing is written until it is good again");
+    // Of a database that refuses now it is asked once more. What is not sealed is due afterwards.
+    retry_at_ = TimePoint::min();
+    locked_since_ = TimePoint::max();
+    to_seal_ = buffer_.size();
+    seal_now_ = true;
+    counts_.power_failures = power_.failures();
+  } else {
+    messages_.PowerIsGood(now - power_.since(), buffer_.size());
+  }
+}
+
+// The power fails: seals what was in memory then, a batch a turn. A database that refuses is not asked
+// again, and one that another process holds as long as ever.
+void Node::SealAtOnce(TimePoint now) {
+  if (now < retry_at_) return;
+  if (!usable_) to_seal_ = 0;
+  if (to_seal_ > 0) {
+    const uint64_t refused = counts_.refused;
+    const size_t before = buffer_.size();
+    if (TrySeal()) {
+      to_seal_ -= std::min(to_seal_, before - buffer_.size());
+    } else if (counts_.refused == refused) {
+      return;
+    } else {
+      to_seal_ = 0;
+    }
+  }
+  if (to_seal_ > 0) return;
+  power_.Sealed();
+  messages_.PowerFails(Power::Name(power_.cause()), buffer_.size(),
+                       platform_.Now() - power_.since());
+}
+
+// A connection that is opened while the power fails may write the server's address to the card.
+bool Node::RemoteWorks() const { return remote_ != nullptr && (power_.good() || remote_->is_up()); }
+
 // The remote, systemd, and the operators.
 void Node::Publish(TimePoint now) {
-  if (remote_ != nullptr) {
+  if (RemoteWorks()) {
     remote_->Turn(now, {.uptime = now - start_,
                         .taken = counts_.taken,
                         .sealed = counts_.stored,
@@ -89,15 +147,17 @@ void Node::Publish(TimePoint now) {
 }
 
 NodeFacts Node::Facts() const {
-  return {
-      .counts = counts_,
-      .waiting = buffer_.size(),
-      .most_waiting = most_waiting_,
-      .buffer = buffer_.capacity(),
-      .ready = usable_,
-      .refused = refused_,
-      .progress = {.due = buffer_.empty() ? TimePoint::max() : seal_due_, .answered = answered_at_},
-      .last_seal = last_seal_};
+  return {.counts = counts_,
+          .waiting = buffer_.size(),
+          .most_waiting = most_waiting_,
+          .buffer = buffer_.capacity(),
+          .ready = usable_,
+          .refused = power_.good() ? refused_ : static_cast<std::string_view>(dark_),
+          .dark = !power_.good(),
+          // Nothing is due while nothing may be written.
+          .progress = {.due = buffer_.empty() || !power_.good() ? TimePoint::max() : seal_due_,
+                       .answered = answered_at_},
+          .last_seal = last_seal_};
 }
 
 bool Node::IsOver(TimePoint now) {
@@ -289,9 +349,13 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
 }
 
 Deadline Node::NextWakeup() const {
-  TimePoint next = std::min({end_, next_sample_, next_tick_, reporter_.next(), next_answer_});
-  if (remote_ != nullptr) next = std::min(next, remote_->next());
+  TimePoint next = std::min({end_, next_sample_, reporter_.next(), next_answer_, power_.next()});
+  if (RemoteWorks()) next = std::min(next, remote_->next());
   if (options_.from_stdin && lines_.AtEnd()) next = std::min(next, reopen_at_);
+  if (!power_.good()) {
+    return Deadline::At(power_.sealing() ? std::min(next, retry_at_) : next);
+  }
+  next = std::min(next, next_tick_);
   if (!usable_) {
     next = std::min(next, retry_at_);
   } else if (!buffer_.empty()) {
@@ -305,7 +369,8 @@ void Node::Sleep(Deadline deadline, bool want_input) {
   std::array<DescriptorWait, Wakeup::kMostOthers> others;
   size_t count = 0;
   if (!finishing_) {
-    if (remote_ != nullptr) count = remote_->Descriptors(std::span(others).first<kOfRemote>());
+    count = power_.Descriptors(others);
+    if (RemoteWorks()) count += remote_->Descriptors(std::span(others).subspan(count, kOfRemote));
     if (status_ != nullptr) {
       count += static_cast<size_t>(status_->Descriptors(std::span(others).subspan(count)));
     }
@@ -317,15 +382,19 @@ void Node::Sleep(Deadline deadline, bool want_input) {
   // Who waited was woken by the first byte, unless something stopped the whole process.
   const bool waited = awake - asleep > kWaited && !deadline.HasPassed(awake - kWaited);
   if (want_input && (!seen.input || waited)) lines_.SeenEmpty(awake);
-  if (seen.signal == SIGPWR || seen.signal == SIGHUP) {
+  if (seen.signal == SIGPWR) {
+    power_.OnPowerSignal(awake);
+  } else if (seen.signal == SIGHUP) {
+    power_.OnHangUp();
     seal_now_ = true;
   } else if (seen.signal != 0) {
     signalled_ = true;
   }
 }
 
-// Seals everything that was taken or is in the pipe. A database that refuses is waited for, but not
-// for ever, and not after another signal.
+// Seals everything that was taken or is in the pipe, also where the power has failed: whoever ends the
+// node in order has the power for that. A database that refuses is waited for, but not for ever, and
+// not after another signal.
 void Node::Finish() {
   const Deadline deadline = Deadline::After(platform_.Now(), kFinishWithin);
   finishing_ = true;

@@ -20,6 +20,7 @@
 #include "tools/roost-node/lines.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/options.h"
+#include "tools/roost-node/power.h"
 #include "tools/roost-node/reading.h"
 #include "tools/roost-node/remote.h"
 #include "tools/roost-node/reporter.h"
@@ -54,6 +55,7 @@ class Node {
     Reporter& reporter;
     Remote* remote = nullptr;        // null: none was asked for
     StatusServer* status = nullptr;  // null: nobody can ask
+    Power::Sources power{};          // beside SIGPWR
   };
   // `usable`: what Store::Check said.
   Node(const Parts& parts, const absl::Status& usable);
@@ -75,6 +77,10 @@ class Node {
   void StampLine(ParsedLine& parsed);
   void Buffer(TimePoint now, const Reading& reading);
   bool IsSealDue(TimePoint now) const;
+  bool Work(TimePoint now);
+  void LookAtPower(TimePoint now);
+  void SealAtOnce(TimePoint now);
+  bool RemoteWorks() const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
   bool IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status);
@@ -103,11 +109,14 @@ class Node {
   Input input_;
   LineReader lines_;
   ReadingBuffer buffer_;
+  Power power_;
   Counts counts_;
   Ending ending_ = Ending::kTime;
 
   bool usable_ = false;       // the database was, once
   BoundedText<384> refused_;  // why it refuses now; empty: it does not
+  BoundedText<128> dark_;     // why the card is not written; empty: it is
+  size_t to_seal_ = 0;        // of what was in memory when the power failed
   size_t most_waiting_ = 0;
   std::optional<telemetry::SealStatus> last_seal_;
 

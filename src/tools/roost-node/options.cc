@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "roost/version.h"
 #include "tools/common/cli.h"
@@ -33,8 +35,8 @@ Empty lines and lines that begin with # are skipped. A line with a time of its o
 since 1970 UTC with up to 6 decimals, keeps it; any other gets the time at which it is taken, and
 is marked (time_from is late) when it could have been read more than 2 s before. Progress and
 messages go to standard error, the summary at the end to standard output. SIGTERM and
-SIGINT end it and seal what is there; SIGHUP and SIGPWR seal at once and go on; a signal that was
-ignored at the start stays ignored. The end of standard input ends it, but that of a named pipe or
+SIGINT end it and seal what is there; SIGHUP seals at once and goes on; SIGPWR seals at once and
+stops writing (see below); a signal that was ignored at the start stays ignored. The end of standard input ends it, but that of a named pipe or
 of a serial line does not: it is opened again. While the database
 refuses, readings are kept in memory (--buffer); when that is full the oldest reading of the board
 is dropped and counted, and lines are left unread in the pipe. Look at the readings with:
@@ -42,6 +44,14 @@ sqlite3 FILE 'SELECT * FROM readings'
 
 Settings in a file: KEY = VALUE lines for --config, where KEY is one of the flags above without
 its dashes. The built-in value counts less than the file, the file less than the command line.
+
+When the power fails, what is in memory is sealed at once, and then nothing is written to the card
+until the power is good again or the node ends; readings are taken on, up to --buffer. SIGPWR
+counts for --power-hold, or until SIGHUP. A line of --power-fail-gpio counts while it is active:
+CHIP is gpiochip0, 0, a path, or the chip's label (pinctrl-rp1), LINE its number there. The
+under-voltage alarm of a Raspberry Pi (raspberrypi-hwmon, seen within 2 s) counts while it lasts,
+for --power-hold at most: a supply that is always too weak is no power cut. Line and alarm have to be
+quiet for 1 s. A status file that is not in memory (/run) is not written meanwhile.
 
 With --sqlite-memory bounded SQLite has the block that --profile-info names and takes nothing from
 the heap, so that a node's memory is the same after a year as after a minute. It costs that many
@@ -156,6 +166,38 @@ void DeclareDatabase(CLI::App& app, Options& options) {
       ->group(kGroup);
 }
 
+// "gpiochip0:17:active-low"
+GpioLine::Where GpioLineOf(const std::string& text) {
+  constexpr std::string_view kActiveLow = ":active-low";
+  GpioLine::Where where;
+  std::string_view rest = text;
+  where.active_low = rest.ends_with(kActiveLow);
+  if (where.active_low) rest.remove_suffix(kActiveLow.size());
+  const size_t colon = rest.rfind(':');
+  const std::string_view line = colon == std::string_view::npos ? "" : rest.substr(colon + 1);
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), where.line);
+  where.chip = rest.substr(0, std::min(colon, rest.size()));
+  if (where.chip.empty() || line.empty() || error != std::errc() ||
+      end != line.data() + line.size()) {
+    throw CLI::ValidationError("--power-fail-gpio",
+                               text + " is not CHIP:LINE or CHIP:LINE:active-low, as gpiochip0:17");
+  }
+  return where;
+}
+
+void DeclarePower(CLI::App& app, Options& options) {
+  constexpr char kGroup[] = "Power";
+  app.add_option_function<std::string>(
+         "--power-fail-gpio",
+         [&options](const std::string& text) { options.power_fail_gpio = GpioLineOf(text); },
+         "Input line that is active while the power fails (default: none); see below")
+      ->type_name("CHIP:LINE[:active-low]")
+      ->group(kGroup);
+  AddDuration(app, "--power-hold", options.power_hold, 1ms,
+              "How long nothing is written after SIGPWR, or during under-voltage at most (5m)")
+      ->group(kGroup);
+}
+
 void DeclareRemote(CLI::App& app, Options& options, Raw& raw) {
   constexpr char kGroup[] = "Remote database";
   app.add_option("--remote", options.remote,
@@ -202,6 +244,7 @@ void Declare(CLI::App& app, Options& options, Raw& raw) {
   app.footer(kFooter);
   DeclareReadings(app, options, raw);
   DeclareDatabase(app, options);
+  DeclarePower(app, options);
   DeclareRemote(app, options, raw);
   DeclareOutput(app, options, raw);
   app.callback([&raw] {

@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "platform/rpi/gpio_line.h"
 #include "roost/deadline.h"
 
 namespace roost::tools {
@@ -30,6 +31,9 @@ struct Options {
   int64_t batch = 500;                            // readings in one transaction, at most
   Duration seal_every = std::chrono::seconds(5);  // the longest a reading waits for its transaction
   int64_t buffer = 4096;                          // readings kept while the database refuses
+  GpioLine::Where power_fail_gpio{};              // its chip is empty: no line was named
+  Duration power_hold =
+      std::chrono::minutes(5);  // how long SIGPWR counts, and under-voltage at most
   SqliteHeap sqlite_memory = SqliteHeap::kBounded;
   std::string root;  // before every path of the board's sensors
   std::string name;  // of the node, for others; never empty

@@ -76,6 +76,8 @@ class Remote final : private Observer {
 
   void ToStatus(telemetry::RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
+  // The latest heartbeat was confirmed.
+  bool is_up() const { return state_ == State::kUp; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
   TextLine Text(TimePoint now) const;
   // Grows when the state changes.

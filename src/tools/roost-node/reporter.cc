@@ -7,6 +7,7 @@
 
 #include "roost/version.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/card.h"
 #include "tools/roost-node/pool_status.h"
 
 namespace roost::tools {
@@ -47,6 +48,7 @@ Reporter::Reporter(const Parts& parts)
       started_(platform_.Now()),
       has_readers_(parts.notify.on() || !parts.options.status_file.empty() ||
                    parts.status != nullptr),
+      file_is_in_memory_(IsInMemory(parts.options.status_file)),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
@@ -110,14 +112,15 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   // The file first, so that a reader of systemd's STATUS finds the same state in the file.
   if (file_.has_value()) {
     Describe(now, facts);
-    Write();
+    Write(facts);
   }
   const TextLine text = Text(now, facts);
   if (status_server_ != nullptr) status_server_->Say(HealthOf(facts), text);
   if (text != text_ && notify_.Status(text)) text_ = text;
 }
 
-void Reporter::Write() {
+void Reporter::Write(const NodeFacts& facts) {
+  if (facts.dark && !file_is_in_memory_) return;
   const absl::Status written = file_->Write(status_);
   if (!written.ok() && written.code() != write_failed_) {
     messages_.Warn("the status file: %s", std::string(written.message()).c_str());
@@ -163,8 +166,11 @@ Health Reporter::HealthOf(const NodeFacts& facts) const {
 TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
   TextLine text;
   if (!facts.refused.empty()) {
-    text.Add(facts.ready ? "the database refuses: " : "waiting for the database: ", facts.refused,
-             "; ", facts.waiting, " of at most ", facts.buffer, " readings are kept in memory");
+    if (!facts.dark) {
+      text.Add(facts.ready ? "the database refuses: " : "waiting for the database: ");
+    }
+    text.Add(facts.refused, "; ", facts.waiting, " of at most ", facts.buffer,
+             " readings are kept in memory");
   } else if (!facts.last_seal.has_value()) {
     text.Add("no reading sealed yet");
   } else {

@@ -32,7 +32,8 @@ struct NodeFacts {
   size_t most_waiting = 0;
   size_t buffer = 0;
   bool ready = false;          // the database was usable once
-  std::string_view refused{};  // why the database refuses; empty: it does not
+  std::string_view refused{};  // why nothing is stored; empty: it is
+  bool dark = false;           // it is the power that fails, and the card is not to be written
   SealProgress progress{};
   std::optional<telemetry::SealStatus> last_seal{};
 };
@@ -65,7 +66,7 @@ class Reporter {
   bool HasChanged(const NodeFacts& facts) const;
   void Feed(TimePoint now, const NodeFacts& facts);
   void Report(TimePoint now, const NodeFacts& facts);
-  void Write();
+  void Write(const NodeFacts& facts);
   void Describe(TimePoint now, const NodeFacts& facts);
   TextLine Text(TimePoint now, const NodeFacts& facts) const;
   Health HealthOf(const NodeFacts& facts) const;
@@ -81,6 +82,7 @@ class Reporter {
   Platform& platform_;
   const TimePoint started_;
   const bool has_readers_;
+  const bool file_is_in_memory_;  // of the status file
   std::optional<telemetry::StatusFile> file_;
   telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 

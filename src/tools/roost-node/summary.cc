@@ -69,6 +69,7 @@ void PrintReadings(const Summary& summary) {
   if (c.late > 0) std::printf(", %llu lines late", Plain(c.late));
   if (c.implausible > 0) std::printf(", %llu values implausible", Plain(c.implausible));
   if (c.missed > 0) std::printf(", %llu times the board was not read", Plain(c.missed));
+  if (c.power_failures > 0) std::printf(", %llu power failures", Plain(c.power_failures));
   std::printf("\n");
 }
 
@@ -170,6 +171,7 @@ void WriteCounts(JsonWriter& json, const Counts& c) {
   json.Member("missed_samples", c.missed);
   json.Member("late_lines", c.late);
   json.Member("implausible_values", c.implausible);
+  json.Member("power_failures", c.power_failures);
 }
 
 void Write(JsonWriter& json, const Summary& summary) {
