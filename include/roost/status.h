@@ -59,7 +59,7 @@ std::string_view Name(Health health);
 // What a program tells of itself beside its pools: readings, queues, temperatures.
 class StatusSource {
  public:
-  // Adds its figures to `out`; their group is "node". Called by the thread that serves, or that writes the
+  // Adds its figures to `out`; their group is "node", mostly. Called by the thread that serves, or that writes the
   // metrics. Must not wait. `now`: of the platform's Now().
   virtual void AddFigures(TimePoint now, Figures& out) const = 0;
 
