@@ -12,6 +12,14 @@ foreach(tool roost-node roostctl)
   endif()
 endforeach()
 
+# What is read beside the programs: the form of `roostctl status --json`, alert rules, a dashboard.
+if(TARGET roostctl)
+  install(FILES ${PROJECT_SOURCE_DIR}/src/tools/roostctl/status.schema.json RENAME roostctl-status.schema.json
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/roostpool COMPONENT node)
+  install(FILES ${PROJECT_SOURCE_DIR}/deploy/grafana/alerts.yml ${PROJECT_SOURCE_DIR}/deploy/grafana/roostpool.json
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/roostpool/grafana COMPONENT node)
+endif()
+
 # A struct of this firmware means nothing to the next one: the package then falls back to the rule in
 # profile.cmake.
 set(ROOST_PACKAGE_PROFILE "")
@@ -67,7 +75,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples DESTINATION ${documents} 
 # Each where it is in the source, so that their links lead from one to the other, and to the headers.
 foreach(document README.md deploy/README.md deploy/MIGRATION.md deploy/docs/CHOOSE.md deploy/recipes/README.md
                  deploy/systemd/README.md platform/README.md src/README.md src/backends/postgres/README.md
-                 src/backends/sqlite/README.md src/backends/mysql/README.md src/tools/roost-node/README.md src/tools/roostctl/README.md
+                 src/backends/sqlite/README.md src/backends/mysql/README.md src/telemetry/README.md src/tools/roostctl/status.schema.json deploy/grafana/alerts.yml
+                 src/tools/roost-node/README.md src/tools/roostctl/README.md
                  tests/README.md tests/board/README.md tests/model/README.md)
   cmake_path(GET document PARENT_PATH folder)
   install(FILES ${PROJECT_SOURCE_DIR}/${document} DESTINATION ${documents}/${folder} COMPONENT dev)

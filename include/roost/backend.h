@@ -47,6 +47,7 @@
 #include "absl/status/statusor.h"
 #include "roost/connection.h"
 #include "roost/profile.h"
+#include "roost/stats.h"
 #include "roost/types.h"
 
 #pragma GCC visibility push(default)
@@ -121,6 +122,9 @@ class Backend {
   // What keeps `pool` (PoolShare::pool) from opening, though nothing fails: OK, or the error of a
   // caller that waited for it up to its deadline.
   virtual absl::Status Hindrance(const void* /*pool*/) const { return absl::OkStatus(); }
+  // Adds what it counts beside Stats, of all its connections since it was made. Called by any
+  // thread. Answers from memory: operators ask while a database hangs. `now`: of the platform's Now().
+  virtual void AddFigures(TimePoint /*now*/, Figures& /*out*/) const {}
 };
 
 }  // namespace roost

@@ -103,6 +103,7 @@ class MysqlBackend final : public Backend {
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
   TimePoint Continue(TimePoint now) override;
+  void AddFigures(TimePoint now, Figures& out) const override;
 
   // What it was made with.
   const MysqlOptions& options() const { return options_; }

@@ -108,6 +108,7 @@ class PostgresBackend final : public Backend {
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
   TimePoint Continue(TimePoint now) override;
+  void AddFigures(TimePoint now, Figures& out) const override;
   absl::Status Hindrance(const void* pool) const override;
 
   // What it was made with.

@@ -59,6 +59,7 @@ struct sqlite3;
 namespace roost {
 
 namespace sqlite {
+class Counters;
 class Handle;
 class DatabaseCopy;
 class DeadlineHandler;
@@ -189,6 +190,7 @@ class SqliteBackend final : public Backend {
   LanePlan lanes() const override { return kLanes; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
+  void AddFigures(TimePoint now, Figures& out) const override;
 
   // Does what the first open does: WAL mode, and the schema or the migrations. Optional, for
   // migrations that take longer than an open may (kOpenTimeout). OK: it is done.
@@ -221,6 +223,7 @@ class SqliteBackend final : public Backend {
 
   const SqliteOptions options_;
   const std::unique_ptr<const sqlite::FileNames> names_;
+  const std::unique_ptr<sqlite::Counters> counters_;
   // WAL mode and the schema are set by one caller, while the others wait for this to change.
   std::atomic<uint32_t> bootstrap_{kNeeded};
   std::atomic<bool> distrusted_{false};

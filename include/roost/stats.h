@@ -236,6 +236,8 @@ struct SlotDetails {
   SourceLine where{};
   // The lease may be older than `held`: see PoolOptions::observer.
   bool held_at_least = false;
+  // Leases that the slot has given, of all its connections. Wraps at 2^32.
+  uint32_t uses = 0;
 };
 
 // One caller that waits.
@@ -311,6 +313,42 @@ struct Metric {
   // What a count above 0 tells an operator, to be written after the number: "3 timed out". Empty:
   // nothing is wrong. Counts with the same text stand side by side and are added up.
   std::string_view trouble = {};
+};
+
+// ---- Figures beside Stats: of a backend (Backend::AddFigures), of a program (StatusSource) ----
+
+// One of them. Its texts are literals.
+struct Figure {
+  // As of a member of Stats. A unit "bytes" is part of the name.
+  Metric metric;
+  // What it belongs to: "sqlite", "statement_cache", "node". Those of one group stand together.
+  std::string_view group{};
+  // Which part of the metric it is: "outcome" and "sealed". Empty: the metric has no parts. The parts
+  // of one metric stand together.
+  std::string_view label{};
+  std::string_view part{};
+  // Its value: in nanoseconds where the unit is "s".
+  int64_t value = 0;
+  // In place of the value where the kind is kHistogram. Valid as long as what added it.
+  const Histogram* spans = nullptr;
+};
+
+// A list of them, in place.
+// Memory: some 3 KB.
+class Figures {
+ public:
+  // How many fit.
+  static constexpr size_t kMost = 24;
+  // Adds `figure`; beyond kMost it is left out.
+  void Add(const Figure& figure) {
+    if (count_ < figures_.size()) figures_[count_++] = figure;
+  }
+  // Those that were added, in their order. Valid as long as this.
+  std::span<const Figure> all() const { return std::span(figures_).first(count_); }
+
+ private:
+  std::array<Figure, kMost> figures_{};
+  size_t count_ = 0;
 };
 
 namespace internal {

@@ -56,6 +56,17 @@ enum class Health : uint8_t {
 // "starting", "healthy", "degraded", "not healthy", "ending": a literal.
 std::string_view Name(Health health);
 
+// What a program tells of itself beside its pools: readings, queues, temperatures.
+class StatusSource {
+ public:
+  // Adds its figures to `out`; their group is "node", mostly. Called by the thread that serves, or that writes the
+  // metrics. Must not wait. `now`: of the platform's Now().
+  virtual void AddFigures(TimePoint now, Figures& out) const = 0;
+
+ protected:
+  ~StatusSource() = default;
+};
+
 // Where a StatusServer answers, and to whom.
 struct StatusOptions {
   // Of the program: 1 to 52 letters, digits, '.', '_' and '-', without a '.' at its begin.
@@ -93,6 +104,9 @@ class StatusServer final : public Observer, public HousekeeperTask {
 
   // Tells of `pool`, too. REQUIRES: `pool` outlives the last call of Serve; it is one of kMaxPools.
   void Add(const Pool& pool);
+  // Tells of a program's own figures, too; of the last one that was given. REQUIRES: `source` outlives
+  // the last call of Serve and WriteMetrics.
+  void Add(const StatusSource& source);
   // What the operator reads first: how the program is, and one line of text, which is cut after 120
   // bytes. It may be left out: the pools then speak for the program.
   void Say(Health health, std::string_view text = {});
@@ -100,7 +114,14 @@ class StatusServer final : public Observer, public HousekeeperTask {
   // Answers what was asked. Returns the moment by which it is called again, also if no descriptor is
   // ready; TimePoint::max(): no moment. REQUIRES: `now` comes from the platform's Now().
   TimePoint Serve(TimePoint now);
-  // HousekeeperTask: the same.
+  // Writes the figures for Prometheus, as `roostctl metrics` prints them, into the file `path`: of a folder
+  // that node_exporter's textfile collector reads, where only names that end in .prom count. They are
+  // written aside and renamed, with mode 0644, so that a reader finds them whole. Not to be called by two
+  // threads for one path. Blocks for the writes, which are not synced: `path` belongs into memory (/run).
+  // Errors: kNotFound: the folder is not there; kUnavailable: what else the kernel refuses. What was
+  // written before stays then.
+  absl::Status WriteMetrics(std::string_view path);
+  // HousekeeperTask: the same as Serve.
   TimePoint Turn(TimePoint now) override { return Serve(now); }
   // Writes the descriptors that Serve waits for into `out`. Returns how many there are, 0 to 5.
   int Descriptors(std::span<DescriptorWait> out) const override;

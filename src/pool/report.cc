@@ -164,7 +164,10 @@ void DescribeSlots(Lane& lane, TimePoint now, PoolDetails& out, std::span<SlotDe
   for (const core::Slot& s : lane.core().slots().all()) {
     if (out.slot_count == slots.size()) return;
     SlotDetails& slot = slots[out.slot_count++];
-    slot = {.slot = lane.NumberOf(s), .role = lane.role(), .state = core::Name(s.state)};
+    slot = {.slot = lane.NumberOf(s),
+            .role = lane.role(),
+            .state = core::Name(s.state),
+            .uses = s.LeasesSoFar()};
     const bool connected = s.state != SlotState::kEmpty && s.state != SlotState::kOpening &&
                            s.state != SlotState::kBackingOff;
     if (connected) slot.age = now - s.opened_at;

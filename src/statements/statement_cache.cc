@@ -4,6 +4,21 @@
 
 namespace roost::internal {
 
+void StatementCacheCounts::AddTo(Figures& out) const {
+  const auto add = [&out](std::string_view name, std::string_view help,
+                          const std::atomic<uint64_t>& count) {
+    out.Add({.metric = {MetricKind::kCounter, name, "statements", help},
+             .group = "statement_cache",
+             .value = static_cast<int64_t>(count.load(std::memory_order_relaxed))});
+  };
+  add("hits",
+      "Statements found in a connection's cache. One that is used again right after itself is not "
+      "counted, and the others in steps of up to 64",
+      hits);
+  add("misses", "Statements prepared, because the connection's cache had them not", misses);
+  add("evictions", "Statements dropped from a full cache, to make room for another one", evictions);
+}
+
 absl::Status NoRoomToPrepare(std::string_view sql, int capacity) {
   return absl::ResourceExhaustedError(
       Concat({Quoted(sql), " cannot be prepared: all ", Digits(capacity),

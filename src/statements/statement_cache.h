@@ -15,11 +15,13 @@
 //   (2) `used` differs between entries that hold one: the smallest is the least recently used;
 //   (3) `constant`, where it is not null, is the address of the text of the constant Sql that was
 //       last asked for this statement;
-//   (4) `last_` is the entry of the largest `used`, so that finding it again changes nothing; if
+//   (4) what `counts` has been told of are all uses up to `told_`, by clock_;
+//   (5) `last_` is the entry of the largest `used`, so that finding it again changes nothing; if
 //       that one was dropped, its `constant` is null.
 #ifndef ROOST_STATEMENTS_STATEMENT_CACHE_H_
 #define ROOST_STATEMENTS_STATEMENT_CACHE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -29,9 +31,21 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "roost/statement.h"
+#include "roost/stats.h"
 
 namespace roost {
 namespace internal {
+
+// What the caches of all connections of a backend did.
+struct StatementCacheCounts {
+  // Told in steps of kTellEvery for each connection: those of a statement that is used again right after
+  // itself are not counted at all.
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> misses{0};
+  std::atomic<uint64_t> evictions{0};
+
+  void AddTo(Figures& out) const;
+};
 
 // kResourceExhausted: all `capacity` statements of the cache are being read.
 absl::Status NoRoomToPrepare(std::string_view sql, int capacity);
@@ -52,13 +66,22 @@ class StatementCache {
     return sizeof(Entry) * static_cast<size_t>(capacity);
   }
 
+  // After so many uses of its statements a cache tells its hits: a power of two.
+  static constexpr uint64_t kTellEvery = 64;
+
   // REQUIRES: `storage` has BytesFor(capacity) bytes, is aligned to std::max_align_t and outlives
-  // this; capacity >= 1.
-  StatementCache(std::byte* storage, int capacity)
-      : entries_(reinterpret_cast<Entry*>(storage)), last_(entries_), capacity_(capacity) {
+  // this, and so does `counts`; capacity >= 1.
+  StatementCache(std::byte* storage, int capacity, internal::StatementCacheCounts& counts)
+      : entries_(reinterpret_cast<Entry*>(storage)),
+        last_(entries_),
+        counts_(counts),
+        capacity_(capacity) {
     for (int i = 0; i < capacity_; ++i) new (&entries_[i]) Entry;
   }
-  ~StatementCache() { Clear(); }
+  ~StatementCache() {
+    TellHits();
+    Clear();
+  }
   StatementCache(const StatementCache&) = delete;
   StatementCache& operator=(const StatementCache&) = delete;
 
@@ -73,6 +96,7 @@ class StatementCache {
       Entry& entry = entries_[i];
       if (entry.used == 0 || !Holds(entry, sql)) continue;
       Note(entry, sql);
+      if (clock_ % kTellEvery == 0) TellHits();
       return entry.statement();
     }
     return nullptr;
@@ -118,6 +142,7 @@ class StatementCache {
     }
     if (oldest == nullptr) return false;
     Drop(*oldest);
+    counts_.evictions.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
 
@@ -130,7 +155,10 @@ class StatementCache {
       if (entry.used != 0) continue;
       entry.hash = sql.hash();
       entry.size = sql.text().size();
+      TellHits();
       Note(entry, sql);
+      told_ = clock_;
+      counts_.misses.fetch_add(1, std::memory_order_relaxed);
       return new (entry.place) S(std::forward<Args>(args)...);
     }
     return nullptr;
@@ -186,6 +214,11 @@ class StatementCache {
     entry.used = ++clock_;
     last_ = &entry;
   }
+  // A step for each hit would be a write that all connections share.
+  void TellHits() {
+    counts_.hits.fetch_add(clock_ - told_, std::memory_order_relaxed);
+    told_ = clock_;
+  }
   static void Drop(Entry& entry) {
     if (entry.used == 0) return;
     entry.used = 0;
@@ -195,8 +228,10 @@ class StatementCache {
 
   Entry* entries_;
   Entry* last_;
+  internal::StatementCacheCounts& counts_;
   int capacity_;
   uint64_t clock_ = 0;
+  uint64_t told_ = 0;
 };
 
 }  // namespace roost

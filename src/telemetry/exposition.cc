@@ -1,5 +1,6 @@
 #include "telemetry/exposition.h"
 
+#include <algorithm>
 #include <array>
 #include <type_traits>
 
@@ -85,6 +86,92 @@ Duration OfAwayLanes(const PoolDetails& details, Duration LaneDetails::*member) 
     if (lane.away) longest = std::max(longest, lane.*member);
   }
   return longest;
+}
+
+// ---- Figures of backends and of the program ----
+
+bool IsOneMetric(const Figure& a, const Figure& b) {
+  return a.group == b.group && a.metric.name == b.metric.name;
+}
+
+bool Contains(const Figures& figures, const Figure& figure) {
+  const auto all = figures.all();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const Figure& other) { return IsOneMetric(other, figure); });
+}
+
+void WriteFamily(Exposition& out, const Figure& figure) {
+  BoundedText<120> name("roost_");
+  name.Add(figure.group, "_", figure.metric.name);
+  if (figure.metric.unit == "s") name.Add("_seconds");
+  std::string_view type = "gauge";
+  if (figure.metric.kind == MetricKind::kHistogram) type = "histogram";
+  if (figure.metric.kind == MetricKind::kCounter) {
+    type = "counter";
+    name.Add("_total");
+  }
+  out.Family(name, type, BoundedText<250>(figure.metric.help).Add("."));
+}
+
+// `pool`: empty for the program's own.
+void WriteFigure(Exposition& out, const Figure& figure, std::string_view pool) {
+  std::array<Exposition::Label, 2> labels;
+  size_t count = 0;
+  if (!pool.empty()) labels[count++] = {kPool, pool};
+  if (!figure.label.empty()) labels[count++] = {figure.label, figure.part};
+  const Exposition::Labels used(labels.data(), count);
+  if (figure.metric.kind == MetricKind::kHistogram) {
+    if (figure.spans != nullptr) out.Sample(*figure.spans, used);
+  } else if (figure.metric.unit == "s") {
+    out.Sample(Duration(figure.value), used);
+  } else {
+    out.Sample(static_cast<uint64_t>(std::max<int64_t>(figure.value, 0)), used);
+  }
+}
+
+void Ask(const PoolSample& pool, TimePoint now, Figures& out) {
+  if (pool.source != nullptr) pool.source->AddFigures(now, out);
+}
+
+// All pools' values of a metric stand together. A backend is asked again for each pool before it: there are
+// four at most, and a list for each would be the larger part of the stack.
+void WriteBackendFigures(Exposition& out, std::span<const PoolSample> pools, TimePoint now) {
+  for (size_t i = 0; i < pools.size(); ++i) {
+    Figures own;
+    Ask(pools[i], now, own);
+    const Figure* before = nullptr;
+    for (const Figure& figure : own.all()) {
+      if (before != nullptr && IsOneMetric(*before, figure)) continue;  // another part of it
+      before = &figure;
+      bool written = false;
+      for (size_t j = 0; j < i && !written; ++j) {
+        Figures earlier;
+        Ask(pools[j], now, earlier);
+        written = Contains(earlier, figure);
+      }
+      if (written) continue;
+      WriteFamily(out, figure);
+      for (size_t j = i; j < pools.size(); ++j) {
+        Figures others;
+        if (j > i) Ask(pools[j], now, others);
+        for (const Figure& other : (j > i ? others : own).all()) {
+          if (IsOneMetric(other, figure)) WriteFigure(out, other, pools[j].name);
+        }
+      }
+    }
+  }
+}
+
+void WriteProgramFigures(Exposition& out, const ProgramSample& program) {
+  if (program.source == nullptr) return;
+  Figures own;
+  program.source->AddFigures(program.now, own);
+  const Figure* before = nullptr;
+  for (const Figure& figure : own.all()) {
+    if (before == nullptr || !IsOneMetric(*before, figure)) WriteFamily(out, figure);
+    before = &figure;
+    WriteFigure(out, figure, {});
+  }
 }
 
 // The names of the convention.
@@ -190,6 +277,9 @@ void WriteGauges(Pools& pools) {
         stat(&Stats::peak_waiting));
   gauge("roost_pool_oldest_wait_seconds", "How long the oldest waiter waits now; 0: nobody waits.",
         [](const PoolSample& pool) { return OldestWait(pool.details); });
+  gauge("roost_pool_wait_max_seconds",
+        "Longest wait of the last one to two minutes, to a factor of 2; 0: nobody waited.",
+        [](const PoolSample& pool) { return pool.longest_wait; });
   gauge("roost_pool_longest_hold_seconds", "Age of the oldest lease that is out now.",
         stat(&Stats::longest_hold));
   gauge("roost_pool_away", "1 while the last attempts to open failed.", stat(&Stats::away));
@@ -241,7 +331,7 @@ void Exposition::PutEscaped(std::string_view text, bool quotes) {
 }
 
 void Exposition::Family(std::string_view name, std::string_view type, std::string_view help) {
-  family_ = name;
+  family_ = internal::BoundedText<127>(name);
   Put("# HELP ");
   Put(name);
   Put(" ");
@@ -316,6 +406,7 @@ void WriteExposition(Exposition& out, const ProgramSample& program,
                                                                 {"profile", pool.settings.profile},
                                                                 {"target", pool.target}}});
     }
+    WriteBackendFigures(out, samples, program.now);
   }
   out.Family("roost_node_healthy", "gauge", "1 while the program is healthy or degraded.");
   out.Sample(uint64_t{program.healthy ? 1u : 0u}, {});
@@ -325,6 +416,7 @@ void WriteExposition(Exposition& out, const ProgramSample& program,
   out.Family("roost_node_events_total", "counter",
              "Events of the pools, without leases: opens, failures, time-outs, refusals, closes.");
   out.Sample(program.events, {});
+  WriteProgramFigures(out, program);
   out.Family("roost_node_info", "gauge", "1; which program this is.");
   out.Sample(uint64_t{1}, std::array<Exposition::Label, 2>{
                               {{"version", program.version}, {"semconv", "1.44.0"}}});

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "roost/pool.h"
 #include "roost/stats.h"
+#include "roost/status.h"
 
 namespace roost::telemetry {
 
@@ -29,6 +30,10 @@ struct PoolSample {
   std::string_view target{};
   PoolSettings settings{};
   PoolDetails details{};
+  // The longest wait of the last one to two minutes.
+  Duration longest_wait{};
+  // What is asked for its own figures; null: nobody.
+  const Backend* source = nullptr;
 };
 
 // The program.
@@ -38,6 +43,10 @@ struct ProgramSample {
   bool healthy = false;
   int64_t started_unix_us = 0;
   uint64_t events = 0;
+  // The moment of the samples.
+  TimePoint now{};
+  // What is asked for the program's own figures; null: nobody.
+  const StatusSource* source = nullptr;
 };
 
 // Writes metrics: Family, then its samples.
@@ -69,7 +78,7 @@ class Exposition {
   const std::span<char> out_;
   const internal::Drain drain_;
   const std::string_view node_;
-  std::string_view family_;
+  internal::BoundedText<127> family_;
   size_t used_ = 0;
 };
 

@@ -35,6 +35,10 @@ StatusServer::~StatusServer() { state_->~StatusState(); }
 const absl::Status& StatusServer::status() const { return state_->status(); }
 std::string_view StatusServer::path() const { return state_->path(); }
 void StatusServer::Add(const Pool& pool) { state_->Add(pool); }
+void StatusServer::Add(const StatusSource& source) { state_->Add(source); }
+absl::Status StatusServer::WriteMetrics(std::string_view path) {
+  return state_->WriteMetrics(path);
+}
 void StatusServer::Say(Health health, std::string_view text) { state_->Say(health, text); }
 TimePoint StatusServer::Serve(TimePoint now) { return state_->Serve(now); }
 int StatusServer::Descriptors(std::span<DescriptorWait> out) const {

@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "roost/version.h"
+#include "telemetry/metrics_file.h"
 
 namespace roost::telemetry {
 namespace {
@@ -62,18 +63,22 @@ void WriteWhere(const SourceLine& where, internal::JsonWriter& json) {
   json.Member("line", where.line);
 }
 
+void WriteSpans(std::string_view name, const Histogram& spans, internal::JsonWriter& json) {
+  json.Name(name);
+  json.BeginObject();
+  json.Member("count", spans.total());
+  json.Member("p50_s", spans.Percentile(0.5));
+  json.Member("p99_s", spans.Percentile(0.99));
+  json.Member("max_s", spans.max());
+  json.EndObject();
+}
+
 // Every member of Stats, flat, with its name and, for a span, "_s".
 class StatsMembers {
  public:
   explicit StatsMembers(internal::JsonWriter& json) : json_(json) {}
   void operator()(const Metric& metric, const Histogram& spans) {
-    json_.Name(metric.name);
-    json_.BeginObject();
-    json_.Member("count", spans.total());
-    json_.Member("p50_s", spans.Percentile(0.5));
-    json_.Member("p99_s", spans.Percentile(0.99));
-    json_.Member("max_s", spans.max());
-    json_.EndObject();
+    WriteSpans(metric.name, spans, json_);
   }
   void operator()(const Metric& metric, const decltype(Stats::closes)& closes) {
     Named<CloseReason>(metric, closes);
@@ -132,11 +137,38 @@ void WriteLane(const LaneDetails& lane, internal::JsonWriter& json) {
   json.EndObject();
 }
 
+// By group, as one object each.
+void WriteFigures(const Figures& figures, internal::JsonWriter& json) {
+  json.Name("figures");
+  json.BeginObject();
+  std::string_view group;
+  for (const Figure& figure : figures.all()) {
+    if (figure.group != group) {
+      if (!group.empty()) json.EndObject();
+      group = figure.group;
+      json.Name(group);
+      json.BeginObject();
+    }
+    internal::BoundedText<95> key(figure.metric.name);
+    if (!figure.part.empty()) key.Add("_", figure.part);
+    if (figure.metric.kind == MetricKind::kHistogram) {
+      if (figure.spans != nullptr) WriteSpans(key, *figure.spans, json);
+    } else if (figure.metric.unit == "s") {
+      json.Member(key.Add("_s"), Duration(figure.value));
+    } else {
+      json.Member(key, figure.value);
+    }
+  }
+  if (!group.empty()) json.EndObject();
+  json.EndObject();
+}
+
 void WriteSlot(const SlotDetails& slot, internal::JsonWriter& json) {
   json.BeginObject();
   json.Member("slot", slot.slot);
   json.Member("role", NameOf(slot.role));
   json.Member("state", slot.state);
+  json.Member("uses", slot.uses);
   if (slot.age > Duration::zero()) json.Member("age_s", slot.age);
   if (slot.state == "idle") json.Member("rested_s", slot.rested);
   if (slot.state == "leased") {
@@ -254,7 +286,7 @@ void StatusState::Answer(std::string_view verb, TimePoint now, AnswerStream& str
   const internal::Drain drain{
       [](void* to, std::string_view text) { static_cast<AnswerStream*>(to)->Write(text); },
       &stream};
-  if (verb == "metrics") return WriteMetrics(drain);
+  if (verb == "metrics") return AnswerMetrics(now, drain);
   internal::JsonWriter json(buffer, drain);
   if (verb == "status") {
     WriteStatus(now, json);
@@ -285,6 +317,11 @@ void StatusState::WriteStatus(TimePoint now, internal::JsonWriter& json) {
   json.BeginArray();
   for (Watched& watched : std::span(pools_).first(pool_count_)) WritePool(now, watched, json);
   json.EndArray();
+  if (source_ != nullptr) {
+    Figures figures;
+    source_->AddFigures(now, figures);
+    WriteFigures(figures, json);
+  }
   WriteEvents(now, json);
   json.EndObject();
 }
@@ -316,6 +353,9 @@ void StatusState::WritePool(TimePoint now, Watched& watched, internal::JsonWrite
   WriteWindowHistogram("hold", watched.window.Hold(details.stats), json);
   WriteWindowHistogram("create", watched.window.Create(details.stats), json);
   json.EndObject();
+  Figures figures;
+  pool.backend().AddFigures(now, figures);
+  WriteFigures(figures, json);
   json.Name("lanes");
   json.BeginArray();
   for (size_t i = 0; i < details.lane_count; ++i) WriteLane(details.lanes[i], json);
@@ -363,9 +403,8 @@ void StatusState::WriteEvents(TimePoint now, internal::JsonWriter& json) {
   json.EndArray();
 }
 
-void StatusState::WriteMetrics(internal::Drain drain) {
+ProgramSample StatusState::TakeSamples(TimePoint now, Samples& samples) {
   const Said said = TakeSaid();
-  std::array<PoolSample, StatusServer::kMaxPools> samples;
   for (size_t i = 0; i < pool_count_; ++i) {
     const Pool& pool = *pools_[i].pool;
     PoolSample& sample = samples[i];
@@ -374,17 +413,46 @@ void StatusState::WriteMetrics(internal::Drain drain) {
     sample.target = pool.backend().target();
     sample.settings = pool.settings();
     pool.Inspect(sample.details, {}, {});
+    sample.longest_wait = pools_[i].window.Wait(sample.details.stats).Percentile(1);
+    sample.source = &pool.backend();
   }
+  return {
+      .name = name_,
+      .version = ROOST_VERSION_STRING,
+      .healthy = !said.said || said.health == Health::kHealthy || said.health == Health::kDegraded,
+      .started_unix_us = started_unix_us_,
+      .events = ring_.total(),
+      .now = now,
+      .source = source_};
+}
+
+void StatusState::AnswerMetrics(TimePoint now, internal::Drain drain) {
+  Samples samples;
+  const ProgramSample program = TakeSamples(now, samples);
   std::array<char, 4096> buffer;
   Exposition out(buffer, drain, name_);
-  WriteExposition(
-      out,
-      {.name = name_,
-       .version = ROOST_VERSION_STRING,
-       .healthy = !said.said || said.health == Health::kHealthy || said.health == Health::kDegraded,
-       .started_unix_us = started_unix_us_,
-       .events = ring_.total()},
-      std::span(samples).first(pool_count_));
+  WriteExposition(out, program, std::span(samples).first(pool_count_));
+}
+
+// The file is written with the lock free: its folder may be slow, and others may ask meanwhile.
+absl::Status StatusState::WriteMetrics(std::string_view path) {
+  if (IsInherited()) return absl::OkStatus();
+  Samples samples;
+  ProgramSample program;
+  {
+    internal::MutexLock lock(serving_);
+    const TimePoint now = platform_.Now();
+    TurnWindows(now);
+    program = TakeSamples(now, samples);
+  }
+  MetricsFile file(path);
+  std::array<char, 4096> buffer;
+  Exposition out(
+      buffer,
+      {[](void* to, std::string_view text) { static_cast<MetricsFile*>(to)->Write(text); }, &file},
+      name_);
+  WriteExposition(out, program, std::span(samples).first(pool_count_));
+  return file.Finish();
 }
 
 }  // namespace roost::telemetry

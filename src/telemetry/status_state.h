@@ -31,6 +31,8 @@ class StatusState {
   const absl::Status& status() const { return status_; }
   std::string_view path() const { return socket_.path(); }
   void Add(const Pool& pool);
+  void Add(const StatusSource& source) { source_ = &source; }
+  absl::Status WriteMetrics(std::string_view path);
   void Say(Health health, std::string_view text);
   TimePoint Serve(TimePoint now);
   int Descriptors(std::span<DescriptorWait> out);
@@ -60,7 +62,10 @@ class StatusState {
   void WriteStatus(TimePoint now, internal::JsonWriter& json);
   void WritePool(TimePoint now, Watched& watched, internal::JsonWriter& json);
   void WriteEvents(TimePoint now, internal::JsonWriter& json);
-  void WriteMetrics(internal::Drain drain);
+  using Samples = std::array<PoolSample, StatusServer::kMaxPools>;
+  // REQUIRES: the thread serves.
+  ProgramSample TakeSamples(TimePoint now, Samples& samples);
+  void AnswerMetrics(TimePoint now, internal::Drain drain);
 
   Platform& platform_;
   const uint32_t fork_generation_;
@@ -72,6 +77,7 @@ class StatusState {
   EventRing ring_;
   std::array<Watched, StatusServer::kMaxPools> pools_{};
   size_t pool_count_ = 0;
+  const StatusSource* source_ = nullptr;
 
   internal::Mutex serving_;  // held by the thread that serves
   internal::Mutex said_mu_;

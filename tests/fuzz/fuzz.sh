@@ -27,8 +27,8 @@ SECONDS_EACH=${1:-10}
 shift || true
 TARGETS=("$@")
 # How many inputs of each target a PC tries in a second.
-declare -A RATES=([addresses]=25000 [config]=30000 [conninfo]=25000 [errors]=12000 [lines]=8000
-  [parameters]=60000 [rows]=20000 [sql]=30000 [status]=20000 [values]=90000 [sql_server]=450)
+declare -A RATES=([addresses]=25000 [answers]=4000 [config]=30000 [conninfo]=25000 [errors]=12000 [lines]=8000
+  [parameters]=60000 [requests]=6000 [rows]=20000 [sql]=30000 [status]=20000 [values]=90000 [sql_server]=450)
 SHORT=
 if [ "$SECONDS_EACH" -le 10 ]; then SHORT=1; fi
 [ ${#TARGETS[@]} -gt 0 ] || mapfile -t TARGETS < <(list)

@@ -4,9 +4,17 @@ namespace roost::fuzz {
 namespace {
 
 constexpr Target kTargets[] = {
-    {"addresses", &CheckAddresses}, {"config", &CheckConfig}, {"conninfo", &CheckConninfo},
-    {"errors", &CheckErrors},       {"lines", &CheckLines},   {"parameters", &CheckParameters},
-    {"rows", &CheckRows},           {"sql", &CheckSql},       {"status", &CheckStatus},
+    {"addresses", &CheckAddresses},
+    {"answers", &CheckAnswers},
+    {"config", &CheckConfig},
+    {"conninfo", &CheckConninfo},
+    {"errors", &CheckErrors},
+    {"lines", &CheckLines},
+    {"parameters", &CheckParameters},
+    {"requests", &CheckRequests},
+    {"rows", &CheckRows},
+    {"sql", &CheckSql},
+    {"status", &CheckStatus},
     {"values", &CheckValues},
 };
 

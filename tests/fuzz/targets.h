@@ -26,6 +26,8 @@ std::span<const Target> Targets();
 std::string CheckLines(std::string_view bytes);       // roost-node's standard input
 std::string CheckConfig(std::string_view bytes);      // its configuration, spans of time
 std::string CheckStatus(std::string_view bytes);      // its status file, as others read it
+std::string CheckRequests(std::string_view bytes);    // what a client of the status socket sends
+std::string CheckAnswers(std::string_view bytes);     // what roostctl reads from such a socket
 std::string CheckConninfo(std::string_view bytes);    // connection strings, beside libpq's parser
 std::string CheckAddresses(std::string_view bytes);   // the file of addresses
 std::string CheckValues(std::string_view bytes);      // columns in text, moments, bytea

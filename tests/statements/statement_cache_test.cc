@@ -46,12 +46,13 @@ class StatementCacheTest : public ::testing::Test {
   }
 
   alignas(std::max_align_t) std::byte storage_[Cache::BytesFor(kCapacity)];
+  internal::StatementCacheCounts counts_;  // outlives the caches
   Living living_;
   const Sql a_{"A"}, b_{"B"}, c_{"C"}, d_{"D"};
 };
 
 TEST_F(StatementCacheTest, FindsWhatWasAdded) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   EXPECT_EQ(cache.Find(a_), nullptr);
   FakeStatement* a = Use(cache, a_);
   ASSERT_NE(a, nullptr);
@@ -69,7 +70,7 @@ static_assert(kA.is_constant() && kBegin.is_constant());
 static_assert(!Sql("").is_constant(), "it has no address of its own");
 
 TEST_F(StatementCacheTest, KnowsTheLastOneOfAConstantByItsAddress) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   EXPECT_FALSE(cache.IsLast(kA)) << "nothing is here";
   FakeStatement* a = Use(cache, kA);
   EXPECT_EQ(Last(cache, kA), a);
@@ -82,7 +83,7 @@ TEST_F(StatementCacheTest, KnowsTheLastOneOfAConstantByItsAddress) {
 }
 
 TEST_F(StatementCacheTest, OneAddressAndAnotherLengthIsAnotherStatement) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   FakeStatement* whole = Use(cache, kWhole);
   EXPECT_FALSE(cache.IsLast(kBegin));
   EXPECT_EQ(cache.Find(kBegin), nullptr);
@@ -93,7 +94,7 @@ TEST_F(StatementCacheTest, OneAddressAndAnotherLengthIsAnotherStatement) {
 }
 
 TEST_F(StatementCacheTest, TextMadeAtRunTimeIsComparedAsItMayHaveChanged) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   std::string text = "A";
   FakeStatement* a = Use(cache, Sql(text));
   EXPECT_FALSE(cache.IsLast(Sql(text)));
@@ -104,7 +105,7 @@ TEST_F(StatementCacheTest, TextMadeAtRunTimeIsComparedAsItMayHaveChanged) {
 }
 
 TEST_F(StatementCacheTest, AConstantAndATextMadeAtRunTimeShareAStatement) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   FakeStatement* a = Use(cache, a_);
   EXPECT_FALSE(cache.IsLast(kA)) << "only its text tells";
   EXPECT_EQ(cache.Find(kA), a);
@@ -115,7 +116,7 @@ TEST_F(StatementCacheTest, AConstantAndATextMadeAtRunTimeShareAStatement) {
 }
 
 TEST_F(StatementCacheTest, TheLastOneMayBeTheOneThatIsEvicted) {
-  Cache cache(storage_, 1);
+  Cache cache(storage_, 1, counts_);
   Use(cache, kA);
   EXPECT_TRUE(cache.MakeRoom());
   EXPECT_FALSE(cache.IsLast(kA));
@@ -127,7 +128,7 @@ TEST_F(StatementCacheTest, TheLastOneMayBeTheOneThatIsEvicted) {
 }
 
 TEST_F(StatementCacheTest, UsingTheLastOneAgainKeepsTheOrder) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&kA, &b_, &c_, &kA}) Use(cache, *sql);
   EXPECT_NE(Last(cache, kA), nullptr);
   ASSERT_NE(Use(cache, d_), nullptr);
@@ -135,14 +136,14 @@ TEST_F(StatementCacheTest, UsingTheLastOneAgainKeepsTheOrder) {
 }
 
 TEST_F(StatementCacheTest, FindsTheSameTextAtAnotherAddress) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   FakeStatement* a = Use(cache, a_);
   const std::string copy = "A";
   EXPECT_EQ(cache.Find(Sql(copy)), a);
 }
 
 TEST_F(StatementCacheTest, FindsAStatementOfWhichTheDriverCutTheEnd) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   const Sql with_end("SELECT 1 ; ");
   FakeStatement* found = Use(cache, with_end);
   EXPECT_EQ(found->sql(), "SELECT 1");
@@ -151,7 +152,7 @@ TEST_F(StatementCacheTest, FindsAStatementOfWhichTheDriverCutTheEnd) {
 }
 
 TEST_F(StatementCacheTest, EvictsTheLeastRecentlyUsed) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_, &a_}) Use(cache, *sql);
   ASSERT_NE(Use(cache, d_), nullptr);
   EXPECT_EQ(living_, (Living{"A", "C", "D"}));
@@ -160,7 +161,7 @@ TEST_F(StatementCacheTest, EvictsTheLeastRecentlyUsed) {
 }
 
 TEST_F(StatementCacheTest, DoesNotMoveTheOthersWhenOneIsEvicted) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   Use(cache, a_);
   FakeStatement* b = Use(cache, b_);
   FakeStatement* c = Use(cache, c_);
@@ -170,7 +171,7 @@ TEST_F(StatementCacheTest, DoesNotMoveTheOthersWhenOneIsEvicted) {
 }
 
 TEST_F(StatementCacheTest, SparesWhatIsBeingRead) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   Use(cache, a_)->set_reading(true);
   Use(cache, b_);
   Use(cache, c_);
@@ -179,7 +180,7 @@ TEST_F(StatementCacheTest, SparesWhatIsBeingRead) {
 }
 
 TEST_F(StatementCacheTest, MakesNoRoomWhileAllAreBeingRead) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
   EXPECT_FALSE(cache.HasRoom());
   EXPECT_FALSE(cache.MakeRoom());
@@ -192,7 +193,7 @@ TEST_F(StatementCacheTest, MakesNoRoomWhileAllAreBeingRead) {
 }
 
 TEST_F(StatementCacheTest, MakingRoomTwiceEvictsOnce) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql);
   EXPECT_TRUE(cache.MakeRoom());
   EXPECT_TRUE(cache.MakeRoom());
@@ -200,7 +201,7 @@ TEST_F(StatementCacheTest, MakingRoomTwiceEvictsOnce) {
 }
 
 TEST_F(StatementCacheTest, ClearDestroysAllAndTheCacheGoesOn) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
   cache.Clear();
   EXPECT_TRUE(living_.empty());
@@ -210,7 +211,7 @@ TEST_F(StatementCacheTest, ClearDestroysAllAndTheCacheGoesOn) {
 
 TEST_F(StatementCacheTest, ItsEndDestroysAll) {
   {
-    Cache cache(storage_, kCapacity);
+    Cache cache(storage_, kCapacity, counts_);
     Use(cache, a_);
     Use(cache, b_);
   }
@@ -218,7 +219,7 @@ TEST_F(StatementCacheTest, ItsEndDestroysAll) {
 }
 
 TEST_F(StatementCacheTest, PreparesOnlyWhatIsNotHere) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   int prepared = 0;
   const auto prepare = [&]() -> absl::StatusOr<FakeStatement*> {
     ++prepared;
@@ -231,7 +232,7 @@ TEST_F(StatementCacheTest, PreparesOnlyWhatIsNotHere) {
 }
 
 TEST_F(StatementCacheTest, SqlThatCannotBePreparedDisplacesNothing) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql);
   const auto refuse = []() -> absl::StatusOr<FakeStatement*> {
     return absl::InvalidArgumentError("wrong");
@@ -242,7 +243,7 @@ TEST_F(StatementCacheTest, SqlThatCannotBePreparedDisplacesNothing) {
 }
 
 TEST_F(StatementCacheTest, NothingIsPreparedWhileAllAreBeingRead) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   for (const Sql* sql : {&a_, &b_, &c_}) Use(cache, *sql)->set_reading(true);
   const absl::Status status =
       cache.FindOrPrepare(d_, [] { return absl::StatusOr<FakeStatement*>(nullptr); }).status();
@@ -253,7 +254,7 @@ TEST_F(StatementCacheTest, NothingIsPreparedWhileAllAreBeingRead) {
 }
 
 TEST_F(StatementCacheTest, ACapacityOfOneServesOneAfterTheOther) {
-  Cache cache(storage_, 1);
+  Cache cache(storage_, 1, counts_);
   for (const Sql* sql : {&a_, &b_, &a_}) {
     ASSERT_NE(Use(cache, *sql), nullptr);
     EXPECT_EQ(living_, Living{std::string(sql->text())});
@@ -261,12 +262,27 @@ TEST_F(StatementCacheTest, ACapacityOfOneServesOneAfterTheOther) {
 }
 
 TEST_F(StatementCacheTest, EachIsVisitedOnce) {
-  Cache cache(storage_, kCapacity);
+  Cache cache(storage_, kCapacity, counts_);
   Use(cache, a_);
   Use(cache, b_);
   Living seen;
   cache.ForEach([&](FakeStatement& statement) { seen.emplace(statement.sql()); });
   EXPECT_EQ(seen, living_);
+}
+
+TEST_F(StatementCacheTest, CountsWhatItFindsWhatItLacksAndWhatItDrops) {
+  {
+    Cache cache(storage_, kCapacity, counts_);
+    for (const Sql* sql : {&a_, &b_, &c_, &a_, &b_, &d_}) Use(cache, *sql);
+    EXPECT_EQ(counts_.misses, 4u);
+    EXPECT_EQ(counts_.evictions, 1u);
+    EXPECT_EQ(counts_.hits, 2u) << "told with a miss";
+    Use(cache, a_);
+    EXPECT_EQ(counts_.hits, 2u) << "not yet told";
+    for (uint64_t i = 0; i < Cache::kTellEvery; ++i) Use(cache, i % 2 == 0 ? a_ : b_);
+    EXPECT_GE(counts_.hits, 2u + Cache::kTellEvery / 2);
+  }
+  EXPECT_EQ(counts_.hits, 3u + Cache::kTellEvery) << "the rest is told at the end";
 }
 
 }  // namespace

@@ -29,6 +29,10 @@ TEST_F(StatusAllocationTest, AnswersEventsAndWordsTakeNone) {
     platform.Advance(2s);
     server.Serve(platform.Now());
   }
+  const std::string file = dir.File("n.prom");
+  const support::AllocationCount count;
+  EXPECT_TRUE(server.WriteMetrics(file).ok());
+  EXPECT_EQ(count.total(), 0u) << "the file of metrics";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #ifndef ROOST_TESTS_TELEMETRY_STATUS_CLIENT_H_
 #define ROOST_TESTS_TELEMETRY_STATUS_CLIENT_H_
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -40,9 +41,9 @@ class StatusClient {
     std::array<char, 4096> bytes;
     for (;;) {
       const ssize_t got = recv(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT);
-      if (got < 0) return text;
-      closed_ = got == 0;
-      if (closed_) return text;
+      // Closed with bytes of ours unread it is a reset, behind the answer.
+      closed_ = got == 0 || (got < 0 && errno == ECONNRESET);
+      if (got <= 0) return text;
       text.append(bytes.data(), static_cast<size_t>(got));
     }
   }

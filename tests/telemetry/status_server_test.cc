@@ -1,6 +1,7 @@
 // tests/telemetry/status_server_test.cc - what a StatusServer answers, and what it bears.
 #include <grp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -11,6 +12,7 @@
 #include "telemetry/event_ring.h"
 #include "tests/pool/pool_test_support.h"
 #include "tests/support/in_child.h"
+#include "tests/support/status_macros.h"
 #include "tests/support/temp_dir.h"
 #include "tests/telemetry/status_client.h"
 
@@ -86,6 +88,146 @@ TEST_F(StatusServerTest, TellsWhoHoldsWhoWaitsAndSinceWhen) {
   held.Return();
   platform.Run();
   waiter.Return();
+}
+
+// A backend with figures, and a program with some.
+class CountingBackend : public fakes::ScriptedBackend {
+ public:
+  void AddFigures(TimePoint now, Figures& out) const override {
+    const auto add = [&out](MetricKind kind, std::string_view name, std::string_view unit,
+                            int64_t value) {
+      out.Add({.metric = {kind, name, unit, "H"}, .group = "sqlite", .value = value});
+    };
+    add(MetricKind::kCounter, "busy", "s", 1'500'000'000);
+    add(MetricKind::kGauge, "age", "s", (now - fakes::FakePlatform::kStart).count());
+    out.Add({.metric = {MetricKind::kCounter, "hits", "statements", "H"},
+             .group = "statement_cache",
+             .value = 7});
+  }
+};
+class CountingProgram final : public StatusSource {
+ public:
+  CountingProgram() { seals_.Add(3ms); }
+  void AddFigures(TimePoint, Figures& out) const override {
+    for (const char* part : {"sealed", "lost"}) {
+      out.Add({.metric = {MetricKind::kCounter, "readings", "readings", "Taken"},
+               .group = "node",
+               .label = "outcome",
+               .part = part,
+               .value = 4});
+    }
+    out.Add(
+        {.metric = {MetricKind::kHistogram, "seal", "s", "H"}, .group = "node", .spans = &seals_});
+  }
+
+ private:
+  Histogram seals_;
+};
+
+TEST_F(StatusServerTest, TellsTheFiguresOfBackendsAndOfTheProgram) {
+  StatusServer server(Named("node7"));
+  CountingBackend counting;
+  PoolFor<Plain<1>> pool(counting, {.name = "local", .platform = &platform});
+  PoolFor<Plain<1>> plain(backend, {.name = "other", .platform = &platform});
+  PoolFor<Plain<1>> third(counting, {.name = "third", .platform = &platform});
+  for (const Pool* one :
+       {static_cast<Pool*>(&plain), static_cast<Pool*>(&pool), static_cast<Pool*>(&third)}) {
+    server.Add(*one);
+  }
+  const CountingProgram program;
+  server.Add(program);
+  Take(pool).Return();
+  Take(pool).Return();
+  platform.Advance(2s);
+  const Json status = AskStatus(server);
+  EXPECT_TRUE(status["pools"][0]["figures"].empty());
+  EXPECT_EQ(status["pools"][1]["figures"]["sqlite"]["busy_s"], 1.5);
+  EXPECT_EQ(status["pools"][1]["figures"]["sqlite"]["age_s"], 2);
+  EXPECT_EQ(status["pools"][1]["figures"]["statement_cache"]["hits"], 7);
+  EXPECT_EQ(status["pools"][1]["slots"][0]["uses"], 2);
+  EXPECT_EQ(status["figures"]["node"]["readings_lost"], 4);
+  EXPECT_EQ(status["figures"]["node"]["seal"]["count"], 1);
+  std::string metrics = Ask(server, "metrics");
+  const auto labels = [](const char* name) {
+    return std::string("{roost_node=\"node7\",db_client_connection_pool_name=\"") + name + "\"} ";
+  };
+  metrics.erase(0, metrics.find("# HELP roost_sqlite_"));  // what a failure shows is long enough
+  EXPECT_THAT(metrics, ::testing::HasSubstr("# TYPE roost_sqlite_busy_seconds_total counter\n"
+                                            "roost_sqlite_busy_seconds_total" +
+                                            labels("local") +
+                                            "1.5\n"
+                                            "roost_sqlite_busy_seconds_total" +
+                                            labels("third") + "1.5\n"));
+  EXPECT_THAT(metrics,
+              ::testing::HasSubstr("\nroost_statement_cache_hits_total" + labels("local") + "7\n"));
+  EXPECT_THAT(
+      metrics,
+      ::testing::HasSubstr(
+          "# HELP roost_node_readings_total Taken.\n# TYPE roost_node_readings_total counter\n"
+          "roost_node_readings_total{roost_node=\"node7\",outcome=\"sealed\"} 4\n"
+          "roost_node_readings_total{roost_node=\"node7\",outcome=\"lost\"} 4\n"));
+  EXPECT_THAT(metrics,
+              ::testing::HasSubstr("roost_node_seal_seconds_count{roost_node=\"node7\"} 1\n"));
+}
+
+// ---- The file of metrics ----
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+TEST_F(StatusServerTest, WritesTheMetricsIntoAFileThatOthersMayRead) {
+  StatusServer server(Named("node7"));
+  PoolFor<Plain<1>> pool(backend, {.name = "local", .platform = &platform});
+  server.Add(pool);
+  const std::string file = dir.File("node.prom");
+  const mode_t before = umask(0077);
+  ASSERT_OK(server.WriteMetrics(file));
+  umask(before);
+  struct stat found {};
+  ASSERT_EQ(stat(file.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0644u);
+  EXPECT_EQ(Contents(file), Ask(server, "metrics"));
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    files += entry.path().string().starts_with(file) ? 1 : 0;
+  }
+  EXPECT_EQ(files, 1) << "nothing is left beside it";
+}
+
+TEST_F(StatusServerTest, AFileOfMetricsThatCannotBeWrittenLeavesTheOneBefore) {
+  StatusServer server(Named("node7"));
+  EXPECT_EQ(server.WriteMetrics(dir.File("gone/node.prom")).code(), absl::StatusCode::kNotFound);
+  const std::string folder = dir.File("x.prom");
+  std::filesystem::create_directory(folder);
+  const absl::Status refused = server.WriteMetrics(folder);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr(folder));
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    EXPECT_FALSE(entry.path().string().ends_with(".new")) << entry.path();
+  }
+  EXPECT_FALSE(server.WriteMetrics(std::string(600, 'p')).ok());
+  EXPECT_FALSE(server.WriteMetrics("").ok());
+}
+
+// A limit of the file's size in place of a disk that is full: both refuse a write in the middle.
+TEST_F(StatusServerTest, AFullDiskLeavesTheFileOfBefore) {
+  StatusServer server(Named("node7"));
+  const std::string file = dir.File("node.prom");
+  ASSERT_OK(server.WriteMetrics(file));
+  const std::string before = Contents(file);
+  struct rlimit limit {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit least{100, limit.rlim_max};
+  const auto old = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &least), 0);
+  const absl::Status full = server.WriteMetrics(file);
+  setrlimit(RLIMIT_FSIZE, &limit);
+  signal(SIGXFSZ, old);
+  EXPECT_EQ(full.code(), absl::StatusCode::kUnavailable) << full;
+  EXPECT_EQ(Contents(file), before);
+  ASSERT_OK(server.WriteMetrics(file));
 }
 
 TEST_F(StatusServerTest, TellsWhatTheProgramSaidAndSinceWhen) {

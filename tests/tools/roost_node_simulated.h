@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite.h"
 #include "roost/sqlite_memory.h"
+#include "roost/status.h"
 #include "telemetry/status_file.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/support/temp_dir.h"
@@ -68,7 +70,7 @@ class SimulatedNode {
   // `ran`: since the loop began.
   using EachSleep = std::function<void(Duration ran)>;
 
-  // Database, status file and name are filled in. `vfs`: SQLite's VFS; empty: the system's. A sleep is
+  // Database, status file and name are filled in, and the folder of a metrics file. `vfs`: SQLite's VFS; empty: the system's. A sleep is
   // no longer than `step`, so that what the test does meanwhile is looked at.
   SimulatedNode(const SqliteMemory* memory, tools::Options options, std::string vfs = {},
                 Duration step = std::chrono::seconds(1))
@@ -98,7 +100,10 @@ class SimulatedNode {
                               .local = pool_,
                               .notify = notify,
                               .messages = messages,
-                              .memory = memory_});
+                              .memory = memory_,
+                              .status = &status_});
+    status_.Add(pool_);
+    status_.Add(reporter);
     tools::Node node({.options = options_,
                       .pool = pool_,
                       .board = board,
@@ -106,7 +111,8 @@ class SimulatedNode {
                       .messages = messages,
                       .wakeup = wakeup,
                       .reporter = reporter,
-                      .power = power_},
+                       .power = power_,
+                       .status = &status_},
                      store.Check(pool_.In(tools::Node::kStoreWithin)));
     start_ = platform_.Now();
     node.Run();
@@ -117,6 +123,8 @@ class SimulatedNode {
   Pool& pool() { return pool_; }
   fakes::FakePlatform& platform() { return platform_; }
   const std::string& db() const { return options_.db; }
+  const tools::Options& options() const { return options_; }
+  std::string_view status_socket() const { return status_.path(); }
   const tools::Counts& counts() const { return counts_; }
   // How the node's last look at its readings went.
   const absl::Status& read_back() const { return read_back_; }
@@ -133,9 +141,16 @@ class SimulatedNode {
   static tools::Options Filled(tools::Options options, const support::TempDir& folder) {
     options.db = folder.File("node.db");
     options.status_file = folder.File("status.json");
+    if (!options.metrics_file.empty()) options.metrics_file = folder.File(options.metrics_file);
     options.name = "simulated";
     options.buffer = std::max(options.buffer, options.batch);
     return options;
+  }
+
+  static bool IsSocket(int fd) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
   }
 
   // The loop asks whether there is input, or sleeps.
@@ -145,6 +160,7 @@ class SimulatedNode {
       poll(&input, 1, 0);
       return {.readable = input.revents != 0};
     }
+    if (IsSocket(fd)) return {};  // of the status: it is served at each turn anyway
     systemd_.Forget();
     const TimePoint now = platform_.Now();
     each_sleep_(now - start_);
@@ -164,7 +180,10 @@ class SimulatedNode {
   NotifySocket systemd_;
   fakes::FakePlatform platform_;
   SqliteBackend backend_{{.path = options_.db, .schema = tools::kSchema, .vfs = vfs_}};
-  PoolFor<NodeProfile> pool_{backend_, {.name = "local", .platform = &platform_}};
+  StatusServer status_{
+      {.name = "simulated", .folder = folder_.path().c_str(), .platform = &platform_}};
+  PoolFor<NodeProfile> pool_{backend_,
+                             {.name = "local", .observer = &status_, .platform = &platform_}};
   EachSleep each_sleep_;
   tools::Power::Sources power_;
   TimePoint start_{};

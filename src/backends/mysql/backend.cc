@@ -37,4 +37,8 @@ absl::StatusOr<Connection*> MysqlBackend::Open(const OpenRequest& request) {
 
 TimePoint MysqlBackend::Continue(TimePoint now) { return state_->Continue(now); }
 
+void MysqlBackend::AddFigures(TimePoint /*now*/, Figures& out) const {
+  state_->statement_counts().AddTo(out);
+}
+
 }  // namespace roost

@@ -20,6 +20,7 @@
 #include "backends/mysql/settings.h"
 #include "roost/internal/mutex.h"
 #include "roost/mysql.h"
+#include "statements/statement_cache.h"
 
 namespace roost::mysql {
 
@@ -71,6 +72,7 @@ class BackendState {
 
   backends::Resolver& resolver() { return resolver_; }
   backends::AddressBook& addresses() { return addresses_; }
+  internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
 
  private:
   absl::Status Load();
@@ -80,6 +82,7 @@ class BackendState {
   backends::LoadedLibrary<Libmariadb> lib_;
   backends::Resolver resolver_;
   backends::AddressBook addresses_;
+  internal::StatementCacheCounts statement_counts_;
 
   internal::Mutex mu_;
   int count_ ABSL_GUARDED_BY(mu_) = 1;

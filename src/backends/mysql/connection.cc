@@ -51,7 +51,8 @@ MysqlConnection::MysqlConnection(BackendState& backend, const OpenRequest& reque
       attempt_(std::make_unique<ConnectAttempt>(backend, request)),
       timers_(request.tcp_timers),
       wire_(*this, backend),
-      cache_(request.memory.data + sizeof(MysqlConnection), request.memory.statements) {}
+      cache_(request.memory.data + sizeof(MysqlConnection), request.memory.statements,
+             backend.statement_counts()) {}
 
 MysqlConnection::~MysqlConnection() { Close(); }
 

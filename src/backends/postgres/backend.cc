@@ -42,4 +42,8 @@ absl::Status PostgresBackend::Hindrance(const void* pool) const {
   return state_->sessions().Hindrance(pool);
 }
 
+void PostgresBackend::AddFigures(TimePoint /*now*/, Figures& out) const {
+  state_->statement_counts().AddTo(out);
+}
+
 }  // namespace roost

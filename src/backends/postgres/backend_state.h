@@ -22,6 +22,7 @@
 #include "backends/postgres/settings.h"
 #include "roost/internal/mutex.h"
 #include "roost/postgres.h"
+#include "statements/statement_cache.h"
 
 namespace roost::postgres {
 
@@ -65,6 +66,7 @@ class BackendState {
 
   Resolver& resolver() { return resolver_; }
   AddressBook& addresses() { return addresses_; }
+  internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
   ServerSessions& sessions() { return sessions_; }
 
  private:
@@ -76,6 +78,7 @@ class BackendState {
   std::atomic<bool> transaction_pooler_ = false;
   Resolver resolver_;
   AddressBook addresses_;
+  internal::StatementCacheCounts statement_counts_;
   ServerSessions sessions_;
 
   internal::Mutex mu_;

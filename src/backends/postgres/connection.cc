@@ -53,7 +53,8 @@ PostgresConnection::PostgresConnection(BackendState& backend, const OpenRequest&
     : Session(request),
       attempt_(std::make_unique<ConnectAttempt>(backend, request)),
       pipeline_(*this, backend),
-      cache_(request.memory.data + sizeof(PostgresConnection), request.memory.statements) {}
+      cache_(request.memory.data + sizeof(PostgresConnection), request.memory.statements,
+             backend.statement_counts()) {}
 
 PostgresConnection::~PostgresConnection() { Close(); }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "backends/sqlite/connection.h"
+#include "backends/sqlite/counters.h"
 #include "backends/sqlite/existing_file.h"
 #include "backends/sqlite/explain.h"
 #include "backends/sqlite/handle.h"
@@ -89,6 +90,7 @@ absl::Status CloseHoles(sqlite3* db, const SqliteOptions& options) {
 SqliteBackend::SqliteBackend(SqliteOptions options)
     : options_(std::move(options)),
       names_(std::make_unique<const sqlite::FileNames>(options_.path)),
+      counters_(std::make_unique<sqlite::Counters>()),
       prepared_(std::make_unique<sqlite::OpenFiles>()) {}
 
 SqliteBackend::~SqliteBackend() { sqlite3_close(anchor_); }
@@ -110,6 +112,8 @@ SqliteFileStats SqliteBackend::file_stats() const {
           .file_changes = file_changes_,
           .damaged_files = damaged_files_};
 }
+
+void SqliteBackend::AddFigures(TimePoint now, Figures& out) const { counters_->AddTo(now, out); }
 
 void SqliteBackend::RecordLog(int pages) {
   log_pages_.store(pages, std::memory_order_relaxed);
@@ -133,7 +137,7 @@ absl::Status SqliteBackend::CheckOptions() const {
 absl::Status SqliteBackend::Prepare(Platform& platform, Deadline deadline) {
   absl::Status status = CheckOptions();
   if (!status.ok()) return status;
-  DeadlineHandler handler(platform);
+  DeadlineHandler handler(platform, &counters_->busy());
   handler.SetDeadline(deadline);
   Handle keeper;
   status = CheckFork(platform);
@@ -187,7 +191,7 @@ absl::StatusOr<Connection*> SqliteBackend::OpenAnew(const OpenRequest& request,
 absl::StatusOr<Connection*> SqliteBackend::OpenOnce(const OpenRequest& request) {
   // Held until the connection is open, so that closing it is not the last close, which would delete
   // the log for the connection to make again.
-  DeadlineHandler handler(*request.platform);
+  DeadlineHandler handler(*request.platform, &counters_->busy());
   handler.SetDeadline(request.deadline);
   Handle keeper;
   absl::Status status = CheckFork(*request.platform);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "backends/sqlite/counters.h"
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
 #include "backends/sqlite/script.h"
@@ -72,8 +73,9 @@ SqliteConnection::SqliteConnection(SqliteBackend& backend, const OpenRequest& re
       backend_(backend),
       writes_(request.role != Role::kReader && !backend.options().read_only),
       log_(backend.options()),
-      cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements),
-      deadline_handler_(platform()) {}
+      cache_(request.memory.data + sizeof(SqliteConnection), request.memory.statements,
+             backend.counters_->statements()),
+      deadline_handler_(platform(), &backend.counters_->busy()) {}
 
 SqliteConnection::~SqliteConnection() { Close(); }
 

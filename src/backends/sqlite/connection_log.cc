@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backends/sqlite/connection.h"
+#include "backends/sqlite/counters.h"
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
 #include "base/duration.h"
@@ -30,9 +31,11 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, i
   WriteAheadLog& log = connection.log_;
   log.RecordCommit(pages);
   connection.backend_.RecordLog(pages);
+  connection.backend_.counters_->RecordLog(log);
   if (log.IsLong()) connection.SetDirty(kDirtyMaintenance);
   if (log.IsTooLong() && !log.sync_failed()) {
-    const int code = log.CopyAtOnce(db);
+    const int code = log.CopyAtOnce(db, connection.platform().Now());
+    connection.backend_.counters_->CountCheckpoint(log, code);
     if (code != SQLITE_OK && !IsBlocked(code)) {
       connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
     }
@@ -71,6 +74,7 @@ void SqliteConnection::LeaveFiles() {
   }
   if (!writes_ || log_.sync_failed()) return;
   deadline_handler_.SetDeadline(Deadline::After(platform().Now(), kCheckpointTime));
+  const DeadlineHandler::Unaccounted unaccounted(deadline_handler_);
   log_.Checkpoint(db_, platform().Now());
   files_.DisownLog();
 }
@@ -152,8 +156,10 @@ absl::Status SqliteConnection::Maintain(Deadline deadline) {
 absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   deadline_handler_.SetDeadline(
       std::min(deadline, Deadline::After(platform().Now(), kCheckpointTime)));
+  const DeadlineHandler::Unaccounted unaccounted(deadline_handler_);
   const int code = log_.Checkpoint(db_, platform().Now());
   backend_.RecordLog(log_.length());
+  backend_.counters_->CountCheckpoint(log_, code);
   backend_.checkpoint_error_ = log_.error();
   if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
   absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");

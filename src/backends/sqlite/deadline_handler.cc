@@ -27,8 +27,15 @@ void DeadlineHandler::Uninstall(sqlite3* db) {
 
 bool DeadlineHandler::Pause() {
   const TimePoint now = platform_.Now();
-  if (deadline_.HasPassed(now)) return false;
+  if (deadline_.HasPassed(now)) {
+    if (account_ != nullptr) account_->gave_up.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
   platform_.Wait(nobody_wakes_, 0, std::min(deadline_, Deadline::After(now, kPause)));
+  // Counted pause by pause, so that a wait that goes on can be seen.
+  if (account_ != nullptr) {
+    account_->waited_ns.fetch_add((platform_.Now() - now).count(), std::memory_order_relaxed);
+  }
   return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "roost/deadline.h"
 #include "roost/platform.h"
@@ -18,9 +19,18 @@ struct sqlite3;
 
 namespace roost::sqlite {
 
+// How long all connections of a backend waited for locks that others held: other processes, mostly, as
+// the writers of this one stand in the pool's line.
+struct BusyAccount {
+  std::atomic<int64_t> waited_ns{0};
+  std::atomic<uint64_t> gave_up{0};  // waits that a deadline ended
+};
+
 class DeadlineHandler {
  public:
-  explicit DeadlineHandler(Platform& platform) : platform_(platform) {}
+  // `account`: where waits are counted, which outlives this; null: nowhere.
+  explicit DeadlineHandler(Platform& platform, BusyAccount* account = nullptr)
+      : platform_(platform), account_(account) {}
   DeadlineHandler(const DeadlineHandler&) = delete;
   DeadlineHandler& operator=(const DeadlineHandler&) = delete;
 
@@ -38,6 +48,19 @@ class DeadlineHandler {
   bool HasPassed() { return !deadline_.IsNever() && deadline_.HasPassed(platform_.Now()); }
   // Sleeps for about a millisecond. False when the deadline passed.
   bool Pause();
+  // While it lives, waits are not counted: a checkpoint asks for what it may do without.
+  class Unaccounted {
+   public:
+    explicit Unaccounted(DeadlineHandler& handler)
+        : handler_(handler), account_(std::exchange(handler.account_, nullptr)) {}
+    ~Unaccounted() { handler_.account_ = account_; }
+    Unaccounted(const Unaccounted&) = delete;
+    Unaccounted& operator=(const Unaccounted&) = delete;
+
+   private:
+    DeadlineHandler& handler_;
+    BusyAccount* const account_;
+  };
   // Whether the busy handler gave up since SetDeadline.
   bool gave_up() const { return gave_up_; }
 
@@ -60,6 +83,7 @@ class DeadlineHandler {
   static int OnProgress(void* self);
 
   Platform& platform_;
+  BusyAccount* account_;
   Deadline deadline_ = Deadline::Never();
   const std::atomic<uint32_t> nobody_wakes_{0};
   bool gave_up_ = false;

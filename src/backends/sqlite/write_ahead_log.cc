@@ -19,6 +19,7 @@ WriteAheadLog::WriteAheadLog(const SqliteOptions& options)
 void WriteAheadLog::RecordCommit(int pages) {
   unsealed_ = batches();
   pages_ = pages;
+  if (pages < length_) copied_ = 0;
   length_ = pages;
 }
 
@@ -26,9 +27,21 @@ bool WriteAheadLog::IsTooLong() const {
   return pages_ > std::max(1000, 8 * options_.checkpoint_pages);
 }
 
-int WriteAheadLog::CopyAtOnce(sqlite3* db) {
+int WriteAheadLog::CopyAtOnce(sqlite3* db, TimePoint now) {
   const CheckpointMemory memory;
-  return sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  int pages = 0;
+  int copied = 0;
+  const int code =
+      sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+  if (code == SQLITE_OK) Note(code, pages, copied, now);
+  return code;
+}
+
+void WriteAheadLog::Note(int code, int pages, int copied, TimePoint now) {
+  if (pages >= 0) length_ = pages;
+  if (pages >= 0 && copied >= 0) copied_ = std::min(copied, pages);
+  const bool pinned = IsBlocked(code) || (code == SQLITE_OK && copied < pages);
+  pinned_since_ = pinned ? std::min(pinned_since_, now) : TimePoint::max();
 }
 
 int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
@@ -46,9 +59,7 @@ int WriteAheadLog::Checkpoint(sqlite3* db, TimePoint now) {
   wants_room_ = false;
   room_pages_ = 0;  // another process may have cut the file
   if (code == SQLITE_OK) pages_ = std::max(0, pages - copied);
-  if (pages >= 0) length_ = pages;
-  const bool pinned = IsBlocked(code) || (code == SQLITE_OK && pages_ > 0);
-  pinned_since_ = pinned ? std::min(pinned_since_, now) : TimePoint::max();
+  Note(code, pages, copied, now);
   // While a reader keeps the log from being cut, do not stop at every return to try again.
   const bool left = IsBlocked(code) || pages_ > 0;
   long_at_ = 4 * options_.checkpoint_pages + (left ? pages_ : 0);

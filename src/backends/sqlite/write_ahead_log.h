@@ -50,10 +50,14 @@ class WriteAheadLog {
   // SQLITE_LOCKED: a reader blocks it, and what is left is for later. Waits as long as the busy
   // handler of `db` allows. REQUIRES: now is the present.
   int Checkpoint(sqlite3* db, TimePoint now);
-  // Inside of a commit: copies what no reader needs, and waits for nobody.
-  int CopyAtOnce(sqlite3* db);
+  // Inside of a commit: copies what no reader needs, and waits for nobody. REQUIRES: as Checkpoint.
+  int CopyAtOnce(sqlite3* db, TimePoint now);
   // In the file, copied or not.
   int length() const { return length_; }
+  int64_t page_bytes() const { return page_bytes_; }
+  // Of the length, those that the latest checkpoint found or put in the database; fewer commits since
+  // have begun the log anew: none.
+  int copied() const { return copied_; }
   // Why the latest checkpoint failed; SQLITE_OK also where a reader blocked it.
   int error() const { return error_; }
   // As long as it may become.
@@ -71,6 +75,8 @@ class WriteAheadLog {
   int Sync(sqlite3* db);
 
  private:
+  // What a checkpoint has told.
+  void Note(int code, int pages, int copied, TimePoint now);
   // Commits are not synced by themselves.
   bool batches() const { return options_.durability == SqliteDurability::kBatch; }
 
@@ -80,6 +86,7 @@ class WriteAheadLog {
   bool unsealed_ = true;  // there may be commits that no sync has covered
   const int max_pages_;
   int length_ = 0;
+  int copied_ = 0;
   int error_ = 0;
   bool wants_room_ = false;
   int64_t page_bytes_ = 4096;

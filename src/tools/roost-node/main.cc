@@ -225,6 +225,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
                      .remote = remote,
                      .memory = memory_,
                      .status = &status_});
+  status_.Add(reporter);
   Node node({.options = options_,
              .pool = pool_,
              .board = board_,

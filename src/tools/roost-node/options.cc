@@ -218,6 +218,13 @@ void DeclareRemote(CLI::App& app, Options& options, Raw& raw) {
       ->group(kGroup);
 }
 
+// The collector passes over every other name in silence.
+std::string MetricsPath(const std::string& path) {
+  if (path.empty() || path.ends_with(".prom")) return path;
+  throw CLI::ValidationError("--metrics-file",
+                             path + " does not end in .prom, and node_exporter reads nothing else");
+}
+
 void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
   constexpr char kGroup[] = "Output";
   app.add_flag("--quiet", options.quiet, "No progress; messages about trouble remain")
@@ -231,6 +238,17 @@ void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
       ->group(kGroup);
   AddDuration(app, "--status-every", options.status_every, 100ms,
               "Time between two writings of it (10s)")
+      ->group(kGroup);
+  app.add_option_function<std::string>(
+         "--metrics-file",
+         [&options](const std::string& path) { options.metrics_file = MetricsPath(path); },
+         "Prometheus' text about the running node, for node_exporter's textfile collector: a path "
+         "that "
+         "ends in .prom, in a folder in memory (default: none)")
+      ->type_name("PATH")
+      ->group(kGroup);
+  AddDuration(app, "--metrics-every", options.metrics_every, 1s,
+              "Time between two writings of it (15s)")
       ->group(kGroup);
   app.add_flag("--profile-info", options.profile_info,
                "Prints the profile and the board this program was compiled for, and exits")

@@ -43,6 +43,8 @@ struct Options {
   Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote
   std::string status_file;                       // empty: none is written
   Duration status_every = std::chrono::seconds(10);
+  std::string metrics_file;  // empty: none is written
+  Duration metrics_every = std::chrono::seconds(15);
   bool profile_info = false;
   bool quiet = false;
   bool json = false;

@@ -64,13 +64,129 @@ Reporter::Reporter(const Parts& parts)
 
 Reporter::~Reporter() {
   if (file_.has_value()) telemetry::RemoveStatusFile(file_->path());
+  // Figures of a node that has ended would be taken for those of one that runs.
+  if (wrote_metrics_) unlink(options_.metrics_file.c_str());
 }
 
 void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
   Feed(now, facts);
+  Note(facts);
   if (has_readers_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
   const bool ready = facts.ready || (now - started_ >= kReadyAnyway && !stalled_);
   if (ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
+  if (writes_metrics() && now >= next_metrics_) WriteMetrics(now);
+}
+
+// There is one seal in a turn at most.
+void Reporter::Note(const NodeFacts& facts) {
+  if (facts.counts.batches != readings_.batches && facts.last_seal.has_value()) {
+    seal_times_.Add(facts.last_seal->took);
+  }
+  readings_ = ReadingsOf(facts);
+  seal_due_ = facts.progress.due;
+}
+
+// A folder that is not there, or a full disk, is told once; the node goes on.
+void Reporter::WriteMetrics(TimePoint now) {
+  next_metrics_ = now + options_.metrics_every;
+  const absl::Status written = status_server_->WriteMetrics(options_.metrics_file);
+  wrote_metrics_ = wrote_metrics_ || written.ok();
+  if (!written.ok() && written.code() != metrics_failed_) {
+    messages_.Warn("the metrics file: %s", std::string(written.message()).c_str());
+  }
+  metrics_failed_ = written.code();
+}
+
+void Reporter::AddFigures(TimePoint now, Figures& out) const {
+  AddReadings(now, out);
+  AddProcess(out);
+}
+
+void Reporter::AddReadings(TimePoint now, Figures& out) const {
+  static constexpr std::string_view kNode = "node";
+  const auto part = [&out](const Metric& metric, std::string_view label, std::string_view name,
+                           uint64_t count) {
+    out.Add({.metric = metric,
+             .group = kNode,
+             .label = label,
+             .part = name,
+             .value = static_cast<int64_t>(count)});
+  };
+  constexpr Metric kReadings{MetricKind::kCounter, "readings", "readings",
+                             "Readings by what became of them. bad_line: a line that was none; "
+                             "missed: the board was not read in time"};
+  part(kReadings, "outcome", "sealed", readings_.sealed);
+  part(kReadings, "outcome", "dropped", readings_.dropped);
+  part(kReadings, "outcome", "lost", readings_.lost);
+  part(kReadings, "outcome", "bad_line", readings_.bad_lines);
+  part(kReadings, "outcome", "missed", readings_.missed);
+  part({MetricKind::kGauge, "readings_waiting", "readings",
+        "Readings in memory that are not sealed"},
+       {}, {}, readings_.waiting);
+  part({MetricKind::kGauge, "readings_buffer", "readings", "Readings that memory has room for"}, {},
+       {}, readings_.buffer);
+  constexpr Metric kBatches{MetricKind::kCounter, "batches", "batches",
+                            "Transactions of readings, sealed or refused by the database"};
+  part(kBatches, "result", "sealed", readings_.batches);
+  part(kBatches, "result", "refused", readings_.refused_batches);
+  // Due is the first reading's moment and the longest that it may wait.
+  Duration lag{};
+  if (seal_due_ != TimePoint::max()) lag = now - (seal_due_ - options_.seal_every);
+  out.Add({.metric = {MetricKind::kGauge, "seal_lag", "s",
+                      "For how long readings have waited for their seal; 0: none waits"},
+           .group = kNode,
+           .value = std::max(lag, Duration::zero()).count()});
+  out.Add({.metric = {MetricKind::kGauge, "seal_every", "s",
+                      "The setting seal-every: the longest that a reading may wait"},
+           .group = kNode,
+           .value = options_.seal_every.count()});
+  out.Add({.metric = {MetricKind::kHistogram, "seal_duration", "s",
+                      "Time from the begin of a transaction of readings to the end of its sync"},
+           .group = kNode,
+           .spans = &seal_times_});
+}
+
+void Reporter::AddProcess(Figures& out) const {
+  const auto add = [&out](MetricKind kind, std::string_view name, std::string_view unit,
+                          std::string_view help, uint64_t value) {
+    out.Add({.metric = {kind, name, unit, help},
+             .group = "node",
+             .value = static_cast<int64_t>(value)});
+  };
+  constexpr MetricKind kGauge = MetricKind::kGauge;
+  constexpr MetricKind kCounter = MetricKind::kCounter;
+  telemetry::MemoryStatus memory;
+  ToStatus(memory);
+  add(kGauge, "resident_memory_bytes", "bytes", "Memory of the process that is in RAM",
+      memory.rss_kib * 1024);
+  if (const std::optional<uint64_t> written = board_.BytesWritten()) {
+    add(kCounter, "written_bytes", "bytes", "Bytes that the process wrote to storage: wear",
+        *written);
+  }
+  add(kCounter, "watchdog_feeds", "feeds", "How often systemd's watchdog was fed",
+      watchdog_.feeds());
+  add(kGauge, "clock_synchronized", "", "1 if the wall clock has been set by a time service",
+      WallClockIsSynchronised() ? 1 : 0);
+  if (memory_ == nullptr || !memory_->status().ok()) return;
+  const SqliteMemoryStats stats = memory_->stats();
+  const auto arena = [&out](MetricKind kind, std::string_view name, std::string_view unit,
+                            std::string_view help, uint64_t value) {
+    out.Add({.metric = {kind, name, unit, help},
+             .group = "sqlite_arena",
+             .value = static_cast<int64_t>(value)});
+  };
+  arena(kGauge, "size_bytes", "bytes", "Size of the block that SQLite takes memory from",
+        stats.arena_bytes);
+  arena(kGauge, "used_bytes", "bytes", "Of that block, what is taken", stats.arena_used);
+  arena(kGauge, "peak_bytes", "bytes", "Of that block, the most that was taken", stats.arena_peak);
+  arena(kCounter, "failures", "requests", "Requests that the block had no room for",
+        stats.arena_failures);
+  constexpr Metric kPages{kGauge, "pages", "pages", "Pages of SQLite's slab"};
+  const auto pages = [&out, &kPages](std::string_view state, int count) {
+    out.Add({.metric = kPages, .group = "sqlite", .label = "state", .part = state, .value = count});
+  };
+  pages("used", stats.pages_used);
+  pages("free", std::max(stats.pages - stats.pages_used, 0));
 }
 
 void Reporter::Stopping(TimePoint now, const NodeFacts& facts) {
@@ -80,7 +196,8 @@ void Reporter::Stopping(TimePoint now, const NodeFacts& facts) {
 }
 
 TimePoint Reporter::next() const {
-  return std::min(watchdog_.next(), has_readers_ ? next_report_ : TimePoint::max());
+  return std::min({watchdog_.next(), has_readers_ ? next_report_ : TimePoint::max(),
+                   writes_metrics() ? next_metrics_ : TimePoint::max()});
 }
 
 void Reporter::Feed(TimePoint now, const NodeFacts& facts) {

@@ -1,7 +1,9 @@
-// tools/roost-node/reporter.h - tells others how the node is: systemd, and the status file.
+// tools/roost-node/reporter.h - tells others how the node is: systemd, the status file, the metrics, and
+// whoever asks the status socket.
 //
 // Threads:  one: the loop's
-// Blocks:   for the write of a small file, every Options::status_every
+// Blocks:   for the write of a small file, every Options::status_every, and of another, of some 40 KB, every
+//           Options::metrics_every
 // Memory:   taken by the constructor and the first report; a report takes none unless it fails
 // Errors:   none: what cannot be told is said once, and the node goes on
 #ifndef ROOST_TOOLS_ROOST_NODE_REPORTER_H_
@@ -38,7 +40,7 @@ struct NodeFacts {
   std::optional<telemetry::SealStatus> last_seal{};
 };
 
-class Reporter {
+class Reporter final : public StatusSource {
  public:
   // What it tells of, and to whom. REQUIRES: all outlive it.
   struct Parts {
@@ -52,7 +54,7 @@ class Reporter {
     StatusServer* status = nullptr;        // null: nobody can ask
   };
   explicit Reporter(const Parts& parts);
-  ~Reporter();  // removes the status file
+  ~Reporter();  // removes its files
 
   // A turn has ended: feeds the watchdog if that was earned, and reports when it is time or when
   // something has changed.
@@ -61,8 +63,17 @@ class Reporter {
   void Stopping(TimePoint now, const NodeFacts& facts);
   // When it wants the next turn at the latest.
   TimePoint next() const;
+  // What the metrics and the socket have of the node itself, as of the latest turn.
+  void AddFigures(TimePoint now, Figures& out) const override;
 
  private:
+  void Note(const NodeFacts& facts);
+  void WriteMetrics(TimePoint now);
+  bool writes_metrics() const {
+    return status_server_ != nullptr && !options_.metrics_file.empty();
+  }
+  void AddReadings(TimePoint now, Figures& out) const;
+  void AddProcess(Figures& out) const;
   bool HasChanged(const NodeFacts& facts) const;
   void Feed(TimePoint now, const NodeFacts& facts);
   void Report(TimePoint now, const NodeFacts& facts);
@@ -98,6 +109,15 @@ class Reporter {
   uint64_t remote_changes_ = 0;
   TextLine text_;
   absl::StatusCode write_failed_ = absl::StatusCode::kOk;
+
+  // Of the latest turn.
+  telemetry::ReadingStatus readings_;
+  TimePoint seal_due_ = TimePoint::max();
+  Histogram seal_times_;
+
+  TimePoint next_metrics_ = TimePoint::min();
+  bool wrote_metrics_ = false;
+  absl::StatusCode metrics_failed_ = absl::StatusCode::kOk;
 };
 
 }  // namespace roost::tools

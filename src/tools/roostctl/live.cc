@@ -218,7 +218,12 @@ Live LookAt(Platform& platform, const std::string& path) {
     }
     return Unreadable(name, LiveState::kUnknown, std::string(MessageOf(text.status())));
   }
-  Json answer = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return Understand(path, *text);
+}
+
+Live Understand(const std::string& path, std::string_view text) {
+  const std::string name = fs::path(path).stem().string();
+  Json answer = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!answer.is_object()) {
     return Unreadable(name, LiveState::kUnknown, path + ": what answers is no roostpool program");
   }

@@ -54,6 +54,8 @@ std::vector<std::string> FindSockets(const std::vector<std::string>& folders,
                                      std::string_view name = {});
 // What `path` answers to `verb`. kNotFound: nobody listens. kUnavailable: it cannot be asked now.
 absl::StatusOr<std::string> Ask(Platform& platform, const std::string& path, std::string_view verb);
+// What `text`, which whoever listens at `path` answered, says of the program.
+Live Understand(const std::string& path, std::string_view text);
 // Asks for the status, and judges.
 Live LookAt(Platform& platform, const std::string& path);
 // The state that follows from what a program said; `reason` says why.

@@ -19,6 +19,7 @@
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
 #include "telemetry/metrics.h"
+#include "telemetry/metrics_file.h"
 #include "telemetry/status_json.h"
 #include "tools/common/cli.h"
 #include "tools/common/text.h"
@@ -300,11 +301,19 @@ void MetricsCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("metrics", "Print a program's figures for Prometheus");
   command->add_option("name", name_, "The program (default: the one that there is)")
       ->type_name("NAME");
+  command
+      ->add_option("--file", file_,
+                   "Writes them into this file, whole or not at all, instead of printing them")
+      ->type_name("PATH");
   command->footer(
-      "The text has the format 0.0.4; a timer may write it for node_exporter's text files. Its "
-      "names are\n"
-      "those of OpenTelemetry's semantic conventions 1.44.0 where these have one.\n"
-      "Exit codes: 0 done; 2 the arguments are wrong; 3 no such program runs; 4 nobody can tell.");
+      "The text has the format 0.0.4; a timer may write it for node_exporter's text files, which "
+      "have\n"
+      "names that end in .prom. Its metrics have the names of OpenTelemetry's semantic "
+      "conventions\n"
+      "1.44.0 where these have one.\n"
+      "Exit codes: 0 done; 1 the file cannot be written; 2 the arguments are wrong; 3 no such "
+      "program\n"
+      "runs; 4 nobody can tell.");
   command->callback([this] { Run(); });
 }
 
@@ -323,7 +332,11 @@ void MetricsCommand::Run() {
       sockets.empty() ? absl::NotFoundError("no program with a status socket runs here")
                       : Ask(NativePlatform(), sockets.front(), "metrics");
   if (text.ok() && text->starts_with("# HELP ")) {
-    std::cout << *text << std::flush;
+    if (file_.empty()) {
+      std::cout << *text << std::flush;
+    } else {
+      WriteFile(*text);
+    }
     return;
   }
   exit_code_ = absl::IsNotFound(text.status()) ? kStatusNotRunning : kStatusCannotTell;
@@ -331,6 +344,15 @@ void MetricsCommand::Run() {
                PlainText(text.ok() ? "what answers is no roostpool program, or is busy"
                                    : MessageOf(text.status()))
                    .c_str());
+}
+
+void MetricsCommand::WriteFile(std::string_view text) {
+  telemetry::MetricsFile file(file_);
+  file.Write(text);
+  const absl::Status written = file.Finish();
+  if (written.ok()) return;
+  exit_code_ = kMetricsNotWritten;
+  std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(written)).c_str());
 }
 
 }  // namespace roost::tools

@@ -20,13 +20,15 @@ inline constexpr int kStatusNotHealthy = 1;
 inline constexpr int kStatusNotRunning =
     3;  // there is no file, or the process that wrote it is gone
 inline constexpr int kStatusCannotTell = 4;  // the file cannot be read, or is no status file
+// Of `roostctl metrics --file`, besides: the file cannot be written.
+inline constexpr int kMetricsNotWritten = 1;
 
 // The lines that a terminal has room for: its width, else $COLUMNS, else 80; 20 at least.
 int ScreenWidth();
 // True where the locale has no characters but ASCII's.
 bool IsAsciiOnly();
 
-// metrics [NAME]: Prometheus' text of one program.
+// metrics [NAME] [--file PATH]: Prometheus' text of one program.
 class MetricsCommand {
  public:
   void AddTo(CLI::App& app);
@@ -34,8 +36,10 @@ class MetricsCommand {
 
  private:
   void Run();
+  void WriteFile(std::string_view text);
 
   std::string name_;
+  std::string file_;  // empty: standard output
   int exit_code_ = 0;
 };
 
