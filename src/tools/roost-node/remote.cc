@@ -183,12 +183,17 @@ void Remote::OnEvent(const Event& event) {
 
 // The one writer of the state. Says so when it changes, not each time that it is confirmed.
 void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
-  if (!why.ok()) last_error_ = TextLine(WithoutTarget(MessageOf(why)));
+  if (!why.ok()) {
+    // What libpq advises stands on lines of its own, and helps nobody who knows the address.
+    const std::string_view message = MessageOf(why);
+    last_error_ = TextLine(WithoutTarget(message.substr(0, message.find('\n'))));
+  }
   if (state == state_) return;
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
   ++changes_;
   const std::string target(backend_->target());
+  if (settings_.events_are_told && (state == State::kAway || before == State::kAway)) return;
   if (state != State::kUp) {
     messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
   } else if (before == State::kConnecting) {

@@ -15,6 +15,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
+#include "telemetry/journal_observer.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
@@ -46,9 +47,10 @@ class Reporter {
     const Pool& local;
     const Notify& notify;
     Messages& messages;
-    const Remote* remote = nullptr;        // null: there is none
-    const SqliteMemory* memory = nullptr;  // null: SQLite was to use the heap
-    StatusServer* status = nullptr;        // null: nobody can ask
+    const Remote* remote = nullptr;                 // null: there is none
+    const SqliteMemory* memory = nullptr;           // null: SQLite was to use the heap
+    StatusServer* status = nullptr;                 // null: nobody can ask
+    telemetry::JournalObserver* journal = nullptr;  // null: standard error is not the journal
   };
   explicit Reporter(const Parts& parts);
   ~Reporter();  // removes the status file
@@ -78,6 +80,7 @@ class Reporter {
   const Remote* const remote_;
   const SqliteMemory* const memory_;
   StatusServer* const status_server_;
+  telemetry::JournalObserver* const journal_;  // null: none
   Platform& platform_;
   const TimePoint started_;
   const bool has_readers_;
