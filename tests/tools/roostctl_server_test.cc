@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
+#include "roost/query.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
@@ -25,9 +26,9 @@ using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct EightProfile : profiles::RaspberryPiRemote {
-  static constexpr const char* kName = "eight";
-  static constexpr int kPoolSize = 8;
+struct ManyProfile : profiles::RaspberryPiRemote {
+  static constexpr const char* kName = "many";
+  static constexpr int kPoolSize = 16;
   static constexpr int kMaxOverflow = 0;
   static constexpr OpenBy kOpenBy = OpenBy::kCaller;
 };
@@ -39,7 +40,7 @@ struct Sessions {
     EXPECT_TRUE(pool.Fill(count, pool.In(60s)).ok());
   }
   PostgresBackend backend;
-  PoolFor<EightProfile> pool;
+  PoolFor<ManyProfile> pool;
 };
 
 testing::Outcome Ask(const std::string& uri, std::vector<std::string> more = {}) {
@@ -86,16 +87,16 @@ TEST(RoostctlServerTest, CountsSessionsOfDatabaseUserAndNode) {
 }
 
 TEST(RoostctlServerTest, AProgramWithTooLargeAShareIsNamed) {
-  support::PostgresServer server({.settings = {"max_connections = 20"}});
+  support::PostgresServer server({.settings = {"max_connections = 40"}});
   const std::string uri = server.Uri("sslmode=disable");
-  Sessions six(uri, "web", 6);
+  Sessions web(uri, "web", 12);
   EXPECT_EQ(AskJson(uri)["state"], "healthy") << "30 %";
-  Sessions more(uri, "batch", 7);
+  Sessions batch(uri, "batch", 14);
   const Json share = AskJson(uri);
   EXPECT_EQ(share["state"], "degraded");
   EXPECT_THAT(share["reason"].get<std::string>(), HasSubstr("batch of node has 35 %"));
-  Sessions full(uri, "rest", 2);
-  EXPECT_THAT(AskJson(uri)["reason"].get<std::string>(), HasSubstr("of 17 sessions are taken"));
+  Sessions full(uri, "rest", 4);
+  EXPECT_THAT(AskJson(uri)["reason"].get<std::string>(), HasSubstr("of 37 sessions are taken"));
 }
 
 TEST(RoostctlServerTest, ALimitOfTheUserIsShown) {
@@ -115,6 +116,7 @@ TEST(RoostctlServerTest, ATransactionThatIsIdleIsCounted) {
   ASSERT_TRUE(lease.ok());
   absl::StatusOr<Transaction> transaction = lease->Begin();
   ASSERT_TRUE(transaction.ok());
+  ASSERT_TRUE(QueryOne<int64_t>(*lease, Sql{"SELECT 1::bigint"}).ok());  // BEGIN goes with it
   EXPECT_EQ(AskJson(uri)["idle_in_transaction"], 1);
   EXPECT_THAT(Ask(uri).output, HasSubstr("1, the oldest for "));
 }
@@ -126,7 +128,7 @@ TEST(RoostctlServerTest, WhatTheUserMayNotSeeIsNamed) {
   const Json before = AskJson(uri);
   EXPECT_EQ(before["hidden"], 1) << before;
   EXPECT_EQ(before["to_see_all"], "GRANT pg_read_all_stats TO node");
-  EXPECT_THAT(Ask(uri).output, HasSubstr("as an administrator: GRANT pg_read_all_stats TO node"));
+  EXPECT_THAT(Ask(uri).output, HasSubstr("as an administrator: GRANT pg_read_all_stats TO node\n"));
   server.Sql("GRANT pg_read_all_stats TO node");
   const Json after = AskJson(uri);
   EXPECT_EQ(after["hidden"], 0) << after;
@@ -184,7 +186,7 @@ TEST(RoostctlServerTest, NoLineIsLongerThanTheTerminal) {
 TEST(RoostctlServerTest, MariadbTellsOfItsSessions) {
   support::MariadbServer server;
   MysqlBackend backend({.uri = server.Uri()});
-  PoolFor<EightProfile> pool(backend);
+  PoolFor<ManyProfile> pool(backend);
   ASSERT_TRUE(pool.Fill(3, pool.In(60s)).ok());
   absl::StatusOr<Lease> lease = pool.Acquire(kRead, pool.In(60s));
   ASSERT_TRUE(lease.ok()) << lease.status();

@@ -210,8 +210,10 @@ std::string ServerText(const ServerStatus& status, const std::string& target, in
                 sessions.user + "  " + NameOf(sessions));
   }
   if (status.hidden > 0) {
-    screen.Line("  not seen: what " + number(status.hidden) + " sessions of others do" +
-                (status.to_see_all.empty() ? "" : "; as an administrator: " + status.to_see_all));
+    screen.Line("  not seen: what " + number(status.hidden) + " sessions of others do");
+    if (!status.to_see_all.empty()) {
+      screen.Line("    to see it, as an administrator: " + status.to_see_all);
+    }
   }
   if (status.server.starts_with("PostgreSQL"))
     screen.Line("  more: pg_activity (Debian: pg-activity)");

@@ -59,6 +59,13 @@ std::vector<WalLock> WalLocks(const std::string& database, int64_t but, const st
     });
     if (!what.empty() && !known) found.push_back({pid, CommandOf(pid), what});
   }
+  // Who writes reads, too.
+  for (const WalLock& writer : std::vector<WalLock>(found)) {
+    if (!writer.what.starts_with("writes")) continue;
+    std::erase_if(found, [&writer](const WalLock& lock) {
+      return lock.pid == writer.pid && lock.what.starts_with("reads");
+    });
+  }
   return found;
 }
 

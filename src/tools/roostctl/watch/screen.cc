@@ -62,7 +62,10 @@ uint64_t WindowOf(const Entry& entry, const char* key) {
 }
 
 Span StateOf(const Entry& entry) {
-  if (entry.program->old) return {"gone", Style::kBad};
+  if (entry.program->old) {
+    const bool gone = entry.program->live.state == LiveState::kNotRunning;
+    return {gone ? "gone" : "hangs", Style::kBad};
+  }
   if (IsAway(*entry.pool)) return {"AWAY", Style::kBad};
   if (StatOf(entry, "waiting") > 0) return {"waits", Style::kWarn};
   const uint64_t capacity = StatOf(entry, "capacity");
@@ -185,8 +188,11 @@ Row TableRow(size_t number, const Entry& entry, const View& view, bool several, 
   const Style plain = entry.program->old ? Style::kDim : chosen ? Style::kBold : Style::kPlain;
   std::string begin = number < 10 ? std::to_string(number) : " ";
   begin += chosen ? "> " : "  ";
-  Row row{{begin + Padded(Fit(NameOf(entry, several), static_cast<int>(name), view.ascii), name),
-           plain}};
+  std::string label = begin;
+  if (name > 0) {
+    label += Padded(Fit(NameOf(entry, several), static_cast<int>(name), view.ascii), name);
+  }
+  Row row{{Fit(label, view.width, view.ascii), plain}};
   for (const Column* column : columns) {
     Span span = column->cell(entry, view.ascii);
     span.text = " " + Aligned(span.text, *column, view.ascii);
@@ -198,9 +204,10 @@ Row TableRow(size_t number, const Entry& entry, const View& view, bool several, 
 
 Row TableHead(const View& view, size_t name) {
   const std::vector<const Column*> columns = ColumnsFor(view.width, name);
-  std::string text = "   " + Padded(Fit("pool", static_cast<int>(name), view.ascii), name);
+  std::string text = "   ";
+  if (name > 0) text += Padded(Fit("pool", static_cast<int>(name), view.ascii), name);
   for (const Column* column : columns) text += " " + Aligned(column->head, *column, view.ascii);
-  return {{text, Style::kDim}};
+  return {{Fit(text, view.width, view.ascii), Style::kDim}};
 }
 
 std::vector<Entry> EntriesOf(const Look& look, SortBy sort) {
