@@ -7,10 +7,11 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Packages of Debian 12, by what they are for.
-PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libpq-dev libmariadb-dev libcli11-dev nlohmann-json3-dev)
+PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libpq-dev libmariadb-dev libcli11-dev nlohmann-json3-dev
+  libncurses-dev)
 PACKAGES_RUN=(sqlite3)
 PACKAGES_TEST=(libgtest-dev libgmock-dev libbenchmark-dev python3 sqlite3 systemd libpq-dev postgresql-15 mariadb-server
-  pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh python3-prometheus-client prometheus prometheus-node-exporter python3-jsonschema make meson pkgconf zlib1g-dev)
+  pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh python3-prometheus-client python3-pyte prometheus prometheus-node-exporter python3-jsonschema make meson pkgconf zlib1g-dev)
 PACKAGES_CLANG=(clang)
 PACKAGES_MODEL=(spin gcc libc6-dev)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git doxygen mkdocs-material reprepro gpg

@@ -59,7 +59,7 @@ if(TARGET roostpool_shared)
   install(FILES /usr/share/doc/libabsl-dev/copyright RENAME copyright.libabsl-dev
           DESTINATION /usr/share/doc/${lib_package} COMPONENT lib EXCLUDE_FROM_ALL OPTIONAL)
 endif()
-foreach(library libabsl-dev libcli11-dev nlohmann-json3-dev)
+foreach(library libabsl-dev libcli11-dev nlohmann-json3-dev libncurses-dev)
   install(FILES /usr/share/doc/${library}/copyright RENAME copyright.${library}
           DESTINATION /usr/share/doc/roostpool-node COMPONENT node EXCLUDE_FROM_ALL OPTIONAL)
 endforeach()
@@ -67,6 +67,8 @@ install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/roost-node.service
         DESTINATION /lib/systemd/system COMPONENT node EXCLUDE_FROM_ALL)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/roost.sysusers RENAME roost.conf
         DESTINATION /usr/lib/sysusers.d COMPONENT node EXCLUDE_FROM_ALL)
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/roostpool.catalog
+        DESTINATION /usr/lib/systemd/catalog COMPONENT node EXCLUDE_FROM_ALL)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/systemd/roost-node.conf
         DESTINATION /etc/roost COMPONENT node EXCLUDE_FROM_ALL)
 

@@ -13,7 +13,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 SYSROOT_PACKAGES=libc6-dev,libstdc++-12-dev,libabsl-dev,libsqlite3-dev,libpq-dev
-SYSROOT_PACKAGES+=,libmariadb-dev,libcli11-dev,nlohmann-json3-dev,libgtest-dev,libgmock-dev
+SYSROOT_PACKAGES+=,libmariadb-dev,libcli11-dev,nlohmann-json3-dev,libncurses-dev,libgtest-dev,libgmock-dev
 
 # unpack DIR LOG ARCH OPTION... - the packages and what they depend on, unpacked, nothing run. The
 # package files stay, for keep_control.

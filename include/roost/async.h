@@ -133,7 +133,7 @@ class PendingAcquire {
   friend class internal::AsyncCaller;
   // kReady: there is a result, which was not taken.
   enum class State : uint8_t { kNone, kPending, kReady };
-  static constexpr size_t kCallerBytes = 320;
+  static constexpr size_t kCallerBytes = 336;
 
   State state_ = State::kNone;
   // An internal::AsyncCaller, unless kNone.

@@ -138,6 +138,47 @@ class EchoObserver final : public Observer {
   Observer* next_;  // null: none
 };
 
+// ---- Acquires, for tracing ----
+
+// The begin or the end of an acquire. Valid during the call; copy what has to live longer.
+struct AcquireEvent {
+  // PoolOptions::name.
+  std::string_view pool{};
+  // What the caller gave the pool with its acquire: AcquireOptions::context.
+  uint64_t context = 0;
+  // At the end, what OnAcquireBegin returned; at the begin 0.
+  uint64_t span = 0;
+  // When it began or ended, on the platform's monotonic clock.
+  TimePoint at{};
+  // The line that acquires.
+  SourceLine where{};
+  // What the caller is going to do with the connection.
+  Intent intent = Intent::kWrite;
+  // At the end, the time since the begin.
+  Duration took{};
+  // At the end, whether the caller slept on the way, or its loop went on without it. Where neither
+  // was, `took` is the work of an open or a ping of its own.
+  bool waited = false;
+  // At the end, the pool's number of the slot, 0 to capacity - 1; -1: there is no lease.
+  int slot = -1;
+  // At the end, OK or what the caller is told; null at the begin.
+  const absl::Status* status = nullptr;
+};
+
+// Receives the begin and the end of the acquires of one pool or of several: Pool::Acquire,
+// PendingAcquire, AcquireOn. TryAcquire does not wait and is not told. The program owns it; it outlives
+// the pools. Each begin has one end, also where the acquire is given up, and both are told with no lock
+// held.
+class AcquireObserver {
+ public:
+  virtual ~AcquireObserver() = default;
+  // Called by the thread that acquires. What it returns comes back as AcquireEvent::span: a span's
+  // number, or a pointer. REQUIRES: returns soon, does not throw, and does not acquire from the same pool.
+  virtual uint64_t OnAcquireBegin(const AcquireEvent& event) = 0;
+  // Called by the thread that ends the acquire. REQUIRES: as above.
+  virtual void OnAcquireEnd(const AcquireEvent& event) = 0;
+};
+
 // ---- Statements ----
 
 // What a program asked the database to do.

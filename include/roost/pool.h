@@ -93,6 +93,8 @@ struct AcquireOptions {
   // Ends the wait when Pool::Cancel is called with it. Null: the wait cannot be cancelled.
   // REQUIRES: outlives the call.
   CancelToken* cancel = nullptr;
+  // For PoolOptions::acquire_observer: a span's number, or a pointer. The pool hands it on.
+  uint64_t context = 0;
 };
 
 // How a pool, or an AcquireQueue, tells its owner's loop that there is work: the function may write
@@ -119,6 +121,9 @@ struct PoolOptions {
   // Receives the statements that ran on the pool's connections. REQUIRES: outlives the pool; the
   // profile has kWatchStatements, else the constructor aborts with a sentence.
   StatementObserver* statement_observer = nullptr;
+  // Receives begin and end of acquires, for tracing. With one every acquire takes the lock and reads the
+  // clock, as with an observer of leases. REQUIRES: outlives the pool.
+  AcquireObserver* acquire_observer = nullptr;
   // Clock, waits and random numbers. REQUIRES: outlives the pool. Null: NativePlatform().
   Platform* platform = nullptr;
   // For a program that calls Tick in its own loop: called when Tick has work before the moment that

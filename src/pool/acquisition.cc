@@ -22,9 +22,15 @@ Acquisition::Acquisition(PoolParts& pool, const AcquireOptions& options, Waker* 
           options.deadline.value_or(Deadline::After(since_, pool.config.settings.pool_timeout()))),
       own_deadline_(options.deadline.has_value()),
       where_(options.where),
+      context_(options.context),
+      intent_(options.intent),
       // In the child of a fork the token's lock may be held for ever, and the acquire is refused.
       cancel_(pool.Forked() ? nullptr : options.cancel),
       waker_(waker) {
+  if (AcquireObserver* const tracer = pool.config.acquire_observer; tracer != nullptr) {
+    span_ = tracer->OnAcquireBegin(TracedEvent(since_));
+    traced_ = true;
+  }
   if (cancel_ == nullptr) return;
   MutexLock lock(cancel_->mu_);
   next_with_token_ = cancel_->first_;
@@ -55,10 +61,34 @@ bool Acquisition::Step() {
       Continue();
     }
     if (result_.has_value()) break;
-    if (!IsDecided()) return false;
+    if (!IsDecided()) {
+      waited_ = true;
+      return false;
+    }
     Settle();
   }
+  if (traced_) EndTrace(result_->status());
   return true;
+}
+
+AcquireEvent Acquisition::TracedEvent(TimePoint at) const {
+  return {.pool = pool_.config.name,
+          .context = context_,
+          .span = span_,
+          .at = at,
+          .where = where_,
+          .intent = intent_};
+}
+
+void Acquisition::EndTrace(const absl::Status& status) {
+  traced_ = false;
+  const TimePoint now = pool_.config.platform.Now();
+  AcquireEvent event = TracedEvent(now);
+  event.took = now - since_;
+  event.waited = waited_;
+  event.status = &status;
+  if (status.ok()) event.slot = lane_.NumberOf(LeaseAccess::SlotOf(**result_));
+  pool_.config.acquire_observer->OnAcquireEnd(event);
 }
 
 // A thread that was woken a moment ago, by this one handing over a connection, may be queued behind
@@ -295,6 +325,7 @@ void Acquisition::RefuseDying() {
 }
 
 void Acquisition::Cancel() {
+  if (traced_) EndTrace(pool_.refusals.cancelled);
   if (result_.has_value() || !queued_ || pool_.Forked()) return;
   {
     LaneGuard guard(pool_.lanes, lane_);

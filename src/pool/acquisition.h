@@ -49,6 +49,8 @@ class Acquisition {
   bool IsCancelled() const { return cancel_ != nullptr && cancel_->cancelled(); }
   // The thread that answers for the lease; 0: none.
   uint64_t Owner() const { return may_wait() ? NumberThisThread() : 0; }
+  AcquireEvent TracedEvent(TimePoint at) const;
+  void EndTrace(const absl::Status& status);
   void Begin();
   void Continue();
   bool LendAtOnce(TimePoint now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(kPoolLock);
@@ -73,6 +75,11 @@ class Acquisition {
   int attempts_ = 0;
   int ahead_ = 0;  // callers, when it entered the queue; 0 after its first sleep
   const SourceLine where_;
+  const uint64_t context_;
+  uint64_t span_ = 0;
+  bool traced_ = false;  // the end is still to be told
+  bool waited_ = false;
+  const Intent intent_;
   CancelToken* const cancel_;
   Waker* const waker_;
   // Its place in the token's list, which the token's lock guards.

@@ -33,7 +33,8 @@ void Lane::Init(const PoolConfig& config, Recorder& recorder, PoolState& owner, 
   pool = &owner;
   first = static_cast<uint8_t>(first_slot);
   const PoolSettings& settings = config.settings.get();
-  has_stack_ = !recorder.watches_leases() && !slots.empty() && slots.size() <= SlotStack::kMaxSlots;
+  has_stack_ = !recorder.watches_leases() && config.acquire_observer == nullptr && !slots.empty() &&
+               slots.size() <= SlotStack::kMaxSlots;
   times_leases_ = has_stack_ && settings.hold_times;
   fast_path_enabled_.store(has_stack_ && LendsWithoutClock(settings), std::memory_order_relaxed);
   for (size_t i = 0; i < slots.size(); ++i) slots[i].number = static_cast<uint8_t>(i);

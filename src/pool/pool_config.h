@@ -17,6 +17,7 @@ struct PoolConfig {
   std::byte* const connections;   // memory for the connections, by the pool's slot number
   const size_t connection_bytes;  // of each
   StatementObserver* const statement_observer;  // null: none
+  AcquireObserver* const acquire_observer;      // null: none
 };
 
 }  // namespace roost::internal

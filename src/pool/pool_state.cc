@@ -56,7 +56,8 @@ PoolState::PoolState(Backend& backend, const PoolSettings& settings, const PoolO
                      const PoolStorageView& storage)
     : parts_{.head = MakeHead(PlatformOf(options)),
              .config = {backend, PlatformOf(options), LiveSettings(settings), options.name,
-                        storage.connections, storage.connection_bytes, options.statement_observer},
+                        storage.connections, storage.connection_bytes, options.statement_observer,
+                        options.acquire_observer},
              .refusals = Refusals(options.name, settings),
              .recorder = Recorder(options.name, settings, options.observer),
              .lanes =

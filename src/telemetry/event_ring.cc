@@ -31,7 +31,9 @@ void EventRing::Add(const Event& event, int64_t boot_us, int box) {
   if (event.status != nullptr) {
     record.code = static_cast<uint8_t>(event.status->code());
     const auto message = event.status->message();
-    Store(record.text, {message.data(), message.size()});
+    // What a driver advises stands on lines of its own.
+    const std::string_view text(message.data(), message.size());
+    Store(record.text, text.substr(0, text.find('\n')));
   }
   size_t place = 0;
   {

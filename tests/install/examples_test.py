@@ -5,6 +5,7 @@ The stage lint of deploy/test.sh has clang look at them with all of its warnings
 Usage: examples_test.py CMAKE SOURCE BUILD COMPILER
 """
 
+import json
 import os
 import pathlib
 import re
@@ -96,6 +97,19 @@ class ExamplesTest(InstalledTest):
         metrics = dict(line.split() for line in said.splitlines() if re.match(r"pool_\w+ ", line))
         self.assertEqual([metrics[f"pool_{name}"] for name in ("in_use", "refused_nested", "wait_count")],
                          ["1", "1", "1"])
+
+    def test_tracing(self):
+        spans = [json.loads(line) for line in self.use("tracing").splitlines()]
+        self.assertEqual([span["name"] for span in spans], ["pool.acquire", "count", "pool.acquire", "request"])
+        acquire, count, refused, request = spans
+        for span in spans[:3]:
+            self.assertEqual((span["traceId"], span["parentSpanId"]), (request["traceId"], request["spanId"]))
+            self.assertGreaterEqual(int(span["endTimeUnixNano"]), int(span["startTimeUnixNano"]))
+        self.assertEqual(len({span["spanId"] for span in spans}), 4)
+        self.assertEqual(acquire["attributes"]["db.client.connection.pool.name"], "local")
+        self.assertNotIn("error.type", acquire["attributes"])
+        self.assertNotIn("error.type", count["attributes"])
+        self.assertEqual(refused["attributes"]["error.type"], "failed_precondition")
 
     def test_own_driver(self):
         self.use("own_driver")

@@ -41,7 +41,8 @@ class PackageTest(unittest.TestCase):
         documents = {path for path in files if path.startswith("usr/share/doc/roostpool-node/")}
         self.assertEqual(files - documents, {
             *TOOLS, CONFIGURATION, "lib/systemd/system/roost-node.service",
-            "usr/lib/sysusers.d/roost.conf", "usr/share/roostpool/roostctl-status.schema.json",
+            "usr/lib/systemd/catalog/roostpool.catalog", "usr/lib/sysusers.d/roost.conf",
+            "usr/share/roostpool/roostctl-status.schema.json",
             "usr/share/roostpool/grafana/alerts.yml", "usr/share/roostpool/grafana/roostpool.json"})
         names = {pathlib.Path(path).name for path in documents}
         self.assertLessEqual({"copyright", "changelog.gz", "changelog.Debian.gz"}, names)

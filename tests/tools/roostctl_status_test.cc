@@ -82,6 +82,41 @@ TEST(StatusTextTest, SaysWhenSqlitesBlockWasFullOrIsNotUsed) {
   EXPECT_THAT(StatusText(status, now), HasSubstr("sqlite     memory from the heap\n"));
 }
 
+TEST(StatusTextTest, FewWaitsHaveNoPercentile) {
+  const int64_t now = 7200 * kSecond;
+  telemetry::NodeStatus status = Healthy(now);
+  EXPECT_THAT(StatusText(status, now), AllOf(HasSubstr("0 leases\n"), Not(HasSubstr("wait"))));
+  status.local.stats.checkouts = 6;
+  status.local.wait = {.count = 6, .p99 = 890ms, .max = 890ms};
+  EXPECT_THAT(StatusText(status, now), HasSubstr("6 leases, longest wait 890 ms\n"));
+  status.local.stats.checkouts = 100;
+  EXPECT_THAT(StatusText(status, now), HasSubstr("100 leases, wait p99 890 ms"));
+}
+
+TEST(StatusTextTest, ANodeThatHasJustBegunIsStarting) {
+  const int64_t now = 7200 * kSecond;
+  telemetry::NodeStatus status = Healthy(now);
+  status.readings.sealed = 0;
+  EXPECT_THAT(StatusText(status, now), HasSubstr("NOT HEALTHY: no reading has been sealed yet"));
+  status.started_boot_us = now - 4 * kSecond;
+  EXPECT_THAT(StatusText(status, now), HasSubstr("starting: no reading has been sealed yet"));
+  status.refused = "the card is full";
+  EXPECT_THAT(StatusText(status, now), HasSubstr("NOT HEALTHY: the database refuses"));
+}
+
+TEST(StatusTextTest, AnErrorIsOfNowOrOfBefore) {
+  const int64_t now = 7200 * kSecond;
+  telemetry::NodeStatus status = Healthy(now);
+  status.remote.emplace();
+  status.remote->state = "away";
+  status.remote->last_error = "Connection refused\nIs the server running?";
+  EXPECT_THAT(StatusText(status, now), AllOf(HasSubstr("last error: Connection refused\n"),
+                                             HasSubstr("degraded: the remote is away")));
+  status.remote->state = "up";
+  EXPECT_THAT(StatusText(status, now),
+              AllOf(HasSubstr("an earlier error: Connection refused\n"), HasSubstr(", healthy")));
+}
+
 TEST(StatusTextTest, TroubleComesFirst) {
   const int64_t now = 7200 * kSecond;
   telemetry::NodeStatus status = Healthy(now);
@@ -150,6 +185,28 @@ TEST_F(StatusProgramTest, ExitsWithZeroForAHealthyNode) {
   EXPECT_EQ(json.exit, 0);
   EXPECT_EQ(nlohmann::json::parse(json.output)["readings"]["sealed"], 95);
   EXPECT_EQ(nlohmann::json::parse(json.output)["sqlite_memory"]["arena_peak"], 73016);
+}
+
+// The node judged when it wrote; the reader judges now.
+TEST_F(StatusProgramTest, TheJsonIsJudgedByTheReader) {
+  telemetry::NodeStatus status = Healthy(BootMicros());
+  status.written_boot_us -= 120 * kSecond;
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
+  const testing::Outcome old = Ask("--json");
+  EXPECT_EQ(old.exit, 1);
+  const auto json = nlohmann::json::parse(old.output);
+  EXPECT_EQ(json["healthy"], false);
+  EXPECT_EQ(json["exit_code"], 1);
+  EXPECT_GE(json["written_ago_s"], 122);
+  EXPECT_GE(json["last_seal"]["ago_s"], 4);
+  EXPECT_GE(json["running_s"], 3600);
+}
+
+TEST_F(StatusProgramTest, APathIsAFileWithoutTheFlag) {
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, Healthy(BootMicros())).ok());
+  const testing::Outcome text = testing::RunProgram({ROOSTCTL, "status", file_});
+  EXPECT_EQ(text.exit, 0) << text.errors;
+  EXPECT_THAT(text.output, HasSubstr("roof: running"));
 }
 
 TEST_F(StatusProgramTest, ExitsWithZeroWhileARemoteIsAway) {

@@ -7,7 +7,7 @@ LIC_FILES_CHKSUM = "file://LICENSE;md5=caacbd67052c17b9c97a599cd07b33a3"
 inherit externalsrc
 EXTERNALSRC = "${THISDIR}/../../.."
 
-DEPENDS = "abseil-cpp cli11 nlohmann-json sqlite3 postgresql"
+DEPENDS = "abseil-cpp cli11 ncurses nlohmann-json sqlite3 postgresql"
 
 inherit cmake systemd useradd
 

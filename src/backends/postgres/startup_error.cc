@@ -143,7 +143,9 @@ std::string OnOneLine(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     while (!line.empty() && (line.front() == '\t' || line.front() == ' ')) line.remove_prefix(1);
-    if (line.empty() || IsLocation(line)) continue;
+    // libpq's advice is for who may look at the server.
+    const bool advice = line.starts_with("Is the server running");
+    if (line.empty() || advice || IsLocation(line)) continue;
     if (!joined.empty()) joined.push_back(' ');
     joined.append(line);
   }

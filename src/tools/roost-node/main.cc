@@ -23,6 +23,7 @@
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
 #include "roost/version.h"
+#include "telemetry/journal_observer.h"
 #include "tools/common/cli.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
@@ -84,7 +85,8 @@ std::string AddressFile(const std::string& db) {
   return db == ":memory:" ? std::string() : db + ".remote-address";
 }
 
-Remote::Settings RemoteSettings(const Options& options, uint32_t epoch, Observer& events) {
+Remote::Settings RemoteSettings(const Options& options, uint32_t epoch, Observer& events,
+                                bool events_are_told) {
   return {.uri = options.remote,
           .password_file = options.password_file,
           .name = options.name,
@@ -92,7 +94,8 @@ Remote::Settings RemoteSettings(const Options& options, uint32_t epoch, Observer
           .epoch = epoch,
           .heartbeat = options.heartbeat,
           .address_file = AddressFile(options.db),
-          .events = &events};
+          .events = &events,
+          .events_are_told = events_are_told};
 }
 
 // The parts of a node, in the order in which they are made.
@@ -119,6 +122,11 @@ class Program {
   const Notify notify_{Notify::FromEnvironment()};
   Wakeup wakeup_{platform_, options_.from_stdin ? STDIN_FILENO : -1};
   StatusServer status_{{.name = options_.name.c_str(), .platform = &platform_}};
+  // Where standard error is the journal, it gets the pools' events with fields of their own.
+  const bool to_journal_ = ErrorsGoToJournal();
+  telemetry::JournalSocket journal_socket_;
+  telemetry::JournalObserver journal_{journal_socket_, "roost-node", &status_};
+  Observer& events_ = to_journal_ ? static_cast<Observer&>(journal_) : status_;
   BoardHealth board_{{.root = options_.root, .storage = FolderOf(options_.db)}};
   LinuxGpioKernel gpio_;
   std::unique_ptr<GpioLine> power_line_;  // null: none was named
@@ -130,7 +138,7 @@ class Program {
                                                          .own_table = kOwnTable,
                                                          .move_damaged = true});
   PoolFor<NodeProfile> pool_{*backend_,
-                             {.name = "local", .observer = &status_, .platform = &platform_}};
+                             {.name = "local", .observer = &events_, .platform = &platform_}};
   const uint32_t epoch_ = platform_.Random();
   Store store_{pool_, epoch_};
   // Without one, nothing of the driver is loaded.
@@ -189,7 +197,7 @@ absl::Status Program::CheckDatabase() {
 
 absl::Status Program::StartRemote() {
   if (options_.remote.empty()) return absl::OkStatus();
-  remote_.emplace(RemoteSettings(options_, epoch_, status_), platform_, messages_);
+  remote_.emplace(RemoteSettings(options_, epoch_, events_, to_journal_), platform_, messages_);
   absl::Status started = remote_->Start();
   if (!started.ok()) messages_.Fail("--remote: %s", std::string(started.message()).c_str());
   return started;
@@ -224,7 +232,8 @@ Summary Program::RunLoop(const absl::Status& usable) {
                      .messages = messages_,
                      .remote = remote,
                      .memory = memory_,
-                     .status = &status_});
+                     .status = &status_,
+                     .journal = to_journal_ ? &journal_ : nullptr});
   status_.Add(reporter);
   Node node({.options = options_,
              .pool = pool_,

@@ -171,12 +171,16 @@ void Remote::OnEvent(const Event& event) {
 // The one writer of the state. Says so when it changes, not each time that it is confirmed; and once
 // each other cause that does not pass by itself.
 void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
-  if (!why.ok()) last_error_ = TextLine(WithoutTarget(MessageOf(why)));
+  if (!why.ok()) {
+    // What libpq advises stands on lines of its own, and helps nobody who knows the address.
+    const std::string_view message = MessageOf(why);
+    last_error_ = TextLine(WithoutTarget(message.substr(0, message.find('\n'))));
+  }
   const uint32_t cause = uint32_t{1} << static_cast<unsigned>(why.code());
   const std::string target(backend_->target());
   if (state == state_) {
     const bool passes = why.ok() || absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why);
-    if (passes || (told_causes_ & cause) != 0) return;
+    if (passes || settings_.events_are_told || (told_causes_ & cause) != 0) return;
     told_causes_ |= cause;
     messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
     return;
@@ -185,6 +189,7 @@ void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
   const State before = std::exchange(state_, state);
   const Duration lasted = now - std::exchange(since_, now);
   ++changes_;
+  if (settings_.events_are_told && (state == State::kAway || before == State::kAway)) return;
   if (state != State::kUp) {
     messages_.Warn("remote %s: %s", target.c_str(), Text(now).c_str());
   } else if (before == State::kConnecting) {

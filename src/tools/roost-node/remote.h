@@ -53,8 +53,9 @@ class Remote final : private Observer {
     std::string version{};
     uint32_t epoch = 0;  // of this run
     Duration heartbeat{};
-    std::string address_file{};  // see PostgresOptions
-    Observer* events = nullptr;  // hears the pool's events, too; null: none
+    std::string address_file{};    // see PostgresOptions
+    Observer* events = nullptr;    // hears the pool's events, too; null: none
+    bool events_are_told = false;  // `events` tells people when the pool is away, and back
   };
   // REQUIRES: `platform` and `messages` outlive this.
   Remote(const Settings& settings, Platform& platform, Messages& messages);

@@ -1,8 +1,10 @@
 #include "tools/roost-node/reporter.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdio>
 
 #include "roost/version.h"
@@ -44,10 +46,11 @@ Reporter::Reporter(const Parts& parts)
       remote_(parts.remote),
       memory_(parts.memory),
       status_server_(parts.status),
+      journal_(parts.journal),
       platform_(parts.local.platform()),
       started_(platform_.Now()),
       has_readers_(parts.notify.on() || !parts.options.status_file.empty() ||
-                   parts.status != nullptr),
+                   parts.status != nullptr || parts.journal != nullptr),
       file_is_in_memory_(IsInMemory(parts.options.status_file)),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
@@ -60,17 +63,27 @@ Reporter::Reporter(const Parts& parts)
   if (remote_ != nullptr) status_.remote.emplace().last_error.reserve(TextLine::kMost);
   status_.text.reserve(TextLine::kMost);
   status_.refused.reserve(TextLine::kMost);
+  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
+  if (there.ok() && there->pid > 0 && there->pid <= INT_MAX && there->pid != getpid() &&
+      kill(static_cast<pid_t>(there->pid), 0) == 0) {
+    messages_.Warn("process %lld writes %s, too: give each node a --status-file of its own",
+                   static_cast<long long>(there->pid), file_->path().c_str());
+  }
 }
 
+// Another node that was given the same path by mistake keeps its file.
 Reporter::~Reporter() {
-  if (file_.has_value()) telemetry::RemoveStatusFile(file_->path());
   // Figures of a node that has ended would be taken for those of one that runs.
   if (wrote_metrics_) unlink(options_.metrics_file.c_str());
+  if (!file_.has_value()) return;
+  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
+  if (!there.ok() || there->pid == getpid()) telemetry::RemoveStatusFile(file_->path());
 }
 
 void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
   Feed(now, facts);
   Note(facts);
+  if (journal_ != nullptr) journal_->Flush(now);
   if (has_readers_ && (now >= next_report_ || HasChanged(facts))) Report(now, facts);
   const bool ready = facts.ready || (now - started_ >= kReadyAnyway && !stalled_);
   if (ready && !ready_) ready_ = notify_.Ready(Text(now, facts));
@@ -233,6 +246,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   }
   const TextLine text = Text(now, facts);
   if (status_server_ != nullptr) status_server_->Say(HealthOf(facts), text);
+  if (journal_ != nullptr) journal_->Say(HealthOf(facts), text);
   if (text != text_ && notify_.Status(text)) text_ = text;
 }
 

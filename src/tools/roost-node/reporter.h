@@ -17,6 +17,7 @@
 #include "roost/pool.h"
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
+#include "telemetry/journal_observer.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
@@ -49,9 +50,10 @@ class Reporter final : public StatusSource {
     const Pool& local;
     const Notify& notify;
     Messages& messages;
-    const Remote* remote = nullptr;        // null: there is none
-    const SqliteMemory* memory = nullptr;  // null: SQLite was to use the heap
-    StatusServer* status = nullptr;        // null: nobody can ask
+    const Remote* remote = nullptr;                 // null: there is none
+    const SqliteMemory* memory = nullptr;           // null: SQLite was to use the heap
+    StatusServer* status = nullptr;                 // null: nobody can ask
+    telemetry::JournalObserver* journal = nullptr;  // null: standard error is not the journal
   };
   explicit Reporter(const Parts& parts);
   ~Reporter();  // removes its files
@@ -90,6 +92,7 @@ class Reporter final : public StatusSource {
   const Remote* const remote_;
   const SqliteMemory* const memory_;
   StatusServer* const status_server_;
+  telemetry::JournalObserver* const journal_;  // null: none
   Platform& platform_;
   const TimePoint started_;
   const bool has_readers_;

@@ -52,7 +52,7 @@ class Client {
 };
 
 absl::StatusOr<std::string> AskOnce(Platform& platform, const std::string& path,
-                                    std::string_view verb, Deadline deadline) {
+                                    std::string_view verb, Deadline deadline, Duration within) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -79,7 +79,7 @@ absl::StatusOr<std::string> AskOnce(Platform& platform, const std::string& path,
     if (errno != EAGAIN && errno != EINTR) return Failed(path);
     if (deadline.HasPassed(platform.Now())) {
       return absl::DeadlineExceededError("it hangs: no whole answer within " +
-                                         FormatDuration(kAskWithin) + " from " + path);
+                                         FormatDuration(within) + " from " + path);
     }
     platform.WaitForDescriptor(client.fd(), {.readable = true}, deadline);
   }
@@ -179,12 +179,12 @@ std::vector<std::string> FindSockets(const std::vector<std::string>& folders,
   return found;
 }
 
-absl::StatusOr<std::string> Ask(Platform& platform, const std::string& path,
-                                std::string_view verb) {
+absl::StatusOr<std::string> Ask(Platform& platform, const std::string& path, std::string_view verb,
+                                Duration within) {
   constexpr Duration kAgain = std::chrono::milliseconds(200);
-  const Deadline deadline = Deadline::After(platform.Now(), kAskWithin);
+  const Deadline deadline = Deadline::After(platform.Now(), within);
   for (;;) {
-    absl::StatusOr<std::string> answer = AskOnce(platform, path, verb, deadline);
+    absl::StatusOr<std::string> answer = AskOnce(platform, path, verb, deadline, within);
     const bool busy = answer.ok() ? IsBusy(*answer) : absl::IsUnavailable(answer.status());
     if (!busy || deadline.HasPassed(platform.Now())) return answer;
     const std::atomic<uint32_t> nobody{0};
@@ -208,9 +208,9 @@ LiveState Judge(const Json& answer, std::string& reason) {
   return LiveState::kHealthy;
 }
 
-Live LookAt(Platform& platform, const std::string& path) {
+Live LookAt(Platform& platform, const std::string& path, Duration within) {
   const std::string name = fs::path(path).stem().string();
-  const absl::StatusOr<std::string> text = Ask(platform, path, "status");
+  const absl::StatusOr<std::string> text = Ask(platform, path, "status", within);
   if (!text.ok()) {
     if (absl::IsNotFound(text.status())) {
       return Unreadable(name, LiveState::kNotRunning, "its process is gone and has left " + path,

@@ -4,7 +4,7 @@
 // Whoever owns the folder chooses what answers: an answer has a deadline and a bound, and what is in it is
 // shown as plain text.
 //
-// Blocks:   an ask for kWithin at most
+// Blocks:   an ask for its `within` at most
 // Errors:   a Judgement says what was found; nothing is thrown
 #ifndef ROOST_TOOLS_ROOSTCTL_LIVE_H_
 #define ROOST_TOOLS_ROOSTCTL_LIVE_H_
@@ -53,11 +53,12 @@ std::vector<std::string> StatusFolders();
 std::vector<std::string> FindSockets(const std::vector<std::string>& folders,
                                      std::string_view name = {});
 // What `path` answers to `verb`. kNotFound: nobody listens. kUnavailable: it cannot be asked now.
-absl::StatusOr<std::string> Ask(Platform& platform, const std::string& path, std::string_view verb);
+absl::StatusOr<std::string> Ask(Platform& platform, const std::string& path, std::string_view verb,
+                                Duration within = kAskWithin);
 // What `text`, which whoever listens at `path` answered, says of the program.
 Live Understand(const std::string& path, std::string_view text);
 // Asks for the status, and judges.
-Live LookAt(Platform& platform, const std::string& path);
+Live LookAt(Platform& platform, const std::string& path, Duration within = kAskWithin);
 // The state that follows from what a program said; `reason` says why.
 LiveState Judge(const Json& answer, std::string& reason);
 // The same as one object, for scripts: the answer with "state", "reason" and "exit_code" by this reader.

@@ -9,6 +9,8 @@
 #include "tools/common/text.h"
 #include "tools/roostctl/live.h"
 #include "tools/roostctl/live_json.h"
+#include "tools/roostctl/live_lines.h"
+#include "tools/roostctl/wal_locks.h"
 
 namespace roost::tools {
 namespace {
@@ -18,38 +20,10 @@ constexpr size_t kColumn = 17;           // names of figures
 constexpr size_t kFigure = 26;           // one of their two columns
 constexpr size_t kMostEvents = 8;
 
-size_t WidthOf(std::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
-}
-
-std::string Padded(std::string text, size_t width) {
-  const size_t shown = WidthOf(text);
-  if (shown < width) text.append(width - shown, ' ');
-  return text;
-}
-
 std::string Where(const Json& json) {
   const std::string file = TextIn(json, "file");
   return file.empty() ? "" : file + ":" + std::to_string(CountIn(json, "line"));
 }
-
-// Lines of one screen.
-class Screen {
- public:
-  Screen(int width, bool ascii) : width_(width), ascii_(ascii) {}
-  void Line(const std::string& line) { text_ += Fit(PlainText(line), width_, ascii_) + "\n"; }
-  void Figure(const std::string& name, const std::string& window, const std::string& start) {
-    Line("  " + Padded(name, kColumn) + Padded(window, kFigure) + " " + start);
-  }
-  std::string None() const { return ascii_ ? "-" : "\u2013"; }
-  std::string text() && { return std::move(text_); }
-
- private:
-  const int width_;
-  const bool ascii_;
-  std::string text_;
-};
 
 std::string Spans(const Screen& screen, const Json& spans) {
   const uint64_t count = CountIn(spans, "count");
@@ -67,6 +41,8 @@ std::string Timeouts(const Json& json) {
   if (opening > 0) text += ", " + std::to_string(opening) + " opening";
   return text;
 }
+
+}  // namespace
 
 void PoolFigures(Screen& screen, const Json& pool) {
   const Json& window = MemberOf(pool, "window");
@@ -140,10 +116,19 @@ void SlotsAndWaiters(Screen& screen, const Json& pool) {
   }
 }
 
-void Events(Screen& screen, const Json& answer) {
+void OtherProcesses(Screen& screen, const Json& answer, const Json& pool) {
+  if (TextIn(pool, "backend") != "sqlite") return;
+  const auto own = static_cast<int64_t>(CountIn(answer, "pid"));
+  for (const WalLock& lock : WalLocks(TextIn(pool, "target"), own)) {
+    screen.Line("  process " + std::to_string(lock.pid) + " (" + lock.command + ") " +
+                std::string(lock.what));
+  }
+}
+
+void Events(Screen& screen, const Json& answer, size_t most) {
   const Json& events = ListIn(answer, "events");
-  if (events.empty()) return;
-  const size_t first = events.size() > kMostEvents ? events.size() - kMostEvents : 0;
+  if (events.empty() || most == 0) return;
+  const size_t first = events.size() > most ? events.size() - most : 0;
   screen.Line("events");
   for (size_t i = first; i < events.size(); ++i) {
     const Json& event = events[i];
@@ -157,7 +142,47 @@ void Events(Screen& screen, const Json& answer) {
   }
 }
 
-}  // namespace
+std::string HeadLine(const Live& live) {
+  std::string head = live.name + ": " + std::string(Name(live.state));
+  if (MemberOf(live.answer, "state_s").is_number() &&
+      TextIn(live.answer, "state") == Name(live.state)) {
+    head += " for " + FormatDuration(SpanIn(live.answer, "state_s"));
+  }
+  if (!live.reason.empty()) head += ": " + live.reason;
+  return head;
+}
+
+std::string PoolTitle(const Json& pool) {
+  const Json& stats = MemberOf(pool, "stats");
+  return TextIn(pool, "name") + ": " + std::to_string(CountIn(stats, "in_use")) + " of " +
+         std::to_string(CountIn(stats, "capacity")) + " in use, " + TextIn(pool, "backend") + " " +
+         TextIn(pool, "target") + ", profile " + TextIn(pool, "profile");
+}
+
+size_t WidthOf(std::string_view text) {
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
+}
+
+std::string Padded(std::string text, size_t width) {
+  const size_t shown = WidthOf(text);
+  if (shown < width) text.append(width - shown, ' ');
+  return text;
+}
+
+void Screen::Line(const std::string& line) {
+  lines_.push_back(Fit(PlainText(line), width_, ascii_));
+}
+
+void Screen::Figure(const std::string& name, const std::string& window, const std::string& start) {
+  Line("  " + Padded(name, kColumn) + Padded(window, kFigure) + " " + start);
+}
+
+std::string Screen::text() const {
+  std::string text;
+  for (const std::string& line : lines_) text += line + "\n";
+  return text;
+}
 
 std::string Fit(std::string_view line, int width, bool ascii) {
   const auto most = static_cast<size_t>(std::max(width, 1));
@@ -181,30 +206,21 @@ std::string Fit(std::string_view line, int width, bool ascii) {
 
 std::string LiveText(const Live& live, int width, bool ascii) {
   Screen screen(width, ascii);
-  std::string head = live.name + ": " + std::string(Name(live.state));
-  if (MemberOf(live.answer, "state_s").is_number() &&
-      TextIn(live.answer, "state") == Name(live.state)) {
-    head += " for " + FormatDuration(SpanIn(live.answer, "state_s"));
-  }
-  if (!live.reason.empty()) head += ": " + live.reason;
-  screen.Line(head);
+  screen.Line(HeadLine(live));
   if (!live.next.empty()) screen.Line("  next: " + live.next);
-  if (!live.answer.is_object()) return std::move(screen).text();
+  if (!live.answer.is_object()) return screen.text();
   screen.Line("  process " + std::to_string(CountIn(live.answer, "pid")) + ", running for " +
               FormatDuration(SpanIn(live.answer, "running_s")) + ", roostpool " +
               TextIn(live.answer, "version"));
   for (const Json& pool : ListIn(live.answer, "pools")) {
-    const Json& stats = MemberOf(pool, "stats");
-    screen.Line("pool " + TextIn(pool, "name") + ": " + std::to_string(CountIn(stats, "in_use")) +
-                " of " + std::to_string(CountIn(stats, "capacity")) + " in use, " +
-                TextIn(pool, "backend") + " " + TextIn(pool, "target") + ", profile " +
-                TextIn(pool, "profile"));
+    screen.Line("pool " + PoolTitle(pool));
     Lanes(screen, pool);
     PoolFigures(screen, pool);
     SlotsAndWaiters(screen, pool);
+    OtherProcesses(screen, live.answer, pool);
   }
-  Events(screen, live.answer);
-  return std::move(screen).text();
+  Events(screen, live.answer, kMostEvents);
+  return screen.text();
 }
 
 std::string LastText(const LastEvents& last, int64_t now_boot_us, int width, bool ascii) {
@@ -233,7 +249,7 @@ std::string LastText(const LastEvents& last, int64_t now_boot_us, int width, boo
     screen.Line(line);
   }
   if (last.events.empty()) screen.Line("  no event");
-  return std::move(screen).text();
+  return screen.text();
 }
 
 }  // namespace roost::tools

@@ -8,13 +8,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cinttypes>
 #include <climits>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <utility>
 
 #include "platform/rpi/board_health.h"
 #include "roost/platform.h"
@@ -22,8 +23,10 @@
 #include "telemetry/metrics_file.h"
 #include "telemetry/status_json.h"
 #include "tools/common/cli.h"
+#include "tools/common/remote_uri.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/live.h"
+#include "tools/roostctl/watch/watch.h"
 
 namespace roost::tools {
 namespace {
@@ -48,8 +51,11 @@ std::string PoolText(const telemetry::PoolStatus& pool) {
                      " + " + std::to_string(s.max_overflow) + "): " + std::to_string(s.open) +
                      " open, " + std::to_string(s.in_use) + " in use, " +
                      std::to_string(s.waiting) + " waiting";
-  text += "; " + Count(s.checkouts) + " leases, wait p99 " + FormatDuration(pool.wait.p99) +
-          ", max " + FormatDuration(pool.wait.max);
+  text += "; " + Count(s.checkouts) + " leases";
+  // Of few waits the percentile is the longest.
+  constexpr uint64_t kEnoughForP99 = 100;
+  if (s.checkouts >= kEnoughForP99) text += ", wait p99 " + FormatDuration(pool.wait.p99);
+  if (s.checkouts > 0) text += ", longest wait " + FormatDuration(pool.wait.max);
   telemetry::ForEachTrouble(s, [&text](uint64_t count, std::string_view what) {
     text += "; " + Count(count) + " " + std::string(what);
   });
@@ -91,19 +97,58 @@ std::string RemoteText(const telemetry::RemoteStatus& remote, int64_t now) {
   return text;
 }
 
+// What a driver advises is behind it.
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// So long after its start a node that has sealed nothing is starting.
+constexpr Duration kStartsWithin = std::chrono::minutes(2);
+using internal::Between;
+
+// For scripts: what the file says, judged by the reader, and moments as ages, too.
+Json JsonOf(const telemetry::NodeStatus& status, int64_t now_boot_us) {
+  Json json = Json::parse(telemetry::JsonText(status), nullptr, false);
+  const std::string trouble = telemetry::Trouble(status, now_boot_us);
+  const auto age = [now_boot_us](int64_t boot_us) {
+    return InSeconds(std::max(Between(boot_us, now_boot_us), Duration::zero()));
+  };
+  json["healthy"] = trouble.empty();
+  json["trouble"] = trouble;
+  json["exit_code"] = trouble.empty() ? kStatusHealthy : kStatusNotHealthy;
+  json["written_ago_s"] = age(status.written_boot_us);
+  json["running_s"] = age(status.started_boot_us);
+  if (status.last_seal.has_value()) json["last_seal"]["ago_s"] = age(status.last_seal->boot_us);
+  if (status.watchdog.feeds > 0) json["watchdog"]["fed_ago_s"] = age(status.watchdog.fed_boot_us);
+  if (status.remote.has_value()) json["remote"]["since_s"] = age(status.remote->since_boot_us);
+  return json;
+}
+
 // A node that was killed leaves its file behind.
 bool IsGone(int64_t pid) {
   return pid > 0 && pid <= INT_MAX && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
 }
 
+// "healthy", "degraded: ...", "starting: ...", "NOT HEALTHY: ..."
+std::string StateText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
+  const std::string trouble = telemetry::Trouble(status, now_boot_us);
+  if (!trouble.empty()) {
+    const bool waits = status.refused.empty() && status.readings.sealed == 0 &&
+                       Between(status.started_boot_us, now_boot_us) < kStartsWithin;
+    return (waits ? "starting: " : "NOT HEALTHY: ") + trouble;
+  }
+  if (const auto degraded = telemetry::DegradedLine(status); !std::string_view(degraded).empty()) {
+    return "degraded: " + std::string(degraded);
+  }
+  if (status.remote.has_value() && status.remote->state == "away")
+    return "degraded: the remote is away";
+  return "healthy";
+}
+
 }  // namespace
 
 std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
-  const std::string trouble = telemetry::Trouble(status, now_boot_us);
-  std::string text =
-      Line("node", status.name + ": " + status.state + " for " +
-                       Ago(status.started_boot_us, now_boot_us) + ", " +
-                       (trouble.empty() ? std::string("healthy") : "NOT HEALTHY: " + trouble));
+  std::string text = Line("node", status.name + ": " + status.state + " for " +
+                                      Ago(status.started_boot_us, now_boot_us) + ", " +
+                                      StateText(status, now_boot_us));
   text +=
       Line("program", "roost-node " + status.version + ", process " + std::to_string(status.pid) +
                           (status.board.empty() ? "" : ", " + status.board));
@@ -114,15 +159,14 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
                                   FormatDuration(status.last_seal->took));
   }
   if (!status.refused.empty()) text += Line("refused", status.refused);
-  if (const auto degraded = telemetry::DegradedLine(status); !std::string_view(degraded).empty()) {
-    text += Line("degraded", std::string(degraded));
-  }
   text += Line("local", PoolText(status.local));
   if (status.remote.has_value()) {
     text += Line("remote", PoolText(status.remote->pool));
     text += Line("", RemoteText(*status.remote, now_boot_us));
     if (!status.remote->last_error.empty()) {
-      text += Line("", "last error: " + status.remote->last_error);
+      // An error of before is no fault of now.
+      const char* const name = status.remote->state == "up" ? "an earlier error: " : "last error: ";
+      text += Line("", name + FirstLine(status.remote->last_error));
     }
   }
   text += Line("memory", Count(status.memory.rss_kib) + " KiB resident, at most " +
@@ -141,7 +185,10 @@ void StatusCommand::AddTo(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("status", "Show what the programs on this board are doing");
   CLI::Option* const name =
-      command->add_option("name", name_, "One program (default: all that have a socket)")
+      command
+          ->add_option(
+              "name", name_,
+              "One program, or the path of a status file (default: all that have a socket)")
           ->type_name("NAME");
   CLI::Option* const file =
       command
@@ -156,6 +203,14 @@ void StatusCommand::AddTo(CLI::App& app) {
   AddDuration(*command, "--interval", interval_, std::chrono::milliseconds(100),
               "Time between two looks (2s)")
       ->needs(watch);
+  command->add_option("--color", colour_, "Colours of --watch: auto, always or never (auto)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, watch::Colour>{{"auto", watch::Colour::kAuto},
+                                               {"always", watch::Colour::kAlways},
+                                               {"never", watch::Colour::kNever}}))
+      ->type_name("WHEN")
+      ->needs(watch);
+  AddServerTo(*command, file, watch);
   command->add_flag("--last", last_, "What a program has left behind: its latest events")
       ->excludes(file)
       ->excludes(json)
@@ -164,6 +219,12 @@ void StatusCommand::AddTo(CLI::App& app) {
       "A program with a StatusServer (roost-node has one) answers on a socket in /run/roost or\n"
       "$XDG_RUNTIME_DIR/roost. Without a socket the file is read that the node writes every few\n"
       "seconds (roost-node --status-file, --status-every).\n"
+      "--watch takes the whole terminal; its key ? shows the others. Without a terminal, with "
+      "TERM=dumb or\n"
+      "a TERM that is not known it prints. Colours are left out with NO_COLOR.\n"
+      "--server asks PostgreSQL itself, within 2 s: how many sessions there are and may be, and "
+      "whose. Any user\n"
+      "that may log in can ask.\n"
       "Exit codes: 0 healthy, also while a remote is away; 1 not healthy; 2 the arguments are "
       "wrong;\n"
       "3 no node runs; 4 nobody can tell, as the file cannot be read or is no status file.");
@@ -171,6 +232,37 @@ void StatusCommand::AddTo(CLI::App& app) {
     file_given_ = file->count() > 0;
     Run();
   });
+}
+
+void StatusCommand::AddServerTo(CLI::App& command, CLI::Option* file, CLI::Option* watch) {
+  const auto uri = [this](const std::string& text) {
+    if (HasPassword(text)) {
+      throw CLI::ValidationError(
+          "--server",
+          "every user of this machine can read a password on a command line; put it "
+          "into a file for --password-file");
+    }
+    const absl::Status right = CheckRemoteUri(text);
+    if (!right.ok()) throw CLI::ValidationError("--server", std::string(MessageOf(right)));
+    server_.uri = text;
+  };
+  const auto password_file = [this](const std::string& path) {
+    const absl::Status right = CheckPasswordFile(path);
+    if (!right.ok()) throw CLI::ValidationError("--password-file", std::string(MessageOf(right)));
+    server_.password_file = path;
+  };
+  CLI::Option* const server =
+      command
+          .add_option_function<std::string>(
+              "--server", uri, "The sessions of a database's server; NAME is a node, then")
+          ->type_name("URI")
+          ->excludes(file)
+          ->excludes(watch);
+  command
+      .add_option_function<std::string>("--password-file", password_file,
+                                        "File whose first line is the password for --server")
+      ->type_name("PATH")
+      ->needs(server);
 }
 
 int ScreenWidth() {
@@ -211,9 +303,8 @@ int StatusCommand::Show() const {
   }
   std::cout.flush();
   if (!sockets.empty()) return worst;
-  std::fprintf(stderr, "roostctl: no program %s: there is no socket %s.sock in %s%s%s\n",
-               PlainText(name_).c_str(), PlainText(name_).c_str(), folders.front().c_str(),
-               folders.size() > 1 ? " and " : "", folders.size() > 1 ? folders.back().c_str() : "");
+  Tell("no program " + name_ + ": there is no socket " + name_ + ".sock in " + folders.front() +
+       (folders.size() > 1 ? " and " + folders.back() : ""));
   return kStatusNotRunning;
 }
 
@@ -251,24 +342,34 @@ int StatusCommand::ShowLast() const {
   return kStatusNotRunning;
 }
 
+// While it is watched, the same sentence is told once.
+void StatusCommand::Tell(const std::string& sentence) const {
+  if (watch_ && sentence == told_) return;
+  std::fprintf(stderr, "roostctl: %s\n", PlainText(sentence).c_str());
+  told_ = sentence;
+}
+
 int StatusCommand::ShowFile() const {
   const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) {
-    std::fprintf(stderr, "roostctl: %s\n", PlainText(MessageOf(status.status())).c_str());
-    if (!absl::IsNotFound(status.status())) return kStatusCannotTell;
-    std::fprintf(stderr,
-                 "no node runs here, or it writes no status file: systemctl status roost-node\n");
+    const std::string why(MessageOf(status.status()));
+    if (!absl::IsNotFound(status.status())) {
+      Tell(why);
+      return kStatusCannotTell;
+    }
+    Tell(why + "; no node runs here, or it writes no status file: systemctl status roost-node");
     return kStatusNotRunning;
   }
   if (IsGone(status->pid)) {
-    std::fprintf(stderr, "roostctl: no node runs: process %" PRId64 ", which wrote %s, is gone\n",
-                 status->pid, PlainText(file_).c_str());
+    Tell("no node runs: process " + std::to_string(status->pid) + ", which wrote " + file_ +
+         ", is gone");
     return kStatusNotRunning;
   }
   if (json_) {
     // A reader of lines gets one object a line.
-    const std::string text = telemetry::JsonText(*status);
-    std::cout << (watch_ ? Json::parse(text, nullptr, false).dump() : text) << "\n";
+    std::cout << JsonOf(*status, BootMicros())
+                     .dump(watch_ ? -1 : 2, ' ', false, Json::error_handler_t::replace)
+              << "\n";
   } else {
     std::cout << StatusText(*status, BootMicros());
   }
@@ -276,25 +377,54 @@ int StatusCommand::ShowFile() const {
   return telemetry::Trouble(*status, BootMicros()).empty() ? kStatusHealthy : kStatusNotHealthy;
 }
 
-void StatusCommand::Watch() {
+// What the watch screen shows where no program answers: the node's status file, else why there is nothing.
+std::string StatusCommand::TextOfFile() const {
+  const absl::StatusOr<telemetry::NodeStatus> status = telemetry::ReadStatusFile(file_);
+  if (!status.ok()) {
+    const bool missing = absl::IsNotFound(status.status());
+    return missing ? std::string("no program with a status socket runs here; waiting for one")
+                   : PlainText(MessageOf(status.status()));
+  }
+  if (IsGone(status->pid)) return "no node runs: the process that wrote " + file_ + " is gone";
+  return StatusText(*status, BootMicros());
+}
+
+// Returns when nobody reads any more; on a terminal also when its operator leaves.
+int StatusCommand::Watch() {
   Platform& platform = NativePlatform();
-  const char* const term = std::getenv("TERM");
-  const bool knows_escapes = term != nullptr && *term != '\0' && std::string_view(term) != "dumb";
-  const bool terminal = isatty(STDOUT_FILENO) == 1 && knows_escapes;
+  if (!json_) {
+    const bool ascii = IsAsciiOnly();
+    if (const auto terminal = watch::Terminal::Open(colour_); terminal != nullptr) {
+      watch::View view;
+      view.ascii = ascii;
+      view.interval = interval_;
+      // With --file no socket is asked.
+      watch::Watcher watcher(platform, file_given_ ? "/" : name_, [this] { return TextOfFile(); });
+      return watch::Run(platform, *terminal, watcher, view);
+    }
+  }
   for (;;) {
-    // Home, and clear what is below: the screen does not flicker.
-    if (terminal) std::cout << "\033[H\033[J";
-    Show();
-    if (!terminal && !json_) std::cout << std::endl;
-    if (std::cout.fail()) return;  // the reader is gone
+    const int exit = Show();
+    if (!json_) std::cout << std::endl;
+    if (std::cout.fail()) return exit;  // the reader is gone
     const std::atomic<uint32_t> nobody{0};
     platform.Wait(nobody, 0, Deadline::After(platform.Now(), interval_));
   }
 }
 
 void StatusCommand::Run() {
-  if (watch_) Watch();
-  exit_code_ = last_ ? ShowLast() : Show();
+  if (!server_.uri.empty()) {
+    server_.node = name_;
+    server_.json = json_;
+    exit_code_ = ShowServer(NativePlatform(), server_, ScreenWidth(), IsAsciiOnly());
+    return;
+  }
+  // `roostctl status FILE` is meant, too.
+  if (name_.find('/') != std::string::npos) {
+    file_ = std::exchange(name_, "");
+    file_given_ = true;
+  }
+  exit_code_ = watch_ ? Watch() : last_ ? ShowLast() : Show();
 }
 
 void MetricsCommand::AddTo(CLI::App& app) {

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "telemetry/status_file.h"
+#include "tools/roostctl/server.h"
+#include "tools/roostctl/watch/terminal.h"
 
 namespace roost::tools {
 
@@ -43,8 +45,9 @@ class MetricsCommand {
   int exit_code_ = 0;
 };
 
-// status [NAME] [--json] [--watch [--interval TIME]]: what programs answer on their status sockets.
+// status [NAME] [--json] [--watch [--interval TIME] [--color WHEN]]: what programs answer on their status sockets.
 // status --last [NAME]: what one has left behind.
+// status --server URI [NAME] [--password-file PATH] [--json]: what a database's server says of its sessions.
 // status --file PATH: from the file that a running roost-node writes; also where there is no socket.
 class StatusCommand {
  public:
@@ -56,16 +59,22 @@ class StatusCommand {
   // Once; returns the exit code.
   int Show() const;
   int ShowFile() const;
+  void Tell(const std::string& sentence) const;
   int ShowLast() const;
-  void Watch();
+  void AddServerTo(CLI::App& command, CLI::Option* file, CLI::Option* watch);
+  int Watch();
+  std::string TextOfFile() const;
 
   std::string name_;  // empty: all
   std::string file_ = telemetry::kStatusFile;
   bool file_given_ = false;
   bool last_ = false;
   Duration interval_ = std::chrono::seconds(2);
+  ServerCommand server_;  // its uri is empty: it is not asked for
   bool json_ = false;
   bool watch_ = false;
+  watch::Colour colour_ = watch::Colour::kAuto;
+  mutable std::string told_;
   int exit_code_ = 0;
 };
 
