@@ -104,7 +104,7 @@ TEST_F(OpeningTest, AfterTheSecondFailureCallersAreRefusedAtOnceUntilThePauseIsO
   EXPECT_EQ(backend.count(Call::kOpen), 2);
   EXPECT_TRUE(pool.stats().away);
   const absl::Status refused =
-      absl::UnavailableError("connection refused; the next try is within 100 ms");
+      absl::UnavailableError("connection refused; the next try is within 100.0 ms");
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), refused);
   }
@@ -116,7 +116,8 @@ TEST_F(OpeningTest, AfterTheSecondFailureCallersAreRefusedAtOnceUntilThePauseIsO
   platform.Advance(100ms);
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
   EXPECT_EQ(backend.count(Call::kOpen), 3) << "then one caller tries";
-  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(),
+            absl::UnavailableError("connection refused; the next try is within 200.0 ms"));
   EXPECT_EQ(backend.count(Call::kOpen), 3);
 }
 
@@ -185,8 +186,10 @@ TEST_F(OpeningTest, OnlyOneCallerTriesWhenThePauseIsOver) {
   server.Open();
   platform.Run();
   EXPECT_EQ(prober.status(), Gone());
-  EXPECT_EQ(other.status(), Gone());
-  EXPECT_EQ(another.status(), Gone());
+  const absl::Status refused =
+      absl::UnavailableError("connection refused; the next try is within 200.0 ms");
+  EXPECT_EQ(other.status(), refused);
+  EXPECT_EQ(another.status(), refused);
   EXPECT_EQ(backend.count(Call::kOpen), 3);
 }
 
@@ -222,7 +225,8 @@ TEST_P(PermanentErrorTest, GoesToTheLongestPauseAtOnce) {
   backend.StopServer(error);
   EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), error);
   EXPECT_EQ(events.last(EventKind::kConnectFailed).span, 1s);
-  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), error);
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(),
+            absl::Status(GetParam(), "needs a person; the next try is within 1.00 s"));
   EXPECT_EQ(backend.count(Call::kOpen), 1);
   EXPECT_TRUE(pool.stats().away);
   platform.Advance(1s);
@@ -461,11 +465,13 @@ TEST_F(OpeningTest, TheHousekeeperKeepsToThePausesAndSaysWhenItsNextTryIsDue) {
   Tick(pool);
   Tick(pool);
   platform.Run();
-  EXPECT_EQ(first.status(), Gone());
-  EXPECT_EQ(second.status(), Gone());
+  const absl::Status refused =
+      absl::UnavailableError("connection refused; the next try is within 100.0 ms");
+  EXPECT_EQ(first.status(), refused);
+  EXPECT_EQ(second.status(), refused);
   EXPECT_EQ(backend.count(Call::kOpen), 2);
   EXPECT_TRUE(pool.stats().away);
-  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), Gone());
+  EXPECT_EQ(pool.Acquire(kWrite, pool.In(1s)).status(), refused);
   const TimePoint next = Tick(pool);
   EXPECT_EQ(backend.count(Call::kOpen), 2);
   EXPECT_LE(next, Now() + 100ms);
