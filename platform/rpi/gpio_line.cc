@@ -68,8 +68,9 @@ std::string WhatIsThere(const std::string& dev, GpioKernel& kernel) {
     const Chip chip(kernel, dev + "/" + name);
     all += all.empty() ? "" : ", ";
     all += name;
-    if (chip.is_chip())
-      all += " (" + chip.label() + ", " + std::to_string(chip.lines()) + " lines)";
+    if (!chip.is_chip()) continue;
+    all.append(" (").append(chip.label()).append(", ");
+    all.append(std::to_string(chip.lines())).append(" lines)");
   }
   if (all.empty()) return "this machine has no GPIO chip (" + dev + "/gpiochip*)";
   return "there is " + all;
@@ -133,7 +134,7 @@ absl::Status WhyNotTaken(const Chip& chip, uint32_t line, int error, GpioKernel&
         where +
         ": the kernel does not take it as an input with events; Linux 5.10 or later is needed");
   }
-  if (error == ENXIO || error == EOPNOTSUPP || error == ENOTSUP) {
+  if (error == ENXIO || error == EOPNOTSUPP) {
     return absl::FailedPreconditionError(where +
                                          ": it has no interrupt; choose a line that has one");
   }

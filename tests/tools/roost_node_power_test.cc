@@ -14,6 +14,7 @@
 #include "tests/tools/made_up_power.h"
 #include "tests/tools/program.h"
 #include "tests/tools/roost_node_simulated.h"
+#include "tools/roost-node/pool_status.h"
 
 namespace roost::testing {
 namespace {
@@ -88,6 +89,29 @@ TEST_F(NodePowerTest, SealsAtOnceThenWritesNothingUntilThePowerIsGood) {
   EXPECT_NE(said_.find(" ms 0 readings are not sealed"), std::string::npos) << said_;
   EXPECT_NE(said_.find("the power is good again after "), std::string::npos) << said_;
   EXPECT_EQ(said_.find("overdue"), std::string::npos) << said_;
+}
+
+// The idle connection would be looked after meanwhile, and copies a log that is as long.
+TEST_F(NodePowerTest, TheLogIsNotCopiedIntoTheDatabaseMeanwhile) {
+  options_.every = options_.seal_every = 1s;
+  options_.run_for = 20min;
+  Node node(nullptr, options_, spy_.name());
+  int before = 0;
+  Duration since{};
+  Run(node, [&](Duration ran) {
+    if (since == Duration::zero()) {
+      if (tools::FileStatsOf(node.pool()).log_pages <= 256) return;
+      since = ran;
+      line_.fails = true;
+    } else if (ran < since + 5s) {
+      before = spy_.database.writes;
+    } else if (ran < since + 5min) {
+      ASSERT_EQ(spy_.database.writes, before) << ran.count();
+    } else {
+      line_.fails = false;
+    }
+  });
+  EXPECT_GT(since, Duration::zero());
 }
 
 TEST_F(NodePowerTest, WhatIsTakenMeanwhileIsKeptUpToTheBuffersBound) {
