@@ -187,7 +187,7 @@ stage_fuzz() {
   local targets
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_CLANG[@]}" || return
   build_or_fail "$1" asan-ubsan roost_fuzz || return
-  build_or_fail "$1" dev sql_server_fuzz || return
+  build_or_fail "$1" dev sql_server_fuzz mysql_server_fuzz || return
   mapfile -t targets < <("$ROOT/tests/fuzz/fuzz.sh" --list)
   check_each "$1" fuzz "$ROOT/tests/fuzz/fuzz.sh" "$FUZZ_SECONDS" -- "${targets[@]}"
 }

@@ -23,7 +23,8 @@
 //           While the name of a host is looked up, one thread of the backend waits for the system's
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance), but for the
-//           reading of certificates
+//           reading of certificates and, up to the deadline of the open, for a TLS handshake, in which
+//           libmariadb waits for the server by itself
 // Memory:   connections in the pool; libmariadb has some 70 KB for each, of which 32 KB are a stack, and
 //           one row at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's error number is in the message and in MysqlErrno(status)
@@ -66,7 +67,8 @@ struct MysqlOptions {
   //   pooler    session, or transaction: for ProxySQL or MaxScale, which give each transaction another
   //             session of a server. SQL that changes the session (SET, USE, temporary tables) is then an
   //             error, and kInvalidArgument.
-  // No configuration file of MySQL is read.
+  // Without TLS a password is never given to a server that asks for it, as caching_sha2_password does at a
+  // first sign-in. No configuration file of MySQL is read.
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the
   // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more than

@@ -4,8 +4,9 @@
 # Usage: tests/fuzz/fuzz.sh [SECONDS [TARGET...]]    10 seconds for each target unless told otherwise
 #        tests/fuzz/fuzz.sh --list                   the targets
 #
-# Needs roost_fuzz of the preset asan-ubsan and sql_server_fuzz of the preset dev to be built. The
-# targets are the folders of tests/fuzz/corpus, and sql_server: the SQL lexer beside a real server.
+# Needs roost_fuzz of the preset asan-ubsan, and sql_server_fuzz and mysql_server_fuzz of the preset dev to be
+# built. The targets are the folders of tests/fuzz/corpus, and sql_server and mysql_server: the SQL lexers
+# beside real servers.
 # What is found is left in build/fuzz/found/TARGET: copy it into the corpus once it is understood. With
 # ROOST_FUZZ_GO_ON=1 a target goes on behind a finding. The exit code is 1 when there was one.
 #
@@ -17,8 +18,8 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HERE=$ROOT/tests/fuzz
 FUZZER=$ROOT/build/asan-ubsan/tests/fuzz/roost_fuzz
-SERVER_FUZZER=$ROOT/build/dev/tests/fuzz/sql_server_fuzz
-list() { (cd "$HERE/corpus" && printf '%s\n' * && echo sql_server); }
+SERVER_FUZZERS=$ROOT/build/dev/tests/fuzz
+list() { (cd "$HERE/corpus" && printf '%s\n' * && echo sql_server && echo mysql_server); }
 if [ "${1-}" = --list ]; then
   list
   exit
@@ -28,7 +29,8 @@ shift || true
 TARGETS=("$@")
 # How many inputs of each target a PC tries in a second.
 declare -A RATES=([addresses]=25000 [answers]=4000 [config]=30000 [conninfo]=25000 [errors]=12000 [lines]=8000
-  [parameters]=60000 [requests]=6000 [rows]=20000 [sql]=30000 [status]=20000 [values]=90000 [sql_server]=450)
+  [parameters]=60000 [requests]=6000 [rows]=20000 [sql]=30000 [status]=20000 [values]=90000 [sql_server]=450
+  [mysql_sql]=30000 [mysql_server]=300)
 SHORT=
 if [ "$SECONDS_EACH" -le 10 ]; then SHORT=1; fi
 [ ${#TARGETS[@]} -gt 0 ] || mapfile -t TARGETS < <(list)
@@ -81,25 +83,24 @@ run_target() {
 }
 
 run_server() {
-  local log=$ROOT/build/fuzz/found/sql_server.log code=0 options
+  local target=$1 log=$ROOT/build/fuzz/found/$1.log code=0 options
   if [ -n "$SHORT" ]; then
-    options=(--seed 1 --texts $((RATES[sql_server] * SECONDS_EACH)) --seconds $((60 * SECONDS_EACH)))
+    options=(--seed 1 --texts $((RATES[$target] * SECONDS_EACH)) --seconds $((60 * SECONDS_EACH)))
   else
     options=(--seconds "$SECONDS_EACH")
   fi
   mkdir -p "${log%/*}"
-  "$SERVER_FUZZER" "${options[@]}" >"$log" 2>&1 || code=1
-  printf '%-12s %s\n' sql_server "$(tail -n 1 "$log")"
+  "$SERVER_FUZZERS/${target}_fuzz" "${options[@]}" >"$log" 2>&1 || code=1
+  printf '%-12s %s\n' "$target" "$(tail -n 1 "$log")"
   [ "$code" = 0 ] || head -n 9 "$log"
   return "$code"
 }
 
 FAILED=0
 for target in "${TARGETS[@]}"; do
-  if [ "$target" = sql_server ]; then
-    run_server || FAILED=1
-  else
-    run_target "$target" || FAILED=1
-  fi
+  case $target in
+    *_server) run_server "$target" || FAILED=1 ;;
+    *) run_target "$target" || FAILED=1 ;;
+  esac
 done
 exit "$FAILED"

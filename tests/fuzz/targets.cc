@@ -10,6 +10,9 @@ constexpr Target kTargets[] = {
     {"conninfo", &CheckConninfo},
     {"errors", &CheckErrors},
     {"lines", &CheckLines},
+#ifdef ROOST_FUZZ_MYSQL
+    {"mysql_sql", &CheckMysqlSql},
+#endif
     {"parameters", &CheckParameters},
     {"requests", &CheckRequests},
     {"rows", &CheckRows},

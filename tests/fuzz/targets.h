@@ -34,7 +34,8 @@ std::string CheckValues(std::string_view bytes);      // columns in text, moment
 std::string CheckErrors(std::string_view bytes);      // what a server or libpq says went wrong
 std::string CheckSql(std::string_view bytes);         // the SQL lexer, beside another one
 std::string CheckParameters(std::string_view bytes);  // what is bound
-std::string CheckRows(std::string_view bytes);        // what is read of a row
+std::string CheckMysqlSql(std::string_view bytes);  // MySQL's placeholders, beside another reading
+std::string CheckRows(std::string_view bytes);      // what is read of a row
 
 }  // namespace roost::fuzz
 

@@ -79,6 +79,7 @@ constexpr Expected kExpected[] = {
     {1062, "23000", kAlreadyExists, kStatement, kUnavailable},
     // The row.
     {1048, "23000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1300, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
     {1264, "22003", kInvalidArgument, kStatement, kInvalidArgument},
     {1292, "22007", kInvalidArgument, kStatement, kInvalidArgument},
     {1366, "22007", kInvalidArgument, kStatement, kInvalidArgument},

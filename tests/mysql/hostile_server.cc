@@ -23,7 +23,7 @@ std::string Packet(std::string_view payload, int number) {
   return packet.append(payload);
 }
 
-std::string Greeting(std::string_view plugin) {
+std::string Greeting(std::string_view plugin, char more) {
   std::string payload("\x0a");
   payload += "5.5.5-10.11.19-Hostile\0"sv;
   payload += "\x2a\0\0\0"sv;  // the session's number
@@ -34,7 +34,8 @@ std::string Greeting(std::string_view plugin) {
   payload += "\xff\x81"sv;    // more capabilities
   payload += "\x15"sv;        // the length of the salt
   payload += "\0\0\0\0\0\0"sv;
-  payload += "\0\0\0\0"sv;
+  payload.push_back(more);
+  payload += "\0\0\0"sv;
   payload += "ijklmnopqrst\0"sv;
   payload += std::string(plugin) + '\0';
   return Packet(payload, 0);
@@ -84,8 +85,21 @@ void HostileServer::Client::Wait() {
   }
 }
 
-bool HostileServer::Client::SignIn() {
-  Send(Greeting());
+void HostileServer::Client::Behave() {
+  if (!SignIn()) return;
+  for (std::string asked = Receive(); !asked.empty(); asked = Receive()) {
+    constexpr char kClose = 0x19;
+    constexpr char kPrepare = 0x16;
+    if (asked[0] == kPrepare) {
+      Send(Packet("\0\x01\0\0\0\0\0\0\0\0\0\0"sv, 1));
+    } else if (asked[0] != kClose) {
+      Send(Ok(1));
+    }
+  }
+}
+
+bool HostileServer::Client::SignIn(char more) {
+  Send(Greeting("mysql_native_password", more));
   if (Receive().empty()) return false;
   Send(Ok(2));
   if (Receive().empty()) return false;  // the set-up

@@ -24,7 +24,8 @@ namespace roost::mysql {
 // A packet with its length and its number in front.
 std::string Packet(std::string_view payload, int number);
 // The first packet of a server. `plugin`: how it wants its clients to sign in.
-std::string Greeting(std::string_view plugin = "mysql_native_password");
+// `more`: the capabilities of MariaDB alone; 4: bulk.
+std::string Greeting(std::string_view plugin = "mysql_native_password", char more = 0);
 std::string Ok(int number);
 std::string Error(int code, std::string_view sqlstate, std::string_view message, int number);
 
@@ -40,7 +41,9 @@ class HostileServer {
     // Reads until the client goes.
     void Wait();
     // Greets, takes what it is sent, and lets the client in. False: it has gone.
-    bool SignIn();
+    bool SignIn(char more = 0);
+    // From a greeting to the good-bye what a server should do that has statements without values and rows.
+    void Behave();
     const std::string& received() const { return received_; }
 
    private:

@@ -1,5 +1,7 @@
 // Servers that do what they should not: nobody waits longer than the deadline, nobody reads what is not
 // there, and no password leaves.
+#include <atomic>
+#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -290,6 +292,291 @@ TEST(HostileTest, TextOfAServerIsNoMeansOfAttack) {
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message().find('\x1b'), std::string::npos);
   EXPECT_LT(status.message().size(), 1000u);
+}
+
+// ---- each of these, and then a server as it should be --------------------------------------------
+
+// Its first client meets `serve`, each later one a good server.
+struct Case {
+  const char* name;
+  std::function<void(Client&)> serve;
+};
+
+// A sanitizer keeps for a while what was freed.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kMostTaken = size_t{1} << 30;
+#else
+constexpr size_t kMostTaken = size_t{48} << 20;
+#endif
+
+size_t MostMemory() {
+  std::FILE* const file = std::fopen("/proc/self/status", "re");
+  size_t kilobytes = 0;
+  char line[256];
+  while (file != nullptr && std::fgets(line, sizeof line, file) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %zu kB", &kilobytes) == 1) break;
+  }
+  if (file != nullptr) std::fclose(file);
+  return kilobytes << 10;
+}
+
+// The status of the first; the second has to work.
+absl::Status Survive(const Case& each, std::string_view parameters = "") {
+  std::atomic<int> clients = 0;
+  HostileServer server(
+      [&](Client& client) { clients++ == 0 ? each.serve(client) : client.Behave(); });
+  MysqlBackend backend({.uri = server.Uri(parameters), .max_result_bytes = 64 << 10});
+  absl::Status status;
+  {
+    HeldConnection held(backend, NativePlatform(), Role::kAny, 8, In(300ms));
+    status = held.status();
+    if (held.ok()) {
+      held->set_deadline(In(200ms));
+      status = held->Run(Sql("SELECT a"));
+      for (int more = 0; more < 3 && status.ok(); ++more) status = held->Run(Sql("SELECT a"));
+    }
+  }
+  MysqlBackend next({.uri = server.Uri()});
+  const HeldConnection held(next, NativePlatform(), Role::kAny, 8, In(20s));
+  EXPECT_TRUE(held.ok()) << each.name << ": " << held.status();
+  if (held.ok()) {
+    held->set_deadline(In(20s));
+    const absl::Status ran = held->Run(Sql("DO 1"));
+    EXPECT_TRUE(ran.ok()) << each.name << ": " << ran;
+  }
+  return status;
+}
+
+// Behind the sign-in the answers to one packet after the other.
+Case Answers(const char* name, std::vector<std::string> answers, char more = 0) {
+  return {name, [answers = std::move(answers), more](Client& client) {
+            if (!client.SignIn(more)) return;
+            for (const std::string& answer : answers) {
+              if (client.Receive().empty()) return;
+              client.Send(answer);
+            }
+            client.Wait();
+          }};
+}
+
+std::string Row(std::string_view content, int number) {
+  return Packet(std::string("\0\0", 2) + std::string(content), number);
+}
+constexpr char kBulk = 4;
+const std::string kNoColumns = Packet("\0\x01\0\0\0\0\0\0\0\0\0\0"sv, 1);
+
+class HostileCases : public ::testing::Test {
+ protected:
+  void ExpectRefused(const std::vector<Case>& cases, std::string_view parameters = "") {
+    const size_t before = MostMemory();
+    for (const Case& each : cases) {
+      const absl::Status status = Survive(each, parameters);
+      EXPECT_FALSE(status.ok()) << each.name;
+      EXPECT_LT(status.message().size(), 1000u) << each.name;
+    }
+    EXPECT_LT(MostMemory() - before, kMostTaken);
+  }
+};
+
+TEST_F(HostileCases, SignInsThatDoNotEnd) {
+  const auto greet = [](std::string plugin, std::function<std::string(int)> answer) {
+    return [plugin = std::move(plugin), answer = std::move(answer)](Client& client) {
+      client.Send(Greeting(plugin));
+      for (int number = 2; !client.Receive().empty(); number += 2) client.Send(answer(number));
+    };
+  };
+  const auto switch_to = [](std::string_view plugin) {
+    return "\xfe" + std::string(plugin) + std::string("\0abcdefghijklmnopqrst\0", 22);
+  };
+  const std::string native = "mysql_native_password";
+  ExpectRefused({
+      {"another way to sign in again and again",
+       greet(native, [=](int number) { return Packet(switch_to(native), number); })},
+      {"a way without a name",
+       greet(native, [](int number) { return Packet("\xfe\0"sv, number); })},
+      {"a way that nobody knows",
+       greet(native, [=](int number) { return Packet(switch_to("../../tmp/evil"), number); })},
+      {"a switch of one byte", greet(native, [](int number) { return Packet("\xfe"sv, number); })},
+      {"a name without an end",
+       greet(native, [](int number) { return Packet("\xfe" + std::string(5000, 'p'), number); })},
+      {"a salt that is too short",
+       greet(native,
+             [=](int number) { return Packet("\xfe" + native + std::string("\0ab", 3), number); })},
+      {"more of a sign-in that has no more",
+       greet(native, [](int number) { return Packet("\x01\x03"sv, number); })},
+      {"a file in place of an answer",
+       greet(native, [](int number) { return Packet("\xfb/etc/passwd"sv, number); })},
+      {"rows in place of an answer",
+       greet(native, [](int number) { return OneColumn(MYSQL_TYPE_LONG, number); })},
+      {"an empty answer", greet(native, [](int number) { return Packet("", number); })},
+      {"an OK of one byte, and silence",
+       greet(native, [](int number) { return number == 2 ? Packet("\0"sv, number) : ""; })},
+      {"caching_sha2 that says yes and then nothing",
+       greet("caching_sha2_password",
+             [](int number) { return number == 2 ? Packet("\x01\x03"sv, number) : ""; })},
+      {"caching_sha2 with an unknown word",
+       greet("caching_sha2_password", [](int number) { return Packet("\x01\x09"sv, number); })},
+  });
+}
+
+constexpr char kServersKey[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDCPsXYY9hsnlmiElkcr3uUcIVx\n"
+    "2abxfswbG064rhOAJ+Ll6/AJezB8nwC3d7HrI/T9Nz0UGHTRlCLb4a7yGZ4tobAc\n"
+    "pSPuUxXiMdX5xYLXQZM84SyhzkfS6AIiJZYTuXiy+q3JV4zEyFcgFfdu6rVMnGCf\n"
+    "S5M7QdihO7y62aHw7QIDAQAB\n"
+    "-----END PUBLIC KEY-----\n";
+
+// Of reports about mysql-connector-python and MySqlConnector: a server in the middle sends a key of its own.
+TEST_F(HostileCases, NoPasswordLeavesForAKeyThatTheServerSends) {
+  for (const std::string plugin : {"caching_sha2_password", "sha256_password"}) {
+    const std::string key = "\x01" + std::string(kServersKey);
+    std::vector<std::string> sent;
+    HostileServer server([&](Client& client) {
+      client.Send(Greeting(plugin));
+      client.Receive();
+      client.Send(plugin == "sha256_password" ? Packet(key, 2) : Packet("\x01\x04"sv, 2));
+      for (int number = 4; number < 12; number += 2) {
+        const std::string packet = client.Receive();
+        if (packet.empty()) return;
+        sent.push_back(packet);
+        client.Send(Packet(key, number));
+      }
+    });
+    {
+      MysqlBackend backend({.uri = server.Uri("sslmode=disable")});
+      const HeldConnection held(backend, NativePlatform(), Role::kAny, 8, In(5s));
+      EXPECT_EQ(held.status().code(), StatusCode::kFailedPrecondition) << plugin << held.status();
+    }
+    server.received();
+    for (const std::string& packet : sent) {
+      EXPECT_LE(packet.size(), 1u) << plugin << ": more than the wish for a key";
+    }
+  }
+}
+
+// What says that it speaks TLS, and does not.
+TEST_F(HostileCases, TlsThatIsNone) {
+  std::string greeting = Greeting();
+  greeting[4 + 1 + 23 + 4 + 9 + 1] =
+      static_cast<char>(0xFF);  // the second byte of the capabilities
+  const auto answer_with = [greeting](std::string bytes) {
+    return [greeting, bytes = std::move(bytes)](Client& client) {
+      client.Send(greeting);
+      client.Receive();
+      client.Send(bytes);
+      client.Wait();
+    };
+  };
+  const std::vector<Case> cases = {
+      {"the text of another protocol", answer_with("HTTP/1.1 400 Bad Request\r\n\r\n")},
+      {"an OK in plain text", answer_with(Ok(2))},
+      {"an alert", answer_with(std::string("\x15\x03\x03\0\x02\x02\x28", 7))},
+      {"a record without an end", answer_with(std::string("\x16\x03\x03\x40\0\x02", 6))},
+  };
+  ExpectRefused(cases, "sslmode=require");
+  ExpectRefused(cases, "sslmode=verify-full");
+}
+
+TEST_F(HostileCases, AnswersThatAreMalformed) {
+  const std::string one_column = Prepared();
+  const auto rows = [&](std::string_view row, int type = MYSQL_TYPE_VAR_STRING) {
+    return std::vector<std::string>{one_column, OneColumn(type, 1) + Row(row, 4)};
+  };
+  ExpectRefused({
+      Answers("an error of two bytes", {Packet("\xff\x10"sv, 1)}),
+      Answers("an error without a state", {Packet("\xff\x10\x04what"sv, 1)}),
+      Answers("the number 0 as an error", {Error(0, "00000", "nothing", 1)}),
+      Answers("an error of the client's numbers", {Error(2013, "HY000", "lost", 1)}),
+      Answers("no statement's number", {Packet("\0\x01"sv, 1)}),
+      Answers("an OK that is cut", {kNoColumns, Packet("\0\xfe\x01"sv, 1)}),
+      Answers("a count of 2^64 columns",
+              {one_column, Packet("\xfe\xff\xff\xff\xff\xff\xff\xff\xff"sv, 1)}),
+      Answers("a count of 65535 columns", {one_column, Packet("\xfc\xff\xff"sv, 1)}),
+      Answers("a count that is NULL", {one_column, Packet("\xfb"sv, 1)}),
+      Answers("a file", {one_column, Packet("\xfb/etc/passwd"sv, 1)}),
+      Answers("a column of no bytes", {one_column, Packet("\x01", 1) + Packet("", 2)}),
+      Answers("a column whose name is longer than its packet",
+              {one_column, Packet("\x01", 1) + Packet("\x03"
+                                                      "def\0\0\0\xfa"
+                                                      "a"sv,
+                                                      2)}),
+      Answers("rows that do not begin", {one_column, OneColumn(MYSQL_TYPE_LONG, 1)}),
+      Answers("another number of columns than at first",
+              {kNoColumns, Packet("\x02", 1) + OneColumn(MYSQL_TYPE_LONG, 2).substr(5)}),
+      Answers("a text that is longer than its row", rows("\xfa"
+                                                         "short")),
+      Answers("a text of 2^64 bytes", rows("\xfe\xff\xff\xff\xff\xff\xff\xff\x7f"
+                                           "short"sv)),
+      Answers("65535 values", {Packet("\0\x01\0\0\0\0\0\xff\xff\0\0\0"sv, 1)}),
+      Answers("values that are wanted and were not told",
+              {Packet("\0\x01\0\0\0\0\0\x01\0\0\0\0"sv, 1)}),
+      Answers("results without end", {kNoColumns, Packet("\0\0\0\x0a\0\0\0"sv, 1)}),
+  });
+}
+
+// Behind these nothing has to be wrong for the library; nobody reads what is not there.
+TEST_F(HostileCases, RowsThatAreShort) {
+  for (const int type :
+       {MYSQL_TYPE_LONG, MYSQL_TYPE_LONGLONG, MYSQL_TYPE_DOUBLE, MYSQL_TYPE_DATETIME,
+        MYSQL_TYPE_TIME, MYSQL_TYPE_BIT, MYSQL_TYPE_NEWDECIMAL}) {
+    for (const std::string& content : {std::string(), std::string("\x01"), std::string("\xc8zz")}) {
+      const std::string answer =
+          OneColumn(type, 1) + Row(content, 4) + Packet("\xfe\0\0\x02\0"sv, 5);
+      Survive(Answers("a short row", {Prepared(), answer})).IgnoreError();
+    }
+  }
+}
+
+// A server that takes a statement together with its run, and answers what it likes.
+TEST_F(HostileCases, AStatementAndItsRunInOneTrip) {
+  const std::string error = Error(1064, "42000", "wrong", 1);
+  const auto both = [](const char* name, std::string bytes) {
+    return Case{name, [bytes = std::move(bytes)](Client& client) {
+                  if (!client.SignIn(kBulk)) return;
+                  client.Receive();
+                  client.Receive();
+                  client.Send(bytes);
+                  client.Wait();
+                }};
+  };
+  const std::string more_results = Packet("\0\0\0\x0a\0\0\0"sv, 1);
+  ExpectRefused({
+      both("nothing", ""),
+      both("one answer", kNoColumns),
+      both("half of one", kNoColumns.substr(0, 7)),
+      both("an error and nothing", error),
+      both("an error, and yet it was run", error + Ok(1)),
+      both("an error, and rows", error + OneColumn(MYSQL_TYPE_LONG, 1)),
+      both("an error, and more results", error + more_results),
+      both("values that nobody has", Packet("\0\x01\0\0\0\0\0\x07\0\0\0\0"sv, 1) + Ok(1)),
+      both("a file", kNoColumns + Packet("\xfb/etc/passwd"sv, 1)),
+      both("an empty packet", Packet("", 1) + Ok(1)),
+      both("columns without end", Packet("\0\x01\0\0\0\xff\xff\0\0\0\0\0"sv, 1)),
+  });
+}
+
+TEST_F(HostileCases, WhatHasNoEnd) {
+  const auto flood = [](const char* name, std::string first, std::string again) {
+    return Case{name, [first = std::move(first), again = std::move(again)](Client& client) {
+                  if (!client.SignIn()) return;
+                  client.Receive();
+                  client.Send(first);
+                  for (int i = 0; i < 3000; ++i) client.Send(again);
+                  client.Wait();
+                }};
+  };
+  std::string columns;
+  for (int i = 0; i < 50; ++i) columns += OneColumn(MYSQL_TYPE_LONG, 2).substr(5, 30);
+  std::string values;
+  for (int i = 0; i < 50; ++i) values += Packet(std::string(1000, 'v'), i);
+  ExpectRefused({
+      flood("columns of a statement", Packet("\0\x01\0\0\0\xff\xff\0\0\0\0\0"sv, 1), values),
+      flood("values of a statement", Packet("\0\x01\0\0\0\0\0\xff\xff\0\0\0"sv, 1), values),
+      flood("columns that are none", Packet("\0\x01\0\0\0\xff\xff\0\0\0\0\0"sv, 1), columns),
+      flood("a packet that goes on", "",
+            std::string("\xff\xff\xff\x01", 4) + std::string(20000, 'x')),
+  });
 }
 
 // Of reports about Connector/C: a connect that was given up leaked, or freed twice.

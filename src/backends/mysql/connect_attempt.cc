@@ -27,10 +27,12 @@ constexpr unsigned kNoSuchTimeZone = 1298;
 // Steps of one Advance. An open takes some ten, most of which wait.
 constexpr int kTurns = 64;
 
-// Those that send no password as it is over a link that is not encrypted. sha256_password and
-// caching_sha2_password encrypt it, or send a proof.
-constexpr char kSignIns[] =
-    "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,parsec";
+// Those that send no password as it is over a link that is not encrypted. sha256_password asks for a key of the
+// server at once and encrypts the password with it, whoever sent it: for links with TLS, and for sockets.
+// caching_sha2_password does the same at a first sign-in, which HandleWatch::refused_password ends.
+constexpr char kSignIns[] = "mysql_native_password,client_ed25519,caching_sha2_password,parsec";
+constexpr char kSafeSignIns[] =
+    "mysql_native_password,client_ed25519,caching_sha2_password,parsec,sha256_password";
 
 backends::HostAddress HostOf(const Endpoint& endpoint) {
   return {.name = endpoint.host, .address = endpoint.address, .socket = !endpoint.socket.empty()};
@@ -166,9 +168,11 @@ bool ConnectAttempt::TakeNextEndpoint() {
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
   const bool names_host = target().address.empty();
-  if (!link_.Make(backend_.lib(), {.certified = names_host ? target().host.c_str() : nullptr,
-                                   .any_name = target().encryption == Encryption::kAny ||
-                                               target().encryption == Encryption::kAuthority})) {
+  if (!link_.Make(backend_.lib(),
+                  {.certified = names_host ? target().host.c_str() : nullptr,
+                   .any_name = target().encryption == Encryption::kAny ||
+                               target().encryption == Encryption::kAuthority,
+                   .platform = target().encryption == Encryption::kNone ? nullptr : &platform_})) {
     return absl::ResourceExhaustedError("libmariadb has no memory for a connection");
   }
   SetOptions();
@@ -179,7 +183,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
                  .port = target().port,
                  .user = OrNull(settings_->user),
                  .password = OrNull(settings_->password),
-                 .database = ends_ == 0 ? OrNull(settings_->database) : nullptr});
+                 .database = ends_ == 0 ? OrNull(settings_->database) : nullptr},
+                deadline_);
   return Next::kContinue;
 }
 
@@ -195,7 +200,8 @@ void ConnectAttempt::SetOptions() {
   set(MYSQL_OPT_MAX_ALLOWED_PACKET, &most);
   set(MYSQL_SET_CHARSET_NAME, "utf8mb4");
   set(MYSQL_INIT_COMMAND, set_up_.c_str());
-  set(MARIADB_OPT_RESTRICTED_AUTH, kSignIns);
+  const bool safe = target().encryption != Encryption::kNone || !target().socket.empty();
+  set(MARIADB_OPT_RESTRICTED_AUTH, safe ? kSafeSignIns : kSignIns);
   if (!backend_.options().application_name.empty()) {
     backend_.lib().mysql_optionsv(link_.handle(), MYSQL_OPT_CONNECT_ATTR_ADD, "program_name",
                                   backend_.options().application_name.c_str());
@@ -322,6 +328,15 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Failed() {
     link_.Close();
     phase_ = Phase::kLookUp;
     return Next::kContinue;
+  }
+  if (link_.refused_password()) {
+    failure_ =
+        MakeStatus(absl::StatusCode::kFailedPrecondition, 0,
+                   {.where = WhereNow(),
+                    .message = "the server wants the password itself, and the link is not "
+                               "encrypted",
+                    .advice = "say sslmode=verify-full or sslmode=require, or use a socket"});
+    return failure_;
   }
   const Finding finding = ClassifyAtStartup(evidence);
   std::string advice(finding.advice);

@@ -120,6 +120,7 @@ constexpr Row kTable[] = {
     {1290, {kFailedPrecondition, kStatement}, {kFailedPrecondition, kStatement}},
     {1292, kRefusedRow, kFixOnConnect},
     {1295, kFixProgram, kFixOnConnect},
+    {1300, kFixProgram, kFixOnConnect},  // no text of its character set
     {1305, kFixProgram, kFixOnConnect},
     {1317,
      {kAborted, kStatement, "stopped by KILL QUERY of an administrator; run it again"},

@@ -2,7 +2,9 @@
 
 #include <dlfcn.h>
 #include <ma_pvio.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -51,13 +53,71 @@ int SayRefused(void* /*file*/, char* text, unsigned int size) {
 constexpr int kRead = 0;
 constexpr unsigned long kVerifies = CLIENT_SSL_VERIFY_SERVER_CERT;
 
+// Of a sign-in by sha256_password (1) or caching_sha2_password (2): the library asks for the server's key, and
+// would send the password with it. A packet of a session has the number 0.
+bool AsksForKey(const MYSQL& handle, std::string_view packet) {
+  const MARIADB_PVIO* const io = handle.net.pvio;
+  const bool plain = io != nullptr && io->ctls == nullptr && io->type == PVIO_TYPE_SOCKET;
+  return plain && packet.size() == 5 && packet.starts_with(std::string_view("\x01\0\0", 3)) &&
+         packet[3] != '\0' && (packet[4] == '\x01' || packet[4] == '\x02');
+}
+
+// All handles have the functions of one kind of link, whose table is constant.
+struct LinkMethods {
+  const PVIO_METHODS* original;
+  PVIO_METHODS ours;
+};
+
+int WaitInHandshake(MARIADB_PVIO* io, my_bool is_read, int milliseconds);
+
+LinkMethods& MethodsOf(const MARIADB_PVIO& io) {
+  static LinkMethods methods = [&io] {
+    LinkMethods made{.original = io.methods, .ours = *io.methods};
+    made.ours.wait_io_or_timeout = &WaitInHandshake;
+    return made;
+  }();
+  return methods;
+}
+
+// What the library calls in the middle of a TLS handshake, where it does not come back but waits, by default for
+// ever. 1: ready, 0: out of time.
+int WaitInHandshake(MARIADB_PVIO* io, my_bool is_read, int milliseconds) {
+  const auto* const watch =
+      static_cast<const HandleWatch*>(io->mysql->options.local_infile_userdata);
+  if (watch == nullptr || watch->platform == nullptr) {
+    return MethodsOf(*io).original->wait_io_or_timeout(io, is_read, milliseconds);
+  }
+  const IoEvents seen = watch->platform->WaitForDescriptor(
+      static_cast<int>(io->mysql->net.fd), {.readable = is_read != 0, .writable = is_read == 0},
+      watch->deadline);
+  return seen.any() ? 1 : 0;
+}
+
+void WaitByTheDeadline(const MYSQL& handle) {
+  MARIADB_PVIO* const io = handle.net.pvio;
+  if (io != nullptr && io->methods->wait_io_or_timeout != &WaitInHandshake) {
+    io->methods = &MethodsOf(*io).ours;
+  }
+}
+
 // Called by the library behind each of its reads and writes, on the thread of the call. The first
 // write is the request for TLS: by then the library has noted the host whose name it will look for.
-void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* /*data*/, size_t /*size*/) {
+void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* data, size_t size) {
   if (handle->options.local_infile_init != &RefuseFile) return;
   auto* const watch = static_cast<HandleWatch*>(handle->options.local_infile_userdata);
   if (watch == nullptr) return;
-  if (mode == kRead) UnblockHandle(handle);
+  if (mode == kRead) {
+    UnblockHandle(handle);
+    // What is not rows has a bound: a server could send column after column.
+    if (size > watch->may_read) shutdown(handle->net.fd, SHUT_RDWR);
+    watch->may_read -= std::min(size, watch->may_read);
+  } else if (watch->platform != nullptr) {
+    WaitByTheDeadline(*handle);
+  }
+  if (mode != kRead && AsksForKey(*handle, {reinterpret_cast<const char*>(data), size})) {
+    watch->refused_password = true;
+    shutdown(handle->net.fd, SHUT_RDWR);
+  }
   if (mode != kRead && watch->any_name) {
     const my_bool off = 0;
     watch->set_option(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);

@@ -13,9 +13,12 @@
 
 #include <mysql.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "roost/platform.h"
 
 #define ROOST_LIBMARIADB_HANDLE(F)  \
   F(mysql_init)                     \
@@ -106,6 +109,15 @@ struct HandleWatch {
   // user's name and proof in plain text to a server without TLS otherwise (MDEV-28634); the watch takes
   // that back when TLS begins.
   bool any_name = false;
+  // The server has asked for the password, encrypted by a key that it sends itself, on a link without TLS.
+  // Then the link is ended: whoever stands in the middle has such a key, too.
+  bool refused_password = false;
+  // Up to when the library may wait in the middle of a TLS handshake, which it does whatever it is told; and the
+  // clock for that. Null: nobody has asked for TLS.
+  Platform* platform = nullptr;
+  Deadline deadline{};
+  // How many bytes the call that goes on may still read.
+  size_t may_read = SIZE_MAX;
   // The library's own; PrepareHandle sets it.
   decltype(&::mysql_optionsv) set_option = nullptr;
   // A statement that is prepared by the call that runs it: its text; itself, until the server has taken it;

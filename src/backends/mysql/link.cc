@@ -11,6 +11,8 @@ namespace {
 constexpr int kAnyEvent = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT;
 // A call whose link has ended fails within a few turns.
 constexpr int kTurnsToFail = 256;
+// The columns of an answer: a table has at most 4096.
+constexpr size_t kMostBeforeRows = size_t{8} << 20;
 // "The statement that was prepared last", for the server.
 constexpr unsigned long kLastPrepared = 0xFFFFFFFF;
 
@@ -83,13 +85,15 @@ bool Link::IsMariadb() const {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-void Link::Connect(const Login& login) {
+void Link::Connect(const Login& login, Deadline deadline) {
+  watch_.deadline = deadline;
   Began(Call::kConnect, lib_->mysql_real_connect_start(
                             &connected_, handle_, login.host, login.user, login.password,
                             login.database, static_cast<unsigned>(login.port), login.socket, 0));
 }
 
 void Link::Query(std::string_view sql) {
+  watch_.may_read = kMostBeforeRows;
   Began(Call::kQuery, lib_->mysql_real_query_start(&answer_, handle_, sql.data(), sql.size()));
 }
 
@@ -116,12 +120,14 @@ void Link::ResetSession() {
 void Link::Ping() { Began(Call::kPing, lib_->mysql_ping_start(&answer_, handle_)); }
 
 void Link::Prepare(MYSQL_STMT* statement, std::string_view sql) {
+  watch_.may_read = kMostBeforeRows;
   statement_ = statement;
   Began(Call::kPrepare,
         lib_->mysql_stmt_prepare_start(&answer_, statement, sql.data(), sql.size()));
 }
 
 void Link::Execute(MYSQL_STMT* statement) {
+  watch_.may_read = kMostBeforeRows;
   statement_ = statement;
   Began(Call::kExecute, lib_->mysql_stmt_execute_start(&answer_, statement));
 }
@@ -129,6 +135,7 @@ void Link::Execute(MYSQL_STMT* statement) {
 // The library's own function for that (mariadb_stmt_execute_direct) would wait.
 void Link::PrepareAndExecute(MYSQL_STMT* statement, std::string_view sql) {
   statement_ = statement;
+  watch_.may_read = kMostBeforeRows;
   watch_.sql = sql;
   watch_.unprepared = statement;
   watch_.prepare = lib_->mysql_stmt_prepare;
@@ -202,6 +209,7 @@ void Link::Continue(int events) {
 }
 
 void Link::TakeResult() {
+  watch_.may_read = SIZE_MAX;
   switch (std::exchange(call_, Call::kNone)) {
     case Call::kConnect:
       code_ = connected_ != nullptr ? 0 : 1;

@@ -44,6 +44,8 @@ class Link {
   // A server that runs a statement which it is still to prepare, and takes the values of many rows at a
   // time: MariaDB. REQUIRES: connected.
   bool IsMariadb() const;
+  // HandleWatch::refused_password.
+  bool refused_password() const { return watch_.refused_password; }
   int descriptor() const { return lib_->mysql_get_socket(handle_); }
 
   // ---- Calls. REQUIRES: open(), !pending() ----
@@ -56,7 +58,8 @@ class Link {
     const char* password = nullptr;
     const char* database = nullptr;
   };
-  void Connect(const Login& login);
+  // `deadline`: for a TLS handshake, in which the library waits by itself.
+  void Connect(const Login& login, Deadline deadline);
   void Query(std::string_view sql);
   void FetchRow(MYSQL_RES* result);
   void NextResult();
