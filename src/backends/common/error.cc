@@ -57,7 +57,8 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
       message += Concat({"; ", size, " rows are in, or 0"});
       break;
     case RowsFate::kKept:
-      message += Concat({"; ", Digits(static_cast<int64_t>(error.row - error.gone)), " rows are in "});
+      message +=
+          Concat({"; ", Digits(static_cast<int64_t>(error.row - error.gone)), " rows are in "});
       if (error.partly > 0) {
         message += Concat({"whole, and row ", row, " in part (", Digits(error.partly), "), in "});
       }
