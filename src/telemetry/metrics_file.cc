@@ -36,7 +36,8 @@ MetricsFile::~MetricsFile() {
 void MetricsFile::Fail(std::string_view what) {
   const int error = errno;
   if (!status_.ok()) return;
-  const std::string message = internal::Concat({what, " ", path_, ": ", std::strerror(error)});
+  const std::string message =
+      internal::PlainText(internal::Concat({what, " ", path_, ": ", std::strerror(error)}));
   status_ = error == ENOENT ? absl::NotFoundError(message) : absl::UnavailableError(message);
 }
 

@@ -10,12 +10,21 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "base/utf8.h"
 
 namespace roost::telemetry {
 namespace {
 
-using internal::Concat;
 using internal::Digits;
+
+// For messages: names and paths come from the program's user and from the environment.
+std::string Concat(std::initializer_list<std::string_view> parts) {
+  return internal::PlainText(internal::Concat(parts));
+}
 
 absl::Status Failed(std::string_view what, std::string_view path) {
   const int error = errno;

@@ -284,6 +284,19 @@ TEST_F(BoundedTest, NoLogMayBeLongerThanItsCheckpointHasMemoryFor) {
   }
 }
 
+TEST_F(BoundedTest, AFileOfLargerPagesIsRefusedWithWhatToDo) {
+  ASSERT_OK(memory_->status());
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(dir_.File("node.db").c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA page_size=8192; CREATE TABLE t(a)", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  SqliteBackend backend(Options());
+  const HeldConnection writer(backend, NativePlatform(), Role::kWriter);
+  EXPECT_EQ(writer.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(writer.status().message()), ::testing::HasSubstr("page_size=4096"));
+}
+
 TEST_F(BoundedTest, EverythingIsGivenBackWhenThePoolCloses) {
   ASSERT_OK(memory_->status());
   const size_t before = memory_->stats().arena_used;

@@ -530,6 +530,8 @@ TEST_F(StatusServerTest, NamesFoldersAndModesThatCannotBeAreRefusedWithASentence
     EXPECT_TRUE(absl::IsInvalidArgument(server.status())) << name;
     EXPECT_EQ(Serve(server), TimePoint::max()) << "and the program goes on";
   }
+  StatusServer coloured(Named("\x1b[31mred"));
+  EXPECT_EQ(coloured.status().message().find('\x1b'), std::string::npos);
   const std::string missing = Path("missing");
   StatusServer nowhere({.name = "n", .folder = missing.c_str(), .platform = &platform});
   EXPECT_TRUE(absl::IsNotFound(nowhere.status())) << nowhere.status();

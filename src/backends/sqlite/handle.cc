@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
+#include "backends/sqlite/checkpoint_memory.h"
 #include "backends/sqlite/classify.h"
 #include "backends/sqlite/errors.h"
 #include "backends/sqlite/options.h"
@@ -100,6 +102,18 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
        "; only UTF-8 is read in place: copy it into a new database"}));
 }
 
+// In the fixed block a page is 4096 bytes: each larger one would come from the arena, which the first
+// statements would use up.
+absl::Status CheckPages(sqlite3* db, const SqliteOptions& options) {
+  if (!HasBoundedMemory()) return absl::OkStatus();
+  absl::StatusOr<std::string> text = QueryText(db, options, "PRAGMA page_size");
+  if (!text.ok() || std::strtoll(text->c_str(), nullptr, 10) <= kPageBytes) return text.status();
+  return absl::FailedPreconditionError(
+      Concat({options.path, " has pages of ", *text,
+              " bytes, and those in the memory of SQLite that is fixed have 4096: run PRAGMA "
+              "page_size=4096 and VACUUM INTO a new file, or make no SqliteMemory"}));
+}
+
 // Sets the limits and switches of the session.
 absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
   SetLimits(db, options);
@@ -109,6 +123,7 @@ absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
   absl::Status status = Harden(db, options);
   if (status.ok()) status = SetPragmas(db, options, access);
+  if (status.ok()) status = CheckPages(db, options);
   if (status.ok()) status = SetMaxPages(db, options);
   if (status.ok()) status = CheckEncoding(db, options);
   return status;
