@@ -111,8 +111,8 @@ class SimulatedNode {
                       .messages = messages,
                       .wakeup = wakeup,
                       .reporter = reporter,
-                      .power = power_,
-                      .status = &status_},
+                      .status = &status_,
+                      .power = power_},
                      store.Check(pool_.In(tools::Node::kStoreWithin)));
     start_ = platform_.Now();
     node.Run();
