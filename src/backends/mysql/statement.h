@@ -80,6 +80,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   absl::Status FailWith(const Doing& doing);
   bool BindColumns();
   bool BindRoom();
+  bool BindRoomAnew();
   absl::StatusOr<bool> TakeRow(int code);
   absl::StatusOr<bool> TakeEnd();
   absl::Status TakeFurtherResults();
