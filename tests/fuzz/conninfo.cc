@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/common/password.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/targets.h"
 #include "tools/common/remote_uri.h"
@@ -177,7 +178,8 @@ std::string JudgeOwnOptions(const std::string& text) {
 
 std::string CheckConninfo(std::string_view bytes) {
   Input input(bytes);
-  const std::string text(Input(input.TakeLine()).TakeUntil('\0'));
+  // A line break at its end is none of it for us, and part of the last value for libpq.
+  const std::string text(backends::WithoutLineEnd(Input(input.TakeLine()).TakeUntil('\0')));
   std::string words;
   const std::optional<Options> options = ReadByLibpq(text, words);
   std::string wrong = JudgeOwnOptions(text);

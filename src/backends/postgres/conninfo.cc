@@ -297,7 +297,7 @@ absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text) {
 }
 
 std::string DescribeTarget(std::string_view text, char* (*environment)(const char* name)) {
-  const Conninfo conninfo = ScanConninfo(text);
+  const Conninfo conninfo = ScanConninfo(backends::WithoutLineEnd(text));
   if (!conninfo.readable || !conninfo.mistake.empty()) return "an unreadable connection string";
   const auto value = [&](std::string_view key, const char* variable) {
     return FromEnvironment(Find(conninfo, key), variable, environment);
