@@ -21,6 +21,12 @@ absl::Status Session::BoundsTransaction(std::string_view sql) {
        "Commit or Rollback; inside of it use SAVEPOINT and ROLLBACK TO"}));
 }
 
+absl::Status Session::EndedByOthers() {
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the raw handle, and may have been committed: "
+      "run it again only if it may be done twice");
+}
+
 SessionState Session::InspectFlags(bool open) const {
   const bool dirty =
       open || transaction_.ours() || IsReading() || IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);

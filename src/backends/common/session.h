@@ -58,6 +58,9 @@ class Session : public Connection {
   // not know of it. It was not run.
   static absl::Status BoundsTransaction(std::string_view sql);
 
+  // kUnknown: the transaction that lives was ended by something else than its Transaction.
+  static absl::Status EndedByOthers();
+
   TransactionState& transaction() { return transaction_; }
   const TransactionState& transaction() const { return transaction_; }
   // Call after whatever may have begun or ended a transaction. `open`: the database has one.
@@ -81,6 +84,7 @@ class Session : public Connection {
 
   // The session has something that Reset has to undo.
   void Taint() { SetDirty(kDirtyTainted); }
+  bool IsTainted() const { return IsDirty(kDirtyTainted); }
   // The raw handle was taken.
   bool IsRaw() const { return IsDirty(kDirtyRaw); }
 
