@@ -22,15 +22,17 @@ namespace roost::mysql {
 class BackendState;
 
 // What sets a session up, in one statement: with the connect, and again after a reset. The two at its end
-// make the server say its wait_timeout with the answer. MySQL and MariaDB know each of these modes.
+// make the server say its wait_timeout with the answer, and an on_connect's completion_type. MySQL and MariaDB know each of these modes.
 inline constexpr char kSetUp[] =
     "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, "
     "sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-    "session_track_system_variables = 'autocommit,wait_timeout', wait_timeout = @@wait_timeout";
+    "completion_type = NO_CHAIN, "
+    "session_track_system_variables = 'autocommit,completion_type,wait_timeout', "
+    "wait_timeout = @@wait_timeout";
 
-// What is wrong with an on_connect that begins a transaction.
-inline constexpr char kOnConnectInTransaction[] =
-    "on_connect leaves a transaction open: end it with COMMIT";
+// Of a session that an on_connect has just been run in. kInvalidArgument: it has left a transaction open, or
+// what would make the server open one: then no statement would commit itself.
+absl::Status CheckLeftByOnConnect(const Libmariadb& lib, MYSQL* handle);
 
 class ConnectAttempt {
  public:
@@ -66,8 +68,11 @@ class ConnectAttempt {
   absl::StatusOr<Next> RunPhase(TimePoint now);
   void LookUp();
   absl::StatusOr<Next> TakeAddress(TimePoint now);
+  int FurtherEndpoints() const;
   bool TakeNextEndpoint();
   absl::StatusOr<Next> BeginConnect();
+  Encryption EncryptionHere() const;
+  const char* SignIns() const;
   void SetOptions();
   absl::StatusOr<Next> GoOn(TimePoint now);
   absl::StatusOr<Next> Connected();
@@ -93,6 +98,7 @@ class ConnectAttempt {
   std::optional<backends::AddressQueue> addresses_;
   std::string address_;
   Deadline address_deadline_;
+  Encryption encryption_ = Encryption::kHost;
   Link link_;
   Duration wait_timeout_{};
   DescriptorWait wait_;
