@@ -62,6 +62,12 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
     case RowsFate::kGivenUp:
       message += "; 0 rows are in, because the open transaction has failed: roll it back";
       break;
+    case RowsFate::kUntold:
+      message += "; how many rows are in is unknown";
+      break;
+    case RowsFate::kNoTransaction:
+      message += "; rows in tables without transactions, such as MyISAM's, stay";
+      break;
   }
   absl::Status told(status.code(), message);
   // Without a copy of a Cord, which would bring Abseil's profiler of cords into each program.

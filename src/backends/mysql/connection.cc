@@ -24,6 +24,9 @@ static_assert(sizeof(MysqlConnection) % alignof(std::max_align_t) == 0,
 constexpr char kCheckDurable[] =
     "SELECT 1 FROM (SELECT 1) AS one WHERE @@GLOBAL.innodb_flush_log_at_trx_commit = 1";
 
+// Whatever the session's completion_type says.
+constexpr char kCommit[] = "COMMIT AND NO CHAIN NO RELEASE";
+
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
 }  // namespace
@@ -101,10 +104,12 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   if (traits.empty) return absl::OkStatus();
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
   if (traits.taints) Taint();
+  const bool may_open = traits.bounds_transaction || wire_.InTransaction();
   status = wire_.AskScript(
       WithoutEmptyStatements(sql, wire_.mode()),
       {.sql = sql, .operation = traits.reads ? Operation::kStatement : Operation::kCommit});
   wire_.RecordTransaction();
+  if (status.ok()) return wire_.CheckLeft(may_open);
   return internal::UndoneWithOthers(std::move(status));
 }
 
@@ -133,19 +138,36 @@ absl::Status MysqlConnection::CommitTransaction() {
   if (status.ok()) status = wire_.Ready();
   if (!status.ok()) return status;
   transaction().End();
-  status = wire_.Ask("COMMIT", {.sql = "COMMIT", .operation = Operation::kCommit});
+  status = wire_.Ask(kCommit, {.sql = "COMMIT", .operation = Operation::kCommit});
+  // What is open behind it is nobody's.
+  if (status.ok() && wire_.InTransaction()) return wire_.SendRollback();
   wire_.RecordTransaction();
   return status;
 }
 
 absl::Status MysqlConnection::RollbackTransaction() {
+  // What a race has ended was rolled back.
+  absl::Status gone = wire_.CheckTransaction();
+  absl::Status status = LeaveTransaction();
+  return status.ok() && absl::IsUnknown(gone) ? gone : status;
+}
+
+absl::Status MysqlConnection::LeaveTransaction() {
   transaction().End();
   FinishReader();
   return wire_.SendRollback();
 }
 
-void MysqlConnection::RollBackRows() {
-  if (!RollbackTransaction().ok()) MarkFailed(FaultScope::kConnection);
+backends::RowsFate MysqlConnection::RollBackRows() {
+  const bool lost = absl::IsUnknown(wire_.CheckTransaction());
+  const bool condemned = !wire_.condemned().ok();
+  absl::Status status = LeaveTransaction();
+  if (status.ok()) status = wire_.Settle();
+  if (!status.ok()) MarkFailed(FaultScope::kConnection);
+  // A link that was lost takes the transaction with it, before COMMIT was sent.
+  if (condemned) return backends::RowsFate::kNoneIn;
+  if (lost || !status.ok()) return backends::RowsFate::kUntold;
+  return wire_.kept_rows() ? backends::RowsFate::kNoTransaction : backends::RowsFate::kNoneIn;
 }
 
 // The log is synced at each commit, unless the administrator has said otherwise for all sessions.
@@ -209,7 +231,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
     }
     UnblockHandle(wire_.handle());
   }
-  if (status.ok()) status = RollbackTransaction();
+  if (status.ok()) status = LeaveTransaction();
   if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();
   set_deadline(lease_deadline);
   if (status.ok()) ClearDirtyFlags();

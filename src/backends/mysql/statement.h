@@ -65,6 +65,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   absl::Status RunOnce(std::span<const Value> values);
   absl::Status ExecuteNow();
   absl::Status FailWith(const Doing& doing);
+  absl::Status CheckFields() const;
   bool BindColumns();
   bool BindRoom();
   absl::StatusOr<bool> TakeRow(int code);
@@ -82,10 +83,11 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   int64_t changes_ = 0;
   int64_t rows_ = 0;  // of the run that goes on
   SqlTraits traits_;
-  bool reading_ = false;  // between Start and Finish
-  bool ended_ = false;    // of the run: the server has nothing more to say
-  bool commits_ = false;  // the run that goes on could commit
-  bool further_ = false;  // a second result was taken
+  bool reading_ = false;   // between Start and Finish
+  bool ended_ = false;     // of the run: the server has nothing more to say
+  bool commits_ = false;   // the run that goes on could commit
+  bool may_open_ = false;  // the run that goes on may leave a transaction open
+  bool further_ = false;   // a second result was taken
 };
 
 }  // namespace roost::mysql

@@ -85,6 +85,8 @@ class Wire {
   // Whether what is owed has come. Never waits.
   bool TakeOwed();
   bool owes() const { return owes_; }
+  // The last ROLLBACK left rows in tables without transactions.
+  bool kept_rows() const { return kept_rows_; }
 
   // ---- What went wrong: each makes the status, and draws its consequences ----
 
@@ -97,8 +99,12 @@ class Wire {
   absl::Status Condemn(absl::Status status, FaultScope scope);
   // The link, as poll sees it; kDead condemns.
   Liveness Look();
-  // The transaction that lives was ended by a race, and rolled back.
+  // The transaction that lives was ended by a race, and rolled back; or it was ended, and nobody knows how.
   absl::Status CheckTransaction() const;
+  // Behind a statement or a script that went well: the transaction that lives lives on, and the server opened
+  // none of its own, which would be rolled back at the return. `may_open`: it was open before, or the SQL
+  // may have opened it.
+  absl::Status CheckLeft(bool may_open);
 
  private:
   absl::Status Report(const Evidence& evidence, const Doing& doing);
@@ -116,6 +122,7 @@ class Wire {
   bool owes_ = false;
   bool gave_up_ = false;
   bool lost_race_ = false;
+  bool kept_rows_ = false;
 };
 
 }  // namespace roost::mysql
