@@ -207,7 +207,7 @@ TEST(HostileTest, WhereTlsIsWantedNothingIsSentWithoutIt) {
         },
         mode, 1s, &received);
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << mode << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("offers no TLS")) << mode;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("the server offers no TLS")) << mode;
     EXPECT_THAT(received, Not(HasSubstr("node"))) << mode;
   }
 }
