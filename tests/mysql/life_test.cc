@@ -253,6 +253,86 @@ TEST_F(MysqlLifeTest, DdlIsRefusedWhileATransactionLives) {
   EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
 }
 
+// Of reports about ADBC and DBProxy: a COMMIT that chains lost what came behind it.
+TEST_F(MysqlLifeTest, ACommitBeginsNoOtherTransaction) {
+  MariadbServer server({.settings = {"--completion-type=CHAIN", "--autocommit=0"}});
+  Session session(MysqlOptions{.uri = server.Uri()});
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_OK(session->RunScript("CREATE TABLE life(a int PRIMARY KEY)"));
+  // Whatever the program says itself.
+  for (const char* const type : {"0", "1", "2"}) {
+    ASSERT_OK(session->RunScript(std::string("SET completion_type = ") + type));
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    ASSERT_OK(session->Run(kAdd, 1));
+    ASSERT_OK(transaction->Commit());
+    ASSERT_OK(session->Run(kAdd, 2));
+    const std::vector<int> rows{3, 4};
+    ASSERT_OK(session->RunAll(kAdd, rows));
+    ASSERT_OK(session->RunScript("INSERT INTO life VALUES (5)"));
+    EXPECT_OK(ConnectionAccess::Reset(*session, In(20s)));
+    EXPECT_EQ(session.Count("SELECT COUNT(*) FROM life"), 5) << type;
+    ASSERT_OK(session->RunScript("DELETE FROM life"));
+  }
+}
+
+TEST_F(MysqlLifeTest, WhatEndsATransactionBehindAnotherWordIsRefused) {
+  absl::StatusOr<Transaction> transaction = session_->Begin();
+  ASSERT_OK(session_->Run(kAdd, 1));
+  for (const char* const sql :
+       {"SET STATEMENT max_statement_time = 5 FOR COMMIT",
+        "SET STATEMENT max_statement_time = 5 FOR START TRANSACTION",
+        "SET STATEMENT max_statement_time = 5 FOR TRUNCATE life", "SET DEFAULT ROLE NONE",
+        "SET @@AUTOCOMMIT = 1", "CREATE TABLE life2(temporary int)"}) {
+    EXPECT_EQ(session_->Run(Sql(sql)).code(), StatusCode::kFailedPrecondition) << sql;
+    EXPECT_EQ(session_->RunScript(sql).code(), StatusCode::kFailedPrecondition) << sql;
+  }
+  EXPECT_EQ(session_->RunScript("EXECUTE IMMEDIATE CONCAT('COM', 'MIT')").code(),
+            StatusCode::kFailedPrecondition);
+  ASSERT_OK(transaction->Rollback());
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+}
+
+// Of a report about MySqlConnector: a commit that nobody asked for was not seen.
+TEST_F(MysqlLifeTest, AProcedureThatCommitsIsSeenAtOnce) {
+  ASSERT_OK(session_->RunScript("DROP PROCEDURE IF EXISTS ends; CREATE PROCEDURE ends() COMMIT"));
+  for (const bool script : {false, true}) {
+    ASSERT_OK(session_->RunScript("DELETE FROM life"));
+    absl::StatusOr<Transaction> transaction = session_->Begin();
+    ASSERT_OK(session_->Run(kAdd, 1));
+    const absl::Status called =
+        script ? session_->RunScript("CALL ends()") : session_->Run(Sql("CALL ends()"));
+    EXPECT_EQ(called.code(), StatusCode::kUnknown) << called;
+    EXPECT_EQ(transaction->Rollback().code(), StatusCode::kUnknown);
+    EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 1);
+  }
+}
+
+// "0 rows are in" is said where the server has rolled back, and nowhere else. In one statement nobody knows
+// whether it has.
+TEST_F(MysqlLifeTest, RunAllSaysHowManyRowsAreInWhereItKnows) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS isam; CREATE TABLE isam(a int PRIMARY KEY) ENGINE=MyISAM; "
+      "DROP PROCEDURE IF EXISTS adds; CREATE PROCEDURE adds(x int) BEGIN INSERT INTO life VALUES "
+      "(x); COMMIT; END"));
+  const std::vector<int> rows{1, 2, 1};
+  const auto said = [&](const char* sql) {
+    return std::string(session_->RunAll(Sql(sql), rows).message());
+  };
+  EXPECT_THAT(said("INSERT INTO life VALUES ($1)"), HasSubstr("0 rows are in"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+  EXPECT_THAT(said("INSERT INTO isam VALUES ($1)"),
+              HasSubstr("those before it in a table without transactions, such as MyISAM's"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM isam"), 2);
+  const std::string isam = said("INSERT INTO isam SELECT $1 + 2");
+  EXPECT_THAT(isam, HasSubstr("MyISAM"));
+  EXPECT_THAT(isam, Not(HasSubstr("0 rows")));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM isam"), 4);
+  const std::string called = said("CALL adds($1)");
+  EXPECT_THAT(called, HasSubstr("how many rows are in is unknown"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 1);
+  EXPECT_THAT(said("INSERT INTO life VALUES ($1 + 5)"), HasSubstr("0 rows are in"));
+}
+
 TEST_F(MysqlLifeTest, TheServersLimitOfAStatementIsADeadline) {
   ASSERT_OK(session_->RunScript("SET max_statement_time = 0.05"));
   const absl::Status late = session_->Run(Sql("SELECT SLEEP(30) FROM seq_1_to_3"));

@@ -46,6 +46,12 @@ absl::Status Session::Replaced() {
       "and ROLLBACK to roost::Transaction");
 }
 
+absl::Status Session::EndedByOthers() {
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the raw handle, and may have been committed: "
+      "run it again only if it may be done twice");
+}
+
 SessionState Session::InspectFlags(bool open) const {
   const bool dirty =
       open || transaction_.ours() || IsReading() || IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);

@@ -22,11 +22,14 @@ namespace roost::mysql {
 class BackendState;
 
 // What sets a session up, in one statement: with the connect, and again after a reset. The two at its end
-// make the server say its wait_timeout with the answer. MySQL and MariaDB know each of these modes.
+// make the server say its wait_timeout with the answer, and an on_connect's completion_type. MySQL and
+// MariaDB know each of these modes.
 inline constexpr char kSetUp[] =
     "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, "
     "sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-    "session_track_system_variables = 'autocommit,wait_timeout', wait_timeout = @@wait_timeout";
+    "completion_type = NO_CHAIN, "
+    "session_track_system_variables = 'autocommit,completion_type,wait_timeout', "
+    "wait_timeout = @@wait_timeout";
 
 // The same for a session that is to write: where the server only reads, there is no such time zone (1298),
 // which takes no round trip of its own. Of an option MariaDB 12 says OFF, others 0.
@@ -35,9 +38,9 @@ inline constexpr char kSetUpToWrite[] =
     "'OFF'), "
     "'+00:00', 'read_only')";
 
-// What is wrong with an on_connect that begins a transaction.
-inline constexpr char kOnConnectInTransaction[] =
-    "on_connect leaves a transaction open: end it with COMMIT";
+// Of a session that an on_connect has just been run in. kInvalidArgument: it has left a transaction open, or
+// what would make the server open one: then no statement would commit itself.
+absl::Status CheckLeftByOnConnect(const Libmariadb& lib, MYSQL* handle);
 
 class ConnectAttempt {
  public:
@@ -74,8 +77,11 @@ class ConnectAttempt {
   absl::StatusOr<Next> RunPhase(TimePoint now);
   void LookUp();
   absl::StatusOr<Next> TakeAddress(TimePoint now);
+  int FurtherEndpoints() const;
   bool TakeNextEndpoint();
   absl::StatusOr<Next> BeginConnect();
+  Encryption EncryptionHere() const;
+  const char* SignIns() const;
   void SetOptions();
   absl::StatusOr<Next> GoOn(TimePoint now);
   absl::StatusOr<Next> Connected();
@@ -102,6 +108,7 @@ class ConnectAttempt {
   std::optional<backends::AddressQueue> addresses_;
   std::string address_;
   Deadline address_deadline_;
+  Encryption encryption_ = Encryption::kHost;
   Link link_;
   Duration wait_timeout_{};
   DescriptorWait wait_;

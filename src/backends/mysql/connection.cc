@@ -38,6 +38,9 @@ absl::Status ChangesSession(std::string_view sql) {
 constexpr char kWhichTransaction[] =
     "SHOW SESSION STATUS WHERE Variable_name IN ('Com_begin', 'Com_commit', 'Com_rollback')";
 
+// Whatever the session's completion_type says.
+constexpr char kCommit[] = "COMMIT AND NO CHAIN NO RELEASE";
+
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
 }  // namespace
@@ -118,11 +121,12 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
   if (traits.taints && wire_.pooler()) return ChangesSession(sql);
   if (traits.taints) Taint();
+  const bool may_open = traits.bounds_transaction || wire_.InTransaction();
   status =
       wire_.AskScript(WithoutEmptyStatements(sql, wire_.mode()),
                       {.operation = traits.reads ? Operation::kStatement : Operation::kCommit});
   wire_.RecordTransaction();
-  if (status.ok()) return status;
+  if (status.ok()) return wire_.CheckLeft(may_open);
   const ScriptPlace place = PlaceIn(sql, wire_.results(), wire_.mode());
   const auto message = status.message();
   return backends::InScript(
@@ -186,19 +190,36 @@ absl::Status MysqlConnection::CommitTransaction() {
   }
   if (!status.ok()) return status;
   transaction().End();
-  status = wire_.Ask("COMMIT", {.sql = "COMMIT", .operation = Operation::kCommit});
+  status = wire_.Ask(kCommit, {.sql = "COMMIT", .operation = Operation::kCommit});
+  // What is open behind it is nobody's.
+  if (status.ok() && wire_.InTransaction()) return wire_.SendRollback();
   wire_.RecordTransaction();
   return status;
 }
 
 absl::Status MysqlConnection::RollbackTransaction() {
+  // What a race has ended was rolled back.
+  absl::Status gone = wire_.CheckTransaction();
+  absl::Status status = LeaveTransaction();
+  return status.ok() && absl::IsUnknown(gone) ? gone : status;
+}
+
+absl::Status MysqlConnection::LeaveTransaction() {
   transaction().End();
   FinishReader();
   return wire_.SendRollback();
 }
 
-void MysqlConnection::RollBackRows() {
-  if (!RollbackTransaction().ok()) MarkFailed(FaultScope::kConnection);
+backends::RowsFate MysqlConnection::RollBackRows() {
+  const bool lost = absl::IsUnknown(wire_.CheckTransaction());
+  const bool condemned = !wire_.condemned().ok();
+  absl::Status status = LeaveTransaction();
+  if (status.ok()) status = wire_.Settle();
+  if (!status.ok()) MarkFailed(FaultScope::kConnection);
+  // A link that was lost takes the transaction with it, before COMMIT was sent.
+  if (condemned) return backends::RowsFate::kNoneIn;
+  if (lost || !status.ok()) return backends::RowsFate::kUntold;
+  return wire_.kept_rows() ? backends::RowsFate::kNoTransaction : backends::RowsFate::kNoneIn;
 }
 
 // The log is synced at each commit, unless the administrator has said otherwise for all sessions.
@@ -262,7 +283,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
     }
     UnblockHandle(wire_.handle());
   }
-  if (status.ok()) status = RollbackTransaction();
+  if (status.ok()) status = LeaveTransaction();
   if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();
   set_deadline(lease_deadline);
   if (status.ok()) ClearDirtyFlags();

@@ -16,6 +16,8 @@ using internal::Quoted;
 
 // How much of a server's text is read at all.
 constexpr size_t kMostRead = 2048;
+// Whatever the session's completion_type says.
+constexpr char kRollback[] = "ROLLBACK AND NO CHAIN NO RELEASE";
 // An answer that is owed for so long will not come: the link was cut.
 constexpr Duration kOwedTooLong = std::chrono::seconds(10);
 // GET DIAGNOSTICS knows ROW_NUMBER.
@@ -80,6 +82,20 @@ absl::Status Wire::CheckTransaction() const {
       "committed: whether it was is unknown");
 }
 
+// What the program has SET or CALLed is its own.
+absl::Status Wire::CheckLeft(bool may_open) {
+  RecordTransaction();
+  if (session_.transaction().ours()) return CheckTransaction();
+  if (may_open || !InTransaction() || session_.IsTainted() || session_.IsRaw()) {
+    return absl::OkStatus();
+  }
+  return Condemn(absl::FailedPreconditionError(
+                     "the server has opened a transaction by itself, as with autocommit off, and "
+                     "what was done "
+                     "is not committed: the connection is closed, which rolls it back"),
+                 FaultScope::kConnection);
+}
+
 absl::Status Wire::Ready() {
   if (session_.IsForked()) return backends::Session::UsedAfterFork();
   if (!condemned_.ok()) return condemned_;
@@ -128,6 +144,8 @@ bool Wire::TakeOwed() {
   }
   owes_ = false;
   NoteAnswer();
+  // It warns of nothing else.
+  kept_rows_ = handle()->warning_count > 0;
   if (link_.code() == 0) return true;
   absl::Status status = Fail({.sql = "ROLLBACK", .operation = Operation::kIdle});
   Condemn(std::move(status), FaultScope::kConnection).IgnoreError();
@@ -184,13 +202,14 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
 }
 
 absl::Status Wire::SendRollback() {
+  kept_rows_ = false;
   was_undone_ = false;
   if (!condemned_.ok()) return condemned_;
   if (!InTransaction()) {
     RecordTransaction();
     return absl::OkStatus();
   }
-  link_.Query("ROLLBACK");
+  link_.Query(kRollback);
   owes_ = true;
   owed_since_ = session_.platform().CoarseNow();
   RecordTransaction();
@@ -207,6 +226,7 @@ absl::Status Wire::ResetSession() {
   const std::string& on_connect = backend_.options().on_connect;
   if (status.ok() && !on_connect.empty()) {
     status = Ask(on_connect, {.sql = on_connect, .operation = Operation::kIdle});
+    if (status.ok()) status = CheckLeftByOnConnect(lib(), handle());
   }
   return status;
 }

@@ -98,6 +98,8 @@ class Wire {
   // Whether what is owed has come. Never waits.
   bool TakeOwed();
   bool owes() const { return owes_; }
+  // The last ROLLBACK left rows in tables without transactions.
+  bool kept_rows() const { return kept_rows_; }
 
   // ---- What went wrong: each makes the status, and draws its consequences ----
 
@@ -110,8 +112,12 @@ class Wire {
   absl::Status Condemn(absl::Status status, FaultScope scope);
   // The link, as poll sees it; kDead condemns.
   Liveness Look();
-  // The transaction that lives was rolled back for an error, or ended behind our back.
+  // The transaction that lives was rolled back for an error, or ended behind our back, and nobody knows how.
   absl::Status CheckTransaction() const;
+  // Behind a statement or a script that went well: the transaction that lives lives on, and the server opened
+  // none of its own, which would be rolled back at the return. `may_open`: it was open before, or the SQL
+  // may have opened it.
+  absl::Status CheckLeft(bool may_open);
 
  private:
   absl::Status Report(const Evidence& evidence, const Doing& doing);
@@ -129,11 +135,11 @@ class Wire {
   int endpoint_ = -1;
   bool owes_ = false;
   bool gave_up_ = false;
-  bool lost_race_ = false;
   bool runs_at_once_ = false;
   bool names_rows_ = false;
   bool pooler_ = false;
   bool was_undone_ = false;  // the transaction that lives, by an error
+  bool kept_rows_ = false;
 };
 
 }  // namespace roost::mysql

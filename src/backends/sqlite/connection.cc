@@ -371,9 +371,12 @@ absl::Status SqliteConnection::CommitTransaction() {
 }
 
 absl::Status SqliteConnection::RollbackTransaction() {
+  const bool lost = db_ != nullptr && transaction().IsLost(InTransaction());
   transaction().End();
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
+  // An error's own rollback is one.
+  if (lost && IsRaw()) status = LostTransaction(true);
   if (InTransaction()) {
     const int code = OwnStatements::RunWhole(own_.rollback(), deadline_handler_);
     if (InTransaction()) {
