@@ -75,7 +75,8 @@ struct MysqlOptions {
   // fails the open. Empty: nothing.
   std::string on_connect{};
   // Longest row, and longest statement with its values, in bytes on their way. A longer row closes the
-  // connection (kUnavailable: libmariadb tells it from a broken link in no way). 64 KiB to 1 GiB.
+  // connection (kUnavailable: libmariadb tells it from a broken link in no way). The descriptions of an
+  // answer's columns may take as much, and at most 2 MiB (kResourceExhausted). 64 KiB to 1 GiB.
   int max_result_bytes = 1 << 20;
   // A file for the last good address of each host name; see PostgresOptions. Empty: the addresses are
   // kept in memory only.

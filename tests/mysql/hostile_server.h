@@ -23,8 +23,8 @@ namespace roost::mysql {
 
 // A packet with its length and its number in front.
 std::string Packet(std::string_view payload, int number);
-// The first packet of a server. `plugin`: how it wants its clients to sign in.
-std::string Greeting(std::string_view plugin = "mysql_native_password");
+// The first packet of a server. `plugin`: how it wants its clients to sign in. `tls`: it offers that.
+std::string Greeting(std::string_view plugin = "mysql_native_password", bool tls = false);
 std::string Ok(int number);
 std::string Error(int code, std::string_view sqlstate, std::string_view message, int number);
 
@@ -34,7 +34,10 @@ class HostileServer {
   class Client {
    public:
     explicit Client(int fd) : fd_(fd) {}
-    void Send(std::string_view bytes) const;
+    // False: the client has gone.
+    bool Send(std::string_view bytes) const;
+    // Sends that over and over again until the client goes.
+    void Flood(std::string_view bytes) const;
     // The payload of the next packet; "" when the client has gone.
     std::string Receive();
     // Reads until the client goes.
@@ -42,6 +45,7 @@ class HostileServer {
     // Greets, takes what it is sent, and lets the client in. False: it has gone.
     bool SignIn();
     const std::string& received() const { return received_; }
+    int fd() const { return fd_; }
 
    private:
     const int fd_;

@@ -162,9 +162,11 @@ bool ConnectAttempt::TakeNextEndpoint() {
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
   const bool names_host = target().address.empty();
-  if (!link_.Make(backend_.lib(), {.certified = names_host ? target().host.c_str() : nullptr,
-                                   .any_name = target().encryption == Encryption::kAny ||
-                                               target().encryption == Encryption::kAuthority})) {
+  if (!link_.Make(backend_.lib(),
+                  {.certified = names_host ? target().host.c_str() : nullptr,
+                   .any_name = target().encryption == Encryption::kAny ||
+                               target().encryption == Encryption::kAuthority},
+                  static_cast<size_t>(backend_.options().max_result_bytes))) {
     return absl::ResourceExhaustedError("libmariadb has no memory for a connection");
   }
   SetOptions();
@@ -226,7 +228,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::GoOn(TimePoint now) {
     wait_ = {.fd = link_.descriptor(), .wanted = link_.wanted()};
     return Next::kWait;
   }
-  if (link_.code() != 0) return Failed();
+  if (link_.overran() || link_.code() != 0) return Failed();
   return phase_ == Phase::kConnect ? Connected() : FirstDone();
 }
 
@@ -303,8 +305,25 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
   return Next::kContinue;
 }
 
+// The server says what it should not. Another address may do better.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::LeaveImpostor(std::string_view what) {
+  failure_ = MakeStatus(
+      absl::StatusCode::kUnavailable, 0,
+      {.where = WhereNow(),
+       .message = what,
+       .advice =
+           "the other end is no server of MySQL, or somebody on the way adds to what it says"});
+  link_.Close();
+  phase_ = Phase::kLookUp;
+  return Next::kContinue;
+}
+
 // The server refused, or was not reached: then another address may still do better.
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Failed() {
+  if (link_.greeting() != GreetingReader::Verdict::kGood) {
+    return LeaveImpostor(WhatIsWrong(link_.greeting()));
+  }
+  if (link_.overran()) return LeaveImpostor("the server says more than one that signs a client in");
   MYSQL* const handle = link_.handle();
   const Libmariadb& lib = link_.lib();
   const Evidence evidence{.number = lib.mysql_errno(handle),

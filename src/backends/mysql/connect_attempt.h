@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -75,6 +76,7 @@ class ConnectAttempt {
   void ReadWaitTimeout();
   absl::StatusOr<Next> FirstDone();
   absl::StatusOr<Next> Finish();
+  absl::StatusOr<Next> LeaveImpostor(std::string_view what);
   absl::StatusOr<Next> Failed();
   absl::Status Give(const absl::Status& status);
   absl::Status OutOfTime() const;

@@ -207,7 +207,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
     if (IsLeftInTheMiddle()) {
       status = absl::FailedPreconditionError("the raw handle was left in the middle of a query");
     }
-    UnblockHandle(wire_.handle());
+    wire_.link().Reclaim();
   }
   if (status.ok()) status = RollbackTransaction();
   if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();

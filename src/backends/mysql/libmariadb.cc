@@ -1,11 +1,8 @@
 #include "backends/mysql/libmariadb.h"
 
 #include <dlfcn.h>
-#include <ma_pvio.h>
 
-#include <cstdlib>
-#include <cstring>
-
+#include "backends/mysql/handle_watch.h"
 #include "statements/text.h"
 
 namespace roost::mysql {
@@ -31,42 +28,6 @@ template <class Function>
 bool Find(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
   return function != nullptr;
-}
-
-// ---- no files for a server ----
-
-int RefuseFile(void** /*file*/, const char* /*name*/, void* /*watch*/) { return 1; }
-int ReadNothing(void* /*file*/, char* /*room*/, unsigned int /*size*/) { return 0; }
-void EndNothing(void* /*file*/) {}
-int SayRefused(void* /*file*/, char* text, unsigned int size) {
-  std::strncpy(text, "files of this machine are not sent", size - 1);
-  text[size - 1] = '\0';
-  return 2;
-}
-
-// ---- the watch ----
-
-constexpr int kRead = 0;
-constexpr unsigned long kVerifies = CLIENT_SSL_VERIFY_SERVER_CERT;
-
-// Called by the library behind each of its reads and writes, on the thread of the call. The first
-// write is the request for TLS: by then the library has noted the host whose name it will look for.
-void OnReadOrWrite(int mode, MYSQL* handle, const unsigned char* /*data*/, size_t /*size*/) {
-  if (handle->options.local_infile_init != &RefuseFile) return;
-  auto* const watch = static_cast<HandleWatch*>(handle->options.local_infile_userdata);
-  if (watch == nullptr) return;
-  if (mode == kRead) UnblockHandle(handle);
-  if (mode != kRead && watch->any_name) {
-    const my_bool off = 0;
-    watch->set_option(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
-    handle->client_flag &= ~kVerifies;
-  }
-  if (watch->certified == nullptr || handle->host == nullptr) return;
-  if (std::strcmp(handle->host, watch->certified) == 0) return;
-  char* const host = strdup(watch->certified);
-  if (host == nullptr) return;  // then the certificate will not fit
-  std::free(handle->host);
-  handle->host = host;
 }
 
 // Once in a process: the library has one list of watchers, and a start that is not for two threads.
@@ -112,22 +73,6 @@ absl::Status LoadLibmariadb(Libmariadb& table) {
   if (missing == nullptr) return absl::OkStatus();
   return absl::FailedPreconditionError(
       Concat({kLibrary, " has no ", missing, "; install a newer libmariadb3"}));
-}
-
-void PrepareHandle(const Libmariadb& lib, MYSQL* handle, HandleWatch& watch) {
-  watch.set_option = lib.mysql_optionsv;
-  lib.mysql_set_local_infile_handler(handle, &RefuseFile, &ReadNothing, &EndNothing, &SayRefused,
-                                     &watch);
-}
-
-void ForgetHandle(const Libmariadb& lib, MYSQL* handle) {
-  lib.mysql_set_local_infile_handler(handle, &RefuseFile, &ReadNothing, &EndNothing, &SayRefused,
-                                     nullptr);
-}
-
-void UnblockHandle(MYSQL* handle) {
-  MARIADB_PVIO* const io = handle->net.pvio;
-  if (io != nullptr) io->methods->blocking(io, 0, nullptr);
 }
 
 }  // namespace roost::mysql

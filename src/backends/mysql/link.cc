@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace roost::mysql {
@@ -11,6 +13,15 @@ namespace {
 constexpr int kAnyEvent = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT;
 // A call whose link has ended fails within a few turns.
 constexpr int kTurnsToFail = 256;
+// Turns of one Advance, each of which reads at most HandleWatch::kStretch.
+constexpr int kTurns = 16;
+
+// The most bytes that a call may read, beside those of a row. Sign-in takes less than one kilobyte; a
+// result of 4096 columns, each with a long name, takes 2 MB, which libmariadb holds at once.
+constexpr size_t kMostAtSignIn = size_t{128} << 10;
+constexpr size_t kMostOfHead = size_t{2} << 20;
+// What is read ahead of the rows that follow, and reports of progress.
+constexpr size_t kAhead = size_t{32} << 10;
 
 int EventsOf(IoEvents seen) {
   if (seen.hung_up) return MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
@@ -19,11 +30,14 @@ int EventsOf(IoEvents seen) {
 
 }  // namespace
 
-bool Link::Make(const Libmariadb& lib, const HandleWatch& watch) {
+bool Link::Make(const Libmariadb& lib, const Checks& checks, size_t most) {
   lib_ = &lib;
   handle_ = lib.mysql_init(nullptr);
   if (handle_ == nullptr) return false;
-  watch_ = watch;
+  most_ = most;
+  overran_ = false;
+  opening_ = std::make_unique<OpeningWatch>();
+  watch_ = {.certified = checks.certified, .opening = opening_.get(), .any_name = checks.any_name};
   PrepareHandle(lib, handle_, watch_);
   const size_t stack = kStackBytes;
   return lib.mysql_optionsv(handle_, MYSQL_OPT_NONBLOCK, &stack) == 0;
@@ -35,6 +49,8 @@ void Link::Take(Link& other) {
   handle_ = std::exchange(other.handle_, nullptr);
   waits_ = std::exchange(other.waits_, 0);
   call_ = std::exchange(other.call_, Call::kNone);
+  most_ = other.most_;
+  overran_ = other.overran_;
   watch_ = {};
   if (handle_ != nullptr) PrepareHandle(*lib_, handle_, watch_);
 }
@@ -46,9 +62,25 @@ MYSQL* Link::Release() {
 
 void Link::Break() {
   if (!pending()) return;
+  watch_.broken = true;
   const int fd = descriptor();
   if (fd >= 0) shutdown(fd, SHUT_RDWR);
+  DropWhatCame();
   for (int turn = 0; pending() && turn < kTurnsToFail; ++turn) Continue(kAnyEvent);
+}
+
+// Bytes that came before the end can still be read, and the library would.
+void Link::DropWhatCame() const {
+  std::array<char, 4096> room;
+  const int fd = descriptor();
+  if (fd < 0) return;
+  while (recv(fd, room.data(), room.size(), MSG_DONTWAIT) > 0) {
+  }
+}
+
+void Link::Reclaim() {
+  UnblockHandle(handle_);
+  watch_.bytes = 0;
 }
 
 void Link::Close() {
@@ -180,6 +212,9 @@ void Link::Continue(int events) {
 }
 
 void Link::TakeResult() {
+  EndIfOverrun();
+  watch_.bytes = 0;
+  if (call_ == Call::kConnect) EndOpening(handle_, *opening_);
   switch (std::exchange(call_, Call::kNone)) {
     case Call::kConnect:
       code_ = connected_ != nullptr ? 0 : 1;
@@ -199,14 +234,42 @@ void Link::TakeResult() {
   }
 }
 
+size_t Link::MostBytes() const {
+  switch (call_) {
+    case Call::kFetchRow:
+    case Call::kFetch:
+      return most_ + kAhead;
+    case Call::kQuery:
+    case Call::kNextResult:
+    case Call::kPrepare:
+    case Call::kExecute:
+    case Call::kNextOfStatement:
+      return std::min(most_, kMostOfHead) + kAhead;
+    default:
+      return kMostAtSignIn;
+  }
+}
+
+bool Link::EndIfOverrun() {
+  if (watch_.bytes > MostBytes()) overran_ = true;
+  return overran_;
+}
+
 IoEvents Link::wanted() const {
+  if (watch_.left) return {.writable = true};  // at once
   return {.readable = (waits_ & MYSQL_WAIT_READ) != 0,
           .writable = (waits_ & MYSQL_WAIT_WRITE) != 0};
 }
 
+IoEvents Link::Wait(Deadline deadline) {
+  if (watch_.left) return {.readable = true};  // it waits for nothing
+  return platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
+}
+
 void Link::Advance() {
-  while (pending()) {
-    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), Deadline::Past());
+  for (int turn = 0; pending() && turn < kTurns; ++turn) {
+    if (EndIfOverrun()) return Break();
+    const IoEvents seen = Wait(Deadline::Past());
     if (!seen.any()) return;
     Continue(EventsOf(seen));
   }
@@ -215,7 +278,13 @@ void Link::Advance() {
 // A server that goes on talking does not prolong anybody's deadline.
 bool Link::Finish(Deadline deadline) {
   while (pending()) {
-    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
+    if (EndIfOverrun()) {
+      Break();
+      return true;
+    }
+    const IoEvents seen = watch_.left
+                              ? IoEvents{.readable = true}
+                              : platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
     if (!seen.any()) return false;
     Continue(EventsOf(seen));
     if (pending() && deadline.HasPassed(platform_.Now())) return false;

@@ -262,13 +262,20 @@ void MysqlStatement::CountChanges() {
 absl::Status MysqlStatement::TakeFurtherResults() {
   const Libmariadb& lib = wire().lib();
   while (lib.mysql_stmt_more_results(parts_->statement) != 0) {
+    if (wire().session().IsLate()) return wire().Late(doing());
     // The columns of another result would be those of this statement for its next run.
     further_ = true;
     wire().link().NextResult(parts_->statement);
     absl::Status status = wire().Finish(doing());
     if (!status.ok()) return status;
     if (wire().link().code() > 0) return FailWith(doing());
-    if (lib.mysql_stmt_field_count(parts_->statement) == 0) continue;
+    if (lib.mysql_stmt_field_count(parts_->statement) == 0) {
+      if (lib.mysql_stmt_more_results(parts_->statement) == 0) continue;
+      // No server has one without rows before the last, and the library dies of the next.
+      return wire().Condemn(absl::UnavailableError(Concat(
+                                {Quoted(sql()), ": the server answers what no server does"})),
+                            FaultScope::kConnection);
+    }
     status = TakeRestOfResult();
     if (!status.ok()) return status;
   }

@@ -89,7 +89,7 @@ absl::Status Wire::Ready() {
                 "Rows first"}));
   }
   if (session_.IsRaw()) {
-    UnblockHandle(handle());
+    link_.Reclaim();
     RecordTransaction();
   }
   absl::Status status = CheckTransaction();
@@ -100,6 +100,7 @@ absl::Status Wire::Ready() {
 
 absl::Status Wire::Finish(const Doing& doing) {
   if (!link_.Finish(session_.deadline())) return Late(doing);
+  if (link_.overran()) return Overran(doing);
   NoteAnswer();
   return absl::OkStatus();
 }
@@ -149,6 +150,8 @@ absl::Status Wire::TakeRows(const Doing& doing) {
       if (failed) return Fail(doing);
     }
     if (lib().mysql_more_results(handle()) == 0) return absl::OkStatus();
+    // Results without rows may all be there: then nothing else looks at the clock.
+    if (session_.IsLate()) return Late(doing);
     link_.NextResult();
     absl::Status status = Finish(doing);
     if (!status.ok()) return status;
@@ -234,6 +237,7 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
 }
 
 absl::Status Wire::Fail(const Doing& doing) {
+  if (link_.overran()) return Overran(doing);
   return Report({.number = lib().mysql_errno(handle()),
                  .sqlstate = lib().mysql_sqlstate(handle()),
                  .message = lib().mysql_error(handle()),
@@ -243,7 +247,7 @@ absl::Status Wire::Fail(const Doing& doing) {
 
 // What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
-  if (lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  if (link_.overran() || lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
@@ -259,6 +263,18 @@ absl::Status Wire::Late(const Doing& doing) {
                              .message = "the deadline passed before the answer came",
                              .advice = finding.advice}),
                  finding.fault_scope);
+}
+
+absl::Status Wire::Overran(const Doing& doing) {
+  gave_up_ = true;
+  return Condemn(
+      MakeStatus(
+          absl::StatusCode::kResourceExhausted, 0,
+          {.sql = doing.sql,
+           .message = "the server sends more than max_result_bytes for the columns of an answer, "
+                      "or for one row",
+           .advice = "ask for fewer columns, or raise max_result_bytes"}),
+      FaultScope::kConnection);
 }
 
 // Between two questions a server has nothing to say: whatever can be read is the end.

@@ -103,6 +103,7 @@ class Wire {
  private:
   absl::Status Report(const Evidence& evidence, const Doing& doing);
   absl::Status TakeRows(const Doing& doing);
+  absl::Status Overran(const Doing& doing);
 
   backends::Session& session_;
   BackendState& backend_;
