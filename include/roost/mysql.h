@@ -4,7 +4,10 @@
 // are $1, $2, ... as everywhere; the backend writes ? for them.
 //
 // A connection that meets its deadline while an answer is under way is closed, because the answer may
-// still come, and the server is told by a connection of its own to end that session (KILL).
+// still come, and the server is told by a connection of its own to end that session (KILL). That connection
+// goes on with Pool::Tick, which a Housekeeper calls, and with the opens of other connections. It asks first
+// whether the session is ours: behind a balancer it is mostly not found, and ends by the server's limits.
+// Such connections are at most two at a time; leave room for them in MAX_USER_CONNECTIONS.
 //
 // libmariadb is loaded when the first connection is opened, not when the program starts: a program
 // without such a remote takes no memory for it. Without the library an open fails with

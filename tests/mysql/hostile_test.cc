@@ -324,6 +324,26 @@ TEST(HostileTest, AFloodWhileSigningInEndsTheOpen) {
   }
 }
 
+// The session that is to be ended may be the one that fills the server.
+TEST(HostileTest, TheEndOfASessionIsTriedAgainWhereTheServerIsFull) {
+  HostileServer server([&](Client& client) {
+    if (server.clients() == 1) {
+      client.Send(Error(1226, "42000", "max_user_connections", 0));
+    } else if (client.SignIn()) {
+      client.Receive();
+      client.Send(Ok(1));
+      client.Wait();
+    }
+  });
+  const MysqlOptions options{.uri = server.Uri()};
+  BackendState state(options);
+  ASSERT_OK(state.Read().status());
+  // The server calls each session 42.
+  state.EndSession({.platform = &NativePlatform(), .given_up = {.id = 7, .local_port = 9}});
+  EXPECT_TRUE(support::WaitUntil(
+      [&] { return state.Continue(NativePlatform().Now()), server.clients() == 2; }));
+}
+
 // ---- in a session -------------------------------------------------------------------------------
 
 // The status of `sql`, to which the server answers `answer`.

@@ -35,6 +35,26 @@ backends::HostAddress HostOf(const Endpoint& endpoint) {
 
 const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
+// Finds the session among those of the server that was reached, which need not be the one that has it: a
+// balancer may have chosen another. It is ours if it comes from where this connection comes from, by the
+// same user, and from the port of its own.
+std::string FindGivenUp(const GivenUp& session) {
+  constexpr char kHost[] =
+      "LEFT(me.host, CHAR_LENGTH(me.host) - CHAR_LENGTH(SUBSTRING_INDEX(me.host, ':', -1)))";
+  const std::string from =
+      session.local_port == 0
+          ? std::string("me.host")
+          : Concat({"CONCAT(", kHost, ", ", internal::Digits(session.local_port), ")"});
+  return Concat(
+      {"SET @given_up = (SELECT it.id FROM information_schema.processlist AS it, "
+       "information_schema.processlist AS me WHERE me.id = CONNECTION_ID() AND it.id = ",
+       internal::Digits(static_cast<int64_t>(session.id)),
+       " AND it.user = me.user AND it.host = ", from, ")"});
+}
+
+// Kills nothing where nothing was found.
+constexpr char kKillGivenUp[] = "KILL CONNECTION @given_up";
+
 int RoundedUp(Duration span, Duration unit) {
   return static_cast<int>(std::max<int64_t>((span + unit - Duration(1)) / unit, 1));
 }
@@ -45,16 +65,13 @@ void SetNumber(int fd, int level, int option, int number) {
 
 }  // namespace
 
-ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request,
-                               unsigned long ends)
+ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request, GivenUp ends)
     : backend_(backend),
       platform_(*request.platform),
       deadline_(request.deadline),
       timers_(request.tcp_timers),
       ends_(ends),
-      first_(ends == 0
-                 ? backend.options().on_connect
-                 : Concat({"KILL CONNECTION ", internal::Digits(static_cast<int64_t>(ends))})),
+      first_(ends.id == 0 ? backend.options().on_connect : kKillGivenUp),
       link_(platform_) {}
 
 absl::Status ConnectAttempt::Start() {
@@ -102,7 +119,7 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
 absl::Status ConnectAttempt::Give(const absl::Status& status) {
   link_.Close();
   addresses_.reset();
-  if (ends_ == 0) backend_.Failed(index_);
+  if (ends_.id == 0) backend_.Failed(index_);
   return status;
 }
 
@@ -111,6 +128,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunPhase(TimePoint now) {
     case Phase::kLookUp:
       return TakeAddress(now);
     case Phase::kConnect:
+    case Phase::kFind:
     case Phase::kFirst:
       return GoOn(now);
     case Phase::kDone:
@@ -177,7 +195,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
                  .port = target().port,
                  .user = OrNull(settings_->user),
                  .password = OrNull(settings_->password),
-                 .database = ends_ == 0 ? OrNull(settings_->database) : nullptr});
+                 .database = ends_.id == 0 ? OrNull(settings_->database) : nullptr});
   return Next::kContinue;
 }
 
@@ -229,7 +247,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::GoOn(TimePoint now) {
     return Next::kWait;
   }
   if (link_.overran() || link_.code() != 0) return Failed();
-  return phase_ == Phase::kConnect ? Connected() : FirstDone();
+  if (phase_ == Phase::kConnect) return Connected();
+  return phase_ == Phase::kFind ? RunFirst() : FirstDone();
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connected() {
@@ -239,8 +258,16 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connected() {
     backend_.addresses().Remember(target().host, address_);
   }
   // Numbers of sessions grow while a server lives. One that was started anew has ended all of them.
-  if (ends_ != 0 && link_.handle()->thread_id <= ends_) return Finish();
-  if (first_.empty()) return Finish();
+  if (ends_.id != 0 && link_.handle()->thread_id <= ends_.id) return Finish();
+  if (ends_.id != 0) {
+    phase_ = Phase::kFind;
+    link_.Query(FindGivenUp(ends_));
+    return Next::kContinue;
+  }
+  return first_.empty() ? Finish() : RunFirst();
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunFirst() {
   phase_ = Phase::kFirst;
   link_.Query(first_);
   return Next::kContinue;
@@ -300,7 +327,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::FirstDone() {
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
-  if (ends_ == 0) backend_.Succeeded(index_);
+  if (ends_.id == 0) backend_.Succeeded(index_);
   phase_ = Phase::kDone;
   return Next::kContinue;
 }

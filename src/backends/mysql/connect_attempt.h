@@ -33,11 +33,16 @@ inline constexpr char kSetUp[] =
 inline constexpr char kOnConnectInTransaction[] =
     "on_connect leaves a transaction open: end it with COMMIT";
 
+// A session that goes on at its server although nobody wants it.
+struct GivenUp {
+  unsigned long id = 0;  // 0: none
+  int local_port = 0;    // of its connection; 0: a Unix socket
+};
+
 class ConnectAttempt {
  public:
-  // REQUIRES: backend outlives this. `ends`: the number of a session that is to be ended by it, in place of
-  // on_connect; 0: none.
-  ConnectAttempt(BackendState& backend, const OpenRequest& request, unsigned long ends = 0);
+  // REQUIRES: backend outlives this. `ends`: a session that is to be ended by it, in place of on_connect.
+  ConnectAttempt(BackendState& backend, const OpenRequest& request, GivenUp ends = {});
 
   // Reads the options, and loads libmariadb if no attempt has yet.
   absl::Status Start();
@@ -59,7 +64,7 @@ class ConnectAttempt {
   void GoTo(int endpoint);
 
  private:
-  enum class Phase : uint8_t { kLookUp, kConnect, kFirst, kDone };
+  enum class Phase : uint8_t { kLookUp, kConnect, kFind, kFirst, kDone };
   // Continue at once, or wait for wait_ or until wait_deadline_ has passed.
   enum class Next : bool { kWait, kContinue };
 
@@ -72,6 +77,7 @@ class ConnectAttempt {
   void SetOptions();
   absl::StatusOr<Next> GoOn(TimePoint now);
   absl::StatusOr<Next> Connected();
+  absl::StatusOr<Next> RunFirst();
   void SetTimers();
   void ReadWaitTimeout();
   absl::StatusOr<Next> FirstDone();
@@ -86,7 +92,7 @@ class ConnectAttempt {
   Platform& platform_;
   const Deadline deadline_;
   const TcpTimers timers_;
-  const unsigned long ends_;
+  const GivenUp ends_;
   const std::string first_;
   std::shared_ptr<const Settings> settings_;
   int index_ = 0;

@@ -50,6 +50,8 @@ absl::StatusOr<Step> MysqlConnection::Advance(TimePoint now) {
 }
 
 absl::StatusOr<Step> MysqlConnection::AdvanceOpen(TimePoint now) {
+  // Without a Tick this is where a session that was given up is ended.
+  wire_.backend().Continue(now);
   absl::StatusOr<Step> step = attempt_->Advance(now);
   if (!step.ok()) {
     MarkFailed(attempt_->fault_scope());
@@ -301,10 +303,11 @@ void MysqlConnection::Close() {
   attempt_.reset();
   wire_.DropReader();
   if (wire_.link().open() && wire_.gave_up() && !IsForked()) {
-    wire_.backend().EndSession({.id = wire_.handle()->thread_id,
-                                .endpoint = wire_.endpoint(),
-                                .platform = &platform(),
-                                .timers = timers_});
+    wire_.backend().EndSession(
+        {.endpoint = wire_.endpoint(),
+         .platform = &platform(),
+         .timers = timers_,
+         .given_up = {.id = wire_.handle()->thread_id, .local_port = wire_.local_port()}});
   }
   // The library then knows that its statements have no session, and frees them silently.
   wire_.link().Close();

@@ -1,5 +1,6 @@
 #include "backends/mysql/link.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +77,19 @@ void Link::DropWhatCame() const {
   if (fd < 0) return;
   while (recv(fd, room.data(), room.size(), MSG_DONTWAIT) > 0) {
   }
+}
+
+int Link::LocalPort() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(descriptor(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  in_port_t port = 0;
+  if (address.ss_family == AF_INET) {
+    port = reinterpret_cast<const sockaddr_in&>(address).sin_port;
+  } else if (address.ss_family == AF_INET6) {
+    port = reinterpret_cast<const sockaddr_in6&>(address).sin6_port;
+  }
+  return ntohs(port);
 }
 
 void Link::Reclaim() {

@@ -50,6 +50,8 @@ class Link {
   MYSQL* handle() const { return handle_; }
   bool open() const { return handle_ != nullptr; }
   int descriptor() const { return lib_->mysql_get_socket(handle_); }
+  // The port of our end; 0: it has none.
+  int LocalPort() const;
 
   // ---- Calls. REQUIRES: open(), !pending() ----
 

@@ -25,6 +25,7 @@ void Wire::Adopt(ConnectAttempt& attempt) {
   endpoint_ = attempt.endpoint();
   wait_timeout_ = attempt.wait_timeout();
   link_.Take(attempt.link());
+  local_port_ = link_.LocalPort();
   NoteAnswer();
 }
 

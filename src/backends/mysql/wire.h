@@ -41,6 +41,8 @@ class Wire {
   Link& link() { return link_; }
   MYSQL* handle() const { return link_.handle(); }
   int endpoint() const { return endpoint_; }
+  // Of our end of the connection; 0: a Unix socket.
+  int local_port() const { return local_port_; }
 
   // ---- State ----
 
@@ -114,6 +116,7 @@ class Wire {
   TimePoint owed_since_{};
   Duration wait_timeout_{};
   int endpoint_ = -1;
+  int local_port_ = 0;
   bool owes_ = false;
   bool gave_up_ = false;
   bool lost_race_ = false;
