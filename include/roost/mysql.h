@@ -5,7 +5,10 @@
 // (/*! ... */) is for RunScript alone.
 //
 // A connection that meets its deadline while an answer is under way is closed, because the answer may
-// still come, and the server is told by a connection of its own to end that session (KILL).
+// still come, and the server is told by a connection of its own to end that session (KILL). That connection
+// goes on with Pool::Tick, which a Housekeeper calls, and with the opens of other connections. It asks first
+// whether the session is ours: behind a balancer it is mostly not found, and ends by the server's limits.
+// Such connections are at most two at a time; leave room for them in MAX_USER_CONNECTIONS.
 //
 // libmariadb is loaded when the first connection is opened, not when the program starts: a program
 // without such a remote takes no memory for it. Without the library an open fails with
@@ -33,8 +36,7 @@
 //           While the name of a host is looked up, one thread of the backend waits for the system's
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance), but for the
-//           reading of certificates and, up to the deadline of the open, for a TLS handshake, in which
-//           libmariadb waits for the server by itself
+//           reading of certificates
 // Memory:   connections in the pool; libmariadb has some 55 KB for each, 130 KB with TLS, of which
 //           32 KB are a stack, and one row at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's error number is in the message and in MysqlErrno(status)
@@ -93,8 +95,9 @@ struct MysqlOptions {
   // transaction open, autocommit off or a completion_type fails the open. Empty: nothing.
   std::string on_connect{};
   // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection (kUnavailable:
-  // libmariadb tells it from a broken link in no way). 64 KiB to 1 GiB. The server's
-  // max_allowed_packet limits what is sent.
+  // libmariadb tells it from a broken link in no way). The descriptions of an answer's columns may take as
+  // much, and at most 2 MiB (kResourceExhausted). 64 KiB to 1 GiB. The server's max_allowed_packet limits
+  // what is sent.
   int max_result_bytes = 1 << 20;
   // A file for the last good address of each host name; see PostgresOptions. Without
   // a folder that can be written, as when it is empty, the addresses are kept in memory.

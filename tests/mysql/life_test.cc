@@ -1,11 +1,17 @@
 // The life of a session between its leases: what is checked, undone, kept, and ended at the server.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "roost/pool.h"
 #include "tests/fakes/forwarding_platform.h"
 #include "tests/mysql/mysql_test_support.h"
+#include "tests/support/loopback_port.h"
 
 namespace roost::mysql {
 namespace {
@@ -218,6 +224,82 @@ TEST_F(MysqlLifeTest, NorWhereTheServerStandsStillMeanwhile) {
     sleeper.backend().Continue(NativePlatform().Now());
     return server.Sessions().empty();
   }));
+}
+
+// With no Tick at all.
+TEST_F(MysqlLifeTest, ASessionThatWasGivenUpIsEndedByTheNextOpens) {
+  Session sleeper;
+  ASSERT_TRUE(sleeper.ok()) << sleeper.status();
+  const std::string id = std::to_string(sleeper.id());
+  sleeper->set_deadline(In(50ms));
+  EXPECT_FALSE(
+      sleeper->Run(Sql("SELECT COUNT(*) FROM seq_1_to_1000000000000 WHERE seq % 7 = 8")).ok());
+  sleeper.held().Close();
+  EXPECT_TRUE(support::WaitUntil([&] {
+    const HeldConnection next(sleeper.backend(), NativePlatform(), Role::kAny, 8, In(20s));
+    return next.ok() && Server().Sql(
+                            "SELECT COUNT(*) FROM information_schema.processlist "
+                            "WHERE id = " +
+                            id) == "0";
+  }));
+}
+
+// Behind a balancer the number may be that of somebody else's session at another server.
+TEST_F(MysqlLifeTest, ASessionOfThatNumberFromElsewhereIsNotKilled) {
+  const std::string tcp = Server().Uri();
+  const std::string socket = "mysql://node:open%20sesame@/farm?socket=" + Server().socket();
+  for (const std::string& uri : {tcp, socket}) {
+    const MysqlOptions options{.uri = uri};
+    Session stranger(options);
+    ASSERT_TRUE(stranger.ok()) << uri << stranger.status();
+    BackendState state(options);
+    ASSERT_OK(state.Read().status());
+    const int port = static_cast<MysqlConnection&>(*stranger).wire().link().local_port();
+    EXPECT_EQ(port == 0, uri == socket);
+    const auto end = [&](int local_port) {
+      state.EndSession({.platform = &NativePlatform(),
+                        .given_up = {.id = stranger.id(), .local_port = local_port}});
+      EXPECT_TRUE(support::WaitUntil(
+          [&] { return state.Continue(NativePlatform().Now()) == TimePoint::max(); }));
+    };
+    end(port == 1234 ? 1235 : 1234);
+    EXPECT_TRUE(stranger->Run(Sql("SELECT 1")).ok()) << uri;
+    end(port);
+    EXPECT_TRUE(support::WaitUntil([&] {
+      return ConnectionAccess::Probe(*stranger) == Liveness::kDead;
+    })) << uri;
+  }
+}
+
+int OpenDescriptors() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++count;
+  }
+  return count;
+}
+
+// A server that does not answer is not asked for more and more.
+TEST(MysqlFarewellTest, FewSessionsAreEndedAtATime) {
+  const support::LoopbackPort port;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port.number()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 16), 0);
+  const MysqlOptions options{.uri =
+                                 "mysql://n:p@127.0.0.1:" + std::to_string(port.number()) + "/d"};
+  BackendState state(options);
+  ASSERT_OK(state.Read().status());
+  const int before = OpenDescriptors();
+  for (unsigned i = 1; i <= 8; ++i) {
+    state.EndSession({.platform = &NativePlatform(), .given_up = {.id = i, .local_port = 9}});
+    for (int step = 0; step < 5; ++step) state.Continue(NativePlatform().Now());
+  }
+  EXPECT_EQ(OpenDescriptors() - before, 2);
+  close(listener);
 }
 
 TEST_F(MysqlLifeTest, ARaceIsRunAgainFromTheStart) {

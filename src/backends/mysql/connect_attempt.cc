@@ -31,7 +31,7 @@ constexpr int kTurns = 64;
 // Those that send a proof of the password.
 constexpr char kProofs[] = "mysql_native_password,client_ed25519,parsec";
 // This one sends a proof, too, but the password itself where the server does not remember the user: without TLS
-// under a key that whoever answers has sent, which HandleWatch::refused_password ends. Without TLS it is for
+// under a key that whoever answers has sent, which OpeningWatch::refused_password ends. Without TLS it is for
 // this machine.
 constexpr char kProofsAndCaching[] =
     "mysql_native_password,client_ed25519,parsec,caching_sha2_password";
@@ -47,6 +47,26 @@ backends::HostAddress HostOf(const Endpoint& endpoint) {
 }
 
 const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
+
+// Finds the session among those of the server that was reached, which need not be the one that has it: a
+// balancer may have chosen another. It is ours if it comes from where this connection comes from, by the
+// same user, and from the port of its own.
+std::string FindGivenUp(const GivenUp& session) {
+  constexpr char kHost[] =
+      "LEFT(me.host, CHAR_LENGTH(me.host) - CHAR_LENGTH(SUBSTRING_INDEX(me.host, ':', -1)))";
+  const std::string from =
+      session.local_port == 0
+          ? std::string("me.host")
+          : Concat({"CONCAT(", kHost, ", ", internal::Digits(session.local_port), ")"});
+  return Concat(
+      {"SET @given_up = (SELECT it.id FROM information_schema.processlist AS it, "
+       "information_schema.processlist AS me WHERE me.id = CONNECTION_ID() AND it.id = ",
+       internal::Digits(static_cast<int64_t>(session.id)),
+       " AND it.user = me.user AND it.host = ", from, ")"});
+}
+
+// Kills nothing where nothing was found.
+constexpr char kKillGivenUp[] = "KILL CONNECTION @given_up";
 
 int RoundedUp(Duration span, Duration unit) {
   return static_cast<int>(std::max<int64_t>((span + unit - Duration(1)) / unit, 1));
@@ -94,23 +114,20 @@ absl::Status CheckLeftByOnConnect(const Libmariadb& lib, MYSQL* handle) {
   return absl::OkStatus();
 }
 
-ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request,
-                               unsigned long ends)
+ConnectAttempt::ConnectAttempt(BackendState& backend, const OpenRequest& request, GivenUp ends)
     : backend_(backend),
       platform_(*request.platform),
       deadline_(request.deadline),
       timers_(request.tcp_timers),
       ends_(ends),
-      first_(ends == 0
-                 ? backend.options().on_connect
-                 : Concat({"KILL CONNECTION ", internal::Digits(static_cast<int64_t>(ends))})),
+      first_(ends.id == 0 ? backend.options().on_connect : kKillGivenUp),
       link_(platform_) {}
 
 absl::Status ConnectAttempt::Start() {
   absl::StatusOr<std::shared_ptr<const Settings>> settings = backend_.Read();
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
-  set_up_ = Concat({kSetUp, settings_->writable && ends_ == 0 ? kSetUpToWrite : ""});
+  set_up_ = Concat({kSetUp, settings_->writable && ends_.id == 0 ? kSetUpToWrite : ""});
   index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
   LookUp();
   return absl::OkStatus();
@@ -152,7 +169,7 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
 absl::Status ConnectAttempt::Give(const absl::Status& status) {
   link_.Close();
   addresses_.reset();
-  if (ends_ == 0) backend_.Failed(index_);
+  if (ends_.id == 0) backend_.Failed(index_);
   return status;
 }
 
@@ -161,6 +178,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunPhase(TimePoint now) {
     case Phase::kLookUp:
       return TakeAddress(now);
     case Phase::kConnect:
+    case Phase::kFind:
     case Phase::kFirst:
       return GoOn(now);
     case Phase::kDone:
@@ -233,8 +251,8 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
   if (!link_.Make(
           backend_.lib(),
           {.certified = names_host ? target().host.c_str() : nullptr,
-           .any_name = encryption_ == Encryption::kAny || encryption_ == Encryption::kAuthority,
-           .platform = encryption_ == Encryption::kNone ? nullptr : &platform_})) {
+           .any_name = encryption_ == Encryption::kAny || encryption_ == Encryption::kAuthority},
+          static_cast<size_t>(backend_.options().max_result_bytes))) {
     return absl::ResourceExhaustedError("libmariadb has no memory for a connection");
   }
   SetOptions();
@@ -245,8 +263,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::BeginConnect() {
                  .port = target().port,
                  .user = OrNull(settings_->user),
                  .password = OrNull(settings_->password),
-                 .database = ends_ == 0 ? OrNull(settings_->database) : nullptr},
-                deadline_);
+                 .database = ends_.id == 0 ? OrNull(settings_->database) : nullptr});
   return Next::kContinue;
 }
 
@@ -297,8 +314,9 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::GoOn(TimePoint now) {
     wait_ = {.fd = link_.descriptor(), .wanted = link_.wanted()};
     return Next::kWait;
   }
-  if (link_.code() != 0) return Failed();
-  return phase_ == Phase::kConnect ? Connected() : FirstDone();
+  if (link_.overran() || link_.code() != 0) return Failed();
+  if (phase_ == Phase::kConnect) return Connected();
+  return phase_ == Phase::kFind ? RunFirst() : FirstDone();
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connected() {
@@ -308,8 +326,16 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Connected() {
     backend_.addresses().Remember(target().host, address_);
   }
   // Numbers of sessions grow while a server lives. One that was started anew has ended all of them.
-  if (ends_ != 0 && link_.handle()->thread_id <= ends_) return Finish();
-  if (first_.empty()) return Finish();
+  if (ends_.id != 0 && link_.handle()->thread_id <= ends_.id) return Finish();
+  if (ends_.id != 0) {
+    phase_ = Phase::kFind;
+    link_.Query(FindGivenUp(ends_));
+    return Next::kContinue;
+  }
+  return first_.empty() ? Finish() : RunFirst();
+}
+
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::RunFirst() {
   phase_ = Phase::kFirst;
   link_.Query(first_);
   return Next::kContinue;
@@ -348,7 +374,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::FirstDone() {
     return absl::InvalidArgumentError(
         Concat({"on_connect at ", target().where, " gives rows, and nobody would read them"}));
   }
-  if (ends_ == 0) {
+  if (ends_.id == 0) {
     absl::Status status = CheckLeftByOnConnect(link_.lib(), link_.handle());
     if (!status.ok()) return status;
   }
@@ -356,13 +382,30 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::FirstDone() {
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
-  if (ends_ == 0) backend_.Succeeded(index_);
+  if (ends_.id == 0) backend_.Succeeded(index_);
   phase_ = Phase::kDone;
+  return Next::kContinue;
+}
+
+// The server says what it should not. Another address may do better.
+absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::LeaveImpostor(std::string_view what) {
+  failure_ = MakeStatus(
+      absl::StatusCode::kUnavailable, 0,
+      {.where = WhereNow(),
+       .message = what,
+       .advice =
+           "the other end is no server of MySQL, or somebody on the way adds to what it says"});
+  link_.Close();
+  phase_ = Phase::kLookUp;
   return Next::kContinue;
 }
 
 // The server refused, or was not reached: then another address may still do better.
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Failed() {
+  if (link_.greeting() != GreetingReader::Verdict::kGood) {
+    return LeaveImpostor(WhatIsWrong(link_.greeting()));
+  }
+  if (link_.overran()) return LeaveImpostor("the server says more than one that signs a client in");
   MYSQL* const handle = link_.handle();
   const Libmariadb& lib = link_.lib();
   const Evidence evidence{.number = lib.mysql_errno(handle),

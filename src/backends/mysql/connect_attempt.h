@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,11 +43,16 @@ inline constexpr char kSetUpToWrite[] =
 // what would make the server open one: then no statement would commit itself.
 absl::Status CheckLeftByOnConnect(const Libmariadb& lib, MYSQL* handle);
 
+// A session that goes on at its server although nobody wants it.
+struct GivenUp {
+  unsigned long id = 0;  // 0: none
+  int local_port = 0;    // of its connection; 0: a Unix socket
+};
+
 class ConnectAttempt {
  public:
-  // REQUIRES: backend outlives this. `ends`: the number of a session that is to be ended by it, in place of
-  // on_connect; 0: none.
-  ConnectAttempt(BackendState& backend, const OpenRequest& request, unsigned long ends = 0);
+  // REQUIRES: backend outlives this. `ends`: a session that is to be ended by it, in place of on_connect.
+  ConnectAttempt(BackendState& backend, const OpenRequest& request, GivenUp ends = {});
 
   // Reads the options, and loads libmariadb if no attempt has yet.
   absl::Status Start();
@@ -69,7 +75,7 @@ class ConnectAttempt {
   void GoTo(int endpoint);
 
  private:
-  enum class Phase : uint8_t { kLookUp, kConnect, kFirst, kDone };
+  enum class Phase : uint8_t { kLookUp, kConnect, kFind, kFirst, kDone };
   // Continue at once, or wait for wait_ or until wait_deadline_ has passed.
   enum class Next : bool { kWait, kContinue };
 
@@ -85,10 +91,12 @@ class ConnectAttempt {
   void SetOptions();
   absl::StatusOr<Next> GoOn(TimePoint now);
   absl::StatusOr<Next> Connected();
+  absl::StatusOr<Next> RunFirst();
   void SetTimers();
   void ReadWaitTimeout();
   absl::StatusOr<Next> FirstDone();
   absl::StatusOr<Next> Finish();
+  absl::StatusOr<Next> LeaveImpostor(std::string_view what);
   absl::StatusOr<Next> Failed();
   absl::Status Give(const absl::Status& status);
   absl::Status OutOfTime() const;
@@ -98,7 +106,7 @@ class ConnectAttempt {
   Platform& platform_;
   const Deadline deadline_;
   const TcpTimers timers_;
-  const unsigned long ends_;
+  const GivenUp ends_;
   const std::string first_;
   std::string set_up_;
   std::shared_ptr<const Settings> settings_;

@@ -68,6 +68,8 @@ absl::StatusOr<Step> MysqlConnection::Advance(TimePoint now) {
 }
 
 absl::StatusOr<Step> MysqlConnection::AdvanceOpen(TimePoint now) {
+  // Without a Tick this is where a session that was given up is ended.
+  wire_.backend().Continue(now);
   absl::StatusOr<Step> step = attempt_->Advance(now);
   if (!step.ok()) {
     MarkFailed(attempt_->fault_scope());
@@ -90,7 +92,7 @@ absl::StatusOr<MysqlStatement*> MysqlConnection::Add(const Sql& sql) {
   if (!status.ok()) return status;
   const SqlTraits traits = ReadTraits(sql.text(), wire_.mode());
   if (traits.empty) return internal::HoldsNoStatement(sql.text());
-  if (traits.taints && wire_.pooler()) return ChangesSession(sql.text());
+  if (traits.taints && wire_.peer().is_pooler) return ChangesSession(sql.text());
   absl::StatusOr<Translation> translation = Translate(sql.text(), wire_.mode());
   if (!translation.ok()) return translation.status();
   return cache_.Insert(sql, *this, sql, *std::move(translation), traits, wire_.mode());
@@ -119,7 +121,7 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   const SqlTraits traits = ReadTraits(sql, wire_.mode());
   if (traits.empty) return absl::OkStatus();
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
-  if (traits.taints && wire_.pooler()) return ChangesSession(sql);
+  if (traits.taints && wire_.peer().is_pooler) return ChangesSession(sql);
   if (traits.taints) Taint();
   const bool may_open = traits.bounds_transaction || wire_.InTransaction();
   status =
@@ -281,7 +283,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
     if (IsLeftInTheMiddle()) {
       status = absl::FailedPreconditionError("the raw handle was left in the middle of a query");
     }
-    UnblockHandle(wire_.handle());
+    wire_.link().Reclaim();
   }
   if (status.ok()) status = LeaveTransaction();
   if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();
@@ -294,7 +296,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
 // of the beginning.
 absl::Status MysqlConnection::UndoSession() {
   // Through a pooler there is no session of ours; SQL that would change it was refused.
-  if (wire_.pooler()) return absl::OkStatus();
+  if (wire_.peer().is_pooler) return absl::OkStatus();
   absl::Status status = wire_.Settle();
   if (status.ok() && wire_.has_moved()) {
     return absl::FailedPreconditionError("the session uses another database than at first");
@@ -377,11 +379,12 @@ void MysqlConnection::Close() {
   attempt_.reset();
   wire_.DropReader();
   // A pooler's number may be that of somebody else's session at the server.
-  if (wire_.link().open() && wire_.gave_up() && !wire_.pooler() && !IsForked()) {
-    wire_.backend().EndSession({.id = wire_.handle()->thread_id,
-                                .endpoint = wire_.endpoint(),
-                                .platform = &platform(),
-                                .timers = timers_});
+  if (wire_.link().open() && wire_.gave_up() && !wire_.peer().is_pooler && !IsForked()) {
+    wire_.backend().EndSession(
+        {.endpoint = wire_.endpoint(),
+         .platform = &platform(),
+         .timers = timers_,
+         .given_up = {.id = wire_.handle()->thread_id, .local_port = wire_.link().local_port()}});
   }
   // The library then knows that its statements have no session, and frees them silently.
   wire_.link().Close();

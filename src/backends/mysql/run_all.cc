@@ -115,7 +115,7 @@ absl::Status MysqlStatement::ExecuteEach(const ManyRows& rows) {
 // ---- many at a time -----------------------------------------------------------------------------
 
 bool MysqlStatement::TakesBatches() const {
-  return traits_.inserts && !one_by_one_ && wire().names_rows() &&
+  return traits_.inserts && !one_by_one_ && wire().peer().names_rows &&
          parts_->translation.parameters > 0;
 }
 

@@ -143,7 +143,7 @@ absl::Status MysqlStatement::Start(std::span<const Value> values) {
 // Where the server may take the text otherwise than it was read here, it says first how many values it
 // wants.
 bool MysqlStatement::RunsAtOnce() const {
-  return parts_->statement == nullptr && parts_->is_plain && wire().runs_at_once();
+  return parts_->statement == nullptr && parts_->is_plain && wire().peer().runs_at_once;
 }
 
 absl::Status MysqlStatement::RunOnce(std::span<const Value> values) {
@@ -308,13 +308,20 @@ void MysqlStatement::CountChanges() {
 absl::Status MysqlStatement::TakeFurtherResults() {
   const Libmariadb& lib = wire().lib();
   while (lib.mysql_stmt_more_results(parts_->statement) != 0) {
+    if (wire().session().IsLate()) return wire().Late(doing());
     // The columns of another result would be those of this statement for its next run.
     further_ = true;
     wire().link().NextResult(parts_->statement);
     absl::Status status = wire().Finish(doing());
     if (!status.ok()) return status;
     if (wire().link().code() > 0) return FailWith(doing());
-    if (lib.mysql_stmt_field_count(parts_->statement) == 0) continue;
+    if (lib.mysql_stmt_field_count(parts_->statement) == 0) {
+      if (lib.mysql_stmt_more_results(parts_->statement) == 0) continue;
+      // No server has one without rows before the last, and the library dies of the next.
+      return wire().Condemn(absl::UnavailableError(Concat(
+                                {Quoted(sql()), ": the server answers what no server does"})),
+                            FaultScope::kConnection);
+    }
     status = TakeRestOfResult();
     if (!status.ok()) return status;
   }

@@ -29,9 +29,9 @@ void Wire::Adopt(ConnectAttempt& attempt) {
   endpoint_ = attempt.endpoint();
   wait_timeout_ = attempt.wait_timeout();
   link_.Take(attempt.link());
-  pooler_ = attempt.transaction_pooler();
-  runs_at_once_ = !pooler_ && link_.IsMariadb();
-  names_rows_ = runs_at_once_ && lib().mysql_get_server_version(handle()) >= kNamesRows;
+  peer_.is_pooler = attempt.transaction_pooler();
+  peer_.runs_at_once = !peer_.is_pooler && link_.IsMariadb();
+  peer_.names_rows = peer_.runs_at_once && lib().mysql_get_server_version(handle()) >= kNamesRows;
   NoteAnswer();
 }
 
@@ -107,7 +107,7 @@ absl::Status Wire::Ready() {
                 "Rows first"}));
   }
   if (session_.IsRaw()) {
-    UnblockHandle(handle());
+    link_.Reclaim();
     RecordTransaction();
   }
   absl::Status status = CheckTransaction();
@@ -118,6 +118,7 @@ absl::Status Wire::Ready() {
 
 absl::Status Wire::Finish(const Doing& doing) {
   if (!link_.Finish(session_.deadline())) return Late(doing);
+  if (link_.overran()) return Overran(doing);
   NoteAnswer();
   return absl::OkStatus();
 }
@@ -172,6 +173,8 @@ absl::Status Wire::TakeRows(const Doing& doing, std::string* value) {
     }
     ++results_;
     if (lib().mysql_more_results(handle()) == 0) return absl::OkStatus();
+    // Results without rows may all be there: then nothing else looks at the clock.
+    if (session_.IsLate()) return Late(doing);
     link_.NextResult();
     absl::Status status = Finish(doing);
     if (!status.ok()) return status;
@@ -261,6 +264,7 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
 }
 
 absl::Status Wire::Fail(const Doing& doing) {
+  if (link_.overran()) return Overran(doing);
   return Report({.number = lib().mysql_errno(handle()),
                  .sqlstate = lib().mysql_sqlstate(handle()),
                  .message = lib().mysql_error(handle()),
@@ -270,7 +274,7 @@ absl::Status Wire::Fail(const Doing& doing) {
 
 // What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
-  if (lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  if (link_.overran() || lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
@@ -286,6 +290,18 @@ absl::Status Wire::Late(const Doing& doing) {
                              .message = "the deadline passed before the answer came",
                              .advice = finding.advice}),
                  finding.fault_scope);
+}
+
+absl::Status Wire::Overran(const Doing& doing) {
+  gave_up_ = true;
+  return Condemn(
+      MakeStatus(
+          absl::StatusCode::kResourceExhausted, 0,
+          {.sql = doing.sql,
+           .message = "the server sends more than max_result_bytes for the columns of an answer, "
+                      "or for one row",
+           .advice = "ask for fewer columns, or raise max_result_bytes"}),
+      FaultScope::kConnection);
 }
 
 // Between two questions a server has nothing to say: whatever can be read is the end.
