@@ -153,13 +153,14 @@ class Pool {
                                           SourceLine where = SourceLine::Here()) {
     internal::SlotHead* taken = nullptr;
     // A thread's first acquire gives it its number.
-    if (internal::thread_number != 0 && !head_.Forked()) {
+    const uintptr_t thread = internal::thread_number;
+    if (thread != 0 && !head_.Forked()) {
       internal::LaneHead& lane = *head_.lane_for[static_cast<size_t>(intent)];
       taken = lane.idle.TryPop();
       if (taken != nullptr) {
         const uint32_t before = taken->LeasesSoFar();
         if (!taken->IsTimedNext(before) && lane.idle.MayLendWithoutCheck(*taken, deadline)) {
-          internal::RecordOwner(*taken, where, before);
+          internal::RecordOwner(*taken, thread, where, before);
           return Lease(lane, *taken, deadline);
         }
       }

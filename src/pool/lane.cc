@@ -73,7 +73,7 @@ void Lane::PrepareReturn(uint8_t slot) {
 
 void Lane::BeginTimed(SlotHead& slot, SourceLine where, TimePoint now) {
   core::Slot& s = slots_[slot.number];
-  RecordOwner(s, where, s.LeasesSoFar());
+  RecordOwner(s, NumberThisThread(), where, s.LeasesSoFar());
   leases_seen_[s.number] = s.LeasesSoFar();
   recorder_->CountFastCheckouts(1);
   holds_.End(s.number, recorder_->hold());  // the one before

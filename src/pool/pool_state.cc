@@ -161,7 +161,7 @@ bool PoolState::Revalidate(Lane& lane, SlotHead& slot, Deadline not_after, Sourc
     lane.RecordPeak(new_peak);
     return true;
   }
-  RecordOwner(slot, where, slot.LeasesSoFar());
+  RecordOwner(slot, NumberThisThread(), where, slot.LeasesSoFar());
   if (new_peak != 0) {
     PoolMutexLock lock(parts_.lanes.mu());
     lane.RecordPeak(new_peak);

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/utf8.h"
+
 namespace roost::telemetry {
 
 // The process's number is in the name: another one that writes the same path has its own. What a killed

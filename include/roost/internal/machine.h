@@ -21,8 +21,13 @@ namespace roost::internal {
 
 // Tells this thread from all others of the process, also from those that ended: an address of its own
 // would be given to a later thread. 0: the thread has asked no pool yet (see NumberThisThread). Without
-// initialisation and at a fixed place of the thread's memory, so that a look is one instruction.
+// initialisation and at a fixed place of the thread's memory, so that a look is one instruction, and two
+// in a shared library.
+#if defined(__PIC__) && !defined(__PIE__)
 inline constinit thread_local uintptr_t thread_number [[gnu::tls_model("initial-exec")]] = 0;
+#else
+inline constinit thread_local uintptr_t thread_number = 0;
+#endif
 
 // The number of this thread, which is given it at the first call. Never 0.
 uintptr_t NumberThisThread();

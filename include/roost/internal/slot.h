@@ -95,9 +95,10 @@ struct alignas(128) SlotHead : LeaseRecord {
 };
 
 // Records the owning thread and source line of a lease that was taken from the idle stack, after
-// `before` leases of the slot. REQUIRES: the thread has its number.
-ROOST_HOT inline void RecordOwner(SlotHead& slot, SourceLine where, uint32_t before) {
-  slot.SetOwner(thread_number, where);
+// `before` leases of the slot. `thread`: its number.
+ROOST_HOT inline void RecordOwner(SlotHead& slot, uintptr_t thread, SourceLine where,
+                                  uint32_t before) {
+  slot.SetOwner(thread, where);
   slot.CountLease(before);
 }
 

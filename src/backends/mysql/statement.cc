@@ -243,6 +243,15 @@ bool MysqlStatement::BindRoom() {
   return wire().lib().mysql_stmt_bind_result(parts_->statement, binds.data()) == 0;
 }
 
+// For a row that was read. The library of MariaDB 10.11.18 sets the lengths of its values to zero.
+bool MysqlStatement::BindRoomAnew() {
+  std::vector<Column::Answer> answers;
+  for (const Column& column : parts_->columns) answers.push_back(column.answer());
+  if (!BindRoom()) return false;
+  for (size_t i = 0; i < answers.size(); ++i) parts_->columns[i].set_answer(answers[i]);
+  return true;
+}
+
 // ---- reading ------------------------------------------------------------------------------------
 
 absl::StatusOr<bool> MysqlStatement::Step() {
@@ -276,7 +285,7 @@ absl::StatusOr<bool> MysqlStatement::TakeRow(int code) {
     MYSQL_BIND bind = parts_->columns[i].Bind();
     wire().lib().mysql_stmt_fetch_column(parts_->statement, &bind, static_cast<unsigned>(i), 0);
   }
-  if (grown && !BindRoom()) {
+  if (grown && !BindRoomAnew()) {
     ended_ = true;
     return FailWith(doing());
   }

@@ -81,6 +81,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   absl::Status CheckFields() const;
   bool BindColumns();
   bool BindRoom();
+  bool BindRoomAnew();
   absl::StatusOr<bool> TakeRow(int code);
   absl::StatusOr<bool> TakeEnd();
   absl::Status TakeFurtherResults();

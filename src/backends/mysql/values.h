@@ -69,6 +69,16 @@ class Column {
   // The row's value is longer than the room, which has grown now: it has to be fetched again.
   bool Grow();
   Value Read() const;
+  // What the library has said of the row's value.
+  struct Answer {
+    unsigned long length;
+    my_bool is_null;
+  };
+  Answer answer() const { return {length_, is_null_}; }
+  void set_answer(const Answer& answer) {
+    length_ = answer.length;
+    is_null_ = answer.is_null;
+  }
   // Makes the room small again.
   void Shrink();
 
