@@ -48,7 +48,8 @@ absl::Status Session::Replaced() {
 
 absl::Status Session::EndedByOthers() {
   return absl::UnknownError(
-      "the transaction was ended, perhaps through the raw handle, and may have been committed: "
+      "the transaction was ended, perhaps through the driver's handle, and may have been "
+      "committed: "
       "run it again only if it may be done twice");
 }
 
