@@ -1,32 +1,44 @@
 // include/roost/mysql.h - MySQL and MariaDB as a backend, over libmariadb, for links that fail.
 //
 // All connections are alike: the pool has one lane, and the intent of Acquire does not matter. Placeholders
-// are $1, $2, ... as everywhere; the backend writes ? for them.
+// are $1, $2, ... as everywhere, up to $255; the backend writes ? for them. A comment that a server executes
+// (/*! ... */) is for RunScript alone.
 //
 // A connection that meets its deadline while an answer is under way is closed, because the answer may
-// still come, and the server is told by a connection of its own to end that session (KILL).
+// still come, and the server is told by a connection of its own to end that session (KILL). That connection
+// goes on with Pool::Tick, which a Housekeeper calls, and with the opens of other connections. It asks first
+// whether the session is ours: behind a balancer it is mostly not found, and ends by the server's limits.
+// Such connections are at most two at a time; leave room for them in MAX_USER_CONNECTIONS.
 //
 // libmariadb is loaded when the first connection is opened, not when the program starts: a program
 // without such a remote takes no memory for it. Without the library an open fails with
 // kFailedPrecondition and says what to install. The library makes the process ignore SIGPIPE.
 //
-// Each session is set up within the open: utf8mb4, times in UTC, a strict sql_mode, autocommit. DDL, which
-// commits by itself here, is refused while a Transaction is open (kFailedPrecondition). LOAD DATA LOCAL gets
-// no file of this machine. The server's wait_timeout is read, and a connection that was idle for 80 % of it
-// is replaced before it is lent.
+// Each session is set up within the open: utf8mb4, times in UTC, a strict sql_mode, autocommit, and a COMMIT
+// that begins no other transaction. Where the server opens one by itself all the same, a statement is
+// kFailedPrecondition and the connection is closed. LOAD DATA LOCAL gets no file of this machine. The
+// server's wait_timeout is read, and a connection that was idle for 80 % of it is replaced before it is lent.
 //
-// Values:   a Micros is stored as an integer. For a DATETIME(6) write FROM_UNIXTIME($1 * 0.000001); a DATETIME
-//           or TIMESTAMP column reads as a Micros, one with a day or month of zero as text. BIGINT UNSIGNED
-//           beyond 64 bits reads as text, DECIMAL as an integer where it is one and else as a double, BIT as
-//           an integer, text that is not UTF-8 as a Blob. NaN and infinity are refused
+// DDL, which commits by itself here, and EXECUTE are refused while a Transaction is open
+// (kFailedPrecondition). What a procedure does shows when it is done: if it has committed, its CALL is
+// kUnknown, and so are Commit and Rollback. A procedure that commits and begins another transaction is not
+// seen. A RunAll that fails leaves its earlier rows in tables without transactions (MyISAM), and says so.
+//
+// Values:   a Micros is stored as an integer. For a DATETIME(6) write TIMESTAMPADD(MICROSECOND, $1,
+//           '1970-01-01'), for the years 1 to 9999; a TIMESTAMP ends in 2038. Both read as a Micros, one with
+//           a day or month of zero as text. BIGINT UNSIGNED beyond an int64_t reads as text, DECIMAL without
+//           digits behind the point as an integer where it fits, and else as a double, text that is not
+//           UTF-8 as a Blob. NaN and infinity are refused. BIT reads as an integer, and as a Blob where the
+//           first of 64 bits is set. Out of an expression, such as MAX(b), it is refused
+//           (kInvalidArgument), because the server sends digits or bits: add 0 to it. A UNION with a number
+//           makes a Blob of digits of it
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
 //           While the name of a host is looked up, one thread of the backend waits for the system's
 //           resolver, which cannot be interrupted; a host given as an address needs none
 // Blocks:   statements, up to the lease's deadline; opening never (Connection::Advance), but for the
-//           reading of certificates and, up to the deadline of the open, for a TLS handshake, in which
-//           libmariadb waits for the server by itself
-// Memory:   connections in the pool; libmariadb has some 70 KB for each, of which 32 KB are a stack, and
-//           one row at a time, of at most max_result_bytes
+//           reading of certificates
+// Memory:   connections in the pool; libmariadb has some 55 KB for each, 130 KB with TLS, of which
+//           32 KB are a stack, and one row at a time, of at most max_result_bytes
 // Errors:   lease.h; the server's error number is in the message and in MysqlErrno(status)
 // Example:
 //   roost::MysqlBackend backend({.uri = "mysql://node7@db.example.org/farm"});
@@ -58,8 +70,10 @@ struct MysqlOptions {
   // "mysql://user:password@host:port/database?name=value&..." or "mariadb://...", several hosts separated
   // by commas; what is no letter or digit is written as %40. The port is 3306, unless said otherwise. Names:
   //   sslmode   disable, require (any certificate), verify-ca, verify-full (the host's name is in the
-  //             certificate). To a host that is not this machine verify-full, else disable: a password
-  //             does not go over a link that is not verified, unless this says so.
+  //             certificate). To an address that is not this machine's own verify-full, else disable. With
+  //             require whoever answers can have the password, if the user signs in by
+  //             caching_sha2_password or sha256_password; with disable these two are refused, but for
+  //             caching_sha2_password to this machine.
   //   ssl-ca, ssl-cert, ssl-key   files; without ssl-ca the system's authorities
   //   socket    the path of a Unix socket, instead of a host
   //   passfile  a file whose first line is the password
@@ -67,24 +81,26 @@ struct MysqlOptions {
   //   pooler    session, or transaction: for ProxySQL or MaxScale, which give each transaction another
   //             session of a server. SQL that changes the session (SET, USE, temporary tables) is then an
   //             error, and kInvalidArgument.
-  // Without TLS a password is never given to a server that asks for it, as caching_sha2_password does at a
-  // first sign-in. No configuration file of MySQL is read.
+  // Over TCP without TLS a password is never given to a server that asks for it, as caching_sha2_password does
+  // at a first sign-in. No configuration file of MySQL is read.
   std::string uri{};
   // A file whose first line is the password, read by each open: one that was changed counts at the
   // next. A regular file that others cannot read, with at most 1 KiB in that line. It counts more than
   // a password in the uri, that more than passfile, and that more than MYSQL_PWD. Empty: none.
   std::string password_file{};
-  // What performance_schema.session_connect_attrs shows as program_name.
+  // What performance_schema.session_connect_attrs shows as program_name, as far as its room goes.
   std::string application_name = "roostpool";
-  // Run on each new connection before it is lent first, and again after a reset of the session: SET, or
-  // CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a transaction open
-  // fails the open. Empty: nothing.
+  // Run on each new connection before it is lent first, and again after a reset of the session: one
+  // statement, SET, or CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a
+  // transaction open, autocommit off or a completion_type fails the open. Empty: nothing.
   std::string on_connect{};
-  // Longest row, and longest statement with its values, in bytes on their way. A longer row closes the
-  // connection (kUnavailable: libmariadb tells it from a broken link in no way). 64 KiB to 1 GiB.
+  // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection (kUnavailable:
+  // libmariadb tells it from a broken link in no way). The descriptions of an answer's columns may take as
+  // much, and at most 2 MiB (kResourceExhausted). 64 KiB to 1 GiB. The server's max_allowed_packet limits
+  // what is sent.
   int max_result_bytes = 1 << 20;
-  // A file for the last good address of each host name; see PostgresOptions. Empty: the addresses are
-  // kept in memory only.
+  // A file for the last good address of each host name; see PostgresOptions. Without
+  // a folder that can be written, as when it is empty, the addresses are kept in memory.
   std::string address_file{};
 };
 

@@ -14,7 +14,8 @@
 //           in memory (/run)
 // Memory:   sizeof(StatusServer), some 15 KB, and 25 KB of stack in Serve. One descriptor for each of
 //           the socket, the lock, the box, and the clients, who are four at most
-// Errors:   status() says why a program is not seen. The program works all the same
+// Errors:   status() says why a program is not seen, box_status() what is wrong with the box. The
+//           program works all the same
 // Time:     a look costs some 50 us. Clients beyond 8 in 100 ms wait in the kernel's queue
 // Example:
 //   roost::StatusServer status({.name = "greenhouse"});
@@ -73,7 +74,8 @@ struct StatusOptions {
   const char* name = "";
   // The folder of the socket. Null: as above. It has to exist.
   const char* folder = nullptr;
-  // The mode of the socket, and of the box without its x: 0600, 0660 or 0666.
+  // The mode of the socket: 0600, 0660 or 0666. The box has it without the writes of others: 0600, 0640
+  // or 0644.
   unsigned mode = 0660;
   // The group of both; -1: the process's own.
   int group = -1;
@@ -99,6 +101,9 @@ class StatusServer final : public Observer, public HousekeeperTask {
 
   // OK: the program can be seen. Else what was wrong, where, and what would be right.
   const absl::Status& status() const;
+  // OK: the box keeps what happens. Else why not, as when its folder is full, it was cut, or a file of
+  // another user stands in its place; the program is seen all the same. Costs a system call.
+  absl::Status box_status() const;
   // The path of the socket; empty without one.
   std::string_view path() const;
 

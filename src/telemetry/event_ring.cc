@@ -1,5 +1,6 @@
 #include "telemetry/event_ring.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -44,7 +45,9 @@ void EventRing::Add(const Event& event, int64_t boot_us, int box) {
   }
   if (box < 0) return;
   const auto offset = static_cast<off_t>(kFirstRecord + place * sizeof record);
-  if (pwrite(box, &record, sizeof record, offset) < 0) return;  // there is nobody to tell
+  const ssize_t written = pwrite(box, &record, sizeof record, offset);
+  const bool whole = written == static_cast<ssize_t>(sizeof record);
+  box_error_.store(whole ? 0 : (written < 0 ? errno : ENOSPC), std::memory_order_relaxed);
 }
 
 size_t EventRing::Copy(std::array<EventRecord, kEvents>& out) {

@@ -6,11 +6,12 @@
 // Threads:  any
 // Blocks:   Add for a lock held while 128 bytes are copied, and for a write into memory (/run)
 // Memory:   fixed
-// Errors:   a box that cannot be written is as if there were none
+// Errors:   a box that cannot be written is as if there were none; box_error() says so
 #ifndef ROOST_TELEMETRY_EVENT_RING_H_
 #define ROOST_TELEMETRY_EVENT_RING_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -65,6 +66,8 @@ class EventRing {
   void Add(const Event& event, int64_t boot_us, int box);
   // Copies the events into `out`, the oldest first. Returns how many there are.
   size_t Copy(std::array<EventRecord, kEvents>& out);
+  // The errno of the last write into the box; 0: it was written.
+  int box_error() const { return box_error_.load(std::memory_order_relaxed); }
   // How many there have been.
   uint64_t total();
 
@@ -72,6 +75,7 @@ class EventRing {
   internal::Mutex mu_;
   std::array<EventRecord, kEvents> records_ ABSL_GUARDED_BY(mu_){};
   uint64_t total_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<int> box_error_ = 0;
 };
 
 // The text up to its zero.

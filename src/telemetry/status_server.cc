@@ -33,6 +33,7 @@ StatusServer::StatusServer(const StatusOptions& options)
 StatusServer::~StatusServer() { state_->~StatusState(); }
 
 const absl::Status& StatusServer::status() const { return state_->status(); }
+absl::Status StatusServer::box_status() const { return state_->BoxStatus(); }
 std::string_view StatusServer::path() const { return state_->path(); }
 void StatusServer::Add(const Pool& pool) { state_->Add(pool); }
 void StatusServer::Add(const StatusSource& source) { state_->Add(source); }

@@ -216,7 +216,9 @@ void StatusSocket::OpenBox() {
   const Path path = Beside(".box");
   rename(path.c_str(), Beside(".last").c_str());
   box_ = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (box_ >= 0 && !SetAccess(box_, nullptr)) CloseFd(box_);
+  if (box_ >= 0 && SetAccess(box_, nullptr)) return;
+  box_status_ = Failed("cannot make the box", path);
+  CloseFd(box_);
 }
 
 bool StatusSocket::SetAccess(int fd, const char* path) const {

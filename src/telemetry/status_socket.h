@@ -80,6 +80,8 @@ class StatusSocket {
   std::string_view path() const { return path_; }
   // NAME.box; -1: there is none.
   int box() const { return box_; }
+  // Why there is none.
+  const absl::Status& box_status() const { return box_status_; }
   // How many clients are served now.
   int clients() const;
 
@@ -114,6 +116,7 @@ class StatusSocket {
   int lock_ = -1;
   int listener_ = -1;
   int box_ = -1;
+  absl::Status box_status_;
   uint64_t device_ = 0;  // of the socket that was made here
   uint64_t inode_ = 0;
   std::array<Client, kMaxClients> clients_{};

@@ -1,9 +1,11 @@
 #include "telemetry/status_state.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/duration.h"
 #include "roost/version.h"
@@ -216,6 +218,21 @@ void StatusState::WriteHead() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       ftruncate(box, static_cast<off_t>(EventRing::kBoxBytes)) != 0) {
     return;  // there is nobody to tell
   }
+}
+
+absl::Status StatusState::BoxStatus() const {
+  if (!status_.ok()) return status_;
+  if (socket_.box() < 0) return socket_.box_status();
+  struct stat found {};
+  if (const int error = ring_.box_error(); error != 0) {
+    return absl::UnavailableError(
+        internal::Concat({"cannot write the box: ", std::strerror(error)}));
+  }
+  if (fstat(socket_.box(), &found) != 0 || found.st_nlink == 0 ||
+      found.st_size < static_cast<off_t>(EventRing::kBoxBytes)) {
+    return absl::UnavailableError("the box was cut or removed, or its folder is full");
+  }
+  return absl::OkStatus();
 }
 
 void StatusState::Add(const Pool& pool) {

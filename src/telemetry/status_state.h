@@ -29,6 +29,7 @@ class StatusState {
   explicit StatusState(const StatusOptions& options);
 
   const absl::Status& status() const { return status_; }
+  absl::Status BoxStatus() const;
   std::string_view path() const { return socket_.path(); }
   void Add(const Pool& pool);
   void Add(const StatusSource& source) { source_ = &source; }

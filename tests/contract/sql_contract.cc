@@ -141,6 +141,14 @@ TEST_P(SqlContract, AnErrorThatAFunctionKeepsToItselfIsToldAndNotRunAgain) {
   }
 }
 
+TEST_P(SqlContract, ARollbackOfWhatTheRawHandleCommittedIsUnknown) {
+  absl::StatusOr<Transaction> transaction = writer().Begin();
+  ASSERT_TRUE(transaction.ok() && Insert(writer(), 1).ok());
+  subject().RunNative(writer().Raw(), "COMMIT");
+  EXPECT_EQ(transaction->Rollback().code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(CountRows(), 1);
+}
+
 TEST_P(SqlContract, ACommitAfterTheDeadlineIsRefusedAndRolledBack) {
   for (const bool writes : {true, false}) {
     absl::StatusOr<Transaction> transaction = writer().Begin(Durability::kSealed);

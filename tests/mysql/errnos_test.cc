@@ -96,6 +96,24 @@ constexpr Expected kExpected[] = {
     {1305, "42000", kInvalidArgument, kStatement, kInvalidArgument},
     {1064, "42000", kInvalidArgument, kStatement, kInvalidArgument},
     {4038, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    // Ordinary mistakes without a class.
+    {1, "HY000", kFailedPrecondition, kStatement, kInvalidArgument},
+    {13, "HY000", kFailedPrecondition, kStatement, kInvalidArgument},
+    {1007, "HY000", kInvalidArgument, kStatement, kUnavailable},
+    {1008, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1031, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1094, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1100, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1193, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1298, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1396, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {1616, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    {4166, "HY000", kInvalidArgument, kStatement, kInvalidArgument},
+    // The server's own faults.
+    {1105, "HY000", kInternal, kConnection, kUnavailable},
+    {1180, "HY000", kInternal, kConnection, kUnavailable},
+    {1194, "HY000", kDataLoss, kStatement, kUnavailable},
+    {1835, "HY000", kInternal, kConnection, kUnavailable},
     // A bug.
     {2014, "HY000", kInternal, kConnection, kUnavailable},
     {2030, "HY000", kInternal, kConnection, kUnavailable},
@@ -107,8 +125,11 @@ constexpr Expected kExpected[] = {
     {65000, "40999", kAborted, kStatement, kUnavailable},
     {65000, "42999", kInvalidArgument, kStatement, kInvalidArgument},
     {65000, "28999", kUnauthenticated, kConnection, kUnauthenticated},
-    {65000, "HY000", kInternal, kConnection, kUnavailable},
-    {65000, "", kInternal, kConnection, kUnavailable},
+    // Without a class it is about the statement, if a server says so.
+    {65000, "HY000", kFailedPrecondition, kStatement, kUnavailable},
+    {65000, "", kFailedPrecondition, kStatement, kUnavailable},
+    {2999, "HY000", kInternal, kConnection, kUnavailable},
+    {5999, "HY000", kInternal, kConnection, kUnavailable},
 };
 
 TEST(ErrnosTest, EachNumberMeansWhatItSays) {

@@ -23,16 +23,16 @@ std::string Packet(std::string_view payload, int number) {
   return packet.append(payload);
 }
 
-std::string Greeting(std::string_view plugin, char more) {
+std::string Greeting(std::string_view plugin, bool tls, char more) {
   std::string payload("\x0a");
   payload += "5.5.5-10.11.19-Hostile\0"sv;
-  payload += "\x2a\0\0\0"sv;  // the session's number
-  payload += "abcdefgh\0"sv;  // the first part of the salt
-  payload += "\xfe\xf7"sv;    // capabilities but for TLS
-  payload += "\x2d"sv;        // utf8mb4
-  payload += "\x02\0"sv;      // autocommit
-  payload += "\xff\x81"sv;    // more capabilities
-  payload += "\x15"sv;        // the length of the salt
+  payload += "\x2a\0\0\0"sv;                     // the session's number
+  payload += "abcdefgh\0"sv;                     // the first part of the salt
+  payload += tls ? "\xfe\xff"sv : "\xfe\xf7"sv;  // capabilities
+  payload += "\x2d"sv;                           // utf8mb4
+  payload += "\x02\0"sv;                         // autocommit
+  payload += "\xff\x81"sv;                       // more capabilities
+  payload += "\x15"sv;                           // the length of the salt
   payload += "\0\0\0\0\0\0"sv;
   payload.push_back(more);
   payload += "\0\0\0"sv;
@@ -51,11 +51,19 @@ std::string Error(int code, std::string_view sqlstate, std::string_view message,
   return Packet(payload, number);
 }
 
-void HostileServer::Client::Send(std::string_view bytes) const {
+bool HostileServer::Client::Send(std::string_view bytes) const {
   while (!bytes.empty()) {
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return;
+    if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void HostileServer::Client::Flood(std::string_view bytes) const {
+  std::string many;
+  while (many.size() < 100'000) many += bytes;
+  while (Send(many)) {
   }
 }
 
@@ -99,7 +107,7 @@ void HostileServer::Client::Behave() {
 }
 
 bool HostileServer::Client::SignIn(char more) {
-  Send(Greeting("mysql_native_password", more));
+  Send(Greeting("mysql_native_password", false, more));
   if (Receive().empty()) return false;
   Send(Ok(2));
   if (Receive().empty()) return false;  // the set-up

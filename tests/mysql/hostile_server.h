@@ -23,9 +23,10 @@ namespace roost::mysql {
 
 // A packet with its length and its number in front.
 std::string Packet(std::string_view payload, int number);
-// The first packet of a server. `plugin`: how it wants its clients to sign in.
+// The first packet of a server. `plugin`: how it wants its clients to sign in. `tls`: it offers that.
 // `more`: the capabilities of MariaDB alone; 4: bulk.
-std::string Greeting(std::string_view plugin = "mysql_native_password", char more = 0);
+std::string Greeting(std::string_view plugin = "mysql_native_password", bool tls = false,
+                     char more = 0);
 std::string Ok(int number);
 std::string Error(int code, std::string_view sqlstate, std::string_view message, int number);
 
@@ -35,7 +36,10 @@ class HostileServer {
   class Client {
    public:
     explicit Client(int fd) : fd_(fd) {}
-    void Send(std::string_view bytes) const;
+    // False: the client has gone.
+    bool Send(std::string_view bytes) const;
+    // Sends that over and over again until the client goes.
+    void Flood(std::string_view bytes) const;
     // The payload of the next packet; "" when the client has gone.
     std::string Receive();
     // Reads until the client goes.
@@ -45,6 +49,7 @@ class HostileServer {
     // From a greeting to the good-bye what a server should do that has statements without values and rows.
     void Behave();
     const std::string& received() const { return received_; }
+    int fd() const { return fd_; }
 
    private:
     const int fd_;

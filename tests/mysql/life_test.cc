@@ -1,11 +1,17 @@
 // The life of a session between its leases: what is checked, undone, kept, and ended at the server.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "roost/pool.h"
 #include "tests/fakes/forwarding_platform.h"
 #include "tests/mysql/mysql_test_support.h"
+#include "tests/support/loopback_port.h"
 
 namespace roost::mysql {
 namespace {
@@ -220,6 +226,82 @@ TEST_F(MysqlLifeTest, NorWhereTheServerStandsStillMeanwhile) {
   }));
 }
 
+// With no Tick at all.
+TEST_F(MysqlLifeTest, ASessionThatWasGivenUpIsEndedByTheNextOpens) {
+  Session sleeper;
+  ASSERT_TRUE(sleeper.ok()) << sleeper.status();
+  const std::string id = std::to_string(sleeper.id());
+  sleeper->set_deadline(In(50ms));
+  EXPECT_FALSE(
+      sleeper->Run(Sql("SELECT COUNT(*) FROM seq_1_to_1000000000000 WHERE seq % 7 = 8")).ok());
+  sleeper.held().Close();
+  EXPECT_TRUE(support::WaitUntil([&] {
+    const HeldConnection next(sleeper.backend(), NativePlatform(), Role::kAny, 8, In(20s));
+    return next.ok() && Server().Sql(
+                            "SELECT COUNT(*) FROM information_schema.processlist "
+                            "WHERE id = " +
+                            id) == "0";
+  }));
+}
+
+// Behind a balancer the number may be that of somebody else's session at another server.
+TEST_F(MysqlLifeTest, ASessionOfThatNumberFromElsewhereIsNotKilled) {
+  const std::string tcp = Server().Uri();
+  const std::string socket = "mysql://node:open%20sesame@/farm?socket=" + Server().socket();
+  for (const std::string& uri : {tcp, socket}) {
+    const MysqlOptions options{.uri = uri};
+    Session stranger(options);
+    ASSERT_TRUE(stranger.ok()) << uri << stranger.status();
+    BackendState state(options);
+    ASSERT_OK(state.Read().status());
+    const int port = static_cast<MysqlConnection&>(*stranger).wire().link().local_port();
+    EXPECT_EQ(port == 0, uri == socket);
+    const auto end = [&](int local_port) {
+      state.EndSession({.platform = &NativePlatform(),
+                        .given_up = {.id = stranger.id(), .local_port = local_port}});
+      EXPECT_TRUE(support::WaitUntil(
+          [&] { return state.Continue(NativePlatform().Now()) == TimePoint::max(); }));
+    };
+    end(port == 1234 ? 1235 : 1234);
+    EXPECT_TRUE(stranger->Run(Sql("SELECT 1")).ok()) << uri;
+    end(port);
+    EXPECT_TRUE(support::WaitUntil([&] {
+      return ConnectionAccess::Probe(*stranger) == Liveness::kDead;
+    })) << uri;
+  }
+}
+
+int OpenDescriptors() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+    ++count;
+  }
+  return count;
+}
+
+// A server that does not answer is not asked for more and more.
+TEST(MysqlFarewellTest, FewSessionsAreEndedAtATime) {
+  const support::LoopbackPort port;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port.number()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 16), 0);
+  const MysqlOptions options{.uri =
+                                 "mysql://n:p@127.0.0.1:" + std::to_string(port.number()) + "/d"};
+  BackendState state(options);
+  ASSERT_OK(state.Read().status());
+  const int before = OpenDescriptors();
+  for (unsigned i = 1; i <= 8; ++i) {
+    state.EndSession({.platform = &NativePlatform(), .given_up = {.id = i, .local_port = 9}});
+    for (int step = 0; step < 5; ++step) state.Continue(NativePlatform().Now());
+  }
+  EXPECT_EQ(OpenDescriptors() - before, 2);
+  close(listener);
+}
+
 TEST_F(MysqlLifeTest, ARaceIsRunAgainFromTheStart) {
   ASSERT_OK(session_->Run(kAdd, 1));
   Session other;
@@ -251,6 +333,86 @@ TEST_F(MysqlLifeTest, DdlIsRefusedWhileATransactionLives) {
   EXPECT_EQ(session_->Run(Sql("TRUNCATE life")).code(), StatusCode::kFailedPrecondition);
   ASSERT_OK(transaction->Rollback());
   EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+}
+
+// Of reports about ADBC and DBProxy: a COMMIT that chains lost what came behind it.
+TEST_F(MysqlLifeTest, ACommitBeginsNoOtherTransaction) {
+  MariadbServer server({.settings = {"--completion-type=CHAIN", "--autocommit=0"}});
+  Session session(MysqlOptions{.uri = server.Uri()});
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_OK(session->RunScript("CREATE TABLE life(a int PRIMARY KEY)"));
+  // Whatever the program says itself.
+  for (const char* const type : {"0", "1", "2"}) {
+    ASSERT_OK(session->RunScript(std::string("SET completion_type = ") + type));
+    absl::StatusOr<Transaction> transaction = session->Begin();
+    ASSERT_OK(session->Run(kAdd, 1));
+    ASSERT_OK(transaction->Commit());
+    ASSERT_OK(session->Run(kAdd, 2));
+    const std::vector<int> rows{3, 4};
+    ASSERT_OK(session->RunAll(kAdd, rows));
+    ASSERT_OK(session->RunScript("INSERT INTO life VALUES (5)"));
+    EXPECT_OK(ConnectionAccess::Reset(*session, In(20s)));
+    EXPECT_EQ(session.Count("SELECT COUNT(*) FROM life"), 5) << type;
+    ASSERT_OK(session->RunScript("DELETE FROM life"));
+  }
+}
+
+TEST_F(MysqlLifeTest, WhatEndsATransactionBehindAnotherWordIsRefused) {
+  absl::StatusOr<Transaction> transaction = session_->Begin();
+  ASSERT_OK(session_->Run(kAdd, 1));
+  for (const char* const sql :
+       {"SET STATEMENT max_statement_time = 5 FOR COMMIT",
+        "SET STATEMENT max_statement_time = 5 FOR START TRANSACTION",
+        "SET STATEMENT max_statement_time = 5 FOR TRUNCATE life", "SET DEFAULT ROLE NONE",
+        "SET @@AUTOCOMMIT = 1", "CREATE TABLE life2(temporary int)"}) {
+    EXPECT_EQ(session_->Run(Sql(sql)).code(), StatusCode::kFailedPrecondition) << sql;
+    EXPECT_EQ(session_->RunScript(sql).code(), StatusCode::kFailedPrecondition) << sql;
+  }
+  EXPECT_EQ(session_->RunScript("EXECUTE IMMEDIATE CONCAT('COM', 'MIT')").code(),
+            StatusCode::kFailedPrecondition);
+  ASSERT_OK(transaction->Rollback());
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+}
+
+// Of a report about MySqlConnector: a commit that nobody asked for was not seen.
+TEST_F(MysqlLifeTest, AProcedureThatCommitsIsSeenAtOnce) {
+  ASSERT_OK(session_->RunScript("DROP PROCEDURE IF EXISTS ends; CREATE PROCEDURE ends() COMMIT"));
+  for (const bool script : {false, true}) {
+    ASSERT_OK(session_->RunScript("DELETE FROM life"));
+    absl::StatusOr<Transaction> transaction = session_->Begin();
+    ASSERT_OK(session_->Run(kAdd, 1));
+    const absl::Status called =
+        script ? session_->RunScript("CALL ends()") : session_->Run(Sql("CALL ends()"));
+    EXPECT_EQ(called.code(), StatusCode::kUnknown) << called;
+    EXPECT_EQ(transaction->Rollback().code(), StatusCode::kUnknown);
+    EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 1);
+  }
+}
+
+// "0 rows are in" is said where the server has rolled back, and nowhere else. In one statement nobody knows
+// whether it has.
+TEST_F(MysqlLifeTest, RunAllSaysHowManyRowsAreInWhereItKnows) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS isam; CREATE TABLE isam(a int PRIMARY KEY) ENGINE=MyISAM; "
+      "DROP PROCEDURE IF EXISTS adds; CREATE PROCEDURE adds(x int) BEGIN INSERT INTO life VALUES "
+      "(x); COMMIT; END"));
+  const std::vector<int> rows{1, 2, 1};
+  const auto said = [&](const char* sql) {
+    return std::string(session_->RunAll(Sql(sql), rows).message());
+  };
+  EXPECT_THAT(said("INSERT INTO life VALUES ($1)"), HasSubstr("0 rows are in"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 0);
+  EXPECT_THAT(said("INSERT INTO isam VALUES ($1)"),
+              HasSubstr("those before it in a table without transactions, such as MyISAM's"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM isam"), 2);
+  const std::string isam = said("INSERT INTO isam SELECT $1 + 2");
+  EXPECT_THAT(isam, HasSubstr("MyISAM"));
+  EXPECT_THAT(isam, Not(HasSubstr("0 rows")));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM isam"), 4);
+  const std::string called = said("CALL adds($1)");
+  EXPECT_THAT(called, HasSubstr("how many rows are in is unknown"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM life"), 1);
+  EXPECT_THAT(said("INSERT INTO life VALUES ($1 + 5)"), HasSubstr("0 rows are in"));
 }
 
 TEST_F(MysqlLifeTest, TheServersLimitOfAStatementIsADeadline) {

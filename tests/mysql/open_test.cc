@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/mysql/mysql_test_support.h"
+#include "tests/postgres/listeners.h"
 
 namespace roost::mysql {
 namespace {
@@ -86,6 +87,18 @@ TEST(MysqlOpenTest, OnConnectRunsAndMayNotLeaveATransaction) {
   EXPECT_EQ(good.Count("SELECT @mine"), 5);
 }
 
+// Nothing that was acknowledged may be rolled back at the return.
+TEST(MysqlOpenTest, OnConnectMayNotKeepStatementsFromCommitting) {
+  for (const auto& [on_connect, word] :
+       {std::pair{"SET autocommit = 0", "autocommit"},
+        std::pair{"SET completion_type = 'CHAIN'", "completion_type"},
+        std::pair{"SET @@session.completion_type = 2", "completion_type"}}) {
+    Session session(MysqlOptions{.uri = Server().Uri(), .on_connect = on_connect});
+    EXPECT_EQ(session.status().code(), StatusCode::kInvalidArgument) << session.status();
+    EXPECT_THAT(session.message(), HasSubstr(word));
+  }
+}
+
 TEST(MysqlOpenTest, ANameIsLookedUpBesideTheCaller) {
   const std::string uri =
       "mysql://node:open%20sesame@db.example.test:" + std::to_string(Server().port()) +
@@ -109,6 +122,31 @@ TEST(MysqlOpenTest, TheNextHostIsTriedWhereNobodyWasReached) {
   Session session(MysqlOptions{.uri = "mysql://node:open%20sesame@127.0.0.1:1,127.0.0.1:" +
                                       std::to_string(Server().port()) + "/farm"});
   ASSERT_TRUE(session.ok()) << session.status();
+}
+
+// Of a list each host has its share of the deadline: one that is silent does not take the time of the others.
+TEST(MysqlOpenTest, ASilentHostLeavesTimeForTheNext) {
+  const postgres::FullListener silent;
+  MysqlBackend backend(
+      {.uri = "mysql://node:open%20sesame@127.0.0.1:" + std::to_string(silent.port().number()) +
+              ",127.0.0.1:" + std::to_string(Server().port()) + "/farm"});
+  std::vector<std::max_align_t> memory(backend.ConnectionBytes(2) / sizeof(std::max_align_t) + 1);
+  absl::StatusOr<Connection*> opened = backend.Open(
+      {.memory = {reinterpret_cast<std::byte*>(memory.data()), backend.ConnectionBytes(2), 2},
+       .platform = &NativePlatform(),
+       .deadline = In(60s)});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  absl::StatusOr<Step> step = ConnectionAccess::Advance(**opened, NativePlatform().Now());
+  ASSERT_OK(step.status());
+  ASSERT_FALSE(step->done);
+  // Behind the half of it.
+  const Duration passed = 31s;
+  while (step.ok() && !step->done) {
+    step = ConnectionAccess::Advance(**opened, NativePlatform().Now() + passed);
+    if (step.ok() && !step->done) NativePlatform().WaitForDescriptors({&step->wait, 1}, In(20s));
+  }
+  EXPECT_OK(step.status());
+  ConnectionAccess::CloseAndDestroy(*opened);
 }
 
 // A server that does not answer holds nobody: at no moment of an open does a step wait.

@@ -136,7 +136,7 @@ TEST_F(PasswordTest, AFileThatOthersCanReadIsRefused) {
 TEST_F(PasswordTest, ACertificateThatIsNotThereIsNamed) {
   const absl::Status status =
       ReadSettings({.uri = "mysql://db.example.org?ssl-ca=/no/such/file"}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("/no/such/file"));
 }
 

@@ -124,10 +124,24 @@ TEST(TraitsTest, WhatBeginsOrEndsATransaction) {
         "LOCK TABLES t READ", "ANALYZE TABLE t", "SELECT 'open", "XA START 'a'"}) {
     EXPECT_TRUE(Traits(sql).bounds_transaction) << sql;
   }
+  // Some are seen behind others, or by another spelling.
+  for (const char* const sql :
+       {"SET STATEMENT max_statement_time = 5 FOR COMMIT", "SET STATEMENT a = 1 FOR BEGIN",
+        "set statement a = 1 for start transaction", "SET STATEMENT a = 1 FOR TRUNCATE t",
+        "SET STATEMENT a = 1 FOR SET STATEMENT b = 2 FOR COMMIT",
+        "SET STATEMENT a = SUBSTRING('abc' FROM 1 FOR 2) FOR COMMIT", "SET DEFAULT ROLE NONE",
+        "SET STATEMENT a = 1 FOR SET DEFAULT ROLE NONE", "SET @@AUTOCOMMIT = 1",
+        "SET `autocommit` = 1", "SET @@session.`AutoCommit` = 1", "CREATE TABLE t(temporary int)",
+        "DROP TABLE a, temporary", "EXECUTE IMMEDIATE CONCAT('COM', 'MIT')", "EXECUTE s"}) {
+    EXPECT_TRUE(Traits(sql).bounds_transaction) << sql;
+  }
   for (const char* const sql :
        {"SAVEPOINT a", "ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "RELEASE SAVEPOINT a",
         "CREATE TEMPORARY TABLE t(a int)", "DROP TEMPORARY TABLE t", "SELECT 'commit'",
-        "INSERT INTO t VALUES ('begin')", "SET time_zone = '+00:00'"}) {
+        "INSERT INTO t VALUES ('begin')", "SET time_zone = '+00:00'",
+        "CREATE OR REPLACE TEMPORARY TABLE t(a int)", "SET sql_mode = DEFAULT",
+        "SET STATEMENT a = 1 FOR SELECT 1", "SET STATEMENT a = 1 FOR ROLLBACK TO a",
+        "SET ROLE NONE", "SET @a = 'autocommit'", "SELECT autocommit FROM t FOR UPDATE"}) {
     EXPECT_FALSE(Traits(sql).bounds_transaction) << sql;
   }
 }

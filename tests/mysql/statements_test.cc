@@ -39,6 +39,28 @@ TEST_F(MysqlStatementsTest, NumbersOfEachKind) {
   EXPECT_EQ(rows.Get<double>(8), 12.34);
 }
 
+// Of reports about DBeaver and MySqlConnector: MAX of a BIT was 49 where it was 1.
+TEST_F(MysqlStatementsTest, ABitOutOfAnExpressionIsNoWrongNumber) {
+  ASSERT_OK(
+      session_->RunScript("DROP TABLE IF EXISTS bits; CREATE TABLE bits(b bit(8), c bit(64)); "
+                          "INSERT INTO bits VALUES (b'101', b'1'), (b'11001000', ~0)"));
+  for (const char* const sql :
+       {"SELECT MAX(b) FROM bits", "SELECT MIN(b) FROM bits", "SELECT COALESCE(b) FROM bits",
+        "SELECT IFNULL(b, b) FROM bits", "SELECT IF(1, b, b) FROM bits",
+        "SELECT CASE WHEN 1 THEN b END FROM bits", "SELECT (SELECT MAX(b) FROM bits)"}) {
+    const absl::StatusOr<int64_t> answer = QueryOne<int64_t>(*session_, Sql(sql));
+    EXPECT_EQ(answer.status().code(), StatusCode::kInvalidArgument) << sql;
+    EXPECT_THAT(std::string(answer.status().message()), HasSubstr("add 0")) << sql;
+    EXPECT_FALSE(session_->Run(Sql(sql)).ok()) << sql;
+  }
+  EXPECT_EQ(session_.Count("SELECT MAX(b) + 0 FROM bits"), 200);
+  EXPECT_EQ(session_.Count("SELECT SUM(b) FROM (SELECT b FROM bits) AS inner_bits"), 205);
+  EXPECT_EQ(session_.Count("SELECT b FROM bits ORDER BY b DESC LIMIT 1"), 200);
+  EXPECT_EQ(session_.Count("SELECT b FROM bits GROUP BY b ORDER BY b LIMIT 1"), 5);
+  EXPECT_EQ(TypeOf("SELECT c FROM bits ORDER BY b LIMIT 1"), Value::Type::kInt64);
+  EXPECT_EQ(TypeOf("SELECT c FROM bits ORDER BY b DESC LIMIT 1"), Value::Type::kBlob);
+}
+
 // Of a dozen reports: an unsigned integer of 64 bits came back negative.
 TEST_F(MysqlStatementsTest, AnUnsignedIntegerBeyondOursIsText) {
   EXPECT_EQ(session_.Count("SELECT CAST(9223372036854775807 AS UNSIGNED)"), INT64_MAX);
@@ -53,8 +75,8 @@ TEST_F(MysqlStatementsTest, MomentsAreInUtc) {
   const Micros when{1'700'000'000'123'456};
   ASSERT_OK(session_->RunScript(
       "DROP TABLE IF EXISTS m; CREATE TABLE m(t timestamp(6) NULL, d datetime(6))"));
-  ASSERT_OK(session_->Run(Sql("INSERT INTO m VALUES (FROM_UNIXTIME($1 * 0.000001), "
-                              "FROM_UNIXTIME($1 * 0.000001))"),
+  ASSERT_OK(session_->Run(Sql("INSERT INTO m VALUES (TIMESTAMPADD(MICROSECOND, $1, '1970-01-01'), "
+                              "TIMESTAMPADD(MICROSECOND, $1, '1970-01-01'))"),
                           when));
   Rows rows =
       (*session_->Prepare(Sql("SELECT t, d, CAST(d AS char), DATE(d), TIME(d) FROM m")))->Query();
@@ -64,6 +86,23 @@ TEST_F(MysqlStatementsTest, MomentsAreInUtc) {
   EXPECT_EQ(rows.Get<std::string>(2), "2023-11-14 22:13:20.123456");
   EXPECT_EQ(rows.Get<std::string>(3), "2023-11-14");
   EXPECT_EQ(rows.Get<std::string>(4), "22:13:20.123456");
+}
+
+// Of reports about MatrixOne, Icinga and MariaDB (341): FROM_UNIXTIME knows 1970 to 2038 alone, and gives NULL.
+TEST_F(MysqlStatementsTest, MomentsOfAnyYearComeBack) {
+  ASSERT_OK(session_->RunScript("DROP TABLE IF EXISTS m; CREATE TABLE m(d datetime(6) NOT NULL)"));
+  const Sql add("INSERT INTO m VALUES (TIMESTAMPADD(MICROSECOND, $1, '1970-01-01'))");
+  for (const int64_t micros :
+       {int64_t{-62'135'596'800'000'000}, int64_t{-1}, int64_t{0}, int64_t{2'147'483'648'000'000},
+        int64_t{9'007'199'254'740'993}, int64_t{253'402'300'799'999'999}}) {
+    ASSERT_OK(session_->RunScript("DELETE FROM m"));
+    ASSERT_OK(session_->Run(add, Micros{micros}));
+    const absl::StatusOr<Micros> back = QueryOne<Micros>(*session_, Sql("SELECT d FROM m"));
+    ASSERT_OK(back.status());
+    EXPECT_EQ(*back, Micros{micros});
+  }
+  EXPECT_EQ(session_->Run(add, Micros{253'402'300'800'000'000}).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_F(MysqlStatementsTest, ADateOfZerosIsText) {
@@ -262,6 +301,19 @@ TEST_F(MysqlStatementsTest, SealWantsAServerThatSyncs) {
   EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition) << refused;
   EXPECT_EQ(begun.code(), StatusCode::kFailedPrecondition) << begun;
   EXPECT_OK(other->Seal());
+}
+
+TEST_F(MysqlStatementsTest, AfterAnOrdinaryMistakeTheSessionGoesOn) {
+  const unsigned long id = session_.id();
+  for (const auto& [sql, number] :
+       {std::pair{"SET nope = 1", 1193}, std::pair{"SELECT @@nope", 1193},
+        std::pair{"SET time_zone = 'nope'", 1298}, std::pair{"CREATE DATABASE farm", 1007},
+        std::pair{"KILL 999999", 1094}, std::pair{"INSERT INTO seq_1_to_5 VALUES (1)", 1031}}) {
+    const absl::Status status = session_->Run(Sql(sql));
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << sql << ": " << status;
+    EXPECT_EQ(MysqlErrno(status), number) << status;
+    EXPECT_EQ(session_.Count("SELECT CONNECTION_ID()"), static_cast<int64_t>(id)) << sql;
+  }
 }
 
 TEST_F(MysqlStatementsTest, FilesOfThisMachineAreNotSent) {

@@ -1,9 +1,15 @@
 // Encryption by default to a host that is not this machine, with a certificate authority of our own.
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <string>
 
 #include "backends/mysql/link.h"
+#include "tests/mysql/hostile_server.h"
 #include "tests/mysql/mysql_test_support.h"
 #include "tests/mysql/painted_stack.h"
 #include "tests/support/certificates.h"
@@ -84,6 +90,51 @@ TEST_F(MysqlTlsTest, AServerWithoutEncryptionIsTold) {
   }
   Session allowed(To(kHost, "sslmode=disable", plain));
   EXPECT_TRUE(allowed.ok()) << allowed.status();
+}
+
+// Goes between a client and the server, and puts `forged` behind the greeting, in one piece with it.
+void PassOn(HostileServer::Client& client, int port, const std::string& forged) {
+  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::array<char, 16384> room;
+  ssize_t got = 0;
+  if (connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    got = recv(server, room.data(), room.size(), 0);
+  }
+  if (got > 0) client.Send(std::string(room.data(), static_cast<size_t>(got)) + forged);
+  const int from[] = {client.fd(), server};
+  while (got > 0) {
+    std::array<pollfd, 2> waits{pollfd{from[0], POLLIN, 0}, pollfd{from[1], POLLIN, 0}};
+    poll(waits.data(), waits.size(), -1);
+    const int side = waits[0].revents != 0 ? 0 : 1;
+    got = recv(from[side], room.data(), room.size(), 0);
+    if (got > 0) got = send(from[1 - side], room.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
+  }
+  close(server);
+}
+
+// Somebody in the middle has no key. What he says before TLS must not be heard inside of it: these are
+// the answers to a wrong password and to the set-up.
+TEST_F(MysqlTlsTest, WhatIsSaidBeforeTlsIsNoAnswer) {
+  const auto open = [](const std::string& forged) {
+    HostileServer between(
+        [&](HostileServer::Client& client) { PassOn(client, server_->port(), forged); });
+    const std::string uri = between.Uri();
+    const int port = std::stoi(uri.substr(uri.rfind(':') + 1));
+    return Session(
+               std::make_unique<LookedUpBackend>(
+                   MysqlOptions{.uri = "mysql://node:wrong@" + std::string(kHost) + ":" +
+                                       std::to_string(port) + "/farm?" + Root()},
+                   [](const std::string&) { return backends::Addresses{.list = {"127.0.0.1"}}; }))
+        .status();
+  };
+  EXPECT_EQ(open("").code(), StatusCode::kUnauthenticated);
+  const absl::Status forged = open(Ok(3) + Ok(1));
+  EXPECT_EQ(forged.code(), StatusCode::kUnavailable) << forged;
+  EXPECT_THAT(std::string(forged.message()), HasSubstr("behind the greeting"));
 }
 
 // The library would wait for the rest of a handshake inside of our step.

@@ -207,7 +207,7 @@ TEST_F(PreparedTest, StatementsAreGivenUpInsideOfAFailedTransactionToo) {
     EXPECT_EQ(small->Run(Sql("SELECT 1/0")).code(), StatusCode::kInvalidArgument);
     for (int i = 0; i < 5; ++i) {
       const std::string sql = "SELECT " + std::to_string(i) + " + 1";
-      EXPECT_EQ(small->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << "the cause";
+      EXPECT_EQ(small->Run(Sql(sql)).code(), StatusCode::kInvalidArgument) << "of 1/0";
     }
   }
   EXPECT_OK(small->Run(kAdd, 1));

@@ -664,12 +664,24 @@ TEST_F(StatusServerTest, TheBoxTellsWhatHappenedBeforeAKill) {
 TEST_F(StatusServerTest, ABoxThatIsCutOrCannotGrowKillsNobody) {
   StatusServer server(Named("node7"));
   PoolFor<Plain<1>> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
+  EXPECT_TRUE(server.box_status().ok()) << server.box_status();
   std::filesystem::resize_file(Path("node7.box"), 0);
+  EXPECT_TRUE(absl::IsUnavailable(server.box_status())) << server.box_status();
   pool.InvalidateAll();
   std::filesystem::remove(Path("node7.box"));
+  EXPECT_TRUE(absl::IsUnavailable(server.box_status())) << server.box_status();
   pool.InvalidateAll();
   server.Say(Health::kHealthy);
   EXPECT_EQ(AskStatus(server)["events_total"], 2);
+}
+
+TEST_F(StatusServerTest, ABoxThatCannotBeMadeIsToldApartFromTheSocket) {
+  std::filesystem::create_directory(Path("node7.last"));
+  std::ofstream(Path("node7.box")) << "of somebody else";
+  const StatusServer server(Named("node7"));
+  EXPECT_TRUE(server.status().ok()) << server.status();
+  EXPECT_TRUE(absl::IsUnavailable(server.box_status())) << server.box_status();
+  EXPECT_THAT(std::string(server.box_status().message()), HasSubstr("node7.box"));
 }
 
 // ---- With a Housekeeper ----

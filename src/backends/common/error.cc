@@ -67,6 +67,16 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
     case RowsFate::kGivenUp:
       message += "; 0 rows are in, because the open transaction has failed: roll it back";
       break;
+    case RowsFate::kUntold:
+      message += "; how many rows are in is unknown";
+      break;
+    case RowsFate::kNoTransaction:
+      message += "; rows in tables without transactions, such as MyISAM's, stay";
+      break;
+    case RowsFate::kOneStatement:
+      message +=
+          "; 0 rows are in, but those before it in a table without transactions, such as MyISAM's";
+      break;
   }
   return internal::UndoneWithOthers(internal::WithMessage(status, message));
 }

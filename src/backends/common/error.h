@@ -59,6 +59,9 @@ enum class RowsFate : uint8_t {
   kUnknown,  // all are in, or none
   kKept,     // those before it are in the open transaction
   kGivenUp,  // the database has given up the open transaction
+  kUntold,   // the transaction was ended behind our back, or nobody said that it was rolled back
+  kNoTransaction,  // rows in tables without transactions stay
+  kOneStatement,   // it was one statement without a transaction, whose rows such a table keeps
 };
 struct RowError {
   size_t row = 0;   // from 0; size: of the commit

@@ -46,6 +46,13 @@ absl::Status Session::Replaced() {
       "and ROLLBACK to roost::Transaction");
 }
 
+absl::Status Session::EndedByOthers() {
+  return absl::UnknownError(
+      "the transaction was ended, perhaps through the driver's handle, and may have been "
+      "committed: "
+      "run it again only if it may be done twice");
+}
+
 SessionState Session::InspectFlags(bool open) const {
   const bool dirty =
       open || transaction_.ours() || IsReading() || IsDirty(kDirtyTainted) || IsDirty(kDirtyRaw);

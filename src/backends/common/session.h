@@ -76,6 +76,9 @@ class Session : public Connection {
   // place.
   static absl::Status Replaced();
 
+  // kUnknown: the transaction that lives was ended by something else than its Transaction.
+  static absl::Status EndedByOthers();
+
   TransactionState& transaction() { return transaction_; }
   const TransactionState& transaction() const { return transaction_; }
   // Call after whatever may have begun or ended a transaction. `open`: the database has one.
@@ -99,6 +102,7 @@ class Session : public Connection {
 
   // The session has something that Reset has to undo.
   void Taint() { SetDirty(kDirtyTainted); }
+  bool IsTainted() const { return IsDirty(kDirtyTainted); }
   // The raw handle was taken.
   bool IsRaw() const { return IsDirty(kDirtyRaw); }
 

@@ -1,6 +1,7 @@
 #include "backends/mysql/backend_state.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace roost::mysql {
@@ -12,30 +13,41 @@ namespace {
 // Of MysqlOptions::max_result_bytes.
 constexpr int kLeastResult = 64 * 1024;
 constexpr int kMostResult = 1 << 30;
-// Sessions that are being ended at a time; their server ends the others by its own limits.
+// Sessions that are to be ended; their server ends the others by its own limits.
 constexpr size_t kMostFarewells = 32;
-// How long the end of a session is tried.
+// How many of them have a connection at a time.
+constexpr int kFarewellsAtOnce = 2;
+// How long the end of a session is tried, from its being given up on; and how soon again.
 constexpr Duration kFarewellTime = std::chrono::seconds(10);
+constexpr Duration kFarewellPause = std::chrono::milliseconds(250);
 
 }  // namespace
 
 // ---- the end of a session -----------------------------------------------------------------------
 
 Farewell::Farewell(BackendState& backend, const Session& session)
-    : attempt_(backend,
-               {.platform = session.platform,
-                .deadline = Deadline::After(session.platform->Now(), kFarewellTime),
-                .tcp_timers = session.timers},
-               session.id),
-      endpoint_(session.endpoint) {}
+    : backend_(backend),
+      session_(session),
+      deadline_(Deadline::After(session.platform->Now(), kFarewellTime)) {}
 
 TimePoint Farewell::Continue(TimePoint now) {
-  if (!started_) {
-    if (!attempt_.Start().ok()) return TimePoint::max();
-    attempt_.GoTo(endpoint_);
-    started_ = true;
+  if (deadline_.HasPassed(now)) return TimePoint::max();
+  if (now < not_before_) return not_before_;
+  if (!attempt_.has_value()) {
+    attempt_.emplace(
+        backend_,
+        OpenRequest{
+            .platform = session_.platform, .deadline = deadline_, .tcp_timers = session_.timers},
+        session_.given_up);
+    if (!attempt_->Start().ok()) return TimePoint::max();
+    attempt_->GoTo(session_.endpoint);
   }
-  const absl::StatusOr<Step> step = attempt_.Advance(now);
+  const absl::StatusOr<Step> step = attempt_->Advance(now);
+  if (absl::IsResourceExhausted(step.status())) {
+    // The session itself may be what fills the server.
+    attempt_.reset();
+    return not_before_ = now + kFarewellPause;
+  }
   if (!step.ok() || step->done) return TimePoint::max();
   // Nobody waits for its descriptor.
   return now + std::chrono::milliseconds(5);
@@ -112,13 +124,17 @@ TimePoint BackendState::Continue(TimePoint now) {
     farewells.swap(farewells_);
   }
   TimePoint next = TimePoint::max();
+  int at_once = 0;
   std::erase_if(farewells, [&](const std::unique_ptr<Farewell>& each) {
+    if (at_once == kFarewellsAtOnce) return false;
     const TimePoint wanted = each->Continue(now);
     next = std::min(next, wanted);
+    if (wanted != TimePoint::max()) ++at_once;
     return wanted == TimePoint::max();
   });
   MutexLock lock(mu_);
-  for (std::unique_ptr<Farewell>& each : farewells) farewells_.push_back(std::move(each));
+  farewells_.insert(farewells_.begin(), std::make_move_iterator(farewells.begin()),
+                    std::make_move_iterator(farewells.end()));
   return next;
 }
 

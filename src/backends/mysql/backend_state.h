@@ -8,6 +8,7 @@
 #define ROOST_BACKENDS_MYSQL_BACKEND_STATE_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,23 +25,26 @@
 
 namespace roost::mysql {
 
-// Ends a session at its server by a connection of its own, in steps.
+// Ends a session at its server by a connection of its own, in steps. Where the server has no room for that
+// connection, it is tried again.
 class Farewell {
  public:
   struct Session {
-    unsigned long id = 0;
     int endpoint = 0;
     Platform* platform = nullptr;
     TcpTimers timers{};
+    GivenUp given_up{};
   };
   Farewell(BackendState& backend, const Session& session);
   // When it wants to go on; max(): it is over.
   TimePoint Continue(TimePoint now);
 
  private:
-  bool started_ = false;
-  ConnectAttempt attempt_;
-  const int endpoint_;
+  BackendState& backend_;
+  const Session session_;
+  const Deadline deadline_;
+  TimePoint not_before_{};
+  std::optional<ConnectAttempt> attempt_;
 };
 
 class BackendState {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,11 +23,14 @@ namespace roost::mysql {
 class BackendState;
 
 // What sets a session up, in one statement: with the connect, and again after a reset. The two at its end
-// make the server say its wait_timeout with the answer. MySQL and MariaDB know each of these modes.
+// make the server say its wait_timeout with the answer, and an on_connect's completion_type. MySQL and
+// MariaDB know each of these modes.
 inline constexpr char kSetUp[] =
     "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, "
     "sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-    "session_track_system_variables = 'autocommit,wait_timeout', wait_timeout = @@wait_timeout";
+    "completion_type = NO_CHAIN, "
+    "session_track_system_variables = 'autocommit,completion_type,wait_timeout', "
+    "wait_timeout = @@wait_timeout";
 
 // The same for a session that is to write: where the server only reads, there is no such time zone (1298),
 // which takes no round trip of its own. Of an option MariaDB 12 says OFF, others 0.
@@ -35,15 +39,20 @@ inline constexpr char kSetUpToWrite[] =
     "'OFF'), "
     "'+00:00', 'read_only')";
 
-// What is wrong with an on_connect that begins a transaction.
-inline constexpr char kOnConnectInTransaction[] =
-    "on_connect leaves a transaction open: end it with COMMIT";
+// Of a session that an on_connect has just been run in. kInvalidArgument: it has left a transaction open, or
+// what would make the server open one: then no statement would commit itself.
+absl::Status CheckLeftByOnConnect(const Libmariadb& lib, MYSQL* handle);
+
+// A session that goes on at its server although nobody wants it.
+struct GivenUp {
+  unsigned long id = 0;  // 0: none
+  int local_port = 0;    // of its connection; 0: a Unix socket
+};
 
 class ConnectAttempt {
  public:
-  // REQUIRES: backend outlives this. `ends`: the number of a session that is to be ended by it, in place of
-  // on_connect; 0: none.
-  ConnectAttempt(BackendState& backend, const OpenRequest& request, unsigned long ends = 0);
+  // REQUIRES: backend outlives this. `ends`: a session that is to be ended by it, in place of on_connect.
+  ConnectAttempt(BackendState& backend, const OpenRequest& request, GivenUp ends = {});
 
   // Reads the options, and loads libmariadb if no attempt has yet.
   absl::Status Start();
@@ -66,7 +75,7 @@ class ConnectAttempt {
   void GoTo(int endpoint);
 
  private:
-  enum class Phase : uint8_t { kLookUp, kConnect, kFirst, kDone };
+  enum class Phase : uint8_t { kLookUp, kConnect, kFind, kFirst, kDone };
   // Continue at once, or wait for wait_ or until wait_deadline_ has passed.
   enum class Next : bool { kWait, kContinue };
 
@@ -74,15 +83,20 @@ class ConnectAttempt {
   absl::StatusOr<Next> RunPhase(TimePoint now);
   void LookUp();
   absl::StatusOr<Next> TakeAddress(TimePoint now);
+  int FurtherEndpoints() const;
   bool TakeNextEndpoint();
   absl::StatusOr<Next> BeginConnect();
+  Encryption EncryptionHere() const;
+  const char* SignIns() const;
   void SetOptions();
   absl::StatusOr<Next> GoOn(TimePoint now);
   absl::StatusOr<Next> Connected();
+  absl::StatusOr<Next> RunFirst();
   void SetTimers();
   void ReadWaitTimeout();
   absl::StatusOr<Next> FirstDone();
   absl::StatusOr<Next> Finish();
+  absl::StatusOr<Next> LeaveImpostor(std::string_view what);
   absl::StatusOr<Next> Failed();
   absl::Status Give(const absl::Status& status);
   absl::Status OutOfTime() const;
@@ -92,7 +106,7 @@ class ConnectAttempt {
   Platform& platform_;
   const Deadline deadline_;
   const TcpTimers timers_;
-  const unsigned long ends_;
+  const GivenUp ends_;
   const std::string first_;
   std::string set_up_;
   std::shared_ptr<const Settings> settings_;
@@ -102,6 +116,7 @@ class ConnectAttempt {
   std::optional<backends::AddressQueue> addresses_;
   std::string address_;
   Deadline address_deadline_;
+  Encryption encryption_ = Encryption::kHost;
   Link link_;
   Duration wait_timeout_{};
   DescriptorWait wait_;

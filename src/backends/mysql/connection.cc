@@ -38,6 +38,9 @@ absl::Status ChangesSession(std::string_view sql) {
 constexpr char kWhichTransaction[] =
     "SHOW SESSION STATUS WHERE Variable_name IN ('Com_begin', 'Com_commit', 'Com_rollback')";
 
+// Whatever the session's completion_type says.
+constexpr char kCommit[] = "COMMIT AND NO CHAIN NO RELEASE";
+
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
 }  // namespace
@@ -65,6 +68,8 @@ absl::StatusOr<Step> MysqlConnection::Advance(TimePoint now) {
 }
 
 absl::StatusOr<Step> MysqlConnection::AdvanceOpen(TimePoint now) {
+  // Without a Tick this is where a session that was given up is ended.
+  wire_.backend().Continue(now);
   absl::StatusOr<Step> step = attempt_->Advance(now);
   if (!step.ok()) {
     MarkFailed(attempt_->fault_scope());
@@ -87,7 +92,7 @@ absl::StatusOr<MysqlStatement*> MysqlConnection::Add(const Sql& sql) {
   if (!status.ok()) return status;
   const SqlTraits traits = ReadTraits(sql.text(), wire_.mode());
   if (traits.empty) return internal::HoldsNoStatement(sql.text());
-  if (traits.taints && wire_.pooler()) return ChangesSession(sql.text());
+  if (traits.taints && wire_.peer().is_pooler) return ChangesSession(sql.text());
   absl::StatusOr<Translation> translation = Translate(sql.text(), wire_.mode());
   if (!translation.ok()) return translation.status();
   return cache_.Insert(sql, *this, sql, *std::move(translation), traits, wire_.mode());
@@ -116,13 +121,14 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   const SqlTraits traits = ReadTraits(sql, wire_.mode());
   if (traits.empty) return absl::OkStatus();
   if (traits.bounds_transaction && transaction().ours()) return BoundsTransaction(sql);
-  if (traits.taints && wire_.pooler()) return ChangesSession(sql);
+  if (traits.taints && wire_.peer().is_pooler) return ChangesSession(sql);
   if (traits.taints) Taint();
+  const bool may_open = traits.bounds_transaction || wire_.InTransaction();
   status =
       wire_.AskScript(WithoutEmptyStatements(sql, wire_.mode()),
                       {.operation = traits.reads ? Operation::kStatement : Operation::kCommit});
   wire_.RecordTransaction();
-  if (status.ok()) return status;
+  if (status.ok()) return wire_.CheckLeft(may_open);
   const ScriptPlace place = PlaceIn(sql, wire_.results(), wire_.mode());
   const auto message = status.message();
   return backends::InScript(
@@ -186,19 +192,36 @@ absl::Status MysqlConnection::CommitTransaction() {
   }
   if (!status.ok()) return status;
   transaction().End();
-  status = wire_.Ask("COMMIT", {.sql = "COMMIT", .operation = Operation::kCommit});
+  status = wire_.Ask(kCommit, {.sql = "COMMIT", .operation = Operation::kCommit});
+  // What is open behind it is nobody's.
+  if (status.ok() && wire_.InTransaction()) return wire_.SendRollback();
   wire_.RecordTransaction();
   return status;
 }
 
 absl::Status MysqlConnection::RollbackTransaction() {
+  // What a race has ended was rolled back.
+  absl::Status gone = wire_.CheckTransaction();
+  absl::Status status = LeaveTransaction();
+  return status.ok() && absl::IsUnknown(gone) ? gone : status;
+}
+
+absl::Status MysqlConnection::LeaveTransaction() {
   transaction().End();
   FinishReader();
   return wire_.SendRollback();
 }
 
-void MysqlConnection::RollBackRows() {
-  if (!RollbackTransaction().ok()) MarkFailed(FaultScope::kConnection);
+backends::RowsFate MysqlConnection::RollBackRows() {
+  const bool lost = absl::IsUnknown(wire_.CheckTransaction());
+  const bool condemned = !wire_.condemned().ok();
+  absl::Status status = LeaveTransaction();
+  if (status.ok()) status = wire_.Settle();
+  if (!status.ok()) MarkFailed(FaultScope::kConnection);
+  // A link that was lost takes the transaction with it, before COMMIT was sent.
+  if (condemned) return backends::RowsFate::kNoneIn;
+  if (lost || !status.ok()) return backends::RowsFate::kUntold;
+  return wire_.kept_rows() ? backends::RowsFate::kNoTransaction : backends::RowsFate::kNoneIn;
 }
 
 // The log is synced at each commit, unless the administrator has said otherwise for all sessions.
@@ -260,9 +283,9 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
     if (IsLeftInTheMiddle()) {
       status = absl::FailedPreconditionError("the raw handle was left in the middle of a query");
     }
-    UnblockHandle(wire_.handle());
+    wire_.link().Reclaim();
   }
-  if (status.ok()) status = RollbackTransaction();
+  if (status.ok()) status = LeaveTransaction();
   if (status.ok() && (IsDirty(kDirtyTainted) || IsRaw())) status = UndoSession();
   set_deadline(lease_deadline);
   if (status.ok()) ClearDirtyFlags();
@@ -273,7 +296,7 @@ absl::Status MysqlConnection::Reset(Deadline deadline) {
 // of the beginning.
 absl::Status MysqlConnection::UndoSession() {
   // Through a pooler there is no session of ours; SQL that would change it was refused.
-  if (wire_.pooler()) return absl::OkStatus();
+  if (wire_.peer().is_pooler) return absl::OkStatus();
   absl::Status status = wire_.Settle();
   if (status.ok() && wire_.has_moved()) {
     return absl::FailedPreconditionError("the session uses another database than at first");
@@ -356,11 +379,12 @@ void MysqlConnection::Close() {
   attempt_.reset();
   wire_.DropReader();
   // A pooler's number may be that of somebody else's session at the server.
-  if (wire_.link().open() && wire_.gave_up() && !wire_.pooler() && !IsForked()) {
-    wire_.backend().EndSession({.id = wire_.handle()->thread_id,
-                                .endpoint = wire_.endpoint(),
-                                .platform = &platform(),
-                                .timers = timers_});
+  if (wire_.link().open() && wire_.gave_up() && !wire_.peer().is_pooler && !IsForked()) {
+    wire_.backend().EndSession(
+        {.endpoint = wire_.endpoint(),
+         .platform = &platform(),
+         .timers = timers_,
+         .given_up = {.id = wire_.handle()->thread_id, .local_port = wire_.link().local_port()}});
   }
   // The library then knows that its statements have no session, and frees them silently.
   wire_.link().Close();

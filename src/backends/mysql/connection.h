@@ -58,7 +58,8 @@ class alignas(std::max_align_t) MysqlConnection final : public backends::Session
   // ---- The transaction of a RunAll ----
   absl::Status BeginRows() { return BeginTransaction(Durability::kDefault); }
   absl::Status CommitRows() { return CommitTransaction(); }
-  void RollBackRows();
+  // How many rows are in, by the server's answer. Waits for it, up to the lease's deadline.
+  backends::RowsFate RollBackRows();
 
  private:
   absl::Status BeginTransaction(Durability durability) override;
@@ -78,6 +79,7 @@ class alignas(std::max_align_t) MysqlConnection final : public backends::Session
   // OK: open, and no error has condemned it.
   absl::Status CheckOpen() const;
   absl::Status CheckDurable();
+  absl::Status LeaveTransaction();
   absl::Status UndoSession();
   void FinishReader();
   bool IsLeftInTheMiddle() const;

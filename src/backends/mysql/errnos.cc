@@ -33,6 +33,11 @@ constexpr Finding kAwayForAll = {kUnavailable, kConnectionSuspectOlder,
 constexpr Finding kTimedOut = {kDeadlineExceeded, kStatement,
                                "the server's own limit for a statement ended it"};
 constexpr Finding kOutOfStep = {kInternal, kConnection, "the connection is closed"};
+// Of the server's machine or storage, and not of the statement.
+constexpr Finding kServersFault = {kInternal, kConnection, "look at the server and its log"};
+constexpr Finding kDamagedTable = {kDataLoss, kStatement, "look at the table: CHECK TABLE"};
+constexpr Finding kServersFile = {kFailedPrecondition, kStatement,
+                                  "the server cannot use that file of its own machine"};
 constexpr Finding kReadsOnly = {kUnavailable, kAllOlder,
                                 "the server only reads: the next open looks for another host"};
 constexpr Finding kNoPrivilege = {kPermissionDenied, kStatement, "grant it, or use another user"};
@@ -55,13 +60,20 @@ constexpr Finding kNoPlugin = {
     "user"};
 constexpr Finding kNoTls = {
     kFailedPrecondition, kStatement,
-    "the server's certificate was not accepted, or it offers no TLS: give its "
-    "authority with ssl-ca=FILE, or accept plain text with sslmode=disable"};
+    "the server's certificate was not accepted: give its authority with ssl-ca=FILE"};
 
 // Sorted by number. Below 2000 and from 3000 on the server's, between them the library's.
 constexpr Row kTable[] = {
+    {1, kServersFile, kFixOnConnect},
+    {13, kServersFile, kFixOnConnect},
+    {29, kServersFile, kFixOnConnect},
+    {1007, kFixProgram, kOpenAgain},  // at start-up as 1050
+    {1008, kFixProgram, kFixOnConnect},
     {1020, kRunAgain, kOpenAgain},  // the record has changed since it was read
     {1021, kFull, kNoSessions},
+    {1030, kServersFault, kOpenAgain},
+    {1031, kFixProgram, kFixOnConnect},
+    {1034, kDamagedTable, kOpenAgain},
     {1037, kFull, kNoSessions},
     {1038, kFull, kNoSessions},
     {1040, kNoSessionsHere, kNoSessions},
@@ -87,6 +99,9 @@ constexpr Row kTable[] = {
     {1062, {kAlreadyExists, kStatement}, kOpenAgain},
     {1064, kFixProgram, kFixOnConnect},
     {1065, kFixProgram, kFixOnConnect},
+    {1094, kFixProgram, kFixOnConnect},
+    {1100, kFixProgram, kFixOnConnect},
+    {1105, kServersFault, kOpenAgain},
     {1114, kFull, kNoSessions},
     {1129,
      kAway,
@@ -105,7 +120,12 @@ constexpr Row kTable[] = {
     {1159, kAway, kOpenAgain},
     {1160, kAway, kOpenAgain},
     {1161, kAway, kOpenAgain},
+    {1180, kServersFault, kOpenAgain},
+    {1181, kServersFault, kOpenAgain},
     {1184, kAway, kOpenAgain},
+    {1193, kFixProgram, kFixOnConnect},
+    {1194, kDamagedTable, kOpenAgain},
+    {1195, kDamagedTable, kOpenAgain},
     {1203, kNoSessionsHere, kNoSessions},
     {1205, kRunAgain, kOpenAgain},
     {1206, kFull, kOpenAgain},
@@ -120,6 +140,7 @@ constexpr Row kTable[] = {
     {1290, {kFailedPrecondition, kStatement}, {kFailedPrecondition, kStatement}},
     {1292, kRefusedRow, kFixOnConnect},
     {1295, kFixProgram, kFixOnConnect},
+    {1298, kFixProgram, kFixOnConnect},
     {1300, kFixProgram, kFixOnConnect},  // no text of its character set
     {1305, kFixProgram, kFixOnConnect},
     {1317,
@@ -128,6 +149,7 @@ constexpr Row kTable[] = {
     {1364, kRefusedRow, kFixOnConnect},
     {1366, kRefusedRow, kFixOnConnect},
     {1367, kRefusedRow, kFixOnConnect},
+    {1396, kFixProgram, kFixOnConnect},
     {1406, kRefusedRow, kFixOnConnect},
     {1410, kNoPrivilege, kMayNotEnter},
     {1451, kRefusedRow, kFixOnConnect},
@@ -140,7 +162,11 @@ constexpr Row kTable[] = {
     {1524, kNoPlugin, kNoPlugin},
     {1526, kFixProgram, kFixOnConnect},
     {1615, kRunAgain, kOpenAgain},
+    {1616, kFixProgram, kFixOnConnect},
+    {1712, kDamagedTable, kOpenAgain},
     {1792, kReadsOnly, kOpenAgain},
+    {1815, kServersFault, kOpenAgain},
+    {1835, kOutOfStep, kOpenAgain},
     {1836, kReadsOnly, kOpenAgain},
     {1927, kAwayForAll, kOpenAgainSuspect},
     {1969, kTimedOut, kOpenAgain},
@@ -181,6 +207,7 @@ constexpr Row kTable[] = {
     {4031, kAway, kOpenAgain},
     {4038, kFixProgram, kFixOnConnect},
     {4151, kNoPrivilege, kMayNotEnter},  // access denied, the account is locked
+    {4166, kFixProgram, kFixOnConnect},  // LOAD DATA LOCAL
     {5010, kNoPlugin, kNoPlugin},        // the library's: a way to sign in that is not allowed
     {9001, kAway, kOpenAgain},           // ProxySQL: no server of the hostgroup was reached
 };
@@ -208,7 +235,15 @@ constexpr ClassRow kClasses[] = {
     {"70", kTimedOut, kOpenAgain},
 };
 
-constexpr Finding kUnknownInSession = {kInternal, kConnection, "an error unknown to roostpool"};
+// The server has answered: the statement failed, and the session goes on.
+constexpr Finding kUnknownOfServer = {kFailedPrecondition, kStatement,
+                                      "an error unknown to roostpool: the server refuses the "
+                                      "statement"};
+constexpr Finding kUnknownOfLibrary = {kInternal, kConnection, "an error unknown to roostpool"};
+
+bool IsOfLibrary(unsigned number) {
+  return number == 0 || (number >= 2000 && number < 3000) || (number >= 5000 && number < 6000);
+}
 
 using Table = backends::FindingTable<kTable>;
 using Classes = backends::FindingTable<kClasses>;
@@ -245,7 +280,7 @@ Finding InSession(const Evidence& evidence) {
   if (LostRole(evidence)) return kReadsOnly;
   if (const auto row = FindRow(evidence.number)) return Table::InSession(*row);
   if (const auto row = FindClass(evidence.sqlstate)) return Classes::InSession(*row);
-  return kUnknownInSession;
+  return IsOfLibrary(evidence.number) ? kUnknownOfLibrary : kUnknownOfServer;
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ struct Evidence {
   Operation operation = Operation::kStatement;
 };
 
-// In a session. A number that is in no table goes by the class of its SQLSTATE; one without a class is
-// kInternal, and ends the connection.
+// In a session. A number that is in no table goes by the class of its SQLSTATE. Without a class, one of the
+// server is kFailedPrecondition, about the statement; one of the library is kInternal, and ends the connection.
 Finding ClassifyInSession(const Evidence& evidence);
 // While a connection opens: `fault_scope` is about those that were opened before.
 Finding ClassifyAtStartup(const Evidence& evidence);

@@ -4,21 +4,14 @@
 // remote. The code calls through a table, `lib.mysql_errno(handle)`, which LoadLibmariadb fills at
 // the first open. The types are libmariadb's own.
 //
-// The library runs a call on a stack of its own until it would have to wait (`*_start`, `*_cont`).
-// Under TLS it would wait all the same: after its connect it makes the socket one that blocks
-// (CONC-594). So the table comes with a watch on the library's reads and writes, which undoes that for
-// the handles that were prepared by PrepareHandle, and for no others of the process.
+// The library runs a call on a stack of its own until it would have to wait (`*_start`, `*_cont`). It does
+// not do so everywhere; handle_watch.h mends that for our own handles, and for no others of the process.
 #ifndef ROOST_BACKENDS_MYSQL_LIBMARIADB_H_
 #define ROOST_BACKENDS_MYSQL_LIBMARIADB_H_
 
 #include <mysql.h>
 
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "absl/status/status.h"
-#include "roost/platform.h"
 
 #define ROOST_LIBMARIADB_HANDLE(F)  \
   F(mysql_init)                     \
@@ -36,6 +29,7 @@
   F(mariadb_get_infov)              \
   F(mysql_session_track_get_first)  \
   F(mysql_session_track_get_next)   \
+  F(mysql_net_read_packet)          \
   F(mysql_close)
 
 #define ROOST_LIBMARIADB_CALLS(F)  \
@@ -100,47 +94,11 @@ struct Libmariadb {
   st_mariadb_methods with_prepare{};
 };
 
-// What the watch needs to know of a handle. Outlives the handle, or ForgetHandle is called.
-struct HandleWatch {
-  // What the server's certificate has to name, where the library was given an address to connect to;
-  // null: what the library was given.
-  const char* certified = nullptr;
-  // The certificate may name another host. The library is told to verify all the same, because it sends a
-  // user's name and proof in plain text to a server without TLS otherwise (MDEV-28634); the watch takes
-  // that back when TLS begins.
-  bool any_name = false;
-  // The server has asked for the password, encrypted by a key that it sends itself, on a link without TLS.
-  // Then the link is ended: whoever stands in the middle has such a key, too.
-  bool refused_password = false;
-  // Up to when the library may wait in the middle of a TLS handshake, which it does whatever it is told; and the
-  // clock for that. Null: nobody has asked for TLS.
-  Platform* platform = nullptr;
-  Deadline deadline{};
-  // How many bytes the call that goes on may still read.
-  size_t may_read = SIZE_MAX;
-  // The library's own; PrepareHandle sets it.
-  decltype(&::mysql_optionsv) set_option = nullptr;
-  // A statement that is prepared by the call that runs it: its text; itself, until the server has taken it;
-  // the functions of the protocol that the handle has otherwise; and mysql_stmt_prepare.
-  std::string_view sql{};
-  MYSQL_STMT* unprepared = nullptr;
-  const st_mariadb_methods* methods = nullptr;
-  decltype(&::mysql_stmt_prepare) prepare = nullptr;
-};
-
 // Loads libmariadb.so.3 into the process, if it is not there yet, and fills in `table`. The library
 // then stays, as OpenSSL does, which comes with it; it makes the process ignore SIGPIPE. kFailedPrecondition:
 // it is not installed, too old, or MySQL's libmysqlclient under that name. Reads files; any thread may
 // call it, at once with others.
 absl::Status LoadLibmariadb(Libmariadb& table);
-
-// Before a connect: `handle` never blocks, checks the certificate for watch.certified, and gives a server
-// that asks for a file of this machine (LOAD DATA LOCAL) nothing.
-void PrepareHandle(const Libmariadb& lib, MYSQL* handle, HandleWatch& watch);
-// From now on the handle is as any other of the library, but for the files.
-void ForgetHandle(const Libmariadb& lib, MYSQL* handle);
-// After somebody else has used the handle: it does not block again.
-void UnblockHandle(MYSQL* handle);
 
 }  // namespace roost::mysql
 

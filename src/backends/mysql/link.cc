@@ -1,8 +1,11 @@
 #include "backends/mysql/link.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace roost::mysql {
@@ -11,23 +14,54 @@ namespace {
 constexpr int kAnyEvent = MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_EXCEPT;
 // A call whose link has ended fails within a few turns.
 constexpr int kTurnsToFail = 256;
-// The columns of an answer: a table has at most 4096.
-constexpr size_t kMostBeforeRows = size_t{8} << 20;
 // "The statement that was prepared last", for the server.
 constexpr unsigned long kLastPrepared = 0xFFFFFFFF;
+// Turns of one Advance, each of which reads at most HandleWatch::kStretch.
+constexpr int kTurns = 16;
+
+// The most bytes that a call may read, beside those of a row. Sign-in takes less than one kilobyte; a
+// result of 4096 columns, each with a long name, takes 2 MB, which libmariadb holds at once.
+constexpr size_t kMostAtSignIn = size_t{128} << 10;
+constexpr size_t kMostOfHead = size_t{2} << 20;
+// What is read ahead of the rows that follow, and reports of progress.
+constexpr size_t kAhead = size_t{32} << 10;
 
 int EventsOf(IoEvents seen) {
   if (seen.hung_up) return MYSQL_WAIT_READ | MYSQL_WAIT_WRITE;
   return (seen.readable ? MYSQL_WAIT_READ : 0) | (seen.writable ? MYSQL_WAIT_WRITE : 0);
 }
 
+// Bytes that came before the end can still be read, and the library would.
+void DropWhatCame(int fd) {
+  std::array<char, 4096> room;
+  if (fd < 0) return;
+  while (recv(fd, room.data(), room.size(), MSG_DONTWAIT) > 0) {
+  }
+}
+
+int FindLocalPort(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  in_port_t port = 0;
+  if (address.ss_family == AF_INET) {
+    port = reinterpret_cast<const sockaddr_in&>(address).sin_port;
+  } else if (address.ss_family == AF_INET6) {
+    port = reinterpret_cast<const sockaddr_in6&>(address).sin6_port;
+  }
+  return ntohs(port);
+}
+
 }  // namespace
 
-bool Link::Make(const Libmariadb& lib, const HandleWatch& watch) {
+bool Link::Make(const Libmariadb& lib, const Checks& checks, size_t most) {
   lib_ = &lib;
   handle_ = lib.mysql_init(nullptr);
   if (handle_ == nullptr) return false;
-  watch_ = watch;
+  most_ = most;
+  overran_ = false;
+  opening_ = std::make_unique<OpeningWatch>();
+  watch_ = {.certified = checks.certified, .opening = opening_.get(), .any_name = checks.any_name};
   PrepareHandle(lib, handle_, watch_);
   const size_t stack = kStackBytes;
   return lib.mysql_optionsv(handle_, MYSQL_OPT_NONBLOCK, &stack) == 0;
@@ -39,8 +73,12 @@ void Link::Take(Link& other) {
   handle_ = std::exchange(other.handle_, nullptr);
   waits_ = std::exchange(other.waits_, 0);
   call_ = std::exchange(other.call_, Call::kNone);
+  most_ = other.most_;
+  overran_ = other.overran_;
   watch_ = {};
-  if (handle_ != nullptr) PrepareHandle(*lib_, handle_, watch_);
+  if (handle_ == nullptr) return;
+  PrepareHandle(*lib_, handle_, watch_);
+  local_port_ = FindLocalPort(descriptor());
 }
 
 MYSQL* Link::Release() {
@@ -50,9 +88,16 @@ MYSQL* Link::Release() {
 
 void Link::Break() {
   if (!pending()) return;
+  watch_.broken = true;
   const int fd = descriptor();
   if (fd >= 0) shutdown(fd, SHUT_RDWR);
+  DropWhatCame(fd);
   for (int turn = 0; pending() && turn < kTurnsToFail; ++turn) Continue(kAnyEvent);
+}
+
+void Link::Reclaim() {
+  UnblockHandle(handle_);
+  watch_.bytes = 0;
 }
 
 void Link::Close() {
@@ -85,15 +130,13 @@ bool Link::IsMariadb() const {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-void Link::Connect(const Login& login, Deadline deadline) {
-  watch_.deadline = deadline;
+void Link::Connect(const Login& login) {
   Began(Call::kConnect, lib_->mysql_real_connect_start(
                             &connected_, handle_, login.host, login.user, login.password,
                             login.database, static_cast<unsigned>(login.port), login.socket, 0));
 }
 
 void Link::Query(std::string_view sql) {
-  watch_.may_read = kMostBeforeRows;
   Began(Call::kQuery, lib_->mysql_real_query_start(&answer_, handle_, sql.data(), sql.size()));
 }
 
@@ -120,14 +163,12 @@ void Link::ResetSession() {
 void Link::Ping() { Began(Call::kPing, lib_->mysql_ping_start(&answer_, handle_)); }
 
 void Link::Prepare(MYSQL_STMT* statement, std::string_view sql) {
-  watch_.may_read = kMostBeforeRows;
   statement_ = statement;
   Began(Call::kPrepare,
         lib_->mysql_stmt_prepare_start(&answer_, statement, sql.data(), sql.size()));
 }
 
 void Link::Execute(MYSQL_STMT* statement) {
-  watch_.may_read = kMostBeforeRows;
   statement_ = statement;
   Began(Call::kExecute, lib_->mysql_stmt_execute_start(&answer_, statement));
 }
@@ -135,10 +176,8 @@ void Link::Execute(MYSQL_STMT* statement) {
 // The library's own function for that (mariadb_stmt_execute_direct) would wait.
 void Link::PrepareAndExecute(MYSQL_STMT* statement, std::string_view sql) {
   statement_ = statement;
-  watch_.may_read = kMostBeforeRows;
   watch_.sql = sql;
   watch_.unprepared = statement;
-  watch_.prepare = lib_->mysql_stmt_prepare;
   watch_.methods = std::exchange(handle_->methods, &lib_->with_prepare);
   statement->state = MYSQL_STMT_PREPARED;  // so that the library runs it
   statement->stmt_id = kLastPrepared;
@@ -209,7 +248,9 @@ void Link::Continue(int events) {
 }
 
 void Link::TakeResult() {
-  watch_.may_read = SIZE_MAX;
+  EndIfOverrun();
+  watch_.bytes = 0;
+  if (call_ == Call::kConnect) EndOpening(handle_, *opening_);
   switch (std::exchange(call_, Call::kNone)) {
     case Call::kConnect:
       code_ = connected_ != nullptr ? 0 : 1;
@@ -238,14 +279,44 @@ void Link::TakeResult() {
   }
 }
 
+size_t Link::MostBytes() const {
+  switch (call_) {
+    case Call::kFetchRow:
+    case Call::kFetch:
+      return most_ + kAhead;
+    case Call::kQuery:
+    case Call::kNextResult:
+    case Call::kPrepare:
+    case Call::kExecute:
+    case Call::kNextOfStatement:
+      return std::min(most_, kMostOfHead) + kAhead;
+    case Call::kPrepareAndExecute:  // two heads
+      return 2 * std::min(most_, kMostOfHead) + kAhead;
+    default:
+      return kMostAtSignIn;
+  }
+}
+
+bool Link::EndIfOverrun() {
+  if (watch_.bytes > MostBytes()) overran_ = true;
+  return overran_;
+}
+
 IoEvents Link::wanted() const {
+  if (watch_.left) return {.writable = true};  // at once
   return {.readable = (waits_ & MYSQL_WAIT_READ) != 0,
           .writable = (waits_ & MYSQL_WAIT_WRITE) != 0};
 }
 
+IoEvents Link::Wait(Deadline deadline) {
+  if (watch_.left) return {.readable = true};  // it waits for nothing
+  return platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
+}
+
 void Link::Advance() {
-  while (pending()) {
-    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), Deadline::Past());
+  for (int turn = 0; pending() && turn < kTurns; ++turn) {
+    if (EndIfOverrun()) return Break();
+    const IoEvents seen = Wait(Deadline::Past());
     if (!seen.any()) return;
     Continue(EventsOf(seen));
   }
@@ -254,7 +325,11 @@ void Link::Advance() {
 // A server that goes on talking does not prolong anybody's deadline.
 bool Link::Finish(Deadline deadline) {
   while (pending()) {
-    const IoEvents seen = platform_.WaitForDescriptor(descriptor(), wanted(), deadline);
+    if (EndIfOverrun()) {
+      Break();
+      return true;
+    }
+    const IoEvents seen = Wait(deadline);
     if (!seen.any()) return false;
     Continue(EventsOf(seen));
     if (pending() && deadline.HasPassed(platform_.Now())) return false;

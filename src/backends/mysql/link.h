@@ -10,8 +10,10 @@
 #define ROOST_BACKENDS_MYSQL_LINK_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
+#include "backends/mysql/handle_watch.h"
 #include "backends/mysql/libmariadb.h"
 #include "roost/platform.h"
 
@@ -27,8 +29,14 @@ class Link {
   // What a stack of the library's has: sign-in with TLS takes some 10 KB.
   static constexpr size_t kStackBytes = size_t{32} << 10;
 
-  // Makes a handle that is not connected. False: there is no memory. REQUIRES: lib outlives this.
-  bool Make(const Libmariadb& lib, const HandleWatch& watch);
+  // What the server's certificate has to name; see HandleWatch.
+  struct Checks {
+    const char* certified = nullptr;
+    bool any_name = false;
+  };
+  // Makes a handle that is not connected. `most`: the longest row, in bytes. False: there is no memory.
+  // REQUIRES: lib outlives this.
+  bool Make(const Libmariadb& lib, const Checks& checks, size_t most);
   // Takes the handle of `other`, which then has none.
   void Take(Link& other);
   // Gives the handle away, as any other of the library. REQUIRES: !pending().
@@ -44,9 +52,11 @@ class Link {
   // A server that runs a statement which it is still to prepare, and takes the values of many rows at a
   // time: MariaDB. REQUIRES: connected.
   bool IsMariadb() const;
-  // HandleWatch::refused_password.
-  bool refused_password() const { return watch_.refused_password; }
+  // OpeningWatch::refused_password. REQUIRES: made, and not taken.
+  bool refused_password() const { return opening_->refused_password; }
   int descriptor() const { return lib_->mysql_get_socket(handle_); }
+  // The port of our end, by when it was taken; 0: it has none.
+  int local_port() const { return local_port_; }
 
   // ---- Calls. REQUIRES: open(), !pending() ----
 
@@ -58,8 +68,7 @@ class Link {
     const char* password = nullptr;
     const char* database = nullptr;
   };
-  // `deadline`: for a TLS handshake, in which the library waits by itself.
-  void Connect(const Login& login, Deadline deadline);
+  void Connect(const Login& login);
   void Query(std::string_view sql);
   void FetchRow(MYSQL_RES* result);
   void NextResult();
@@ -80,7 +89,7 @@ class Link {
   bool pending() const { return waits_ != 0; }
   // What it waits for, on descriptor().
   IoEvents wanted() const;
-  // Goes on as far as it can without waiting.
+  // Goes on as far as it can without waiting, and at most through some 1 MB.
   void Advance();
   // Goes on up to the deadline. False: it is still pending.
   bool Finish(Deadline deadline);
@@ -91,6 +100,12 @@ class Link {
   MYSQL_ROW row() const { return row_; }
   // Makes what is pending fail, by ending the link.
   void Break();
+  // The server sent more than any answer has, and the link was ended for that: code() means nothing.
+  bool overran() const { return overran_; }
+  // What was wrong with the server's first packet. REQUIRES: made, and not taken.
+  GreetingReader::Verdict greeting() const { return opening_->greeting.verdict(); }
+  // After somebody else has used the handle.
+  void Reclaim();
 
  private:
   enum class Call : uint8_t {
@@ -114,13 +129,19 @@ class Link {
   int ContinueWith(int events);
   void Continue(int events);
   void TakeResult();
+  size_t MostBytes() const;
+  bool EndIfOverrun();
+  IoEvents Wait(Deadline deadline);
 
   Platform& platform_;
   const Libmariadb* lib_ = nullptr;
   MYSQL* handle_ = nullptr;
   HandleWatch watch_;
+  std::unique_ptr<OpeningWatch> opening_;
+  size_t most_ = 0;
   MYSQL_STMT* statement_ = nullptr;
   MYSQL_RES* rows_ = nullptr;
+  int local_port_ = 0;
   int waits_ = 0;
   int code_ = 0;
   // Where the library puts what it answers.
@@ -128,6 +149,7 @@ class Link {
   MYSQL_ROW row_ = nullptr;
   int answer_ = 0;
   my_bool flag_ = 0;
+  bool overran_ = false;
   Call call_ = Call::kNone;
 };
 

@@ -69,9 +69,17 @@ absl::Status MysqlStatement::ExecuteAll(const ManyRows& rows) {
     error.row = rows.size();
   }
   if (status.ok()) return status;
+  // Elsewhere the transaction says what is in.
+  if (absl::IsUnknown(status) && own && (alone || error.row == rows.size())) {
+    error.fate = backends::RowsFate::kUnknown;
+  }
   if (batches && error.row < rows.size() && exchange.refused.ok()) {
     error = AskFailedRow(exchange, error);
     set_failed_row(Saturated(error.row));
+    const bool may_be_in = error.gone > 0 || error.unanswered;
+    if (alone && may_be_in && error.fate == backends::RowsFate::kNoneIn) {
+      error.fate = backends::RowsFate::kOneStatement;
+    }
   }
   return FailRows(status, rows, own, error);
 }
@@ -80,8 +88,8 @@ absl::Status MysqlStatement::FailRows(const absl::Status& status, const ManyRows
                                       backends::RowError error) {
   changes_ = 0;
   if (own) {
-    if (absl::IsUnknown(status)) error.fate = backends::RowsFate::kUnknown;
-    connection_.RollBackRows();
+    const backends::RowsFate fate = connection_.RollBackRows();
+    if (error.fate == backends::RowsFate::kNoneIn) error.fate = fate;
   } else {
     const bool kept = wire().condemned().ok() && wire().InTransaction();
     error.fate = kept ? backends::RowsFate::kKept : backends::RowsFate::kGivenUp;
@@ -107,7 +115,7 @@ absl::Status MysqlStatement::ExecuteEach(const ManyRows& rows) {
 // ---- many at a time -----------------------------------------------------------------------------
 
 bool MysqlStatement::TakesBatches() const {
-  return traits_.inserts && !one_by_one_ && wire().names_rows() &&
+  return traits_.inserts && !one_by_one_ && wire().peer().names_rows &&
          parts_->translation.parameters > 0;
 }
 

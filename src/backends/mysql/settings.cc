@@ -22,7 +22,6 @@ using backends::IsLoopback;
 using internal::Concat;
 
 constexpr std::string_view kSchemes[] = {"mysql://", "mariadb://"};
-constexpr char kSystemCertificates[] = "/etc/ssl/certs/ca-certificates.crt";
 // Of the path of a socket on Linux.
 constexpr size_t kMostSocketPath = 107;
 constexpr std::string_view kWriteEncoded =
@@ -169,6 +168,7 @@ class UriReader {
       if (!endpoint.ok()) return endpoint.status();
       const bool here = IsLocalhost(endpoint->host) || IsLoopback(endpoint->address);
       endpoint->encryption = encryption_.value_or(here ? Encryption::kNone : Encryption::kHost);
+      endpoint->chosen = encryption_.has_value();
       Add(*std::move(endpoint));
     }
     if (settings_.endpoints.empty()) return Wrong("has no host");
@@ -251,7 +251,7 @@ absl::Status FindPassword(const MysqlOptions& options, const std::string& passfi
 
 absl::Status CheckReadable(const std::string& file) {
   if (file.empty() || access(file.c_str(), R_OK) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(Concat({"cannot read ", file}));
+  return absl::InvalidArgumentError(Concat({"cannot read ", file}));
 }
 
 absl::Status FindCertificates(Settings& settings) {

@@ -28,8 +28,12 @@ struct Endpoint {
   std::string socket{};   // the path of a Unix socket
   int port = 3306;
   Encryption encryption = Encryption::kHost;
+  bool chosen = false;  // the uri says how, by sslmode
   std::string where{};  // "host:port/database", for messages
 };
+
+// Of the system, for a server whose authority is not said.
+inline constexpr char kSystemCertificates[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct Settings {
   std::vector<Endpoint> endpoints{};  // at least one

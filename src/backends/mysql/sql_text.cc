@@ -33,6 +33,14 @@ bool IsOneOf(const Token& token, const std::string_view (&texts)[kCount]) {
 bool IsSign(const Token& token, char sign) {
   return token.kind == Kind::kSign && token.text.front() == sign;
 }
+// autocommit, `autocommit`, @@session.AUTOCOMMIT.
+bool NamesAutocommit(const Token& token) {
+  constexpr std::string_view kName = "autocommit";
+  const std::string_view text = token.text;
+  return token.kind != Kind::kString &&
+         std::search(text.begin(), text.end(), kName.begin(), kName.end(),
+                     [](char a, char b) { return Lower(a) == b; }) != text.end();
+}
 
 constexpr std::string_view kReading[] = {"select", "values", "table",   "show",
                                          "with",   "desc",   "explain", "describe"};
@@ -43,12 +51,12 @@ constexpr std::string_view kLeaving[] = {"set",        "use",     "prepare", "ex
                                          "deallocate", "handler", "call",    "do",
                                          "lock",       "unlock",  "flush",   "xa"};
 // Statements that begin or end a transaction. DDL commits what is open before it and itself.
-// Of a procedure only its end tells whether it has committed.
+// Of a procedure only its end tells whether it has committed. What EXECUTE runs, nobody sees here.
 constexpr std::string_view kBounding[] = {
     "begin",    "start",    "commit", "end",     "alter",     "create", "drop",
     "rename",   "truncate", "grant",  "revoke",  "lock",      "unlock", "analyze",
     "optimize", "repair",   "check",  "install", "uninstall", "flush",  "reset",
-    "xa",       "cache",    "change", "stop",    "backup"};
+    "xa",       "cache",    "change", "stop",    "backup",    "import", "execute"};
 // Functions that leave a lock by name, or a number, in the session.
 constexpr std::string_view kLeavingFunctions[] = {"get_lock", "release_lock", "release_all_locks",
                                                   "last_insert_id", "setval"};
@@ -88,24 +96,27 @@ class Observer {
     rolls_back_ = IsWord(token, "rollback");
     creates_ = IsWord(token, "create") || IsWord(token, "drop");
     sets_ = IsWord(token, "set");
+    words_ = 0;
     if (rolls_back_) bounds_ = true;
     Go(token);
   }
   void Go(const Token& token) {
+    ++words_;
     if (rolls_back_ && IsWord(token, "to")) bounds_ = false;
     if (IsOneOf(token, kWriting)) traits_.reads = false;
     if (IsOneOf(token, kOfSeveralRows) || IsAnotherList(token)) inserts_ = false;
-    // A temporary table commits nothing, and stays in the session.
-    if (creates_ && IsWord(token, "temporary")) {
+    // A temporary table commits nothing, and stays in the session: CREATE OR REPLACE TEMPORARY, DROP
+    // TEMPORARY. Further on it is the name of a column.
+    if (creates_ && words_ > 1 && IsWord(token, "temporary")) {
       bounds_ = false;
       traits_.taints = true;
     }
-    // SET autocommit = 1 commits, SET PASSWORD and SET ROLE, too.
-    if (sets_ && (IsWord(token, "autocommit") || IsWord(token, "password") ||
-                  (token.kind == Kind::kVariable &&
-                   token.text.find("autocommit") != std::string_view::npos))) {
-      bounds_ = true;
+    if (creates_ && words_ > 1 && !IsWord(token, "or") && !IsWord(token, "replace")) {
+      creates_ = false;
     }
+    if (sets_) GoInSet(token);
+    // A value may have a FOR in it, so that every one counts.
+    if (sets_for_one_ && IsWord(token, "for")) EndPart();
     const bool of_user = token.kind == Kind::kVariable && !token.text.starts_with("@@");
     if (of_user || IsOneOf(token, kLeavingFunctions)) traits_.taints = true;
   }
@@ -116,21 +127,38 @@ class Observer {
     before_ = std::exchange(last_, sign);
     return another;
   }
+  // SET autocommit = 1 commits, SET PASSWORD and SET DEFAULT ROLE, too. SET STATEMENT ... FOR runs what
+  // stands behind it.
+  void GoInSet(const Token& token) {
+    const bool second = words_ == 2;
+    if (second && IsWord(token, "statement")) sets_for_one_ = true;
+    if (NamesAutocommit(token) || IsWord(token, "password") ||
+        (second && IsWord(token, "default"))) {
+      bounds_ = true;
+    }
+  }
   void EndStatement() {
+    EndPart();
+    bounds_ = rolls_back_ = creates_ = sets_ = sets_for_one_ = false;
+  }
+  // The next token begins a statement.
+  void EndPart() {
     traits_.bounds_transaction = traits_.bounds_transaction || bounds_;
-    begun_ = bounds_ = rolls_back_ = creates_ = sets_ = false;
+    begun_ = false;
   }
 
   SqlTraits traits_{.reads = true, .empty = true};
   int statements_ = 0;
   char last_ = 'a';  // the sign in front, and the one in front of that; a: no sign
   char before_ = 'a';
-  bool inserts_ = false;     // it is INSERT or REPLACE of one row
-  bool begun_ = false;       // the first token of the statement was seen
-  bool bounds_ = false;      // it begins or ends a transaction
-  bool rolls_back_ = false;  // it is ROLLBACK
-  bool creates_ = false;     // it is CREATE or DROP
-  bool sets_ = false;        // it is SET
+  bool inserts_ = false;       // it is INSERT or REPLACE of one row
+  bool begun_ = false;         // the first token of the statement was seen
+  bool bounds_ = false;        // it begins or ends a transaction
+  bool rolls_back_ = false;    // it is ROLLBACK
+  bool creates_ = false;       // it is CREATE or DROP, so far
+  bool sets_ = false;          // it is SET
+  bool sets_for_one_ = false;  // it is SET STATEMENT
+  int words_ = 0;              // its tokens so far
 };
 
 absl::Status Refused(std::string_view sql, std::string_view what) {

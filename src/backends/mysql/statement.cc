@@ -96,11 +96,13 @@ absl::Status MysqlStatement::Prepare() {
   status = wire().Finish(preparing);
   if (!status.ok()) return status;
   if (wire().link().code() == 0) {
-    if (lib.mysql_stmt_param_count(parts_->statement) == parts_->translation.places.size()) {
-      return absl::OkStatus();
+    if (lib.mysql_stmt_param_count(parts_->statement) != parts_->translation.places.size()) {
+      status = absl::InvalidArgumentError(
+          Concat({Quoted(sql()), " has other placeholders for the server than for roostpool"}));
+    } else {
+      status = CheckFields();
     }
-    status = absl::InvalidArgumentError(
-        Concat({Quoted(sql()), " has other placeholders for the server than for roostpool"}));
+    if (status.ok()) return status;
   } else {
     status = wire().Fail(parts_->statement, preparing);
   }
@@ -141,7 +143,7 @@ absl::Status MysqlStatement::Start(std::span<const Value> values) {
 // Where the server may take the text otherwise than it was read here, it says first how many values it
 // wants.
 bool MysqlStatement::RunsAtOnce() const {
-  return parts_->statement == nullptr && parts_->is_plain && wire().runs_at_once();
+  return parts_->statement == nullptr && parts_->is_plain && wire().peer().runs_at_once;
 }
 
 absl::Status MysqlStatement::RunOnce(std::span<const Value> values) {
@@ -155,7 +157,9 @@ absl::Status MysqlStatement::RunOnce(std::span<const Value> values) {
 absl::Status MysqlStatement::BindAndExecute(MYSQL_BIND* binds, bool at_once) {
   const Libmariadb& lib = wire().lib();
   const auto count = static_cast<unsigned>(parts_->translation.places.size());
-  commits_ = !traits_.reads && !wire().InTransaction();
+  const bool in_transaction = wire().InTransaction();
+  commits_ = !traits_.reads && !in_transaction;
+  may_open_ = traits_.bounds_transaction || in_transaction;
   changes_ = 0;
   if (traits_.taints) wire().session().Taint();
   if (count > 0 && ((at_once && lib.mysql_stmt_attr_set(parts_->statement, STMT_ATTR_PREBIND_PARAMS,
@@ -190,8 +194,8 @@ absl::Status MysqlStatement::ExecuteNow(bool at_once) {
   ended_ = false;
   wire().RecordStart(*this);
   if (columns() > 0) {
-    if (BindColumns()) return absl::OkStatus();
-    status = FailWith(doing());
+    status = BindColumns() ? CheckFields() : FailWith(doing());
+    if (status.ok()) return status;
   } else {
     status = TakeEnd().status();
   }
@@ -202,6 +206,13 @@ absl::Status MysqlStatement::ExecuteNow(bool at_once) {
 absl::Status MysqlStatement::FailWith(const Doing& doing) {
   absl::Status failed = wire().Fail(parts_->statement, doing);
   return commits_ ? failed : internal::UndoneWithOthers(std::move(failed));
+}
+
+absl::Status MysqlStatement::CheckFields() const {
+  const MYSQL_FIELD* const fields = wire().lib().mariadb_stmt_fetch_fields(parts_->statement);
+  absl::Status status;
+  for (int i = 0; status.ok() && i < columns(); ++i) status = CheckField(fields[i], sql());
+  return status;
 }
 
 // The columns of this run: a table may have changed since the last.
@@ -287,6 +298,7 @@ absl::StatusOr<bool> MysqlStatement::TakeEnd() {
   CountChanges();
   absl::Status status = TakeFurtherResults();
   wire().RecordTransaction();
+  if (status.ok()) status = wire().CheckLeft(may_open_);
   if (!status.ok()) return status;
   return false;
 }
@@ -305,13 +317,20 @@ void MysqlStatement::CountChanges() {
 absl::Status MysqlStatement::TakeFurtherResults() {
   const Libmariadb& lib = wire().lib();
   while (lib.mysql_stmt_more_results(parts_->statement) != 0) {
+    if (wire().session().IsLate()) return wire().Late(doing());
     // The columns of another result would be those of this statement for its next run.
     further_ = true;
     wire().link().NextResult(parts_->statement);
     absl::Status status = wire().Finish(doing());
     if (!status.ok()) return status;
     if (wire().link().code() > 0) return FailWith(doing());
-    if (lib.mysql_stmt_field_count(parts_->statement) == 0) continue;
+    if (lib.mysql_stmt_field_count(parts_->statement) == 0) {
+      if (lib.mysql_stmt_more_results(parts_->statement) == 0) continue;
+      // No server has one without rows before the last, and the library dies of the next.
+      return wire().Condemn(absl::UnavailableError(Concat(
+                                {Quoted(sql()), ": the server answers what no server does"})),
+                            FaultScope::kConnection);
+    }
     status = TakeRestOfResult();
     if (!status.ok()) return status;
   }

@@ -78,6 +78,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   absl::Status BindAndExecute(MYSQL_BIND* binds, bool at_once);
   absl::Status ExecuteNow(bool at_once);
   absl::Status FailWith(const Doing& doing);
+  absl::Status CheckFields() const;
   bool BindColumns();
   bool BindRoom();
   bool BindRoomAnew();
@@ -108,6 +109,7 @@ class MysqlStatement final : public backends::StatementBase<MysqlStatement> {
   bool reading_ = false;     // between Start and Finish
   bool ended_ = false;       // of the run: the server has nothing more to say
   bool commits_ = false;     // the run that goes on could commit
+  bool may_open_ = false;    // the run that goes on may leave a transaction open
   bool further_ = false;     // a second result was taken
   bool one_by_one_ = false;  // the server does not take many rows of it at a time
 };

@@ -120,6 +120,15 @@ Value ReadBits(std::string_view bytes) {
 
 Value ReadText(std::string_view text) { return IsUtf8(text) ? Value(text) : Value(AsBytes(text)); }
 
+absl::Status CheckField(const MYSQL_FIELD& field, std::string_view sql) {
+  if (field.type != MYSQL_TYPE_BIT || (field.flags & BINARY_FLAG) == 0) return absl::OkStatus();
+  const std::string_view name(field.name, field.name_length);
+  return absl::InvalidArgumentError(
+      Concat({Quoted(sql), ": ", Quoted(name),
+              " is a BIT out of an expression, of which a server sends digits or bits and does not "
+              "say which: add 0 to the expression"}));
+}
+
 // ---- to the server ------------------------------------------------------------------------------
 
 absl::Status CheckValue(size_t index, const Value& value, std::string_view sql) {

@@ -33,6 +33,9 @@ Value ReadBits(std::string_view bytes);
 // Text, or bytes where it is not UTF-8.
 Value ReadText(std::string_view text);
 
+// kInvalidArgument: a BIT out of an expression, such as MAX(b). MariaDB sends the digits of some and the bits of
+// others, and describes them alike. A column of a table has no BINARY_FLAG.
+absl::Status CheckField(const MYSQL_FIELD& field, std::string_view sql);
 // kInvalidArgument: a value that MySQL has not.
 absl::Status CheckValue(size_t index, const Value& value, std::string_view sql);
 

@@ -16,6 +16,8 @@ using internal::Quoted;
 
 // How much of a server's text is read at all.
 constexpr size_t kMostRead = 2048;
+// Whatever the session's completion_type says.
+constexpr char kRollback[] = "ROLLBACK AND NO CHAIN NO RELEASE";
 // An answer that is owed for so long will not come: the link was cut.
 constexpr Duration kOwedTooLong = std::chrono::seconds(10);
 // GET DIAGNOSTICS knows ROW_NUMBER.
@@ -27,9 +29,9 @@ void Wire::Adopt(ConnectAttempt& attempt) {
   endpoint_ = attempt.endpoint();
   wait_timeout_ = attempt.wait_timeout();
   link_.Take(attempt.link());
-  pooler_ = attempt.transaction_pooler();
-  runs_at_once_ = !pooler_ && link_.IsMariadb();
-  names_rows_ = runs_at_once_ && lib().mysql_get_server_version(handle()) >= kNamesRows;
+  peer_.is_pooler = attempt.transaction_pooler();
+  peer_.runs_at_once = !peer_.is_pooler && link_.IsMariadb();
+  peer_.names_rows = peer_.runs_at_once && lib().mysql_get_server_version(handle()) >= kNamesRows;
   NoteAnswer();
 }
 
@@ -80,6 +82,20 @@ absl::Status Wire::CheckTransaction() const {
       "committed: whether it was is unknown");
 }
 
+// What the program has SET or CALLed is its own.
+absl::Status Wire::CheckLeft(bool may_open) {
+  RecordTransaction();
+  if (session_.transaction().ours()) return CheckTransaction();
+  if (may_open || !InTransaction() || session_.IsTainted() || session_.IsRaw()) {
+    return absl::OkStatus();
+  }
+  return Condemn(absl::FailedPreconditionError(
+                     "the server has opened a transaction by itself, as with autocommit off, and "
+                     "what was done "
+                     "is not committed: the connection is closed, which rolls it back"),
+                 FaultScope::kConnection);
+}
+
 absl::Status Wire::Ready() {
   if (session_.IsForked()) return backends::Session::UsedAfterFork();
   if (!condemned_.ok()) return condemned_;
@@ -91,7 +107,7 @@ absl::Status Wire::Ready() {
                 "Rows first"}));
   }
   if (session_.IsRaw()) {
-    UnblockHandle(handle());
+    link_.Reclaim();
     RecordTransaction();
   }
   absl::Status status = CheckTransaction();
@@ -102,6 +118,7 @@ absl::Status Wire::Ready() {
 
 absl::Status Wire::Finish(const Doing& doing) {
   if (!link_.Finish(session_.deadline())) return Late(doing);
+  if (link_.overran()) return Overran(doing);
   NoteAnswer();
   return absl::OkStatus();
 }
@@ -128,6 +145,8 @@ bool Wire::TakeOwed() {
   }
   owes_ = false;
   NoteAnswer();
+  // It warns of nothing else.
+  kept_rows_ = handle()->warning_count > 0;
   if (link_.code() == 0) return true;
   absl::Status status = Fail({.sql = "ROLLBACK", .operation = Operation::kIdle});
   Condemn(std::move(status), FaultScope::kConnection).IgnoreError();
@@ -154,6 +173,8 @@ absl::Status Wire::TakeRows(const Doing& doing, std::string* value) {
     }
     ++results_;
     if (lib().mysql_more_results(handle()) == 0) return absl::OkStatus();
+    // Results without rows may all be there: then nothing else looks at the clock.
+    if (session_.IsLate()) return Late(doing);
     link_.NextResult();
     absl::Status status = Finish(doing);
     if (!status.ok()) return status;
@@ -184,13 +205,14 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
 }
 
 absl::Status Wire::SendRollback() {
+  kept_rows_ = false;
   was_undone_ = false;
   if (!condemned_.ok()) return condemned_;
   if (!InTransaction()) {
     RecordTransaction();
     return absl::OkStatus();
   }
-  link_.Query("ROLLBACK");
+  link_.Query(kRollback);
   owes_ = true;
   owed_since_ = session_.platform().CoarseNow();
   RecordTransaction();
@@ -207,6 +229,7 @@ absl::Status Wire::ResetSession() {
   const std::string& on_connect = backend_.options().on_connect;
   if (status.ok() && !on_connect.empty()) {
     status = Ask(on_connect, {.sql = on_connect, .operation = Operation::kIdle});
+    if (status.ok()) status = CheckLeftByOnConnect(lib(), handle());
   }
   return status;
 }
@@ -241,6 +264,7 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
 }
 
 absl::Status Wire::Fail(const Doing& doing) {
+  if (link_.overran()) return Overran(doing);
   return Report({.number = lib().mysql_errno(handle()),
                  .sqlstate = lib().mysql_sqlstate(handle()),
                  .message = lib().mysql_error(handle()),
@@ -250,7 +274,7 @@ absl::Status Wire::Fail(const Doing& doing) {
 
 // What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
-  if (lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  if (link_.overran() || lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
@@ -266,6 +290,18 @@ absl::Status Wire::Late(const Doing& doing) {
                              .message = "the deadline passed before the answer came",
                              .advice = finding.advice}),
                  finding.fault_scope);
+}
+
+absl::Status Wire::Overran(const Doing& doing) {
+  gave_up_ = true;
+  return Condemn(
+      MakeStatus(
+          absl::StatusCode::kResourceExhausted, 0,
+          {.sql = doing.sql,
+           .message = "the server sends more than max_result_bytes for the columns of an answer, "
+                      "or for one row",
+           .advice = "ask for fewer columns, or raise max_result_bytes"}),
+      FaultScope::kConnection);
 }
 
 // Between two questions a server has nothing to say: whatever can be read is the end.

@@ -25,6 +25,16 @@ struct Doing {
   Operation operation = Operation::kStatement;
 };
 
+// What is at the other end.
+struct Peer {
+  // Each transaction may have another session of the server.
+  bool is_pooler = false;
+  // It may be given a statement together with its values, and the values of many rows together.
+  bool runs_at_once = false;
+  // It says which row an error of such a run is about.
+  bool names_rows = false;
+};
+
 class Wire {
  public:
   // REQUIRES: both outlive this.
@@ -42,6 +52,7 @@ class Wire {
   Link& link() { return link_; }
   MYSQL* handle() const { return link_.handle(); }
   int endpoint() const { return endpoint_; }
+  const Peer& peer() const { return peer_; }
 
   // ---- State ----
 
@@ -54,12 +65,6 @@ class Wire {
   // A call was given up in the middle: the server may still be at it.
   bool gave_up() const { return gave_up_; }
   void NoteGivenUp() { gave_up_ = true; }
-  // The server may be given a statement together with its values, and the values of many rows together.
-  bool runs_at_once() const { return runs_at_once_; }
-  // Each transaction may have another session of the server.
-  bool pooler() const { return pooler_; }
-  // It says which row an error of such a run is about.
-  bool names_rows() const { return names_rows_; }
   // What is run without a transaction is committed at once.
   bool CommitsEach() const;
   // The database in use is another one than at first.
@@ -98,6 +103,8 @@ class Wire {
   // Whether what is owed has come. Never waits.
   bool TakeOwed();
   bool owes() const { return owes_; }
+  // The last ROLLBACK left rows in tables without transactions.
+  bool kept_rows() const { return kept_rows_; }
 
   // ---- What went wrong: each makes the status, and draws its consequences ----
 
@@ -110,16 +117,22 @@ class Wire {
   absl::Status Condemn(absl::Status status, FaultScope scope);
   // The link, as poll sees it; kDead condemns.
   Liveness Look();
-  // The transaction that lives was rolled back for an error, or ended behind our back.
+  // The transaction that lives was rolled back for an error, or ended behind our back, and nobody knows how.
   absl::Status CheckTransaction() const;
+  // Behind a statement or a script that went well: the transaction that lives lives on, and the server opened
+  // none of its own, which would be rolled back at the return. `may_open`: it was open before, or the SQL
+  // may have opened it.
+  absl::Status CheckLeft(bool may_open);
 
  private:
   absl::Status Report(const Evidence& evidence, const Doing& doing);
   absl::Status TakeRows(const Doing& doing, std::string* value);
+  absl::Status Overran(const Doing& doing);
 
   backends::Session& session_;
   BackendState& backend_;
   Link link_;
+  Peer peer_;
   absl::Status condemned_;
   Statement* reader_ = nullptr;
   TimePoint answered_{};
@@ -129,11 +142,8 @@ class Wire {
   int endpoint_ = -1;
   bool owes_ = false;
   bool gave_up_ = false;
-  bool lost_race_ = false;
-  bool runs_at_once_ = false;
-  bool names_rows_ = false;
-  bool pooler_ = false;
   bool was_undone_ = false;  // the transaction that lives, by an error
+  bool kept_rows_ = false;
 };
 
 }  // namespace roost::mysql

@@ -196,11 +196,15 @@ absl::Status PostgresConnection::CommitTransaction() {
 }
 
 absl::Status PostgresConnection::RollbackTransaction() {
-  transaction().End();
   const bool begun = !pipeline_.CancelBegin();
+  const bool condemned = !pipeline_.condemned().ok();
+  if (begun && !condemned && IsRaw()) pipeline_.RecordTransaction();
+  const bool lost = begun && !condemned && transaction().IsLost(pipeline_.InTransaction());
+  transaction().End();
   FinishReader();
   if (!pipeline_.condemned().ok()) return pipeline_.condemned();
-  return pipeline_.LeaveTransaction(/*tell_server=*/begun);
+  absl::Status status = pipeline_.LeaveTransaction(/*tell_server=*/begun);
+  return status.ok() && lost ? EndedByOthers() : status;
 }
 
 absl::Status PostgresConnection::Seal() {

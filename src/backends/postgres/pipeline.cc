@@ -117,12 +117,8 @@ absl::Status Pipeline::Ready(bool reads) {
     }
     RecordTransaction();
   }
-  if (session_.transaction().IsLost(InTransaction())) {
-    // Not by our SQL: an error leaves it open, and COMMIT and ROLLBACK are refused.
-    return absl::UnknownError(
-        "the transaction was ended, perhaps through the raw handle, and may have been committed: "
-        "run it again only if it may be done twice");
-  }
+  // Not by our SQL: an error leaves it open, and COMMIT and ROLLBACK are refused.
+  if (session_.transaction().IsLost(InTransaction())) return backends::Session::EndedByOthers();
   const TimePoint now = session_.platform().CoarseNow();
   if (session_.IsLateAt(now)) return backends::Session::TooLate();
   const bool looks = !reads || !link_.HasAnsweredWithin(kRest, now);

@@ -51,13 +51,6 @@ absl::Status CheckSingle(sqlite3* db, std::string_view sql, std::string_view res
               "): prepare them one by one, or use RunScript"}));
 }
 
-// By our SQL only an error ends it, which is a rollback; the driver's handle commits, too.
-absl::Status EndedElsewhere() {
-  return absl::UnknownError(
-      "the transaction was ended, perhaps through the driver's handle, and may have been "
-      "committed: run it again only if it may be done twice");
-}
-
 bool IsNoMemory(int code) { return (code & 0xFF) == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM; }
 
 Access AccessFor(bool writes) { return writes ? Access::kWrite : Access::kRead; }
@@ -268,7 +261,8 @@ absl::Status SqliteConnection::CheckSound() {
   // A commit would be synced without what the failed sync left out.
   if (log_.sync_failed()) return Fail(SQLITE_IOERR_FSYNC, Operation::kSync, false, "");
   if (!transaction().IsLost(InTransaction())) return absl::OkStatus();
-  return transaction().failure().ok() ? EndedElsewhere() : FailedBefore();
+  // By our SQL only an error ends it, which is a rollback; the driver's handle commits, too.
+  return transaction().failure().ok() ? EndedByOthers() : FailedBefore();
 }
 
 bool SqliteConnection::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
@@ -371,9 +365,12 @@ absl::Status SqliteConnection::CommitTransaction() {
 }
 
 absl::Status SqliteConnection::RollbackTransaction() {
+  const bool lost = db_ != nullptr && transaction().IsLost(InTransaction());
   transaction().End();
   if (db_ == nullptr) return absl::OkStatus();
   absl::Status status;
+  // An error's own rollback is one.
+  if (lost && IsRaw() && transaction().failure().ok()) status = EndedByOthers();
   if (InTransaction()) {
     const int code = OwnStatements::RunWhole(own_.rollback(), deadline_handler_);
     if (InTransaction()) {
