@@ -56,7 +56,7 @@ using Message = internal::BoundedText<400>;
 
 void AddMessage(JournalEntry& entry, const Message& message) {
   std::array<char, 401> line;
-  const size_t size = std::string_view(message).copy(line.data(), line.size());
+  const size_t size = static_cast<std::string_view>(message).copy(line.data(), line.size());
   entry.Add("MESSAGE", {line.data(), internal::MakePlain({line.data(), size})});
 }
 
