@@ -120,7 +120,8 @@ class PackageTest(unittest.TestCase):
         for package in ("libc6", "libstdc[+][+]6", "libgcc-s1", "libsqlite3-0", "systemd"):
             self.assertRegex(depends, rf"(^|, ){package} \(>= [0-9.]+\)")
         self.assertNotIn("libpq", depends)
-        self.assertRegex(self.field(self.packages.node, "Recommends"), r"^libpq5 \(>= \d+\)$")
+        self.assertRegex(self.field(self.packages.node, "Recommends"),
+                         r"^libpq5 \(>= \d+\), libmariadb3 \(>= 1:[\d.]+\)$")
         # Every library that is loaded is covered.
         known = {"libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libsqlite3.so.0",
                  "ld-linux-aarch64.so.1", "ld-linux-armhf.so.3"}
@@ -143,10 +144,10 @@ class PackageTest(unittest.TestCase):
                           output(EMULATOR, "-L", SYSROOT, self.content / tool, "--version"))
 
     def test_lintian_finds_no_error(self):
-        # The address is that of whoever packs: ROOST_PACKAGE_MAINTAINER.
-        address = "bogus-mail-host,bogus-mail-host-in-debian-changelog,mail-address-loops-or-bounces,root-in-contact"
-        output("lintian", "--fail-on", "error", "--allow-root", "--suppress-tags", address,
-               *self.all)
+        # The address is that of whoever packs: ROOST_PACKAGE_MAINTAINER. ncurses is in roostctl, so that it runs on a
+        # board that is half broken.
+        meant = "embedded-library,bogus-mail-host,bogus-mail-host-in-debian-changelog,mail-address-loops-or-bounces,root-in-contact"
+        output("lintian", "--fail-on", "error", "--allow-root", "--suppress-tags", meant, *self.all)
 
 
 class LifeTest(unittest.TestCase):
