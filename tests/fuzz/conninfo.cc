@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backends/common/password.h"
+#include "base/utf8.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/targets.h"
 #include "tools/common/remote_uri.h"
@@ -125,7 +126,7 @@ std::string JudgeReading(const std::string& text, const Options& options) {
       return std::string("another ") + key + " than libpq reads";
     }
   }
-  return target == TargetByLibpq(options) ? "" : "another target than libpq's";
+  return target == internal::PlainText(TargetByLibpq(options)) ? "" : "another target than libpq's";
 }
 
 std::string JudgeSecrets(const std::string& text, const Options& options) {
