@@ -298,7 +298,8 @@ absl::StatusOr<OwnOptions> TakeOwnOptions(std::string_view text) {
 
 std::string DescribeTarget(std::string_view text, char* (*environment)(const char* name)) {
   const Conninfo conninfo = ScanConninfo(backends::WithoutLineEnd(text));
-  if (!conninfo.readable || !conninfo.mistake.empty()) return "an unreadable connection string";
+  constexpr char kUnreadable[] = "an unreadable connection string";
+  if (!conninfo.readable || !conninfo.mistake.empty()) return kUnreadable;
   const auto value = [&](std::string_view key, const char* variable) {
     return FromEnvironment(Find(conninfo, key), variable, environment);
   };
@@ -308,6 +309,8 @@ std::string DescribeTarget(std::string_view text, char* (*environment)(const cha
   std::string target;
   size_t index = 0;
   for (const std::string& host : SplitList(hosts)) {
+    // No host has one, but behind the first character that of an abstract socket; a rest of a password has.
+    if (host.find('@', 1) != std::string::npos) return kUnreadable;
     const std::string& port = index < ports.size() ? ports[index] : ports.back();
     if (index++ > 0) target.push_back(',');
     const bool bracket = host.find(':') != std::string::npos;
