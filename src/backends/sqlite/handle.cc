@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
 #include "backends/sqlite/checkpoint_memory.h"
 #include "backends/sqlite/classify.h"
@@ -82,12 +81,21 @@ absl::Status SetPragmas(sqlite3* db, const SqliteOptions& options, Access access
   return code == SQLITE_OK ? absl::OkStatus() : OpenError(db, code, options, {});
 }
 
-absl::Status SetMaxPages(sqlite3* db, const SqliteOptions& options) {
-  if (options.max_kib == 0) return absl::OkStatus();
+// In the fixed block a page is 4096 bytes: each larger one would come from the arena, which the first
+// statements would use up.
+absl::Status SetPages(sqlite3* db, const SqliteOptions& options) {
+  if (options.max_kib == 0 && !HasBoundedMemory()) return absl::OkStatus();
   absl::StatusOr<std::string> text = QueryText(db, options, "PRAGMA page_size");
   if (!text.ok()) return text.status();
   int64_t page_bytes = kPageBytes;
   std::from_chars(text->data(), text->data() + text->size(), page_bytes);
+  if (HasBoundedMemory() && page_bytes > kPageBytes) {
+    return absl::FailedPreconditionError(
+        Concat({internal::PlainText(options.path), " has pages of ", *text,
+                " bytes, and those in the memory of SQLite that is fixed have 4096: run PRAGMA "
+                "page_size=4096 and VACUUM INTO a new file, or make no SqliteMemory"}));
+  }
+  if (options.max_kib == 0) return absl::OkStatus();
   const int64_t pages = MaxPages(options, page_bytes);
   char sql[64];
   sqlite3_snprintf(sizeof sql, sql, "PRAGMA max_page_count=%lld", static_cast<long long>(pages));
@@ -102,18 +110,6 @@ absl::Status CheckEncoding(sqlite3* db, const SqliteOptions& options) {
        "; only UTF-8 is read in place: copy it into a new database"}));
 }
 
-// In the fixed block a page is 4096 bytes: each larger one would come from the arena, which the first
-// statements would use up.
-absl::Status CheckPages(sqlite3* db, const SqliteOptions& options) {
-  if (!HasBoundedMemory()) return absl::OkStatus();
-  absl::StatusOr<std::string> text = QueryText(db, options, "PRAGMA page_size");
-  if (!text.ok() || std::strtoll(text->c_str(), nullptr, 10) <= kPageBytes) return text.status();
-  return absl::FailedPreconditionError(
-      Concat({options.path, " has pages of ", *text,
-              " bytes, and those in the memory of SQLite that is fixed have 4096: run PRAGMA "
-              "page_size=4096 and VACUUM INTO a new file, or make no SqliteMemory"}));
-}
-
 // Sets the limits and switches of the session.
 absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
   SetLimits(db, options);
@@ -123,8 +119,7 @@ absl::Status Harden(sqlite3* db, const SqliteOptions& options) {
 absl::Status Configure(sqlite3* db, const SqliteOptions& options, Access access) {
   absl::Status status = Harden(db, options);
   if (status.ok()) status = SetPragmas(db, options, access);
-  if (status.ok()) status = CheckPages(db, options);
-  if (status.ok()) status = SetMaxPages(db, options);
+  if (status.ok()) status = SetPages(db, options);
   if (status.ok()) status = CheckEncoding(db, options);
   return status;
 }
