@@ -55,6 +55,11 @@ absl::Status UndoneWithOthers(absl::Status status);
 // The mark itself: the advice is kStop.
 absl::Status AdviseToStop(absl::Status status);
 bool AdvisesToStop(const absl::Status& status);
+// The message of `status`, as long as it lives: absl::string_view is another type than std's where Abseil
+// was built for an older C++.
+inline std::string_view MessageOf(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
 // `status` with another message; its code, its marks and the database's own code stay. REQUIRES: not OK.
 absl::Status WithMessage(const absl::Status& status, std::string_view message);
 }  // namespace internal

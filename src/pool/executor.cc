@@ -28,8 +28,7 @@ void RecordOpenError(Lane& lane, const absl::Status& status, TimePoint now)
 absl::Status WithNextTry(const absl::Status& status, Duration in) {
   BoundedText<48> next;
   next.Add("; the next try is within ", Spoken{in});
-  const auto message = status.message();
-  return WithMessage(status, Concat({std::string_view(message.data(), message.size()), next}));
+  return WithMessage(status, Concat({MessageOf(status), next}));
 }
 
 // True for a code that does not pass by itself: a person has to change a setting, a password, a card.

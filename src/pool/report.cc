@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "roost/next_step.h"
 
 namespace roost::internal {
 namespace {
@@ -46,10 +47,6 @@ const char* FileOf(const SourceLine& where) {
     if (*c == '/') file = c + 1;
   }
   return file;
-}
-
-std::string_view MessageOf(const absl::Status& status) {
-  return {status.message().data(), status.message().size()};
 }
 
 // A lease, or a waiter.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "roost/next_step.h"
 
 namespace roost::telemetry {
 namespace {
@@ -31,9 +32,8 @@ void EventRing::Add(const Event& event, int64_t boot_us, int box) {
   Store(record.file, FileName(event.where.file));
   if (event.status != nullptr) {
     record.code = static_cast<uint8_t>(event.status->code());
-    const auto message = event.status->message();
     // What a driver advises stands on lines of its own.
-    const std::string_view text(message.data(), message.size());
+    const std::string_view text = internal::MessageOf(*event.status);
     Store(record.text, text.substr(0, text.find('\n')));
   }
   size_t place = 0;

@@ -6,11 +6,14 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "roost/next_step.h"
 #include "roost/stats.h"
 #include "telemetry/event_ring.h"
 
 namespace roost::telemetry {
 namespace {
+
+using internal::MessageOf;
 
 constexpr int kWarning = 4;
 constexpr int kNotice = 5;
@@ -43,10 +46,6 @@ const JournalKind* KindOf(EventKind kind) {
     if (name == kKinds[i].event) return &kKinds[i];
   }
   return nullptr;
-}
-
-std::string_view MessageOf(const absl::Status& status) {
-  return {status.message().data(), status.message().size()};
 }
 
 // One line, whatever a driver has put into its message.

@@ -47,8 +47,7 @@ absl::Status OfRow(const absl::Status& status, const RowError& error) {
   std::string message = error.row >= error.size ? Concat({"commit of ", size, " rows: "})
                                                 : Concat({"row ", row, " of ", size});
   if (error.row < error.size) message += error.unanswered ? " was not answered: " : ": ";
-  const auto text = status.message();
-  message.append(text.data(), text.size());
+  message += internal::MessageOf(status);
   switch (error.fate) {
     case RowsFate::kNoneIn:
       message += "; 0 rows are in";
@@ -88,10 +87,9 @@ int64_t LineOf(std::string_view text, size_t at) {
 
 absl::Status InScript(const absl::Status& status, std::string_view script, size_t at,
                       bool exactly) {
-  const auto message = status.message();
   return internal::UndoneWithOthers(internal::WithMessage(
       status, Concat({"line ", Digits(LineOf(script, at)), exactly ? "" : " or later",
-                      " of the script: ", std::string_view(message.data(), message.size())})));
+                      " of the script: ", internal::MessageOf(status)})));
 }
 
 absl::Status BoundsTransactionOfRows(std::string_view sql) {

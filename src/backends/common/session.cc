@@ -29,12 +29,11 @@ absl::Status Session::FailedBefore() const {
         "the "
         "driver's handle");
   }
-  const auto message = failure.message();
   return internal::UndoneWithOthers(internal::WithMessage(
       failure,
       internal::Concat({"nothing of the transaction is stored, because a statement of it has "
                         "failed: ",
-                        std::string_view(message.data(), message.size())})));
+                        internal::MessageOf(failure)})));
 }
 
 absl::Status Session::Replaced() {

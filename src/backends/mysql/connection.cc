@@ -130,11 +130,9 @@ absl::Status MysqlConnection::RunScript(std::string_view sql) {
   wire_.RecordTransaction();
   if (status.ok()) return wire_.CheckLeft(may_open);
   const ScriptPlace place = PlaceIn(sql, wire_.results(), wire_.mode());
-  const auto message = status.message();
   return backends::InScript(
-      internal::WithMessage(status,
-                            internal::Concat({internal::Quoted(place.statement), ": ",
-                                              std::string_view(message.data(), message.size())})),
+      internal::WithMessage(status, internal::Concat({internal::Quoted(place.statement), ": ",
+                                                      internal::MessageOf(status)})),
       sql, place.at, place.exact);
 }
 

@@ -232,8 +232,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AwaitRoom(TimePoint now) {
 
 std::string ConnectAttempt::WhyNoRoom() const {
   const absl::Status hindrance = backend_.sessions().Hindrance(pool_.pool);
-  const auto message = hindrance.message();
-  if (!hindrance.ok()) return {message.data(), message.size()};
+  if (!hindrance.ok()) return std::string(internal::MessageOf(hindrance));
   return "out of time while waiting for the end of sessions that were closed";
 }
 

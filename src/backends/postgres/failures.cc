@@ -97,10 +97,9 @@ absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
   backends::TransactionState& transaction = session_.transaction();
   if (sqlstate == kEchoOfFailure && transaction.ours()) {
     const absl::Status before = session_.FailedBefore();
-    const auto message = before.message();
     finding = {.code = before.code()};
     return internal::UndoneWithOthers(
-        Report(finding, sqlstate, std::string_view(message.data(), message.size()), doing.sql));
+        Report(finding, sqlstate, internal::MessageOf(before), doing.sql));
   }
   std::string shown;
   std::string_view message = result.message();

@@ -239,11 +239,10 @@ absl::Status Pipeline::JudgeOwed(const Reply& reply, const Doing& behind) {
     return failures_.Lost(behind);  // libpq's own message for a broken link
   absl::Status status = failures_.FailWith(result, {.operation = Operation::kIdle});
   if (condemned().ok() && behind.operation == Operation::kCommit) {
-    const auto message = status.message();
     status = absl::UnknownError(
         Concat({Quoted(behind.sql),
                 " may have been done or not: what the session was told before failed: ",
-                std::string_view{message.data(), message.size()}}));
+                internal::MessageOf(status)}));
   }
   return failures_.Condemn(std::move(status), FaultScope::kConnection);
 }

@@ -10,6 +10,7 @@
 #include "base/percentiles.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "roost/next_step.h"
 
 namespace roost::tools {
 
@@ -20,16 +21,11 @@ using internal::FormatBytes;
 using internal::FormatDuration;
 using internal::FormatPercentiles;
 using internal::InSeconds;
+using internal::MessageOf;
 using internal::Percentiles;
 using internal::PercentilesOf;
 using internal::PlainText;
 using internal::TextLine;
-
-// The message of a status: absl::string_view is another type than std's where Abseil was built for
-// an older C++.
-inline std::string_view MessageOf(const absl::Status& status) {
-  return {status.message().data(), status.message().size()};
-}
 
 }  // namespace roost::tools
 
