@@ -78,14 +78,7 @@ TEST_F(RoostNodeMysqlTest, HeartbeatsArriveAndSayHowTheNodeIs) {
   EXPECT_EQ(node.Wait(), 0) << node.errors();
 
   const json summary = json::parse(node.output());
-  EXPECT_EQ(summary["remote"]["state"], "up");
-  const auto confirmed = summary["remote"]["heartbeats"].get<int64_t>();
-  const auto late = summary["remote"]["failed_heartbeats"].get<int64_t>();
-  const int64_t arrived = Number("SELECT COUNT(*) FROM farm.roost_heartbeat");
-  EXPECT_GE(confirmed, 1);
-  EXPECT_GE(arrived, confirmed);
-  EXPECT_LE(arrived, confirmed + late);
-  EXPECT_LE(summary["remote"]["pool"]["opens"].get<int64_t>(), 1 + late);
+  ExpectHeartbeats(summary, Number("SELECT COUNT(*) FROM farm.roost_heartbeat"));
   EXPECT_EQ(Number("SELECT COUNT(DISTINCT epoch) FROM farm.roost_heartbeat"), 1);
   EXPECT_EQ(server->Sql("SELECT MIN(ABS(TIMESTAMPDIFF(SECOND, t, received)) < 60 AND "
                         "ABS(TIMESTAMPDIFF(SECOND, received, UTC_TIMESTAMP())) < 600 AND "
@@ -99,14 +92,7 @@ TEST_F(RoostNodeMysqlTest, TheStatusFileShowsBothPools) {
   Program node(MysqlNode(Uri()));
   WaitForRows(0);
   systemd.WaitFor("remote up");
-  const auto read = telemetry::ReadStatusFile(status);
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->local.backend, "sqlite");
-  ASSERT_TRUE(read->remote.has_value());
-  EXPECT_EQ(read->remote->state, "up");
-  EXPECT_EQ(read->remote->pool.backend, "mysql");
-  EXPECT_TRUE(Has(read->remote->pool.target, std::to_string(server->port())))
-      << read->remote->pool.target;
+  EXPECT_TRUE(ReadBothPools("mysql", server->port()).has_value());
 }
 
 TEST_F(RoostNodeMysqlTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted) {
@@ -114,25 +100,13 @@ TEST_F(RoostNodeMysqlTest, AServerThatIsStoppedIsAwayAndUpAgainWhenItIsStarted) 
   const int64_t before = WaitForRows(0);
   systemd.WaitFor("remote up");
   server->Stop();
-  systemd.WaitFor("remote away");
-  node.WaitForError(": away");
-  SealReadings(node, 5);
-  const auto away = telemetry::ReadStatusFile(status);
-  ASSERT_TRUE(away.ok()) << away.status();
-  EXPECT_EQ(away->remote->state, "away");
-  EXPECT_NE(away->remote->last_error, "");
-  EXPECT_EQ(telemetry::Trouble(*away, BootMicros()), "")
-      << "a server that is away is no trouble of the node";
+  ExpectGoesOnWhileAway(node);
 
   server->Start();
   node.WaitForError("up again after");
   WaitForRows(before);
   // A heartbeat that was sent twice is there once: the key sees to it.
-  node.Signal(SIGTERM);
-  EXPECT_EQ(node.Wait(), 0) << node.errors();
-  EXPECT_TRUE(Has(node.output(), "heartbeats confirmed")) << node.output();
-  // Changes are told, not tries.
-  EXPECT_LE(Count(node.errors(), ": remote "), 5u) << node.errors();
+  ExpectToldInFewLines(node);
 }
 
 TEST_F(RoostNodeMysqlTest, AServerThatDoesNotAnswerDoesNotStopTheLoop) {
