@@ -165,6 +165,16 @@ TEST(OpenTest, OnConnectThatFailsSaysWhatAndWhy) {
   EXPECT_THAT(opening.message(), HasSubstr("no_such_column"));
 }
 
+TEST(OpenTest, OnConnectThatFailsNamesTheLine) {
+  for (const auto& [sql, line] : std::vector<std::pair<std::string, std::string>>{
+           {"SELECT no_such_column", "it, line 1: "},
+           {"SET geqo = off;\n-- a table;\nSELECT 1,\n  no_such_column", "it, line 4: "},
+           {"SET geqo = off;\nSELECT 1;\nSET work_mem = 'much'", "it, line 3: "}}) {
+    Remote remote({.uri = Server().Uri(), .on_connect = sql});
+    EXPECT_THAT(Opening(*remote).message(), HasSubstr(line)) << sql;
+  }
+}
+
 // Every statement of the next user would be part of it, acknowledged and then undone.
 TEST(OpenTest, AnOnConnectThatLeavesATransactionOpenIsRefused) {
   for (const char* const sql : {"BEGIN", "START TRANSACTION READ ONLY", "BEGIN; SELECT 1"}) {

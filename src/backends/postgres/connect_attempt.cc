@@ -9,12 +9,14 @@
 #include "backends/postgres/backend_state.h"
 #include "backends/postgres/errors.h"
 #include "backends/postgres/pgpass.h"
+#include "backends/postgres/sql_traits.h"
 #include "statements/text.h"
 
 namespace roost::postgres {
 namespace {
 
 using internal::Concat;
+using internal::Digits;
 
 // A wall clock before this has not been set since the machine started.
 constexpr int64_t kBuiltUnixMicros = int64_t{ROOST_BUILT_UNIX_SECONDS} * 1'000'000;
@@ -362,12 +364,19 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::AdvanceQuery() {
   if (!query_->error().empty()) {
     const std::string error = query_->error();
     const std::string sqlstate = query_->sqlstate();
+    const std::string line =
+        phase_ == Phase::kOnConnect ? Concat({", line ", Digits(LineOfError())}) : "";
     return Fail(ClassifyStartup({.phase = phase_, .sqlstate = sqlstate, .message = error}),
-                sqlstate, Concat({Name(phase_), " it: ", error}));
+                sqlstate, Concat({Name(phase_), " it", line, ": ", error}));
   }
   if (phase_ == Phase::kOnConnect) return JudgeOnConnect();
   const std::string answer = query_->value();
   return JudgeRole(answer.starts_with("true"), answer.ends_with(" on"));
+}
+
+int64_t ConnectAttempt::LineOfError() const {
+  const std::string& sql = backend_.options().on_connect;
+  return backends::LineOf(sql, PlaceIn(sql, query_->done(), query_->position()).at);
 }
 
 // What it must not leave behind: every statement of the next user would be part of its transaction, and

@@ -87,6 +87,8 @@ class ConnectAttempt {
   absl::StatusOr<Next> AdvanceQuery();
   absl::StatusOr<Next> RunOnConnect();
   absl::StatusOr<Next> JudgeOnConnect();
+  // The line of on_connect that the error is in, from 1. REQUIRES: the query has failed.
+  int64_t LineOfError() const;
   absl::StatusOr<Next> Finish();
   absl::StatusOr<Next> ConnectFailed(bool hung_up);
   // Ends the try of this address; another one may still do better.

@@ -1,5 +1,7 @@
 #include "backends/postgres/startup_query.h"
 
+#include <charconv>
+
 #include "backends/postgres/sqlstates.h"
 #include "base/utf8.h"
 
@@ -58,13 +60,19 @@ void StartupQuery::Keep(const PGresult* result) {
     value_ = pq_.PQgetvalue(result, 0, 0);
   }
   const bool failed = status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
-  if (!failed || !error_.empty()) return;
+  if (!error_.empty()) return;
+  if (!failed) {
+    if (status != PGRES_SINGLE_TUPLE) ++done_;
+    return;
+  }
   const auto field = [&](int code) {
     const char* const text = pq_.PQresultErrorField(result, code);
     return std::string(internal::CutUtf8(text != nullptr ? text : "", kMostText));
   };
   sqlstate_ = field(PG_DIAG_SQLSTATE);
   if (!IsSqlState(sqlstate_)) sqlstate_.clear();
+  const std::string position = field(PG_DIAG_STATEMENT_POSITION);
+  std::from_chars(position.data(), position.data() + position.size(), position_);
   error_ = field(PG_DIAG_MESSAGE_PRIMARY);
   if (error_.empty()) error_ = internal::CutUtf8(pq_.PQresultErrorMessage(result), kMostText);
 }

@@ -35,6 +35,10 @@ class StartupQuery {
   // Of the first error; both empty when there was none. REQUIRES: answered.
   const std::string& sqlstate() const { return sqlstate_; }
   const std::string& error() const { return error_; }
+  // The character of the SQL that the error names, from 1; 0: it names none. REQUIRES: answered.
+  size_t position() const { return position_; }
+  // Statements of the SQL that were done before the error. REQUIRES: answered.
+  size_t done() const { return done_; }
 
  private:
   State TakeResults();
@@ -49,6 +53,8 @@ class StartupQuery {
   std::string value_;
   std::string sqlstate_;
   std::string error_;
+  size_t position_ = 0;
+  size_t done_ = 0;
 };
 
 }  // namespace roost::postgres
