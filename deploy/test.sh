@@ -12,7 +12,9 @@
 #        passed. For a quiet machine.
 #
 # Stages:
-#   functional     g++: every functional test, the installed package, the documents
+#   functional     g++: every functional test, the documents
+#   deploy         what is delivered: the installed package, its examples, what links it; push.sh and
+#                  selftest.sh against an ssh server here; beside them every state of the core
 #   asan           clang++: the tests under the address and undefined-behaviour sanitizers; of those that
 #                  start servers the contract suite alone; clang's check of the lock annotations
 #   fuzz           inputs made up for the parsers of foreign bytes, under the sanitizers, and for the SQL
@@ -31,7 +33,6 @@
 #                  (hours; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
 #   galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
-#   deploy         push.sh and selftest.sh against an ssh server here (part of functional)
 #   board          the same as --board; see tests/board/README.md
 #
 # A stage that fails does not stop the others. Logs: build/test-STAGE.log. A stage ends with a table of
@@ -42,8 +43,10 @@
 # shellcheck source=SCRIPTDIR/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL_STAGES=(functional asan fuzz tsan models lint rpi-64 rpi-32)
-MORE_STAGES=(size thread-safety refute clang galera deploy board)
+ALL_STAGES=(functional deploy asan fuzz tsan models lint rpi-64 rpi-32)
+MORE_STAGES=(size thread-safety refute clang galera board)
+# Tests of dev, by their labels, that the stage deploy has.
+NOT_FUNCTIONAL='^(delivery|exhaustive)$'
 BUDGET=$ROOT/deploy/time-budget.txt
 PASSED=0
 FAILED=0
@@ -166,7 +169,14 @@ processors() {
 stage_functional() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
   build_or_fail "$1" dev || return
-  run_tests "$1" dev
+  run_tests "$1" dev --label-exclude "$NOT_FUNCTIONAL"
+}
+
+# Half of these wait for a board, the other half for a processor.
+stage_deploy() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" dev || return
+  run_tests "$1" dev --label-regex "$NOT_FUNCTIONAL"
 }
 
 # This stage is also the one of the second compiler: what clang refuses or compiles otherwise than g++
@@ -275,8 +285,7 @@ stage_lint() {
   check "the site: comments, pages, links" "$1" python3 -B deploy/docs/site.py build/site
   check "the site finds what is wrong" "$1" python3 -B deploy/docs/site_test.py
   check "the recipes" "$1" python3 -B deploy/recipes/recipes_test.py
-  check "clang-tidy" "$1" \
-    xargs -a <(printf '%s\n' "${units[@]}") -n 1 -P "$(nproc)" clang-tidy --quiet -p build/thread-safety
+  check "clang-tidy" "$1" python3 -B deploy/tidy.py build/thread-safety "${units[@]}"
 }
 
 # board_stage LOG PRESET ARCH - build for a board, test through QEMU, pack, compare the sizes.
@@ -299,12 +308,6 @@ stage_galera() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" galera-4 || return
   build_or_fail "$1" dev mysql_galera_test || return
   check "a cluster of MariaDB" "$1" build/dev/tests/mysql/mysql_galera_test
-}
-
-stage_deploy() {
-  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
-  build_or_fail "$1" dev fake_node || return
-  run_tests "$1" dev --tests-regex '^deploy_'
 }
 
 # It tells its own story, and counts in its last lines.
