@@ -62,6 +62,10 @@ def own_place(line, joined, sources, begins):
     return f"{sources[index]}:{number - begins[index] + 1}:{place['rest']}"
 
 
+def compiles(source, command):
+    return subprocess.run([*command, "-w", "-fsyntax-only", str(source)], capture_output=True, check=False).returncode == 0
+
+
 def tidy(sources, command, folder):
     """What clang-tidy finds in `sources`, whose command is `command`; empty: nothing."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=folder))
@@ -71,15 +75,15 @@ def tidy(sources, command, folder):
         begins.append(text.count("\n") + 1)
         text += source.read_text()
     joined.write_text(text)
+    if len(sources) > 1 and not compiles(joined, command):
+        half = len(sources) // 2
+        return tidy(sources[:half], command, folder) + tidy(sources[half:], command, folder)
     entry = {"directory": os.getcwd(), "file": str(joined), "arguments": [*command, "-c", str(joined)]}
     (folder / "compile_commands.json").write_text(json.dumps([entry]))
     done = subprocess.run(["clang-tidy", "--quiet", f"--config-file={pathlib.Path.cwd() / '.clang-tidy'}",
                            "-p", str(folder), str(joined)], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""
-    if "[clang-diagnostic-error]" in done.stdout and len(sources) > 1:
-        half = len(sources) // 2
-        return tidy(sources[:half], command, folder) + tidy(sources[half:], command, folder)
     told = done.stdout or done.stderr
     return "\n".join(own_place(line, joined, sources, begins) for line in told.splitlines()) + "\n"
 
