@@ -1,10 +1,8 @@
 #include "tools/roost-node/reporter.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdio>
 
 #include "roost/version.h"
@@ -52,6 +50,7 @@ Reporter::Reporter(const Parts& parts)
       has_readers_(parts.notify.on() || !parts.options.status_file.empty() ||
                    parts.status != nullptr || parts.journal != nullptr),
       file_is_in_memory_(IsInMemory(parts.options.status_file)),
+      metrics_lock_path_(parts.options.metrics_file + ".lock"),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
@@ -63,21 +62,15 @@ Reporter::Reporter(const Parts& parts)
   if (remote_ != nullptr) status_.remote.emplace().last_error.reserve(TextLine::kMost);
   status_.text.reserve(TextLine::kMost);
   status_.refused.reserve(TextLine::kMost);
-  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
-  if (there.ok() && there->pid > 0 && there->pid <= INT_MAX && there->pid != getpid() &&
-      kill(static_cast<pid_t>(there->pid), 0) == 0) {
-    messages_.Warn("process %lld writes %s, too: give each node a --status-file of its own",
-                   static_cast<long long>(there->pid), file_->path().c_str());
-  }
 }
 
-// Another node that was given the same path by mistake keeps its file.
+// Figures of a node that has ended would be taken for those of one that runs. Another node that was given the
+// same path by mistake keeps its file.
 Reporter::~Reporter() {
-  // Figures of a node that has ended would be taken for those of one that runs.
-  if (wrote_metrics_) unlink(options_.metrics_file.c_str());
-  if (!file_.has_value()) return;
-  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
-  if (!there.ok() || there->pid == getpid()) telemetry::RemoveStatusFile(file_->path());
+  if (wrote_metrics_ && metrics_lock_.Take(metrics_lock_path_.c_str()).ok()) {
+    unlink(options_.metrics_file.c_str());
+  }
+  if (file_.has_value()) file_->Remove();
 }
 
 void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
@@ -99,15 +92,28 @@ void Reporter::Note(const NodeFacts& facts) {
   seal_due_ = facts.progress.due;
 }
 
-// A folder that is not there, or a full disk, is told once; the node goes on.
+// A folder that is not there, a full disk, or another node's file is told once; the node goes on, and tries again.
 void Reporter::WriteMetrics(TimePoint now) {
   next_metrics_ = now + options_.metrics_every;
-  const absl::Status written = status_server_->WriteMetrics(options_.metrics_file);
-  wrote_metrics_ = wrote_metrics_ || written.ok();
-  if (!written.ok() && written.code() != metrics_failed_) {
-    messages_.Warn("the metrics file: %s", std::string(written.message()).c_str());
+  absl::Status written = metrics_lock_.Take(metrics_lock_path_.c_str());
+  if (absl::IsAlreadyExists(written)) {
+    written = absl::AlreadyExistsError(metrics_lock_.holder() + " writes " + options_.metrics_file);
   }
-  metrics_failed_ = written.code();
+  if (written.ok()) written = status_server_->WriteMetrics(options_.metrics_file);
+  wrote_metrics_ = wrote_metrics_ || written.ok();
+  WarnOnce("metrics", written, metrics_failed_);
+}
+
+void Reporter::WarnOnce(const char* file, const absl::Status& written, absl::StatusCode& before) {
+  if (!written.ok() && written.code() != before) {
+    const std::string advice =
+        absl::IsAlreadyExists(written)
+            ? "; this node writes none: give each a --" + std::string(file) + "-file of its own"
+            : "";
+    messages_.Warn("the %s file: %s%s", file, std::string(written.message()).c_str(),
+                   advice.c_str());
+  }
+  before = written.code();
 }
 
 void Reporter::AddFigures(TimePoint now, Figures& out) const {
@@ -252,11 +258,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
 
 void Reporter::Write(const NodeFacts& facts) {
   if (facts.dark && !file_is_in_memory_) return;
-  const absl::Status written = file_->Write(status_);
-  if (!written.ok() && written.code() != write_failed_) {
-    messages_.Warn("the status file: %s", std::string(written.message()).c_str());
-  }
-  write_failed_ = written.code();
+  WarnOnce("status", file_->Write(status_), write_failed_);
 }
 
 // What changes from report to report.

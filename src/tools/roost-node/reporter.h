@@ -18,6 +18,7 @@
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
 #include "telemetry/journal_observer.h"
+#include "telemetry/path_lock.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
@@ -71,6 +72,8 @@ class Reporter final : public StatusSource {
  private:
   void Note(const NodeFacts& facts);
   void WriteMetrics(TimePoint now);
+  // `before`: what the last try ended with.
+  void WarnOnce(const char* file, const absl::Status& written, absl::StatusCode& before);
   bool writes_metrics() const {
     return status_server_ != nullptr && !options_.metrics_file.empty();
   }
@@ -97,6 +100,7 @@ class Reporter final : public StatusSource {
   const TimePoint started_;
   const bool has_readers_;
   const bool file_is_in_memory_;  // of the status file
+  const std::string metrics_lock_path_;
   std::optional<telemetry::StatusFile> file_;
   telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 
@@ -118,6 +122,7 @@ class Reporter final : public StatusSource {
   TimePoint seal_due_ = TimePoint::max();
   Histogram seal_times_;
 
+  telemetry::PathLock metrics_lock_;
   TimePoint next_metrics_ = TimePoint::min();
   bool wrote_metrics_ = false;
   absl::StatusCode metrics_failed_ = absl::StatusCode::kOk;
