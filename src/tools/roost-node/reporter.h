@@ -24,10 +24,21 @@
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/options.h"
+#include "tools/roost-node/power.h"
 #include "tools/roost-node/remote.h"
 #include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
+
+// Not good: nothing but what is being sealed may be written to the card.
+struct PowerFacts {
+  Power::State state = Power::State::kGood;
+  Power::Cause cause = Power::Cause::kNone;  // of the failure that lasts, or of the latest one
+  TimePoint since{};                         // its begin
+  uint64_t failures = 0;
+
+  bool good() const { return state == Power::State::kGood; }
+};
 
 // What the loop knows at the end of a turn. Valid during the call.
 struct NodeFacts {
@@ -37,7 +48,7 @@ struct NodeFacts {
   size_t buffer = 0;
   bool ready = false;          // the database was usable once
   std::string_view refused{};  // why nothing is stored; empty: it is
-  bool dark = false;           // it is the power that fails, and the card is not to be written
+  PowerFacts power{};
   SealProgress progress{};
   std::optional<telemetry::SealStatus> last_seal{};
 };
@@ -78,6 +89,7 @@ class Reporter final : public StatusSource {
     return status_server_ != nullptr && !options_.metrics_file.empty();
   }
   void AddReadings(TimePoint now, Figures& out) const;
+  void AddPower(TimePoint now, Figures& out) const;
   void AddProcess(Figures& out) const;
   bool HasChanged(const NodeFacts& facts) const;
   void Feed(TimePoint now, const NodeFacts& facts);
@@ -114,11 +126,13 @@ class Reporter final : public StatusSource {
   bool refused_ = false;
   bool sealed_ = false;
   uint64_t remote_changes_ = 0;
+  Power::State power_state_ = Power::State::kGood;
   TextLine text_;
   absl::StatusCode write_failed_ = absl::StatusCode::kOk;
 
   // Of the latest turn.
   telemetry::ReadingStatus readings_;
+  PowerFacts power_;
   TimePoint seal_due_ = TimePoint::max();
   Histogram seal_times_;
 
