@@ -319,7 +319,8 @@ struct Metric {
 
 // One of them. Its texts are literals.
 struct Figure {
-  // As of a member of Stats. A unit "bytes" is part of the name.
+  // As of a member of Stats. A unit "bytes" is part of the name. A unit "state" says that one of the
+  // metric's parts is 1 and the others are 0: the status of a program names that one.
   Metric metric;
   // What it belongs to: "sqlite", "statement_cache", "node". Those of one group stand together.
   std::string_view group{};
@@ -334,11 +335,11 @@ struct Figure {
 };
 
 // A list of them, in place.
-// Memory: some 3 KB.
+// Memory: some 5 KB.
 class Figures {
  public:
   // How many fit.
-  static constexpr size_t kMost = 24;
+  static constexpr size_t kMost = 36;
   // Adds `figure`; beyond kMost it is left out.
   void Add(const Figure& figure) {
     if (count_ < figures_.size()) figures_[count_++] = figure;

@@ -58,6 +58,23 @@ size_t EventRing::Copy(std::array<EventRecord, kEvents>& out) {
   return count;
 }
 
+void EventRing::FindFailures(std::string_view pool, std::span<SlotFailure> out) {
+  decltype(EventRecord::pool) name{};
+  Store(name, pool);
+  internal::MutexLock lock(mu_);
+  for (const EventRecord& record : records_) {
+    const auto kind = static_cast<EventKind>(record.kind);
+    const bool failed = kind == EventKind::kConnectFailed || kind == EventKind::kInvalidate;
+    const auto slot = static_cast<size_t>(record.slot);  // none is far above
+    if (record.number == 0 || !failed || slot >= out.size() || record.pool != name) continue;
+    if (record.number < out[slot].number) continue;
+    out[slot] = {.number = record.number,
+                 .boot_us = record.boot_us,
+                 .reason = record.reason,
+                 .code = record.code};
+  }
+}
+
 uint64_t EventRing::total() {
   internal::MutexLock lock(mu_);
   return total_;

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "roost/internal/mutex.h"
@@ -55,6 +56,14 @@ struct BoxHead {
 };
 static_assert(sizeof(BoxHead) == 480);
 
+// The latest failure of a slot's connection, or of an open in the slot.
+struct SlotFailure {
+  uint64_t number = 0;  // of the event; 0: none
+  int64_t boot_us = 0;
+  uint8_t reason = 0;
+  uint8_t code = 0;  // of the status; 0: the event had none
+};
+
 class EventRing {
  public:
   static constexpr size_t kEvents = 64;
@@ -66,6 +75,9 @@ class EventRing {
   void Add(const Event& event, int64_t boot_us, int box);
   // Copies the events into `out`, the oldest first. Returns how many there are.
   size_t Copy(std::array<EventRecord, kEvents>& out);
+  // Writes what the events that are kept say of slot i of `pool` into out[i]. Pools whose names have the first
+  // 15 bytes in common are one pool here.
+  void FindFailures(std::string_view pool, std::span<SlotFailure> out);
   // The errno of the last write into the box; 0: it was written.
   int box_error() const { return box_error_.load(std::memory_order_relaxed); }
   // How many there have been.

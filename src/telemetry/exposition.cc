@@ -125,7 +125,7 @@ void WriteFigure(Exposition& out, const Figure& figure, std::string_view pool) {
   } else if (figure.metric.unit == "s") {
     out.Sample(Duration(figure.value), used);
   } else {
-    out.Sample(static_cast<uint64_t>(std::max<int64_t>(figure.value, 0)), used);
+    out.Sample(figure.value, used);
   }
 }
 
@@ -365,6 +365,11 @@ void Exposition::Begin(std::string_view suffix, Labels labels, std::string_view 
 }
 
 void Exposition::Sample(uint64_t value, Labels labels) {
+  Begin("", labels);
+  Put(BoundedText<24>().Add(value, "\n"));
+}
+
+void Exposition::Sample(int64_t value, Labels labels) {
   Begin("", labels);
   Put(BoundedText<24>().Add(value, "\n"));
 }

@@ -64,6 +64,7 @@ class Exposition {
   };
   using Labels = std::span<const Label>;
   void Sample(uint64_t value, Labels labels);
+  void Sample(int64_t value, Labels labels);
   void Sample(Duration seconds, Labels labels);
   // Buckets of every second bound, the sum and the count.
   void Sample(const Histogram& spans, Labels labels);

@@ -73,12 +73,21 @@ struct RemoteStatus {
   std::string state{};
   int64_t since_boot_us = 0;        // since when
   std::string last_error{};         // empty: none so far
+  int64_t last_error_boot_us = 0;   // when; 0: there was none, or it is not known
   int64_t next_try_boot_us = 0;     // "away": when the next try is due, as far as is known; else 0
   uint64_t heartbeats = 0;          // rows that the server has confirmed
   uint64_t failed_heartbeats = 0;   // tries that it has not
   uint64_t heartbeats_waiting = 0;  // due and not confirmed: 0 or 1
   int64_t heartbeat_boot_us = 0;    // the latest that was confirmed; 0: none yet
   PoolStatus pool{};
+};
+
+// The board's power, as the node sees it.
+struct PowerStatus {
+  std::string state{};  // "good"; "sealing": it fails, and what is in memory is stored; "dark"
+  std::string cause{};  // "none", "sigpwr", "gpio", "under_voltage": of the latest failure
+  int64_t failed_boot_us = 0;  // its begin; 0: there was none
+  uint64_t failures = 0;
 };
 
 struct MemoryStatus {
@@ -115,6 +124,7 @@ struct NodeStatus {
   std::string version{};  // of the program
   std::string board{};    // the machine's model; empty: not known
   int64_t pid = 0;
+  uint64_t start_ticks = 0;  // when the process began: see StartTicks; 0: not known
   int64_t written_boot_us = 0;
   int64_t started_boot_us = 0;
   Duration every{};       // how often it is written
@@ -125,6 +135,7 @@ struct NodeStatus {
   ReadingStatus readings{};
   std::optional<SealStatus> last_seal{};
   WatchdogStatus watchdog{};
+  PowerStatus power{};
   MemoryStatus memory{};
   SqliteMemoryStatus sqlite_memory{};
   SqliteFileStatus sqlite_file{};

@@ -31,7 +31,7 @@ bool WriteAll(int fd, std::string_view text) {
 }  // namespace
 
 StatusFile::StatusFile(const std::string& path)
-    : path_(path), next_(path + ".new"), text_(kMostBytes, '\0') {}
+    : path_(path), next_(path + ".new"), lock_path_(path + ".lock"), text_(kMostBytes, '\0') {}
 
 absl::Status StatusFile::Write(const NodeStatus& status) {
   const size_t size = WriteJson(status, {text_.data(), text_.size() - 1});
@@ -40,6 +40,10 @@ absl::Status StatusFile::Write(const NodeStatus& status) {
                                         " bytes, which is too long");
   }
   text_[size] = '\n';
+  if (absl::Status owned = lock_.Take(lock_path_.c_str()); !owned.ok()) {
+    if (!absl::IsAlreadyExists(owned)) return owned;
+    return absl::AlreadyExistsError(lock_.holder() + " writes " + path_);
+  }
   const int fd = open(next_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (fd < 0) return Failed("cannot write", next_);
   // Operators read it without root, whatever the umask of the service. It is not synced: it says
@@ -51,13 +55,16 @@ absl::Status StatusFile::Write(const NodeStatus& status) {
     result = Failed("cannot write", path_);
   }
   if (!result.ok()) unlink(next_.c_str());
+  written_ = written_ || result.ok();
   return result;
+}
+
+void StatusFile::Remove() {
+  if (written_ && lock_.Take(lock_path_.c_str()).ok()) unlink(path_.c_str());
 }
 
 absl::Status WriteStatusFile(const std::string& path, const NodeStatus& status) {
   return StatusFile(path).Write(status);
 }
-
-void RemoveStatusFile(const std::string& path) { unlink(path.c_str()); }
 
 }  // namespace roost::telemetry

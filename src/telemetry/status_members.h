@@ -106,10 +106,19 @@ void Members(V& v, Is<WatchdogStatus> auto& s) {
 }
 
 template <class V>
+void Members(V& v, Is<PowerStatus> auto& s) {
+  v("state", s.state);
+  v("cause", s.cause);
+  v("failed_boot_us", s.failed_boot_us);
+  v("failures", s.failures);
+}
+
+template <class V>
 void Members(V& v, Is<RemoteStatus> auto& s) {
   v("state", s.state);
   v("since_boot_us", s.since_boot_us);
   v("last_error", s.last_error);
+  v("last_error_boot_us", s.last_error_boot_us);
   v("next_try_boot_us", s.next_try_boot_us);
   v("heartbeats", s.heartbeats);
   v("failed_heartbeats", s.failed_heartbeats);
@@ -154,6 +163,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("version", s.version);
   v("board", s.board);
   v("pid", s.pid);
+  v("start_ticks", s.start_ticks);
   v("written_boot_us", s.written_boot_us);
   v("started_boot_us", s.started_boot_us);
   v("every_s", s.every);
@@ -164,6 +174,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("readings", s.readings);
   v("last_seal", s.last_seal);
   v("watchdog", s.watchdog);
+  v("power", s.power);
   v("memory", s.memory);
   v("sqlite_memory", s.sqlite_memory);
   v("sqlite_file", s.sqlite_file);

@@ -19,8 +19,6 @@
 namespace roost::telemetry {
 namespace {
 
-using internal::Digits;
-
 // For messages: names and paths come from the program's user and from the environment.
 std::string Concat(std::initializer_list<std::string_view> parts) {
   return internal::PlainText(internal::Concat(parts));
@@ -104,7 +102,7 @@ void StatusSocket::Abandon() {
   for (Client& client : clients_) Close(client);
   CloseFd(listener_);
   CloseFd(box_);
-  CloseFd(lock_);
+  lock_.Release();
 }
 
 StatusSocket::Path StatusSocket::Beside(std::string_view suffix) const {
@@ -168,16 +166,10 @@ absl::Status StatusSocket::Lock() {
     return absl::AlreadyExistsError(
         Concat({"this program serves ", path_, " already: give the second server another name"}));
   }
-  lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock_ < 0) return Failed("cannot open", path);
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (fcntl(lock_, F_SETLK, &whole) == 0) return absl::OkStatus();
-  if (errno != EACCES && errno != EAGAIN) return Failed("cannot lock", path);
-  fcntl(lock_, F_GETLK, &whole);
-  return absl::AlreadyExistsError(Concat({path_, " is served by process ", Digits(whole.l_pid),
-                                          ": give one of the two another name"}));
+  absl::Status taken = lock_.Take(path.c_str());
+  if (!absl::IsAlreadyExists(taken)) return taken;
+  return absl::AlreadyExistsError(
+      Concat({path_, " is served by ", lock_.holder(), ": give one of the two another name"}));
 }
 
 absl::Status StatusSocket::Bind() {

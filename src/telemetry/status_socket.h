@@ -4,8 +4,8 @@
 // client does or leaves undone keeps the program: there are kMaxClients of them, each for kPatience; a
 // fifth is told so and closed; kMostAccepts are taken in kPeriod, and the others wait in the kernel.
 //
-// NAME.lock is locked by the process that serves NAME (fcntl, which a child of fork does not inherit).
-// The lock decides who may replace NAME.sock; a name is never taken from a process that lives.
+// NAME.lock is locked by the process that serves NAME. The lock decides who may replace NAME.sock; a name is
+// never taken from a process that lives.
 //
 // Threads:  one at a time
 // Blocks:   never
@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "base/text.h"
 #include "roost/platform.h"
+#include "telemetry/path_lock.h"
 
 namespace roost::telemetry {
 
@@ -113,7 +114,7 @@ class StatusSocket {
   Path path_;  // empty: there is no socket
   unsigned mode_ = 0;
   int group_ = -1;
-  int lock_ = -1;
+  PathLock lock_;
   int listener_ = -1;
   int box_ = -1;
   absl::Status box_status_;

@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "roost/version.h"
 #include "telemetry/metrics_file.h"
+#include "telemetry/process.h"
 
 namespace roost::telemetry {
 namespace {
@@ -25,21 +26,6 @@ std::string_view ReadLine(const char* path, std::array<char, N>& out) {
   if (fd >= 0) close(fd);
   const std::string_view text(out.data(), got > 0 ? static_cast<size_t>(got) : 0);
   return text.substr(0, text.find('\n'));
-}
-
-// When this process began, in ticks since the boot: with its number it is the only one. 0: not known.
-uint64_t StartTicks() {
-  std::array<char, 512> buffer;
-  std::string_view text = ReadLine("/proc/self/stat", buffer);
-  // The name in brackets may have blanks and brackets; 19 fields lie between it and the one wanted.
-  text.remove_prefix(std::min(text.size(), text.rfind(')') + 2));
-  for (int i = 0; i < 19; ++i) text.remove_prefix(std::min(text.size(), text.find(' ') + 1));
-  uint64_t ticks = 0;
-  for (const char c : text.substr(0, text.find(' '))) {
-    if (c < '0' || c > '9') return 0;
-    ticks = ticks * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return ticks;
 }
 
 template <size_t N>
@@ -151,6 +137,10 @@ void WriteFigures(const Figures& figures, internal::JsonWriter& json) {
       json.Name(group);
       json.BeginObject();
     }
+    if (figure.metric.unit == "state") {
+      if (figure.value != 0) json.Member(figure.metric.name, figure.part);
+      continue;
+    }
     internal::BoundedText<95> key(figure.metric.name);
     if (!figure.part.empty()) key.Add("_", figure.part);
     if (figure.metric.kind == MetricKind::kHistogram) {
@@ -165,7 +155,8 @@ void WriteFigures(const Figures& figures, internal::JsonWriter& json) {
   json.EndObject();
 }
 
-void WriteSlot(const SlotDetails& slot, internal::JsonWriter& json) {
+void WriteSlot(const SlotDetails& slot, const SlotFailure& failure, int64_t now_us,
+               internal::JsonWriter& json) {
   json.BeginObject();
   json.Member("slot", slot.slot);
   json.Member("role", NameOf(slot.role));
@@ -177,6 +168,14 @@ void WriteSlot(const SlotDetails& slot, internal::JsonWriter& json) {
     json.Member("held_s", slot.held);
     json.Member("held_at_least", slot.held_at_least);
     WriteWhere(slot.where, json);
+  }
+  if (failure.number > 0) {
+    json.Member("error_ago_s", internal::Between(failure.boot_us, now_us));
+    if (failure.code != 0)
+      json.Member("error_code", Name(static_cast<absl::StatusCode>(failure.code)));
+    if (failure.reason != 0) {
+      json.Member("error_reason", Name(static_cast<CloseReason>(failure.reason)));
+    }
   }
   json.EndObject();
 }
@@ -193,7 +192,7 @@ StatusState::StatusState(const StatusOptions& options)
   internal::MutexLock lock(said_mu_);
   said_.at = started_;
   head_.pid = getpid();
-  head_.start_ticks = StartTicks();
+  head_.start_ticks = StartTicks(getpid());
   head_.started_boot_us = BootMicros(started_);
   head_.started_unix_us = started_unix_us_;
   std::array<char, 40> boot_id;
@@ -379,7 +378,14 @@ void StatusState::WritePool(TimePoint now, Watched& watched, internal::JsonWrite
   json.EndArray();
   json.Name("slots");
   json.BeginArray();
-  for (size_t i = 0; i < details.slot_count; ++i) WriteSlot(slots[i], json);
+  std::array<SlotFailure, 64> failures{};
+  ring_.FindFailures(pool.name(), failures);
+  const int64_t now_us = BootMicros(now);
+  for (size_t i = 0; i < details.slot_count; ++i) {
+    const auto number = static_cast<size_t>(slots[i].slot);
+    const SlotFailure none;
+    WriteSlot(slots[i], number < failures.size() ? failures[number] : none, now_us, json);
+  }
   json.EndArray();
   json.Name("waiters");
   json.BeginArray();

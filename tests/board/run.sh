@@ -293,6 +293,30 @@ chapter_uninstall() {
   verify "the node is healthy" is_healthy
 }
 
+# journal_field FIELD MATCH... - of the latest entry of the node that matches.
+journal_field() {
+  local field=$1
+  shift
+  on_board $NAME "sudo journalctl --unit roost-node --output json --no-pager --lines 1 $*" |
+    python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())[sys.argv[1]])' "$field" 2>/dev/null
+}
+journal_says() { [ "$(journal_field "$1" "${@:3}")" = "$2" ]; }
+# explained MATCH... - the entry's MESSAGE_ID is one of the catalogue's.
+explained() { grep -qF -- "-- $(journal_field MESSAGE_ID "$@")" "$ROOT/deploy/systemd/roostpool.catalog"; }
+
+# What the node tells the journal has fields to select by. Nobody serves this remote.
+chapter_journal() {
+  here "echo 'remote = postgresql://nobody@127.0.0.1:1/none?sslmode=disable' |
+    sudo tee -a /etc/roost/roost-node.conf >/dev/null && sudo systemctl restart roost-node"
+  verify "how the node is has a field" until_true 60 journal_says ROOST_STATE degraded ROOST_STATE=degraded
+  verify "and the catalogue explains it" explained ROOST_STATE=degraded
+  verify "the pool's event is found by its fields" \
+    until_true 60 journal_says ROOST_CODE unavailable ROOST_POOL=remote ROOST_EVENT=connect_failed
+  verify "and the catalogue explains it" explained ROOST_POOL=remote ROOST_EVENT=connect_failed
+  verify "it is a warning of the node's own" journal_says PRIORITY 4 ROOST_POOL=remote SYSLOG_IDENTIFIER=roost-node
+  here "sudo journalctl --unit roost-node --output verbose --no-pager --lines 1 ROOST_POOL=remote"
+}
+
 # ---- all of it --------------------------------------------------------------------------------------
 
 parse() {
@@ -359,6 +383,7 @@ main() {
   chapter uninstall "uninstall, and install again"
   chapter security "hardening"
   chapter selftest "the self-test, as the board prints it"
+  chapter journal "the journal's fields"
   step "summary"
   FINISHED=1
   say "$PASSED passed, $FAILED failed, $((SECONDS / 60)) minutes"

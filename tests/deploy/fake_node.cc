@@ -107,7 +107,7 @@ int Serve(const std::string& behaviour) {
     }
   }
   PrintLines(Word(behaviour, "says-at-end"));
-  roost::telemetry::RemoveStatusFile(path);
+  unlink(path);
   return 0;
 }
 

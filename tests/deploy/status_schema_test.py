@@ -82,6 +82,8 @@ class StatusSchemaTest(unittest.TestCase):
         self.assertEqual(errors(strict(SCHEMA), self.answer), [])
         self.assertEqual(self.answer["exit_code"], self.code)
         self.assertGreaterEqual(self.answer["figures"]["node"]["readings_sealed"], 1)
+        self.assertEqual(self.answer["figures"]["node"]["power"], "good")
+        self.assertGreater(self.answer["pools"][0]["figures"]["sqlite"]["database_bytes"], 0)
         self.assertEqual(self.answer["pools"][0]["backend"], "sqlite")
 
     def test_a_program_that_is_gone(self):
@@ -107,7 +109,8 @@ class StatusSchemaTest(unittest.TestCase):
         for change in (lambda a: a.update(exit_code=1), lambda a: a.update(state="fine"), lambda a: a.pop("pools"),
                        lambda a: a["pools"][0].update(slots={}), lambda a: a["pools"][0]["slots"][0].update(state="lent"),
                        lambda a: a["pools"][0]["stats"].update(checkouts="12"), lambda a: a.update(format=2),
-                       lambda a: a["pools"][0]["figures"]["sqlite"].pop("busy_s")):
+                       lambda a: a["pools"][0]["figures"]["sqlite"].pop("busy_s"),
+                       lambda a: a["figures"]["node"].update(power="gone")):
             answer = copy.deepcopy(self.answer)
             change(answer)
             wrong.append(len(errors(SCHEMA, answer)) > 0)

@@ -100,12 +100,15 @@ class ExamplesTest(InstalledTest):
 
     def test_tracing(self):
         spans = [json.loads(line) for line in self.use("tracing").splitlines()]
-        self.assertEqual([span["name"] for span in spans], ["pool.acquire", "count", "pool.acquire", "request"])
-        acquire, count, refused, request = spans
-        for span in spans[:3]:
+        self.assertEqual([span["name"] for span in spans],
+                         ["pool.acquire", "count", "pool.acquire", "pool.lease", "request"])
+        acquire, count, refused, lease, request = spans
+        for span in spans[:4]:
             self.assertEqual((span["traceId"], span["parentSpanId"]), (request["traceId"], request["spanId"]))
             self.assertGreaterEqual(int(span["endTimeUnixNano"]), int(span["startTimeUnixNano"]))
-        self.assertEqual(len({span["spanId"] for span in spans}), 4)
+        self.assertEqual(len({span["spanId"] for span in spans}), 5)
+        # The lease begins where its acquire ends, and ends behind what was done with it.
+        self.assertGreaterEqual(int(lease["endTimeUnixNano"]), int(count["endTimeUnixNano"]))
         self.assertEqual(acquire["attributes"]["db.client.connection.pool.name"], "local")
         self.assertNotIn("error.type", acquire["attributes"])
         self.assertNotIn("error.type", count["attributes"])

@@ -108,6 +108,50 @@ TEST_F(TracingTest, ARefusalIsAnEnd) {
   EXPECT_EQ(tracer_.ends[0].status.code(), absl::StatusCode::kFailedPrecondition);
 }
 
+// A tracer keeps, for each slot, whose lease it is: the end of a lease has to come before the slot's next one begins,
+// also where it is handed over, was left dirty, or has to be opened anew.
+class Leases : public Tracer, public Observer {
+ public:
+  void OnAcquireEnd(const AcquireEvent& event) override {
+    if (event.slot >= 0) told.push_back("begin " + std::to_string(event.context));
+  }
+  void OnEvent(const Event& event) override {
+    if (event.kind == EventKind::kCheckin) told.push_back("end");
+  }
+  std::vector<std::string> told;
+};
+
+TEST_F(TracingTest, ALeaseEndsBeforeTheNextOneOfItsSlotBegins) {
+  Leases leases;
+  PoolOptions options = Options();
+  options.observer = &leases;
+  options.acquire_observer = &leases;
+  PoolFor<Plain<1>> pool(backend, options);
+  AcquireQueue queue({}, &platform);
+  const auto next = [&](uint64_t context, auto leave) {
+    Lease held = Must(pool.Acquire({.deadline = pool.In(1s), .context = context}));
+    PendingAcquire pending;
+    bool done = false;
+    ASSERT_FALSE(pending.Start(
+        queue, pool, {.deadline = pool.In(1s), .context = context + 1},
+        [](void* is_done) { *static_cast<bool*>(is_done) = true; }, &done));
+    leave(held);
+    held.Return();
+    for (int i = 0; i < 4 && !done; ++i) {
+      pool.Tick(platform.Now());
+      queue.Run(platform.Now());
+    }
+    ASSERT_TRUE(done) << context;
+    Must(pending.Take()).Return();
+  };
+  next(1, [](Lease&) {});
+  next(3, [](Lease& held) { Scripted(held).MakeDirty(); });
+  next(5, [](Lease& held) { held.Discard(); });
+  EXPECT_EQ(leases.told,
+            (std::vector<std::string>{"begin 1", "end", "begin 2", "end", "begin 3", "end",
+                                      "begin 4", "end", "begin 5", "end", "begin 6", "end"}));
+}
+
 TEST_F(TracingTest, TryAcquireIsNotTold) {
   PoolFor<Plain<1>> pool(backend, Traced());
   Take(pool).Return();

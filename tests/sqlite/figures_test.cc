@@ -1,4 +1,5 @@
 // What an operator can see of SQLite without asking it: locks of others, the log and its readers.
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -103,6 +104,33 @@ TEST_F(FiguresTest, AReaderThatPinsTheLogIsSeenByItsAge) {
   Fill(1);
   ASSERT_OK(ConnectionAccess::Maintain(*writer_, In(1s)));
   EXPECT_EQ(Told()["sqlite.oldest_read"], 0);
+}
+
+TEST_F(FiguresTest, TheLengthOfTheDatabaseBesideThatOfTheLog) {
+  const auto on_disk = [this] { return static_cast<int64_t>(std::filesystem::file_size(path())); };
+  const int64_t empty = on_disk();
+  EXPECT_EQ(Told()["sqlite.database_bytes"], empty) << "as it was opened";
+  Fill(20);
+  EXPECT_EQ(Told()["sqlite.database_bytes"], on_disk());
+  ASSERT_OK(ConnectionAccess::Maintain(*writer_, In(1s)));
+  EXPECT_GT(on_disk(), empty + 20 * 3000);
+  EXPECT_EQ(Told()["sqlite.database_bytes"], on_disk());
+}
+
+// The commit itself copies a log that is far too long: nobody returned the connection meanwhile.
+TEST_F(FiguresTest, TheLengthIsKnownAfterACheckpointInsideOfACommit) {
+  Fill(1100);
+  EXPECT_GT(Told()["sqlite.checkpoints"], 0);
+  EXPECT_EQ(Told()["sqlite.database_bytes"],
+            static_cast<int64_t>(std::filesystem::file_size(path())));
+}
+
+TEST_F(FiguresTest, ADatabaseInMemoryHasNoFile) {
+  SqliteBackend memory({.path = ":memory:", .schema = "CREATE TABLE t(b)"});
+  HeldConnection connection(memory, platform_, Role::kWriter);
+  Figures figures;
+  memory.AddFigures(platform_.FakePlatform::Now(), figures);
+  for (const Figure& figure : figures.all()) EXPECT_NE(figure.metric.name, "database_bytes");
 }
 
 TEST_F(FiguresTest, TheCachesOfAllConnections) {

@@ -118,6 +118,14 @@ class CountingProgram final : public StatusSource {
     }
     out.Add(
         {.metric = {MetricKind::kHistogram, "seal", "s", "H"}, .group = "node", .spans = &seals_});
+    for (const char* part : {"good", "dark"}) {
+      out.Add({.metric = {MetricKind::kGauge, "power", "state", "Which"},
+               .group = "node",
+               .label = "state",
+               .part = part,
+               .value = *part == 'd' ? 1 : 0});
+    }
+    out.Add({.metric = {MetricKind::kGauge, "heat", "celsius", "H"}, .group = "node", .value = -7});
   }
 
  private:
@@ -147,6 +155,8 @@ TEST_F(StatusServerTest, TellsTheFiguresOfBackendsAndOfTheProgram) {
   EXPECT_EQ(status["pools"][1]["slots"][0]["uses"], 2);
   EXPECT_EQ(status["figures"]["node"]["readings_lost"], 4);
   EXPECT_EQ(status["figures"]["node"]["seal"]["count"], 1);
+  EXPECT_EQ(status["figures"]["node"]["power"], "dark");
+  EXPECT_EQ(status["figures"]["node"]["heat"], -7);
   std::string metrics = Ask(server, "metrics");
   const auto labels = [](const char* name) {
     return std::string("{roost_node=\"node7\",db_client_connection_pool_name=\"") + name + "\"} ";
@@ -168,6 +178,10 @@ TEST_F(StatusServerTest, TellsTheFiguresOfBackendsAndOfTheProgram) {
           "roost_node_readings_total{roost_node=\"node7\",outcome=\"lost\"} 4\n"));
   EXPECT_THAT(metrics,
               ::testing::HasSubstr("roost_node_seal_seconds_count{roost_node=\"node7\"} 1\n"));
+  EXPECT_THAT(metrics,
+              ::testing::HasSubstr("roost_node_power{roost_node=\"node7\",state=\"good\"} 0\n"
+                                   "roost_node_power{roost_node=\"node7\",state=\"dark\"} 1\n"));
+  EXPECT_THAT(metrics, ::testing::HasSubstr("roost_node_heat{roost_node=\"node7\"} -7\n"));
 }
 
 // ---- The file of metrics ----
@@ -264,6 +278,41 @@ TEST_F(StatusServerTest, KeepsTheLatestEventsWithoutLeases) {
   EXPECT_EQ(status["events"].size(), 64u);
   EXPECT_GT(status["events_total"], 100);
   EXPECT_EQ(status["events"].back()["kind"], "soft_invalidate");
+}
+
+TEST_F(StatusServerTest, TellsOfEachSlotHowItFailedLast) {
+  StatusServer server(Named("node7"));
+  PoolFor<Plain<2>> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
+  PoolFor<Plain<2>> other(backend, {.name = "other", .observer = &server, .platform = &platform});
+  server.Add(pool);
+  server.Add(other);
+  backend.FailNext(Call::kOpen, Gone());
+  (void)pool.Acquire(kWrite, pool.In(1ms));
+  platform.Advance(10s);
+  Take(other).Return();
+  {
+    const Json local = AskStatus(server)["pools"][0]["slots"];
+    EXPECT_EQ(local[0]["error_code"], "unavailable");
+    EXPECT_EQ(local[0]["error_ago_s"], 10);
+    EXPECT_FALSE(local[0].contains("error_reason")) << "nothing was closed";
+    EXPECT_FALSE(local[1].contains("error_ago_s"));
+  }
+  // A later failure takes its place; a slot that works again keeps it, with its age.
+  Lease lease = Take(pool);
+  lease.Discard();
+  lease.Return();
+  platform.Advance(3s);
+  Take(pool).Return();
+  const Json status = AskStatus(server);
+  const Json& slot = status["pools"][0]["slots"][0];
+  EXPECT_EQ(slot["state"], "idle");
+  EXPECT_EQ(slot["error_reason"], "discarded");
+  EXPECT_FALSE(slot.contains("error_code")) << "its user said so, and no driver";
+  EXPECT_EQ(slot["error_ago_s"], 3);
+  for (const Json& one : status["pools"][1]["slots"]) EXPECT_FALSE(one.contains("error_ago_s"));
+  for (int i = 0; i < 64; ++i) pool.InvalidateAll();
+  EXPECT_FALSE(AskStatus(server)["pools"][0]["slots"][0].contains("error_ago_s"))
+      << "the ring has it no more";
 }
 
 struct Echoed : Plain<1> {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "tests/fakes/fake_platform.h"
 #include "tests/fakes/scripted_backend.h"
 #include "tests/support/temp_dir.h"
+#include "tests/tools/made_up_board.h"
 #include "tests/tools/notify_socket.h"
 #include "tools/roost-node/card.h"
 #include "tools/roost-node/messages.h"
@@ -353,14 +355,17 @@ TEST_F(ReporterTest, AFileThatCannotBeWrittenIsSaidOnceAndDoesNotStopTheNode) {
   }
   const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(said.find("the status file"), said.rfind("the status file"));
-  EXPECT_NE(said.find("the status file: cannot write"), std::string::npos) << said;
+  EXPECT_NE(said.find("the status file: cannot open"), std::string::npos) << said;
 }
 
 TEST_F(ReporterTest, WhileThePowerFailsItTellsThatAndWritesNoFileToTheCard) {
   Start();
   Turn();
   const int64_t first = File()->written_boot_us;
-  facts_.dark = true;
+  facts_.power = {.state = Power::State::kDark,
+                  .cause = Power::Cause::kSignal,
+                  .since = platform_.Now(),
+                  .failures = 1};
   facts_.refused = "the power fails (SIGPWR), and nothing is written until it is good again";
   facts_.waiting = 7;
   Turn();
@@ -372,11 +377,67 @@ TEST_F(ReporterTest, WhileThePowerFailsItTellsThatAndWritesNoFileToTheCard) {
       << systemd_.all();
   // A service's lies in /run, which is in memory.
   EXPECT_EQ(File()->written_boot_us != first, IsInMemory(options_.status_file));
-  facts_.dark = false;
+  facts_.power.state = Power::State::kGood;
   facts_.refused = {};
   Turn();
   EXPECT_NE(File()->written_boot_us, first);
   EXPECT_EQ(File()->refused, "");
+}
+
+TEST_F(ReporterTest, ThePowerIsAMemberOfItsOwnAndAMetric) {
+  const auto figures = [this] {
+    Figures all;
+    reporter_->AddFigures(platform_.Now(), all);
+    std::map<std::string, int64_t> told;
+    for (const Figure& figure : all.all()) {
+      told[std::string(figure.metric.name) + " " + std::string(figure.part)] = figure.value;
+    }
+    return told;
+  };
+  roost::testing::MakeUpBoard(folder_.path());
+  board_.LookAgain();
+  Start();
+  Turn();
+  EXPECT_EQ(File()->power.state, "good");
+  EXPECT_EQ(File()->power.cause, "none");
+  EXPECT_EQ(File()->power.failed_boot_us, 0);
+  EXPECT_EQ(figures()["power good"], 1);
+  EXPECT_EQ(figures()["power_cause none"], 1);
+  EXPECT_EQ(figures()["cpu_temperature_celsius "], 81);
+  EXPECT_EQ(figures()["cpu_throttled "], 1);
+  facts_.power = {.state = Power::State::kSealing,
+                  .cause = Power::Cause::kVoltage,
+                  .since = platform_.Now(),
+                  .failures = 3};
+  platform_.Advance(1s);
+  Turn();
+  auto told = figures();
+  EXPECT_EQ(told["power good"], 0);
+  EXPECT_EQ(told["power sealing"], 1);
+  EXPECT_EQ(told["power dark"], 0);
+  EXPECT_EQ(told["power_cause none"], 0);
+  EXPECT_EQ(told["power_cause under_voltage"], 1);
+  EXPECT_EQ(told["power_fails "], Duration(1s).count());
+  EXPECT_EQ(told["power_failures "], 3);
+  facts_.power.state = Power::State::kGood;
+  Turn();
+  EXPECT_EQ(File()->power.state, "good") << "a change is told at once";
+  EXPECT_EQ(File()->power.cause, "under_voltage") << "of the latest failure";
+  EXPECT_EQ(File()->power.failures, 3u);
+  EXPECT_GT(File()->power.failed_boot_us, 0);
+  EXPECT_EQ(figures()["power_fails "], 0);
+}
+
+TEST_F(ReporterTest, AllFiguresOfANodeFitIntoTheList) {
+  roost::testing::MakeUpBoard(folder_.path());
+  board_.LookAgain();
+  Start();
+  Turn();
+  Figures all;
+  reporter_->AddFigures(platform_.Now(), all);
+  constexpr size_t kOfBoundedMemory = 6;
+  constexpr size_t kOfWrittenBytes = 1;
+  EXPECT_LE(all.all().size() + kOfBoundedMemory + kOfWrittenBytes, Figures::kMost);
 }
 
 TEST(CardTest, WhatIsInMemoryIsKnown) {

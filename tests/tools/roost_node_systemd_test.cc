@@ -129,6 +129,36 @@ TEST_F(RoostNodeSystemdTest, AKilledNodeLeavesAFileThatGrowsOld) {
             std::string::npos);
 }
 
+// A reader would see now the one and now the other, and the first one that ends would take away the other's.
+TEST_F(RoostNodeSystemdTest, TwoNodesDoNotShareAFile) {
+  const std::string metrics = folder.File("node.prom");
+  const std::vector<std::string> files{"--stdin",        "--status-file", status,
+                                       "--status-every", "100ms",         "--metrics-file",
+                                       metrics,          "--seal-every",  "1ms"};
+  Program first(Service({Socket()}, files));
+  first.Write("a 1\n");
+  systemd.WaitFor("STATUS=1 readings sealed");  // and both files are written
+  std::vector<std::string> words{ROOST_NODE, "--db", folder.File("two.db"), "--name", "two"};
+  words.insert(words.end(), files.begin(), files.end());
+  Program second(words);
+  const std::string owner = "process " + std::to_string(first.pid()) + " writes ";
+  EXPECT_NE(second.WaitForError("--status-file of its own").find(owner + status), std::string::npos)
+      << second.errors();
+  EXPECT_NE(second.WaitForError("--metrics-file of its own").find(owner + metrics),
+            std::string::npos)
+      << second.errors();
+  second.CloseInput();
+  EXPECT_EQ(second.Wait(), 0) << "it takes readings all the same";
+  EXPECT_EQ(telemetry::ReadStatusFile(status)->pid, first.pid());
+  EXPECT_EQ(access(metrics.c_str(), F_OK), 0) << "the end of the second is not that of the first";
+  const size_t told = second.errors().find(owner + status);
+  EXPECT_EQ(told, second.errors().rfind(owner + status)) << "once";
+  first.CloseInput();
+  EXPECT_EQ(first.Wait(), 0);
+  EXPECT_NE(access(status.c_str(), F_OK), 0);
+  EXPECT_NE(access(metrics.c_str(), F_OK), 0);
+}
+
 TEST_F(RoostNodeSystemdTest, LinesForTheJournalBeginWithTheirGravity) {
   const std::string words = std::string(ROOST_NODE) + " --db " + db + " -";
   const std::string journal = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec " + words;

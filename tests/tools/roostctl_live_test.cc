@@ -97,8 +97,16 @@ constexpr char kBusy[] = R"({"format": 1, "name": "node7", "version": "1.0", "pi
     "lanes": [{"role": "writer", "in_use": 1, "waiting": 1, "oldest_wait_s": 2,
                "error": "refused\nIs the server running?", "error_ago_s": 90, "error_code": "x"}],
     "slots": [{"slot": 0, "state": "leased", "held_s": 5, "held_at_least": true,
-               "file": "main.cc", "line": 58, "age_s": 60}, {"slot": 1, "state": "empty"}],
+               "file": "main.cc", "line": 58, "age_s": 60}, {"slot": 1, "state": "empty"},
+              {"slot": 2, "state": "idle", "error_ago_s": 90, "error_reason": "ping_failed",
+               "error_code": "unavailable"}],
+    "figures": {"sqlite": {"busy_s": 12, "busy_timeouts": 4, "wal_frames": 84, "wal_bytes": 346080,
+                           "wal_checkpointed_frames": 80, "oldest_read_s": 6,
+                           "database_bytes": 4194304}},
     "waiters": [{"since_s": 2, "file": "node.cc", "line": 12}]}],
+  "figures": {"node": {"power": "dark", "power_cause": "gpio", "power_fails_s": 12,
+                       "power_failures": 2, "cpu_temperature_celsius": 81, "cpu_throttled": 1,
+                       "written_bytes": 2048}},
   "events": [{"kind": "timeout", "ago_s": 3, "pool": "local", "file": "node.cc", "line": 9,
               "text": "QueuePool limit \u001b[31m\u00e4"}]})";
 
@@ -106,6 +114,27 @@ Live Busy() {
   Live live{.name = "node7", .reason = {}, .next = {}, .answer = Answer(kBusy)};
   live.state = Judge(live.answer, live.reason);
   return live;
+}
+
+TEST(LiveTextTest, TellsOfTheBoardTheDatabaseAndFailuresOfSlots) {
+  const std::string text = LiveText(Busy(), 100, false);
+  EXPECT_THAT(text,
+              HasSubstr("\n  power dark for 12 s (gpio), failed 2 times; 81 C, slowed down by "
+                        "the firmware; 2 KiB written\n"));
+  EXPECT_THAT(text, HasSubstr("\n  database 4 MiB, log 338 KiB, 4 of 84 frames to be copied\n"
+                              "  a reader has kept the log from being cut for 6 s\n"
+                              "  waited for other processes: 12 s since the start, 4 times in "
+                              "vain\n"));
+  EXPECT_THAT(text, HasSubstr("\n         failed 90 s ago: ping_failed, unavailable\n"));
+}
+
+TEST(LiveTextTest, TellsNothingOfWhatIsNotLookedAt) {
+  Live live = Busy();
+  live.answer.erase("figures");
+  live.answer["pools"][0].erase("figures");
+  const std::string text = LiveText(live, 100, false);
+  EXPECT_THAT(text, Not(HasSubstr("power")));
+  EXPECT_THAT(text, Not(HasSubstr("frames")));
 }
 
 TEST(LiveTextTest, TellsWhoHoldsWhoWaitsAndWhatHappened) {

@@ -11,6 +11,7 @@
 
 #include "base/utf8.h"
 #include "platform/rpi/board_health.h"
+#include "telemetry/process.h"
 #include "telemetry/status_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/program.h"
@@ -115,6 +116,19 @@ TEST(StatusTextTest, AnErrorIsOfNowOrOfBefore) {
   status.remote->state = "up";
   EXPECT_THAT(StatusText(status, now),
               AllOf(HasSubstr("an earlier error: Connection refused\n"), HasSubstr(", healthy")));
+  status.remote->last_error_boot_us = now - 90 * kSecond;
+  EXPECT_THAT(StatusText(status, now), HasSubstr("an earlier error 90 s ago: Connection"));
+}
+
+TEST(StatusTextTest, ThePowerHasALineWhereSomebodyLooksAtIt) {
+  const int64_t now = 7200 * kSecond;
+  telemetry::NodeStatus status = Healthy(now);
+  EXPECT_THAT(StatusText(status, now), Not(HasSubstr("power")));
+  status.power.state = "good";
+  EXPECT_THAT(StatusText(status, now), HasSubstr("power      good\n"));
+  status.power = {"dark", "sigpwr", now - 12 * kSecond, 2};
+  EXPECT_THAT(StatusText(status, now),
+              HasSubstr("power      dark, failed 2 times, the last time 12 s ago (sigpwr)\n"));
 }
 
 TEST(StatusTextTest, TroubleComesFirst) {
@@ -123,9 +137,11 @@ TEST(StatusTextTest, TroubleComesFirst) {
   status.refused = "the card is full";
   status.local.stats.timeouts = 3;
   status.local.stats.refused_away = 2;
-  EXPECT_THAT(StatusText(status, now),
-              AllOf(HasSubstr("NOT HEALTHY: "), HasSubstr("refused    the card is full"),
-                    HasSubstr("3 timed out"), HasSubstr("2 refused")));
+  status.readings.refused_batches = 4;
+  EXPECT_THAT(
+      StatusText(status, now),
+      AllOf(HasSubstr("NOT HEALTHY: "), HasSubstr("refused    the card is full"),
+            HasSubstr("3 timed out"), HasSubstr("2 refused"), HasSubstr("4 batches refused")));
 }
 
 TEST(StatusTextTest, ARemoteThatIsAwaySaysSinceWhenWhyAndWhenNext) {
@@ -200,6 +216,8 @@ TEST_F(StatusProgramTest, TheJsonIsJudgedByTheReader) {
   EXPECT_GE(json["written_ago_s"], 122);
   EXPECT_GE(json["last_seal"]["ago_s"], 4);
   EXPECT_GE(json["running_s"], 3600);
+  EXPECT_THAT(json["written_at"].get<std::string>(),
+              ::testing::MatchesRegex("20..-[01].-[0-3].T[0-2].:[0-5].:[0-6].Z"));
 }
 
 TEST_F(StatusProgramTest, APathIsAFileWithoutTheFlag) {
@@ -235,6 +253,14 @@ TEST_F(StatusProgramTest, ExitsWithThreeWhenNoNodeRuns) {
   status.pid = testing::Program({"/bin/true"}).pid();  // ended and waited for
   ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
   const testing::Outcome killed = Ask();
+  status.pid = getpid();
+  status.start_ticks = telemetry::StartTicks(getpid());
+  ASSERT_GT(status.start_ticks, 0u);
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
+  EXPECT_EQ(Ask().exit, 0);
+  ++status.start_ticks;
+  ASSERT_TRUE(telemetry::WriteStatusFile(file_, status).ok());
+  EXPECT_EQ(Ask().exit, 3) << "its number is another process's";
   EXPECT_EQ(killed.exit, 3);
   EXPECT_EQ(killed.output, "");
   EXPECT_THAT(killed.errors, HasSubstr("is gone"));
@@ -244,13 +270,13 @@ TEST_F(StatusProgramTest, ExitsWithFourWhenNobodyCanTell) {
   std::ofstream(file_) << "{\"format\": 1";
   EXPECT_EQ(Ask().exit, 4);
   EXPECT_THAT(Ask().errors, HasSubstr(file_));
-  telemetry::RemoveStatusFile(file_);
+  unlink(file_.c_str());
   ASSERT_EQ(mkdir(file_.c_str(), 0755), 0);
   EXPECT_EQ(Ask().exit, 4);
   ASSERT_EQ(rmdir(file_.c_str()), 0);
   ASSERT_EQ(mkfifo(file_.c_str(), 0644), 0);
   EXPECT_EQ(Ask().exit, 4) << "a fifo that nobody writes to";
-  telemetry::RemoveStatusFile(file_);
+  unlink(file_.c_str());
   std::ofstream(file_) << "{";
   ASSERT_EQ(truncate(file_.c_str(), off_t{1} << 40), 0);
   EXPECT_EQ(Ask().exit, 4) << "a file without an end";

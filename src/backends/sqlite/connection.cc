@@ -96,6 +96,7 @@ absl::Status SqliteConnection::Open(const std::string& name, Deadline deadline) 
     sqlite3_rollback_hook(db_, &LateLook::OnRollback, &late_look_);
     if (writes_) sqlite3_wal_hook(db_, &OnLog, this);
     if (writes_) sqlite3_commit_hook(db_, &OnCommit, this);
+    if (log_.present()) backend_.counters_->NoteSize(db_);
   } else {
     Close();
   }

@@ -36,6 +36,7 @@ int SqliteConnection::OnLog(void* self, sqlite3* db, const char* /*database*/, i
   if (log.IsTooLong() && !log.sync_failed()) {
     const int code = log.CopyAtOnce(db, connection.platform().Now());
     connection.backend_.counters_->CountCheckpoint(log, code);
+    connection.backend_.counters_->NoteSize(db);
     if (code != SQLITE_OK && !IsBlocked(code)) {
       connection.Fail(code, Operation::kSync, false, "checkpoint").IgnoreError();
     }
@@ -160,6 +161,7 @@ absl::Status SqliteConnection::Checkpoint(Deadline deadline) {
   const int code = log_.Checkpoint(db_, platform().Now());
   backend_.RecordLog(log_.length());
   backend_.counters_->CountCheckpoint(log_, code);
+  backend_.counters_->NoteSize(db_);
   backend_.checkpoint_error_ = log_.error();
   if (code == SQLITE_OK || IsBlocked(code)) return absl::OkStatus();
   absl::Status status = Fail(code, Operation::kSync, false, "checkpoint");

@@ -1,5 +1,7 @@
 #include "backends/sqlite/counters.h"
 
+#include <sqlite3.h>
+
 #include <algorithm>
 
 #include "backends/sqlite/write_ahead_log.h"
@@ -28,6 +30,16 @@ void Counters::RecordLog(const WriteAheadLog& log) {
   pinned_since_.store(log.pinned_since(), kRelaxed);
 }
 
+void Counters::NoteSize(sqlite3* db) {
+  sqlite3_file* file = nullptr;
+  sqlite3_int64 bytes = 0;
+  const int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (code != SQLITE_OK || file == nullptr || file->pMethods == nullptr) return;
+  if (file->pMethods->xFileSize(file, &bytes) == SQLITE_OK) {
+    database_bytes_.store(bytes, kRelaxed);
+  }
+}
+
 void Counters::AddTo(TimePoint now, Figures& out) const {
   const auto add = [&out](MetricKind kind, std::string_view name, std::string_view unit,
                           std::string_view help, auto value) {
@@ -52,6 +64,12 @@ void Counters::AddTo(TimePoint now, Figures& out) const {
   add(kGauge, "wal_bytes", "bytes",
       "Bytes of those frames. The file of the log stays as long as it was once",
       frames * frame_bytes_.load(kRelaxed));
+  if (const int64_t bytes = database_bytes_.load(kRelaxed); bytes >= 0) {
+    add(kGauge, "database_bytes", "bytes",
+        "Length of the database's file after the latest open or checkpoint of this program. What "
+        "only the log has is not in it",
+        bytes);
+  }
   add(kCounter, "checkpoints", "checkpoints", "Checkpoints that this program made",
       checkpoints_.load(kRelaxed));
   add(kCounter, "checkpoint_busy", "checkpoints",

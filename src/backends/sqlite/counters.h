@@ -13,6 +13,8 @@
 #include "roost/stats.h"
 #include "statements/statement_cache.h"
 
+struct sqlite3;
+
 namespace roost::sqlite {
 
 class WriteAheadLog;
@@ -27,6 +29,10 @@ class Counters {
   // The same after a checkpoint that ended with SQLite's `code`.
   void CountCheckpoint(const WriteAheadLog& log, int code);
 
+  // How long the database's file is: after an open and after each checkpoint, as a commit adds to the log alone.
+  // One system call, of a file that is open. REQUIRES: the database has a log.
+  void NoteSize(sqlite3* db);
+
   void AddTo(TimePoint now, Figures& out) const;
 
  private:
@@ -36,7 +42,8 @@ class Counters {
   std::atomic<uint64_t> blocked_checkpoints_{0};
   std::atomic<int> frames_{0};
   std::atomic<int> copied_frames_{0};
-  std::atomic<int64_t> frame_bytes_{0};  // 0: no log has been seen
+  std::atomic<int64_t> frame_bytes_{0};      // 0: no log has been seen
+  std::atomic<int64_t> database_bytes_{-1};  // below 0: not known
   std::atomic<TimePoint> pinned_since_{TimePoint::max()};
 };
 

@@ -153,7 +153,10 @@ NodeFacts Node::Facts() const {
           .buffer = buffer_.capacity(),
           .ready = usable_,
           .refused = power_.good() ? refused_ : static_cast<std::string_view>(dark_),
-          .dark = !power_.good(),
+          .power = {.state = power_.state(),
+                    .cause = power_.cause(),
+                    .since = power_.since(),
+                    .failures = power_.failures()},
           // Nothing is due while nothing may be written.
           .progress = {.due = buffer_.empty() || !power_.good() ? TimePoint::max() : seal_due_,
                        .answered = answered_at_},

@@ -232,8 +232,8 @@ void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
   app.add_flag("--json", options.json, "The summary (or --profile-info) as one JSON object")
       ->group(kGroup);
   app.add_option("--status-file", raw.status_file,
-                 "JSON file about the running node, for roostctl and scripts (default: status.json "
-                 "in $RUNTIME_DIRECTORY, else none)")
+                 "JSON file about the running node, for roostctl and scripts, of this node alone "
+                 "(default: status.json in $RUNTIME_DIRECTORY, else none)")
       ->type_name("PATH")
       ->group(kGroup);
   AddDuration(app, "--status-every", options.status_every, 100ms,

@@ -19,6 +19,32 @@ const char* Power::Name(Cause cause) {
   return "";
 }
 
+const char* Power::Key(State state) {
+  switch (state) {
+    case State::kGood:
+      return "good";
+    case State::kSealing:
+      return "sealing";
+    case State::kDark:
+      return "dark";
+  }
+  return "";
+}
+
+const char* Power::Key(Cause cause) {
+  switch (cause) {
+    case Cause::kNone:
+      return "none";
+    case Cause::kSignal:
+      return "sigpwr";
+    case Cause::kLine:
+      return "gpio";
+    case Cause::kVoltage:
+      return "under_voltage";
+  }
+  return "";
+}
+
 void Power::OnPowerSignal(TimePoint now) {
   signalled_ = true;
   signal_until_ = Deadline::After(now, hold_).time();

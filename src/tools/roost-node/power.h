@@ -35,9 +35,15 @@ class Power {
   static constexpr Duration kWindow = std::chrono::milliseconds(20);
   static constexpr int kMostLooks = 8;
 
+  enum class State : uint8_t { kGood, kSealing, kDark };
   enum class Cause : uint8_t { kNone, kSignal, kLine, kVoltage };
-  // "SIGPWR"
+  static constexpr int kStates = 3;
+  static constexpr int kCauses = 4;
+  // For people: "SIGPWR".
   static const char* Name(Cause cause);
+  // For programs: "dark"; "sigpwr".
+  static const char* Key(State state);
+  static const char* Key(Cause cause);
 
   struct Sources {
     PowerSource* line = nullptr;     // of --power-fail-gpio; null: none was named
@@ -55,6 +61,7 @@ class Power {
   // What was in memory when the power failed is sealed, or could not be.
   void Sealed() { state_ = State::kDark; }
 
+  State state() const { return state_; }
   bool good() const { return state_ == State::kGood; }
   // What is in memory is to be sealed at once.
   bool sealing() const { return state_ == State::kSealing; }
@@ -70,7 +77,6 @@ class Power {
   size_t Descriptors(std::span<DescriptorWait> out) const;
 
  private:
-  enum class State : uint8_t { kGood, kSealing, kDark };
   Cause Find(TimePoint now);
   void CountLook(TimePoint now);
   bool is_storm() const { return looks_ > kMostLooks; }

@@ -175,6 +175,7 @@ void Remote::SetState(State state, TimePoint now, const absl::Status& why) {
     // What libpq advises stands on lines of its own, and helps nobody who knows the address.
     const std::string_view message = MessageOf(why);
     last_error_ = TextLine(WithoutTarget(message.substr(0, message.find('\n'))));
+    error_at_ = now;
   }
   const uint32_t cause = uint32_t{1} << static_cast<unsigned>(why.code());
   const std::string target(backend_->target());
@@ -244,6 +245,7 @@ void Remote::ToStatus(telemetry::RemoteStatus& status) const {
   status.state = Name(state_);
   status.since_boot_us = boot_us(since_);
   status.last_error = std::string_view(last_error_);
+  status.last_error_boot_us = last_error_.empty() ? 0 : boot_us(error_at_);
   status.next_try_boot_us = trying ? boot_us(next_try_) : 0;
   status.heartbeats = sent_;
   status.failed_heartbeats = failed_;

@@ -119,6 +119,7 @@ class Remote final : private Observer {
   bool closing_ = false;      // what ends now is no news
   absl::Status first_error_;  // of the first open, for Start
   TextLine last_error_;
+  TimePoint error_at_{};
   TimePoint next_try_ = TimePoint::min();
 
   int64_t seq_ = 0;                         // of the heartbeat that is due or was sent last

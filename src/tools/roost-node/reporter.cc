@@ -1,13 +1,13 @@
 #include "tools/roost-node/reporter.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
+#include <cmath>
 #include <cstdio>
 
 #include "roost/version.h"
+#include "telemetry/process.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/card.h"
 #include "tools/roost-node/pool_status.h"
@@ -52,6 +52,7 @@ Reporter::Reporter(const Parts& parts)
       has_readers_(parts.notify.on() || !parts.options.status_file.empty() ||
                    parts.status != nullptr || parts.journal != nullptr),
       file_is_in_memory_(IsInMemory(parts.options.status_file)),
+      metrics_lock_path_(parts.options.metrics_file + ".lock"),
       watchdog_(parts.notify.watchdog_period()) {
   if (options_.status_file.empty()) return;
   file_.emplace(options_.status_file);
@@ -59,25 +60,20 @@ Reporter::Reporter(const Parts& parts)
   status_.version = ROOST_VERSION_STRING;
   status_.board = board_.model();
   status_.pid = getpid();
+  status_.start_ticks = telemetry::StartTicks(getpid());
   status_.every = options_.status_every;
   if (remote_ != nullptr) status_.remote.emplace().last_error.reserve(TextLine::kMost);
   status_.text.reserve(TextLine::kMost);
   status_.refused.reserve(TextLine::kMost);
-  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
-  if (there.ok() && there->pid > 0 && there->pid <= INT_MAX && there->pid != getpid() &&
-      kill(static_cast<pid_t>(there->pid), 0) == 0) {
-    messages_.Warn("process %lld writes %s, too: give each node a --status-file of its own",
-                   static_cast<long long>(there->pid), file_->path().c_str());
-  }
 }
 
-// Another node that was given the same path by mistake keeps its file.
+// Figures of a node that has ended would be taken for those of one that runs. Another node that was given the
+// same path by mistake keeps its file.
 Reporter::~Reporter() {
-  // Figures of a node that has ended would be taken for those of one that runs.
-  if (wrote_metrics_) unlink(options_.metrics_file.c_str());
-  if (!file_.has_value()) return;
-  const absl::StatusOr<telemetry::NodeStatus> there = telemetry::ReadStatusFile(file_->path());
-  if (!there.ok() || there->pid == getpid()) telemetry::RemoveStatusFile(file_->path());
+  if (wrote_metrics_ && metrics_lock_.Take(metrics_lock_path_.c_str()).ok()) {
+    unlink(options_.metrics_file.c_str());
+  }
+  if (file_.has_value()) file_->Remove();
 }
 
 void Reporter::Turn(TimePoint now, const NodeFacts& facts) {
@@ -96,22 +92,37 @@ void Reporter::Note(const NodeFacts& facts) {
     seal_times_.Add(facts.last_seal->took);
   }
   readings_ = ReadingsOf(facts);
+  power_ = facts.power;
   seal_due_ = facts.progress.due;
 }
 
-// A folder that is not there, or a full disk, is told once; the node goes on.
+// A folder that is not there, a full disk, or another node's file is told once; the node goes on, and tries again.
 void Reporter::WriteMetrics(TimePoint now) {
   next_metrics_ = now + options_.metrics_every;
-  const absl::Status written = status_server_->WriteMetrics(options_.metrics_file);
-  wrote_metrics_ = wrote_metrics_ || written.ok();
-  if (!written.ok() && written.code() != metrics_failed_) {
-    messages_.Warn("the metrics file: %s", std::string(written.message()).c_str());
+  absl::Status written = metrics_lock_.Take(metrics_lock_path_.c_str());
+  if (absl::IsAlreadyExists(written)) {
+    written = absl::AlreadyExistsError(metrics_lock_.holder() + " writes " + options_.metrics_file);
   }
-  metrics_failed_ = written.code();
+  if (written.ok()) written = status_server_->WriteMetrics(options_.metrics_file);
+  wrote_metrics_ = wrote_metrics_ || written.ok();
+  WarnOnce("metrics", written, metrics_failed_);
+}
+
+void Reporter::WarnOnce(const char* file, const absl::Status& written, absl::StatusCode& before) {
+  if (!written.ok() && written.code() != before) {
+    const std::string advice =
+        absl::IsAlreadyExists(written)
+            ? "; this node writes none: give each a --" + std::string(file) + "-file of its own"
+            : "";
+    messages_.Warn("the %s file: %s%s", file, std::string(written.message()).c_str(),
+                   advice.c_str());
+  }
+  before = written.code();
 }
 
 void Reporter::AddFigures(TimePoint now, Figures& out) const {
   AddReadings(now, out);
+  AddPower(now, out);
   AddProcess(out);
 }
 
@@ -159,6 +170,31 @@ void Reporter::AddReadings(TimePoint now, Figures& out) const {
            .spans = &seal_times_});
 }
 
+void Reporter::AddPower(TimePoint now, Figures& out) const {
+  const auto add = [&out](const Metric& metric, std::string_view label, std::string_view part,
+                          int64_t value) {
+    out.Add({.metric = metric, .group = "node", .label = label, .part = part, .value = value});
+  };
+  constexpr Metric kPower{
+      MetricKind::kGauge, "power", "state",
+      "1 for how the board's power is. sealing: it fails, and what is in memory "
+      "is stored; dark: nothing is written until it is good"};
+  for (int i = 0; i < Power::kStates; ++i) {
+    const auto state = static_cast<Power::State>(i);
+    add(kPower, "state", Power::Key(state), state == power_.state ? 1 : 0);
+  }
+  constexpr Metric kCause{MetricKind::kGauge, "power_cause", "state",
+                          "1 for what said that the power fails, now or the last time"};
+  for (int i = 0; i < Power::kCauses; ++i) {
+    const auto cause = static_cast<Power::Cause>(i);
+    add(kCause, "cause", Power::Key(cause), cause == power_.cause ? 1 : 0);
+  }
+  add({MetricKind::kGauge, "power_fails", "s", "For how long the power has failed; 0: it is good"},
+      {}, {}, power_.good() ? 0 : std::max(now - power_.since, Duration::zero()).count());
+  add({MetricKind::kCounter, "power_failures", "failures", "How often the power has failed"}, {},
+      {}, static_cast<int64_t>(power_.failures));
+}
+
 void Reporter::AddProcess(Figures& out) const {
   const auto add = [&out](MetricKind kind, std::string_view name, std::string_view unit,
                           std::string_view help, uint64_t value) {
@@ -175,6 +211,18 @@ void Reporter::AddProcess(Figures& out) const {
   if (const std::optional<uint64_t> written = board_.BytesWritten()) {
     add(kCounter, "written_bytes", "bytes", "Bytes that the process wrote to storage: wear",
         *written);
+  }
+  const BoardReading board = board_.Read();
+  if (board.cpu_celsius.has_value()) {
+    out.Add({.metric = {kGauge, "cpu_temperature_celsius", "celsius",
+                        "Temperature of the board's processor, in whole degrees"},
+             .group = "node",
+             .value = std::lround(*board.cpu_celsius)});
+  }
+  if (board.throttling.has_value()) {
+    const Throttling& seen = *board.throttling;
+    add(kGauge, "cpu_throttled", "", "1 while the firmware slows the processor down",
+        seen.throttled() || seen.frequency_capped() || seen.soft_limit() ? 1 : 0);
   }
   add(kCounter, "watchdog_feeds", "feeds", "How often systemd's watchdog was fed",
       watchdog_.feeds());
@@ -230,7 +278,7 @@ void Reporter::Feed(TimePoint now, const NodeFacts& facts) {
 // What an operator should not have to wait for.
 bool Reporter::HasChanged(const NodeFacts& facts) const {
   return (facts.ready && !ready_) || refused_ != !facts.refused.empty() ||
-         sealed_ != facts.last_seal.has_value() ||
+         sealed_ != facts.last_seal.has_value() || power_state_ != facts.power.state ||
          (remote_ != nullptr && remote_->changes() != remote_changes_);
 }
 
@@ -238,6 +286,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   next_report_ = now + options_.status_every;
   refused_ = !facts.refused.empty();
   sealed_ = facts.last_seal.has_value();
+  power_state_ = facts.power.state;
   if (remote_ != nullptr) remote_changes_ = remote_->changes();
   // The file first, so that a reader of systemd's STATUS finds the same state in the file.
   if (file_.has_value()) {
@@ -251,12 +300,8 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
 }
 
 void Reporter::Write(const NodeFacts& facts) {
-  if (facts.dark && !file_is_in_memory_) return;
-  const absl::Status written = file_->Write(status_);
-  if (!written.ok() && written.code() != write_failed_) {
-    messages_.Warn("the status file: %s", std::string(written.message()).c_str());
-  }
-  write_failed_ = written.code();
+  if (!facts.power.good() && !file_is_in_memory_) return;
+  WarnOnce("status", file_->Write(status_), write_failed_);
 }
 
 // What changes from report to report.
@@ -273,6 +318,10 @@ void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
   status_.watchdog = {.period = watchdog_.period(),
                       .feeds = watchdog_.feeds(),
                       .fed_boot_us = watchdog_.feeds() > 0 ? boot_us(fed_at_) : 0};
+  status_.power.state = Power::Key(facts.power.state);
+  status_.power.cause = Power::Key(facts.power.cause);
+  status_.power.failures = facts.power.failures;
+  status_.power.failed_boot_us = facts.power.failures > 0 ? boot_us(facts.power.since) : 0;
   ToStatus(status_.memory);
   ToStatus(memory_, status_.sqlite_memory);
   ToStatus(FileStatsOf(local_), status_.sqlite_file);
@@ -297,7 +346,7 @@ Health Reporter::HealthOf(const NodeFacts& facts) const {
 TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
   TextLine text;
   if (!facts.refused.empty()) {
-    if (!facts.dark) {
+    if (facts.power.good()) {
       text.Add(facts.ready ? "the database refuses: " : "waiting for the database: ");
     }
     text.Add(facts.refused, "; ", facts.waiting, " of at most ", facts.buffer,

@@ -18,15 +18,27 @@
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
 #include "telemetry/journal_observer.h"
+#include "telemetry/path_lock.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/options.h"
+#include "tools/roost-node/power.h"
 #include "tools/roost-node/remote.h"
 #include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
+
+// Not good: nothing but what is being sealed may be written to the card.
+struct PowerFacts {
+  Power::State state = Power::State::kGood;
+  Power::Cause cause = Power::Cause::kNone;  // of the failure that lasts, or of the latest one
+  TimePoint since{};                         // its begin
+  uint64_t failures = 0;
+
+  bool good() const { return state == Power::State::kGood; }
+};
 
 // What the loop knows at the end of a turn. Valid during the call.
 struct NodeFacts {
@@ -36,7 +48,7 @@ struct NodeFacts {
   size_t buffer = 0;
   bool ready = false;          // the database was usable once
   std::string_view refused{};  // why nothing is stored; empty: it is
-  bool dark = false;           // it is the power that fails, and the card is not to be written
+  PowerFacts power{};
   SealProgress progress{};
   std::optional<telemetry::SealStatus> last_seal{};
 };
@@ -71,10 +83,13 @@ class Reporter final : public StatusSource {
  private:
   void Note(const NodeFacts& facts);
   void WriteMetrics(TimePoint now);
+  // `before`: what the last try ended with.
+  void WarnOnce(const char* file, const absl::Status& written, absl::StatusCode& before);
   bool writes_metrics() const {
     return status_server_ != nullptr && !options_.metrics_file.empty();
   }
   void AddReadings(TimePoint now, Figures& out) const;
+  void AddPower(TimePoint now, Figures& out) const;
   void AddProcess(Figures& out) const;
   bool HasChanged(const NodeFacts& facts) const;
   void Feed(TimePoint now, const NodeFacts& facts);
@@ -97,6 +112,7 @@ class Reporter final : public StatusSource {
   const TimePoint started_;
   const bool has_readers_;
   const bool file_is_in_memory_;  // of the status file
+  const std::string metrics_lock_path_;
   std::optional<telemetry::StatusFile> file_;
   telemetry::NodeStatus status_;  // keeps the room of its texts from report to report
 
@@ -110,14 +126,17 @@ class Reporter final : public StatusSource {
   bool refused_ = false;
   bool sealed_ = false;
   uint64_t remote_changes_ = 0;
+  Power::State power_state_ = Power::State::kGood;
   TextLine text_;
   absl::StatusCode write_failed_ = absl::StatusCode::kOk;
 
   // Of the latest turn.
   telemetry::ReadingStatus readings_;
+  PowerFacts power_;
   TimePoint seal_due_ = TimePoint::max();
   Histogram seal_times_;
 
+  telemetry::PathLock metrics_lock_;
   TimePoint next_metrics_ = TimePoint::min();
   bool wrote_metrics_ = false;
   absl::StatusCode metrics_failed_ = absl::StatusCode::kOk;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,10 +13,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "base/duration.h"
+#include "telemetry/process.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/live_json.h"
 #include "tools/roostctl/status.h"
@@ -277,18 +275,7 @@ absl::StatusOr<LastEvents> ReadBox(const std::string& path) {
 }
 
 bool IsAlive(const telemetry::BoxHead& head) {
-  std::ifstream file("/proc/" + std::to_string(head.pid) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  const size_t name_end = text.rfind(')');
-  if (!file || name_end == std::string::npos) return false;
-  // The number may be another process's by now; the time of its begin tells.
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string field;
-  fields >> field;
-  if (field == "Z" || field == "X") return false;  // killed, and nobody has asked how it ended
-  for (int i = 1; i < 20; ++i) fields >> field;
-  return head.start_ticks == 0 || field == std::to_string(head.start_ticks);
+  return telemetry::IsRunning(head.pid, head.start_ticks);
 }
 
 }  // namespace roost::tools

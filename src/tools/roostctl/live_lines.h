@@ -48,6 +48,10 @@ void Lanes(Screen& screen, const Json& pool);
 void PoolFigures(Screen& screen, const Json& pool);
 // Who holds which connection, and who waits.
 void SlotsAndWaiters(Screen& screen, const Json& pool);
+// The board's power, heat and wear, where the program tells of them.
+void Board(Screen& screen, const Json& answer);
+// Of a SQLite pool: how long its database and its log are, and who holds that up.
+void DatabaseFile(Screen& screen, const Json& pool);
 // Other processes of this board that hold locks of a SQLite pool's database.
 void OtherProcesses(Screen& screen, const Json& answer, const Json& pool);
 // The latest `most` events, the oldest first.

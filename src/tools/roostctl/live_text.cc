@@ -110,9 +110,37 @@ void SlotsAndWaiters(Screen& screen, const Json& pool) {
       line += ", opened " + FormatDuration(SpanIn(slot, "age_s")) + " ago";
     }
     screen.Line(line);
+    if (MemberOf(slot, "error_ago_s").is_number()) {
+      const std::string code = TextIn(slot, "error_code");
+      const std::string reason = TextIn(slot, "error_reason");
+      screen.Line("         failed " + FormatDuration(SpanIn(slot, "error_ago_s")) +
+                  " ago: " + reason + (reason.empty() || code.empty() ? "" : ", ") + code);
+    }
   }
   for (const Json& waiter : ListIn(pool, "waiters")) {
     screen.Line("  waits for " + FormatDuration(SpanIn(waiter, "since_s")) + ": " + Where(waiter));
+  }
+}
+
+void DatabaseFile(Screen& screen, const Json& pool) {
+  const Json& sqlite = MemberOf(MemberOf(pool, "figures"), "sqlite");
+  if (!sqlite.is_object()) return;
+  const uint64_t frames = CountIn(sqlite, "wal_frames");
+  const uint64_t copied = std::min(CountIn(sqlite, "wal_checkpointed_frames"), frames);
+  std::string line = "  ";
+  if (MemberOf(sqlite, "database_bytes").is_number()) {
+    line += "database " + FormatBytes(CountIn(sqlite, "database_bytes")) + ", ";
+  }
+  line += "log " + FormatBytes(CountIn(sqlite, "wal_bytes")) + ", " +
+          std::to_string(frames - copied) + " of " + std::to_string(frames) +
+          " frames to be copied";
+  screen.Line(line);
+  if (const Duration read = SpanIn(sqlite, "oldest_read_s"); read > Duration::zero()) {
+    screen.Line("  a reader has kept the log from being cut for " + FormatDuration(read));
+  }
+  if (const Duration busy = SpanIn(sqlite, "busy_s"); busy > Duration::zero()) {
+    screen.Line("  waited for other processes: " + FormatDuration(busy) + " since the start, " +
+                std::to_string(CountIn(sqlite, "busy_timeouts")) + " times in vain");
   }
 }
 
@@ -140,6 +168,27 @@ void Events(Screen& screen, const Json& answer, size_t most) {
     if (!text.empty()) line += ": " + text.substr(0, text.find('\n'));
     screen.Line(line);
   }
+}
+
+void Board(Screen& screen, const Json& answer) {
+  const Json& node = MemberOf(MemberOf(answer, "figures"), "node");
+  const std::string state = TextIn(node, "power");
+  if (state.empty()) return;
+  std::string line = "  power " + state;
+  if (const Duration fails = SpanIn(node, "power_fails_s"); fails > Duration::zero()) {
+    line += " for " + FormatDuration(fails) + " (" + TextIn(node, "power_cause") + ")";
+  }
+  if (const uint64_t failures = CountIn(node, "power_failures"); failures > 0) {
+    line += ", failed " + std::to_string(failures) + " times";
+  }
+  if (const Json& heat = MemberOf(node, "cpu_temperature_celsius"); heat.is_number_integer()) {
+    line += "; " + std::to_string(heat.get<int64_t>()) + " C";
+  }
+  if (CountIn(node, "cpu_throttled") > 0) line += ", slowed down by the firmware";
+  if (MemberOf(node, "written_bytes").is_number()) {
+    line += "; " + FormatBytes(CountIn(node, "written_bytes")) + " written";
+  }
+  screen.Line(line);
 }
 
 std::string HeadLine(const Live& live) {
@@ -212,11 +261,13 @@ std::string LiveText(const Live& live, int width, bool ascii) {
   screen.Line("  process " + std::to_string(CountIn(live.answer, "pid")) + ", running for " +
               FormatDuration(SpanIn(live.answer, "running_s")) + ", roostpool " +
               TextIn(live.answer, "version"));
+  Board(screen, live.answer);
   for (const Json& pool : ListIn(live.answer, "pools")) {
     screen.Line("pool " + PoolTitle(pool));
     Lanes(screen, pool);
     PoolFigures(screen, pool);
     SlotsAndWaiters(screen, pool);
+    DatabaseFile(screen, pool);
     OtherProcesses(screen, live.answer, pool);
   }
   Events(screen, live.answer, kMostEvents);

@@ -1,17 +1,16 @@
 #include "tools/roostctl/status.h"
 
-#include <errno.h>
 #include <langinfo.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <climits>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -21,6 +20,7 @@
 #include "roost/platform.h"
 #include "telemetry/metrics.h"
 #include "telemetry/metrics_file.h"
+#include "telemetry/process.h"
 #include "telemetry/status_json.h"
 #include "tools/common/cli.h"
 #include "tools/common/remote_uri.h"
@@ -66,6 +66,7 @@ std::string ReadingText(const telemetry::ReadingStatus& r) {
   std::string text = Count(r.taken) + " taken, " + Count(r.sealed) + " sealed, " +
                      Count(r.waiting) + " in memory (at most " + Count(r.most_waiting) + " of " +
                      Count(r.buffer) + ")";
+  if (r.refused_batches > 0) text += ", " + Count(r.refused_batches) + " batches refused";
   if (r.dropped > 0) text += ", " + Count(r.dropped) + " dropped";
   if (r.lost > 0) text += ", " + Count(r.lost) + " lost";
   if (r.bad_lines > 0) text += ", " + Count(r.bad_lines) + " lines were no readings";
@@ -87,6 +88,15 @@ std::string SqliteText(const telemetry::SqliteMemoryStatus& memory) {
   return text + "; " + Count(memory.arena_failures) + " requests refused";
 }
 
+// Empty: who wrote the file looks at no power.
+std::string PowerText(const telemetry::PowerStatus& power, int64_t now) {
+  std::string text = power.state;
+  if (power.failures == 0) return text;
+  text += ", failed " + Count(power.failures) + " times, the last time " +
+          Ago(power.failed_boot_us, now) + " ago (" + power.cause + ")";
+  return text;
+}
+
 std::string RemoteText(const telemetry::RemoteStatus& remote, int64_t now) {
   std::string text = remote.state + " for " + Ago(remote.since_boot_us, now) + ", " +
                      Count(remote.heartbeats) + " heartbeats";
@@ -104,6 +114,15 @@ std::string FirstLine(const std::string& text) { return text.substr(0, text.find
 constexpr Duration kStartsWithin = std::chrono::minutes(2);
 using internal::Between;
 
+// "2026-11-30T21:40:00Z", by this machine's wall clock.
+std::string IsoTime(int64_t unix_us) {
+  const auto seconds = static_cast<time_t>(unix_us / 1'000'000);
+  tm parts{};
+  std::array<char, 32> text{};
+  if (gmtime_r(&seconds, &parts) == nullptr) return "";
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
 // For scripts: what the file says, judged by the reader, and moments as ages, too.
 Json JsonOf(const telemetry::NodeStatus& status, int64_t now_boot_us) {
   Json json = Json::parse(telemetry::JsonText(status), nullptr, false);
@@ -118,13 +137,21 @@ Json JsonOf(const telemetry::NodeStatus& status, int64_t now_boot_us) {
   json["running_s"] = age(status.started_boot_us);
   if (status.last_seal.has_value()) json["last_seal"]["ago_s"] = age(status.last_seal->boot_us);
   if (status.watchdog.feeds > 0) json["watchdog"]["fed_ago_s"] = age(status.watchdog.fed_boot_us);
-  if (status.remote.has_value()) json["remote"]["since_s"] = age(status.remote->since_boot_us);
+  if (status.power.failures > 0) json["power"]["failed_ago_s"] = age(status.power.failed_boot_us);
+  if (status.remote.has_value()) {
+    json["remote"]["since_s"] = age(status.remote->since_boot_us);
+    if (status.remote->last_error_boot_us > 0) {
+      json["remote"]["last_error_ago_s"] = age(status.remote->last_error_boot_us);
+    }
+  }
+  json["written_at"] = IsoTime(NativePlatform().UnixMicros() -
+                               (now_boot_us - std::min(status.written_boot_us, now_boot_us)));
   return json;
 }
 
 // A node that was killed leaves its file behind.
-bool IsGone(int64_t pid) {
-  return pid > 0 && pid <= INT_MAX && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
+bool IsGone(const telemetry::NodeStatus& status) {
+  return status.pid > 0 && !telemetry::IsRunning(status.pid, status.start_ticks);
 }
 
 // "healthy", "degraded: ...", "starting: ...", "NOT HEALTHY: ..."
@@ -165,8 +192,11 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
     text += Line("", RemoteText(*status.remote, now_boot_us));
     if (!status.remote->last_error.empty()) {
       // An error of before is no fault of now.
-      const char* const name = status.remote->state == "up" ? "an earlier error: " : "last error: ";
-      text += Line("", name + FirstLine(status.remote->last_error));
+      std::string name = status.remote->state == "up" ? "an earlier error" : "last error";
+      if (status.remote->last_error_boot_us > 0) {
+        name += " " + Ago(status.remote->last_error_boot_us, now_boot_us) + " ago";
+      }
+      text += Line("", name + ": " + FirstLine(status.remote->last_error));
     }
   }
   text += Line("memory", Count(status.memory.rss_kib) + " KiB resident, at most " +
@@ -177,6 +207,7 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
                                : "fed " + Ago(status.watchdog.fed_boot_us, now_boot_us) +
                                      " ago, every " + FormatDuration(status.watchdog.period) +
                                      " at the latest");
+  if (!status.power.state.empty()) text += Line("power", PowerText(status.power, now_boot_us));
   text += Line("written", Ago(status.written_boot_us, now_boot_us) + " ago");
   return text;
 }
@@ -360,7 +391,7 @@ int StatusCommand::ShowFile() const {
     Tell(why + "; no node runs here, or it writes no status file: systemctl status roost-node");
     return kStatusNotRunning;
   }
-  if (IsGone(status->pid)) {
+  if (IsGone(*status)) {
     Tell("no node runs: process " + std::to_string(status->pid) + ", which wrote " + file_ +
          ", is gone");
     return kStatusNotRunning;
@@ -385,7 +416,7 @@ std::string StatusCommand::TextOfFile() const {
     return missing ? std::string("no program with a status socket runs here; waiting for one")
                    : PlainText(MessageOf(status.status()));
   }
-  if (IsGone(status->pid)) return "no node runs: the process that wrote " + file_ + " is gone";
+  if (IsGone(*status)) return "no node runs: the process that wrote " + file_ + " is gone";
   return StatusText(*status, BootMicros());
 }
 

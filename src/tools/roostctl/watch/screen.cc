@@ -300,6 +300,7 @@ void AppendDetails(const Entry& entry, const View& view, std::vector<Row>& rows)
   Screen details(view.width, view.ascii);
   Lanes(details, *entry.pool);
   SlotsAndWaiters(details, *entry.pool);
+  DatabaseFile(details, *entry.pool);
   OtherProcesses(details, entry.program->live.answer, *entry.pool);
   PoolFigures(details, *entry.pool);
   // A small screen keeps who holds and who waits.
