@@ -26,10 +26,10 @@
 //
 // Values:   a Micros is stored as an integer. For a DATETIME(6) write TIMESTAMPADD(MICROSECOND, $1,
 //           '1970-01-01'), for the years 1 to 9999; a TIMESTAMP ends in 2038. Both read as a Micros, one with
-//           a day or month of zero as text. BIGINT UNSIGNED beyond an int64_t reads as text, DECIMAL without
-//           digits behind the point as an integer where it fits, and else as a double, text that is not
-//           UTF-8 as a Blob. NaN and infinity are refused. BIT reads as an integer, and as a Blob where the
-//           first of 64 bits is set. Out of an expression, such as MAX(b), it is refused
+//           a day or month of zero as text. BIGINT UNSIGNED and BIT beyond an int64_t read as a uint64_t, a
+//           double or text, and a uint64_t of that size is bound. DECIMAL without digits behind the point
+//           reads as an integer where it fits, and else as a double, text that is not UTF-8 as a Blob. NaN
+//           and infinity are refused. BIT out of an expression, such as MAX(b), is refused
 //           (kInvalidArgument), because the server sends digits or bits: add 0 to it. A UNION with a number
 //           makes a Blob of digits of it
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
