@@ -18,6 +18,11 @@ using Client = HostileServer::Client;
 
 inline constexpr Duration kShort = 100ms;
 
+// A report of progress, as MariaDB sends it.
+inline constexpr std::string_view kProgress(
+    "\xff\xff\xff\x01\x01\x03\0\0\0\x03"
+    "abc",
+    13);
 // One column: a definition of it, and the end of the definitions.
 std::string OneColumn(int type, int number);
 // The answer to a prepare: a statement without values, with one column of text.

@@ -309,10 +309,6 @@ TEST(HostileTest, AHandshakeThatIsGivenUpEndsAtOnce) {
   EXPECT_GT(server.clients(), 1);
 }
 
-constexpr std::string_view kProgress =
-    "\xff\xff\xff\x01\x01\x03\0\0\0\x03"
-    "abc"sv;
-
 TEST(HostileTest, AFloodWhileSigningInEndsTheOpen) {
   const std::pair<const char*, std::function<void(Client&)>> floods[] = {
       {"in place of a greeting", [](Client& client) { client.Flood(Packet(kProgress, 0)); }},
