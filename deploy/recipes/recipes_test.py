@@ -70,25 +70,39 @@ class RecipesTest(unittest.TestCase):
         text = re.sub(r"\\\n", " ", self.read("yocto/roostpool_0.1.bb"))
         text = re.sub(r"^[\w:]+\(\) \{\n(    .*\n)+\}$", "", text, flags=re.M)
         for line in text.splitlines():
-            self.assertRegex(line, r'^$|^#|^inherit [a-z ]+$|^[A-Z_]+(:[\w${}-]+)* = "[^"]*"$|^PACKAGES =\+ "[^"]*"$')
+            self.assertRegex(line, r'^$|^#|^inherit [a-z ]+$|^[A-Z_]+(:[\w${}-]+|\[\w+\])* \?{0,2}= "[^"]*"$|'
+                                   r'^PACKAGES =\+ "[^"]*"$')
 
     def test_make_reads_buildroots(self):
-        with tempfile.TemporaryDirectory() as folder:
-            stub = pathlib.Path(folder, "Makefile")
-            stub.write_text(f"BR2_EXTERNAL_ROOSTPOOL_PATH = {HERE}/buildroot\ncmake-package = \n"
-                            f"include {HERE}/buildroot/external.mk\n"
-                            "all:\n\t@echo '$(ROOSTPOOL_CONF_OPTS)' '$(realpath $(ROOSTPOOL_SITE))'\n",
-                            encoding="utf-8")
-            done = run("make", "--warn-undefined-variables", "-f", stub)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("-DROOST_PROFILE=raspberry_pi", done.stdout)
-        self.assertTrue(done.stdout.rstrip().endswith(str(ROOT)), done.stdout)
+        for mysql, says, needs in (("y", "-DROOST_MYSQL=ON", "sqlite mariadb"), ("", "-DROOST_MYSQL=OFF", "sqlite")):
+            with tempfile.TemporaryDirectory() as folder:
+                stub = pathlib.Path(folder, "Makefile")
+                stub.write_text(f"BR2_EXTERNAL_ROOSTPOOL_PATH = {HERE}/buildroot\ncmake-package = \n"
+                                f"BR2_PACKAGE_ROOSTPOOL_MYSQL = {mysql}\n"
+                                f"include {HERE}/buildroot/external.mk\n"
+                                "all:\n\t@echo '$(ROOSTPOOL_CONF_OPTS)' '$(ROOSTPOOL_DEPENDENCIES)' "
+                                "'$(realpath $(ROOSTPOOL_SITE))'\n",
+                                encoding="utf-8")
+                done = run("make", "--warn-undefined-variables", "-f", stub)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("-DROOST_PROFILE=raspberry_pi", done.stdout)
+            self.assertIn(says, done.stdout)
+            self.assertTrue(done.stdout.rstrip().endswith(f"{needs} {ROOT}"), done.stdout)
+
+    def test_each_builds_mysql_with_the_headers_or_without(self):
+        self.assertIn('PACKAGECONFIG[mysql] = "-DROOST_MYSQL=ON,-DROOST_MYSQL=OFF,mariadb"',
+                      self.read("yocto/roostpool_0.1.bb"))
+        mysql = json.loads(self.read("vcpkg/roostpool/vcpkg.json"))["features"]["mysql"]
+        self.assertEqual(mysql["dependencies"], ["libmariadb"])
+        self.assertIn("FEATURES mysql ROOST_MYSQL)", self.read("vcpkg/roostpool/portfile.cmake"))
+        self.assertIn('self.requires("mariadb-connector-c/', self.read("conan/conanfile.py"))
+        self.assertIn('cache_variables["ROOST_MYSQL"]', self.read("conan/conanfile.py"))
 
     def test_cmake_reads_vcpkgs(self):
         with tempfile.TemporaryDirectory() as folder:
             stub = pathlib.Path(folder, "stub.cmake")
             functions = "".join(f'function({name})\n  message(STATUS "{name} ${{ARGN}}")\nendfunction()\n'
-                                for name in ("vcpkg_cmake_configure", "vcpkg_cmake_install",
+                                for name in ("vcpkg_check_features", "vcpkg_cmake_configure", "vcpkg_cmake_install",
                                              "vcpkg_cmake_config_fixup", "vcpkg_install_copyright"))
             stub.write_text(functions + f"set(CURRENT_PACKAGES_DIR {folder}/none)\n"
                             f"include({HERE}/vcpkg/roostpool/portfile.cmake)\n",

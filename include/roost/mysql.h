@@ -21,15 +21,16 @@
 //
 // DDL, which commits by itself here, and EXECUTE are refused while a Transaction is open
 // (kFailedPrecondition). What a procedure does shows when it is done: if it has committed, its CALL is
-// kUnknown, and so are Commit and Rollback. A procedure that commits and begins another transaction is not
-// seen. A RunAll that fails leaves its earlier rows in tables without transactions (MyISAM), and says so.
+// kUnknown, and so are Commit and Rollback, also where it has begun another transaction, which is rolled
+// back. Behind a pooler that keeps the server's session_track_transaction_info to itself that one is taken for
+// the Transaction's own. A RunAll that fails leaves its earlier rows in tables without transactions (MyISAM), and says so.
 //
 // Values:   a Micros is stored as an integer. For a DATETIME(6) write TIMESTAMPADD(MICROSECOND, $1,
 //           '1970-01-01'), for the years 1 to 9999; a TIMESTAMP ends in 2038. Both read as a Micros, one with
-//           a day or month of zero as text. BIGINT UNSIGNED beyond an int64_t reads as text, DECIMAL without
-//           digits behind the point as an integer where it fits, and else as a double, text that is not
-//           UTF-8 as a Blob. NaN and infinity are refused. BIT reads as an integer, and as a Blob where the
-//           first of 64 bits is set. Out of an expression, such as MAX(b), it is refused
+//           a day or month of zero as text. BIGINT UNSIGNED and BIT beyond an int64_t read as a uint64_t, a
+//           double or text, and a uint64_t of that size is bound. DECIMAL without digits behind the point
+//           reads as an integer where it fits, and else as a double, text that is not UTF-8 as a Blob. NaN
+//           and infinity are refused. BIT out of an expression, such as MAX(b), is refused
 //           (kInvalidArgument), because the server sends digits or bits: add 0 to it. A UNION with a number
 //           makes a Blob of digits of it
 // Threads:  a backend may serve several pools; a connection belongs to the holder of its lease.
@@ -94,8 +95,8 @@ struct MysqlOptions {
   // statement, SET, or CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a
   // transaction open, autocommit off or a completion_type fails the open. Empty: nothing.
   std::string on_connect{};
-  // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection (kUnavailable:
-  // libmariadb tells it from a broken link in no way). The descriptions of an answer's columns may take as
+  // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection
+  // (kResourceExhausted; kUnknown, where what gave it may have been committed). The descriptions of an answer's columns may take as
   // much, and at most 2 MiB (kResourceExhausted). 64 KiB to 1 GiB. The server's max_allowed_packet limits
   // what is sent.
   int max_result_bytes = 1 << 20;

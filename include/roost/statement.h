@@ -116,17 +116,19 @@ using Blob = std::span<const std::byte>;
 class Value {
  public:
   // The types that every backend stores. A bool and a Micros are kInt64 with a mark. kArray: many
-  // values as one parameter, for PostgreSQL. kTooLarge: what was bound is beyond 64 bits; to run with
-  // it is kInvalidArgument. No column is one of these two.
+  // values as one parameter, for PostgreSQL. kTooLarge: what was bound is beyond an int64_t. MySQL takes
+  // it where it is an unsigned integer; else to run with it is kInvalidArgument. No column is one of
+  // these two.
   enum class Type : uint8_t { kNull, kInt64, kDouble, kText, kBlob, kTooLarge, kArray };
 
   // NULL.
   constexpr Value() = default;
   constexpr Value(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): binding reads better
-  // An integer. An unsigned one of 2^63 and more is kTooLarge.
+  // An integer. An unsigned one of 2^63 and more is kTooLarge, and is_unsigned().
   template <internal::Integer T>
   constexpr Value(T value)  // NOLINT(google-explicit-constructor)
       : type_(internal::FitsInt64(value) ? Type::kInt64 : Type::kTooLarge),
+        mark_(internal::FitsInt64(value) ? Mark::kNone : Mark::kUnsigned),
         int64_(static_cast<int64_t>(value)) {}
   // An enumeration: its number.
   template <class T>
@@ -208,6 +210,17 @@ class Value {
   constexpr bool is_boolean() const { return mark_ == Mark::kBoolean; }
   // True for a value made from a Micros, for backends that have a type for moments.
   constexpr bool is_moment() const { return mark_ == Mark::kMoment; }
+  // True for an unsigned integer of 2^63 and more. Bound it is kTooLarge; read it is kText, its digits, and
+  // reads as a uint64_t, too.
+  constexpr bool is_unsigned() const { return mark_ == Mark::kUnsigned; }
+  // Its number. REQUIRES: is_unsigned().
+  uint64_t unsigned_number() const;
+  // Such a one as a backend reads it. REQUIRES: `digits` are those of a number from 2^63 to 2^64 - 1.
+  static Value OfUnsigned(std::string_view digits) {
+    Value value(digits);
+    value.mark_ = Mark::kUnsigned;
+    return value;
+  }
   // What a backend answers for a column that does not exist. Rows makes an error of it, so that an
   // application never sees one.
   static constexpr Value NoColumn() {
@@ -227,7 +240,7 @@ class Value {
   Value element(size_t number) const;
 
  private:
-  enum class Mark : uint8_t { kNone, kBoolean, kMoment, kNoColumn };
+  enum class Mark : uint8_t { kNone, kBoolean, kMoment, kNoColumn, kUnsigned };
 
   static constexpr uint32_t BoundSize(size_t size) {
     return size < UINT32_MAX ? static_cast<uint32_t>(size) : UINT32_MAX;
@@ -297,7 +310,8 @@ class [[nodiscard]] Rows {
   //   Value              whatever it is
   //   std::optional<T>   the same; NULL is empty
   //
-  // NULL as anything else is an error. REQUIRES: the last Next() returned true.
+  // An integer of 2^63 and more, which MySQL has, reads as a uint64_t or an enumeration over one, as a
+  // number and as text. NULL as anything else is an error. REQUIRES: the last Next() returned true.
   template <class T>
   T Get(int column);
   // The same by name, which has to be spelled as the database spells it. Cost: compares the names
@@ -392,7 +406,7 @@ class Statement {
     return Rows(this, Start(values));
   }
   // Run and Query with values that are counted at run time. kInvalidArgument: the count is wrong,
-  // or a value is kTooLarge.
+  // or a value is kTooLarge for the database.
   virtual absl::Status Execute(std::span<const Value> values) = 0;
   Rows ExecuteQuery(std::span<const Value> values) { return Rows(this, Start(values)); }
 

@@ -1,4 +1,5 @@
 // Rows: reading typed columns, and the errors of a program that reads them wrongly.
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -38,6 +39,9 @@ Value ConvertTo(Value::Type type, const Value& value) {
     const std::string_view text = value.text();
     return Value(Blob(reinterpret_cast<const std::byte*>(text.data()), text.size()));
   }
+  if (type == Value::Type::kDouble && value.is_unsigned()) {
+    return Value(static_cast<double>(value.unsigned_number()));
+  }
   return Value::NoColumn();
 }
 
@@ -61,6 +65,14 @@ std::string_view Name(Value::Type type) {
       return "array";
   }
   return "unknown";
+}
+
+uint64_t Value::unsigned_number() const {
+  if (type_ != Type::kText) return static_cast<uint64_t>(int64_);
+  uint64_t number = 0;
+  const std::string_view digits = text();
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return number;
 }
 
 Rows::Rows(Rows&& other) noexcept
@@ -109,6 +121,12 @@ Value Rows::Convert(int column, Value::Type type, Value value) {
   if (!converted.is_no_column() || !status_.ok()) return converted;
   const std::string_view advice =
       value.is_null() ? "; read it as a std::optional, where NULL is empty" : "";
+  if (value.is_unsigned()) {
+    status_ = absl::InvalidArgumentError(Concat(
+        {ColumnText(*statement_, column), " is ", value.text(),
+         ", an integer beyond an int64_t: read it as a uint64_t, a double or a std::string"}));
+    return converted;
+  }
   status_ =
       absl::InvalidArgumentError(Concat({ColumnText(*statement_, column), " is ",
                                          Name(value.type()), ", wanted ", Name(type), advice}));

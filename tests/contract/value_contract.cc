@@ -45,7 +45,9 @@ TEST_P(ValueContract, AnUnsignedIntegerIsBoundWhereItFits) {
   EXPECT_EQ(QueryOne<Loose>(writer(), kSelect)->amount, most);
   const absl::Status refused = writer().Run(kInsert, 2, most + 1, nullptr, nullptr, nullptr);
   EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument) << refused;
-  EXPECT_NE(refused.message().find("64 bits"), std::string_view::npos) << refused;
+  // MySQL has such integers, but not in a column that is signed.
+  const std::string said(refused.message());
+  EXPECT_TRUE(said.find("64 bits") != said.npos || said.find("Out of range") != said.npos) << said;
   EXPECT_EQ(CountRows(writer()), 1);
 }
 

@@ -58,13 +58,59 @@ TEST_F(MysqlStatementsTest, ABitOutOfAnExpressionIsNoWrongNumber) {
   EXPECT_EQ(session_.Count("SELECT b FROM bits ORDER BY b DESC LIMIT 1"), 200);
   EXPECT_EQ(session_.Count("SELECT b FROM bits GROUP BY b ORDER BY b LIMIT 1"), 5);
   EXPECT_EQ(TypeOf("SELECT c FROM bits ORDER BY b LIMIT 1"), Value::Type::kInt64);
-  EXPECT_EQ(TypeOf("SELECT c FROM bits ORDER BY b DESC LIMIT 1"), Value::Type::kBlob);
+  EXPECT_EQ(TypeOf("SELECT c FROM bits ORDER BY b DESC LIMIT 1"), Value::Type::kText);
+  EXPECT_EQ(*QueryOne<uint64_t>(*session_, Sql("SELECT c FROM bits ORDER BY b DESC LIMIT 1")),
+            ~uint64_t{0});
 }
 
 // Of a dozen reports: an unsigned integer of 64 bits came back negative.
-TEST_F(MysqlStatementsTest, AnUnsignedIntegerBeyondOursIsText) {
+TEST_F(MysqlStatementsTest, AnUnsignedIntegerBeyondOursIsATextAndAUint64) {
+  constexpr char kMost[] = "SELECT CAST(18446744073709551615 AS UNSIGNED)";
   EXPECT_EQ(session_.Count("SELECT CAST(9223372036854775807 AS UNSIGNED)"), INT64_MAX);
-  EXPECT_EQ(session_.Ask("SELECT CAST(18446744073709551615 AS UNSIGNED)"), "18446744073709551615");
+  EXPECT_EQ(session_.Ask(kMost), "18446744073709551615");
+  EXPECT_EQ(*QueryOne<uint64_t>(*session_, Sql(kMost)), ~uint64_t{0});
+  EXPECT_EQ(*QueryOne<double>(*session_, Sql(kMost)), 0x1p64);
+  const absl::Status refused = QueryOne<int64_t>(*session_, Sql(kMost)).status();
+  EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("read it as a uint64_t"));
+  // A function's answer has the type of its arguments, or of a DECIMAL, which is a double then.
+  EXPECT_EQ(*QueryOne<uint64_t>(*session_, Sql("SELECT ~0")), ~uint64_t{0});
+  EXPECT_EQ(*QueryOne<uint64_t>(*session_, Sql("SELECT MAX(v) FROM (SELECT ~0 AS v) AS t")),
+            ~uint64_t{0});
+  EXPECT_EQ(*QueryOne<double>(*session_, Sql("SELECT SUM(v) FROM (SELECT ~0 AS v) AS t")), 0x1p64);
+}
+
+// Of reports about Go's database/sql (9373), go-mysql (886) and aarondl/null (8): a uint64 of 2^63 and more was
+// refused where the column takes it, or went in as a negative number.
+TEST_F(MysqlStatementsTest, AnUnsignedIntegerBeyondOursIsBound) {
+  constexpr uint64_t kMost = ~uint64_t{0};
+  constexpr uint64_t kFirst = uint64_t{1} << 63;
+  ASSERT_OK(
+      session_->RunScript("DROP TABLE IF EXISTS un; CREATE TABLE un(u bigint unsigned, i int); "
+                          "DROP TABLE IF EXISTS si; CREATE TABLE si(s bigint)"));
+  Statement* const add = *session_->Prepare(Sql("INSERT INTO un VALUES ($1, $2)"));
+  // The type of a parameter changes from run to run.
+  for (const uint64_t number : {uint64_t{1}, kMost, kFirst - 1, kFirst}) {
+    ASSERT_OK(add->Run(number, 1));
+    EXPECT_EQ(*QueryOne<uint64_t>(*session_, Sql("SELECT u FROM un WHERE u = $1"), number), number);
+  }
+  struct Row {
+    uint64_t u;
+    int i;
+  };
+  const std::vector<Row> rows{{kMost, 2}, {kMost - 1, 2}, {3, 2}, {kFirst, 2}};
+  ASSERT_OK(add->RunAll(rows));
+  EXPECT_EQ(session_.Ask("SELECT GROUP_CONCAT(u ORDER BY u) FROM un WHERE i = 2"),
+            "3,9223372036854775808,18446744073709551614,18446744073709551615");
+  EXPECT_EQ((*QueryOne<std::tuple<uint64_t, int>>(
+                *session_, Sql("SELECT u, i FROM un WHERE i = 1 ORDER BY u DESC LIMIT 1"))),
+            std::tuple(kMost, 1));
+  EXPECT_EQ(
+      (*QueryOne<std::tuple<std::optional<uint64_t>, int>>(*session_, Sql("SELECT NULL, $1"), 5)),
+      std::tuple(std::optional<uint64_t>(), 5));
+  const absl::Status refused = session_->Run(Sql("INSERT INTO si VALUES ($1)"), kFirst);
+  EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument) << refused;
+  EXPECT_EQ(MysqlErrno(refused), 1264) << refused;
 }
 
 TEST_F(MysqlStatementsTest, ASumOfIntegersIsOne) {
@@ -148,8 +194,7 @@ TEST_F(MysqlStatementsTest, ValuesOfKindsThatOnlyMysqlHas) {
   EXPECT_EQ(rows.Get<std::string>(3), "0000-00-00");
   EXPECT_EQ(rows.Get<int>(4), 1901);
   EXPECT_EQ(rows.Get<int>(5), 1);
-  EXPECT_EQ(rows.Get<Value>(6).type(), Value::Type::kBlob) << "beyond 63 bits";
-  EXPECT_EQ(rows.Get<Blob>(6).size(), 8u);
+  EXPECT_EQ(rows.Get<uint64_t>(6), ~uint64_t{0});
   EXPECT_EQ(rows.Get<std::string>(7), "ü");
   EXPECT_EQ(rows.Get<std::string>(8), "a,c");
   EXPECT_EQ(rows.Get<std::string>(9), "{\"a\": 1}");
@@ -248,10 +293,52 @@ TEST_F(MysqlStatementsTest, ARowThatIsTooLongClosesTheConnection) {
   Session small(MysqlOptions{.uri = Server().Uri(), .max_result_bytes = 64 << 10});
   ASSERT_TRUE(small.ok()) << small.status();
   EXPECT_EQ(small.Count("SELECT LENGTH(REPEAT('x', 100))"), 100);
-  // The library does not say why: for it the link has broken.
   const absl::Status status = small->Run(Sql("SELECT REPEAT('x', 200000)"));
-  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(NextStep(status), Advice::kShed) << "tried again it is as long";
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("a row of the answer is longer than max_result_bytes, which is 65536"),
+            HasSubstr("ask for less at a time, or raise max_result_bytes")));
   EXPECT_EQ(ConnectionAccess::Inspect(*small), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*small), FaultScope::kConnection);
+}
+
+// In each way to ask, and of a packet in several frames as of one.
+TEST_F(MysqlStatementsTest, ARowThatIsTooLongIsNoBrokenLink) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS l; CREATE TABLE l(a int AUTO_INCREMENT PRIMARY KEY, t longtext)"));
+  const std::string more(100'000, 'x');
+  const auto of = [](auto&& ask) {
+    Session small(MysqlOptions{.uri = Server().Uri(), .max_result_bytes = 64 << 10});
+    return ask(small);
+  };
+  EXPECT_EQ(of([](Session& session) {
+              return session->RunScript("SELECT 1; SELECT REPEAT('x', 200000)");
+            }).code(),
+            StatusCode::kResourceExhausted);
+  EXPECT_EQ(of([](Session& session) {
+              return QueryOne<std::string>(*session, Sql("SELECT REPEAT('x', 16777216)")).status();
+            }).code(),
+            StatusCode::kResourceExhausted);
+  // The second row of a result, in a transaction, whose code the commit repeats.
+  EXPECT_EQ(of([](Session& session) {
+              absl::StatusOr<Transaction> transaction = session->Begin();
+              Rows rows = (*session->Prepare(Sql("SELECT REPEAT('x', seq) FROM seq_1_to_70000_step_"
+                                                 "69999")))
+                              ->Query();
+              EXPECT_TRUE(rows.Next());
+              EXPECT_FALSE(rows.Next());
+              EXPECT_EQ(rows.status().code(), StatusCode::kResourceExhausted) << rows.status();
+              return transaction->Commit();
+            }).code(),
+            StatusCode::kResourceExhausted);
+  const absl::Status unsure = of([&](Session& session) {
+    return session->Run(Sql("INSERT INTO l(t) VALUES ($1) RETURNING t"), more);
+  });
+  EXPECT_EQ(unsure.code(), StatusCode::kUnknown) << unsure;
+  EXPECT_THAT(std::string(unsure.message()), HasSubstr("max_result_bytes"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM l"), 1) << "it was done";
 }
 
 TEST_F(MysqlStatementsTest, EqualRowsOfAnUpdateCountAsTheServerCountsThem) {

@@ -297,5 +297,52 @@ TEST(RowsTest, AnUnsignedIntegerIsNotReadOutOfANegativeOne) {
   EXPECT_TRUE(good.status().ok());
 }
 
+// What MySQL's BIGINT UNSIGNED has beyond an int64_t.
+TEST(RowsTest, AnUnsignedIntegerBeyondInt64IsReadAsOne) {
+  enum class Mask : uint64_t {};
+  constexpr uint64_t kMost = ~uint64_t{0};
+  const Value most = Value::OfUnsigned("18446744073709551615");
+  const Value first = Value::OfUnsigned("9223372036854775808");
+  CannedStatement statement({"u", "v"}, {{most, first}, {7, nullptr}});
+  Rows rows = statement.Query();
+  ASSERT_TRUE(rows.Next());
+  EXPECT_EQ(rows.Get<uint64_t>(0), kMost);
+  EXPECT_EQ(rows.Get<unsigned long long>("u"), kMost);
+  EXPECT_EQ(rows.Get<std::optional<uint64_t>>(1), uint64_t{1} << 63);
+  EXPECT_EQ(rows.Get<Mask>(0), Mask{kMost});
+  EXPECT_EQ(rows.Get<double>(1), 0x1p63);
+  EXPECT_EQ(rows.Get<float>(0), 0x1p64f);
+  EXPECT_EQ(rows.Get<std::string>(0), "18446744073709551615");
+  EXPECT_EQ(rows.Get<Value>(0).type(), Value::Type::kText);
+  EXPECT_EQ((rows.As<std::tuple<uint64_t, std::optional<uint64_t>>>()),
+            std::tuple(kMost, uint64_t{1} << 63));
+  ASSERT_TRUE(rows.Next()) << rows.status();
+  EXPECT_EQ(rows.Get<uint64_t>(0), 7u);
+  EXPECT_EQ(rows.Get<std::optional<uint64_t>>(1), std::nullopt);
+}
+
+template <class T>
+std::string RefusalOf(const Value& value) {
+  CannedStatement statement({"u"}, {{value}});
+  Rows rows = statement.Query();
+  if (!rows.Next()) return "no row";
+  EXPECT_EQ(rows.Get<T>(0), T{});
+  EXPECT_EQ(rows.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(rows.status().message());
+}
+
+TEST(RowsTest, AnIntegerBeyondInt64SaysWhatTakesIt) {
+  const Value value = Value::OfUnsigned("9223372036854775808");
+  for (const std::string& said :
+       {RefusalOf<int64_t>(value), RefusalOf<int>(value), RefusalOf<uint32_t>(value),
+        RefusalOf<bool>(value), RefusalOf<Micros>(value),
+        RefusalOf<std::chrono::microseconds>(value)}) {
+    EXPECT_THAT(said, HasSubstr("9223372036854775808, an integer beyond an int64_t: read it as a "
+                                "uint64_t"));
+  }
+  EXPECT_THAT(RefusalOf<uint64_t>("9223372036854775808"), HasSubstr("is text, wanted integer"))
+      << "digits of a text are no number";
+}
+
 }  // namespace
 }  // namespace roost

@@ -15,6 +15,8 @@ class RoostpoolConan(ConanFile):
     license = "MIT"
     package_type = "static-library"
     settings = "os", "arch", "compiler", "build_type"
+    options = {"with_mysql": [True, False]}
+    default_options = {"with_mysql": True}
 
     def export_sources(self):
         # The checkout that this recipe lies in.
@@ -32,6 +34,9 @@ class RoostpoolConan(ConanFile):
         self.requires("abseil/[>=20220623 <20240000]", transitive_headers=True)
         self.requires("sqlite3/[>=3.40 <4]")
         self.requires("libpq/[>=14 <17]")
+        if self.options.with_mysql:
+            # For its headers: the library is loaded at run time.
+            self.requires("mariadb-connector-c/[>=3.3 <4]")
 
     def generate(self):
         CMakeDeps(self).generate()
@@ -39,6 +44,7 @@ class RoostpoolConan(ConanFile):
         for option in ("ROOST_BUILD_TESTS", "ROOST_BUILD_TOOLS", "ROOST_WERROR"):
             toolchain.cache_variables[option] = False
         toolchain.cache_variables["ROOST_INSTALL"] = True
+        toolchain.cache_variables["ROOST_MYSQL"] = bool(self.options.with_mysql)
         toolchain.generate()
 
     def build(self):

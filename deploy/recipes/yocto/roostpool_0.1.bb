@@ -1,5 +1,5 @@
 SUMMARY = "Bounded connection pools for sensor nodes"
-DESCRIPTION = "SQLite and PostgreSQL connection pools with memory, time and capacity fixed when the firmware is compiled"
+DESCRIPTION = "SQLite, PostgreSQL and MySQL connection pools with memory, time and capacity fixed when the firmware is compiled"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=caacbd67052c17b9c97a599cd07b33a3"
 
@@ -10,6 +10,10 @@ EXTERNALSRC = "${THISDIR}/../../.."
 DEPENDS = "abseil-cpp cli11 ncurses nlohmann-json sqlite3 postgresql"
 
 inherit cmake systemd useradd
+
+# Of MariaDB the headers; the library is loaded when such a remote is configured. Without: PACKAGECONFIG = "".
+PACKAGECONFIG ??= "mysql"
+PACKAGECONFIG[mysql] = "-DROOST_MYSQL=ON,-DROOST_MYSQL=OFF,mariadb"
 
 EXTRA_OECMAKE = " \
     -DROOST_BUILD_TESTS=OFF \
@@ -34,5 +38,5 @@ SYSTEMD_PACKAGES = "${PN}-node"
 SYSTEMD_SERVICE:${PN}-node = "roost-node.service"
 USERADD_PACKAGES = "${PN}-node"
 USERADD_PARAM:${PN}-node = "--system --home-dir /var/lib/roost --no-create-home --shell /sbin/nologin --user-group roost"
-# libpq is loaded when a remote database is configured.
-RRECOMMENDS:${PN}-node = "libpq"
+# The driver of a remote database is loaded when one is configured; libmariadb.so.3 is in libmysqlclient.
+RRECOMMENDS:${PN}-node = "libpq ${@bb.utils.contains('PACKAGECONFIG', 'mysql', 'libmysqlclient', '', d)}"

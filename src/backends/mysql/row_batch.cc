@@ -48,6 +48,7 @@ void RowBatch::AddTo(Column& column, const Value& value) {
   Number number{};
   switch (value.type()) {
     case Value::Type::kInt64:
+    case Value::Type::kTooLarge:
       number.whole = value.int64();
       break;
     case Value::Type::kDouble:
@@ -74,6 +75,8 @@ MYSQL_BIND* RowBatch::Bind() {
     bind.u.indicator = column.nulls.data();
     switch (column.type) {
       case Value::Type::kInt64:
+      case Value::Type::kTooLarge:
+        bind.is_unsigned = column.type == Value::Type::kTooLarge ? 1 : 0;
         bind.buffer_type = MYSQL_TYPE_LONGLONG;
         bind.buffer = column.numbers.data();
         break;

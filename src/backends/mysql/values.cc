@@ -111,11 +111,16 @@ Value ReadDecimal(std::string_view text) {
   return real.has_value() ? Value(*real) : ReadText(text);
 }
 
-Value ReadBits(std::string_view bytes) {
+Value ReadUnsigned(uint64_t number, std::span<char> room) {
+  if (number <= static_cast<uint64_t>(INT64_MAX)) return Value(static_cast<int64_t>(number));
+  const auto [end, error] = std::to_chars(room.data(), room.data() + room.size(), number);
+  return Value::OfUnsigned(std::string_view(room.data(), static_cast<size_t>(end - room.data())));
+}
+
+Value ReadBits(std::string_view bytes, std::span<char> room) {
   uint64_t number = 0;
   for (const char byte : bytes) number = number << 8 | static_cast<unsigned char>(byte);
-  if (bytes.size() > 8 || number > static_cast<uint64_t>(INT64_MAX)) return Value(AsBytes(bytes));
-  return Value(static_cast<int64_t>(number));
+  return bytes.size() > sizeof number ? Value(AsBytes(bytes)) : ReadUnsigned(number, room);
 }
 
 Value ReadText(std::string_view text) { return IsUtf8(text) ? Value(text) : Value(AsBytes(text)); }
@@ -142,6 +147,7 @@ absl::Status CheckValue(size_t index, const Value& value, std::string_view sql) 
       return wrong(
           "NaN or infinite, which MySQL has not: bind an empty std::optional, which is NULL");
     case Value::Type::kTooLarge:
+      if (value.is_unsigned()) return absl::OkStatus();
       return wrong("beyond the integers of 64 bits that a Value has");
     case Value::Type::kArray:
       return wrong(
@@ -160,7 +166,9 @@ void Parameters::Read(std::span<const Value> values, std::span<const uint8_t> pl
     bind = {};
     switch (value.type()) {
       case Value::Type::kInt64:
+      case Value::Type::kTooLarge:
         numbers_[i].whole = value.int64();
+        bind.is_unsigned = value.is_unsigned() ? 1 : 0;
         bind.buffer_type = MYSQL_TYPE_LONGLONG;
         bind.buffer = &numbers_[i];
         break;
@@ -237,12 +245,8 @@ void Column::Shrink() {
 Value Column::Read() const {
   if (is_null_ != 0 || field_type_ == MYSQL_TYPE_NULL) return Value();
   switch (type_) {
-    case MYSQL_TYPE_LONGLONG: {
-      if (!is_unsigned_ || whole_ >= 0) return Value(whole_);
-      const auto [end, error] =
-          std::to_chars(text_.data(), text_.data() + text_.size(), static_cast<uint64_t>(whole_));
-      return Value(std::string_view(text_.data(), static_cast<size_t>(end - text_.data())));
-    }
+    case MYSQL_TYPE_LONGLONG:
+      return is_unsigned_ ? ReadUnsigned(static_cast<uint64_t>(whole_), text_) : Value(whole_);
     case MYSQL_TYPE_DOUBLE:
       return Value(real_);
     case MYSQL_TYPE_FLOAT:
@@ -268,7 +272,7 @@ Value Column::Read() const {
   if (field_type_ == MYSQL_TYPE_NEWDECIMAL || field_type_ == MYSQL_TYPE_DECIMAL) {
     return ReadDecimal(bytes);
   }
-  if (field_type_ == MYSQL_TYPE_BIT) return ReadBits(bytes);
+  if (field_type_ == MYSQL_TYPE_BIT) return ReadBits(bytes, text_);
   return is_binary_ ? Value(AsBytes(bytes)) : ReadText(bytes);
 }
 

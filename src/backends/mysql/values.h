@@ -28,8 +28,10 @@ inline constexpr size_t kTimeText = 48;
 std::string_view WriteTime(const MYSQL_TIME& time, std::span<char> room);
 // DECIMAL: an integer where it is one that fits, else a double.
 Value ReadDecimal(std::string_view text);
-// BIT: an integer where it fits, else its bytes.
-Value ReadBits(std::string_view bytes);
+// An unsigned integer. `room` is as for WriteTime.
+Value ReadUnsigned(uint64_t number, std::span<char> room);
+// BIT: such an integer.
+Value ReadBits(std::string_view bytes, std::span<char> room);
 // Text, or bytes where it is not UTF-8.
 Value ReadText(std::string_view text);
 
@@ -50,7 +52,7 @@ class Parameters {
 
  private:
   union Number {
-    int64_t whole;
+    int64_t whole;  // or the bits of an unsigned one
     double real;
   };
   std::vector<MYSQL_BIND> binds_;

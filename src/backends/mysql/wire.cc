@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/mysql/errors.h"
+#include "backends/mysql/handle_watch.h"
 #include "base/utf8.h"
 #include "statements/text.h"
 
@@ -75,7 +76,7 @@ void Wire::RecordFinish(const Statement& statement) {
 absl::Status Wire::CheckTransaction() const {
   if (!session_.transaction().ours()) return absl::OkStatus();
   if (was_undone_) return session_.FailedBefore();
-  if (!session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
+  if (!was_replaced_ && !session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
   return absl::UnknownError(
       "the transaction was ended, perhaps through the raw handle or by a procedure, and may have "
       "been "
@@ -120,6 +121,9 @@ absl::Status Wire::Finish(const Doing& doing) {
   if (!link_.Finish(session_.deadline())) return Late(doing);
   if (link_.overran()) return Overran(doing);
   NoteAnswer();
+  // In the midst of ours none begins or ends, but in a procedure.
+  const bool another = link_.open() && TakeTransactionMark(lib(), handle()) && InTransaction();
+  was_replaced_ = was_replaced_ || (another && session_.transaction().ours());
   return absl::OkStatus();
 }
 
@@ -206,7 +210,7 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
 
 absl::Status Wire::SendRollback() {
   kept_rows_ = false;
-  was_undone_ = false;
+  was_undone_ = was_replaced_ = false;
   if (!condemned_.ok()) return condemned_;
   if (!InTransaction()) {
     RecordTransaction();
@@ -244,7 +248,7 @@ absl::Status Wire::Condemn(absl::Status status, FaultScope scope) {
 
 absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
   const Finding finding = ClassifyInSession(evidence);
-  if (LostRole(evidence)) backend_.LostRole(endpoint_);
+  if (LostRole(evidence)) backend_.endpoints().Leave(endpoint_);
   std::string message(internal::CutUtf8(evidence.message, kMostRead));
   if (MayQuoteValues(evidence.number)) message = WithoutValues(message);
   absl::Status status =
@@ -264,7 +268,7 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
 }
 
 absl::Status Wire::Fail(const Doing& doing) {
-  if (link_.overran()) return Overran(doing);
+  if (link_.overran() || link_.refused_packet()) return Overran(doing);
   return Report({.number = lib().mysql_errno(handle()),
                  .sqlstate = lib().mysql_sqlstate(handle()),
                  .message = lib().mysql_error(handle()),
@@ -274,7 +278,9 @@ absl::Status Wire::Fail(const Doing& doing) {
 
 // What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
-  if (link_.overran() || lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  if (link_.overran() || link_.refused_packet() || lib().mysql_stmt_errno(statement) == 0) {
+    return Fail(doing);
+  }
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
@@ -292,15 +298,19 @@ absl::Status Wire::Late(const Doing& doing) {
                  finding.fault_scope);
 }
 
+// Only this connection is given up: another one would be told the same.
 absl::Status Wire::Overran(const Doing& doing) {
-  gave_up_ = true;
+  const bool refused =
+      !link_.overran();  // by the library, which has ended the link, so that the server knows
+  gave_up_ = gave_up_ || !refused;
+  const Finding finding =
+      ClassifyInSession({.number = kPacketTooLong, .operation = doing.operation});
+  const std::string message =
+      Concat({refused ? "a row of the answer is" : "the columns of the answer, or one row, are",
+              " longer than max_result_bytes, which is ",
+              internal::Digits(backend_.options().max_result_bytes)});
   return Condemn(
-      MakeStatus(
-          absl::StatusCode::kResourceExhausted, 0,
-          {.sql = doing.sql,
-           .message = "the server sends more than max_result_bytes for the columns of an answer, "
-                      "or for one row",
-           .advice = "ask for fewer columns, or raise max_result_bytes"}),
+      MakeStatus(finding.code, 0, {.sql = doing.sql, .message = message, .advice = finding.advice}),
       FaultScope::kConnection);
 }
 

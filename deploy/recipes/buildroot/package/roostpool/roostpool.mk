@@ -19,6 +19,13 @@ ROOSTPOOL_CONF_OPTS = \
 	-DROOST_WERROR=OFF \
 	-DROOST_PROFILE=raspberry_pi
 
+ifeq ($(BR2_PACKAGE_ROOSTPOOL_MYSQL),y)
+ROOSTPOOL_DEPENDENCIES += mariadb
+ROOSTPOOL_CONF_OPTS += -DROOST_MYSQL=ON
+else
+ROOSTPOOL_CONF_OPTS += -DROOST_MYSQL=OFF
+endif
+
 define ROOSTPOOL_INSTALL_INIT_SYSTEMD
 	$(INSTALL) -D -m 0644 $(@D)/deploy/systemd/roost-node.service \
 		$(TARGET_DIR)/usr/lib/systemd/system/roost-node.service
