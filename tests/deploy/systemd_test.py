@@ -105,12 +105,13 @@ class GuardTest(unittest.TestCase):
                         "/etc/roost /run/roost-push /run/starts /run/fine /etc/systemd/system/roost-*; systemctl daemon-reload")
         self.box.do("mkdir -p /opt/roost/releases; cat >/opt/roost/guard.sh",
                     (SOURCE / "deploy/guard.sh").read_text())
-        self.release("old-000000000000", "sleep 1000")
+        self.release("old-000000000000", "exec sleep 1000")
         self.guard("mark_good old-000000000000; make_current '' old-000000000000; "
                    "systemctl start roost-node")
 
     def release(self, name, script, unit=UNIT):
-        """A version whose node notes that it was started, and goes on with `script`."""
+        """A version whose node notes that it was started, and goes on with `script`. It has one process, as a real
+        node: a child that is forked while systemd stops the unit would be waited for, for 90 s."""
         folder = f"/opt/roost/releases/{name}"
         self.box.do(f"mkdir -p {folder}/bin && cat >{folder}/bin/roost-node && chmod 755 {folder}/bin/roost-node",
                     f"#!/bin/sh\necho {name} >>/run/starts\n{script}\n")
@@ -124,6 +125,10 @@ class GuardTest(unittest.TestCase):
     def switch_to(self, name, *then):
         self.guard(f"begin_trial {name}; make_current old-000000000000 {name}; "
                    f"systemctl reset-failed roost-node; " + "; ".join(then or ["true"]))
+
+    def why(self):
+        """For messages: what the guard said when it went back."""
+        return self.box.run("cat /opt/roost/gave_up /run/starts; systemctl status --no-pager roost-node roost-guard").stdout
 
     def start(self):
         self.box.run("systemctl restart roost-node")
@@ -155,7 +160,7 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.box.do("cat /etc/roost/roost-node.conf"), "# old-000000000000")
 
     def test_a_start_of_the_board_ends_a_trial_before_the_version_is_started(self):
-        self.release("new-000000000000", "sleep 1000", UNIT.replace("100ms", "5s"))
+        self.release("new-000000000000", "exec sleep 1000", UNIT.replace("100ms", "5s"))
         self.switch_to("new-000000000000")
         self.box.do("systemctl stop roost-node; rm -r /run/roost-push")  # what a start of the board clears
         self.assertEqual(self.state("RestartUSec"), "5s")
@@ -170,7 +175,7 @@ class GuardTest(unittest.TestCase):
         self.switch_to("new-000000000000")
         self.start()
         self.wait_until_runs("old-000000000000")
-        self.assertEqual(self.starts().count("new-000000000000"), 1)
+        self.assertEqual(self.starts().count("new-000000000000"), 1, self.why())
 
     def test_a_version_that_was_healthy_is_given_up_at_its_third_crash_soon_after(self):
         self.release("new-000000000000", "[ ! -e /run/fine ] || exec sleep 1000; exit 1")
@@ -179,7 +184,7 @@ class GuardTest(unittest.TestCase):
                        "pass_trial new-000000000000")
         self.start()
         self.wait_until_runs("new-000000000000")
-        self.box.do("rm /run/fine; systemctl kill --signal KILL roost-node")
+        self.box.do("rm /run/fine; systemctl kill --kill-whom=main --signal KILL roost-node")
         self.wait_until_runs("old-000000000000")
         self.assertEqual(self.box.do("cat /opt/roost/good"), "old-000000000000")
         self.assert_no_trial()
@@ -229,7 +234,7 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.state("RestartUSec"), "50ms")
 
     def test_systemd_understands_every_line(self):
-        self.release("new-000000000000", "sleep 1000")
+        self.release("new-000000000000", "exec sleep 1000")
         self.switch_to("new-000000000000")
         if shutil.which("systemd-analyze"):
             said = self.box.run("systemd-analyze verify --man=no /etc/systemd/system/roost-guard.service "
