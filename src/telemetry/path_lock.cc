@@ -20,8 +20,11 @@ constexpr int kMostTries = 3;
 
 absl::Status Failed(const char* what, const char* path) {
   const int error = errno;
+  // The file stays when its process ends, and a process of another user cannot lock it.
+  const std::string_view advice =
+      error == EACCES ? "; remove it, if no program of another user has it" : "";
   const std::string message =
-      internal::PlainText(Concat({what, " ", path, ": ", std::strerror(error)}));
+      internal::PlainText(Concat({what, " ", path, ": ", std::strerror(error), advice}));
   return error == ENOENT ? absl::NotFoundError(message) : absl::UnavailableError(message);
 }
 

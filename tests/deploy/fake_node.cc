@@ -107,7 +107,7 @@ int Serve(const std::string& behaviour) {
     }
   }
   PrintLines(Word(behaviour, "says-at-end"));
-  unlink(path);
+  unlink(path.c_str());
   return 0;
 }
 

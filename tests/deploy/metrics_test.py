@@ -236,7 +236,7 @@ class FileTest(unittest.TestCase):
                 first = eventually(lambda: path.stat().st_ino if path.exists() else 0)
                 eventually(lambda: path.stat().st_ino != first)
                 self.assertEqual(path.stat().st_mode & 0o777, 0o644)
-                self.assertEqual(len([name for name in os.listdir(folder) if name.startswith("node.prom.")]), 0)
+                self.assertEqual([name for name in os.listdir(folder) if name.startswith("node.prom.") and name != "node.prom.lock"], [])
                 node.stdin.close()
                 node.wait()
                 self.assertFalse(path.exists(), "a node that has ended has figures")

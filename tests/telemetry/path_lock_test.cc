@@ -110,6 +110,20 @@ TEST_F(PathLockTest, SaysWhatTheKernelRefuses) {
   EXPECT_THAT(std::string(link.message()), HasSubstr("cannot open " + path_));
 }
 
+TEST_F(PathLockTest, AFileOfAnotherUserIsToldWithWhatToDo) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be another user";
+  ASSERT_OK(Take());
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms::all);
+  EXPECT_TRUE(support::InChild([&] {
+    constexpr uid_t kNobody = 65534;
+    if (seteuid(kNobody) != 0) return false;
+    PathLock lock;
+    const absl::Status refused = lock.Take(path_.c_str());
+    return absl::IsUnavailable(refused) &&
+           std::string(refused.message()).find("denied; remove it") != std::string::npos;
+  }));
+}
+
 TEST_F(PathLockTest, AStatusFileOfAnotherProcessStaysAsItIs) {
   const std::string path = folder_.File("status.json");
   NodeStatus status{.name = "one", .pid = 4711};
