@@ -94,8 +94,8 @@ struct MysqlOptions {
   // statement, SET, or CREATE TABLE IF NOT EXISTS. Must be harmless when run again. One that leaves a
   // transaction open, autocommit off or a completion_type fails the open. Empty: nothing.
   std::string on_connect{};
-  // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection (kUnavailable:
-  // libmariadb tells it from a broken link in no way). The descriptions of an answer's columns may take as
+  // Longest row in bytes on its way, with some 8 around it. A longer row closes the connection
+  // (kResourceExhausted; kUnknown, where what gave it may have been committed). The descriptions of an answer's columns may take as
   // much, and at most 2 MiB (kResourceExhausted). 64 KiB to 1 GiB. The server's max_allowed_packet limits
   // what is sent.
   int max_result_bytes = 1 << 20;

@@ -29,6 +29,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using support::HeldConnection;
 using support::MariadbServer;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 

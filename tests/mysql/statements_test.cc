@@ -293,10 +293,52 @@ TEST_F(MysqlStatementsTest, ARowThatIsTooLongClosesTheConnection) {
   Session small(MysqlOptions{.uri = Server().Uri(), .max_result_bytes = 64 << 10});
   ASSERT_TRUE(small.ok()) << small.status();
   EXPECT_EQ(small.Count("SELECT LENGTH(REPEAT('x', 100))"), 100);
-  // The library does not say why: for it the link has broken.
   const absl::Status status = small->Run(Sql("SELECT REPEAT('x', 200000)"));
-  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(NextStep(status), Advice::kShed) << "tried again it is as long";
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("a row of the answer is longer than max_result_bytes, which is 65536"),
+            HasSubstr("ask for less at a time, or raise max_result_bytes")));
   EXPECT_EQ(ConnectionAccess::Inspect(*small), SessionState::kBroken);
+  EXPECT_EQ(ConnectionAccess::fault_scope(*small), FaultScope::kConnection);
+}
+
+// In each way to ask, and of a packet in several frames as of one.
+TEST_F(MysqlStatementsTest, ARowThatIsTooLongIsNoBrokenLink) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS l; CREATE TABLE l(a int AUTO_INCREMENT PRIMARY KEY, t longtext)"));
+  const std::string more(100'000, 'x');
+  const auto of = [](auto&& ask) {
+    Session small(MysqlOptions{.uri = Server().Uri(), .max_result_bytes = 64 << 10});
+    return ask(small);
+  };
+  EXPECT_EQ(of([](Session& session) {
+              return session->RunScript("SELECT 1; SELECT REPEAT('x', 200000)");
+            }).code(),
+            StatusCode::kResourceExhausted);
+  EXPECT_EQ(of([](Session& session) {
+              return QueryOne<std::string>(*session, Sql("SELECT REPEAT('x', 16777216)")).status();
+            }).code(),
+            StatusCode::kResourceExhausted);
+  // The second row of a result, in a transaction, whose code the commit repeats.
+  EXPECT_EQ(of([](Session& session) {
+              absl::StatusOr<Transaction> transaction = session->Begin();
+              Rows rows = (*session->Prepare(Sql("SELECT REPEAT('x', seq) FROM seq_1_to_70000_step_"
+                                                 "69999")))
+                              ->Query();
+              EXPECT_TRUE(rows.Next());
+              EXPECT_FALSE(rows.Next());
+              EXPECT_EQ(rows.status().code(), StatusCode::kResourceExhausted) << rows.status();
+              return transaction->Commit();
+            }).code(),
+            StatusCode::kResourceExhausted);
+  const absl::Status unsure = of([&](Session& session) {
+    return session->Run(Sql("INSERT INTO l(t) VALUES ($1) RETURNING t"), more);
+  });
+  EXPECT_EQ(unsure.code(), StatusCode::kUnknown) << unsure;
+  EXPECT_THAT(std::string(unsure.message()), HasSubstr("max_result_bytes"));
+  EXPECT_EQ(session_.Count("SELECT COUNT(*) FROM l"), 1) << "it was done";
 }
 
 TEST_F(MysqlStatementsTest, EqualRowsOfAnUpdateCountAsTheServerCountsThem) {

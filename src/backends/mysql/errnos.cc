@@ -181,7 +181,7 @@ constexpr Row kTable[] = {
     {2012, kAwayForAll, kOpenAgainSuspect},
     {2013, kAwayForAll, kOpenAgainSuspect},
     {2014, kOutOfStep, kOpenAgain},
-    {2020,
+    {kPacketTooLong,
      {kResourceExhausted, kConnection, "ask for less at a time, or raise max_result_bytes"},
      kOpenAgain},
     {2026, kAwayForAll, kNoTls},
@@ -296,7 +296,8 @@ bool LostRole(const Evidence& evidence) {
 
 Finding ClassifyInSession(const Evidence& evidence) {
   Finding finding = InSession(evidence);
-  const bool lost = finding.fault_scope != kStatement && finding.code == kUnavailable;
+  const bool lost = finding.fault_scope != kStatement &&
+                    (finding.code == kUnavailable || evidence.number == kPacketTooLong);
   // Refused before anything was done.
   const bool refused = LostRole(evidence);
   if (lost && !refused && evidence.operation == Operation::kCommit) {

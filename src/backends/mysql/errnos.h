@@ -28,6 +28,9 @@ struct Evidence {
   Operation operation = Operation::kStatement;
 };
 
+// The library's number for an answer that is longer than it may be.
+inline constexpr unsigned kPacketTooLong = 2020;
+
 // In a session. A number that is in no table goes by the class of its SQLSTATE. Without a class, one of the
 // server is kFailedPrecondition, about the statement; one of the library is kInternal, and ends the connection.
 Finding ClassifyInSession(const Evidence& evidence);

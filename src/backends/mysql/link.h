@@ -102,6 +102,9 @@ class Link {
   void Break();
   // The server sent more than any answer has, and the link was ended for that: code() means nothing.
   bool overran() const { return overran_; }
+  // The library read the length of a packet that is longer than it may be, and ended the link. It says of it what
+  // it says of a link that broke, but for a field: 1 is a packet that is refused, 2 a link that has ended.
+  bool refused_packet() const { return handle_->net.error == 1; }
   // What was wrong with the server's first packet. REQUIRES: made, and not taken.
   GreetingReader::Verdict greeting() const { return opening_->greeting.verdict(); }
   // After somebody else has used the handle.

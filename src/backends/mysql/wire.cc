@@ -264,7 +264,7 @@ absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
 }
 
 absl::Status Wire::Fail(const Doing& doing) {
-  if (link_.overran()) return Overran(doing);
+  if (link_.overran() || link_.refused_packet()) return Overran(doing);
   return Report({.number = lib().mysql_errno(handle()),
                  .sqlstate = lib().mysql_sqlstate(handle()),
                  .message = lib().mysql_error(handle()),
@@ -274,7 +274,9 @@ absl::Status Wire::Fail(const Doing& doing) {
 
 // What goes wrong while rows come, the library notes at the handle alone.
 absl::Status Wire::Fail(MYSQL_STMT* statement, const Doing& doing) {
-  if (link_.overran() || lib().mysql_stmt_errno(statement) == 0) return Fail(doing);
+  if (link_.overran() || link_.refused_packet() || lib().mysql_stmt_errno(statement) == 0) {
+    return Fail(doing);
+  }
   return Report({.number = lib().mysql_stmt_errno(statement),
                  .sqlstate = lib().mysql_stmt_sqlstate(statement),
                  .message = lib().mysql_stmt_error(statement),
@@ -293,14 +295,18 @@ absl::Status Wire::Late(const Doing& doing) {
 }
 
 absl::Status Wire::Overran(const Doing& doing) {
-  gave_up_ = true;
+  const bool refused =
+      !link_.overran();  // by the library, which has ended the link, so that the server knows
+  gave_up_ = gave_up_ || !refused;
+// Only this connection is given up: another one would be told the same.
+  const Finding finding =
+      ClassifyInSession({.number = kPacketTooLong, .operation = doing.operation});
+  const std::string message =
+      Concat({refused ? "a row of the answer is" : "the columns of the answer, or one row, are",
+              " longer than max_result_bytes, which is ",
+              internal::Digits(backend_.options().max_result_bytes)});
   return Condemn(
-      MakeStatus(
-          absl::StatusCode::kResourceExhausted, 0,
-          {.sql = doing.sql,
-           .message = "the server sends more than max_result_bytes for the columns of an answer, "
-                      "or for one row",
-           .advice = "ask for fewer columns, or raise max_result_bytes"}),
+      MakeStatus(finding.code, 0, {.sql = doing.sql, .message = message, .advice = finding.advice}),
       FaultScope::kConnection);
 }
 
