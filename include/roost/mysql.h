@@ -21,8 +21,9 @@
 //
 // DDL, which commits by itself here, and EXECUTE are refused while a Transaction is open
 // (kFailedPrecondition). What a procedure does shows when it is done: if it has committed, its CALL is
-// kUnknown, and so are Commit and Rollback. A procedure that commits and begins another transaction is not
-// seen. A RunAll that fails leaves its earlier rows in tables without transactions (MyISAM), and says so.
+// kUnknown, and so are Commit and Rollback, also where it has begun another transaction, which is rolled
+// back. Behind a pooler that keeps the server's session_track_transaction_info to itself that one is taken for
+// the Transaction's own. A RunAll that fails leaves its earlier rows in tables without transactions (MyISAM), and says so.
 //
 // Values:   a Micros is stored as an integer. For a DATETIME(6) write TIMESTAMPADD(MICROSECOND, $1,
 //           '1970-01-01'), for the years 1 to 9999; a TIMESTAMP ends in 2038. Both read as a Micros, one with

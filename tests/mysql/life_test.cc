@@ -389,6 +389,50 @@ TEST_F(MysqlLifeTest, AProcedureThatCommitsIsSeenAtOnce) {
   }
 }
 
+// Of a report about TablePro (2754): what a procedure ends and begins anew no reading of SQL sees.
+TEST_F(MysqlLifeTest, AProcedureThatBeginsAnotherTransactionIsSeen) {
+  ASSERT_OK(session_->RunScript(
+      "DROP TABLE IF EXISTS ddl; DROP PROCEDURE IF EXISTS fresh; DROP PROCEDURE IF EXISTS again; "
+      "DROP PROCEDURE IF EXISTS implied; DROP PROCEDURE IF EXISTS quiet; "
+      "CREATE PROCEDURE fresh() BEGIN COMMIT; START TRANSACTION; END; "
+      "CREATE PROCEDURE again() BEGIN INSERT INTO life VALUES (2); ROLLBACK; START TRANSACTION; "
+      "SELECT 1; SELECT 2; INSERT INTO life VALUES (3); END; "
+      "CREATE PROCEDURE implied() BEGIN SET autocommit = 0; CREATE OR REPLACE TABLE ddl(a int); "
+      "INSERT INTO life VALUES (4); END; "
+      "CREATE PROCEDURE quiet() BEGIN SAVEPOINT s; INSERT INTO life VALUES (5); ROLLBACK TO s; "
+      "INSERT INTO life VALUES (6); SELECT * FROM life; END"));
+  for (const bool script : {false, true}) {
+    for (const bool rolls_back : {false, true}) {
+      for (const char* const sql : {"CALL fresh()", "CALL again()", "CALL implied()"}) {
+        ASSERT_OK(session_->RunScript("SET autocommit = 1; DELETE FROM life"));
+        absl::StatusOr<Transaction> transaction = session_->Begin();
+        ASSERT_OK(session_->Run(kAdd, 1));
+        const absl::Status called = script ? session_->RunScript(sql) : session_->Run(Sql(sql));
+        EXPECT_EQ(called.code(), StatusCode::kUnknown) << sql << ": " << called;
+        EXPECT_EQ(session_->Run(kAdd, 7).code(), StatusCode::kUnknown);
+        EXPECT_EQ((rolls_back ? transaction->Rollback() : transaction->Commit()).code(),
+                  StatusCode::kUnknown)
+            << sql;
+        EXPECT_LE(session_.Count("SELECT COUNT(*) FROM life"), 1) << sql << ": its own is undone";
+      }
+    }
+    // A savepoint, rows, an error and a statement that is prepared anew are no other transaction.
+    ASSERT_OK(session_->RunScript("SET autocommit = 1; DELETE FROM life"));
+    absl::StatusOr<Transaction> transaction = session_->Begin();
+    EXPECT_FALSE(session_->Run(Sql("INSERT INTO nowhere VALUES (1)")).ok());
+    EXPECT_OK(script ? session_->RunScript("CALL quiet()") : session_->Run(Sql("CALL quiet()")));
+    EXPECT_OK(session_->Run(kAdd, 8));
+    EXPECT_OK(transaction->Commit());
+    EXPECT_EQ(session_.Ask("SELECT GROUP_CONCAT(a ORDER BY a) FROM life"), "6,8");
+  }
+  // As behind a pooler that tells its clients nothing of it.
+  Session silent(MysqlOptions{.uri = Server().Uri(),
+                              .on_connect = "SET session_track_transaction_info = 'OFF'"});
+  absl::StatusOr<Transaction> transaction = silent->Begin();
+  EXPECT_OK(silent->Run(Sql("CALL fresh()")));
+  EXPECT_OK(transaction->Commit());
+}
+
 // "0 rows are in" is said where the server has rolled back, and nowhere else. In one statement nobody knows
 // whether it has.
 TEST_F(MysqlLifeTest, RunAllSaysHowManyRowsAreInWhereItKnows) {

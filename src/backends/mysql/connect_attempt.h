@@ -22,14 +22,15 @@ namespace roost::mysql {
 
 class BackendState;
 
-// What sets a session up, in one statement: with the connect, and again after a reset. The two at its end
-// make the server say its wait_timeout with the answer, and an on_connect's completion_type. MySQL and
+// What sets a session up, in one statement: with the connect, and again after a reset. Those that track make the
+// server say with an answer its wait_timeout, a completion_type, and that a transaction begins or ends. MySQL and
 // MariaDB know each of these modes.
 inline constexpr char kSetUp[] =
     "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, "
     "sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
     "completion_type = NO_CHAIN, "
     "session_track_system_variables = 'autocommit,completion_type,wait_timeout', "
+    "session_track_transaction_info = 'CHARACTERISTICS', "
     "wait_timeout = @@wait_timeout";
 
 // The same for a session that is to write: where the server only reads, there is no such time zone (1298),

@@ -240,6 +240,19 @@ void EndOpening(MYSQL* handle, OpeningWatch& opening) {
   if (io != nullptr && io->methods == &opening.stepwise) io->methods = opening.original;
 }
 
+// What the library has noted and nobody has read yet. That an answer has a state of the session at all is no sign: behind
+// an error the end of rows says so, too, and what was noted last stays.
+bool TakeTransactionMark(const Libmariadb& lib, MYSQL* handle) {
+  const char* data = nullptr;
+  size_t size = 0;
+  bool told = false;
+  while (lib.mysql_session_track_get_next(handle, SESSION_TRACK_TRANSACTION_CHARACTERISTICS, &data,
+                                          &size) == 0) {
+    told = true;
+  }
+  return told;
+}
+
 void UnblockHandle(MYSQL* handle) {
   MARIADB_PVIO* const io = handle->net.pvio;
   if (io != nullptr) io->methods->blocking(io, 0, nullptr);

@@ -90,6 +90,9 @@ void ForgetHandle(const Libmariadb& lib, MYSQL* handle);
 void EndOpening(MYSQL* handle, OpeningWatch& opening);
 // After somebody else has used the handle: it does not block again.
 void UnblockHandle(MYSQL* handle);
+// Whether the last answer says what a transaction is like, which it does where one begins, and where one ends
+// that START TRANSACTION began (session_track_transaction_info). Once for each answer.
+bool TakeTransactionMark(const Libmariadb& lib, MYSQL* handle);
 
 }  // namespace roost::mysql
 

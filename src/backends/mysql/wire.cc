@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backends/mysql/errors.h"
+#include "backends/mysql/handle_watch.h"
 #include "base/utf8.h"
 #include "statements/text.h"
 
@@ -75,7 +76,7 @@ void Wire::RecordFinish(const Statement& statement) {
 absl::Status Wire::CheckTransaction() const {
   if (!session_.transaction().ours()) return absl::OkStatus();
   if (was_undone_) return session_.FailedBefore();
-  if (!session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
+  if (!was_replaced_ && !session_.transaction().IsLost(InTransaction())) return absl::OkStatus();
   return absl::UnknownError(
       "the transaction was ended, perhaps through the raw handle or by a procedure, and may have "
       "been "
@@ -120,6 +121,9 @@ absl::Status Wire::Finish(const Doing& doing) {
   if (!link_.Finish(session_.deadline())) return Late(doing);
   if (link_.overran()) return Overran(doing);
   NoteAnswer();
+  // In the midst of ours none begins or ends, but in a procedure.
+  const bool another = link_.open() && TakeTransactionMark(lib(), handle()) && InTransaction();
+  was_replaced_ = was_replaced_ || (another && session_.transaction().ours());
   return absl::OkStatus();
 }
 
@@ -206,7 +210,7 @@ absl::Status Wire::AskScript(std::string_view sql, const Doing& doing) {
 
 absl::Status Wire::SendRollback() {
   kept_rows_ = false;
-  was_undone_ = false;
+  was_undone_ = was_replaced_ = false;
   if (!condemned_.ok()) return condemned_;
   if (!InTransaction()) {
     RecordTransaction();
@@ -294,11 +298,11 @@ absl::Status Wire::Late(const Doing& doing) {
                  finding.fault_scope);
 }
 
+// Only this connection is given up: another one would be told the same.
 absl::Status Wire::Overran(const Doing& doing) {
   const bool refused =
       !link_.overran();  // by the library, which has ended the link, so that the server knows
   gave_up_ = gave_up_ || !refused;
-// Only this connection is given up: another one would be told the same.
   const Finding finding =
       ClassifyInSession({.number = kPacketTooLong, .operation = doing.operation});
   const std::string message =

@@ -142,7 +142,8 @@ class Wire {
   int endpoint_ = -1;
   bool owes_ = false;
   bool gave_up_ = false;
-  bool was_undone_ = false;  // the transaction that lives, by an error
+  bool was_undone_ = false;    // the transaction that lives, by an error
+  bool was_replaced_ = false;  // the transaction that lives: another one stands in its place
   bool kept_rows_ = false;
 };
 
