@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/duration.h"
+#include "roost/next_step.h"
 #include "roost/version.h"
 #include "telemetry/metrics_file.h"
 
@@ -338,6 +339,9 @@ void StatusState::WriteStatus(TimePoint now, internal::JsonWriter& json) {
     Figures figures;
     source_->AddFigures(now, figures);
     WriteFigures(figures, json);
+  }
+  if (const absl::Status box = BoxStatus(); !box.ok()) {
+    json.Member("box_error", internal::MessageOf(box));
   }
   WriteEvents(now, json);
   json.EndObject();

@@ -665,8 +665,10 @@ TEST_F(StatusServerTest, ABoxThatIsCutOrCannotGrowKillsNobody) {
   StatusServer server(Named("node7"));
   PoolFor<Plain<1>> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
   EXPECT_TRUE(server.box_status().ok()) << server.box_status();
+  EXPECT_FALSE(AskStatus(server).contains("box_error"));
   std::filesystem::resize_file(Path("node7.box"), 0);
   EXPECT_TRUE(absl::IsUnavailable(server.box_status())) << server.box_status();
+  EXPECT_THAT(AskStatus(server)["box_error"].get<std::string>(), HasSubstr("the box was cut"));
   pool.InvalidateAll();
   std::filesystem::remove(Path("node7.box"));
   EXPECT_TRUE(absl::IsUnavailable(server.box_status())) << server.box_status();

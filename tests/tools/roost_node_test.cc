@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -146,6 +147,17 @@ TEST_F(RoostNodeTest, WhereSqliteIsInUseAlreadyItSaysSoAndGoesOnWithTheHeap) {
   EXPECT_EQ(memory["bounded"], false);
   EXPECT_TRUE(Has(memory["heap_because"], "somebody uses it already"));
   EXPECT_EQ(Rows(), 2);
+}
+
+TEST_F(RoostNodeTest, SaysWhyItsEventsWouldBeLost) {
+  std::filesystem::create_directories(folder.File("roost/node7.box"));
+  std::ofstream(folder.File("roost/node7.last")) << "in the way";
+  Program node(Node({"-", "--name", "node7"}), {.runtime_dir = folder.path()});
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(CountOf("node7.box: File exists; roostctl status --last will not show", node.errors()),
+            1u)
+      << node.errors();
 }
 
 TEST_F(RoostNodeTest, OthersCannotReadTheDatabase) {

@@ -130,6 +130,14 @@ size_t Characters(std::string_view line) {
       line.begin(), line.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
 }
 
+TEST(LiveTextTest, SaysWhyEventsWouldBeLost) {
+  Live live = Busy();
+  EXPECT_THAT(LiveText(live, 100, false), Not(HasSubstr("not kept")));
+  live.answer["box_error"] = "cannot write the box: No space left on device";
+  EXPECT_THAT(LiveText(live, 100, false),
+              HasSubstr("  events not kept: cannot write the box: No space left"));
+}
+
 TEST(LiveTextTest, NoLineIsLongerThanTheTerminal) {
   for (const int width : {20, 40, 60, 80, 132, 200}) {
     for (const bool ascii : {false, true}) {

@@ -153,6 +153,9 @@ void Program::WarnOfSurprises() {
   // Without a folder for it nobody expects a socket.
   if (const absl::Status& seen = status_.status(); !seen.ok() && !absl::IsNotFound(seen)) {
     messages_.Warn("%s; roostctl status cannot ask this node", std::string(seen.message()).c_str());
+  } else if (const absl::Status box = status_.box_status(); seen.ok() && !box.ok()) {
+    messages_.Warn("%s; roostctl status --last will not show this node's events",
+                   std::string(box.message()).c_str());
   }
   if (memory_ == nullptr || memory_->status().ok()) return;
   messages_.Warn("%s; the node goes on with the heap",

@@ -212,6 +212,9 @@ std::string LiveText(const Live& live, int width, bool ascii) {
   screen.Line("  process " + std::to_string(CountIn(live.answer, "pid")) + ", running for " +
               FormatDuration(SpanIn(live.answer, "running_s")) + ", roostpool " +
               TextIn(live.answer, "version"));
+  if (const std::string error = TextIn(live.answer, "box_error"); !error.empty()) {
+    screen.Line("  events not kept: " + error);
+  }
   for (const Json& pool : ListIn(live.answer, "pools")) {
     screen.Line("pool " + PoolTitle(pool));
     Lanes(screen, pool);
