@@ -345,33 +345,33 @@ class RotationTest : public ::testing::Test {
 TEST_F(RotationTest, TheFirstIsFirstAndEachFailureMovesOn) {
   Read("host=10.0.0.1,10.0.0.2,10.0.0.3");
   for (const int expected : {0, 1, 2, 0, 1}) {
-    EXPECT_EQ(backend_->Choose(), expected);
-    backend_->Failed(expected);
+    EXPECT_EQ(backend_->endpoints().Choose(), expected);
+    backend_->endpoints().Failed(expected);
   }
 }
 
 TEST_F(RotationTest, TheLastGoodOneStaysFirst) {
   Read("host=10.0.0.1,10.0.0.2");
-  backend_->Failed(0);
-  backend_->Succeeded(1, false);
-  EXPECT_EQ(backend_->Choose(), 1);
-  backend_->Failed(0);  // an attempt that began earlier
-  EXPECT_EQ(backend_->Choose(), 1);
-  backend_->LostRole(1);
-  EXPECT_EQ(backend_->Choose(), 0);
+  backend_->endpoints().Failed(0);
+  backend_->endpoints().Succeeded(1, false);
+  EXPECT_EQ(backend_->endpoints().Choose(), 1);
+  backend_->endpoints().Failed(0);  // an attempt that began earlier
+  EXPECT_EQ(backend_->endpoints().Choose(), 1);
+  backend_->endpoints().Leave(1);
+  EXPECT_EQ(backend_->endpoints().Choose(), 0);
 }
 
 TEST_F(RotationTest, ASecondBestWillDoWhenAllHaveBeenTried) {
   Read("host=10.0.0.1,10.0.0.2");
-  EXPECT_FALSE(backend_->TakesSecondBest());
-  backend_->Failed(0);
-  EXPECT_TRUE(backend_->TakesSecondBest());
-  backend_->Succeeded(1, true);
-  EXPECT_TRUE(backend_->TakesSecondBest());
-  backend_->Succeeded(0, false);
-  EXPECT_FALSE(backend_->TakesSecondBest());
+  EXPECT_FALSE(backend_->endpoints().TakesSecondBest());
+  backend_->endpoints().Failed(0);
+  EXPECT_TRUE(backend_->endpoints().TakesSecondBest());
+  backend_->endpoints().Succeeded(1, true);
+  EXPECT_TRUE(backend_->endpoints().TakesSecondBest());
+  backend_->endpoints().Succeeded(0, false);
+  EXPECT_FALSE(backend_->endpoints().TakesSecondBest());
   Read("host=10.0.0.1");
-  EXPECT_TRUE(backend_->TakesSecondBest());
+  EXPECT_TRUE(backend_->endpoints().TakesSecondBest());
 }
 
 TEST_F(RotationTest, AListThatGotShorterIsNoTrouble) {
@@ -379,12 +379,12 @@ TEST_F(RotationTest, AListThatGotShorterIsNoTrouble) {
   setenv("PGSERVICEFILE", dir.File("services").c_str(), 1);
   std::ofstream(dir.File("services")) << "[farm]\nhost=10.0.0.1,10.0.0.2\n";
   Read("service=farm");
-  backend_->Failed(0);
+  backend_->endpoints().Failed(0);
   std::ofstream(dir.File("services")) << "[farm]\nhost=10.0.0.7\n";
   const auto settings = backend_->Read();
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ((*settings)->endpoints.size(), 1u);
-  EXPECT_EQ(backend_->Choose(), 0);
+  EXPECT_EQ(backend_->endpoints().Choose(), 0);
   unsetenv("PGSERVICEFILE");
 }
 

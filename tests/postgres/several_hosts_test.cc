@@ -106,7 +106,7 @@ TEST(SeveralHostsTest, AnEndpointThatLostItsRoleIsLeft) {
   Opening first(*remote);
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first.attempt().endpoint(), 0);
-  remote->LostRole(0);
+  remote->endpoints().Leave(0);
   Opening second(*remote);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second.attempt().endpoint(), 1);

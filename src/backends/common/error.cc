@@ -12,6 +12,12 @@ using internal::Concat;
 using internal::Digits;
 using internal::Quoted;
 
+std::string ShownText(std::string_view text) {
+  constexpr size_t kMost = 512;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  return internal::PlainText(internal::CutUtf8(text, kMost));
+}
+
 std::string InMessage(std::string_view name, std::string_view text) {
   return Concat({"(", name, " ", text, ")"});
 }

@@ -45,6 +45,9 @@ struct ErrorText {
 // REQUIRES: code is not kOk.
 absl::Status MakeStatus(absl::StatusCode code, const NativeCode& native, const ErrorText& text);
 
+// What a message shows of a server's text: plain, without blanks at its end, and at most 512 bytes.
+std::string ShownText(std::string_view text);
+
 // "(SQLite 10)": how the native code stands in a message.
 std::string InMessage(std::string_view name, std::string_view text);
 

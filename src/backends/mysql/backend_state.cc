@@ -78,35 +78,8 @@ absl::StatusOr<std::shared_ptr<const Settings>> BackendState::Read() {
   if (!settings.ok()) return settings.status();
   absl::Status status = Load();
   if (!status.ok()) return status;
-  const int count = static_cast<int>(settings->endpoints.size());
-  MutexLock lock(mu_);
-  count_ = count;
-  first_ %= count;
+  endpoints_.SetCount(static_cast<int>(settings->endpoints.size()));
   return std::make_shared<const Settings>(*std::move(settings));
-}
-
-int BackendState::Choose() {
-  MutexLock lock(mu_);
-  return first_;
-}
-
-void BackendState::Leave(int endpoint) {
-  if (first_ == endpoint) first_ = (first_ + 1) % count_;
-}
-
-void BackendState::Failed(int endpoint) {
-  MutexLock lock(mu_);
-  Leave(endpoint);
-}
-
-void BackendState::Succeeded(int endpoint) {
-  MutexLock lock(mu_);
-  first_ = endpoint;
-}
-
-void BackendState::LostRole(int endpoint) {
-  MutexLock lock(mu_);
-  Leave(endpoint);
 }
 
 void BackendState::EndSession(const Farewell::Session& session) {

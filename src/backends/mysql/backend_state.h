@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/common/address_book.h"
+#include "backends/common/endpoint_choice.h"
 #include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
 #include "backends/mysql/connect_attempt.h"
@@ -58,8 +59,8 @@ class BackendState {
   const MysqlOptions& options() const { return options_; }
   // REQUIRES: a ConnectAttempt was started.
   const Libmariadb& lib() const { return *lib_; }
-  // The server behind `endpoint` takes no writes any more: the next attempt begins elsewhere.
-  void LostRole(int endpoint);
+  // Which host the next attempt goes to, by the numbers of ConnectAttempt::endpoint.
+  backends::EndpointChoice& endpoints() { return endpoints_; }
   // A statement of that session was given up, and its server does not know that its client has gone.
   void EndSession(const Farewell::Session& session);
   // Goes on with that. Returns when it wants to be called again; max(): nothing to do.
@@ -69,28 +70,21 @@ class BackendState {
 
   // Loads libmariadb at the first call, and reads the files anew.
   absl::StatusOr<std::shared_ptr<const Settings>> Read();
-  // Where the next attempt goes: to the last good one, after a failure to the one after it.
-  int Choose();
-  void Failed(int endpoint);
-  void Succeeded(int endpoint);
-
   backends::Resolver& resolver() { return resolver_; }
   backends::AddressBook& addresses() { return addresses_; }
   internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
 
  private:
   absl::Status Load();
-  void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const MysqlOptions& options_;
   backends::LoadedLibrary<Libmariadb> lib_;
   backends::Resolver resolver_;
   backends::AddressBook addresses_;
   internal::StatementCacheCounts statement_counts_;
+  backends::EndpointChoice endpoints_;
 
   internal::Mutex mu_;
-  int count_ ABSL_GUARDED_BY(mu_) = 1;
-  int first_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::unique_ptr<Farewell>> farewells_ ABSL_GUARDED_BY(mu_);
 };
 

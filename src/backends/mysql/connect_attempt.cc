@@ -128,7 +128,8 @@ absl::Status ConnectAttempt::Start() {
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
   set_up_ = Concat({kSetUp, settings_->writable && ends_.id == 0 ? kSetUpToWrite : ""});
-  index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
+  index_ =
+      std::min(backend_.endpoints().Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
   LookUp();
   return absl::OkStatus();
 }
@@ -169,7 +170,7 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
 absl::Status ConnectAttempt::Give(const absl::Status& status) {
   link_.Close();
   addresses_.reset();
-  if (ends_.id == 0) backend_.Failed(index_);
+  if (ends_.id == 0) backend_.endpoints().Failed(index_);
   return status;
 }
 
@@ -225,7 +226,7 @@ int ConnectAttempt::FurtherEndpoints() const {
 bool ConnectAttempt::TakeNextEndpoint() {
   const int count = static_cast<int>(settings_->endpoints.size());
   if (++endpoints_tried_ >= count) return false;
-  backend_.Failed(index_);
+  backend_.endpoints().Failed(index_);
   index_ = (index_ + 1) % count;
   LookUp();
   failure_ = absl::OkStatus();
@@ -382,7 +383,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::FirstDone() {
 }
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
-  if (ends_.id == 0) backend_.Succeeded(index_);
+  if (ends_.id == 0) backend_.endpoints().Succeeded(index_);
   phase_ = Phase::kDone;
   return Next::kContinue;
 }

@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "base/utf8.h"
 #include "roost/mysql.h"
 #include "statements/text.h"
 
@@ -11,14 +10,6 @@ namespace {
 
 constexpr char kName[] = "MySQL";
 constexpr char kPayload[] = "roostpool/mysql-errno";
-
-// What a message shows of a server's text.
-constexpr size_t kMostText = 512;
-
-std::string_view TrimmedEnd(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  return text;
-}
 
 }  // namespace
 
@@ -32,8 +23,7 @@ int MysqlErrno(const absl::Status& status) {
 namespace mysql {
 
 absl::Status MakeStatus(absl::StatusCode code, unsigned number, backends::ErrorText text) {
-  const std::string message =
-      internal::PlainText(internal::CutUtf8(TrimmedEnd(text.message), kMostText));
+  const std::string message = backends::ShownText(text.message);
   text.message = message;
   const std::string digits = number == 0 ? "" : internal::Digits(static_cast<int64_t>(number));
   return backends::MakeStatus(code, {.name = kName, .text = digits, .payload = kPayload}, text);

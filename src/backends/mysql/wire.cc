@@ -248,7 +248,7 @@ absl::Status Wire::Condemn(absl::Status status, FaultScope scope) {
 
 absl::Status Wire::Report(const Evidence& evidence, const Doing& doing) {
   const Finding finding = ClassifyInSession(evidence);
-  if (LostRole(evidence)) backend_.LostRole(endpoint_);
+  if (LostRole(evidence)) backend_.endpoints().Leave(endpoint_);
   std::string message(internal::CutUtf8(evidence.message, kMostRead));
   if (MayQuoteValues(evidence.number)) message = WithoutValues(message);
   absl::Status status =

@@ -4,8 +4,6 @@
 
 namespace roost::postgres {
 
-using internal::MutexLock;
-
 namespace {
 
 // Of PostgresOptions::max_result_bytes.
@@ -38,42 +36,8 @@ absl::StatusOr<std::shared_ptr<const Settings>> BackendState::Read() {
   absl::StatusOr<Settings> settings = ReadSettings(pq(), options_);
   if (!settings.ok()) return settings.status();
   transaction_pooler_ = settings->transaction_pooler;
-  const int count = static_cast<int>(settings->endpoints.size());
-  MutexLock lock(mu_);
-  count_ = count;
-  first_ %= count;
+  endpoints_.SetCount(static_cast<int>(settings->endpoints.size()));
   return std::make_shared<const Settings>(*std::move(settings));
-}
-
-int BackendState::Choose() {
-  MutexLock lock(mu_);
-  return first_;
-}
-
-void BackendState::Leave(int endpoint) {
-  if (first_ == endpoint) first_ = (first_ + 1) % count_;
-}
-
-void BackendState::Failed(int endpoint) {
-  MutexLock lock(mu_);
-  ++failures_;
-  Leave(endpoint);
-}
-
-void BackendState::Succeeded(int endpoint, bool second_best) {
-  MutexLock lock(mu_);
-  if (!second_best) failures_ = 0;
-  first_ = endpoint;
-}
-
-void BackendState::LostRole(int endpoint) {
-  MutexLock lock(mu_);
-  Leave(endpoint);
-}
-
-bool BackendState::TakesSecondBest() {
-  MutexLock lock(mu_);
-  return failures_ >= count_ - 1;
 }
 
 }  // namespace roost::postgres

@@ -11,16 +11,15 @@
 #include <memory>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "backends/common/address_book.h"
+#include "backends/common/endpoint_choice.h"
 #include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
 #include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/server_sessions.h"
 #include "backends/postgres/settings.h"
-#include "roost/internal/mutex.h"
 #include "roost/postgres.h"
 #include "statements/statement_cache.h"
 
@@ -47,23 +46,14 @@ class BackendState {
   Farewell::Peer peer() const {
     return transaction_pooler() ? Farewell::Peer::kPooler : Farewell::Peer::kServer;
   }
-  // The server behind `endpoint` (ConnectAttempt::endpoint) no longer is what the options want
-  // (25006): the next attempt begins elsewhere.
-  void LostRole(int endpoint);
+  // Which host the next attempt goes to, by the numbers of ConnectAttempt::endpoint.
+  backends::EndpointChoice& endpoints() { return endpoints_; }
 
   // ---- For ConnectAttempt ----
 
   // Loads libpq at the first call, and reads the settings anew: a service file that was corrected
   // counts at the next attempt.
   absl::StatusOr<std::shared_ptr<const Settings>> Read();
-  // Where the next attempt goes: to the last good one, after a failure to the one after it.
-  int Choose();
-  void Failed(int endpoint);
-  void Succeeded(int endpoint, bool second_best);
-  // A server that is not what would be preferred will do: all have been tried since the last one
-  // that was.
-  bool TakesSecondBest();
-
   Resolver& resolver() { return resolver_; }
   AddressBook& addresses() { return addresses_; }
   internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
@@ -71,7 +61,6 @@ class BackendState {
 
  private:
   absl::Status Load();
-  void Leave(int endpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const PostgresOptions& options_;
   backends::LoadedLibrary<Libpq> libpq_;
@@ -80,11 +69,7 @@ class BackendState {
   AddressBook addresses_;
   internal::StatementCacheCounts statement_counts_;
   ServerSessions sessions_;
-
-  internal::Mutex mu_;
-  int count_ ABSL_GUARDED_BY(mu_) = 1;
-  int first_ ABSL_GUARDED_BY(mu_) = 0;
-  int failures_ ABSL_GUARDED_BY(mu_) = 0;  // in a row
+  backends::EndpointChoice endpoints_;
 };
 
 }  // namespace roost::postgres

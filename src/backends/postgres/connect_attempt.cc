@@ -123,7 +123,8 @@ absl::Status ConnectAttempt::Start() {
   absl::StatusOr<std::shared_ptr<const Settings>> settings = backend_.Read();
   if (!settings.ok()) return settings.status();
   settings_ = *std::move(settings);
-  index_ = std::min(backend_.Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
+  index_ =
+      std::min(backend_.endpoints().Choose(), static_cast<int>(settings_->endpoints.size()) - 1);
   addresses_.emplace(HostOf(target()), backend_.resolver(), backend_.addresses(), platform_,
                      deadline_);
   return absl::OkStatus();
@@ -148,7 +149,7 @@ absl::StatusOr<Step> ConnectAttempt::Advance(TimePoint now) {
 absl::Status ConnectAttempt::GiveUp(absl::Status status) {
   Drop();
   addresses_.reset();
-  backend_.Failed(index_);
+  backend_.endpoints().Failed(index_);
   return status;
 }
 
@@ -204,7 +205,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::TakeAddress(TimePoint now) 
 bool ConnectAttempt::TakeNextEndpoint() {
   const int count = static_cast<int>(settings_->endpoints.size());
   if (++endpoints_tried_ >= count) return false;
-  backend_.Failed(index_);
+  backend_.endpoints().Failed(index_);
   index_ = (index_ + 1) % count;
   addresses_.emplace(HostOf(target()), backend_.resolver(), backend_.addresses(), platform_,
                      deadline_);
@@ -323,7 +324,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::CheckRole() {
 
 absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::JudgeRole(bool standby, bool read_only) {
   if (Fits(settings_->role, standby, read_only)) return RunOnConnect();
-  if (settings_->role == WantedRole::kPreferStandby && backend_.TakesSecondBest()) {
+  if (settings_->role == WantedRole::kPreferStandby && backend_.endpoints().TakesSecondBest()) {
     second_best_ = true;
     return RunOnConnect();
   }
@@ -393,7 +394,7 @@ absl::StatusOr<ConnectAttempt::Next> ConnectAttempt::Finish() {
   query_.reset();
   addresses_.reset();
   pq().PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
-  backend_.Succeeded(index_, second_best_);
+  backend_.endpoints().Succeeded(index_, second_best_);
   if (!target().socket && target().address.empty()) {
     backend_.addresses().Remember(target().host, address_);
   }

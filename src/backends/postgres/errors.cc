@@ -3,7 +3,6 @@
 #include <string>
 
 #include "backends/postgres/sqlstates.h"
-#include "base/utf8.h"
 #include "roost/postgres.h"
 
 namespace roost {
@@ -11,14 +10,6 @@ namespace {
 
 constexpr char kName[] = "SQLSTATE";
 constexpr char kPayload[] = "roostpool/postgresql-sqlstate";
-
-// What a message shows of a server's text.
-constexpr size_t kMostText = 512;
-
-std::string_view TrimmedEnd(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  return text;
-}
 
 }  // namespace
 
@@ -36,8 +27,7 @@ namespace postgres {
 
 absl::Status MakeStatus(absl::StatusCode code, std::string_view sqlstate,
                         backends::ErrorText text) {
-  const std::string message =
-      internal::PlainText(internal::CutUtf8(TrimmedEnd(text.message), kMostText));
+  const std::string message = backends::ShownText(text.message);
   text.message = message;
   if (!IsSqlState(sqlstate)) sqlstate = {};
   return backends::MakeStatus(code, {.name = kName, .text = sqlstate, .payload = kPayload}, text);

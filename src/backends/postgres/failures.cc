@@ -91,7 +91,7 @@ absl::Status Failures::FailWith(const Result& result, const Doing& doing) {
     TakeRest();
     reads_only = WhyReadOnly();
   }
-  if (reads_only != ReadsOnly::kTransaction) backend_.LostRole(endpoint_);
+  if (reads_only != ReadsOnly::kTransaction) backend_.endpoints().Leave(endpoint_);
   Finding finding =
       Classify({.sqlstate = sqlstate, .operation = doing.operation, .reads_only = reads_only});
   backends::TransactionState& transaction = session_.transaction();
