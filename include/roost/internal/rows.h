@@ -211,7 +211,7 @@ T Rows::Get(int column) {
 template <class T>
 inline T Rows::ReadInteger(int column, Value value) {
   if constexpr (std::unsigned_integral<T> && sizeof(T) == sizeof(uint64_t)) {
-    if (value.type() == Value::Type::kText && value.is_unsigned()) return value.unsigned_number();
+    if (value.type() != Value::Type::kInt64 && value.is_unsigned()) return value.unsigned_number();
   }
   if (!Fit(column, Value::Type::kInt64, value)) return 0;
   const T narrowed = static_cast<T>(value.int64());
