@@ -23,7 +23,7 @@ extern const char kSchema[];
 // For SqliteOptions: "Rost", the version of the tables, and the table by which a file of before
 // these marks is known.
 inline constexpr int32_t kApplicationId = 0x526F7374;
-inline constexpr int32_t kUserVersion = 1;
+inline constexpr int32_t kUserVersion = 2;
 inline constexpr char kOwnTable[] = "reading";
 
 // What one sensor has in the database from this run.
