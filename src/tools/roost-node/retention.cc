@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 constexpr int64_t kReadingBytes = 64;
 // Tables beside the readings, and what a deletion takes before it gives.
 constexpr int64_t kSparePages = 8;
+constexpr int64_t kSpareOnFullCard = 2;
 // Of the card, beside the reserve, before the reserve is made again.
 constexpr uint64_t kSpareBytes = uint64_t{1} << 20;
 constexpr Duration kLookEvery = 1min;
@@ -34,17 +35,19 @@ constexpr int64_t kEver = std::numeric_limits<int64_t>::max();
 constexpr int kSqliteFull = 13;
 constexpr int kSqliteIoError = 10;
 
-constexpr Sql kBound{"SELECT coalesce(db_size, -1) FROM outbox"};
 constexpr Sql kSetBound{"UPDATE outbox SET db_size = $1"};
 constexpr Sql kPageSize{"PRAGMA page_size"};
 constexpr Sql kPages{"PRAGMA page_count"};
 constexpr Sql kFreePages{"PRAGMA freelist_count"};
-constexpr Sql kFirst{"SELECT coalesce(min(seq), 0) FROM reading"};
+constexpr Sql kCopyLog{"PRAGMA wal_checkpoint(PASSIVE)"};
 constexpr Sql kLast{"SELECT coalesce(max(seq), -1) FROM reading"};
-constexpr Sql kGaps{
-    "SELECT coalesce(sum(hi - lo + 1) FILTER (WHERE why = 1), 0), "
-    "coalesce(sum(hi - lo + 1) FILTER (WHERE why = 2), 0), "
-    "coalesce(sum(hi - lo + 1) FILTER (WHERE lo > $1), 0) FROM gap"};
+// One statement: each that was prepared stays, and takes some 2 KB of SQLite's block. The last column is of
+// gaps among the readings that there are.
+constexpr Sql kCounts{
+    "SELECT (SELECT coalesce(db_size, -1) FROM outbox), "
+    "(SELECT coalesce(min(seq), 0) FROM reading), (SELECT coalesce(max(seq), -1) FROM reading), "
+    "coalesce(sum((why = 1) * (hi - lo + 1)), 0), coalesce(sum((why = 2) * (hi - lo + 1)), 0), "
+    "coalesce(sum((lo > (SELECT min(seq) FROM reading)) * (hi - lo + 1)), 0) FROM gap"};
 constexpr Sql kOldest{"SELECT seq, epoch FROM reading WHERE seq < $1 ORDER BY seq LIMIT $2"};
 constexpr Sql kDelete{"DELETE FROM reading WHERE seq <= $1"};
 constexpr Sql kLengthen{
@@ -121,15 +124,14 @@ absl::Status Retention::Start(Lease& lease) {
 }
 
 absl::Status Retention::ReadBound(Lease& lease) {
-  const absl::StatusOr<int64_t> stored = Ask(lease, kBound);
-  if (!stored.ok()) return stored.status();
+  const int64_t stored = stored_bound_;
   limit_ = settings_.db_size;
   if (limit_ > 0 || !HasFile()) return absl::OkStatus();
-  limit_ = std::max<int64_t>(*stored, 0);
-  if (*stored < 0) {
+  limit_ = std::max<int64_t>(stored, 0);
+  if (stored < 0) {
     if (absl::Status fixed = FixBound(lease); !fixed.ok()) return fixed;
   }
-  not_cut_ = *stored == 0 || (*stored < 0 && limit_ == 0);
+  not_cut_ = stored == 0 || (stored < 0 && limit_ == 0);
   if (!not_cut_) return absl::OkStatus();
   const uint64_t has = static_cast<uint64_t>(pages_ * page_bytes_);
   messages_.Warn(
@@ -189,17 +191,16 @@ absl::Status Retention::Look(Lease& lease) {
 
 // By their numbers, because to count them would be to read them all.
 absl::Status Retention::CountReadings(Lease& lease) {
-  const absl::StatusOr<int64_t> first = Ask(lease, kFirst);
-  if (!first.ok()) return first.status();
-  const absl::StatusOr<int64_t> last = Ask(lease, kLast);
-  if (!last.ok()) return last.status();
-  const absl::StatusOr<Statement*> gaps = lease.Prepare(kGaps);
-  if (!gaps.ok()) return gaps.status();
-  Rows rows = (*gaps)->Query(*first);
+  const absl::StatusOr<Statement*> counts = lease.Prepare(kCounts);
+  if (!counts.ok()) return counts.status();
+  Rows rows = (*counts)->Query();
   if (!rows.Next()) return rows.status();
-  lost_ = {0, rows.Get<int64_t>(0), rows.Get<int64_t>(1)};
-  oldest_ = *first;
-  readings_ = *last < *first ? 0 : *last - *first + 1 - rows.Get<int64_t>(2);
+  stored_bound_ = rows.Get<int64_t>(0);
+  const auto first = rows.Get<int64_t>(1);
+  const auto last = rows.Get<int64_t>(2);
+  lost_ = {0, rows.Get<int64_t>(3), rows.Get<int64_t>(4)};
+  oldest_ = first;
+  readings_ = last < first ? 0 : last - first + 1 - rows.Get<int64_t>(5);
   return rows.status();
 }
 
@@ -224,8 +225,10 @@ bool Retention::IsTooLarge() const {
   return limit_ > 0 && MayDrop() && readings_ > 0 && RoomPages() < NeededPages(kStepRows);
 }
 
+int64_t Retention::SparePages() const { return card_is_full_ ? kSpareOnFullCard : kSparePages; }
+
 int64_t Retention::NeededPages(size_t count) const {
-  return static_cast<int64_t>(count) * kReadingBytes / page_bytes_ + kSparePages;
+  return static_cast<int64_t>(count) * kReadingBytes / page_bytes_ + SparePages();
 }
 
 void Retention::Sealed(size_t count) {
@@ -312,7 +315,8 @@ absl::StatusOr<size_t> Retention::MakeRoom(size_t count, Deadline deadline, Dead
   if (MayDrop()) {
     if (absl::Status dropped = DropForRoom(*lease, count, deadline); !dropped.ok()) return dropped;
   } else if (PagesForBatch() < NeededPages(count)) {
-    // Somebody may have deleted: the advice has the number.
+    // Whoever deletes needs a log that begins anew. The advice has the number of the oldest that is left.
+    if (card_is_full_) Ask(*lease, kCopyLog).status().IgnoreError();
     if (absl::Status counted = CountReadings(*lease); !counted.ok()) return counted;
   }
   return Fitting(count, readings_ < before);
@@ -343,7 +347,7 @@ absl::Status Retention::SizeStep(Lease& lease, Deadline deadline) {
 absl::StatusOr<size_t> Retention::Fitting(size_t count, bool dropped) const {
   const int64_t pages = PagesForBatch();
   if (pages >= NeededPages(count)) return count;
-  const int64_t fits = (pages - kSparePages) * page_bytes_ / kReadingBytes;
+  const int64_t fits = (pages - SparePages()) * page_bytes_ / kReadingBytes;
   // A batch of a few readings costs as many pages as one of many: not while more room can be made.
   const auto least =
       MayDrop() ? static_cast<int64_t>(std::min(count, static_cast<size_t>(kStepRows))) : 1;

@@ -128,6 +128,7 @@ class Retention {
   int64_t RoomPages() const;
   int64_t PagesForBatch() const;
   bool IsTooLarge() const;
+  int64_t SparePages() const;
   int64_t NeededPages(size_t count) const;
   std::string ReservePath() const { return settings_.db + ".reserve"; }
   bool HasFile() const { return settings_.db != ":memory:"; }
@@ -142,8 +143,9 @@ class Retention {
 
   bool started_ = false;
   TimePoint start_ = TimePoint::min();
-  int64_t limit_ = 0;     // in bytes; 0: none
-  bool not_cut_ = false;  // it was larger than the bound when that was to be fixed
+  int64_t stored_bound_ = -1;  // what the database has; -1: nothing yet
+  int64_t limit_ = 0;          // in bytes; 0: none
+  bool not_cut_ = false;       // it was larger than the bound when that was to be fixed
   bool card_is_full_ = false;
   bool has_reserve_ = false;
   bool told_full_ = false;
