@@ -12,7 +12,7 @@
 // Blocks:   Serve for the pools' locks, and for the writes of an answer into a socket's memory, which
 //           does not wait; OnEvent for a lock held for microseconds, and a write into FOLDER, which is
 //           in memory (/run)
-// Memory:   sizeof(StatusServer), some 15 KB, and 30 KB of stack in Serve. One descriptor for each of
+// Memory:   sizeof(StatusServer), some 15 KB, and 32 KB of stack in Serve. One descriptor for each of
 //           the socket, the lock, the box, and the clients, who are four at most
 // Errors:   status() says why a program is not seen, box_status() what is wrong with the box. The
 //           program works all the same

@@ -1,5 +1,6 @@
 #include "outbox/batch_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace roost::outbox {
@@ -13,7 +14,7 @@ absl::StatusOr<std::optional<uint64_t>> BatchWriter::Settle(Connection& connecti
   }
   const Uncertain attempt = std::exchange(uncertain_, {});
   if (!*is_there) return std::nullopt;
-  if (first_seq_ == 0) first_seq_ = attempt.first_seq;
+  NoteGivenOut(attempt);
   return attempt.end;
 }
 
@@ -30,19 +31,24 @@ absl::StatusOr<int64_t> BatchWriter::NextSeq(Connection& connection) const {
   const absl::StatusOr<Statement*> next = connection.Prepare(statements_.next_seq);
   if (!next.ok()) return next.status();
   Rows rows = (*next)->Query();
-  if (rows.Next()) return rows.Get<int64_t>(0);
+  if (rows.Next()) return std::max(rows.Get<int64_t>(0), next_seq_);
   if (!rows.status().ok()) return rows.status();
   return absl::InternalError("the statement for the next number gave no row");
 }
 
-absl::Status BatchWriter::Commit(Transaction& transaction, int64_t first_seq, uint64_t end) {
+absl::Status BatchWriter::Commit(Transaction& transaction, const Uncertain& batch) {
   absl::Status status = transaction.Commit();
   if (!status.ok()) {
-    uncertain_ = {.first_seq = first_seq, .end = end};
-  } else if (first_seq_ == 0) {
-    first_seq_ = first_seq;
+    uncertain_ = batch;
+  } else {
+    NoteGivenOut(batch);
   }
   return status;
+}
+
+void BatchWriter::NoteGivenOut(const Uncertain& batch) {
+  if (first_seq_ == 0) first_seq_ = batch.first_seq;
+  next_seq_ = batch.next_seq;
 }
 
 }  // namespace roost::outbox

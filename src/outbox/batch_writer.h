@@ -3,7 +3,8 @@
 //
 // A batch is one sealed transaction: when Seal says OK, a power cut takes none of it. A commit
 // whose outcome is not known is looked for by the key of its first row before it is tried again, so
-// that no row is there twice.
+// that no row is there twice. A number that was given out is not given out again, also where its row
+// was deleted meanwhile, or the table begun anew.
 //
 //   outbox::BatchWriter writer({.next_seq = kNextSeq, .find = kFind}, epoch);
 //   const absl::StatusOr<size_t> sealed = writer.Seal(
@@ -35,7 +36,7 @@ class BatchWriter {
  public:
   // What is asked of the table.
   struct Statements {
-    Sql next_seq;  // gives one row: the number after the greatest seq
+    Sql next_seq;  // gives one row: a number greater than each seq that the table knows of
     Sql find;      // $1 seq, $2 epoch: gives a row if there is one of this key
   };
   BatchWriter(const Statements& statements, int64_t epoch)
@@ -58,7 +59,10 @@ class BatchWriter {
       const Key key{epoch_, *first + static_cast<int64_t>(number - buffer.begin())};
       if (absl::Status status = insert(key, buffer.at(number)); !status.ok()) return status;
     }
-    if (absl::Status status = Commit(*transaction, *first, end); !status.ok()) return status;
+    const Uncertain batch{.first_seq = *first,
+                          .next_seq = *first + static_cast<int64_t>(end - buffer.begin()),
+                          .end = end};
+    if (absl::Status status = Commit(*transaction, batch); !status.ok()) return status;
     return buffer.ForgetBefore(end);
   }
 
@@ -69,6 +73,7 @@ class BatchWriter {
   // A commit that failed in a way that leaves open whether it happened.
   struct Uncertain {
     int64_t first_seq = 0;  // 0: there is none
+    int64_t next_seq = 0;   // after its last
     uint64_t end = 0;       // number of the row after its last
   };
 
@@ -77,11 +82,13 @@ class BatchWriter {
   absl::StatusOr<std::optional<uint64_t>> Settle(Connection& connection);
   absl::StatusOr<bool> IsThere(Connection& connection, int64_t seq) const;
   absl::StatusOr<int64_t> NextSeq(Connection& connection) const;
-  absl::Status Commit(Transaction& transaction, int64_t first_seq, uint64_t end);
+  absl::Status Commit(Transaction& transaction, const Uncertain& batch);
+  void NoteGivenOut(const Uncertain& batch);
 
   const Statements statements_;
   const int64_t epoch_;
   int64_t first_seq_ = 0;
+  int64_t next_seq_ = 1;  // greater than each that this writer has given out
   Uncertain uncertain_;
 };
 

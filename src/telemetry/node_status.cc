@@ -45,6 +45,12 @@ TextLine DegradedLine(const NodeStatus& status) {
                  " pages: a reader that does not end keeps it from being cut");
   } else if (file.checkpoint_error != 0) {
     degraded.Add("the log cannot be copied into the database (SQLite ", file.checkpoint_error, ")");
+  } else if (status.store.not_cut) {
+    degraded.Add(
+        "the database has no bound, as it was larger than half of the card's room when that was "
+        "fixed: give roost-node --db-size");
+  } else if (status.store.card_is_full) {
+    degraded.Add("the card is full: the reserve was given up");
   }
   return degraded;
 }

@@ -118,6 +118,20 @@ struct SqliteFileStatus {
   uint64_t damaged_files = 0;    // moved aside, beside the database
 };
 
+// What the database keeps of the past, as of the latest look.
+struct StoreStatus {
+  uint64_t readings = 0;     // by their numbers: one that was deleted by hand may be counted
+  uint64_t bytes = 0;        // of the database, its log and the reserve
+  uint64_t used_bytes = 0;   // of the database, without what is free in it
+  uint64_t limit_bytes = 0;  // of all three; 0: none
+  Duration full_in{};        // at the rate since the start; negative: never, or not known yet
+  uint64_t gap_full = 0;     // readings that were deleted for want of room, and recorded as gaps
+  uint64_t gap_age = 0;      // readings that were deleted for their age, and recorded as gaps
+  bool not_cut =
+      false;  // it was larger than the bound when first seen: nothing is deleted for room
+  bool card_is_full = false;
+};
+
 struct NodeStatus {
   int format = kStatusFormat;
   std::string name{};     // of the node
@@ -139,6 +153,7 @@ struct NodeStatus {
   MemoryStatus memory{};
   SqliteMemoryStatus sqlite_memory{};
   SqliteFileStatus sqlite_file{};
+  StoreStatus store{};
   PoolStatus local{};
   std::optional<RemoteStatus> remote{};  // absent: none was asked for
 };

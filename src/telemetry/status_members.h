@@ -157,6 +157,19 @@ void Members(V& v, Is<SqliteFileStatus> auto& s) {
 }
 
 template <class V>
+void Members(V& v, Is<StoreStatus> auto& s) {
+  v("readings", s.readings);
+  v("bytes", s.bytes);
+  v("used_bytes", s.used_bytes);
+  v("limit_bytes", s.limit_bytes);
+  v("full_in_s", s.full_in);
+  v("gap_full", s.gap_full);
+  v("gap_age", s.gap_age);
+  v("not_cut", s.not_cut);
+  v("card_is_full", s.card_is_full);
+}
+
+template <class V>
 void Members(V& v, Is<NodeStatus> auto& s) {
   v("format", s.format);
   v("name", s.name);
@@ -178,6 +191,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("memory", s.memory);
   v("sqlite_memory", s.sqlite_memory);
   v("sqlite_file", s.sqlite_file);
+  v("store", s.store);
   v("local", s.local);
   v("remote", s.remote);
 }

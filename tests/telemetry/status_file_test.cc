@@ -87,9 +87,27 @@ TEST(StatusFileTest, SqlitesFileHasTheseMembers) {
     "damaged_files": 0})"));
 }
 
+TEST(StatusFileTest, WhatTheDatabaseKeepsHasTheseMembers) {
+  NodeStatus status = Healthy();
+  status.store = {.readings = 9,
+                  .bytes = 8,
+                  .used_bytes = 7,
+                  .limit_bytes = 6,
+                  .full_in = std::chrono::seconds(-1),
+                  .gap_full = 5,
+                  .gap_age = 4};
+  EXPECT_EQ(ToJson(status)["store"], ordered_json::parse(R"({
+    "readings": 9, "bytes": 8, "used_bytes": 7, "limit_bytes": 6, "full_in_s": -1, "gap_full": 5,
+    "gap_age": 4, "not_cut": false, "card_is_full": false})"));
+}
+
 TEST(StatusFileTest, WhatTheNodeSurvivesIsDegradedAndNoTrouble) {
   NodeStatus status = Healthy();
   EXPECT_EQ(std::string(DegradedLine(status)), "");
+  status.store.card_is_full = true;
+  EXPECT_NE(std::string(DegradedLine(status)).find("card is full"), std::string::npos);
+  status.store.not_cut = true;
+  EXPECT_NE(std::string(DegradedLine(status)).find("--db-size"), std::string::npos);
   status.sqlite_file.checkpoint_error = 13;
   EXPECT_NE(std::string(DegradedLine(status)).find("cannot be copied"), std::string::npos);
   status.sqlite_file.log_pages = 8192;

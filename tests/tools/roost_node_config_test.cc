@@ -265,6 +265,38 @@ TEST_F(OptionsTest, TheFileCountsMoreThanTheDefaultAndLessThanTheCommandLine) {
   EXPECT_FALSE(Good({"--config", config, "--db", db_, "--quiet=false"}).quiet);
 }
 
+TEST_F(OptionsTest, WhatIsKeptIsBoundedByFlags) {
+  const Options none = Good({"--db", db_});
+  EXPECT_EQ(none.keep, Duration::zero());
+  EXPECT_EQ(none.db_size, 0);
+  EXPECT_EQ(none.when_full, WhenFull::kDropOldest);
+  EXPECT_EQ(none.reserve, 131072);
+  const std::string config =
+      Put("conf", "keep = 30d\ndb-size = 1.5G\nwhen-full = stop\nreserve = 0\n");
+  const Options given = Good({"--config", config, "--db", db_});
+  EXPECT_EQ(given.keep, 720h);
+  EXPECT_EQ(given.db_size, int64_t{3} << 29);
+  EXPECT_EQ(given.when_full, WhenFull::kStop);
+  EXPECT_EQ(given.reserve, 0);
+  const struct {
+    const char* flag;
+    const char* says;
+  } wrong[] = {
+      {"--keep=0s", "0s is too short; at least 60 s"},
+      {"--keep=-1h", "negative"},
+      {"--keep=30", "has no unit"},
+      {"--keep=1000000d", "longer than 292 years"},
+      {"--db-size=0", "0 is too little; at least 8"},
+      {"--db-size=-1G", "negative"},
+      {"--db-size=1M", "1M is too little"},
+      {"--db-size=9999999T", "more than 2^62"},
+      {"--db-size=1Q", "unknown unit"},
+      {"--reserve=1", "or 0 for none"},
+      {"--when-full=thin", "is neither drop-oldest nor stop"},
+  };
+  for (const auto& [flag, says] : wrong) ExpectWrong({"--db", db_, flag}, says);
+}
+
 TEST_F(OptionsTest, TheFileCanSetTheDatabase) {
   const std::string config = Put("conf", "db = sqlite://" + db_ + "\n");
   EXPECT_EQ(Good({"--config", config}).db, db_);

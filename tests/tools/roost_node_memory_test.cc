@@ -17,7 +17,7 @@ using tools::Options;
 
 // Little more than one connection with its statements needs.
 struct Tiny : profiles::RaspberryPi {
-  static constexpr int kSqliteArenaKib = 88;
+  static constexpr int kSqliteArenaKib = 112;
   static constexpr int kSqlitePages = 8;
 };
 using TinyMemory = SqliteMemoryFor<Tiny>;
@@ -96,6 +96,26 @@ TEST(RoostNodeMemoryTest, TheStatusFileTellsHowFullTheBlockIs) {
   EXPECT_EQ(told.pages, 8u);
   EXPECT_GT(told.pages_used, 0u);
   EXPECT_GE(told.pages_peak, told.pages_used);
+}
+
+// The statements that delete, with their trigger, besides those that store.
+TEST(RoostNodeMemoryTest, WhatDeletesFitsIntoTheBlockOfABoard) {
+  const SqliteMemoryFor<profiles::RaspberryPi> memory;
+  Options options;
+  options.run_for = 1800s;
+  options.keep = 60s;
+  options.db_size = 8 << 20;
+  SimulatedNode<profiles::RaspberryPi> node(&memory, options);
+  telemetry::NodeStatus status;
+  node.Run([&](Duration ran) {
+    if (ran >= 1780s) status = *node.File();
+  });
+  EXPECT_EQ(status.sqlite_memory.arena_failures, 0u);
+  EXPECT_LE(status.sqlite_memory.arena_peak, status.sqlite_memory.arena_bytes);
+  EXPECT_GT(status.store.gap_age, 5000u);
+  EXPECT_EQ(status.store.limit_bytes, 8u << 20);
+  EXPECT_GT(status.store.readings, 0u);
+  EXPECT_EQ(node.counts().stored, node.counts().taken);
 }
 
 TEST(RoostNodeMemoryTest, WhereSqliteIsInUseAlreadyTheFileSaysWhyAndTheNodeGoesOn) {

@@ -35,6 +35,7 @@
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/power.h"
 #include "tools/roost-node/reporter.h"
+#include "tools/roost-node/retention.h"
 #include "tools/roost-node/store.h"
 #include "tools/roost-node/wakeup.h"
 
@@ -95,11 +96,13 @@ class SimulatedNode {
         {.socket = systemd_.name(), .watchdog_period = std::chrono::seconds(30)});
     tools::Messages messages(platform_, options_.quiet, false);
     tools::Store store(pool_, 7);
+    tools::Retention retention(pool_, tools::Retention::SettingsOf(options_), messages);
     tools::Reporter reporter({.options = options_,
                               .board = board,
                               .local = pool_,
                               .notify = notify,
                               .messages = messages,
+                              .retention = &retention,
                               .memory = memory_,
                               .status = &status_});
     status_.Add(pool_);
@@ -111,6 +114,7 @@ class SimulatedNode {
                       .messages = messages,
                       .wakeup = wakeup,
                       .reporter = reporter,
+                      .retention = retention,
                       .status = &status_,
                       .power = power_},
                      store.Check(pool_.In(tools::Node::kStoreWithin)));

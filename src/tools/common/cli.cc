@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/common/byte_count.h"
 #include "tools/common/duration.h"
 #include "tools/common/text.h"
 
@@ -94,6 +95,21 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span,
     span = *parsed;
   };
   return app.add_option_function<std::string>(name, parse, what)->type_name("TIME");
+}
+
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& bytes, int64_t least,
+                      bool takes_zero, const std::string& what) {
+  const auto parse = [&bytes, name, least, takes_zero](const std::string& text) {
+    const absl::StatusOr<int64_t> parsed = ParseByteCount(text);
+    if (!parsed.ok()) throw CLI::ValidationError(name, std::string(parsed.status().message()));
+    if (*parsed < least && (*parsed != 0 || !takes_zero)) {
+      throw CLI::ValidationError(name, text + " is too little; at least " +
+                                           FormatBytes(static_cast<uint64_t>(least)) +
+                                           (takes_zero ? ", or 0 for none" : ""));
+    }
+    bytes = *parsed;
+  };
+  return app.add_option_function<std::string>(name, parse, what)->type_name("BYTES");
 }
 
 std::optional<std::string> ParseArguments(CLI::App& app,

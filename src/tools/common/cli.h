@@ -6,6 +6,7 @@
 #define ROOST_TOOLS_COMMON_CLI_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,10 @@ inline constexpr int kExitUsage = 2;
 // An option that takes a span of time, at least `least`, into `span`.
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
                          const std::string& what);
+
+// An option that takes an amount of bytes, `least` to 2^62, into `bytes`; 0, too, if `takes_zero`.
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, int64_t& bytes, int64_t least,
+                      bool takes_zero, const std::string& what);
 
 // The one of `candidates` that `given` may have been meant to be. Empty: nothing is near.
 std::string ClosestOf(const std::vector<std::string>& candidates, const std::string& given);

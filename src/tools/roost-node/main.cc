@@ -35,6 +35,7 @@
 #include "tools/roost-node/pool_status.h"
 #include "tools/roost-node/remote.h"
 #include "tools/roost-node/reporter.h"
+#include "tools/roost-node/retention.h"
 #include "tools/roost-node/store.h"
 #include "tools/roost-node/summary.h"
 #include "tools/roost-node/wakeup.h"
@@ -141,6 +142,7 @@ class Program {
                              {.name = "local", .observer = &events_, .platform = &platform_}};
   const uint32_t epoch_ = platform_.Random();
   Store store_{pool_, epoch_};
+  Retention retention_{pool_, Retention::SettingsOf(options_), messages_};
   // Without one, nothing of the driver is loaded.
   std::optional<Remote> remote_;
 };
@@ -233,6 +235,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
                      .local = pool_,
                      .notify = notify_,
                      .messages = messages_,
+                     .retention = &retention_,
                      .remote = remote,
                      .memory = memory_,
                      .status = &status_,
@@ -245,6 +248,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
              .messages = messages_,
              .wakeup = wakeup_,
              .reporter = reporter,
+             .retention = retention_,
              .remote = remote,
              .status = &status_,
              .power = {.line = power_line_.get(), .voltage = &voltage_alarm_}},

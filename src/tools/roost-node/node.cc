@@ -48,6 +48,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       messages_(parts.messages),
       wakeup_(parts.wakeup),
       reporter_(parts.reporter),
+      retention_(parts.retention),
       remote_(parts.remote),
       status_(parts.status),
       input_(STDIN_FILENO),
@@ -82,6 +83,11 @@ bool Node::Work(TimePoint now) {
     if (!usable_ && now >= retry_at_) CheckAgain(now);
     if (IsSealDue(now)) stored = TrySeal();
     seal_now_ = seal_now_ && !buffer_.empty();
+    if (usable_ && retention_.IsDue(now)) {
+      const TimePoint start = platform_.Now();
+      retention_.Turn(start, Deadline::After(start, kStoreWithin),
+                      Deadline::After(start, kLockWithin));
+    }
     if (now >= next_tick_) next_tick_ = pool_.Tick(platform_.Now());
   } else if (power_.sealing()) {
     SealAtOnce(now);
@@ -292,21 +298,40 @@ void Node::CheckAgain(TimePoint now) {
   if (usable.ok()) {
     Answered(platform_.Now());
   } else {
+    retention_.Refused(usable);
     Refused(platform_.Now(), usable);
   }
+}
+
+// As many readings as the database may take now; 0: room for them is being made.
+absl::StatusOr<size_t> Node::SealWhatFits(TimePoint start) {
+  const Deadline deadline = Deadline::After(start, kStoreWithin);
+  const Deadline lock = Deadline::After(start, kLockWithin);
+  const size_t most = std::min(buffer_.size(), static_cast<size_t>(options_.batch));
+  const absl::StatusOr<size_t> fits = retention_.MakeRoom(most, deadline, lock);
+  if (!fits.ok() || *fits == 0) return fits;
+  absl::StatusOr<size_t> stored = store_.Seal(buffer_, *fits, deadline, lock);
+  if (stored.ok()) retention_.Sealed(*stored);
+  return stored;
+}
+
+bool Node::NotSealed(TimePoint start, TimePoint now, const absl::Status& status) {
+  if (IsStillLocked(start, now, status)) return false;
+  ++counts_.refused;
+  retention_.Refused(status);
+  Refused(now, status);
+  return false;
 }
 
 // One batch; false when it was refused.
 bool Node::TrySeal() {
   const TimePoint start = platform_.Now();
-  const absl::StatusOr<size_t> stored =
-      store_.Seal(buffer_, static_cast<size_t>(options_.batch),
-                  Deadline::After(start, kStoreWithin), Deadline::After(start, kLockWithin));
+  const absl::StatusOr<size_t> stored = SealWhatFits(start);
   const TimePoint now = platform_.Now();
-  if (!stored.ok()) {
-    if (IsStillLocked(start, now, stored.status())) return false;
-    ++counts_.refused;
-    Refused(now, stored.status());
+  if (!stored.ok()) return NotSealed(start, now, stored.status());
+  if (*stored == 0) {
+    // The database answers, and the next turn goes on.
+    answered_at_ = now;
     return false;
   }
   counts_.stored += *stored;
@@ -359,6 +384,7 @@ Deadline Node::NextWakeup() const {
     return Deadline::At(power_.sealing() ? std::min(next, retry_at_) : next);
   }
   next = std::min(next, next_tick_);
+  if (usable_ && retention_.IsBusy()) return Deadline::Past();
   if (!usable_) {
     next = std::min(next, retry_at_);
   } else if (!buffer_.empty()) {

@@ -24,6 +24,7 @@
 #include "tools/roost-node/reading.h"
 #include "tools/roost-node/remote.h"
 #include "tools/roost-node/reporter.h"
+#include "tools/roost-node/retention.h"
 #include "tools/roost-node/store.h"
 #include "tools/roost-node/wakeup.h"
 
@@ -53,6 +54,7 @@ class Node {
     Messages& messages;
     Wakeup& wakeup;
     Reporter& reporter;
+    Retention& retention;
     Remote* remote = nullptr;        // null: none was asked for
     StatusServer* status = nullptr;  // null: nobody can ask
     Power::Sources power{};          // beside SIGPWR
@@ -83,6 +85,8 @@ class Node {
   bool RemoteWorks() const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
+  absl::StatusOr<size_t> SealWhatFits(TimePoint start);
+  bool NotSealed(TimePoint start, TimePoint now, const absl::Status& status);
   bool IsStillLocked(TimePoint start, TimePoint now, const absl::Status& status);
   void Answered(TimePoint now);
   void Refused(TimePoint now, const absl::Status& status);
@@ -103,6 +107,7 @@ class Node {
   Messages& messages_;
   Wakeup& wakeup_;
   Reporter& reporter_;
+  Retention& retention_;
   Remote* const remote_;
   StatusServer* const status_;
 

@@ -17,6 +17,7 @@
 #include "tools/common/config_file.h"
 #include "tools/common/make_backend.h"
 #include "tools/common/remote_uri.h"
+#include "tools/roost-node/retention.h"
 
 namespace roost::tools {
 namespace {
@@ -52,6 +53,17 @@ CHIP is gpiochip0, 0, a path, or the chip's label (pinctrl-rp1), LINE its number
 under-voltage alarm of a Raspberry Pi (raspberrypi-hwmon, seen within 2 s) counts while it lasts,
 for --power-hold at most: a supply that is always too weak is no power cut. Line and alarm have to be
 quiet for 1 s. A status file that is not in memory (/run) is not written meanwhile.
+
+The oldest readings are deleted, in steps of at most 500, when they are older than --keep, and when
+the database has no room for a batch within --db-size. What is deleted is recorded in the table gap,
+with the exact numbers. The file does not shrink: its free pages are used again. The age counts from
+when a reading was stored and by the time that the node has run, not by the clock on the wall: a clock
+that is set wrong deletes nothing. A time when the node was off counts where the clock was
+synchronized before and after it, for half of --keep at most. What was in the database before
+--keep was given first counts from then. The size that is taken without --db-size is stored in the
+database; one that is larger already when it is first seen is not cut: `roostctl status` says
+degraded until --db-size is given. On a full card the reserve is given up, readings are deleted
+(with --when-full drop-oldest), and the reserve is made again when there is room.
 
 With --sqlite-memory bounded SQLite has the block that --profile-info names and takes nothing from
 the heap, so that a node's memory is the same after a year as after a minute. It costs that many
@@ -137,6 +149,39 @@ SqliteHeap SqliteHeapOf(const std::string& text) {
   if (text == "bounded") return SqliteHeap::kBounded;
   if (text == "heap") return SqliteHeap::kHeap;
   throw CLI::ValidationError("--sqlite-memory", text + " is neither bounded nor heap");
+}
+
+WhenFull WhenFullOf(const std::string& text) {
+  if (text == "drop-oldest") return WhenFull::kDropOldest;
+  if (text == "stop") return WhenFull::kStop;
+  throw CLI::ValidationError("--when-full", text + " is neither drop-oldest nor stop");
+}
+
+// How much of the past the database keeps.
+void DeclareBounds(CLI::App& app, Options& options) {
+  constexpr char kGroup[] = "Local database";
+  AddDuration(app, "--keep", options.keep, Retention::kLeastKeep,
+              "Deletes readings that have been stored for longer (default: none is deleted for its "
+              "age)")
+      ->group(kGroup);
+  AddBytes(
+      app, "--db-size", options.db_size, Retention::kLeastSize, false,
+      "Most bytes of the database, its log and the reserve (default: half of what the card has "
+      "for it at the first start); see below")
+      ->group(kGroup);
+  app.add_option_function<std::string>(
+         "--when-full",
+         [&options](const std::string& text) { options.when_full = WhenFullOf(text); },
+         "Without room for new readings: drop-oldest deletes the oldest (the default), stop "
+         "refuses "
+         "the new ones")
+      ->type_name("drop-oldest|stop")
+      ->group(kGroup);
+  AddBytes(
+      app, "--reserve", options.reserve, Retention::kLeastReserve, true,
+      "Size of a file beside the database that is given up when the card is full, so that rows "
+      "can be deleted (128K; 0: none)")
+      ->group(kGroup);
 }
 
 void DeclareDatabase(CLI::App& app, Options& options) {
@@ -262,6 +307,7 @@ void Declare(CLI::App& app, Options& options, Raw& raw) {
   app.footer(kFooter);
   DeclareReadings(app, options, raw);
   DeclareDatabase(app, options);
+  DeclareBounds(app, options);
   DeclarePower(app, options);
   DeclareRemote(app, options, raw);
   DeclareOutput(app, options, raw);

@@ -23,6 +23,12 @@ enum ExitCode : int {
 // Where SQLite's memory comes from.
 enum class SqliteHeap : uint8_t { kBounded, kHeap };
 
+// What is done with a batch for which the database, or its card, has no room.
+enum class WhenFull : uint8_t {
+  kDropOldest,  // the oldest readings are deleted
+  kStop,        // it is refused and waits in memory; nothing is deleted
+};
+
 struct Options {
   std::string db;                                 // a path, or ":memory:"
   bool from_stdin = false;                        // lines instead of the board's sensors
@@ -35,8 +41,12 @@ struct Options {
   Duration power_hold =
       std::chrono::minutes(5);  // how long SIGPWR counts, and under-voltage at most
   SqliteHeap sqlite_memory = SqliteHeap::kBounded;
-  std::string root;  // before every path of the board's sensors
-  std::string name;  // of the node, for others; never empty
+  Duration keep{};      // how long a reading is kept; zero: for ever
+  int64_t db_size = 0;  // most bytes of the database; 0: none was given
+  WhenFull when_full = WhenFull::kDropOldest;
+  int64_t reserve = 128 * 1024;  // bytes of a file that is given up when the card is full; 0: none
+  std::string root;              // before every path of the board's sensors
+  std::string name;              // of the node, for others; never empty
   // Where the remote database is; empty: there is none. May hold a password: never shown.
   std::string remote;
   std::string password_file;                     // of the remote; empty: none is named

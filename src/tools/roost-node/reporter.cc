@@ -43,6 +43,7 @@ Reporter::Reporter(const Parts& parts)
       local_(parts.local),
       notify_(parts.notify),
       messages_(parts.messages),
+      retention_(parts.retention),
       remote_(parts.remote),
       memory_(parts.memory),
       status_server_(parts.status),
@@ -123,6 +124,7 @@ void Reporter::WarnOnce(const char* file, const absl::Status& written, absl::Sta
 void Reporter::AddFigures(TimePoint now, Figures& out) const {
   AddReadings(now, out);
   AddPower(now, out);
+  AddStore(now, out);
   AddProcess(out);
 }
 
@@ -193,6 +195,31 @@ void Reporter::AddPower(TimePoint now, Figures& out) const {
       {}, {}, power_.good() ? 0 : std::max(now - power_.since, Duration::zero()).count());
   add({MetricKind::kCounter, "power_failures", "failures", "How often the power has failed"}, {},
       {}, static_cast<int64_t>(power_.failures));
+}
+
+void Reporter::AddStore(TimePoint now, Figures& out) const {
+  if (retention_ == nullptr) return;
+  telemetry::StoreStatus store;
+  retention_->ToStatus(now, store);
+  const auto add = [&out](const Metric& metric, std::string_view label, std::string_view part,
+                          int64_t value) {
+    out.Add({.metric = metric, .group = "outbox", .label = label, .part = part, .value = value});
+  };
+  add({MetricKind::kGauge, "rows", "readings", "Readings in the database, by their numbers"}, {},
+      {}, static_cast<int64_t>(store.readings));
+  add({MetricKind::kGauge, "bytes", "bytes", "Bytes of the database, its log and the reserve"}, {},
+      {}, static_cast<int64_t>(store.bytes));
+  add({MetricKind::kGauge, "capacity_bytes", "bytes",
+       "The most bytes that these may have (db-size); 0: there is no bound"},
+      {}, {}, static_cast<int64_t>(store.limit_bytes));
+  add({MetricKind::kGauge, "full_in", "s",
+       "How long there is room at the rate since the start; negative: for ever, or not known yet"},
+      {}, {}, store.full_in.count());
+  constexpr Metric kGaps{MetricKind::kCounter, "gap_rows", "readings",
+                         "Readings that were deleted and recorded as gaps, for want of room or for "
+                         "their age, in the life of the database"};
+  add(kGaps, "why", "full", static_cast<int64_t>(store.gap_full));
+  add(kGaps, "why", "age", static_cast<int64_t>(store.gap_age));
 }
 
 void Reporter::AddProcess(Figures& out) const {
@@ -325,6 +352,7 @@ void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
   ToStatus(status_.memory);
   ToStatus(memory_, status_.sqlite_memory);
   ToStatus(FileStatsOf(local_), status_.sqlite_file);
+  if (retention_ != nullptr) retention_->ToStatus(now, status_.store);
   ToStatus(local_, status_.local);
   if (remote_ != nullptr) remote_->ToStatus(*status_.remote);
 }
@@ -337,7 +365,8 @@ Health Reporter::HealthOf(const NodeFacts& facts) const {
   if (!facts.ready || !facts.last_seal.has_value()) return Health::kStarting;
   const SqliteFileStats files = FileStatsOf(local_);
   const bool log_is_long = files.max_log_pages > 0 && files.log_pages >= files.max_log_pages / 2;
-  if (files.damaged_files > 0 || files.checkpoint_error != 0 || log_is_long) {
+  if (files.damaged_files > 0 || files.checkpoint_error != 0 || log_is_long ||
+      (retention_ != nullptr && retention_->IsDegraded())) {
     return Health::kDegraded;
   }
   return remote_ != nullptr && remote_->pool().stats().away ? Health::kDegraded : Health::kHealthy;
@@ -357,6 +386,7 @@ TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
     text.Add(facts.counts.stored, " readings sealed, the last ", facts.last_seal->count, " at ",
              internal::TimeOfDay{facts.last_seal->unix_us});
   }
+  if (retention_ != nullptr) retention_->AddText(text);
   if (remote_ != nullptr) text.Add("; remote ", remote_->Text(now));
   return text;
 }

@@ -26,6 +26,7 @@
 #include "tools/roost-node/options.h"
 #include "tools/roost-node/power.h"
 #include "tools/roost-node/remote.h"
+#include "tools/roost-node/retention.h"
 #include "tools/roost-node/watchdog.h"
 
 namespace roost::tools {
@@ -62,6 +63,7 @@ class Reporter final : public StatusSource {
     const Pool& local;
     const Notify& notify;
     Messages& messages;
+    const Retention* retention = nullptr;           // null: everything is kept
     const Remote* remote = nullptr;                 // null: there is none
     const SqliteMemory* memory = nullptr;           // null: SQLite was to use the heap
     StatusServer* status = nullptr;                 // null: nobody can ask
@@ -91,6 +93,7 @@ class Reporter final : public StatusSource {
   void AddReadings(TimePoint now, Figures& out) const;
   void AddPower(TimePoint now, Figures& out) const;
   void AddProcess(Figures& out) const;
+  void AddStore(TimePoint now, Figures& out) const;
   bool HasChanged(const NodeFacts& facts) const;
   void Feed(TimePoint now, const NodeFacts& facts);
   void Report(TimePoint now, const NodeFacts& facts);
@@ -104,6 +107,7 @@ class Reporter final : public StatusSource {
   const Pool& local_;
   const Notify& notify_;
   Messages& messages_;
+  const Retention* const retention_;
   const Remote* const remote_;
   const SqliteMemory* const memory_;
   StatusServer* const status_server_;

@@ -11,6 +11,8 @@ namespace roost::tools {
 
 // (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since
 // 1970 UTC by a wall clock that had been set if synced is 1. t_source is a TimeSource.
+// outbox.next_seq is greater than each seq whose reading was the newest when it was deleted, by whom
+// ever: no number is given out twice. A seal does not write it. db_size, gap and age: retention.h.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,
@@ -32,6 +34,27 @@ CREATE VIEW IF NOT EXISTS readings AS
          CASE r.t_source WHEN 0 THEN 'board' WHEN 1 THEN 'arrival' WHEN 2 THEN 'line'
                          ELSE 'late' END AS time_from
   FROM reading r JOIN sensor s ON s.id = r.sensor;
+CREATE TABLE IF NOT EXISTS outbox(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  next_seq INTEGER NOT NULL,
+  db_size INTEGER);
+INSERT OR IGNORE INTO outbox(id, next_seq) VALUES (1, 1);
+CREATE TABLE IF NOT EXISTS gap(
+  epoch INTEGER NOT NULL,
+  lo INTEGER NOT NULL,
+  hi INTEGER NOT NULL,
+  why INTEGER NOT NULL,
+  sent INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(epoch, lo)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS age(
+  at INTEGER PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  wall INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS reading_seq AFTER DELETE ON reading
+WHEN NOT EXISTS (SELECT 1 FROM reading WHERE seq > old.seq)
+BEGIN
+  UPDATE outbox SET next_seq = max(next_seq, old.seq + 1);
+END;
 )sql";
 
 namespace {
@@ -43,7 +66,9 @@ constexpr char kAddTimeSource[] =
     "ALTER TABLE reading ADD COLUMN t_source INTEGER NOT NULL DEFAULT 0; "
     "DROP VIEW IF EXISTS readings;";
 
-constexpr Sql kNextSeq{"SELECT coalesce(max(seq), 0) + 1 FROM reading"};
+constexpr Sql kNextSeq{
+    "SELECT max((SELECT coalesce(max(seq), 0) + 1 FROM reading), "
+    "(SELECT coalesce(max(next_seq), 1) FROM outbox))"};
 // Finds the sensor by itself: no table of identifiers is kept that a rollback could make wrong.
 constexpr Sql kInsert{
     "INSERT INTO reading(seq, epoch, t_boot, t_wall, synced, sensor, value, t_source) "

@@ -20,8 +20,8 @@ namespace roost::tools {
 
 // The tables and the view that people read. For SqliteOptions::schema.
 extern const char kSchema[];
-// For SqliteOptions: "Rost", the version of the tables, and the table by which a file of before
-// these marks is known.
+// For SqliteOptions: "Rost"; the version of the tables, which stays as long as an older release can go on
+// with them; and the table by which a file of before these marks is known.
 inline constexpr int32_t kApplicationId = 0x526F7374;
 inline constexpr int32_t kUserVersion = 1;
 inline constexpr char kOwnTable[] = "reading";

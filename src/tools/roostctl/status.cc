@@ -74,6 +74,18 @@ std::string ReadingText(const telemetry::ReadingStatus& r) {
   return text;
 }
 
+std::string StoreText(const telemetry::StoreStatus& store) {
+  std::string text = Count(store.readings) + " readings, " + FormatBytes(store.bytes);
+  if (store.limit_bytes > 0) text += " of at most " + FormatBytes(store.limit_bytes);
+  if (store.full_in >= Duration::zero()) text += ", full in " + FormatDuration(store.full_in);
+  const uint64_t gone = store.gap_full + store.gap_age;
+  if (gone > 0) {
+    text += "; " + Count(gone) + " deleted (" + Count(store.gap_full) + " for want of room, " +
+            Count(store.gap_age) + " for their age)";
+  }
+  return text;
+}
+
 std::string SqliteText(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     return "memory from the heap" + (memory.heap_because.empty() ? "" : ": " + memory.heap_because);
@@ -186,6 +198,7 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
                                   FormatDuration(status.last_seal->took));
   }
   if (!status.refused.empty()) text += Line("refused", status.refused);
+  if (status.store.bytes > 0) text += Line("database", StoreText(status.store));
   text += Line("local", PoolText(status.local));
   if (status.remote.has_value()) {
     text += Line("remote", PoolText(status.remote->pool));
