@@ -6,7 +6,7 @@ is not to be had. Usage: systemd_test.py SOURCE-FOLDER [unittest arguments]
 """
 
 import contextlib
-import functools
+import fcntl
 import os
 import shutil
 import signal
@@ -29,27 +29,7 @@ ExecStart=/opt/roost/current/bin/roost-node
 Restart=on-failure
 RestartSec=100ms
 RestartPreventExitStatus=2
-ExecStopPost=/bin/sh -c 'echo $EXIT_STATUS >>/run/ends'
 """
-# EXIT_CGROUP of systemd: it could not put the process into the unit's control group, which happens where the
-# groups of this machine are mounted into a box. The version was not started then.
-NOT_STARTED = "219"
-TRIES = 5
-
-
-def tried_again(test):
-    """`test` once more where the box could not start a process."""
-    @functools.wraps(test)
-    def again(self):
-        for left in reversed(range(TRIES)):
-            try:
-                return test(self)
-            except AssertionError:
-                if left == 0 or NOT_STARTED not in self.box.run("cat /run/ends").stdout.split():
-                    raise
-            self.doCleanups()
-            self.setUp()
-    return again
 
 
 def wait_for(what, holds):
@@ -123,16 +103,15 @@ class GuardTest(unittest.TestCase):
 
     def setUp(self):
         self.addCleanup(self.box.run, "systemctl stop roost-node; systemctl reset-failed; rm -rf /opt/roost "
-                        "/etc/roost /run/roost-push /run/starts /run/ends /run/fine /etc/systemd/system/roost-*; systemctl daemon-reload")
+                        "/etc/roost /run/roost-push /run/starts /run/fine /etc/systemd/system/roost-*; systemctl daemon-reload")
         self.box.do("mkdir -p /opt/roost/releases; cat >/opt/roost/guard.sh",
                     (SOURCE / "deploy/guard.sh").read_text())
-        self.release("old-000000000000", "exec sleep 1000")
+        self.release("old-000000000000", "sleep 1000")
         self.guard("mark_good old-000000000000; make_current '' old-000000000000; "
                    "systemctl start roost-node")
 
     def release(self, name, script, unit=UNIT):
-        """A version whose node notes that it was started, and goes on with `script`. It has one process, as a real
-        node: a child that is forked while systemd stops the unit would be waited for, for 90 s."""
+        """A version whose node notes that it was started, and goes on with `script`."""
         folder = f"/opt/roost/releases/{name}"
         self.box.do(f"mkdir -p {folder}/bin && cat >{folder}/bin/roost-node && chmod 755 {folder}/bin/roost-node",
                     f"#!/bin/sh\necho {name} >>/run/starts\n{script}\n")
@@ -145,11 +124,11 @@ class GuardTest(unittest.TestCase):
 
     def switch_to(self, name, *then):
         self.guard(f"begin_trial {name}; make_current old-000000000000 {name}; "
-                   f"systemctl reset-failed roost-node || exit 9; " + "; ".join(then or ["true"]))
+                   f"systemctl reset-failed roost-node; " + "; ".join(then or ["true"]))
 
     def why(self):
         """For messages: what the guard said when it went back."""
-        return self.box.run("cat /opt/roost/gave_up /run/starts /run/ends; systemctl status --no-pager roost-node roost-guard").stdout
+        return self.box.run("cat /opt/roost/gave_up /run/starts; systemctl status --no-pager roost-node roost-guard").stdout
 
     def start(self):
         self.box.run("systemctl restart roost-node")
@@ -171,7 +150,6 @@ class GuardTest(unittest.TestCase):
         self.box.do("test ! -e /opt/roost/trial; test ! -e /etc/systemd/system/roost-node.service.d")
         wait_for("systemd knows", lambda: self.state("StartLimitBurst") == "10")
 
-    @tried_again
     def test_the_third_crash_ends_a_trial(self):
         self.release("new-000000000000", "exit 1")
         self.switch_to("new-000000000000")
@@ -181,9 +159,8 @@ class GuardTest(unittest.TestCase):
         self.assert_no_trial()
         self.assertEqual(self.box.do("cat /etc/roost/roost-node.conf"), "# old-000000000000")
 
-    @tried_again
     def test_a_start_of_the_board_ends_a_trial_before_the_version_is_started(self):
-        self.release("new-000000000000", "exec sleep 1000", UNIT.replace("100ms", "5s"))
+        self.release("new-000000000000", "sleep 1000", UNIT.replace("100ms", "5s"))
         self.switch_to("new-000000000000")
         self.box.do("systemctl stop roost-node; rm -r /run/roost-push")  # what a start of the board clears
         self.assertEqual(self.state("RestartUSec"), "5s")
@@ -193,7 +170,6 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.state("RestartUSec"), "100ms")
         self.assert_no_trial()
 
-    @tried_again
     def test_settings_that_a_new_version_refuses_end_its_trial_at_once(self):
         self.release("new-000000000000", "exit 2")
         self.switch_to("new-000000000000")
@@ -201,7 +177,6 @@ class GuardTest(unittest.TestCase):
         self.wait_until_runs("old-000000000000")
         self.assertEqual(self.starts().count("new-000000000000"), 1, self.why())
 
-    @tried_again
     def test_a_version_that_was_healthy_is_given_up_at_its_third_crash_soon_after(self):
         self.release("new-000000000000", "[ ! -e /run/fine ] || exec sleep 1000; exit 1")
         self.box.do("touch /run/fine")
@@ -209,12 +184,11 @@ class GuardTest(unittest.TestCase):
                        "pass_trial new-000000000000")
         self.start()
         self.wait_until_runs("new-000000000000")
-        self.box.do("rm /run/fine; systemctl kill --kill-whom=main --signal KILL roost-node")
+        self.box.do("rm /run/fine; systemctl kill --signal KILL roost-node")
         self.wait_until_runs("old-000000000000")
         self.assertEqual(self.box.do("cat /opt/roost/good"), "old-000000000000")
         self.assert_no_trial()
 
-    @tried_again
     def test_a_version_that_has_outlived_its_trial_has_the_ordinary_limits(self):
         self.release("new-000000000000", "exit 1")
         self.switch_to("new-000000000000", "mark_good new-000000000000", "pass_trial new-000000000000",
@@ -227,7 +201,6 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.box.do("readlink /opt/roost/current"), "releases/new-000000000000")
         self.assert_no_trial()
 
-    @tried_again
     def test_settings_that_somebody_broke_are_left_to_people(self):
         self.release("new-000000000000", "exit 2")
         self.switch_to("new-000000000000", "mark_good new-000000000000", "pass_trial new-000000000000")
@@ -237,7 +210,6 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.state("ActiveState"), "failed")
         self.assertEqual(self.box.do("readlink /opt/roost/current"), "releases/new-000000000000")
 
-    @tried_again
     def test_a_push_at_work_is_left_alone(self):
         self.release("new-000000000000", "exit 1")
         self.switch_to("new-000000000000")
@@ -251,7 +223,6 @@ class GuardTest(unittest.TestCase):
             "systemctl show --property ActiveState --value roost-guard") == "inactive")
         self.assertEqual(self.box.do("readlink /opt/roost/current"), "releases/new-000000000000")
 
-    @tried_again
     def test_a_drop_in_of_an_administrator_stays(self):
         self.box.do("mkdir /etc/systemd/system/roost-node.service.d; cat >/etc/systemd/system/"
                     "roost-node.service.d/override.conf", "[Service]\nRestartSec=50ms\n")
@@ -262,9 +233,8 @@ class GuardTest(unittest.TestCase):
         self.assertEqual(self.box.do("ls /etc/systemd/system/roost-node.service.d"), "override.conf")
         self.assertEqual(self.state("RestartUSec"), "50ms")
 
-    @tried_again
     def test_systemd_understands_every_line(self):
-        self.release("new-000000000000", "exec sleep 1000")
+        self.release("new-000000000000", "sleep 1000")
         self.switch_to("new-000000000000")
         if shutil.which("systemd-analyze"):
             said = self.box.run("systemd-analyze verify --man=no /etc/systemd/system/roost-guard.service "
@@ -275,6 +245,10 @@ class GuardTest(unittest.TestCase):
 if __name__ == "__main__":
     if os.geteuid() != 0 or not Path("/lib/systemd/systemd").exists():
         sys.exit(SKIPPED)
+    # One at a time on this machine: where it has control groups of version 1, systemd mounts version 2 besides, in
+    # which all boxes have the same groups, and each waits for the processes of the others.
+    one = open("/run/lock/roost-systemd-test", "w", encoding="ascii")
+    fcntl.flock(one, fcntl.LOCK_EX)
     try:
         Box().close()
     except (OSError, AssertionError):
