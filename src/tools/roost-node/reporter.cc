@@ -124,8 +124,8 @@ void Reporter::WarnOnce(const char* file, const absl::Status& written, absl::Sta
 void Reporter::AddFigures(TimePoint now, Figures& out) const {
   AddReadings(now, out);
   AddPower(now, out);
-  AddStore(now, out);
   AddProcess(out);
+  AddStore(now, out);
 }
 
 void Reporter::AddReadings(TimePoint now, Figures& out) const {

@@ -20,7 +20,7 @@ struct Tracer final : roost::AcquireObserver, roost::StatementObserver, roost::O
     if (e.slot >= 0) holder[e.slot] = e.context;
     Write("pool.acquire", e.span, e.context, e.at, e.took, *e.status);
   }
-  // A lease's end is told before another caller can have its slot: the slot says whose lease it was.
+  // A lease's end is told before another caller has its slot: the slot says whose lease it was.
   void OnEvent(const roost::Event& e) override {
     if (e.kind != roost::EventKind::kCheckin) return;
     Write("pool.lease", ++last, holder[e.slot], e.at, e.span, absl::OkStatus());
