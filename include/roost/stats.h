@@ -322,7 +322,7 @@ struct Figure {
   // As of a member of Stats. A unit "bytes" is part of the name. A unit "state" says that one of the
   // metric's parts is 1 and the others are 0: the status of a program names that one.
   Metric metric;
-  // What it belongs to: "sqlite", "statement_cache", "node". Those of one group stand together.
+  // What it belongs to: "sqlite", "statement_cache", "node". Those of one group are shown together.
   std::string_view group{};
   // Which part of the metric it is: "outcome" and "sealed". Empty: the metric has no parts. The parts
   // of one metric stand together.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "base/duration.h"
 #include "roost/next_step.h"
@@ -127,32 +128,37 @@ void WriteLane(const LaneDetails& lane, internal::JsonWriter& json) {
 }
 
 // By group, as one object each.
+void WriteFigure(const Figure& figure, internal::JsonWriter& json) {
+  if (figure.metric.unit == "state") {
+    if (figure.value != 0) json.Member(figure.metric.name, figure.part);
+    return;
+  }
+  internal::BoundedText<95> key(figure.metric.name);
+  if (!figure.part.empty()) key.Add("_", figure.part);
+  if (figure.metric.kind == MetricKind::kHistogram) {
+    if (figure.spans != nullptr) WriteSpans(key, *figure.spans, json);
+  } else if (figure.metric.unit == "s") {
+    json.Member(key.Add("_s"), Duration(figure.value));
+  } else {
+    json.Member(key, figure.value);
+  }
+}
+
+// Each group once, whatever the order of its figures: readers keep one of two members of a name.
 void WriteFigures(const Figures& figures, internal::JsonWriter& json) {
   json.Name("figures");
   json.BeginObject();
-  std::string_view group;
-  for (const Figure& figure : figures.all()) {
-    if (figure.group != group) {
-      if (!group.empty()) json.EndObject();
-      group = figure.group;
-      json.Name(group);
-      json.BeginObject();
+  const std::span<const Figure> all = figures.all();
+  for (auto first = all.begin(); first != all.end(); ++first) {
+    const auto is_of_group = [&](const Figure& other) { return other.group == first->group; };
+    if (std::find_if(all.begin(), first, is_of_group) != first) continue;
+    json.Name(first->group);
+    json.BeginObject();
+    for (const Figure& figure : all) {
+      if (is_of_group(figure)) WriteFigure(figure, json);
     }
-    if (figure.metric.unit == "state") {
-      if (figure.value != 0) json.Member(figure.metric.name, figure.part);
-      continue;
-    }
-    internal::BoundedText<95> key(figure.metric.name);
-    if (!figure.part.empty()) key.Add("_", figure.part);
-    if (figure.metric.kind == MetricKind::kHistogram) {
-      if (figure.spans != nullptr) WriteSpans(key, *figure.spans, json);
-    } else if (figure.metric.unit == "s") {
-      json.Member(key.Add("_s"), Duration(figure.value));
-    } else {
-      json.Member(key, figure.value);
-    }
+    json.EndObject();
   }
-  if (!group.empty()) json.EndObject();
   json.EndObject();
 }
 

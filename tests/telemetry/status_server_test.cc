@@ -125,6 +125,8 @@ class CountingProgram final : public StatusSource {
                .part = part,
                .value = *part == 'd' ? 1 : 0});
     }
+    // Another group in between, whose members are not the first group's second.
+    out.Add({.metric = {MetricKind::kGauge, "rows", "rows", "H"}, .group = "store", .value = 9});
     out.Add({.metric = {MetricKind::kGauge, "heat", "celsius", "H"}, .group = "node", .value = -7});
   }
 
@@ -157,6 +159,7 @@ TEST_F(StatusServerTest, TellsTheFiguresOfBackendsAndOfTheProgram) {
   EXPECT_EQ(status["figures"]["node"]["seal"]["count"], 1);
   EXPECT_EQ(status["figures"]["node"]["power"], "dark");
   EXPECT_EQ(status["figures"]["node"]["heat"], -7);
+  EXPECT_EQ(status["figures"]["store"]["rows"], 9);
   std::string metrics = Ask(server, "metrics");
   const auto labels = [](const char* name) {
     return std::string("{roost_node=\"node7\",db_client_connection_pool_name=\"") + name + "\"} ";
