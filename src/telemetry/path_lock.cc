@@ -53,7 +53,7 @@ absl::Status PathLock::Take(const char* path) {
     if (fcntl(fd_, F_SETLK, &whole) == 0) {
       if (HasName(fd_, path)) return absl::OkStatus();
     } else if (errno != EACCES && errno != EAGAIN) {
-      const absl::Status failed = Failed("cannot lock", path);
+      absl::Status failed = Failed("cannot lock", path);
       Release();
       return failed;
     } else if (fcntl(fd_, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK) {
