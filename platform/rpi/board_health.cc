@@ -143,10 +143,19 @@ std::optional<double> BoardHealth::ReadCelsius(BoardReading& reading) const {
                         reading.implausible);
 }
 
-BoardReading BoardHealth::Read() const {
+BoardReading BoardHealth::ReadProcessor() const {
   BoardReading reading;
-  int& implausible = reading.implausible;
   reading.cpu_celsius = ReadCelsius(reading);
+  if (const auto bits = Whole<uint32_t>(WithoutHexPrefix(SmallFile(throttled_).text()), 16)) {
+    reading.throttling = Throttling{*bits};
+    reading.under_voltage = reading.throttling->under_voltage();
+  }
+  return reading;
+}
+
+BoardReading BoardHealth::Read() const {
+  BoardReading reading = ReadProcessor();
+  int& implausible = reading.implausible;
   const auto khz =
       Within<int64_t>(Whole<int64_t>(SmallFile(cpu_frequency_).text()), 1, kMostKhz, implausible);
   if (khz.has_value()) reading.cpu_mhz = static_cast<double>(*khz) / 1000;
@@ -156,10 +165,6 @@ BoardReading BoardHealth::Read() const {
     reading.memory_available_mib = static_cast<double>(*kib) / 1024.0;
   }
   reading.storage_free_mib = FreeStorageMib(storage_);
-  if (const auto bits = Whole<uint32_t>(WithoutHexPrefix(SmallFile(throttled_).text()), 16)) {
-    reading.throttling = Throttling{*bits};
-    reading.under_voltage = reading.throttling->under_voltage();
-  }
   if (!voltage_.value.empty() && IsVoltage(voltage_)) {
     const auto alarm = Within<int>(Whole<int>(SmallFile(voltage_.value).text()), 0, 1, implausible);
     if (alarm.has_value()) reading.under_voltage = *alarm != 0;

@@ -63,6 +63,8 @@ class BoardHealth {
   // The file of the under-voltage alarm; empty where the driver is not loaded.
   const std::string& voltage_alarm() const { return voltage_.value; }
   BoardReading Read() const;
+  // Its cpu_celsius and throttling alone: two small files that the kernel makes up.
+  BoardReading ReadProcessor() const;
   // Looks for sensors whose drivers came late or have given them other numbers; once a minute will
   // do. Dozens of small files where one is missing.
   void LookAgain();

@@ -239,7 +239,8 @@ void Reporter::AddProcess(Figures& out) const {
     add(kCounter, "written_bytes", "bytes", "Bytes that the process wrote to storage: wear",
         *written);
   }
-  const BoardReading board = board_.Read();
+  // Not all of the board: a storage that hangs would hold up whoever asks for the figures.
+  const BoardReading board = board_.ReadProcessor();
   if (board.cpu_celsius.has_value()) {
     out.Add({.metric = {kGauge, "cpu_temperature_celsius", "celsius",
                         "Temperature of the board's processor, in whole degrees"},
