@@ -12,18 +12,27 @@
 #include <filesystem>
 
 namespace roost::tools {
+namespace {
+
+// Of the file system that `db` lies on. Nothing: `db` is in memory, or its folder cannot be asked.
+std::optional<struct statvfs> Ask(const std::string& db) {
+  if (db == ":memory:") return std::nullopt;
+  const std::string folder = FolderOf(db);
+  struct statvfs seen {};
+  if (statvfs(folder.empty() ? "." : folder.c_str(), &seen) != 0) return std::nullopt;
+  return seen;
+}
+
+}  // namespace
 
 std::string FolderOf(const std::string& db) {
   return db == ":memory:" ? std::string() : std::filesystem::path(db).parent_path().string();
 }
 
 absl::Status CheckCard(const std::string& db) {
-  if (db == ":memory:") return absl::OkStatus();
-  const std::string folder = FolderOf(db);
-  struct statvfs seen {};
+  const std::optional<struct statvfs> seen = Ask(db);
   // What cannot be asked shows when the database is opened.
-  if (statvfs(folder.empty() ? "." : folder.c_str(), &seen) != 0) return absl::OkStatus();
-  if ((seen.f_flag & ST_RDONLY) == 0) return absl::OkStatus();
+  if (!seen.has_value() || (seen->f_flag & ST_RDONLY) == 0) return absl::OkStatus();
   return absl::UnavailableError(
       "its file system is mounted read-only; the node waits until it takes writes (dmesg says why; "
       "mount -o remount,rw)");
@@ -39,11 +48,9 @@ bool IsInMemory(const std::string& path) {
 }
 
 std::optional<uint64_t> FreeBytes(const std::string& db) {
-  if (db == ":memory:") return std::nullopt;
-  const std::string folder = FolderOf(db);
-  struct statvfs seen {};
-  if (statvfs(folder.empty() ? "." : folder.c_str(), &seen) != 0) return std::nullopt;
-  return static_cast<uint64_t>(seen.f_bavail) * static_cast<uint64_t>(seen.f_frsize);
+  const std::optional<struct statvfs> seen = Ask(db);
+  if (!seen.has_value()) return std::nullopt;
+  return static_cast<uint64_t>(seen->f_bavail) * static_cast<uint64_t>(seen->f_frsize);
 }
 
 uint64_t FileBytes(const std::string& path) {
