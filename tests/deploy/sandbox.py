@@ -383,6 +383,7 @@ class Board:
 
     def __init__(self, **env):
         self._folder = tempfile.TemporaryDirectory(prefix="roost-board-")
+        self._power = threading.Lock()  # held while the board loses it, or gets it
         folder = Path(self._folder.name)
         self.root = folder / "root"
         for name in ("opt", "run/roost", "etc", "proc/device-tree", "tmp"):
@@ -429,14 +430,17 @@ class Board:
 
     def power_cut(self):
         """Everything ends at once; what was in memory is gone."""
-        self.sshd.cut()
-        self.sshd.kill_sessions()
-        self.systemd.power_cut()
-        shutil.rmtree(self.root / "run")
-        (self.root / "run/roost").mkdir(parents=True)
+        with self._power:
+            self.sshd.cut()
+            self.sshd.kill_sessions()
+            self.systemd.power_cut()
+            shutil.rmtree(self.root / "run")
+            (self.root / "run/roost").mkdir(parents=True)
 
     def boot(self):
-        self.systemd.boot()
+        # The thread of a hook may still be cutting: push.sh ends with the first thing that is cut.
+        with self._power:
+            self.systemd.boot()
 
     @property
     def opt(self):
