@@ -184,6 +184,23 @@ void PostgresServer::Restart(Shutdown how) {
   Start();
 }
 
+void PostgresServer::ReplaceData(const std::string& from, const std::string& to) const {
+  std::filesystem::remove_all(to);
+  RunOrFail({.words = {"cp", "-a", "--reflink=auto", from, to}, .as_server_user = true});
+}
+
+void PostgresServer::Backup() {
+  Stop();
+  ReplaceData(Data(), dir_.File("backup"));
+  Start();
+}
+
+void PostgresServer::Restore() {
+  Stop(Shutdown::kImmediate);
+  ReplaceData(dir_.File("backup"), Data());
+  Start();
+}
+
 void PostgresServer::Kill() {
   LetGo();
   const std::string pid_file = ReadFile(Data() + "/postmaster.pid");

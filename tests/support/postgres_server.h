@@ -93,6 +93,10 @@ class PostgresServer {
   // session with 57P02 and recovers. Returns when it has ended them; from then on, whoever gets a
   // session has one that lasts.
   void KillSession(pid_t session);
+  // Keeps a copy of everything that is committed now; and goes back to it, as a server does that was
+  // restored from a backup, or a standby that had not replayed the rest. Each stops the server and starts it.
+  void Backup();
+  void Restore();
   // To the postmaster: SIGSTOP, SIGCONT.
   void Signal(int number);
   bool running() const { return postmaster_.pid() != 0; }
@@ -126,6 +130,7 @@ class PostgresServer {
   bool IsReady() const;
   std::string StatusLine() const;
   std::string Data() const { return dir_.File("data"); }
+  void ReplaceData(const std::string& from, const std::string& to) const;
 
   const Options options_;
   const TempDir dir_{};
