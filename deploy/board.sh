@@ -4,7 +4,7 @@
 #
 # Needs a POSIX shell, coreutils, tar, util-linux, systemd. What it makes besides the files of guard.sh:
 #   /opt/roost/incoming/      uploads, whole or cut off
-#   /etc/roost/roost-node.conf, two links in /usr/local/bin
+#   /etc/roost/roost-node.conf, two links in /usr/local/bin, what journalctl --catalog explains
 #
 # What is for push.sh begins with the token that push.sh has drawn for this session; a program, a journal
 # or a node cannot know it. All other output is for people. A connection that is cut leaves this shell
@@ -18,6 +18,7 @@
 trap '' HUP INT TERM PIPE
 status_file=$root/run/roost/status.json
 account=roost
+catalogue=$root/usr/local/lib/systemd/catalog/roostpool.catalog
 # push.sh speaks every 5 s. Without a word for this long it is given up (the tests set less), and after
 # a third of it others may think that it will be.
 silent_s=${ROOST_SILENT_S-45}
@@ -239,6 +240,15 @@ prune() {
 
 # ---- switching --------------------------------------------------------------------------------------
 
+# place_catalogue ID - what journalctl --catalog says about the node's entries, if it is another text. A
+# board is none the worse without it.
+place_catalogue() {
+  text=$opt/releases/$1/roostpool.catalog
+  [ -r "$text" ] && ! cmp -s "$text" "$catalogue" || return 0
+  { write_file "$catalogue" <"$text" && journalctl --update-catalog; } 2>/dev/null ||
+    say "journalctl --catalog will not explain the node's entries"
+}
+
 # make_live FROM TO SECONDS - switch and restart. With Type=notify a restart that succeeds was ready
 # once; after SECONDS it is not waited for any longer.
 make_live() {
@@ -248,6 +258,7 @@ make_live() {
     [ -e "$link" ] && [ ! -L "$link" ] && continue  # somebody's own
     mkdir -p "${link%/*}" && ln -sfn "/opt/roost/current/bin/$program" "$link"
   done
+  place_catalogue "$2"
   systemctl enable --quiet "$unit"
   # Or the starts of the version before count: after some of them systemd refuses.
   systemctl reset-failed "$unit" 2>/dev/null
@@ -367,6 +378,7 @@ uninstall() {
     link=$root/usr/local/bin/$program
     [ "$(readlink "$link")" = "/opt/roost/current/bin/$program" ] && rm -f "$link"
   done
+  [ ! -e "$catalogue" ] || { rm -f "$catalogue" && journalctl --update-catalog 2>/dev/null; }
   say "removed the service and /opt/roost"
   if [ "$1" != purge ]; then
     say "kept $etc and the readings in /var/lib/$state"

@@ -215,6 +215,7 @@ make_bundle() {
   mkdir -p "$release/bin"
   install -m 755 "$FROM"/bin/roost-node "$FROM"/bin/roostctl "$release/bin/"
   install -m 644 "$FROM"/systemd/roost-node.conf "$FROM"/systemd/roost.sysusers "$release/"
+  [ ! -r "$FROM/systemd/roostpool.catalog" ] || install -m 644 "$FROM/systemd/roostpool.catalog" "$release/"
   # A package has the programs in /usr/bin.
   sed 's|/usr/bin/roost|/opt/roost/current/bin/roost|g' "$FROM"/systemd/roost-node.service \
     >"$release/roost-node.service"

@@ -21,7 +21,7 @@
 #                  lexer beside a real server; what is found is left in build/fuzz/found
 #   tsan           the tests in which threads meet, under the thread sanitizer; the stress also with
 #                  clang's
-#   models         the model of the lock-free lane, and faults that it has to catch
+#   models         models of the lock-free lane and of the outbox, and faults that it has to catch
 #   lint           clang-format, clang-tidy, shellcheck; a comment for each public name; the site of the
 #                  documents, in build/site, and its links; the recipes for other build systems
 #   rpi-64         cross-build for a 64-bit Raspberry Pi: tests under emulation, packages, sizes

@@ -19,10 +19,11 @@ constexpr int kWarning = 4;
 constexpr int kNotice = 5;
 constexpr int kInfo = 6;
 
-// At kBack and kState: no kind of event of the pool's own.
+// From kBack on: no kind of event of the pool's own.
 constexpr size_t kBack = 10;
 constexpr size_t kState = 11;
-constexpr std::array<JournalKind, 12> kKinds{{
+constexpr size_t kMore = 12;
+constexpr std::array<JournalKind, 13> kKinds{{
     {"a0e37d61228f4a968f194e3a8db4ff5b", "first_connect", kInfo, "its database is reached"},
     {"18b1e4175b9447d2815daefd7d84aac8", "connect_failed", kWarning, "its database is away"},
     {"508cc9d99ce24577b5a64caadb521d0c", "invalidate", kWarning, "a connection was broken"},
@@ -37,6 +38,7 @@ constexpr std::array<JournalKind, 12> kKinds{{
      "the program came late to its pool"},
     {"222d9201a8cb4b958c7a83637a91b6df", "back", kNotice, "its database is there again"},
     {"1f9a24e74f3e4d5c929c933a644676f3", nullptr, kNotice, ""},
+    {"706d725b074d49b98935323a2602ca7b", nullptr, kWarning, "more times"},
 }};
 
 // Null: nothing is told of it.
@@ -92,6 +94,14 @@ bool JournalObserver::TakeToken(PoolPlace& place, TimePoint now) {
   return true;
 }
 
+// What comes again before twice its time has passed goes on, and is told less often.
+void JournalObserver::ToldAt(Repeated& repeated, TimePoint now) {
+  const bool goes_on =
+      repeated.told != TimePoint::min() && now - repeated.told < 2 * repeated.again;
+  repeated.again = goes_on ? std::min(2 * repeated.again, kAgainAtMost) : kAgain;
+  repeated.told = now;
+}
+
 JournalObserver::Told JournalObserver::Decide(const Event& event) {
   Told told;
   internal::MutexLock lock(mu_);
@@ -112,7 +122,7 @@ JournalObserver::Told JournalObserver::Decide(const Event& event) {
     place.away_with = absl::StatusCode::kOk;
   } else if (KindOf(event.kind) == nullptr) {
     return told;
-  } else if (repeated.told != TimePoint::min() && event.at - repeated.told < kAgain) {
+  } else if (repeated.told != TimePoint::min() && event.at - repeated.told < repeated.again) {
     ++repeated.more;
     return told;
   }
@@ -122,8 +132,9 @@ JournalObserver::Told JournalObserver::Decide(const Event& event) {
   }
   told.now = true;
   told.more = std::exchange(repeated.more, 0);
+  if (told.more > 0) told.in = event.at - repeated.told;
   told.left_out = std::exchange(place.left_out, 0);
-  repeated.told = event.at;
+  ToldAt(repeated, event.at);
   return told;
 }
 
@@ -137,7 +148,7 @@ void JournalObserver::Send(const Event& event, const Told& told) {
   if (event.reason != CloseReason::kNone) message.Add(" (", Name(event.reason), ")");
   if (event.status != nullptr) message.Add(": ", FirstLine(MessageOf(*event.status)));
   if (told.more > 0) {
-    message.Add(" (and ", told.more, " more in ", internal::Brief{kAgain}, ")");
+    message.Add(" (and ", told.more, " more in ", internal::Brief{told.in}, ")");
   }
   JournalEntry entry;
   AddMessage(entry, message);
@@ -171,29 +182,36 @@ void JournalObserver::Flush(TimePoint now) {
   for (size_t i = 0; i < kPools; ++i) {
     for (size_t k = 0; k < static_cast<size_t>(kEventKinds); ++k) {
       uint64_t more = 0;
+      Duration in;
       std::string_view pool;
       {
         internal::MutexLock lock(mu_);
         if (i >= place_count_) return;
         PoolPlace& place = places_[i];
         Repeated& repeated = place.kinds[k];
-        if (repeated.more == 0 || now - repeated.told < kAgain || !TakeToken(place, now)) continue;
+        if (repeated.more == 0 || now - repeated.told < repeated.again || !TakeToken(place, now)) {
+          continue;
+        }
         more = std::exchange(repeated.more, 0);
-        repeated.told = now;
+        in = now - repeated.told;
+        ToldAt(repeated, now);
         pool = place.name;
       }
       const JournalKind* const kind = KindOf(static_cast<EventKind>(k));
       if (kind == nullptr) continue;
       Message message("pool ");
-      message.Add(pool, ": ", kind->says, ", ", more, " more times in ", internal::Brief{kAgain});
+      message.Add(pool, ": ", kind->says, ", ", more,
+                  more == 1 ? " more time in " : " more times in ", internal::Brief{in});
       JournalEntry entry;
       AddMessage(entry, message);
       entry.Add("PRIORITY", static_cast<uint64_t>(kind->priority));
       entry.Add("SYSLOG_IDENTIFIER", program_);
-      entry.Add("MESSAGE_ID", kind->id);
+      // The catalogue's text about the event names fields of one event.
+      entry.Add("MESSAGE_ID", kKinds[kMore].id);
       entry.Add("ROOST_POOL", pool);
       entry.Add("ROOST_EVENT", kind->event);
       entry.Add("ROOST_MORE", more);
+      entry.Add("ROOST_SPAN_US", static_cast<uint64_t>(in / std::chrono::microseconds(1)));
       journal_.Send(entry);
     }
   }

@@ -2,7 +2,7 @@
 //
 // An entry tells a change: a database that goes away and comes back, a caller that timed out, a connection that was
 // found broken, a lease held too long. What repeats within kAgain is counted, and the next entry, or Flush, says how
-// often. A pool has kBurst entries at once and then one in kRefill. Of what is routine, such as a connection that is
+// often; what goes on repeating is told after twice as long each time, and once an hour at last. A pool has kBurst entries at once and then one in kRefill. Of what is routine, such as a connection that is
 // replaced because of its age, nothing is told: a healthy hour has no entry.
 //
 // Each entry has a MESSAGE_ID, so that `journalctl --catalog` explains it (deploy/systemd/roostpool.catalog), and
@@ -30,7 +30,7 @@ namespace roost::telemetry {
 // What the catalogue explains.
 struct JournalKind {
   const char* id;     // MESSAGE_ID
-  const char* event;  // ROOST_EVENT; null: ROOST_STATE is there
+  const char* event;  // ROOST_EVENT; null: the event's own, or ROOST_STATE is there
   int priority;       // of syslog
   const char* says;   // behind the name of the pool
 };
@@ -39,6 +39,7 @@ std::span<const JournalKind> JournalKinds();
 class JournalObserver final : public Observer {
  public:
   static constexpr Duration kAgain = std::chrono::seconds(60);
+  static constexpr Duration kAgainAtMost = std::chrono::hours(1);
   static constexpr int kBurst = 20;
   static constexpr Duration kRefill = std::chrono::seconds(1);
   static constexpr size_t kPools = 4;  // those beyond share the last place
@@ -48,7 +49,7 @@ class JournalObserver final : public Observer {
 
   void OnEvent(const Event& event) override;
   bool wants_leases() const override { return next_ != nullptr && next_->wants_leases(); }
-  // Tells what was counted and not told, where kAgain has passed. A program calls it now and then.
+  // Tells what was counted and not told, where its time has passed. A program calls it now and then.
   void Flush(TimePoint now);
   // Tells how the program is, if that differs from the last time.
   void Say(Health health, std::string_view text);
@@ -57,7 +58,8 @@ class JournalObserver final : public Observer {
   // What is told of one kind of event, or counted.
   struct Repeated {
     TimePoint told = TimePoint::min();
-    uint64_t more = 0;  // since
+    Duration again = kAgain;  // after `told`
+    uint64_t more = 0;        // since
   };
   struct PoolPlace {
     std::string_view name{};
@@ -74,6 +76,7 @@ class JournalObserver final : public Observer {
   struct Told {
     bool now = false;
     uint64_t more = 0;
+    Duration in{};  // the time of `more`
     uint64_t left_out = 0;
     uint64_t failed = 0;
     Duration away{};
@@ -81,6 +84,7 @@ class JournalObserver final : public Observer {
 
   PoolPlace& PlaceOf(std::string_view pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Told Decide(const Event& event);
+  static void ToldAt(Repeated& repeated, TimePoint now);
   static bool TakeToken(PoolPlace& place, TimePoint now);
   void Send(const Event& event, const Told& told);
 

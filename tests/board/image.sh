@@ -53,7 +53,7 @@ fetch() {
 }
 
 # set_up ROOT - let this machine's dpkg install what fetch left; only the packages' own scripts are the
-# board's. In a mount namespace, whose mounts go with it.
+# board's, which has no folder that TMPDIR may name here. In a mount namespace, whose mounts go with it.
 set_up() {
   local root=$1
   cp "$KEYS"/ssh_host_* "$root/etc/ssh/"  # or sshd's set-up would make keys, slowly
@@ -63,7 +63,7 @@ set_up() {
   printf 'path-exclude=/usr/share/%s/*\n' man doc locale info >"$root/etc/dpkg/dpkg.cfg.d/board"
   rm -rf "$root"/usr/share/{man,doc,locale,info}/*
   # shellcheck disable=SC2016
-  DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8 \
+  DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8 TMPDIR=/tmp \
     unshare --mount --propagation private bash -euc '
       root=$1 debs=$1/var/cache/apt/archives
       mount -t proc proc "$root/proc"

@@ -304,6 +304,13 @@ journal_says() { [ "$(journal_field "$1" "${@:3}")" = "$2" ]; }
 # explained MATCH... - the entry's MESSAGE_ID is one of the catalogue's.
 explained() { grep -qF -- "-- $(journal_field MESSAGE_ID "$@")" "$ROOT/deploy/systemd/roostpool.catalog"; }
 
+# journal_explains MATCH... - journalctl itself, with the board's catalogue, about the latest entry.
+journal_explains() { on_board $NAME "sudo journalctl --catalog --lines 1 --no-pager $*" | grep -q 'Defined-By: roostpool'; }
+# journal_entries MATCH... - how many, of the process that runs.
+journal_entries() {
+  on_board $NAME "sudo journalctl --quiet --output cat --no-pager _PID=\$(systemctl show -P MainPID roost-node) $*" | wc -l
+}
+
 # What the node tells the journal has fields to select by. Nobody serves this remote.
 chapter_journal() {
   here "echo 'remote = postgresql://nobody@127.0.0.1:1/none?sslmode=disable' |
@@ -313,6 +320,10 @@ chapter_journal() {
   verify "the pool's event is found by its fields" \
     until_true 60 journal_says ROOST_CODE unavailable ROOST_POOL=remote ROOST_EVENT=connect_failed
   verify "and the catalogue explains it" explained ROOST_POOL=remote ROOST_EVENT=connect_failed
+  verify "the board has the catalogue" journal_explains ROOST_POOL=remote ROOST_EVENT=connect_failed
+  until_true 60 status_says '"open_failures": [3-9]' || true
+  verify "tries that fail in the same way are one entry" \
+    [ "$(journal_entries ROOST_POOL=remote ROOST_EVENT=connect_failed)" = 1 ]
   verify "it is a warning of the node's own" journal_says PRIORITY 4 ROOST_POOL=remote SYSLOG_IDENTIFIER=roost-node
   here "sudo journalctl --unit roost-node --output verbose --no-pager --lines 1 ROOST_POOL=remote"
 }

@@ -45,7 +45,7 @@ class DeployTest(unittest.TestCase):
         self.addCleanup(board.close)
         return board
 
-    def release(self, name, behaviour="", conf="every = 5s\n", padding=0, unit=UNIT):
+    def release(self, name, behaviour="", conf="every = 5s\n", padding=0, unit=UNIT, catalogue=""):
         """A folder as cross.sh leaves one, with programs that behave as told."""
         folder = self.scratch / name
         (folder / "bin").mkdir(parents=True)
@@ -58,6 +58,8 @@ class DeployTest(unittest.TestCase):
         (folder / "systemd/roost-node.service").write_text(unit)
         (folder / "systemd/roost-node.conf").write_text(conf)
         (folder / "systemd/roost.sysusers").write_text("u roost\n")
+        if catalogue:
+            (folder / "systemd/roostpool.catalog").write_text(catalogue)
         (folder / "VERSION").write_text(f"version {name}\ncommit abc\n")
         return folder
 

@@ -29,6 +29,18 @@ class FirstPush(DeployTest):
         self.assertEqual(os.readlink(self.board.root / "usr/local/bin/roostctl"),
                          "/opt/roost/current/bin/roostctl")
 
+    def test_brings_what_the_journal_explains_and_takes_it_away(self):
+        text = self.board.root / "usr/local/lib/systemd/catalog/roostpool.catalog"
+        updates = self.board.root / "run/catalogue"
+        self.expect(self.push(self.release("1.0", catalogue="-- 0\n")), DONE)
+        self.assertEqual(text.read_text(), "-- 0\n")
+        self.expect(self.push(self.release("1.1", catalogue="-- 0\n")), DONE)
+        self.assertEqual(len(updates.read_text().splitlines()), 1, "the same text was there")
+        self.expect(self.push(self.release("1.2")), DONE, "runs and is healthy")
+        self.expect(self.run_script("push.sh", "--uninstall", "board"), DONE, "kept")
+        self.assertFalse(text.exists())
+        self.assertEqual(len(updates.read_text().splitlines()), 2)
+
     def test_of_a_bad_version_leaves_a_stopped_service(self):
         outcome = self.push(self.release("1.0", "fails-at-start"))
         self.expect(outcome, UNHEALTHY, "cannot open the database", "no version to go back to")

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# run.sh - check the model of a lane with Spin.
+# run.sh - check the models of a lane and of the outbox with Spin.
 #
-# Usage: ./tests/model/run.sh quick      every claim in small configurations; under a minute
-#        ./tests/model/run.sh mutants    21 seeded faults, each of which has to be caught; half a minute
-#        ./tests/model/run.sh full       larger ones; an hour or two, and up to 4 GB of memory
+# Usage: ./tests/model/run.sh quick [MODEL]      every claim in small configurations; under a minute
+#        ./tests/model/run.sh mutants [MODEL]    seeded faults, each of which has to be caught; a minute
+#        ./tests/model/run.sh full [MODEL]       larger ones; an hour or two, and up to 4 GB of memory
 #
-# One line for each configuration; the macros are explained in lane.pml. Exit code 0: the model
-# holds everywhere (quick, full), or misses no fault (mutants). Needs spin and gcc. Works in a folder
-# of its own under TMPDIR, and removes it.
+# MODEL is lane or outbox; without it both. One line for each configuration; the macros are explained in
+# MODEL.pml. Exit code 0: the models hold everywhere (quick, full), or miss no fault (mutants). Needs
+# spin and gcc. Works in a folder of its own under TMPDIR, and removes it.
 
 set -euo pipefail
 
-# Macros of lane.pml. T callers, NS slots, of which ROOM may be idle; newcomers barge past K times.
-quick_runs() {
+# ---- lane: T callers, NS slots, of which ROOM may be idle; newcomers barge past K times.
+lane_quick() {
   cat <<'RUNS'
 T=2 NS=1 K=0 ROUNDS=3
 T=2 NS=1 K=1 ROUNDS=3
@@ -37,7 +37,7 @@ RUNS
 }
 
 # Each fault in a configuration where it matters.
-mutant_runs() {
+lane_mutants() {
   cat <<'RUNS'
 M_PUSH_IGNORES_CLOSED T=2
 M_PUSH_IGNORES_FULL T=2 NS=2 ROOM=1
@@ -63,7 +63,7 @@ M_RECHECKER_TAKES T=3 ROUNDS=2 SPURIOUS
 RUNS
 }
 
-full_runs() {
+lane_full() {
   local k more
   for k in 0 1 2; do
     for more in "" TIMED=1 TIMED=3 SPURIOUS MARKS=1 "MARKS=1 AGING" "KEEPER=2" "BROKEN TIMED=1" \
@@ -85,6 +85,67 @@ full_runs() {
   done
 }
 
+# ---- outbox: N numbers; CUTS of the power, calls LOST, the server goes BACK, FRESH before the rest. ----
+
+outbox_quick() {
+  cat <<'RUNS'
+N=4 LOST=2
+N=3 CUTS=1 LOST=1
+N=3 LOST=1 BACK=2
+N=3 CUTS=1 BACK=1 HOLES
+N=3 FRESH=1 CUTS=1 BACK=1
+N=4 FRESH=2 LOST=1
+N=3 FRESH=1 LOST=1 BACK=1 LOWER
+N=3 FRESH=1 CUTS=1 LOWER
+N=3 BACK=1 SETTLED FULL
+N=2 CUTS=1 LOST=1 SETTLED FULL HOLES
+N=2 CUTS=1 BACK=1 SETTLED FULL
+N=2 CUTS=2 LOST=1 SETTLED
+N=3 FRESH=1 BACK=1 SETTLED FORGET
+N=2 FRESH=1 CUTS=1 LOST=1 SETTLED FORGET
+RUNS
+}
+
+outbox_mutants() {
+  cat <<'RUNS'
+M_THE_ACKNOWLEDGEMENT_IS_TRUSTED N=2 BACK=1
+M_THE_MARK_IS_NOT_LOOKED_AT N=2 LOST=1
+M_NOBODY_ASKS_AT_A_NEW_CONNECTION N=3 FRESH=1 BACK=1
+M_FINISHED_SEGMENTS_ARE_NOT_ASKED_FOR N=3 FRESH=1 BACK=1
+M_MARK_OUTSIDE_THE_TRANSACTION N=2 BACK=1
+M_SERVER_TAKES_WHAT_IT_HAS N=2 LOST=1
+M_SERVER_TAKES_WHAT_COMES_LATER N=2 LOST=1 BACK=1
+M_UNSEALED_READINGS_LEAVE N=2 CUTS=1
+M_NUMBERS_FROM_THE_READINGS N=2 SETTLED
+M_THE_CUT_LEAVES_A_HOLE N=3 FRESH=1 LOST=1
+M_THE_CUT_IS_NOT_SEALED N=3 FRESH=1 CUTS=1 LOWER
+M_THE_CUT_IS_BELOW_WHAT_HAS_LEFT N=3 FRESH=1 LOST=1 LOWER
+M_NEWEST_OF_THE_READINGS N=3 FRESH=1 LOST=1 SETTLED FULL
+M_GAPS_OF_THE_NEXT_EPOCH_UNSEEN N=3 CUTS=1 FULL
+M_DELETED_BY_TIME N=2 SETTLED
+M_SETTLED_WHEN_IT_LEAVES N=2 LOST=1 SETTLED
+M_GAP_IN_ANOTHER_TRANSACTION N=2 CUTS=1 FULL
+M_ACKED_GOES_BACK N=2 BACK=1 SETTLED
+M_FORGOTTEN_BY_WHAT_WAS_ACKNOWLEDGED N=3 FRESH=1 BACK=1 SETTLED FORGET
+M_FORGOTTEN_BEFORE_ASKING N=3 FRESH=1 BACK=1 SETTLED FORGET
+RUNS
+}
+
+outbox_full() {
+  cat <<'RUNS'
+N=4 CUTS=1 LOST=1 BACK=1
+N=4 FRESH=2 LOST=1 BACK=2
+N=3 FRESH=1 CUTS=1 BACK=1 SETTLED
+N=3 CUTS=1 LOST=1 SETTLED FULL
+N=3 CUTS=1 BACK=1 SETTLED FULL
+N=3 FRESH=1 BACK=1 SETTLED FULL
+N=2 FRESH=1 CUTS=1 LOST=1 BACK=1 SETTLED FULL
+N=2 CUTS=2 LOST=1 BACK=1 SETTLED
+N=3 FRESH=1 CUTS=1 BACK=1 LOWER
+N=2 FRESH=1 CUTS=1 BACK=1 SETTLED FORGET
+RUNS
+}
+
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
@@ -100,7 +161,7 @@ check_run() {
   mkdir "$SCRATCH/pan"
   # shellcheck disable=SC2086  # arguments of pan
   (
-    cd "$SCRATCH/pan" && spin -a "${spin_arguments[@]}" "$MODEL" &&
+    cd "$SCRATCH/pan" && spin -a "${spin_arguments[@]}" "$MODELS/$MODEL.pml" &&
       gcc "$level" -w -DSAFETY -DNOFAIR -DCOLLAPSE -DMEMLIM=4000 -o pan pan.c &&
       timeout "$limit" ./pan $pan_arguments
   ) >"$SCRATCH/log" 2>&1
@@ -142,25 +203,32 @@ run_all() {
 }
 
 main() {
-  local tool
+  local tool models=(lane outbox)
   case ${1-} in
-    quick | mutants | full) [ $# = 1 ] || die "one argument: quick, mutants or full" ;;
+    quick | mutants | full) [ $# -le 2 ] || die "quick, mutants or full, and a model" ;;
     -h | --help)
       awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"
       return
       ;;
     *) die "say quick, mutants or full (see --help)" ;;
   esac
+  case ${2-} in
+    '') ;;
+    lane | outbox) models=("$2") ;;
+    *) die "there is no model $2: lane, outbox" ;;
+  esac
   for tool in spin gcc; do
     command -v "$tool" >/dev/null || die "needs $tool: apt-get install spin gcc libc6-dev"
   done
-  MODEL=$(cd "$(dirname "$0")" && pwd)/lane.pml
+  MODELS=$(cd "$(dirname "$0")" && pwd)
   SCRATCH=$(mktemp -d)
   trap 'rm -rf -- "$SCRATCH"' EXIT
-  case $1 in
-    quick) quick_runs | run_all holds -O0 60 '-m20000 -w20' ;;
-    mutants) mutant_runs | run_all fails -O0 60 '-m20000 -w18' ;;
-    full) full_runs | run_all holds -O2 900 '-m1000000 -w24' ;;
-  esac
+  for MODEL in "${models[@]}"; do
+    case $1 in
+      quick) "${MODEL}_quick" | run_all holds -O0 60 '-m20000 -w20' ;;
+      mutants) "${MODEL}_mutants" | run_all fails -O0 60 '-m20000 -w18' ;;
+      full) "${MODEL}_full" | run_all holds -O2 900 '-m1000000 -w24' ;;
+    esac
+  done
 }
 main "$@"

@@ -169,9 +169,39 @@ TEST_F(JournalTest, WhatIsCountedIsToldThoughNothingFollows) {
   const Fields more = Next();
   EXPECT_EQ(more.at("ROOST_MORE"), "3");
   EXPECT_EQ(more.at("MESSAGE"), "pool remote: a caller timed out, 3 more times in 60 s");
+  EXPECT_EQ(more.at("MESSAGE_ID"), JournalKinds().back().id) << "what is said of one has no fields";
+  EXPECT_EQ(more.at("ROOST_EVENT"), "timeout");
+  EXPECT_EQ(more.at("ROOST_SPAN_US"), "60000000");
   now_ += 60s;
   observer_.Flush(now_);
   EXPECT_EQ(journal_.Next(), "");
+}
+
+// A server that is away for a day, and a caller that times out each minute.
+TEST_F(JournalTest, WhatGoesOnIsToldLessAndLessOften) {
+  std::vector<std::string> entries;
+  uint64_t told = 0;
+  for (int minute = 0; minute < 24 * 60; ++minute) {
+    Happens(EventKind::kTimeout, &limit_);
+    now_ += 60s;
+    observer_.Flush(now_);
+    for (std::string entry = journal_.Next(); !entry.empty(); entry = journal_.Next()) {
+      Fields fields = Parse(entry);
+      told += fields["ROOST_MORE"].empty() ? 1 : std::stoull(fields["ROOST_MORE"]);
+      entries.push_back(fields["MESSAGE"]);
+    }
+  }
+  EXPECT_LT(entries.size(), 32u) << "six that are ever rarer, then one an hour";
+  ASSERT_GT(entries.size(), 24u);
+  EXPECT_GT(told, 23u * 60) << "each is counted";
+  EXPECT_EQ(entries[2], "pool remote: a caller timed out, 1 more time in 2 min");
+  EXPECT_EQ(entries.back(), "pool remote: a caller timed out, 60 more times in 60 min");
+  now_ += 2h;  // it has ended, and is told at once when it comes again
+  Happens(EventKind::kTimeout, &limit_);
+  EXPECT_FALSE(journal_.Next().empty());
+  now_ += 60s;
+  Happens(EventKind::kTimeout, &limit_);
+  EXPECT_FALSE(journal_.Next().empty());
 }
 
 TEST_F(JournalTest, TheRateIsBounded) {
@@ -191,11 +221,11 @@ TEST_F(JournalTest, TheRateIsBounded) {
 
 TEST_F(JournalTest, AFullJournalHoldsNobodyUp) {
   while (socket_.dropped() == 0) {
-    now_ += 60s;
+    now_ += 1h;
     Happens(EventKind::kTimeout, &limit_);
   }
   journal_.Drain();
-  now_ += 60s;
+  now_ += 1h;
   Happens(EventKind::kTimeout, &limit_);
   EXPECT_EQ(Next()["ROOST_DROPPED"], "1");
 }
@@ -244,9 +274,10 @@ TEST(JournalCatalogueTest, IsAboutTheEntriesThatAreSent) {
   std::set<std::string> sent;
   for (const JournalKind& kind : JournalKinds()) EXPECT_TRUE(sent.insert(kind.id).second);
   EXPECT_EQ(explained, sent);
-  const std::set<std::string> fields{"CODE_FILE",    "CODE_LINE",     "ROOST_POOL",
-                                     "ROOST_REASON", "ROOST_SPAN_US", "ROOST_STATE",
-                                     "ROOST_STATUS", "ROOST_TRIES",   "SYSLOG_IDENTIFIER"};
+  const std::set<std::string> fields{"CODE_FILE",     "CODE_LINE",        "ROOST_EVENT",
+                                     "ROOST_MORE",    "ROOST_POOL",       "ROOST_REASON",
+                                     "ROOST_SPAN_US", "ROOST_STATE",      "ROOST_STATUS",
+                                     "ROOST_TRIES",   "SYSLOG_IDENTIFIER"};
   const std::regex field("@([A-Z_]+)@");
   for (std::sregex_iterator found(catalogue.begin(), catalogue.end(), field);
        found != std::sregex_iterator(); ++found) {

@@ -476,6 +476,8 @@ TEST_F(RoostNodeTest, MemoryDatabasesWork) {
   const Outcome ran = RunProgram({ROOST_NODE, "--db", ":memory:", "-", "--json"}, "a 1\nb 2\n");
   ASSERT_EQ(ran.exit, 0) << ran.errors;
   EXPECT_EQ(json::parse(ran.output)["sensors"].size(), 2u);
+  EXPECT_EQ(json::parse(ran.output)["sqlite_memory"]["bounded"], false)
+      << "it would fill the block";
 }
 
 TEST_F(RoostNodeTest, AConnectionStringNamesTheSameFile) {

@@ -293,7 +293,8 @@ int main(int argc, char** argv) {
   umask(umask(0077) | 0027);
   // Zeroed pages, which cost nothing before they are touched. Made before anything uses SQLite.
   static std::optional<roost::SqliteMemoryFor<NodeProfile>> memory;
-  if (options.sqlite_memory == SqliteHeap::kBounded) memory.emplace();
+  // A database in memory is taken from what SQLite takes, and has no end.
+  if (options.sqlite_memory == SqliteHeap::kBounded && options.db != ":memory:") memory.emplace();
   try {
     return Program(options, memory.has_value() ? &*memory : nullptr).Run();
   } catch (const std::exception& error) {

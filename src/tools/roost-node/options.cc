@@ -69,7 +69,8 @@ With --sqlite-memory bounded SQLite has the block that --profile-info names and 
 the heap, so that a node's memory is the same after a year as after a minute. It costs that many
 bytes and some 10 ns an allocation. A batch that does not fit is refused like any other and tried
 again; `roostctl status` shows how full the block was at most. Where something else in the process
-has used SQLite before, the node says so and goes on with the heap.
+has used SQLite before, the node says so and goes on with the heap. The database :memory: is on the
+heap always: it would fill the block.
 
 The remote database gets a row every --heartbeat into the table roost_heartbeat, which is made if
 it is missing. While the server is away the node goes on; no turn of its loop waits for a server
