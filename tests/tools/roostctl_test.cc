@@ -272,11 +272,10 @@ TEST(RoostctlTest, BadUseSaysWhatAndWhereAndWhatIsRight) {
     std::vector<std::string> arguments;
     const char* says;
   } cases[] = {
-      {{}, "subcommand is required"},
-      {{"siez"}, "unknown argument siez; did you mean size?"},
+      {{"siez"}, "unknown command siez; did you mean size?"},
       {{"profiles", "--jsn"}, "unknown argument --jsn; did you mean --json?"},
       {{"--json", "profiles"}, "--json is in the wrong place; write it after the command"},
-      {{"size", "--query", "1s", "--wait", "1s"}, "--requests is required"},
+      {{"size", "--query", "1s", "--wait", "1s"}, "--requests is missing; write --requests N"},
       {{"size", "--requests", "0", "--query", "1s", "--wait", "1s"}, "--requests"},
       {{"size", "--requests", "many", "--query", "1s", "--wait", "1s"}, "--requests"},
       {{"size", "--requests", "5", "--query", "50", "--wait", "1s"},

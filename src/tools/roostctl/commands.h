@@ -40,6 +40,17 @@ class SizeCommand {
   bool json_ = false;
 };
 
+// version [--json]: what a report of a fault has to name.
+class VersionCommand {
+ public:
+  void AddTo(CLI::App& app);
+
+ private:
+  void Run() const;
+
+  bool json_ = false;
+};
+
 }  // namespace roost::tools
 
 #endif  // ROOST_TOOLS_ROOSTCTL_COMMANDS_H_
