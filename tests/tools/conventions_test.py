@@ -58,6 +58,14 @@ class HelpTest(unittest.TestCase):
                 self.assertIsNone(JARGON.search(told.stdout), told.stdout)
                 self.assertNotRegex(told.stdout, r"\n\n\n")
 
+    def test_what_size_and_profiles_print_fits_the_terminal(self):
+        size = ["size", "--requests", "100", "--query", "50ms", "--wait", "100ms"]
+        for words in (["version"], ["profiles"], ["profiles", "raspberry_pi"], size,
+                      [*size, "--rate", "5000", "--max-connections", "100", "--limit", "40", "--server-cores", "4"],
+                      ["size", "--outbox", "--rows", "5/s", "--for", "30d"]):
+            for line in run(ROOSTCTL, *words).stdout.splitlines():
+                self.assertLessEqual(len(line), COLUMNS, line)
+
     def test_the_ways_to_help_are_the_same(self):
         for path in ALL:
             if path[-1] == "help" or path[0] != ROOSTCTL:
