@@ -12,6 +12,8 @@
 #include "base/duration.h"
 #include "roost/platform.h"
 #include "tools/common/cli.h"
+#include "tools/common/grammar.h"
+#include "tools/common/help.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/live.h"
@@ -98,7 +100,7 @@ void Decide(const Question& question, Answer& answer) {
   std::string of = "the smallest limit is " + Count(answer.limit);
   if (answer.budget.has_value() && (most == 0 || answer.budget->high < most)) {
     most = answer.budget->high;
-    of = "30 % of max_connections are " + Count(most);
+    of = "30 % of max_connections";
   }
   if (most > 0 || answer.budget.has_value()) {
     const int64_t enough = answer.take;
@@ -201,7 +203,7 @@ void PrintText(const Question& question, const Answer& answer) {
       FormatBytes(static_cast<uint64_t>((answer.take + answer.overflow) * kSqliteBytes)) + " (" +
           FormatBytes(static_cast<uint64_t>(kSqliteBytes)) + " a connection, measured)");
   PrintServer(question, answer);
-  std::printf("\n%s\n", Verdict(answer).c_str());
+  std::printf("\n%s\n", Fill(Verdict(answer), kHelpColumns, "  ").c_str());
 }
 
 nlohmann::ordered_json JsonOf(const Question& question, const Answer& answer) {
