@@ -11,7 +11,7 @@ PACKAGES_BUILD=(g++ cmake ninja-build libabsl-dev libsqlite3-dev libpq-dev libma
   libncurses-dev)
 PACKAGES_RUN=(sqlite3)
 PACKAGES_TEST=(libgtest-dev libgmock-dev libbenchmark-dev python3 sqlite3 systemd libpq-dev postgresql-15 mariadb-server
-  pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh python3-prometheus-client python3-pyte prometheus prometheus-node-exporter python3-jsonschema make meson pkgconf zlib1g-dev)
+  pgbouncer openssl iproute2 nftables openssh-client python3-asyncssh python3-prometheus-client python3-pyte prometheus prometheus-node-exporter python3-jsonschema make meson pkgconf zlib1g-dev mandoc man-db zsh fish)
 PACKAGES_CLANG=(clang)
 PACKAGES_MODEL=(spin gcc libc6-dev)
 PACKAGES_LINT=(clang-tidy clang-format shellcheck git doxygen mkdocs-material reprepro gpg

@@ -1,5 +1,5 @@
 # Which build this is, and the time and paths that do not depend on when and where it is built. For the
-# top project; deploy/version.sh knows. Sets ROOST_BUILD_VERSION, ROOST_BUILD_EPOCH
+# top project; deploy/version.sh knows. Sets ROOST_BUILD_VERSION, ROOST_BUILD_COMMIT, ROOST_BUILD_EPOCH
 # and, for what CMake itself asks the time, SOURCE_DATE_EPOCH; or ROOST_BUILD_UNKNOWN, a sentence.
 execute_process(COMMAND ${PROJECT_SOURCE_DIR}/deploy/version.sh
                 OUTPUT_VARIABLE said ERROR_VARIABLE ROOST_BUILD_UNKNOWN RESULT_VARIABLE failed
@@ -9,6 +9,7 @@ if(failed)
 else()
   set(ROOST_BUILD_UNKNOWN "")
   string(REGEX REPLACE "^version ([^\n]*).*" "\\1" ROOST_BUILD_VERSION "${said}")
+  string(REGEX REPLACE ".*\ncommit ([0-9a-f]*)\n.*" "\\1" ROOST_BUILD_COMMIT "${said}")
   string(REGEX REPLACE ".*\nepoch ([0-9]+)$" "\\1" ROOST_BUILD_EPOCH "${said}")
   set(ENV{SOURCE_DATE_EPOCH} ${ROOST_BUILD_EPOCH})
   # The day, as each new value compiles a file anew; not that of the first configuration.

@@ -12,6 +12,8 @@ foreach(tool roost-node roostctl)
   endif()
 endforeach()
 
+include(${CMAKE_CURRENT_LIST_DIR}/documents.cmake)
+
 # What is read beside the programs: the form of `roostctl status --json`, alert rules, a dashboard.
 if(TARGET roostctl)
   install(FILES ${PROJECT_SOURCE_DIR}/src/tools/roostctl/status.schema.json RENAME roostctl-status.schema.json

@@ -13,6 +13,8 @@ import unittest
 from board_build import BUILD, EMULATOR, SOURCE, SYSROOT, Packages, abi, architecture, output, run
 
 TOOLS = ("usr/bin/roost-node", "usr/bin/roostctl")
+COMMANDS = ("completion", "help", "metrics", "profiles", "selftest", "size", "status", "version")
+DOCUMENTS = ("usr/share/man/", "usr/share/bash-completion/", "usr/share/fish/", "usr/share/zsh/")
 CONFIGURATION = "etc/roost/roost-node.conf"
 WANTED = "etc/systemd/system/multi-user.target.wants/roost-node.service"
 
@@ -43,9 +45,23 @@ class PackageTest(unittest.TestCase):
             *TOOLS, CONFIGURATION, "lib/systemd/system/roost-node.service",
             "usr/lib/systemd/catalog/roostpool.catalog", "usr/lib/sysusers.d/roost.conf",
             "usr/share/roostpool/roostctl-status.schema.json",
-            "usr/share/roostpool/grafana/alerts.yml", "usr/share/roostpool/grafana/roostpool.json"})
+            "usr/share/roostpool/grafana/alerts.yml", "usr/share/roostpool/grafana/roostpool.json",
+            *(path for path in files if path.startswith(DOCUMENTS))})
         names = {pathlib.Path(path).name for path in documents}
         self.assertLessEqual({"copyright", "changelog.gz", "changelog.Debian.gz"}, names)
+
+    def test_the_node_has_manual_pages_and_completions(self):
+        files = {path for mode, _, path in self.listing(self.packages.node) if mode[0] == "-"}
+        commands = {pathlib.Path(path).name for path in files if path.startswith("usr/share/man/man1/roostctl-")}
+        self.assertLessEqual({f"roostctl-{command}.1.gz" for command in COMMANDS}, commands)
+        self.assertEqual({path for path in files if path.startswith(DOCUMENTS)} -
+                         {f"usr/share/man/man1/{name}" for name in commands}, {
+            "usr/share/man/man1/roost-node.1.gz", "usr/share/man/man1/roostctl.1.gz",
+            "usr/share/man/man5/roost-node.conf.5.gz",
+            "usr/share/bash-completion/completions/roost-node", "usr/share/bash-completion/completions/roostctl",
+            "usr/share/fish/vendor_completions.d/roost-node.fish", "usr/share/fish/vendor_completions.d/roostctl.fish",
+            "usr/share/zsh/vendor-completions/_roost-node", "usr/share/zsh/vendor-completions/_roostctl"})
+        self.assertIn("usr/share/man/man7/roostpool.7.gz", {path for _, _, path in self.listing(self.packages.dev)})
 
     def test_dev_has_each_public_header_and_the_libraries(self):
         files = {path for _, _, path in self.listing(self.packages.dev)}
@@ -143,11 +159,13 @@ class PackageTest(unittest.TestCase):
             self.assertIn(pathlib.Path(tool).name,
                           output(EMULATOR, "-L", SYSROOT, self.content / tool, "--version"))
 
-    def test_lintian_finds_no_error(self):
+    def test_lintian_has_no_warning(self):
         # The address is that of whoever packs: ROOST_PACKAGE_MAINTAINER. ncurses is in roostctl, so that it runs on a
-        # board that is half broken.
-        meant = "embedded-library,bogus-mail-host,bogus-mail-host-in-debian-changelog,mail-address-loops-or-bounces,root-in-contact"
-        output("lintian", "--fail-on", "error", "--allow-root", "--suppress-tags", meant, *self.all)
+        # board that is half broken. No bug of Debian's is closed by the first upload. ldconfig is called by what cpack
+        # adds, beside the trigger.
+        meant = ("embedded-library,bogus-mail-host,bogus-mail-host-in-debian-changelog,mail-address-loops-or-bounces,"
+                 "root-in-contact,initial-upload-closes-no-bugs,maintscript-calls-ldconfig")
+        output("lintian", "--fail-on", "warning", "--allow-root", "--suppress-tags", meant, *self.all)
 
 
 class LifeTest(unittest.TestCase):

@@ -129,7 +129,7 @@ def check_word(root: pathlib.Path) -> Iterator[Breach]:
         if name in FUTEX:
             continue
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            if re.search(r"\bwords?\b", line, flags=re.IGNORECASE):
+            if re.search(r"(?<!\$)\bwords?\b", line, flags=re.IGNORECASE):  # $words is zsh's
                 yield Breach(name, number, "word",
                              "a word is what a thread sleeps on (a futex); say text, argument, name, field, "
                              "token or bytes")

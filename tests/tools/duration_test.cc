@@ -16,6 +16,7 @@ TEST(ParseDurationTest, TakesEveryUnit) {
   EXPECT_EQ(ParseDuration("5m").value(), 5min);
   EXPECT_EQ(ParseDuration("1h").value(), 1h);
   EXPECT_EQ(ParseDuration("2d").value(), 48h);
+  EXPECT_EQ(ParseDuration("50 ms").value(), 50ms);
 }
 
 TEST(ParseDurationTest, TakesFractionsAndZero) {
@@ -32,7 +33,8 @@ TEST(ParseDurationTest, SaysWhatIsWrongAndWhatWouldBeRight) {
       {"", "is not a span of time"},
       {"fast", "has to begin with a number"},
       {"5", "has no unit"},
-      {"5 s", "unknown unit (\" s\")"},
+      {"5 ", "has no unit"},
+      {"5 sec", "unknown unit (\"sec\")"},
       {"50msec", "unknown unit"},
       {"-1s", "is negative"},
       {"infs", "begin with a number"},

@@ -1,7 +1,10 @@
 // tools/common/cli.h - what the programs' command lines have in common, on top of CLI11.
 //
 // Bad use ends with exit code 2 and two lines on standard error: what is wrong with which argument
-// and what would be right; and where help is.
+// and what would be right; and where help is. A program that has commands has `help [COMMAND]` besides,
+// and shows its help when no command is given; so does a command that has only others below it.
+// `completion SHELL` is added likewise. The build, and nobody else, runs `PROGRAM --write-documents FOLDER
+// DATE PROSE`: the manual pages (manual.h) and the completions (completion.h) of the program.
 #ifndef ROOST_TOOLS_COMMON_CLI_H_
 #define ROOST_TOOLS_COMMON_CLI_H_
 
@@ -16,6 +19,7 @@
 namespace roost::tools {
 
 inline constexpr int kExitUsage = 2;
+inline constexpr char kWriteDocuments[] = "--write-documents";
 
 // An option that takes a span of time, at least `least`, into `span`.
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,

@@ -1,5 +1,6 @@
 #include "tools/common/duration.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string>
@@ -26,7 +27,8 @@ absl::StatusOr<Duration> ParseDuration(std::string_view text) {
   }
   if (number < 0) return Wrong(text, "is negative");
   const auto digits = static_cast<size_t>(end - text.data());
-  const std::string_view name = text.substr(digits);
+  std::string_view name = text.substr(digits);
+  name.remove_prefix(std::min(name.find_first_not_of(' '), name.size()));
   if (name.empty()) return Wrong(text, "has no unit");
   for (const internal::DurationUnit& unit : internal::kDurationUnits) {
     if (name != unit.written) continue;

@@ -9,7 +9,7 @@
 
 namespace roost::tools {
 
-// "50ms", "1.5s", "5m", "1h", "2d", "100us", "10ns" as a span; never negative. kInvalidArgument
+// "50ms", "50 ms", "1.5s", "5m", "1h", "2d", "100us", "10ns" as a span; never negative. kInvalidArgument
 // with a sentence that says what is wrong and what would be right.
 absl::StatusOr<Duration> ParseDuration(std::string_view text);
 

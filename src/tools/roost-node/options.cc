@@ -11,11 +11,14 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/common/config_file.h"
+#include "tools/common/grammar.h"
 #include "tools/common/make_backend.h"
+#include "tools/common/manual.h"
 #include "tools/common/remote_uri.h"
 #include "tools/roost-node/retention.h"
 
@@ -136,7 +139,7 @@ void DeclareReadings(CLI::App& app, Options& options, Raw& raw) {
   AddDuration(app, "--every", options.every, 1ms, "Time between two readings of the board (1s)")
       ->group(kGroup);
   app.add_flag("--stdin", options.from_stdin, "Reads lines from standard input")->group(kGroup);
-  app.add_option("input", raw.dash, "- is the same as --stdin")->type_name("")->group(kGroup);
+  app.add_option("input", raw.dash, "The same as --stdin")->type_name("-")->group(kGroup);
   AddDuration(app, "--for", options.run_for, 1ms, "Ends after this time (default: runs on)")
       ->group(kGroup);
   app.add_option("--root", options.root,
@@ -302,7 +305,7 @@ void DeclareOutput(CLI::App& app, Options& options, Raw& raw) {
 }
 
 void Declare(CLI::App& app, Options& options, Raw& raw) {
-  app.set_version_flag("--version", "roost-node " ROOST_VERSION_STRING,
+  app.set_version_flag("-V,--version", "roost-node " ROOST_VERSION_STRING,
                        "Show the version and exit");
   app.add_option("--config", raw.config, "Reads settings from this file")->type_name("FILE");
   app.footer(kFooter);
@@ -322,15 +325,18 @@ constexpr char kDescription[] =
     "SQLite database, in batches that survive a power cut.";
 constexpr char kProgram[] = "roost-node";
 
+// Whether a file of --config may have it.
+bool IsSetting(const std::string& key) {
+  return key != "config" && key != "help" && key != "version" && key != "profile-info";
+}
+
 // Takes the settings of the file, each as the command line would take it. Empty: all are right.
 std::string TakeSettings(const ConfigFile& config, Options& options, Raw& raw) {
   for (const Setting& setting : config.settings) {
     CLI::App app(kDescription, kProgram);
     Declare(app, options, raw);
     const std::string flag = "--" + setting.key;
-    const bool file_only = setting.key != "config" && setting.key != "help" &&
-                           setting.key != "version" && setting.key != "profile-info";
-    if (!file_only || app.get_option_no_throw(flag) == nullptr) {
+    if (!IsSetting(setting.key) || app.get_option_no_throw(flag) == nullptr) {
       std::string what = "unknown setting " + setting.key;
       if (const std::string near = Closest(app, flag); near.size() > 2 && near != flag) {
         what += "; did you mean " + near.substr(2) + "?";
@@ -428,6 +434,15 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   Raw raw;
   CLI::App app(kDescription, kProgram);
   Declare(app, from_arguments, raw);
+  if (argc == 5 && std::string_view(argv[1]) == kWriteDocuments) {
+    std::vector<Argument> settings;
+    for (const Argument& argument : ArgumentsOf(app)) {
+      const bool named = !argument.names.empty();
+      if (named && IsSetting(argument.names.back().substr(2))) settings.push_back(argument);
+    }
+    const ManualPlace place{.folder = fs::path(argv[2]) / "man", .date = argv[3], .prose = argv[4]};
+    if (!WriteConfManual(kProgram, settings, place)) return kExitLost;
+  }
   if (const std::optional<int> exit = Parse(app, argc, argv)) return *exit;
   if (HasPassword(from_arguments.remote)) {
     return PrintMistake(app,

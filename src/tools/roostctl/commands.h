@@ -4,7 +4,9 @@
 #define ROOST_TOOLS_ROOSTCTL_COMMANDS_H_
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace roost::tools {
 
@@ -25,18 +27,41 @@ class ProfilesCommand {
 };
 
 // size --requests N --query TIME --wait TIME: how many connections a load needs.
+// size --from NODE: the same by what a program, or a saved `roostctl status --json`, has measured.
+// size --outbox --rows N/UNIT --for TIME: how large a node's database becomes.
 class SizeCommand {
+ public:
+  void AddTo(CLI::App& app);
+
+ private:
+  void AddServerTo(CLI::App& command);
+  void AddOutboxTo(CLI::App& command);
+  void Run() const;
+  void RunFrom() const;
+  void RunOutbox() const;
+
+  int64_t requests_ = 0;              // 0: not given
+  std::chrono::nanoseconds query_{};  // zero: not given
+  std::chrono::nanoseconds wait_{};   // zero: not given
+  double rate_ = 0;                   // 0: not given
+  int64_t max_connections_ = 0;       // 0: not given
+  int64_t cores_ = 0;                 // 0: not given
+  std::vector<int64_t> limits_;
+  std::string from_;  // empty: not given
+  bool outbox_ = false;
+  double rows_ = 0;  // a second; 0: not given
+  std::chrono::nanoseconds for_{};
+  bool json_ = false;
+};
+
+// version [--json]: what a report of a fault has to name.
+class VersionCommand {
  public:
   void AddTo(CLI::App& app);
 
  private:
   void Run() const;
 
-  int64_t requests_ = 0;
-  std::chrono::nanoseconds query_{};
-  std::chrono::nanoseconds wait_{};
-  double rate_ = 0;              // 0: not given
-  int64_t max_connections_ = 0;  // 0: not given
   bool json_ = false;
 };
 

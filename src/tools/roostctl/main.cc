@@ -12,22 +12,25 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Answers questions about connection pools: how large, with which settings, on which board.",
       "roostctl");
-  app.set_version_flag("--version", "roostctl " ROOST_VERSION_STRING, "Show the version and exit");
+  app.set_version_flag("-V,--version", "roostctl " ROOST_VERSION_STRING,
+                       "Show the version and exit");
   app.require_subcommand(1);
   app.footer(
-      "Each command has a --help of its own.\n"
+      "roostctl help COMMAND shows what a command takes; man roostctl-COMMAND says the same.\n"
       "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are "
       "wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
+  roost::tools::VersionCommand version;
   roost::tools::MetricsCommand metrics;
   status.AddTo(app);
   metrics.AddTo(app);
   selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
+  version.AddTo(app);
   return roost::tools::Parse(app, argc, argv)
       .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
 }

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json_writer.h"
@@ -11,6 +13,8 @@
 #include "roost/settings.h"
 #include "roost/sqlite_memory.h"
 #include "telemetry/metrics.h"
+#include "tools/common/grammar.h"
+#include "tools/common/help.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/sqlalchemy.h"
@@ -36,17 +40,20 @@ void ForEachLine(Visit visit) {
 }
 
 void PrintTable() {
-  std::printf("%-20s %5s %9s %9s %9s %-10s %-5s %9s %9s %9s\n", "profile", "size", "overflow",
-              "timeout", "recycle", "pre-ping", "echo", "capacity", "bytes", "sqlite");
+  std::printf("%-19s %9s %7s %7s %-10s %-4s %7s %7s\n", "profile", "size", "timeout", "recycle",
+              "pre-ping", "echo", "bytes", "sqlite");
   ForEachLine([](const Line& line) {
     const PoolSettings& s = line.settings;
-    std::printf("%-20s %5d %9d %7.0f s %7.0f s %-10s %-5s %9d %9zu %9zu\n", s.profile, s.pool_size,
-                s.max_overflow, InSeconds(s.pool_timeout), InSeconds(s.pool_recycle),
-                std::string(Name(s.pre_ping)).c_str(), s.echo_pool ? "yes" : "no", s.capacity(),
-                line.bytes, line.sqlite_bytes);
+    char size[32];
+    std::snprintf(size, sizeof size, "%d + %d", s.pool_size, s.max_overflow);
+    std::printf("%-19s %9s %5.0f s %5.0f s %-10s %-4s %7zu %7zu\n", s.profile, size,
+                InSeconds(s.pool_timeout), InSeconds(s.pool_recycle),
+                std::string(Name(s.pre_ping)).c_str(), s.echo_pool ? "yes" : "no", line.bytes,
+                line.sqlite_bytes);
   });
   std::printf(
-      "\nbytes: the pool object with its connections and statement caches, fixed when compiled.\n"
+      "\nsize: pool_size + max_overflow. NAME shows every setting of one.\n"
+      "bytes: the pool object with its connections and statement caches.\n"
       "sqlite: the block for a program that bounds SQLite's memory (SqliteMemoryFor).\n"
       "This build's roost::SelectedProfile (CMake: ROOST_PROFILE) is %s.\n",
       SelectedProfile::kName);
@@ -67,13 +74,53 @@ void PrintJson() {
   std::printf("%s\n", text.c_str());
 }
 
+std::vector<std::string_view> LinesOf(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// A line of Describe's in 80 columns: its three columns stand closer.
+void PrintSetting(std::string_view line) {
+  const auto trimmed = [](std::string_view text) {
+    return text.substr(0, text.find_last_not_of(' ') + 1);
+  };
+  const size_t value_at = std::min(line.find_first_not_of(' ', line.find(' ')), line.size());
+  const size_t meaning_at = std::min(line.find("  ", value_at), line.size());
+  const std::string name(trimmed(line.substr(0, value_at)));
+  const std::string value(trimmed(line.substr(value_at, meaning_at - value_at)));
+  const std::string meaning(
+      line.substr(std::min(line.find_first_not_of(' ', meaning_at), line.size())));
+  std::printf("%-22s %-14s %s\n", name.c_str(), value.c_str(),
+              Fill(meaning, kHelpColumns - 38, std::string(38, ' ')).c_str());
+}
+
+// The lines of what the profile default has otherwise: both describe the same settings in the same order.
+void PrintDefaults(std::string_view settings) {
+  std::array<char, kDescriptionBytes> buffer;
+  const auto defaults = LinesOf(Describe(SettingsOf<profiles::Default>(), buffer));
+  const auto lines = LinesOf(settings);
+  bool any = false;
+  for (size_t i = 1; i < lines.size() && i < defaults.size(); ++i) {  // the first is the name
+    if (lines[i] == defaults[i]) continue;
+    if (!std::exchange(any, true)) std::printf("\nThe profile default has otherwise:\n");
+    PrintSetting(defaults[i]);
+  }
+}
+
 void PrintOne(std::string_view name) {
   ForEachLine([name](const Line& line) {
     if (line.settings.profile != name) return;
     std::array<char, kDescriptionBytes> buffer;
     const std::string_view settings = Describe(line.settings, buffer);
-    std::printf("%.*s\npool object: %zu bytes. SQLite's memory, if bounded: %zu bytes.\n",
-                static_cast<int>(settings.size()), settings.data(), line.bytes, line.sqlite_bytes);
+    for (const std::string_view setting : LinesOf(settings)) PrintSetting(setting);
+    PrintDefaults(settings);
+    std::printf("\npool object: %zu bytes. SQLite's memory, if bounded: %zu bytes.\n", line.bytes,
+                line.sqlite_bytes);
   });
 }
 

@@ -233,7 +233,7 @@ void StatusCommand::AddTo(CLI::App& app) {
           ->add_option(
               "name", name_,
               "One program, or the path of a status file (default: all that have a socket)")
-          ->type_name("NAME");
+          ->type_name("NODE");
   CLI::Option* const file =
       command
           ->add_option("--file", file_,
@@ -298,7 +298,7 @@ void StatusCommand::AddServerTo(CLI::App& command, CLI::Option* file, CLI::Optio
   CLI::Option* const server =
       command
           .add_option_function<std::string>(
-              "--server", uri, "The sessions of a database's server; NAME is a node, then")
+              "--server", uri, "The sessions of a database's server; NODE is a node, then")
           ->type_name("URI")
           ->excludes(file)
           ->excludes(watch);
@@ -474,7 +474,7 @@ void StatusCommand::Run() {
 void MetricsCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("metrics", "Print a program's figures for Prometheus");
   command->add_option("name", name_, "The program (default: the one that there is)")
-      ->type_name("NAME");
+      ->type_name("NODE");
   command
       ->add_option("--file", file_,
                    "Writes them into this file, whole or not at all, instead of printing them")

@@ -59,6 +59,21 @@ std::string CheckName(const std::string& name) {
   return known ? "" : "there is no check \"" + name + "\"; roostctl selftest --list shows them";
 }
 
+// For the completion: every check and every group.
+std::string CheckNames() {
+  std::string names;
+  std::string_view group;
+  for (const Check& check : selftest::AllChecks()) {
+    const std::string_view name = check.name;
+    if (const std::string_view its = name.substr(0, name.find('.')); its != group) {
+      names += std::string(its) + ",";
+      group = its;
+    }
+    names += std::string(name) + ",";
+  }
+  return "{" + names.substr(0, names.size() - 1) + "}";
+}
+
 // For CLI11: empty when the address of the remote may be on a command line.
 std::string CheckRemote(const std::string& uri) {
   if (HasPassword(uri)) {
@@ -101,12 +116,12 @@ void SelftestCommand::Declare(CLI::App& command) {
   command.add_flag("--quick", quick_, "Leave out the slow checks");
   command.add_option("--only", only_, "Run only these checks or groups: card,pool.handoff")
       ->delimiter(',')
-      ->type_name("NAME")
-      ->check(CheckName);
+      ->type_name("CHECK")
+      ->check(CheckName, CheckNames());
   command.add_option("--skip", skip_, "Leave these checks or groups out")
       ->delimiter(',')
-      ->type_name("NAME")
-      ->check(CheckName);
+      ->type_name("CHECK")
+      ->check(CheckName, CheckNames());
   command.add_flag("--list", list_, "Show the checks and how long each may take, and exit");
   command.add_flag("--strict", strict_, "A warning counts as a failure");
   command.add_flag("--allow-volatile", allow_volatile_,
