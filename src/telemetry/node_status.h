@@ -127,6 +127,7 @@ struct StoreStatus {
   Duration full_in{};        // at the rate since the start; negative: never, or not known yet
   uint64_t gap_full = 0;     // readings that were deleted for want of room, and recorded as gaps
   uint64_t gap_age = 0;      // readings that were deleted for their age, and recorded as gaps
+  uint64_t gap_thin = 0;     // readings that were thinned for want of room, and recorded as gaps
   bool not_cut =
       false;  // it was larger than the bound when first seen: nothing is deleted for room
   bool card_is_full = false;

@@ -165,6 +165,7 @@ void Members(V& v, Is<StoreStatus> auto& s) {
   v("full_in_s", s.full_in);
   v("gap_full", s.gap_full);
   v("gap_age", s.gap_age);
+  v("gap_thin", s.gap_thin);
   v("not_cut", s.not_cut);
   v("card_is_full", s.card_is_full);
 }

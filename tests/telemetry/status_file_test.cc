@@ -95,10 +95,11 @@ TEST(StatusFileTest, WhatTheDatabaseKeepsHasTheseMembers) {
                   .limit_bytes = 6,
                   .full_in = std::chrono::seconds(-1),
                   .gap_full = 5,
-                  .gap_age = 4};
+                  .gap_age = 4,
+                  .gap_thin = 3};
   EXPECT_EQ(ToJson(status)["store"], ordered_json::parse(R"({
     "readings": 9, "bytes": 8, "used_bytes": 7, "limit_bytes": 6, "full_in_s": -1, "gap_full": 5,
-    "gap_age": 4, "not_cut": false, "card_is_full": false})"));
+    "gap_age": 4, "gap_thin": 3, "not_cut": false, "card_is_full": false})"));
 }
 
 TEST(StatusFileTest, WhatTheNodeSurvivesIsDegradedAndNoTrouble) {

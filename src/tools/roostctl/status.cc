@@ -78,10 +78,10 @@ std::string StoreText(const telemetry::StoreStatus& store) {
   std::string text = Count(store.readings) + " readings, " + FormatBytes(store.bytes);
   if (store.limit_bytes > 0) text += " of at most " + FormatBytes(store.limit_bytes);
   if (store.full_in >= Duration::zero()) text += ", full in " + FormatDuration(store.full_in);
-  const uint64_t gone = store.gap_full + store.gap_age;
+  const uint64_t gone = store.gap_full + store.gap_age + store.gap_thin;
   if (gone > 0) {
     text += "; " + Count(gone) + " deleted (" + Count(store.gap_full) + " for want of room, " +
-            Count(store.gap_age) + " for their age)";
+            Count(store.gap_age) + " for their age, " + Count(store.gap_thin) + " thinned)";
   }
   return text;
 }
