@@ -51,6 +51,11 @@ TextLine DegradedLine(const NodeStatus& status) {
         "fixed: give roost-node --db-size");
   } else if (status.store.card_is_full) {
     degraded.Add("the card is full: the reserve was given up");
+  } else if (status.outbox.has_value() && status.outbox->state == "held") {
+    degraded.Add("the server refuses all readings, which wait: ", status.outbox->reason);
+  } else if (status.outbox.has_value() && status.outbox->late) {
+    degraded.Add(status.outbox->waiting, " readings wait for the server, the oldest for ",
+                 Brief{status.outbox->oldest_age});
   }
   return degraded;
 }

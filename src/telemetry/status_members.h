@@ -128,6 +128,30 @@ void Members(V& v, Is<RemoteStatus> auto& s) {
 }
 
 template <class V>
+void Members(V& v, Is<OutboxStatus> auto& s) {
+  v("state", s.state);
+  v("reason", s.reason);
+  v("since_boot_us", s.since_boot_us);
+  v("late", s.late);
+  v("alarm_age_s", s.alarm_age);
+  v("waiting", s.waiting);
+  v("oldest_age_s", s.oldest_age);
+  v("drained_in_s", s.drained_in);
+  v("sent", s.sent);
+  v("sent_bytes", s.sent_bytes);
+  v("batches", s.batches);
+  v("failed_batches", s.failed_batches);
+  v("resent", s.resent);
+  v("rewinds", s.rewinds);
+  v("gaps", s.gaps);
+  v("rejected", s.rejected);
+  v("batch_rows", s.batch_rows);
+  v("round_trip_s", s.round_trip);
+  v("clock_offset_s", s.clock_offset);
+  v("last_ack_boot_us", s.last_ack_boot_us);
+}
+
+template <class V>
 void Members(V& v, Is<MemoryStatus> auto& s) {
   v("rss_kib", s.rss_kib);
   v("peak_rss_kib", s.peak_rss_kib);
@@ -165,6 +189,7 @@ void Members(V& v, Is<StoreStatus> auto& s) {
   v("full_in_s", s.full_in);
   v("gap_full", s.gap_full);
   v("gap_age", s.gap_age);
+  v("gap_thin", s.gap_thin);
   v("not_cut", s.not_cut);
   v("card_is_full", s.card_is_full);
 }
@@ -193,6 +218,7 @@ void Members(V& v, Is<NodeStatus> auto& s) {
   v("sqlite_file", s.sqlite_file);
   v("store", s.store);
   v("local", s.local);
+  v("outbox", s.outbox);
   v("remote", s.remote);
 }
 

@@ -95,15 +95,52 @@ TEST(StatusFileTest, WhatTheDatabaseKeepsHasTheseMembers) {
                   .limit_bytes = 6,
                   .full_in = std::chrono::seconds(-1),
                   .gap_full = 5,
-                  .gap_age = 4};
+                  .gap_age = 4,
+                  .gap_thin = 3};
   EXPECT_EQ(ToJson(status)["store"], ordered_json::parse(R"({
     "readings": 9, "bytes": 8, "used_bytes": 7, "limit_bytes": 6, "full_in_s": -1, "gap_full": 5,
-    "gap_age": 4, "not_cut": false, "card_is_full": false})"));
+    "gap_age": 4, "gap_thin": 3, "not_cut": false, "card_is_full": false})"));
+}
+
+TEST(StatusFileTest, TheOutboxHasTheseMembers) {
+  NodeStatus status = Healthy();
+  EXPECT_FALSE(ToJson(status).contains("outbox"));
+  status.outbox = OutboxStatus{.state = "held",
+                               .reason = "42501",
+                               .since_boot_us = 1,
+                               .late = true,
+                               .alarm_age = std::chrono::seconds(2),
+                               .waiting = 3,
+                               .oldest_age = std::chrono::seconds(4),
+                               .drained_in = std::chrono::seconds(-1),
+                               .sent = 5,
+                               .sent_bytes = 6,
+                               .batches = 7,
+                               .failed_batches = 8,
+                               .resent = 9,
+                               .rewinds = 10,
+                               .gaps = 11,
+                               .rejected = 12,
+                               .batch_rows = 13,
+                               .round_trip = 14ms,
+                               .clock_offset = std::chrono::seconds(-15),
+                               .last_ack_boot_us = 16};
+  EXPECT_EQ(ToJson(status)["outbox"], ordered_json::parse(R"({
+    "state": "held", "reason": "42501", "since_boot_us": 1, "late": true, "alarm_age_s": 2, "waiting": 3,
+    "oldest_age_s": 4, "drained_in_s": -1, "sent": 5, "sent_bytes": 6, "batches": 7,
+    "failed_batches": 8, "resent": 9, "rewinds": 10, "gaps": 11, "rejected": 12, "batch_rows": 13,
+    "round_trip_s": 0.014, "clock_offset_s": -15, "last_ack_boot_us": 16})"));
 }
 
 TEST(StatusFileTest, WhatTheNodeSurvivesIsDegradedAndNoTrouble) {
   NodeStatus status = Healthy();
   EXPECT_EQ(std::string(DegradedLine(status)), "");
+  status.outbox = OutboxStatus{.state = "waiting", .late = true, .waiting = 12, .oldest_age = 7200s};
+  EXPECT_EQ(std::string(DegradedLine(status)),
+            "12 readings wait for the server, the oldest for 2 h");
+  status.outbox->state = "held";
+  status.outbox->reason = "no right";
+  EXPECT_NE(std::string(DegradedLine(status)).find("no right"), std::string::npos);
   status.store.card_is_full = true;
   EXPECT_NE(std::string(DegradedLine(status)).find("card is full"), std::string::npos);
   status.store.not_cut = true;

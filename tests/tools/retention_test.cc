@@ -30,6 +30,10 @@ using roost::testing::Database;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kTenYears = int64_t{315'360'000} * 1'000'000;
+// Numbers that were thinned: those within the ranges that have no reading.
+constexpr char kThinned[] =
+    "SELECT coalesce(sum(hi - lo + 1 - (SELECT count(*) FROM reading WHERE seq BETWEEN lo AND hi)), 0) "
+    "FROM gap WHERE why = 3";
 constexpr char kGaps[] =
     "SELECT coalesce(group_concat(epoch || ':' || lo || '-' || hi || '/' || why, ' '), '') FROM "
     "gap";
@@ -135,9 +139,11 @@ class RetentionTest : public ::testing::Test {
   void ExpectBalance(int64_t given_out) {
     Database db(path_);
     EXPECT_EQ(db.Number("SELECT (SELECT count(*) FROM reading) + (SELECT "
-                        "coalesce(sum(hi - lo + 1), 0) FROM gap)"),
+                        "coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why < 3)") +
+                  db.Number(kThinned),
               given_out);
-    EXPECT_EQ(db.Number("SELECT count(*) FROM reading JOIN gap ON seq BETWEEN lo AND hi"), 0);
+    EXPECT_EQ(
+        db.Number("SELECT count(*) FROM reading JOIN gap ON seq BETWEEN lo AND hi AND why < 3"), 0);
     EXPECT_EQ(db.Number("SELECT count(*) FROM gap a JOIN gap b ON a.lo < b.lo AND b.lo <= a.hi"),
               0);
   }
@@ -451,6 +457,225 @@ TEST_F(RetentionTest, ADatabaseInMemoryHasNoBoundAndNoReserve) {
   EXPECT_FALSE(std::filesystem::exists(":memory:.reserve"));
 }
 
+// ---- what the server has --------------------------------------------------------------------------
+
+constexpr char kAddSegment[] = "INSERT OR REPLACE INTO segment(epoch, lo, hi, sent, acked) VALUES ";
+
+TEST_F(RetentionTest, WhatTheServerHasGoesFirstAndIsNoGap) {
+  NodeRun& run = Start(Small(Settings()));
+  run.SealAll(6000);
+  // A backlog that is being sent, and what came after it.
+  Database(path_).Run(
+      (std::string(kAddSegment) + "(7, 1, 3000, 1000, 1000), (7, 3001, NULL, 4500, 4500)").c_str());
+  for (int i = 0; i < 1000 && Text(kGaps).empty(); ++i) {
+    run.SealAll(100);
+    run.Turn();
+  }
+  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE seq <= 1000 OR seq BETWEEN 3001 AND 4500"), "0");
+  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE seq BETWEEN 1501 AND 3000"), "1500");
+  EXPECT_EQ(Text("SELECT group_concat(epoch || ':' || lo || '/' || why) FROM gap"), "7:1001/1");
+  const int64_t given_out = Database(path_).Number("SELECT max(seq) FROM reading");
+  ExpectBalance(given_out - 2500);
+  EXPECT_EQ(run.Status().readings, static_cast<uint64_t>(Count()));
+  EXPECT_EQ(run.Status().gap_full + static_cast<uint64_t>(Count()) + 2500,
+            static_cast<uint64_t>(given_out));
+  Start(Small(Settings())).Turn();
+  EXPECT_EQ(run_->Status().readings, static_cast<uint64_t>(Count())) << "counted by another start";
+}
+
+// The image of a card that was made a month ago: the server has more of the epoch than the card, whose
+// next numbers are another epoch's.
+TEST_F(RetentionTest, NumbersOfAnotherEpochAreNotWhatTheServerHas) {
+  Retention::Settings settings = Settings();
+  settings.keep = 1h;
+  Start(settings).SealAll(10);
+  NodeRun& run = Start(settings);
+  run.SealAll(10);
+  Database(path_).Run((std::string(kAddSegment) + "(7, 1, NULL, 1000, 1000)").c_str());
+  run.Turn();
+  platform_.Advance(61min);
+  run.TurnAll();
+  EXPECT_EQ(Count(), 0);
+  EXPECT_EQ(Text(kGaps), "8:11-20/2");
+}
+
+TEST_F(RetentionTest, OfWhatIsOlderOnlyTheUnsentIsAGap) {
+  Retention::Settings settings = Settings();
+  settings.keep = 1h;
+  NodeRun& run = Start(settings);
+  run.Turn();
+  run.SealAll(1000);
+  platform_.Advance(1min);
+  run.TurnAll();
+  Database(path_).Run((std::string(kAddSegment) + "(7, 1, NULL, 700, 900)").c_str());
+  platform_.Advance(60min);
+  run.TurnAll();
+  EXPECT_EQ(Count(), 0);
+  EXPECT_EQ(Text(kGaps), "7:701-1000/2") << "the server has lost what it once had from 701 on";
+  EXPECT_EQ(run.Status().gap_age, 300u);
+}
+
+// The default with a remote: 30 days for what the server has; an outage of any length is no reason.
+TEST_F(RetentionTest, WhatIsUnsentStaysWhereOnlyTheSentIsToGo) {
+  Retention::Settings settings = Settings();
+  settings.keep = 1h;
+  settings.keep_unsent = true;
+  NodeRun& run = Start(settings);
+  run.Turn();
+  run.SealAll(1000);
+  platform_.Advance(1min);
+  run.TurnAll();
+  Database(path_).Run((std::string(kAddSegment) + "(7, 1, NULL, 700, 700)").c_str());
+  platform_.Advance(60min);
+  run.TurnAll();
+  EXPECT_EQ(Text("SELECT count(*) || ' ' || min(seq) FROM reading"), "300 701");
+  EXPECT_EQ(Text(kGaps), "");
+  Database(path_).Run("UPDATE segment SET sent = 1000");
+  platform_.Advance(10min);
+  run.TurnAll();
+  EXPECT_EQ(Count(), 0) << "sent meanwhile";
+  EXPECT_EQ(Text(kGaps), "");
+}
+
+// ---- a long time ----------------------------------------------------------------------------------
+
+// Fills the bound ten times over without a server; what is lost is known to the number.
+class FillTenTimesTest : public RetentionTest, public ::testing::WithParamInterface<WhenFull> {};
+
+TEST_P(FillTenTimesTest, TheFileStaysBelowTheBoundAndTheLossesAreExact) {
+  Retention::Settings settings = Small(Settings());
+  settings.when_full = GetParam();
+  NodeRun& run = Start(settings);
+  run.SealAll(500);
+  Database(path_).Run((std::string(kAddSegment) + "(7, 1, NULL, 300, 300)").c_str());
+  constexpr int64_t kReadings = 240'000;
+  uint64_t most = 0;
+  for (int64_t sealed = 500; sealed < kReadings; sealed += 500) {
+    run.SealAll(500);
+    if (run.retention().IsDue(platform_.Now())) run.Turn();
+    most = std::max(most, FileBytes(path_) + FileBytes(path_ + "-wal") + FileBytes(path_ + ".reserve"));
+    platform_.Advance(1s);
+    run.pool().Tick(platform_.Now());
+  }
+  EXPECT_LE(most, 10u * kMiB);
+  EXPECT_EQ(Text("SELECT max(seq) FROM reading"), std::to_string(kReadings));
+  EXPECT_GE(Count(), 14'000);
+  EXPECT_LE(Database(path_).Number("SELECT count(*) FROM gap"), 2);
+  ExpectBalance(kReadings - 300);
+  const telemetry::StoreStatus status = run.Status();
+  EXPECT_EQ(status.readings, static_cast<uint64_t>(Count()));
+  EXPECT_EQ(status.gap_full + status.gap_thin + status.readings, static_cast<uint64_t>(kReadings - 300));
+  EXPECT_EQ(status.gap_thin > 0, GetParam() == WhenFull::kThin);
+  settings.db_size = 0;
+  free_ = uint64_t{1} << 32;
+  Start(settings).Turn();
+  EXPECT_EQ(run_->Status().gap_thin, status.gap_thin) << "counted by another start";
+  EXPECT_EQ(run_->Status().gap_full, status.gap_full);
+  const auto rows = static_cast<double>(Count());
+  EXPECT_NEAR(static_cast<double>(run_->Status().readings), rows, rows / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Policies, FillTenTimesTest,
+                         ::testing::Values(WhenFull::kDropOldest, WhenFull::kThin));
+
+// What is left reaches back to the begin, of both sensors, without a hole that is longer than others.
+TEST_F(RetentionTest, ThinnedReadingsAreAsCoarseEverywhereOfEachSensor) {
+  Retention::Settings settings = Small(Settings());
+  settings.when_full = WhenFull::kThin;
+  NodeRun& run = Start(settings);
+  for (int i = 0; i < 120; ++i) {
+    run.SealAll(500);
+    run.Turn();
+  }
+  EXPECT_LE(Database(path_).Number("SELECT min(seq) FROM reading"), 2);
+  for (const char* sensor : {"even", "odd"}) {
+    const std::string of = std::string("FROM reading WHERE sensor = (SELECT id FROM sensor WHERE name = '") +
+                           sensor + "')";
+    EXPECT_GE(Database(path_).Number(("SELECT count(*) " + of).c_str()), Count() * 2 / 5) << sensor;
+    EXPECT_LE(Database(path_).Number(
+                  ("SELECT max(hole) FROM (SELECT seq - lag(seq) OVER (ORDER BY seq) AS hole " + of + ")")
+                      .c_str()),
+              16)
+        << sensor;
+  }
+  // What a reading says has not changed: the test's values follow from the number.
+  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE t_boot <> 90000000000 + (seq - 1) * 1000000 OR "
+                 "abs(value - 20.0 - ((seq - 1) % 97) / 7.0) > 1e-9 OR sensor <> 1 + (seq - 1) % 2"),
+            "0");
+  EXPECT_EQ(Text("PRAGMA quick_check"), "ok");
+}
+
+// One reading of each sensor has no second one.
+TEST_F(RetentionTest, WhereNothingCanBeThinnedTheOldestGo) {
+  Retention::Settings settings = Small(Settings());
+  settings.when_full = WhenFull::kThin;
+  NodeRun& run = Start(settings);
+  run.SealAll(1);
+  run_.reset();
+  Database(path_).Run(
+      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO reading "
+      "SELECT i, 7, i, i, 1, i, 0.5, 0 FROM n; "
+      "CREATE TABLE other(b); INSERT INTO other VALUES (zeroblob(900 << 10))");
+  NodeRun& next = Start(settings);
+  next.SealAll(2);
+  EXPECT_GT(next.Status().gap_full, 0u);
+  EXPECT_EQ(next.Status().gap_thin, 0u);
+  ExpectBalance(3002);
+}
+
+// Numbers within a thinned range that go for their age are recorded by that range.
+TEST_F(RetentionTest, WhatWasThinnedBeforeItGrewOldIsRecordedOnce) {
+  Retention::Settings settings = Small(Settings());
+  settings.when_full = WhenFull::kThin;
+  settings.keep = 1h;
+  NodeRun& run = Start(settings);
+  run.Turn();
+  for (int i = 0; i < 60; ++i) run.SealAll(500);
+  ASSERT_GT(run.Status().gap_thin, 0u);
+  platform_.Advance(2min);
+  run.TurnAll();
+  platform_.Advance(60min);
+  run.TurnAll();
+  EXPECT_EQ(Count(), 0);
+  ExpectBalance(30'000);
+  const telemetry::StoreStatus status = run.Status();
+  EXPECT_EQ(status.gap_thin + status.gap_age + status.gap_full, 30'000u);
+  Start(settings).Turn();
+  EXPECT_EQ(run_->Status().gap_thin, status.gap_thin);
+}
+
+// A reading a minute for a year, of which the server has all but the latest, and 30 days are kept.
+TEST_F(RetentionTest, AYearDoesNotLetTheFileGrow) {
+  Retention::Settings settings = Settings();
+  settings.keep = 24h * 30;
+  settings.keep_unsent = true;
+  support::PowerCutVfs card;
+  NodeRun run("/node.db", settings, platform_, 7, card.name());
+  ASSERT_OK(run.Check());
+  run.Turn();
+  run.Ask((std::string(kAddSegment) + "(7, 1, NULL, 0, 0)").c_str());
+  int64_t after_two_months = 0;
+  int64_t least = 0;
+  int64_t most = 0;
+  for (int hour = 6; hour <= 365 * 24; hour += 6) {
+    run.SealAll(360);
+    run.Ask("UPDATE segment SET sent = (SELECT max(seq) - 60 FROM reading)");
+    platform_.Advance(6h);
+    if (run.retention().IsDue(platform_.Now())) run.TurnAll();
+    if (hour % 24 != 0 || hour < 60 * 24) continue;
+    const int64_t pages = run.Ask("PRAGMA page_count");
+    const int64_t readings = run.Ask("SELECT count(*) FROM reading");
+    if (after_two_months == 0) after_two_months = pages;
+    ASSERT_LE(pages, after_two_months + 8) << "hour " << hour;
+    least = least == 0 ? readings : std::min(least, readings);
+    most = std::max(most, readings);
+  }
+  EXPECT_GE(least, 43'200);
+  EXPECT_LE(most, 43'200 * 102 / 100);
+  EXPECT_EQ(run.Ask("SELECT count(*) FROM gap"), 0);
+  EXPECT_EQ(run.Ask("SELECT max(seq) FROM reading"), 525'600) << "twelve times what is kept";
+}
+
 // ---- the card -------------------------------------------------------------------------------------
 
 class FullCardTest : public RetentionTest {
@@ -495,8 +720,15 @@ class FullCardTest : public RetentionTest {
   support::PowerCutVfs card_;
 };
 
-TEST_F(FullCardTest, TheReserveIsGivenUpTheOldestGoAndTheReserveComesBack) {
-  NodeRun& run = StartOnCard(OnCard());
+class FullCardPolicyTest : public FullCardTest, public ::testing::WithParamInterface<WhenFull> {};
+
+INSTANTIATE_TEST_SUITE_P(Policies, FullCardPolicyTest,
+                         ::testing::Values(WhenFull::kDropOldest, WhenFull::kThin));
+
+TEST_P(FullCardPolicyTest, TheReserveIsGivenUpReadingsGoAndTheReserveComesBack) {
+  Retention::Settings settings = OnCard();
+  settings.when_full = GetParam();
+  NodeRun& run = StartOnCard(settings);
   EXPECT_EQ(FileBytes(path_ + ".reserve"), 128u * 1024);
   run.SealAll(20'000);
   FillTheCard();
@@ -515,10 +747,11 @@ TEST_F(FullCardTest, TheReserveIsGivenUpTheOldestGoAndTheReserveComesBack) {
   }
   EXPECT_GE(given_out, before + 20 * 100) << "readings are stored on: " << says;
   EXPECT_EQ(Ask("SELECT max(seq) FROM reading"), given_out);
-  EXPECT_GT(Ask("SELECT coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why = 1"), 0);
-  EXPECT_EQ(Ask("SELECT (SELECT count(*) FROM reading) + (SELECT sum(hi - lo + 1) FROM gap)"),
-            given_out);
-  const int64_t gone = Ask("SELECT sum(hi - lo + 1) FROM gap");
+  constexpr char kDropped[] = "SELECT coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why < 3";
+  const int64_t gone = Ask(kDropped) + Ask(kThinned);
+  EXPECT_GT(gone, 0);
+  EXPECT_EQ(Ask(kThinned) > 0, GetParam() == WhenFull::kThin);
+  EXPECT_EQ(Ask("SELECT count(*) FROM reading") + gone, given_out);
   EXPECT_FALSE(HasReserve());
 
   card_.set_capacity(0);
@@ -527,7 +760,7 @@ TEST_F(FullCardTest, TheReserveIsGivenUpTheOldestGoAndTheReserveComesBack) {
   EXPECT_EQ(FileBytes(path_ + ".reserve"), 128u * 1024) << "before the first seal";
   EXPECT_FALSE(run.retention().IsDegraded());
   run.SealAll(2000);
-  EXPECT_EQ(Ask("SELECT sum(hi - lo + 1) FROM gap"), gone) << "and no more are deleted";
+  EXPECT_EQ(Ask(kDropped) + Ask(kThinned), gone) << "and no more are deleted";
 }
 
 // The index of the log is made at each start, and takes 32 KiB.
@@ -729,6 +962,53 @@ TEST_F(RetentionTest, DeletionsAndGapsAreOneWhereverThePowerFails) {
     if (HasFailure()) break;
   }
   EXPECT_GT(cuts, 20);
+}
+
+// A cut at each change that thinning makes: a reading is there as it was, or its number is recorded.
+TEST_F(RetentionTest, ThinningIsWholeWhereverThePowerFails) {
+  Retention::Settings settings = Small(Settings());
+  settings.when_full = WhenFull::kThin;
+  settings.db = "/node.db";
+  settings.free_bytes = [] { return std::nullopt; };
+  int cuts = 0;
+  for (int64_t nth = 1;; nth += 3) {
+    support::PowerCutVfs card;
+    {
+      NodeRun run("/node.db", settings, platform_, 7, card.name());
+      ASSERT_OK(run.Check());
+      run.SealAll(1500);
+      run.Turn();
+      // As much as the bound leaves room for.
+      run.Ask("CREATE TABLE other(b)");
+      run.Ask("INSERT INTO other VALUES (zeroblob(870 << 10))");
+    }
+    bool was_cut = false;
+    ::testing::internal::CaptureStderr();  // says each time that the oldest go
+    {
+      NodeRun run("/node.db", settings, platform_, 8, card.name());
+      ASSERT_OK(run.Check());
+      card.CutPowerAtChange(nth, static_cast<uint64_t>(nth));
+      for (int i = 0; i < 4; ++i) run.Seal(400).IgnoreError();
+      was_cut = card.power_is_cut();
+      if (!was_cut) {
+        EXPECT_GT(run.Status().gap_thin, 0u);
+      }
+    }
+    ::testing::internal::GetCapturedStderr();
+    if (!was_cut) break;
+    ++cuts;
+    card.Restart();
+    NodeRun run("/node.db", settings, platform_, 9, card.name());
+    ASSERT_TRUE(run.Check().ok()) << "cut " << nth;
+    EXPECT_EQ(run.Ask("SELECT count(*) FROM reading WHERE value < 20"), 0);
+    EXPECT_EQ(run.Ask(kThinned) + run.Ask("SELECT count(*) FROM reading") +
+                  run.Ask("SELECT coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why < 3"),
+              run.Ask("SELECT max((SELECT max(seq) FROM reading), (SELECT coalesce(max(hi), 0) FROM gap))"))
+        << "cut " << nth;
+    EXPECT_EQ(run.Ask("SELECT readings FROM thinned"), run.Ask(kThinned));
+    if (HasFailure()) break;
+  }
+  EXPECT_GT(cuts, 10);
 }
 
 // ---- flags ----------------------------------------------------------------------------------------

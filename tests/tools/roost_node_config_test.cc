@@ -292,7 +292,7 @@ TEST_F(OptionsTest, WhatIsKeptIsBoundedByFlags) {
       {"--db-size=9999999T", "more than 2^62"},
       {"--db-size=1Q", "unknown unit"},
       {"--reserve=1", "or 0 for none"},
-      {"--when-full=thin", "is neither drop-oldest nor stop"},
+      {"--when-full=block", "is neither drop-oldest, thin nor stop"},
   };
   for (const auto& [flag, says] : wrong) ExpectWrong({"--db", db_, flag}, says);
 }

@@ -17,7 +17,7 @@ using tools::Options;
 
 // Little more than one connection with its statements needs.
 struct Tiny : profiles::RaspberryPi {
-  static constexpr int kSqliteArenaKib = 112;
+  static constexpr int kSqliteArenaKib = 124;
   static constexpr int kSqlitePages = 8;
 };
 using TinyMemory = SqliteMemoryFor<Tiny>;

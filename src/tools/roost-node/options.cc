@@ -66,7 +66,9 @@ synchronized before and after it, for half of --keep at most. What was in the da
 --keep was given first counts from then. The size that is taken without --db-size is stored in the
 database; one that is larger already when it is first seen is not cut: `roostctl status` says
 degraded until --db-size is given. On a full card the reserve is given up, readings are deleted
-(with --when-full drop-oldest), and the reserve is made again when there is room.
+(but with --when-full stop), and the reserve is made again when there is room. --when-full thin
+deletes every second reading of each sensor, from the oldest on, and begins again at the oldest when
+it has come to the newest: what is left of a long time is coarser, and has no hole.
 
 With --sqlite-memory bounded SQLite has the block that --profile-info names and takes nothing from
 the heap, so that a node's memory is the same after a year as after a minute. It costs that many
@@ -157,8 +159,9 @@ SqliteHeap SqliteHeapOf(const std::string& text) {
 
 WhenFull WhenFullOf(const std::string& text) {
   if (text == "drop-oldest") return WhenFull::kDropOldest;
+  if (text == "thin") return WhenFull::kThin;
   if (text == "stop") return WhenFull::kStop;
-  throw CLI::ValidationError("--when-full", text + " is neither drop-oldest nor stop");
+  throw CLI::ValidationError("--when-full", text + " is neither drop-oldest, thin nor stop");
 }
 
 // How much of the past the database keeps.
@@ -176,10 +179,9 @@ void DeclareBounds(CLI::App& app, Options& options) {
   app.add_option_function<std::string>(
          "--when-full",
          [&options](const std::string& text) { options.when_full = WhenFullOf(text); },
-         "Without room for new readings: drop-oldest deletes the oldest (the default), stop "
-         "refuses "
-         "the new ones")
-      ->type_name("drop-oldest|stop")
+         "Without room for new readings: drop-oldest deletes the oldest (the default), thin "
+         "every second of the oldest, stop refuses the new ones")
+      ->type_name("drop-oldest|thin|stop")
       ->group(kGroup);
   AddBytes(
       app, "--reserve", options.reserve, Retention::kLeastReserve, true,

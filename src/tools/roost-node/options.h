@@ -26,6 +26,7 @@ enum class SqliteHeap : uint8_t { kBounded, kHeap };
 // What is done with a batch for which the database, or its card, has no room.
 enum class WhenFull : uint8_t {
   kDropOldest,  // the oldest readings are deleted
+  kThin,        // of the oldest readings every second one is deleted
   kStop,        // it is refused and waits in memory; nothing is deleted
 };
 
@@ -42,6 +43,7 @@ struct Options {
       std::chrono::minutes(5);  // how long SIGPWR counts, and under-voltage at most
   SqliteHeap sqlite_memory = SqliteHeap::kBounded;
   Duration keep{};      // how long a reading is kept; zero: for ever
+  bool keep_unsent = false;  // `keep` is for readings that the server has
   int64_t db_size = 0;  // most bytes of the database; 0: none was given
   WhenFull when_full = WhenFull::kDropOldest;
   int64_t reserve = 128 * 1024;  // bytes of a file that is given up when the card is full; 0: none

@@ -220,6 +220,7 @@ void Reporter::AddStore(TimePoint now, Figures& out) const {
                          "their age, in the life of the database"};
   add(kGaps, "why", "full", static_cast<int64_t>(store.gap_full));
   add(kGaps, "why", "age", static_cast<int64_t>(store.gap_age));
+  add(kGaps, "why", "thin", static_cast<int64_t>(store.gap_thin));
 }
 
 void Reporter::AddProcess(Figures& out) const {

@@ -42,19 +42,15 @@ constexpr Sql kFreePages{"PRAGMA freelist_count"};
 constexpr Sql kCopyLog{"PRAGMA wal_checkpoint(PASSIVE)"};
 constexpr Sql kLast{"SELECT coalesce(max(seq), -1) FROM reading"};
 // One statement: each that was prepared stays, and takes some 2 KB of SQLite's block. The last column is of
-// gaps among the readings that there are.
+// what a segment lacks at its begin, which is settled; the third last of gaps among the readings that there are.
 constexpr Sql kCounts{
     "SELECT (SELECT coalesce(db_size, -1) FROM outbox), "
     "(SELECT coalesce(min(seq), 0) FROM reading), (SELECT coalesce(max(seq), -1) FROM reading), "
     "coalesce(sum((why = 1) * (hi - lo + 1)), 0), coalesce(sum((why = 2) * (hi - lo + 1)), 0), "
-    "coalesce(sum((lo > (SELECT min(seq) FROM reading)) * (hi - lo + 1)), 0) FROM gap"};
-constexpr Sql kOldest{"SELECT seq, epoch FROM reading WHERE seq < $1 ORDER BY seq LIMIT $2"};
-constexpr Sql kDelete{"DELETE FROM reading WHERE seq <= $1"};
-constexpr Sql kLengthen{
-    "UPDATE gap SET hi = $3 WHERE epoch = $1 AND hi = $2 - 1 AND why = $4 AND sent = 0"};
-constexpr Sql kRecord{
-    "INSERT INTO gap(epoch, lo, hi, why) VALUES ($1, $2, $3, $4) "
-    "ON CONFLICT(epoch, lo) DO UPDATE SET hi = max(hi, excluded.hi)"};
+    "coalesce(sum((why < 3 AND lo > (SELECT min(seq) FROM reading)) * (hi - lo + 1)), 0), "
+    "(SELECT readings FROM thinned), coalesce(max((why = 3) * hi), 0), "
+    "(SELECT coalesce(sum((SELECT min(seq) FROM reading WHERE seq >= segment.lo) - segment.lo), 0) FROM "
+    "segment WHERE segment.lo > (SELECT min(seq) FROM reading)) FROM gap"};
 constexpr Sql kLastMark{"SELECT at, seq, wall FROM age ORDER BY at DESC LIMIT 1"};
 constexpr Sql kAddMark{"INSERT OR IGNORE INTO age(at, seq, wall) VALUES ($1, $2, $3)"};
 constexpr Sql kExpired{"SELECT at, seq FROM age WHERE at <= $1 ORDER BY at DESC LIMIT 1"};
@@ -84,6 +80,7 @@ bool MayBeFull(const absl::Status& status) {
 Retention::Settings Retention::SettingsOf(const Options& options) {
   return {.db = options.db,
           .keep = options.keep,
+          .keep_unsent = options.keep_unsent,
           .db_size = options.db_size,
           .when_full = options.when_full,
           .reserve = options.db == ":memory:" ? 0 : options.reserve,
@@ -95,7 +92,9 @@ Retention::Retention(Pool& pool, Settings settings, Messages& messages)
     : pool_(pool),
       platform_(pool.platform()),
       settings_(std::move(settings)),
-      messages_(messages) {}
+      messages_(messages),
+      pruner_({.keep_unsent = settings_.keep_unsent,
+               .thins = settings_.when_full == WhenFull::kThin}) {}
 
 // ---- the start ------------------------------------------------------------------------------------
 
@@ -198,10 +197,16 @@ absl::Status Retention::CountReadings(Lease& lease) {
   stored_bound_ = rows.Get<int64_t>(0);
   const auto first = rows.Get<int64_t>(1);
   const auto last = rows.Get<int64_t>(2);
-  lost_ = {0, rows.Get<int64_t>(3), rows.Get<int64_t>(4)};
+  lost_ = {0, rows.Get<int64_t>(3), rows.Get<int64_t>(4), rows.Get<int64_t>(6)};
   oldest_ = first;
-  readings_ = last < first ? 0 : last - first + 1 - rows.Get<int64_t>(5);
-  return rows.status();
+  const int64_t holes = rows.Get<int64_t>(5) + rows.Get<int64_t>(8);
+  readings_ = last < first ? 0 : std::max<int64_t>(last - first + 1 - holes, 0);
+  const auto thinned_to = rows.Get<int64_t>(7);
+  if (absl::Status status = rows.status(); !status.ok() || thinned_to == 0) return status;
+  const absl::StatusOr<int64_t> thinned = pruner_.CountThinned(lease, thinned_to);
+  if (!thinned.ok()) return thinned.status();
+  readings_ = std::max<int64_t>(readings_ - *thinned, 0);
+  return absl::OkStatus();
 }
 
 int64_t Retention::SealedPages() const { return sealed_since_look_ * kReadingBytes / page_bytes_; }
@@ -239,68 +244,32 @@ void Retention::Sealed(size_t count) {
 
 // ---- deleting -------------------------------------------------------------------------------------
 
-// False: the step has no place for another run.
-bool Retention::Add(Step& step, int64_t seq, int64_t epoch) {
-  if (step.count > 0) {
-    Run& last = step.runs[step.count - 1];
-    if (last.epoch == epoch && last.hi == seq - 1) {
-      last.hi = seq;
-      ++step.readings;
-      return true;
-    }
-  }
-  if (step.count == kMostRuns) return false;
-  step.runs[step.count++] = {.epoch = epoch, .lo = seq, .hi = seq};
-  ++step.readings;
-  return true;
-}
-
-absl::StatusOr<Retention::Step> Retention::Oldest(Lease& lease, int64_t before) {
-  const absl::StatusOr<Statement*> oldest = lease.Prepare(kOldest);
-  if (!oldest.ok()) return oldest.status();
-  Step step;
-  Rows rows = (*oldest)->Query(before, kStepRows);
-  while (rows.Next()) {
-    if (!Add(step, rows.Get<int64_t>(0), rows.Get<int64_t>(1))) break;
-  }
-  if (!rows.status().ok()) return rows.status();
-  return step;
-}
-
-absl::Status Retention::Record(Lease& lease, const Run& run, Why why) {
-  const absl::StatusOr<Statement*> lengthen = lease.Prepare(kLengthen);
-  if (!lengthen.ok()) return lengthen.status();
-  absl::Status status = (*lengthen)->Run(run.epoch, run.lo, run.hi, static_cast<int64_t>(why));
-  if (!status.ok() || (*lengthen)->changes() > 0) return status;
-  return lease.Run(kRecord, run.epoch, run.lo, run.hi, static_cast<int64_t>(why));
-}
-
-// One step: at most kStepRows of the oldest readings below `before`. Returns how many went.
+// One step: at most kStepRows readings below `before`. What the server has, else the oldest, or every second of
+// them. Returns how many went.
 absl::StatusOr<int64_t> Retention::Drop(Lease& lease, int64_t before, Why why, Deadline deadline) {
   absl::StatusOr<Transaction> transaction = lease->Begin();
   if (!transaction.ok()) return transaction.status();
   lease->set_deadline(deadline);
-  const absl::StatusOr<Step> step = Oldest(lease, before);
-  if (!step.ok()) return step.status();
-  if (step->count == 0) return 0;
-  if (why == Why::kFull && !std::exchange(told_full_, true)) {
-    messages_.Warn(
-        "%s; the oldest readings are deleted for new ones, and recorded as gaps",
-        card_is_full_ ? "the card is full" : "the database has as much as --db-size lets it have");
-  }
-  const int64_t last = step->runs[step->count - 1].hi;
-  absl::Status status = lease.Run(kDelete, last);
-  for (size_t i = 0; status.ok() && i < step->count; ++i) {
-    status = Record(lease, step->runs[i], why);
-  }
-  if (status.ok()) status = transaction->Commit();
-  if (!status.ok()) return status;
-  readings_ = std::max<int64_t>(readings_ - step->readings, 0);
-  lost_[static_cast<size_t>(why)] += step->readings;
-  oldest_ = last + 1;
-  status = Look(lease);
-  if (!status.ok()) return status;
-  return step->readings;
+  const absl::StatusOr<Pruner::Gone> dropped = pruner_.Drop(lease, before, why);
+  if (!dropped.ok()) return dropped.status();
+  const Pruner::Gone& gone = *dropped;
+  if (gone.all() == 0) return 0;
+  if (absl::Status status = transaction->Commit(); !status.ok()) return status;
+  readings_ = std::max<int64_t>(readings_ - gone.all(), 0);
+  lost_[static_cast<size_t>(why)] += gone.dropped;
+  lost_[static_cast<size_t>(Why::kThin)] += gone.thinned;
+  if (gone.dropped > 0) oldest_ = gone.last + 1;
+  if (why == Why::kFull && gone.dropped + gone.thinned > 0) TellFull(gone.thinned > 0);
+  if (absl::Status looked = Look(lease); !looked.ok()) return looked;
+  return gone.all();
+}
+
+void Retention::TellFull(bool thinned) {
+  if (std::exchange(told_full_, true)) return;
+  messages_.Warn(
+      "%s; %s deleted for new ones, and recorded as gaps",
+      card_is_full_ ? "the card is full" : "the database has as much as --db-size lets it have",
+      thinned ? "every second of the oldest readings is" : "the oldest readings are");
 }
 
 // ---- room for a batch -----------------------------------------------------------------------------
@@ -538,6 +507,7 @@ void Retention::ToStatus(TimePoint now, telemetry::StoreStatus& status) const {
   status.full_in = started_ ? FullIn(now) : -1s;
   status.gap_full = count(lost_[static_cast<size_t>(Why::kFull)]);
   status.gap_age = count(lost_[static_cast<size_t>(Why::kAge)]);
+  status.gap_thin = count(lost_[static_cast<size_t>(Why::kThin)]);
   status.not_cut = not_cut_;
   status.card_is_full = card_is_full_;
 }

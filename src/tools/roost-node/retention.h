@@ -3,9 +3,9 @@
 //
 // Readings are deleted from the oldest on, in steps of at most kStepRows, each a transaction of its own that
 // also records which numbers went and why: gap(epoch, lo, hi, why, sent). Each of lo to hi was a reading and is
-// gone; `sent` is for whoever sends them on. A step is not sealed: a power cut may undo it, as a whole, and it is
-// done again. The file never shrinks; what is free in it is used again. So the bound holds if the pages in
-// use leave room for the next batch.
+// gone; for why 3 (thinned) each of them that has no row is. A step is not sealed: a power cut may undo it, as a
+// whole, and it is done again. The file never shrinks; what is free in it is used again. So the bound holds if
+// the pages in use leave room for the next batch.
 //
 // Age is told without a wall clock. The table age has marks (at, seq, wall): when the node had run for `at`
 // seconds, each reading below seq was stored. Where the clock was synchronized at a mark (`wall`) and is now, the
@@ -33,6 +33,7 @@
 #include "telemetry/node_status.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/options.h"
+#include "tools/roost-node/pruner.h"
 
 namespace roost::tools {
 
@@ -42,17 +43,15 @@ class Retention {
   static constexpr int64_t kLeastSize = int64_t{8} << 20;
   static constexpr int64_t kLeastReserve = int64_t{64} << 10;
   // Readings that one transaction deletes, at most; steps that make room for one batch, at most.
-  static constexpr int64_t kStepRows = 500;
+  static constexpr int64_t kStepRows = Pruner::kStepRows;
   static constexpr int kStepsATurn = 8;
   // What a log takes beside the database, at most, while no reader pins it; and what the file has ahead.
   static constexpr int64_t kLogBytes = (int64_t{4} << 20) + (int64_t{128} << 10);
 
-  // Why readings were given up. The numbers are in the database: gap.why.
-  enum class Why : uint8_t { kFull = 1, kAge = 2 };
-
   struct Settings {
     std::string db;
-    Duration keep{};      // zero: for ever
+    Duration keep{};          // zero: for ever
+    bool keep_unsent = false; // `keep` is for what the server has; the rest stays while there is room
     int64_t db_size = 0;  // 0: not given
     WhenFull when_full = WhenFull::kDropOldest;
     int64_t reserve = 0;  // 0: none
@@ -85,18 +84,8 @@ class Retention {
   void AddText(internal::TextLine& text) const;
 
  private:
-  // Numbers that go together: each of lo to hi was a reading of the epoch.
-  struct Run {
-    int64_t epoch = 0;
-    int64_t lo = 0;
-    int64_t hi = 0;
-  };
-  static constexpr size_t kMostRuns = 16;  // in one step
-  struct Step {
-    std::array<Run, kMostRuns> runs{};
-    size_t count = 0;
-    int64_t readings = 0;
-  };
+  using Why = Pruner::Why;
+
   struct Mark {
     int64_t at = 0;
     int64_t seq = 0;
@@ -110,9 +99,7 @@ class Retention {
   absl::Status Look(Lease& lease);
   absl::Status CountReadings(Lease& lease);
   absl::StatusOr<int64_t> Drop(Lease& lease, int64_t before, Why why, Deadline deadline);
-  static absl::StatusOr<Step> Oldest(Lease& lease, int64_t before);
-  static bool Add(Step& step, int64_t seq, int64_t epoch);
-  static absl::Status Record(Lease& lease, const Run& run, Why why);
+  void TellFull(bool thinned);
   absl::Status DropForRoom(Lease& lease, size_t count, Deadline deadline);
   absl::StatusOr<size_t> Fitting(size_t count, bool dropped) const;
   absl::Status SizeStep(Lease& lease, Deadline deadline);
@@ -123,7 +110,7 @@ class Retention {
   bool TakeCredit(TimePoint now);
   int64_t HasRun(TimePoint now) const;  // in seconds
 
-  bool MayDrop() const { return settings_.when_full == WhenFull::kDropOldest && !not_cut_; }
+  bool MayDrop() const { return settings_.when_full != WhenFull::kStop && !not_cut_; }
   int64_t SealedPages() const;
   int64_t RoomPages() const;
   int64_t PagesForBatch() const;
@@ -140,6 +127,7 @@ class Retention {
   Platform& platform_;
   const Settings settings_;
   Messages& messages_;
+  Pruner pruner_;
 
   bool started_ = false;
   TimePoint start_ = TimePoint::min();
@@ -158,7 +146,7 @@ class Retention {
   int64_t free_pages_ = 0;
   int64_t readings_ = 0;
   int64_t oldest_ = 0;             // its number
-  std::array<int64_t, 3> lost_{};  // by Why
+  std::array<int64_t, 4> lost_{};  // by Why
   int64_t sealed_since_look_ = 0;
   uint64_t sealed_ = 0;
   TimePoint next_look_ = TimePoint::min();

@@ -12,7 +12,7 @@ namespace roost::tools {
 // (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since
 // 1970 UTC by a wall clock that had been set if synced is 1. t_source is a TimeSource.
 // outbox.next_seq is greater than each seq whose reading was the newest when it was deleted, by whom
-// ever: no number is given out twice. A seal does not write it. db_size, gap and age: retention.h.
+// ever: no number is given out twice. A seal does not write it. db_size, gap, age and thinned: retention.h.
 const char kSchema[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,
@@ -50,6 +50,17 @@ CREATE TABLE IF NOT EXISTS age(
   at INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL,
   wall INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS thinned(
+  id INTEGER PRIMARY KEY CHECK(id = 1),
+  readings INTEGER NOT NULL);
+INSERT OR IGNORE INTO thinned(id, readings) VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS segment(
+  epoch INTEGER NOT NULL,
+  lo INTEGER NOT NULL,
+  hi INTEGER,
+  sent INTEGER NOT NULL,
+  acked INTEGER NOT NULL,
+  PRIMARY KEY(epoch, lo)) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS reading_seq AFTER DELETE ON reading
 WHEN NOT EXISTS (SELECT 1 FROM reading WHERE seq > old.seq)
 BEGIN

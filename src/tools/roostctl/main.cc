@@ -1,10 +1,14 @@
 // tools/roostctl/main.cc - the operator's tool. `roostctl --help` lists what it can do.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <optional>
+#include <string_view>
 
 #include "roost/version.h"
 #include "tools/common/cli.h"
+#include "tools/roostctl/check.h"
 #include "tools/roostctl/commands.h"
+#include "tools/roostctl/readings.h"
 #include "tools/roostctl/selftest/command.h"
 #include "tools/roostctl/status.h"
 
@@ -25,12 +29,21 @@ int main(int argc, char** argv) {
   roost::tools::StatusCommand status;
   roost::tools::VersionCommand version;
   roost::tools::MetricsCommand metrics;
+  roost::tools::CheckCommand check;
+  roost::tools::ReadingsCommand readings;
   status.AddTo(app);
   metrics.AddTo(app);
+  check.AddTo(app);
+  readings.AddTo(app);
   selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   version.AddTo(app);
-  return roost::tools::Parse(app, argc, argv)
-      .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
+  const std::optional<int> parsed = roost::tools::Parse(app, argc, argv);
+  // What cannot be checked is not critical.
+  if (parsed == roost::tools::kExitUsage && argc > 1 && std::string_view(argv[1]) == "check") {
+    return roost::tools::kCheckUnknown;
+  }
+  return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), check.exit_code(),
+                                   readings.exit_code(), selftest.exit_code()}));
 }

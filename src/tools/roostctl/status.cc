@@ -78,11 +78,32 @@ std::string StoreText(const telemetry::StoreStatus& store) {
   std::string text = Count(store.readings) + " readings, " + FormatBytes(store.bytes);
   if (store.limit_bytes > 0) text += " of at most " + FormatBytes(store.limit_bytes);
   if (store.full_in >= Duration::zero()) text += ", full in " + FormatDuration(store.full_in);
-  const uint64_t gone = store.gap_full + store.gap_age;
+  const uint64_t gone = store.gap_full + store.gap_age + store.gap_thin;
   if (gone > 0) {
     text += "; " + Count(gone) + " deleted (" + Count(store.gap_full) + " for want of room, " +
-            Count(store.gap_age) + " for their age)";
+            Count(store.gap_age) + " for their age, " + Count(store.gap_thin) + " thinned)";
   }
+  return text;
+}
+
+// "sending: 12 wait, the oldest for 3 s, sent in 1 s; 83 sent, the last 2 s ago; the server lost some 1 time"
+std::string OutboxText(const telemetry::OutboxStatus& outbox, int64_t now_boot_us) {
+  std::string text = outbox.state;
+  if (!outbox.reason.empty()) {
+    text += " for " + Ago(outbox.since_boot_us, now_boot_us) + ": " + outbox.reason;
+  }
+  text += "; " + Count(outbox.waiting) + " wait";
+  if (outbox.oldest_age >= Duration::zero()) {
+    text += ", the oldest for " + FormatDuration(outbox.oldest_age) + (outbox.late ? " (late)" : "");
+  }
+  if (outbox.drained_in > Duration::zero()) {
+    text += ", sent in " + FormatDuration(outbox.drained_in);
+  }
+  text += "; " + Count(outbox.sent) + " sent";
+  if (outbox.last_ack_boot_us > 0) text += ", the last " + Ago(outbox.last_ack_boot_us, now_boot_us) + " ago";
+  if (outbox.resent > 0) text += "; " + Count(outbox.resent) + " sent again";
+  if (outbox.rewinds > 0) text += ", as the server lost some " + Count(outbox.rewinds) + " times";
+  if (outbox.rejected > 0) text += "; the server set " + Count(outbox.rejected) + " aside";
   return text;
 }
 
@@ -122,8 +143,6 @@ std::string RemoteText(const telemetry::RemoteStatus& remote, int64_t now) {
 // What a driver advises is behind it.
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-// So long after its start a node that has sealed nothing is starting.
-constexpr Duration kStartsWithin = std::chrono::minutes(2);
 using internal::Between;
 
 // "2026-11-30T21:40:00Z", by this machine's wall clock.
@@ -161,18 +180,11 @@ Json JsonOf(const telemetry::NodeStatus& status, int64_t now_boot_us) {
   return json;
 }
 
-// A node that was killed leaves its file behind.
-bool IsGone(const telemetry::NodeStatus& status) {
-  return status.pid > 0 && !telemetry::IsRunning(status.pid, status.start_ticks);
-}
-
 // "healthy", "degraded: ...", "starting: ...", "NOT HEALTHY: ..."
 std::string StateText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
   const std::string trouble = telemetry::Trouble(status, now_boot_us);
   if (!trouble.empty()) {
-    const bool waits = status.refused.empty() && status.readings.sealed == 0 &&
-                       Between(status.started_boot_us, now_boot_us) < kStartsWithin;
-    return (waits ? "starting: " : "NOT HEALTHY: ") + trouble;
+    return (IsStarting(status, now_boot_us) ? "starting: " : "NOT HEALTHY: ") + trouble;
   }
   if (const auto degraded = telemetry::DegradedLine(status); !std::string_view(degraded).empty()) {
     return "degraded: " + std::string(degraded);
@@ -183,6 +195,17 @@ std::string StateText(const telemetry::NodeStatus& status, int64_t now_boot_us) 
 }
 
 }  // namespace
+
+bool IsGone(const telemetry::NodeStatus& status) {
+  return status.pid > 0 && !telemetry::IsRunning(status.pid, status.start_ticks);
+}
+
+bool IsStarting(const telemetry::NodeStatus& status, int64_t now_boot_us) {
+  // So long after its start a node that has sealed nothing is starting.
+  constexpr Duration kStartsWithin = std::chrono::minutes(2);
+  return status.refused.empty() && status.readings.sealed == 0 &&
+         Between(status.started_boot_us, now_boot_us) < kStartsWithin;
+}
 
 std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us) {
   std::string text = Line("node", status.name + ": " + status.state + " for " +
@@ -199,6 +222,7 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
   }
   if (!status.refused.empty()) text += Line("refused", status.refused);
   if (status.store.bytes > 0) text += Line("database", StoreText(status.store));
+  if (status.outbox.has_value()) text += Line("outbox", OutboxText(*status.outbox, now_boot_us));
   text += Line("local", PoolText(status.local));
   if (status.remote.has_value()) {
     text += Line("remote", PoolText(status.remote->pool));

@@ -15,6 +15,11 @@ namespace roost::tools {
 // The lines that a person reads. `now_boot_us`: BootMicros().
 std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us);
 
+// A node that was killed leaves its file behind.
+bool IsGone(const telemetry::NodeStatus& status);
+// It has sealed nothing, and has not run for long.
+bool IsStarting(const telemetry::NodeStatus& status, int64_t now_boot_us);
+
 // Exit codes of `roostctl status` besides kExitUsage. Scripts judge a node by them; deploy/push.sh does.
 inline constexpr int kStatusHealthy =
     0;  // also when something is amiss that is no trouble of the node
