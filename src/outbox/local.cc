@@ -158,17 +158,21 @@ absl::Status Sender::FindOldest(Lease& lease, Work& work) {
   return rows.status();
 }
 
-// The first segment of a database, or one behind segments that are all closed.
+// The first segment of a database, or one behind segments that are all closed. What was deleted before any was
+// sent is accounted for, too.
 absl::Status Sender::FindFirst() {
   std::optional<OutboxSegment> first;
   {
     absl::StatusOr<Lease> lease = Acquire(kRead);
     if (!lease.ok()) return lease.status();
     constexpr int64_t kBeforeAll = std::numeric_limits<int64_t>::min();
-    const absl::StatusOr<std::optional<OutboxSegment>> found =
-        FirstRow(*lease, closed_.has_closed ? closed_.greatest_hi : kBeforeAll, kOpenEnd);
-    if (!found.ok()) return found.status();
-    first = *found;
+    const int64_t after = closed_.has_closed ? closed_.greatest_hi : kBeforeAll;
+    const absl::StatusOr<std::optional<OutboxSegment>> row = FirstRow(*lease, after, kOpenEnd);
+    if (!row.ok()) return row.status();
+    const absl::StatusOr<std::optional<OutboxSegment>> gap = FirstGap(**lease, after);
+    if (!gap.ok()) return gap.status();
+    first = *row;
+    if (row->has_value() && gap->has_value() && (*gap)->lo < (*row)->lo) first = *gap;
   }
   if (!first.has_value()) return absl::OkStatus();
   is_stale_ = true;

@@ -82,6 +82,8 @@ class ScriptedServer : public OutboxServer {
   // ---- What it has
   const std::map<Key, double>& rows() const { return rows_; }
   std::optional<int64_t> MarkOf(const OutboxSegment& segment) const;
+  // By epoch and first number.
+  const std::map<std::pair<int64_t, int64_t>, int64_t>& marks() const { return marks_; }
   // Numbers that are told to have no row; by reason.
   int64_t gap_numbers() const;
   int64_t gap_numbers(OutboxWhy why) const { return gaps_[static_cast<size_t>(why)]; }
