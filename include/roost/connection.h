@@ -42,16 +42,6 @@ namespace internal {
 struct ConnectionAccess;
 }  // namespace internal
 
-// How far an open or a ping that runs in steps has come: the answer of Connection::Advance.
-struct Step {
-  // True: the action has ended well.
-  bool done = false;
-  // If not done: the descriptor that the next step waits for; fd -1: none.
-  DescriptorWait wait{};
-  // If not done: when the next step is due even if the descriptor is not ready.
-  Deadline at = Deadline::Never();
-};
-
 // The driver's own handle after Lease::Detach. The caller owns it and closes it.
 struct NativeHandle {
   // sqlite3* or PGconn*. Null: there is none.
