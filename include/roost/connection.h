@@ -107,7 +107,12 @@ class Connection {
   // open.
   virtual absl::Status Seal() = 0;
 
-  // ---- Bounds, and the driver ----
+  // ---- Notes, bounds, and the driver ----
+
+  // A number that the holders of this connection leave for each other: 0 until one does, and 0 again where the
+  // pool has opened another connection in its place. For what is to be done once a session.
+  uint32_t note() const { return note_; }
+  void set_note(uint32_t note) { note_ = note; }
 
   // The moment by which every statement of this lease has to end. Acquire sets it to the deadline
   // that it was given.
@@ -237,6 +242,7 @@ class Connection {
   inline static constinit const std::atomic<uint32_t> kNoForks{0};
   const std::atomic<uint32_t>* forks_ = &kNoForks;
   uint32_t fork_generation_ = 0;
+  uint32_t note_ = 0;
 };
 
 }  // namespace roost
