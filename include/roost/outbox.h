@@ -133,13 +133,13 @@ struct OutboxSegment {
 // The numbers first to last of a segment: each is a row or counted in a gap. All rows have one clock
 // (OutboxSource::rows). There may be no rows.
 struct OutboxBatch {
-  OutboxSegment segment;
+  OutboxSegment segment{};
   int64_t first = 0;
   int64_t last = 0;
   uint8_t clock = 0;
-  std::span<const OutboxRow> rows;
-  std::span<const OutboxName> names;  // at most 255
-  std::span<const OutboxGap> gaps;
+  std::span<const OutboxRow> rows{};
+  std::span<const OutboxName> names{};  // at most 255
+  std::span<const OutboxGap> gaps{};
   // How many numbers wait after it, of all segments, and the time of the oldest of them; 0: none is known.
   int64_t backlog = 0;
   Micros oldest{};
@@ -147,8 +147,8 @@ struct OutboxBatch {
 
 // Up to which number the server accounts for a segment. No value: it has no mark of it.
 struct OutboxMark {
-  OutboxSegment segment;
-  std::optional<int64_t> seq;
+  OutboxSegment segment{};
+  std::optional<int64_t> seq{};
 };
 
 // ---- Who carries it -------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class OutboxServer {
     // How often another machine was met under this node's name.
     int clones = 0;
     // One for each segment that was asked for, in that order.
-    std::span<const OutboxMark> marks;
+    std::span<const OutboxMark> marks{};
   };
   // What an ingest says.
   struct IngestAnswer {
@@ -200,7 +200,7 @@ class OutboxServer {
   // The end of a call.
   struct Answer {
     // Not OK: `hand` says what to do.
-    absl::Status status;
+    absl::Status status{};
     OutboxHand hand = OutboxHand::kNone;
     // Of an ingest: nothing was sent, because the connection is a new one and has seen no hello.
     bool needs_hello = false;
@@ -212,8 +212,8 @@ class OutboxServer {
     Duration not_before{};
     // Tells one connection from another. The pages of one hello have to come by the same; 0: not told.
     uint64_t connection = 0;
-    HelloAnswer hello;
-    IngestAnswer ingest;
+    HelloAnswer hello{};
+    IngestAnswer ingest{};
   };
 
   virtual ~OutboxServer() = default;
@@ -284,10 +284,10 @@ struct OutboxEvent {
   };
   Kind kind = Kind::kState;
   OutboxState state = OutboxState::kIdle;
-  OutboxSegment segment;
+  OutboxSegment segment{};
   int64_t from = 0;
   int64_t to = 0;
-  absl::Status status;
+  absl::Status status{};
 };
 
 // Who is told. The function runs inside of Turn, Start, Retry or Drain, and calls none of them.
