@@ -98,8 +98,8 @@ struct ServerOptions {
 // sentence and OutboxHand::kHold.
 class PoolServer final : public OutboxServer {
  public:
-  // REQUIRES: `remote`, `platform` and what `wake` leads to outlive this; `platform` is the pool's. The
-  // program ticks the pool.
+  // REQUIRES: `remote`, `platform` and what `wake` leads to outlive this; `platform` is the pool's. While this
+  // waits for a connection it calls Pool::Tick; at other times the program or a Housekeeper does.
   PoolServer(Pool& remote, WakeCallback wake, const ServerOptions& options,
              Platform& platform = NativePlatform());
   // Gives up a call that is under way, without waiting.
