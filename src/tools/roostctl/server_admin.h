@@ -76,7 +76,7 @@ absl::StatusOr<std::vector<std::string>> ReadNames(const std::string& path);
 
 // ---- For server_check.cc ------------------------------------------------------------------------
 
-// What to do about an error of a statement, behind the server's own words.
+// What to do about an error of a statement, behind what the server says.
 std::string WithAdvice(const absl::Status& status, const std::string& uri, bool mysql);
 // Prints it, and as JSON where that is asked for. Returns the exit code.
 int SayServerFailure(const ServerAccess& access, const std::string& target,

@@ -370,7 +370,7 @@ absl::Status CheckText(Lease& lease, const Sql& sql, const char* name, const cha
   return absl::OkStatus();
 }
 
-const char* Word(Finding verdict) {
+const char* VerdictName(Finding verdict) {
   switch (verdict) {
     case Finding::kPass:
       return "pass";
@@ -391,11 +391,13 @@ int Show(const ServerAccess& access, const CheckCommand& command, const std::str
         (command.strict && finding.verdict == Finding::kWarn)) {
       code = kServerRefused;
     }
-    Json json{{"name", finding.name}, {"verdict", Word(finding.verdict)}, {"what", finding.what}};
+    Json json{
+        {"name", finding.name}, {"verdict", VerdictName(finding.verdict)}, {"what", finding.what}};
     if (!finding.advice.empty()) json["advice"] = finding.advice;
     checks.push_back(std::move(json));
     if (access.json) continue;
-    std::cout << Word(finding.verdict) << "  " << finding.name << ": " << finding.what << "\n";
+    std::cout << VerdictName(finding.verdict) << "  " << finding.name << ": " << finding.what
+              << "\n";
     if (!finding.advice.empty()) std::cout << "      -> " << finding.advice << "\n";
   }
   if (access.json) {

@@ -146,8 +146,22 @@ void ServerCommands::AddTo(CLI::App& app) {
       "  roostctl server check postgresql://postgres@db.example.org/farm\n"
       "A password comes from --password-file, from passfile= in the address, or from ~/.pgpass.");
 
+  AddInit(*server);
+  AddCheck(*server);
+  AddTend(*server);
+  AddNodeCommand(*server, "add-node", "A name and a token for a new node", NodeAction::kAdd);
+  AddNodeCommand(*server, "disable-node", "Refuse a node from its next call on",
+                 NodeAction::kDisable);
+  AddNodeCommand(*server, "enable-node", "Take a disabled node again", NodeAction::kEnable);
+  AddNodeCommand(*server, "rotate-token", "A new token; the one before is good for 7 more days",
+                 NodeAction::kRotate);
+  AddEnrollCode(*server);
+  AddLists(*server);
+}
+
+void ServerCommands::AddInit(CLI::App& server) {
   CLI::App* const init = AddCommand(
-      *server, "init", "Make the schema roost and its roles, or bring them up to date", true);
+      server, "init", "Make the schema roost and its roles, or bring them up to date", true);
   init->add_option("--nodes", init_.nodes, "So many nodes will log in: sets roost_node's limit")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}));
@@ -161,9 +175,11 @@ void ServerCommands::AddTo(CLI::App& app) {
     CheckAccess();
     exit_code_ = RunInit(NativePlatform(), access_, init_);
   });
+}
 
+void ServerCommands::AddCheck(CLI::App& server) {
   CLI::App* const check = AddCommand(
-      *server, "check", "Rights, partitions, sessions, copied cards, silent nodes", false);
+      server, "check", "Rights, partitions, sessions, copied cards, silent nodes", false);
   check
       ->add_option("--pgbouncer", check_.pgbouncer, "PgBouncer's configuration, to look at it, too")
       ->type_name("FILE");
@@ -175,8 +191,10 @@ void ServerCommands::AddTo(CLI::App& app) {
     CheckAccess();
     exit_code_ = RunCheck(NativePlatform(), access_, check_);
   });
+}
 
-  CLI::App* const tend = AddCommand(*server, "tend", "Make partitions ahead; drop old ones", true);
+void ServerCommands::AddTend(CLI::App& server) {
+  CLI::App* const tend = AddCommand(server, "tend", "Make partitions ahead; drop old ones", true);
   tend->add_option("--days", tend_.days, "Days ahead (8)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{366}));
@@ -191,16 +209,11 @@ void ServerCommands::AddTo(CLI::App& app) {
     tend_.keep_days = keep_ / kDay;
     exit_code_ = RunTend(NativePlatform(), access_, tend_);
   });
+}
 
-  AddNodeCommand(*server, "add-node", "A name and a token for a new node", NodeAction::kAdd);
-  AddNodeCommand(*server, "disable-node", "Refuse a node from its next call on",
-                 NodeAction::kDisable);
-  AddNodeCommand(*server, "enable-node", "Take a disabled node again", NodeAction::kEnable);
-  AddNodeCommand(*server, "rotate-token", "A new token; the one before is good for 7 more days",
-                 NodeAction::kRotate);
-
+void ServerCommands::AddEnrollCode(CLI::App& server) {
   CLI::App* const code = AddCommand(
-      *server, "enroll-code", "A code by which new nodes fetch their tokens themselves", true);
+      server, "enroll-code", "A code by which new nodes fetch their tokens themselves", true);
   code->add_option("--nodes", enroll_.nodes, "For so many nodes (1)")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}));
@@ -213,18 +226,19 @@ void ServerCommands::AddTo(CLI::App& app) {
     enroll_.for_s = Seconds(for_);
     exit_code_ = RunEnrollCode(NativePlatform(), access_, enroll_, place_);
   });
+}
 
+void ServerCommands::AddLists(CLI::App& server) {
   CLI::App* const nodes =
-      AddCommand(*server, "nodes", "All nodes, and when they were heard of", false);
+      AddCommand(server, "nodes", "All nodes, and when they were heard of", false);
   nodes->footer(kExitCodes);
   nodes->callback([this] {
     CheckAccess();
     exit_code_ = RunNodes(NativePlatform(), access_);
   });
 
-  CLI::App* const silent =
-      AddCommand(*server, "silent",
-                 "Nodes of which nothing was heard; exit code 1 when there are some", false);
+  CLI::App* const silent = AddCommand(
+      server, "silent", "Nodes of which nothing was heard; exit code 1 when there are some", false);
   AddDuration(*silent, "--for", for_silent_, 1s, "For so long (15m)");
   silent->footer(kExitCodes);
   silent->callback([this] {

@@ -22,6 +22,11 @@ class ServerCommands {
   // A subcommand with URI, --password-file and --json; with --print and --mysql, too, where it changes something.
   CLI::App* AddCommand(CLI::App& server, const char* name, const char* what, bool changes);
   void AddNodeCommand(CLI::App& server, const char* name, const char* what, NodeAction action);
+  void AddInit(CLI::App& server);
+  void AddCheck(CLI::App& server);
+  void AddTend(CLI::App& server);
+  void AddEnrollCode(CLI::App& server);
+  void AddLists(CLI::App& server);
   void AddSecretPlace(CLI::App& command);
   // Exit code kExitUsage with a sentence, by an exception of CLI11.
   void CheckAccess() const;
