@@ -10,6 +10,7 @@
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/readings.h"
 #include "tools/roostctl/selftest/command.h"
+#include "tools/roostctl/server_commands.h"
 #include "tools/roostctl/status.h"
 
 int main(int argc, char** argv) {
@@ -31,11 +32,13 @@ int main(int argc, char** argv) {
   roost::tools::MetricsCommand metrics;
   roost::tools::CheckCommand check;
   roost::tools::ReadingsCommand readings;
+  roost::tools::ServerCommands server;
   status.AddTo(app);
   metrics.AddTo(app);
   check.AddTo(app);
   readings.AddTo(app);
   selftest.AddTo(app);
+  server.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   version.AddTo(app);
@@ -45,5 +48,6 @@ int main(int argc, char** argv) {
     return roost::tools::kCheckUnknown;
   }
   return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), check.exit_code(),
-                                   readings.exit_code(), selftest.exit_code()}));
+                                   readings.exit_code(), selftest.exit_code(),
+                                   server.exit_code()}));
 }

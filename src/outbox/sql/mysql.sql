@@ -1,0 +1,1 @@
+-- The schema roost for MariaDB.
