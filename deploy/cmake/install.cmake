@@ -33,7 +33,7 @@ endif()
 if(ROOST_HAS_MYSQL)
   list(APPEND ROOST_COMPONENTS mysql)
 endif()
-list(APPEND ROOST_COMPONENTS statements platform status)
+list(APPEND ROOST_COMPONENTS statements platform status outbox)
 # Whether, and not where: the path of the machine that builds this says nothing on another one.
 set(ROOST_NAMES_NONSHARED)
 if(ROOST_LIBC_NONSHARED)

@@ -63,7 +63,7 @@ endif()
 
 if(ROOST_IS_SHARED)
   set(sqlite_needs SQLite::SQLite3)
-  foreach(name roost sqlite statements platform postgres mysql)
+  foreach(name roost sqlite statements platform postgres mysql outbox)
     if(TARGET roost_${name})
       add_library(roost_shared_${name} INTERFACE)
       target_link_libraries(roost_shared_${name} INTERFACE roostpool_shared Threads::Threads ${${name}_needs})
