@@ -1,4 +1,5 @@
-// include/roost/async.h - acquire from an event loop or a coroutine, in the pool's own wait queue.
+// include/roost/async.h - acquire from an event loop or a coroutine, in the pool's own wait queue, and
+// statements in steps.
 //
 // A PendingAcquire waits in the same queue as the threads that call Pool::Acquire, in order of
 // arrival. It does not sleep: the pool calls its loop, and the loop calls AcquireQueue::Run, which
@@ -16,8 +17,8 @@
 //   a statement, Begin, Commit     the database. A local file: its card, and a writer of another
 //                                  process. A server: a round trip or more
 //
-// So statements on a server belong into a thread of their own, to which the lease is moved, or get a
-// moment that the loop can spare (Connection::set_deadline). In each turn call Tick, then Run, then
+// So statements on a server belong into a thread of their own, to which the lease is moved, or become a
+// PendingQuery, for which the loop waits by its own means. In each turn call Tick, then Run, then
 // Descriptors, and sleep until the earlier of the two moments. After a Start outside of Run call Run
 // again: the moment that it returned does not count this acquire.
 //
@@ -25,8 +26,8 @@
 //           the WakeCallback, with no lock held unless more than eight callers are told at once
 // Blocks:   never for another holder; with OpenBy::kHousekeeper never for a server. With
 //           OpenBy::kCaller, meant for a local database, opens and pings on the loop's thread
-// Memory:   the caller owns each PendingAcquire, 400 bytes at most; neither the AcquireQueue nor
-//           the pool allocates for one
+// Memory:   the caller owns each PendingAcquire and PendingQuery, 400 and 512 bytes at most; neither the
+//           AcquireQueue nor the pool allocates for one
 // Errors:   the table in lease.h
 // Time:     Run visits each pending acquire of the AcquireQueue
 // Example:
@@ -41,13 +42,17 @@
 #include "roost/version.h"  // says so before <coroutine> says something else
 #endif
 
+#include <array>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "absl/status/statusor.h"
 #include "roost/lease.h"
 #include "roost/pool.h"
+#include "roost/statement.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
@@ -174,6 +179,76 @@ class AcquireAwaiter {
 inline AcquireAwaiter AcquireOn(AcquireQueue& queue, Pool& pool, const AcquireOptions& options) {
   return AcquireAwaiter(queue, pool, options);
 }
+
+// One statement that does not block its thread. It begins, the loop waits for the descriptor and the moment
+// of each Step, and at the end the whole answer is there:
+//
+//   absl::StatusOr<roost::Step> step = query.Start(*lease, kAdd, node, level);
+//   while (step.ok() && !step->done) {  // in a loop of one's own: one turn each
+//     platform.WaitForDescriptors({&step->wait, 1}, step->at);
+//     step = query.Advance(platform.Now());
+//   }
+//   if (!step.ok()) return step.status();
+//   roost::Rows rows = query.Take();  // reads from memory
+//
+// PostgreSQL sends, prepares and answers in steps, in the round trips of the blocking form; only a session
+// that was reset waits in Start, for PostgresOptions::on_connect. The other backends have no steps: there
+// Start is done at once and waits as Statement::Query does, and so do the Rows.
+//
+// The lease's deadline holds as for the blocking form: one that passes in the middle is an error of
+// Advance, and the pool closes the connection. On PostgreSQL what the statement wrote outside of a
+// transaction is committed when it is done, and the rows lie in memory of libpq's all together, up to
+// PostgresOptions::max_result_bytes. While it is pending, the connection runs no other statement.
+//
+// Neither copied nor moved. REQUIRES: ends, by Take, Cancel or its destructor, before its lease does.
+class PendingQuery {
+ public:
+  // The most values that Start keeps.
+  static constexpr size_t kMostValues = 24;
+
+  PendingQuery() = default;
+  // Cancels.
+  ~PendingQuery() { Cancel(); }
+  PendingQuery(const PendingQuery&) = delete;
+  PendingQuery& operator=(const PendingQuery&) = delete;
+
+  // Binds `args` to $1, $2, ... and begins. An error ends it, as one of Advance. REQUIRES: not pending,
+  // else the program aborts; what text, bytes and arrays in `args` point to stays valid until it has
+  // ended.
+  template <class... Args>
+  absl::StatusOr<Step> Start(Connection& connection, const Sql& sql, const Args&... args) {
+    static_assert(sizeof...(Args) <= kMostValues,
+                  "PendingQuery::Start takes 24 values at most: StartWith takes any number");
+    values_ = {Value(args)...};
+    return StartWith(connection, sql, {values_.data(), sizeof...(Args)});
+  }
+  // The same with values that are counted at run time. REQUIRES: also that `values` itself stays valid
+  // until it has ended.
+  absl::StatusOr<Step> StartWith(Connection& connection, const Sql& sql,
+                                 std::span<const Value> values);
+  // Goes on, as far as the descriptor allows without waiting. done: Take has the rows. An error is one of
+  // Statement::Query, and ends it. May be called at any time while it is pending; `now` comes from
+  // the platform's Now().
+  absl::StatusOr<Step> Advance(TimePoint now);
+  // The rows, to be read from memory. REQUIRES: the last Step was
+  // done, else the program aborts.
+  Rows Take();
+  // Gives up, without waiting: if it is pending, the server is told to end the statement and the pool
+  // closes the connection when the lease ends. Whether the statement was done is then unknown. Does
+  // nothing when nothing is pending and no result is left.
+  void Cancel();
+  // True from a Start that was not done until done, an error or Cancel.
+  bool pending() const { return state_ == State::kPending; }
+
+ private:
+  enum class State : uint8_t { kNone, kPending, kReady };
+  absl::StatusOr<Step> Note(absl::StatusOr<Step> step);
+
+  State state_ = State::kNone;
+  // Ends the reading, and finds a lease that has ended.
+  std::optional<Rows> rows_;
+  std::array<Value, kMostValues> values_;
+};
 
 }  // namespace roost
 #pragma GCC visibility pop

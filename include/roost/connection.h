@@ -42,16 +42,6 @@ namespace internal {
 struct ConnectionAccess;
 }  // namespace internal
 
-// How far an open or a ping that runs in steps has come: the answer of Connection::Advance.
-struct Step {
-  // True: the action has ended well.
-  bool done = false;
-  // If not done: the descriptor that the next step waits for; fd -1: none.
-  DescriptorWait wait{};
-  // If not done: when the next step is due even if the descriptor is not ready.
-  Deadline at = Deadline::Never();
-};
-
 // The driver's own handle after Lease::Detach. The caller owns it and closes it.
 struct NativeHandle {
   // sqlite3* or PGconn*. Null: there is none.
@@ -117,7 +107,12 @@ class Connection {
   // open.
   virtual absl::Status Seal() = 0;
 
-  // ---- Bounds, and the driver ----
+  // ---- Notes, bounds, and the driver ----
+
+  // A number that the holders of this connection leave for each other: 0 until one does, and 0 again where the
+  // pool has opened another connection in its place. For what is to be done once a session.
+  uint32_t note() const { return note_; }
+  void set_note(uint32_t note) { note_ = note; }
 
   // The moment by which every statement of this lease has to end. Acquire sets it to the deadline
   // that it was given.
@@ -247,6 +242,7 @@ class Connection {
   inline static constinit const std::atomic<uint32_t> kNoForks{0};
   const std::atomic<uint32_t>* forks_ = &kNoForks;
   uint32_t fork_generation_ = 0;
+  uint32_t note_ = 0;
 };
 
 }  // namespace roost

@@ -41,6 +41,17 @@ struct DescriptorWait {
   IoEvents seen{};
 };
 
+// How far an open, a ping or a query that runs in steps has come: the answer of Connection::Advance and
+// of PendingQuery.
+struct Step {
+  // True: the action has ended well.
+  bool done = false;
+  // If not done: the descriptor that the next step waits for; fd -1: none.
+  DescriptorWait wait{};
+  // If not done: when the next step is due even if the descriptor is not ready.
+  Deadline at = Deadline::Never();
+};
+
 // The program owns a Platform; it outlives every pool that uses it.
 class Platform {
  public:

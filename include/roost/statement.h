@@ -42,11 +42,13 @@
 #include "roost/internal/many_rows.h"
 #include "roost/internal/value_types.h"
 #include "roost/next_step.h"
+#include "roost/platform.h"
 
 #pragma GCC visibility push(default)
 namespace roost {
 
 class Connection;
+class PendingQuery;
 class Rows;
 namespace internal {
 struct ConnectionAccess;
@@ -333,6 +335,7 @@ class [[nodiscard]] Rows {
   internal::RowRange<T> Each();
 
  private:
+  friend class PendingQuery;
   friend class Statement;
   friend struct internal::OneRow;
   // A statement that could not start is not ours to finish: an earlier Rows may be reading it.
@@ -505,6 +508,14 @@ class Statement {
   // Start, for a caller that reads one row and takes a second one for an error (QueryOne). A driver may
   // take the rows together where that is cheaper.
   virtual absl::Status StartForOne(std::span<const Value> values) { return Start(values); }
+  // StartForOne in steps: does not wait, `values` stay valid, and Advance goes on until it is done or
+  // fails. Then Step reads from memory. Finish gives it up before. The default, for a driver without, waits.
+  virtual absl::StatusOr<roost::Step> StartInSteps(std::span<const Value> values) {
+    absl::Status status = StartForOne(values);
+    if (!status.ok()) return status;
+    return roost::Step{.done = true};
+  }
+  virtual absl::StatusOr<roost::Step> Advance(TimePoint) { return roost::Step{.done = true}; }
   // The next row: true, end: false.
   virtual absl::StatusOr<bool> Step() = 0;
   // Ends reading: resets the statement and forgets what was bound. May be called at any time.

@@ -132,7 +132,11 @@ absl::Status WatchedStatement::ExecuteAll(const ManyRows& rows) {
 absl::Status WatchedStatement::Start(std::span<const Value> values) {
   const TimePoint began = connection_.Now();
   absl::Status status = ConnectionAccess::StartRows(*inner_, values);
-  const Duration took = connection_.Now() - began + std::exchange(prepare_, Duration::zero());
+  return NoteStart(std::move(status), connection_.Now() - began);
+}
+
+absl::Status WatchedStatement::NoteStart(absl::Status status, Duration took) {
+  took += std::exchange(prepare_, Duration::zero());
   // No Rows ends what did not start. Another may be reading.
   if (!status.ok()) {
     Tell(StatementKind::kQuery, took, 0, status);
@@ -143,6 +147,33 @@ absl::Status WatchedStatement::Start(std::span<const Value> values) {
   rows_ = 0;
   status_ = absl::OkStatus();
   return status;
+}
+
+// Its time is until the answer is there.
+absl::StatusOr<roost::Step> WatchedStatement::StartInSteps(std::span<const Value> values) {
+  const TimePoint began = connection_.Now();
+  absl::StatusOr<roost::Step> step = ConnectionAccess::StartRowsInSteps(*inner_, values);
+  absl::Status status = NoteStart(step.status(), connection_.Now() - began);
+  if (!status.ok()) return status;
+  stepping_ = !step->done;
+  if (stepping_) spent_ -= connection_.Now().time_since_epoch();
+  return step;
+}
+
+absl::StatusOr<roost::Step> WatchedStatement::Advance(TimePoint now) {
+  absl::StatusOr<roost::Step> step = ConnectionAccess::AdvanceRows(*inner_, now);
+  if (!stepping_ || (step.ok() && !step->done)) return step;
+  if (step.ok()) {
+    EndSteps(connection_.Now());
+  } else {
+    status_ = step.status();
+    Finish();
+  }
+  return step;
+}
+
+void WatchedStatement::EndSteps(TimePoint now) {
+  if (std::exchange(stepping_, false)) spent_ += now.time_since_epoch();
 }
 
 absl::StatusOr<bool> WatchedStatement::Step() {
@@ -160,6 +191,7 @@ absl::StatusOr<bool> WatchedStatement::Step() {
 void WatchedStatement::Finish() {
   if (!reading_) return;
   const TimePoint began = connection_.Now();
+  EndSteps(began);
   ConnectionAccess::FinishRows(*inner_);
   spent_ += connection_.Now() - began;
   TellReading(rows_ > 0 || !status_.ok() ? rows_ : inner_->changes());
@@ -167,6 +199,7 @@ void WatchedStatement::Finish() {
 
 void WatchedStatement::CutOff() {
   if (!reading_) return;
+  EndSteps(connection_.Now());
   TellReading(rows_);
   EndRows();
 }

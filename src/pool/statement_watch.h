@@ -45,6 +45,8 @@ class WatchedStatement final : public Statement {
  private:
   absl::Status ExecuteAll(const ManyRows& rows) override;
   absl::Status Start(std::span<const Value> values) override;
+  absl::StatusOr<roost::Step> StartInSteps(std::span<const Value> values) override;
+  absl::StatusOr<roost::Step> Advance(TimePoint now) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
   Value column(int column) const override { return ConnectionAccess::Column(*inner_, column); }
@@ -54,15 +56,19 @@ class WatchedStatement final : public Statement {
   absl::Status TimeRun(Call call);
   void Tell(StatementKind kind, Duration took, int64_t rows, const absl::Status& status);
   void TellReading(int64_t rows);
+  void EndSteps(TimePoint now);
+  // What a start gave, after `took`: a reading begins, or is told as one that failed.
+  absl::Status NoteStart(absl::Status status, Duration took);
 
   WatchedConnection& connection_;
   Statement* inner_ = nullptr;  // null: it was never used
   const char* name_ = nullptr;  // Sql::name
   Duration prepare_{};          // of the next run
-  Duration spent_{};            // of the reading
-  int64_t rows_ = 0;            // of the reading
-  absl::Status status_;         // of the reading
-  bool reading_ = false;        // between Start and Finish
+  Duration spent_{};       // of the reading; while it starts in steps, less the clock's time then
+  int64_t rows_ = 0;       // of the reading
+  absl::Status status_;    // of the reading
+  bool reading_ = false;   // between Start and Finish
+  bool stepping_ = false;  // it starts in steps
 };
 
 class WatchedConnection final : public Connection {

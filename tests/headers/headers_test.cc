@@ -102,8 +102,9 @@ TEST(NextStep, NoOtherCodeIsReturnedAnywhere) {
 
 // ---- What the headers say of bytes ----
 
-TEST(Bytes, OfALeaseAndOfAPendingAcquireAreWhatTheirHeadersSay) {
+TEST(Bytes, OfLeasesAndOfWhatIsPendingAreWhatTheirHeadersSay) {
   EXPECT_LE(sizeof(roost::PendingAcquire), 400u);
+  EXPECT_LE(sizeof(roost::PendingQuery), 512u);
   EXPECT_LE(sizeof(roost::Lease), 24u * sizeof(void*) / 8);
 }
 

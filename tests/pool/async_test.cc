@@ -423,5 +423,40 @@ TEST(AsyncStressTest, AQueueMayEndAsSoonAsItsLastAcquireWasServed) {
   }
 }
 
+// ---- statements ----
+
+TEST_F(AsyncTest, AStatementOfADriverWithoutStepsIsDoneAtOnce) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  Lease lease = Take(pool);
+  PendingQuery query;
+  ASSERT_TRUE(lease->Run(Sql("INSERT INTO t VALUES ($1)"), 7).ok());
+  absl::StatusOr<Step> step = query.Start(*lease, Sql("SELECT * FROM t"));
+  ASSERT_TRUE(step.ok() && step->done);
+  EXPECT_FALSE(query.pending());
+  {
+    Rows rows = query.Take();
+    ASSERT_TRUE(rows.Next());
+    EXPECT_EQ(rows.Get<int>(0), 7);
+  }
+  EXPECT_FALSE(query.Start(*lease, Sql("NONSENSE")).ok());
+  EXPECT_FALSE(query.pending());
+  step = query.Start(*lease, Sql("SELECT * FROM t"));
+  EXPECT_TRUE(step.ok()) << "and it may be used again";
+  query.Cancel();
+}
+
+TEST_F(AsyncTest, AStatementThatOutlivesItsLeaseStopsTheProgram) {
+  PoolFor<Plain<1>> pool(backend, Options());
+  EXPECT_DEATH(
+      {
+        Lease lease = Take(pool);
+        PendingQuery query;
+        query.Start(*lease, Sql("SELECT * FROM t")).IgnoreError();
+        lease.Return();
+        query.Cancel();
+      },
+      "rows outlived their lease");
+}
+
 }  // namespace
 }  // namespace roost

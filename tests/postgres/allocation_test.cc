@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 
+#include "roost/async.h"
 #include "roost/query.h"
 #include "tests/postgres/postgres_test_support.h"
 #include "tests/support/connection_access.h"
@@ -64,6 +65,28 @@ TEST_F(AllocationTest, OneRowTakesNone) {
   }
   const int taken = Taken();
   EXPECT_TRUE(ok);
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(AllocationTest, StepsTakeNone) {
+  Connection& connection = *session;
+  const std::array<int32_t, 3> ids{1, 2, 3};
+  PendingQuery query;
+  Restart();
+  int64_t sum = 0;
+  for (int i = 0; i < 4; ++i) {
+    absl::StatusOr<Step> step = query.Start(connection, Sql("SELECT unnest($1::int[]), $2::text"),
+                                            std::span<const int32_t>(ids), "text");
+    while (step.ok() && !step->done) {
+      session.platform().WaitForDescriptors({&step->wait, 1}, step->at);
+      step = query.Advance(session.platform().Now());
+    }
+    if (!step.ok()) break;
+    Rows rows = query.Take();
+    while (rows.Next()) sum += rows.Get<int64_t>(0);
+  }
+  const int taken = Taken();
+  EXPECT_EQ(sum, 24);
   EXPECT_EQ(taken, 0);
 }
 

@@ -168,8 +168,10 @@ class LaterPlatform : public fakes::ForwardingPlatform {
   void StopCoarse() { stopped_ = ForwardingPlatform::CoarseNow(); }
   // Waits that could not wait: looks at a socket.
   int looks() const { return looks_; }
+  // Waits that could.
+  int waits() const { return waits_; }
   void WaitForDescriptors(std::span<DescriptorWait> waits, Deadline deadline) override {
-    if (deadline == Deadline::Past()) ++looks_;
+    ++(deadline == Deadline::Past() ? looks_ : waits_);
     const bool far = deadline.IsNever() || deadline == Deadline::Past();
     ForwardingPlatform::WaitForDescriptors(waits,
                                            far ? deadline : Deadline::At(deadline.time() - ahead_));
@@ -179,6 +181,7 @@ class LaterPlatform : public fakes::ForwardingPlatform {
   Duration ahead_{};
   TimePoint stopped_{};
   int looks_ = 0;
+  int waits_ = 0;
 };
 
 // A backend, and one session of it.
@@ -195,6 +198,7 @@ class Session {
   Connection* operator->() { return held_.get(); }
   Connection& operator*() { return *held_; }
   HeldConnection& held() { return held_; }
+  PostgresBackend& backend() { return backend_; }
   LaterPlatform& platform() { return platform_; }
   Deadline In(Duration span) { return Deadline::After(platform_.Now(), span); }
 

@@ -12,6 +12,7 @@
 #include "roost/housekeeper.h"
 #include "roost/mysql.h"
 #include "roost/next_step.h"
+#include "roost/outbox_server.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
 #include "roost/query.h"
@@ -57,6 +58,18 @@ struct Sensor {
     static_cast<void>(next);
   }
 };
+
+void MakeOutbox(Loop& loop, roost::Pool& local, roost::Pool& remote,
+                const roost::OutboxSource& source, int64_t epoch) {
+  // clang-format off
+  // [outbox_server.h]
+  roost::outbox::PoolServer server(
+      remote, {.function = RingTheLoop, .context = &loop},
+      {.node = "hive-1", .token_file = "/etc/roost/token", .epoch = epoch, .sqlstate = &roost::PostgresSqlState});
+  roost::Outbox outbox(local, server, source, {.epoch = epoch});
+  // [outbox_server.h]
+  // clang-format on
+}
 
 struct Reading {
   std::string_view node;

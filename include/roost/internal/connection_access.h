@@ -75,6 +75,10 @@ struct ConnectionAccess {
   static absl::Status StartRows(Statement& s, std::span<const Value> values) {
     return s.Start(values);
   }
+  static absl::StatusOr<Step> StartRowsInSteps(Statement& s, std::span<const Value> values) {
+    return s.StartInSteps(values);
+  }
+  static absl::StatusOr<Step> AdvanceRows(Statement& s, TimePoint now) { return s.Advance(now); }
   static absl::StatusOr<bool> StepRows(Statement& s) { return s.Step(); }
   static void FinishRows(Statement& s) { s.Finish(); }
   static Value Column(const Statement& s, int column) { return s.column(column); }

@@ -75,7 +75,8 @@ ReadsOnly Failures::WhyReadOnly() const {
 // A server tells what it has become only with the end of the exchange, behind the error.
 void Failures::TakeRest() {
   for (int taken = 0; condemned_.ok() && link_.owed() > 0 && taken < kMostRest; ++taken) {
-    const Reply reply = link_.Receive(session_.deadline());
+    const Reply reply = link_.IsStepped() ? link_.ReceiveNow(/*gathers=*/false)
+                                          : link_.Receive(session_.deadline());
     if (reply.kind == Kind::kLate || reply.kind == Kind::kLost) {
       return;  // the end of the exchange comes upon it, too
     }

@@ -22,6 +22,7 @@
 #include "backends/postgres/pq_connection.h"
 #include "backends/postgres/result.h"
 #include "backends/postgres/statement_name.h"
+#include "backends/postgres/stepped_run.h"
 #include "roost/statement.h"
 
 namespace roost::postgres {
@@ -137,6 +138,8 @@ class Pipeline {
   absl::Status RunSettled(std::string_view sql, const Doing& doing);
 
  private:
+  friend class SteppedRun;
+
   bool QueueBegin();
   bool SendSettings();
   void RecordDoom();
@@ -148,6 +151,7 @@ class Pipeline {
   PqConnection link_;
   Failures failures_;
   Statement* reader_ = nullptr;
+  SteppedRun stepped_;
   std::array<StatementName, 2> unwanted_;  // that the session still has
   uint32_t serials_ = 0;
   uint8_t begin_commands_ = 0;       // in front of the exchange that goes on

@@ -178,7 +178,8 @@ bool PqConnection::Read() {
 // was left of the exchange before it has been parsed.
 bool PqConnection::HasAnswer() {
   if (std::exchange(unanswered_, false)) return false;
-  if (!alone_) pq_->PQsetSingleRowMode(handle_);  // whatever answers: nothing is gathered in memory
+  // Whatever answers: nothing is gathered in memory that nobody wants so.
+  if (!alone_ && !gathering_) pq_->PQsetSingleRowMode(handle_);
   return pq_->PQisBusy(handle_) == 0;
 }
 
@@ -271,6 +272,17 @@ Reply PqConnection::Receive(Deadline deadline) {
   return Take();
 }
 
+Reply PqConnection::ReceiveNow(bool gathers) {
+  if (refusal_ != Refusal::kNone) return {.kind = Reply::Kind::kLost};
+  heard_at_ = platform_.CoarseNow();
+  const Parsing parsing(parsing_);
+  stepped_ = true;
+  gathering_ = gathers;
+  Reply reply = Wait(Deadline::Past());
+  gathering_ = false;
+  return reply.kind == Reply::Kind::kResult ? Take() : std::move(reply);
+}
+
 void PqConnection::FinishExchanges() {
   if (pq_->PQexitPipelineMode(handle_) != 1) refusal_ = Refusal::kOutOfOrder;
   EndExchange();
@@ -286,6 +298,7 @@ void PqConnection::Rest() {
   valve_.Shut();
   metered_ = roomy_;
   streaming_ = false;
+  stepped_ = false;
 }
 
 Liveness PqConnection::Look() {

@@ -115,6 +115,11 @@ class PqConnection {
   // gives what has come already, but no more than kPiecesPastDeadline until the next exchange.
   static constexpr int kPiecesPastDeadline = 64;
   Reply Receive(Deadline deadline);
+  // The same as far as it has come already, with at most one read of the socket; kLate: not yet.
+  // `gathers`: the rows of a command in the pipeline come in one result.
+  Reply ReceiveNow(bool gathers);
+  // This exchange is taken so: nothing is waited for.
+  bool IsStepped() const { return stepped_; }
   // Nobody has looked at it since its last answer, behind which may have come the beginning of
   // anything: the next read, too, goes through the valve.
   void Meter() { metered_ = true; }
@@ -167,6 +172,8 @@ class PqConnection {
   bool roomy_ = false;       // libpq's buffer is larger than at first
   bool streaming_ = false;   // the last read was as much as one takes
   bool parsing_ = false;
+  bool gathering_ = false;  // for this piece
+  bool stepped_ = false;    // this exchange is taken by ReceiveNow
   bool grown_ = false;
   Refusal refusal_ = Refusal::kNone;
   FaultScope notice_ = FaultScope::kStatement;

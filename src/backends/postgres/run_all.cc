@@ -38,19 +38,36 @@ int Saturated(size_t row) {
   return static_cast<int>(std::min<size_t>(row, std::numeric_limits<int>::max()));
 }
 
-}  // namespace
-
-absl::Status PostgresStatement::CheckRows() {
-  if (reading_) return backends::StillBeingRead(sql());
-  absl::Status status = pipeline_.Ready();
-  if (status.ok() && traits_.bounds_transaction) status = backends::BoundsTransactionOfRows(sql());
-  return status;
+// The answers to one row. Rows that it gives are thrown away, as many as there are.
+absl::Status TakeRow(Pipeline& pipeline, const Doing& doing, int64_t& changes) {
+  for (;;) {
+    const Reply reply = pipeline.Receive();
+    if (reply.kind == Reply::Kind::kEnd) return absl::OkStatus();
+    if (!reply.good() || reply.status == PGRES_PIPELINE_ABORTED)
+      return pipeline.failures().Fail(reply, doing);
+    if (reply.status != PGRES_SINGLE_TUPLE) {
+      changes += ChangesOf(pipeline.pq(), reply.result);
+    }
+  }
 }
+
+absl::Status TakeCommit(Pipeline& pipeline, const Doing& doing) {
+  const absl::StatusOr<Result> answer = pipeline.TakeCommand(doing);
+  if (!answer.ok()) return answer.status();
+  // Now, and not before: an error is to find the transaction as one of ours.
+  pipeline.session().transaction().End();
+  if (answer->command() != "ROLLBACK") return absl::OkStatus();
+  return absl::AbortedError("the server has rolled the transaction back: run it again");
+}
+
+}  // namespace
 
 absl::Status PostgresStatement::ExecuteAll(const ManyRows& rows) {
   set_failed_row(-1);
   changes_ = 0;
-  absl::Status status = CheckRows();
+  if (reading_) return backends::StillBeingRead(sql());
+  absl::Status status = pipeline_.Ready();
+  if (status.ok() && traits_.bounds_transaction) status = backends::BoundsTransactionOfRows(sql());
   if (!status.ok() || rows.size() == 0) return status;
   if (!described()) {
     status = Describe();
@@ -64,7 +81,7 @@ absl::Status PostgresStatement::ExecuteAll(const ManyRows& rows) {
   // As for one run; what was done of its own transaction was taken back.
   Unlearn();
   if (!own) {
-    const absl::Status lost = LostInTransaction(sqlstate);
+    const absl::Status lost = LostInTransaction(sql(), sqlstate);
     pipeline_.session().transaction().NoteFailure(lost);
     return backends::OfRow(lost, {.row = static_cast<size_t>(failed_row()),
                                   .size = rows.size(),
@@ -139,7 +156,7 @@ absl::Status PostgresStatement::RunExchange(const ManyRows& rows, bool own, Exch
   absl::Status status = pipeline_.TakePutOff(doing);
   if (status.ok() && prepares) status = TakePreparing(doing);
   if (status.ok()) status = TakeRows(exchange, doing);
-  if (status.ok() && exchange.commits) status = TakeCommit(doing);
+  if (status.ok() && exchange.commits) status = TakeCommit(pipeline_, doing);
   absl::Status ended =
       pipeline_.End(doing, /*judge=*/status.ok(), exchange.end - exchange.first + 1);
   if (!status.ok()) return status;
@@ -152,32 +169,10 @@ absl::Status PostgresStatement::TakeRows(Exchange& exchange, const Doing& doing)
   absl::Status status;
   for (size_t row = exchange.first; row < exchange.end && status.ok(); ++row) {
     set_failed_row(Saturated(row));
-    status = TakeRow(doing);
+    status = TakeRow(pipeline_, doing, changes_);
   }
   if (status.ok()) set_failed_row(Saturated(exchange.end));
   return status;
-}
-
-// Rows that it gives are thrown away, as many as there are.
-absl::Status PostgresStatement::TakeRow(const Doing& doing) {
-  for (;;) {
-    const Reply reply = pipeline_.Receive();
-    if (reply.kind == Reply::Kind::kEnd) return absl::OkStatus();
-    if (!reply.good() || reply.status == PGRES_PIPELINE_ABORTED)
-      return pipeline_.failures().Fail(reply, doing);
-    if (reply.status != PGRES_SINGLE_TUPLE) {
-      changes_ += ChangesOf(pipeline_.pq(), reply.result);
-    }
-  }
-}
-
-absl::Status PostgresStatement::TakeCommit(const Doing& doing) {
-  const absl::StatusOr<Result> answer = pipeline_.TakeCommand(doing);
-  if (!answer.ok()) return answer.status();
-  // Now, and not before: an error is to find the transaction as one of ours.
-  pipeline_.session().transaction().End();
-  if (answer->command() != "ROLLBACK") return absl::OkStatus();
-  return absl::AbortedError("the server has rolled the transaction back: run it again");
 }
 
 absl::Status PostgresStatement::FailRows(const absl::Status& status, const ManyRows& rows,

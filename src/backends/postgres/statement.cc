@@ -75,7 +75,11 @@ absl::Status PostgresStatement::TakePreparing(const Doing& doing) {
   prepared_ = !pipeline_.pooler();
   absl::StatusOr<Result> described = pipeline_.TakeCommand(doing);
   if (!described.ok()) return described.status();
-  description_ = *std::move(described);
+  return NoteDescribed(*std::move(described));
+}
+
+absl::Status PostgresStatement::NoteDescribed(Result description) {
+  description_ = std::move(description);
   parameters_ = static_cast<uint16_t>(pipeline_.pq().PQnparams(description_.get()));
   has_bytes_ = false;
   for (int i = 0; i < columns(); ++i) {
@@ -107,24 +111,16 @@ absl::Status PostgresStatement::Broke(const absl::Status& status) {
 
 // ---- running ------------------------------------------------------------------------------------
 
-absl::Status PostgresStatement::CheckValues(std::span<const Value> values) const {
-  if (reading_) return backends::StillBeingRead(sql());
-  if (described()) return CheckCount(values.size());
-  if (values.size() <= Parameters::kMax) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      Concat({Quoted(sql()), " was given ", std::to_string(values.size()), " values; at most ",
-              std::to_string(Parameters::kMax), " are supported"}));
-}
-
 // A moment has two forms, and which one is meant only the server knows. So it is with bytes, which it
 // takes for the binary form of any type.
-absl::Status PostgresStatement::Learn(std::span<const Value> values) {
-  const auto needs_type = [](const Value& value) {
+bool NeedTypes(std::span<const Value> values) {
+  return std::any_of(values.begin(), values.end(), [](const Value& value) {
     return value.is_moment() || value.type() == Value::Type::kBlob;
-  };
-  if (described() || std::none_of(values.begin(), values.end(), needs_type)) {
-    return absl::OkStatus();
-  }
+  });
+}
+
+absl::Status PostgresStatement::Learn(std::span<const Value> values) {
+  if (described() || !NeedTypes(values)) return absl::OkStatus();
   absl::Status status = Describe();
   return status.ok() ? CheckCount(values.size()) : status;
 }
@@ -134,13 +130,26 @@ bool PostgresStatement::MayBeOutdated(std::string_view sqlstate) const {
   return WantsPreparing(sqlstate) || (WantsDescribing(sqlstate) && !traits_.taints);
 }
 
-absl::Status PostgresStatement::Start(std::span<const Value> values, bool gathers) {
-  absl::Status status = CheckValues(values);
+absl::Status PostgresStatement::CheckStart(std::span<const Value> values) const {
+  if (reading_) return backends::StillBeingRead(sql());
+  absl::Status status;
+  if (described()) {
+    status = CheckCount(values.size());
+  } else if (values.size() > Parameters::kMax) {
+    status = absl::InvalidArgumentError(
+        Concat({Quoted(sql()), " was given ", std::to_string(values.size()), " values; at most ",
+                std::to_string(Parameters::kMax), " are supported"}));
+  }
   // What could commit is not sent to a connection that can be known to be dead.
   if (status.ok()) status = pipeline_.Ready(traits_.reads);
   if (status.ok() && traits_.bounds_transaction && pipeline_.session().transaction().ours()) {
     status = backends::Session::BoundsTransaction(sql());
   }
+  return status;
+}
+
+absl::Status PostgresStatement::Start(std::span<const Value> values, bool gathers) {
+  absl::Status status = CheckStart(values);
   if (status.ok()) status = Learn(values);
   if (!status.ok()) return status;
   const bool relies_on_the_past = prepared_ || described();
@@ -154,7 +163,7 @@ absl::Status PostgresStatement::Start(std::span<const Value> values, bool gather
   // anew.
   Unlearn();
   if (in_transaction) {
-    status = LostInTransaction(sqlstate);
+    status = LostInTransaction(sql(), sqlstate);
     pipeline_.session().transaction().NoteFailure(status);
     return status;
   }
@@ -169,9 +178,9 @@ void PostgresStatement::Unlearn() {
   description_ = Result();
 }
 
-absl::Status PostgresStatement::LostInTransaction(std::string_view sqlstate) const {
+absl::Status LostInTransaction(std::string_view sql, std::string_view sqlstate) {
   return MakeStatus(absl::StatusCode::kAborted, sqlstate,
-                    {.sql = sql(),
+                    {.sql = sql,
                      .message = "the session's prepared form of it was no longer good",
                      .advice = "run the whole transaction again"});
 }
@@ -194,10 +203,9 @@ bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) 
                               parameters.lengths(), parameters.formats(), 0) == 1;
 }
 
-absl::Status PostgresStatement::RunOnce(std::span<const Value> values, bool gathers) {
+absl::StatusOr<PostgresStatement::Sent> PostgresStatement::Send(std::span<const Value> values,
+                                                                bool gathers) {
   commits_ = !traits_.reads && !pipeline_.InTransaction();
-  const Doing doing{.sql = sql(),
-                    .operation = commits_ ? Operation::kCommit : Operation::kStatement};
   Parameters parameters(pipeline_.pq());
   absl::Status status = parameters.Read(values, description_.get(), sql());
   if (!status.ok()) return status;
@@ -215,13 +223,23 @@ absl::Status PostgresStatement::RunOnce(std::span<const Value> values, bool gath
   const bool sent =
       (alone || (pipeline_.Begin(/*with_begin=*/true) && (!prepares || SendPreparing(types)))) &&
       SendRun(parameters, types.data()) && (alone || pipeline_.Send());
-  if (!sent) return pipeline_.failures().Lost(doing);
+  if (!sent) {
+    return pipeline_.failures().Lost(
+        {.sql = sql(), .operation = commits_ ? Operation::kCommit : Operation::kStatement});
+  }
   if (traits_.taints) pipeline_.session().Taint();
-  if (alone) {
-    pipeline_.link().RecordAlone(gathers_);
-  } else {
-    status = pipeline_.TakePutOff(doing);
-    if (status.ok() && prepares) {
+  if (alone) pipeline_.link().RecordAlone(gathers_);
+  return Sent{.alone = alone, .prepares = prepares};
+}
+
+absl::Status PostgresStatement::RunOnce(std::span<const Value> values, bool gathers) {
+  const absl::StatusOr<Sent> sent = Send(values, gathers);
+  if (!sent.ok()) return sent.status();
+  if (!sent->alone) {
+    const Doing doing{.sql = sql(),
+                      .operation = commits_ ? Operation::kCommit : Operation::kStatement};
+    absl::Status status = pipeline_.TakePutOff(doing);
+    if (status.ok() && sent->prepares) {
       status = TakePreparing(doing);
       if (status.ok()) status = CheckCount(values.size());
     }
@@ -302,7 +320,18 @@ void PostgresStatement::Finish() {
   pipeline_.RecordFinish(*this);
   if (ended_ || pipeline_.session().IsForked()) return;
   ended_ = true;
+  if (SteppedRun& run = SteppedRun::Of(pipeline_); run.is_under_way()) return run.GiveUp(*this);
   pipeline_.EndReading({.sql = sql()});
+}
+
+// ---- in steps; see stepped_run.h -----------------------------------------------------------------
+
+absl::StatusOr<roost::Step> PostgresStatement::StartInSteps(std::span<const Value> values) {
+  return SteppedRun::Of(pipeline_).Start(*this, values);
+}
+
+absl::StatusOr<roost::Step> PostgresStatement::Advance(TimePoint now) {
+  return SteppedRun::Of(pipeline_).Advance(*this, now);
 }
 
 // ---- reading ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "backends/postgres/pipeline.h"
 #include "backends/postgres/sql_traits.h"
 #include "backends/postgres/statement_name.h"
+#include "backends/postgres/stepped_run.h"
 #include "roost/statement.h"
 
 namespace roost::postgres {
@@ -46,6 +47,13 @@ class StatementText {
 // The number in an answer such as "INSERT 0 3"; a SELECT changes nothing.
 int64_t ChangesOf(const Libpq& pq, const Result& result);
 
+// These values cannot be written without knowing their types.
+bool NeedTypes(std::span<const Value> values);
+
+// What it is that a session no longer has the prepared form of `sql`, for a run inside of a transaction, which
+// that has ended.
+absl::Status LostInTransaction(std::string_view sql, std::string_view sqlstate);
+
 class PostgresStatement final : public backends::StatementBase<PostgresStatement> {
  public:
   PostgresStatement(Pipeline& pipeline, StatementText text, const Sql& sql, SqlTraits traits);
@@ -58,6 +66,8 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
     return Start(values, /*gathers=*/true);
   }
   absl::Status ExecuteAll(const internal::ManyRows& rows) override;
+  absl::StatusOr<roost::Step> StartInSteps(std::span<const Value> values) override;
+  absl::StatusOr<roost::Step> Advance(TimePoint now) override;
   absl::StatusOr<bool> Step() override;
   void Finish() override;
   int parameters() const override;
@@ -78,6 +88,8 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   void Drop();
 
  private:
+  friend class SteppedRun;
+
   StatementName last_name() const { return {.hash = hash_, .serial = serial_}; }
 
   // The rows of one round trip, and what became of them; `end` is the first behind them.
@@ -89,31 +101,32 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   };
 
   // ---- RunAll ----
-  absl::Status CheckRows();
   // All rows once. `own`: in a transaction of its own.
   absl::Status RunRows(const internal::ManyRows& rows, bool own);
   absl::Status RunExchange(const internal::ManyRows& rows, bool own, Exchange& exchange);
   // Queues rows as far as they fit. False: libpq refuses.
   bool QueueRows(const internal::ManyRows& rows, Exchange& exchange);
   absl::Status TakeRows(Exchange& exchange, const Doing& doing);
-  // The answers to one row.
-  absl::Status TakeRow(const Doing& doing);
-  absl::Status TakeCommit(const Doing& doing);
   // The status of a RunAll that failed; takes its transaction back if it is `own`.
   absl::Status FailRows(const absl::Status& status, const internal::ManyRows& rows, bool own);
   // The session no longer has it as this object believes: it is prepared anew by the next run.
   void Unlearn();
-  // What that is for a run inside of a transaction, which it has ended.
-  absl::Status LostInTransaction(std::string_view sqlstate) const;
 
-  absl::Status CheckValues(std::span<const Value> values) const;
   absl::Status CheckCount(size_t count) const {
     if (count == parameters_) return absl::OkStatus();
     return backends::CheckCount(sql(), parameters(), count);
   }
+  // What is known without the server against a run of it now.
+  absl::Status CheckStart(std::span<const Value> values) const;
   // `gathers`: the rows may come in one result.
   absl::Status Start(std::span<const Value> values, bool gathers);
   absl::Status RunOnce(std::span<const Value> values, bool gathers);
+  // How a run was sent.
+  struct Sent {
+    bool alone = false;
+    bool prepares = false;
+  };
+  absl::StatusOr<Sent> Send(std::span<const Value> values, bool gathers);
   // Describes it, if these values cannot be written without knowing their types.
   absl::Status Learn(std::span<const Value> values);
   // Whether this error may come from what the session or this object knows of earlier runs.
@@ -126,6 +139,7 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
   // What has the columns of the current row, or of the next run as far as is known; may be null.
   const PGresult* shape() const;
   absl::Status TakePreparing(const Doing& doing);
+  absl::Status NoteDescribed(Result description);
   // The row, or the end, in `reply`.
   absl::StatusOr<bool> Take(Reply reply);
   absl::Status TakeEnd(const Reply& reply);
