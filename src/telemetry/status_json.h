@@ -32,6 +32,7 @@ size_t WriteJson(const NodeStatus& status, std::span<char> out);
 std::string JsonText(const NodeStatus& status);
 
 // Writes a part as the next value of `json`.
+void WriteJson(const OutboxStatus& status, internal::JsonWriter& json);
 void WriteJson(const RemoteStatus& status, internal::JsonWriter& json);
 void WriteJson(const SqliteMemoryStatus& status, internal::JsonWriter& json);
 

@@ -57,6 +57,10 @@ std::string JsonText(const NodeStatus& status) {
   return internal::JsonText([&status](internal::JsonWriter& json) { WriteWhole(status, json); });
 }
 
+void WriteJson(const OutboxStatus& status, internal::JsonWriter& json) {
+  Writer(json).Object(status, [] {});
+}
+
 void WriteJson(const RemoteStatus& status, internal::JsonWriter& json) {
   Writer(json).Object(status, [] {});
 }

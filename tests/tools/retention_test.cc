@@ -44,7 +44,7 @@ class NodeRun {
   NodeRun(const std::string& path, Retention::Settings settings, fakes::FakePlatform& platform,
           uint32_t epoch, const std::string& vfs = {})
       : backend_({.path = path,
-                  .schema = kSchema,
+                  .schema = NodeSchema(),
                   .application_id = kApplicationId,
                   .user_version = kUserVersion,
                   .own_table = kOwnTable,

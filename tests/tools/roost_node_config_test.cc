@@ -297,6 +297,79 @@ TEST_F(OptionsTest, WhatIsKeptIsBoundedByFlags) {
   for (const auto& [flag, says] : wrong) ExpectWrong({"--db", db_, flag}, says);
 }
 
+TEST_F(OptionsTest, ReadingsAreForwardedWhereTheServerKnowsTheNode) {
+  const std::string token = Put("token", "secret-token\n", 0600);
+  const std::vector<std::string> remote = {"--db", db_, "--remote", "postgresql://u@h/d"};
+  const auto with = [&remote](std::vector<std::string> more) {
+    more.insert(more.begin(), remote.begin(), remote.end());
+    return more;
+  };
+  const Options plain = Good(remote);
+  EXPECT_FALSE(plain.forwards) << "nobody knows it: heartbeats only";
+  EXPECT_EQ(plain.keep, Duration::zero());
+  const Options sends = Good(with({"--token-file", token}));
+  EXPECT_TRUE(sends.forwards);
+  EXPECT_EQ(sends.keep, 720h);
+  EXPECT_TRUE(sends.keep_unsent);
+  EXPECT_EQ(sends.forward.batch, 500);
+  EXPECT_EQ(sends.forward.every, 5s);
+  EXPECT_EQ(sends.forward.alarm_age, 1h);
+  const Options kept = Good(with({"--token-file", token, "--keep", "7d"}));
+  EXPECT_EQ(kept.keep, 168h);
+  EXPECT_FALSE(kept.keep_unsent) << "what is asked for is for all";
+  EXPECT_FALSE(Good(with({"--token-file", token, "--no-forward"})).forwards);
+  const Options table = Good(with({"--remote-table", "farm.readings", "--remote-key", "n,e,s"}));
+  EXPECT_TRUE(table.forwards);
+  EXPECT_EQ(table.forward.table, "farm.readings");
+  EXPECT_EQ(table.forward.key, (std::vector<std::string>{"n", "e", "s"}));
+  const std::string config =
+      Put("conf",
+          "forward-batch = 2000\nforward-every = 1m\norder = oldest-first\nrate = 20k/s\n"
+          "budget = 300M/month\nbudget-day = 15\nalarm-age = 2d\nforward = false\n"
+          "token-file = " +
+              token + "\n");
+  const Options given = Good(with({"--config", config}));
+  EXPECT_FALSE(given.forwards);
+  EXPECT_TRUE(Good(with({"--config", config, "--forward"})).forwards);
+  EXPECT_EQ(given.forward.batch, 2000);
+  EXPECT_EQ(given.forward.every, 1min);
+  EXPECT_EQ(given.forward.order, ForwardOptions::Order::kOldestFirst);
+  EXPECT_EQ(given.forward.rate, 20'480);
+  EXPECT_EQ(given.forward.budget, int64_t{300} << 20);
+  EXPECT_EQ(given.forward.budget_day, 15);
+  EXPECT_EQ(given.forward.alarm_age, 48h);
+  const struct {
+    std::vector<std::string> flags;
+    const char* says;
+  } wrong[] = {
+      {{"--forward"}, "--token-file"},
+      {{"--token-file", folder_.File("none")}, "cannot read"},
+      {{"--token-file", token, "--order", "newest"}, "neither fresh-first nor oldest-first"},
+      {{"--token-file", token, "--forward-batch", "0"}, "--forward-batch"},
+      {{"--token-file", token, "--forward-batch", "5001"}, "--forward-batch"},
+      {{"--token-file", token, "--forward-every", "5"}, "has no unit"},
+      {{"--token-file", token, "--rate", "10"}, "10 is too little; at least 256/s"},
+      {{"--token-file", token, "--rate", "20kbit"}, "unknown unit"},
+      {{"--token-file", token, "--budget", "1k"}, "at least 1048576/month"},
+      {{"--token-file", token, "--budget-day", "29"}, "--budget-day"},
+      {{"--token-file", token, "--alarm-age", "0s"}, "too short"},
+      {{"--token-file", token, "--remote-table", "t"}, "takes no token"},
+      {{"--remote-table", "a b"}, "is no name"},
+      {{"--remote-table", "a.b.c"}, "is no name"},
+      {{"--remote-table", "t", "--remote-key", "a,b"}, "has 2 columns; write three"},
+      {{"--remote-table", "t", "--order", "fresh-first"}, "oldest-first only"},
+  };
+  for (const auto& [flags, says] : wrong) ExpectWrong(with(flags), says);
+  ExpectWrong({"--db", db_, "--forward"}, "there is no --remote");
+  EXPECT_FALSE(Good({"--db", db_, "--config", config, "--forward", "--remote", ""}).forwards)
+      << "none on purpose, as a new release is tried out";
+  ExpectWrong({"--db", db_, "--token-file", token}, "there is no --remote");
+  if (HasMysql()) {
+    ExpectWrong({"--db", db_, "--remote", "mysql://u@h/d", "--forward"}, "to PostgreSQL only");
+    EXPECT_FALSE(Good({"--db", db_, "--remote", "mysql://u@h/d"}).forwards);
+  }
+}
+
 TEST_F(OptionsTest, TheFileCanSetTheDatabase) {
   const std::string config = Put("conf", "db = sqlite://" + db_ + "\n");
   EXPECT_EQ(Good({"--config", config}).db, db_);

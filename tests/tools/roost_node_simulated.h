@@ -183,7 +183,7 @@ class SimulatedNode {
   const SqliteMemory* const memory_;
   NotifySocket systemd_;
   fakes::FakePlatform platform_;
-  SqliteBackend backend_{{.path = options_.db, .schema = tools::kSchema, .vfs = vfs_}};
+  SqliteBackend backend_{{.path = options_.db, .schema = tools::NodeSchema(), .vfs = vfs_}};
   StatusServer status_{
       {.name = "simulated", .folder = folder_.path().c_str(), .platform = &platform_}};
   PoolFor<NodeProfile> pool_{backend_,

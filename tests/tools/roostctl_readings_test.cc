@@ -35,7 +35,7 @@ class ReadingsTest : public ::testing::Test {
  protected:
   ReadingsTest() : db_(path_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) {
     db_.Run("PRAGMA journal_mode = WAL");
-    db_.Run(kSchema);
+    db_.Run(NodeSchema().c_str());
     db_.Run(
         "INSERT INTO sensor VALUES (1, 'temperature', 'C'), (2, 'a,\"b\"', ''), (3, 'door', '')");
   }

@@ -94,7 +94,7 @@ class ForgetfulBackend : public Backend {
   struct Memory {
     alignas(ForgetfulConnection) std::byte bytes[sizeof(ForgetfulConnection)];
   };
-  SqliteBackend real_{{.path = ":memory:", .schema = kSchema}};
+  SqliteBackend real_{{.path = ":memory:", .schema = NodeSchema()}};
   std::deque<Memory> memory_;
 };
 
@@ -206,7 +206,7 @@ INSERT INTO reading VALUES (1, 5, 1, 1700000000000000, 1, 1, 21.5);
     PoolFor<profiles::RaspberryPi> pool(old);
     ASSERT_TRUE(pool.Acquire(kWrite, pool.In(std::chrono::seconds(10))).ok());
   }
-  SqliteBackend backend({.path = path, .schema = kSchema});
+  SqliteBackend backend({.path = path, .schema = NodeSchema()});
   PoolFor<profiles::RaspberryPi> pool(backend);
   Store store(pool, 7);
   ASSERT_TRUE(store.Check(pool.In(std::chrono::seconds(10))).ok());
@@ -234,7 +234,7 @@ TEST(StoreFileTest, ReadingsThatWentWithTheFileAreToldOnceAndNothingIsSealedInto
     support::TempDir folder;
     fakes::FakePlatform platform;
     const std::string path = folder.File("node.db");
-    SqliteBackend backend({.path = path, .schema = kSchema});
+    SqliteBackend backend({.path = path, .schema = NodeSchema()});
     PoolFor<profiles::RaspberryPi> pool(backend, {.platform = &platform});
     Store store(pool, 7);
     ReadingBuffer buffer(100);

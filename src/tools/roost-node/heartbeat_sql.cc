@@ -7,7 +7,7 @@ namespace {
 constexpr HeartbeatSql kPostgres = {
     .on_connect = R"sql(
 DO $$ BEGIN
-  IF to_regclass('roost_heartbeat') IS NULL THEN
+  IF to_regclass('roost_heartbeat') IS NULL AND to_regnamespace('roost') IS NULL THEN
     CREATE TABLE roost_heartbeat(
       node text NOT NULL,
       epoch bigint NOT NULL,
@@ -30,7 +30,8 @@ END $$)sql",
     .insert = Sql(
         "INSERT INTO roost_heartbeat(node, epoch, seq, t, synced, version, uptime_s, taken, "
         "sealed, backlog, dropped) VALUES ($1, $2, $3, to_timestamp($4::bigint / 1000000.0), $5, "
-        "$6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING")};
+        "$6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"),
+    .beat = Sql("SELECT roost.beat($1, $2, $3, $4, $5, $6, $7, $8, $9)")};
 
 // Names are compared byte by byte: by the server's default Node7 and node7 would be one node. The
 // session's time zone is UTC, so that both times are.

@@ -22,6 +22,9 @@ struct HeartbeatSql {
   // backlog, dropped. A row that is there already, since its answer was lost, is kAlreadyExists or
   // passed over.
   Sql insert;
+  // Of node, token, epoch, version, uptime_s, taken, sealed, backlog, dropped: where the server has the schema
+  // roost. Empty: none has.
+  Sql beat{""};
 };
 
 // REQUIRES: `kind` is that of a server.

@@ -18,7 +18,9 @@
 #include "platform/rpi/board_health.h"
 #include "platform/rpi/gpio_line.h"
 #include "platform/rpi/voltage_alarm.h"
+#include "roost/outbox_server.h"
 #include "roost/pool.h"
+#include "roost/postgres.h"
 #include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
@@ -28,6 +30,7 @@
 #include "tools/common/make_backend.h"
 #include "tools/common/text.h"
 #include "tools/roost-node/card.h"
+#include "tools/roost-node/forward.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
 #include "tools/roost-node/notify.h"
@@ -95,8 +98,26 @@ Remote::Settings RemoteSettings(const Options& options, uint32_t epoch, Observer
           .epoch = epoch,
           .heartbeat = options.heartbeat,
           .address_file = AddressFile(options.db),
+          .token_file = options.forwards ? options.forward.token_file : std::string(),
           .events = &events,
           .events_are_told = events_are_told};
+}
+
+outbox::ServerOptions ServerOptionsOf(const Options& options, uint32_t epoch) {
+  const ForwardOptions& forward = options.forward;
+  outbox::ServerOptions server{.node = options.name,
+                               .token_file = forward.token_file,
+                               .epoch = epoch,
+                               .version = ROOST_VERSION_STRING,
+                               .batch = static_cast<int>(forward.batch),
+                               .sqlstate = &PostgresSqlState};
+  if (forward.table.empty()) return server;
+  server.kind = outbox::ServerKind::kTable;
+  server.table = {.table = forward.table,
+                  .node = forward.key[0],
+                  .epoch = forward.key[1],
+                  .seq = forward.key[2]};
+  return server;
 }
 
 // The parts of a node, in the order in which they are made.
@@ -133,7 +154,7 @@ class Program {
   std::unique_ptr<GpioLine> power_line_;  // null: none was named
   VoltageAlarm voltage_alarm_{board_};
   const std::unique_ptr<Backend> backend_ =
-      MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = kSchema,
+      MakeBackend({DatabaseKind::kSqlite, options_.db}, {.setup = NodeSchema(),
                                                          .application_id = kApplicationId,
                                                          .user_version = kUserVersion,
                                                          .own_table = kOwnTable,
@@ -145,6 +166,9 @@ class Program {
   Retention retention_{pool_, Retention::SettingsOf(options_), messages_};
   // Without one, nothing of the driver is loaded.
   std::optional<Remote> remote_;
+  // Without forwarding, neither is made.
+  std::optional<outbox::PoolServer> server_;
+  std::optional<Forward> forward_;
 };
 
 Program::Program(const Options& options, const SqliteMemory* memory)
@@ -205,6 +229,10 @@ absl::Status Program::StartRemote() {
   remote_.emplace(RemoteSettings(options_, epoch_, events_, to_journal_), platform_, messages_);
   absl::Status started = remote_->Start();
   if (!started.ok()) messages_.Fail("--remote: %s", std::string(started.message()).c_str());
+  if (!started.ok() || !options_.forwards) return started;
+  server_.emplace(remote_->pool(), remote_->wake(), ServerOptionsOf(options_, epoch_), platform_);
+  forward_.emplace(pool_, *server_,
+                   Forward::Settings{.flags = options_.forward, .epoch = epoch_}, messages_);
   return started;
 }
 
@@ -228,6 +256,7 @@ int Program::Run() {
 // Runs the loop to its end, and closes the databases.
 Summary Program::RunLoop(const absl::Status& usable) {
   Remote* const remote = remote_.has_value() ? &*remote_ : nullptr;
+  Forward* const forward = forward_.has_value() ? &*forward_ : nullptr;
   status_.Add(pool_);
   if (remote != nullptr) status_.Add(remote->pool());
   Reporter reporter({.options = options_,
@@ -237,6 +266,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
                      .messages = messages_,
                      .retention = &retention_,
                      .remote = remote,
+                     .forward = forward,
                      .memory = memory_,
                      .status = &status_,
                      .journal = to_journal_ ? &journal_ : nullptr});
@@ -250,6 +280,7 @@ Summary Program::RunLoop(const absl::Status& usable) {
              .reporter = reporter,
              .retention = retention_,
              .remote = remote,
+             .forward = forward,
              .status = &status_,
              .power = {.line = power_line_.get(), .voltage = &voltage_alarm_}},
             usable);
@@ -269,6 +300,10 @@ Summary Program::RunLoop(const absl::Status& usable) {
 // Reads back what was stored, and closes the databases.
 void Program::Close(Summary& summary) {
   summary.sensors = store_.ReadBack(pool_.In(Node::kStoreWithin), &summary.more_sensors);
+  if (forward_.has_value()) forward_->ToStatus(platform_.Now(), summary.outbox.emplace());
+  // Its lease goes back before the pool is closed.
+  forward_.reset();
+  server_.reset();
   if (remote_.has_value()) {
     remote_->ToStatus(summary.remote.emplace());
     summary.remote_text = std::string_view(remote_->Text(platform_.Now()));

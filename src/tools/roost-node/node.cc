@@ -31,7 +31,8 @@ constexpr Duration kLookForAnother = 5s;
 constexpr size_t kPipeBytes = 65536;
 
 constexpr size_t kOfRemote = Remote::kMostDescriptors;
-static_assert(kOfRemote + 1 + StatusServer::kMaxClients + Power::kMostDescriptors <=
+constexpr size_t kOfForward = Forward::kMostDescriptors;
+static_assert(kOfRemote + kOfForward + 1 + StatusServer::kMaxClients + Power::kMostDescriptors <=
               Wakeup::kMostOthers);
 
 static_assert(Watchdog::kSealBound > kRetryMax + Node::kTurnWithin,
@@ -50,6 +51,7 @@ Node::Node(const Parts& parts, const absl::Status& usable)
       reporter_(parts.reporter),
       retention_(parts.retention),
       remote_(parts.remote),
+      forward_(parts.forward),
       status_(parts.status),
       input_(STDIN_FILENO),
       lines_(STDIN_FILENO),
@@ -139,6 +141,9 @@ void Node::SealAtOnce(TimePoint now) {
 // A connection that is opened while the power fails may write the server's address to the card.
 bool Node::RemoteWorks() const { return remote_ != nullptr && (power_.good() || remote_->is_up()); }
 
+// What it notes of the server's answers is written to the card.
+bool Node::Forwards() const { return forward_ != nullptr && usable_ && power_.good(); }
+
 // The remote, systemd, and the operators.
 void Node::Publish(TimePoint now) {
   if (RemoteWorks()) {
@@ -146,7 +151,13 @@ void Node::Publish(TimePoint now) {
                         .taken = counts_.taken,
                         .sealed = counts_.stored,
                         .waiting = buffer_.size(),
-                        .dropped = counts_.dropped});
+                        .dropped = counts_.dropped,
+                        .has_schema = forward_ == nullptr || forward_->has_schema()});
+  }
+  if (Forwards()) {
+    const TimePoint start = platform_.Now();
+    forward_->Turn(start);
+    retention_.set_waiting(forward_->waiting(start));
   }
   reporter_.Turn(platform_.Now(), Facts());
   if (status_ != nullptr) next_answer_ = status_->Serve(platform_.Now());
@@ -343,6 +354,7 @@ bool Node::TrySeal() {
   seal_due_ = Deadline::After(now, options_.seal_every).time();
   seal_now_ = seal_now_ && !buffer_.empty();
   Answered(now);
+  if (forward_ != nullptr) forward_->Sealed(now);
   messages_.Sealed(counts_, *stored, buffer_.size(), now - start);
   return true;
 }
@@ -379,6 +391,7 @@ void Node::Refused(TimePoint now, const absl::Status& status) {
 Deadline Node::NextWakeup() const {
   TimePoint next = std::min({end_, next_sample_, reporter_.next(), next_answer_, power_.next()});
   if (RemoteWorks()) next = std::min(next, remote_->next());
+  if (Forwards()) next = std::min(next, forward_->next());
   if (options_.from_stdin && lines_.AtEnd()) next = std::min(next, reopen_at_);
   if (!power_.good()) {
     return Deadline::At(power_.sealing() ? std::min(next, retry_at_) : next);
@@ -400,6 +413,7 @@ void Node::Sleep(Deadline deadline, bool want_input) {
   if (!finishing_) {
     count = power_.Descriptors(others);
     if (RemoteWorks()) count += remote_->Descriptors(std::span(others).subspan(count, kOfRemote));
+    if (Forwards()) count += forward_->Descriptors(std::span(others).subspan(count, kOfForward));
     if (status_ != nullptr) {
       count += static_cast<size_t>(status_->Descriptors(std::span(others).subspan(count)));
     }
@@ -416,6 +430,7 @@ void Node::Sleep(Deadline deadline, bool want_input) {
   } else if (seen.signal == SIGHUP) {
     power_.OnHangUp();
     seal_now_ = true;
+    if (forward_ != nullptr) forward_->Retry(awake);
   } else if (seen.signal != 0) {
     signalled_ = true;
   }
@@ -444,6 +459,7 @@ void Node::Finish() {
     }
     reporter_.Turn(platform_.Now(), Facts());
   }
+  if (forward_ != nullptr && usable_) forward_->Finish(platform_.Now());
   CountWhatIsLeft();
   if (counts_.lost > 0) {
     messages_.Fail("%llu readings are lost: the database refused them until the end",

@@ -16,6 +16,7 @@
 #include "roost/pool.h"
 #include "roost/status.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/forward.h"
 #include "tools/roost-node/input.h"
 #include "tools/roost-node/lines.h"
 #include "tools/roost-node/messages.h"
@@ -56,6 +57,7 @@ class Node {
     Reporter& reporter;
     Retention& retention;
     Remote* remote = nullptr;        // null: none was asked for
+    Forward* forward = nullptr;      // null: nothing is sent there but heartbeats
     StatusServer* status = nullptr;  // null: nobody can ask
     Power::Sources power{};          // beside SIGPWR
   };
@@ -83,6 +85,7 @@ class Node {
   void LookAtPower(TimePoint now);
   void SealAtOnce(TimePoint now);
   bool RemoteWorks() const;
+  bool Forwards() const;
   void CheckAgain(TimePoint now);
   bool TrySeal();
   absl::StatusOr<size_t> SealWhatFits(TimePoint start);
@@ -109,6 +112,7 @@ class Node {
   Reporter& reporter_;
   Retention& retention_;
   Remote* const remote_;
+  Forward* const forward_;
   StatusServer* const status_;
 
   Input input_;

@@ -77,6 +77,15 @@ again; `roostctl status` shows how full the block was at most. Where something e
 has used SQLite before, the node says so and goes on with the heap. The database :memory: is on the
 heap always: it would fill the block.
 
+Readings go to the remote (--forward) in batches of at most --forward-batch, each with an answer that
+says up to which number the server accounts for; at every connection the server is asked for that,
+and the node goes on from there. So each reading arrives once, also when an answer is lost or the
+server is restored from a backup, as long as the node keeps it. What the server has is deleted first
+when room is needed; what it has not is deleted for its age only if --keep is given. A server that
+refuses everything for its configuration is held: nothing is given up, and it is tried every 5 min
+and at SIGHUP. It needs the schema roost (`roostctl server init`); without it only the heartbeat is
+sent. The token of --token-file, or of systemd's credential "roost-token", says which node this is.
+
 The remote database gets a row every --heartbeat into the table roost_heartbeat, which is made if
 it is missing. While the server is away the node goes on; no turn of its loop waits for a server
 longer than 1 s, and that only when a row is sent. A password is taken from
@@ -134,6 +143,7 @@ struct Raw {  // what is looked at only when everything was read
   std::string config;
   std::string password_file;
   std::optional<std::string> status_file;
+  bool no_remote = false;  // --remote '': none, whatever the file says
 };
 
 void DeclareReadings(CLI::App& app, Options& options, Raw& raw) {
@@ -168,8 +178,8 @@ WhenFull WhenFullOf(const std::string& text) {
 void DeclareBounds(CLI::App& app, Options& options) {
   constexpr char kGroup[] = "Local database";
   AddDuration(app, "--keep", options.keep, Retention::kLeastKeep,
-              "Deletes readings that have been stored for longer (default: none is deleted for its "
-              "age)")
+              "Deletes readings that have been stored for longer (default: with forwarding those "
+              "that the server has for 30 days, else none)")
       ->group(kGroup);
   AddBytes(
       app, "--db-size", options.db_size, Retention::kLeastSize, false,
@@ -316,6 +326,7 @@ void Declare(CLI::App& app, Options& options, Raw& raw) {
   DeclareBounds(app, options);
   DeclarePower(app, options);
   DeclareRemote(app, options, raw);
+  DeclareForward(app, options.forward);
   DeclareOutput(app, options, raw);
   app.callback([&raw] {
     if (!raw.dash.empty() && raw.dash != "-") throw CLI::ExtrasError({raw.dash});
@@ -402,6 +413,13 @@ void ResolveRemote(Options& options, const Raw& raw) {
   options.password_file = path;
 }
 
+RemoteKind RemoteKindOf(const std::string& remote) {
+  if (remote.empty()) return RemoteKind::kNone;
+  const auto address = ParseAddress(remote, DatabaseKind::kPostgres);
+  return address.has_value() && address->kind == DatabaseKind::kMysql ? RemoteKind::kMysql
+                                                                      : RemoteKind::kPostgres;
+}
+
 void ResolveStatusFile(Options& options, const Raw& raw) {
   const char* const folder = std::getenv("RUNTIME_DIRECTORY");
   if (raw.status_file.has_value()) {
@@ -426,6 +444,12 @@ void Resolve(Options& options, const Raw& raw) {
   if (options.profile_info) return;
   CheckDb(options.db);
   ResolveRemote(options, raw);
+  options.forwards =
+      !raw.no_remote && ResolveForward(options.forward, RemoteKindOf(options.remote));
+  if (options.forwards && options.keep == Duration::zero()) {
+    options.keep = ForwardOptions::kKeepSent;
+    options.keep_unsent = true;
+  }
   ResolveStatusFile(options, raw);
 }
 
@@ -466,6 +490,7 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   try {
     const bool given = !options.db.empty() || last.count("--db") > 0;
     options.db = given ? PathOf(options.db) : DefaultDb();
+    raw.no_remote = last.count("--remote") > 0 && options.remote.empty();
     Resolve(options, raw);
   } catch (const CLI::ValidationError& wrong) {
     return PrintMistake(last, wrong.what());

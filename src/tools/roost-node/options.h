@@ -9,6 +9,7 @@
 
 #include "platform/rpi/gpio_line.h"
 #include "roost/deadline.h"
+#include "tools/roost-node/forward_options.h"
 
 namespace roost::tools {
 
@@ -53,6 +54,8 @@ struct Options {
   std::string remote;
   std::string password_file;                     // of the remote; empty: none is named
   Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote
+  ForwardOptions forward{};
+  bool forwards = false;    // readings go to the remote
   std::string status_file;                       // empty: none is written
   Duration status_every = std::chrono::seconds(10);
   std::string metrics_file;  // empty: none is written

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <utility>
 
+#include "backends/common/password.h"
 #include "base/backoff.h"
 #include "platform/rpi/board_health.h"
 #include "tools/common/make_backend.h"
@@ -33,6 +34,10 @@ DatabaseKind KindOf(const std::string& uri) {
   const auto address = ParseAddress(uri, DatabaseKind::kPostgres);
   return address.has_value() ? address->kind : DatabaseKind::kPostgres;
 }
+
+// SQLSTATEs of a server without the schema roost.
+constexpr std::string_view kNoSuchSchema = "3F000";
+constexpr std::string_view kNoSuchFunction = "42883";
 
 int64_t Signed(uint64_t count) { return static_cast<int64_t>(count); }
 
@@ -131,7 +136,22 @@ void Remote::Send(TimePoint now, const Heartbeat& heartbeat) {
   SetState(State::kUp, sent_at_, absl::OkStatus());
 }
 
+// To the schema roost, which knows the node by its token.
+absl::Status Remote::Beat(Lease& lease, const Heartbeat& beat) {
+  const absl::StatusOr<std::string> token = backends::ReadPasswordFile(settings_.token_file);
+  if (!token.ok()) return token.status();
+  return lease.Run(sql_.beat, std::string_view(settings_.name), std::string_view(*token),
+                   int64_t{settings_.epoch}, std::string_view(settings_.version),
+                   int64_t{beat.uptime / std::chrono::seconds(1)}, Signed(beat.taken), Signed(beat.sealed),
+                   Signed(beat.waiting), Signed(beat.dropped));
+}
+
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
+  if (!settings_.token_file.empty() && beat.has_schema) {
+    absl::Status status = Beat(lease, beat);
+    const std::string_view code = ServerCode(status);
+    if (code != kNoSuchSchema && code != kNoSuchFunction) return status;
+  }
   const auto run = [&] {
     return lease.Run(sql_.insert, std::string_view(settings_.name), int64_t{settings_.epoch}, seq_,
                      platform_.UnixMicros(), WallClockIsSynchronised(),

@@ -39,6 +39,7 @@ struct Heartbeat {
   uint64_t sealed = 0;
   uint64_t waiting = 0;  // the backlog
   uint64_t dropped = 0;
+  bool has_schema = true;  // the server has the schema roost, as far as is known
 };
 
 class Remote final : private Observer {
@@ -54,6 +55,7 @@ class Remote final : private Observer {
     uint32_t epoch = 0;  // of this run
     Duration heartbeat{};
     std::string address_file{};    // see PostgresOptions
+    std::string token_file{};      // the heartbeat goes to the schema roost, where there is one; empty: to a table
     Observer* events = nullptr;    // hears the pool's events, too; null: none
     bool events_are_told = false;  // `events` tells people when the pool is away, and back
   };
@@ -77,6 +79,11 @@ class Remote final : private Observer {
 
   void ToStatus(telemetry::RemoteStatus& status) const;
   const Pool& pool() const { return pool_; }
+  // For what is sent besides the heartbeat; `wake` rings the loop, from any thread.
+  Pool& pool() { return pool_; }
+  WakeCallback wake() {
+    return {.function = [](void* self) { static_cast<Remote*>(self)->Signal(); }, .context = this};
+  }
   // The latest heartbeat was confirmed.
   bool is_up() const { return state_ == State::kUp; }
   // "up", or "away since 40 s: connection refused; next try in 3 s"
@@ -98,6 +105,7 @@ class Remote final : private Observer {
   void Request(TimePoint now);
   void Send(TimePoint now, const Heartbeat& heartbeat);
   absl::Status Insert(Lease& lease, const Heartbeat& heartbeat);
+  absl::Status Beat(Lease& lease, const Heartbeat& heartbeat);
   void OnFailure(TimePoint now, State state, const absl::Status& why);
   std::string_view WithoutTarget(std::string_view message) const;
   void SetState(State state, TimePoint now, const absl::Status& why);

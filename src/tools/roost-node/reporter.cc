@@ -45,6 +45,7 @@ Reporter::Reporter(const Parts& parts)
       messages_(parts.messages),
       retention_(parts.retention),
       remote_(parts.remote),
+      forward_(parts.forward),
       memory_(parts.memory),
       status_server_(parts.status),
       journal_(parts.journal),
@@ -64,6 +65,7 @@ Reporter::Reporter(const Parts& parts)
   status_.start_ticks = telemetry::StartTicks(getpid());
   status_.every = options_.status_every;
   if (remote_ != nullptr) status_.remote.emplace().last_error.reserve(TextLine::kMost);
+  if (forward_ != nullptr) status_.outbox.emplace().reason.reserve(TextLine::kMost);
   status_.text.reserve(TextLine::kMost);
   status_.refused.reserve(TextLine::kMost);
 }
@@ -126,6 +128,7 @@ void Reporter::AddFigures(TimePoint now, Figures& out) const {
   AddPower(now, out);
   AddProcess(out);
   AddStore(now, out);
+  if (forward_ != nullptr) forward_->AddFigures(now, out);
 }
 
 void Reporter::AddReadings(TimePoint now, Figures& out) const {
@@ -308,7 +311,8 @@ void Reporter::Feed(TimePoint now, const NodeFacts& facts) {
 bool Reporter::HasChanged(const NodeFacts& facts) const {
   return (facts.ready && !ready_) || refused_ != !facts.refused.empty() ||
          sealed_ != facts.last_seal.has_value() || power_state_ != facts.power.state ||
-         (remote_ != nullptr && remote_->changes() != remote_changes_);
+         (remote_ != nullptr && remote_->changes() != remote_changes_) ||
+         (forward_ != nullptr && forward_->changes() != forward_changes_);
 }
 
 void Reporter::Report(TimePoint now, const NodeFacts& facts) {
@@ -317,6 +321,7 @@ void Reporter::Report(TimePoint now, const NodeFacts& facts) {
   sealed_ = facts.last_seal.has_value();
   power_state_ = facts.power.state;
   if (remote_ != nullptr) remote_changes_ = remote_->changes();
+  if (forward_ != nullptr) forward_changes_ = forward_->changes();
   // The file first, so that a reader of systemd's STATUS finds the same state in the file.
   if (file_.has_value()) {
     Describe(now, facts);
@@ -356,6 +361,7 @@ void Reporter::Describe(TimePoint now, const NodeFacts& facts) {
   ToStatus(FileStatsOf(local_), status_.sqlite_file);
   if (retention_ != nullptr) retention_->ToStatus(now, status_.store);
   ToStatus(local_, status_.local);
+  if (forward_ != nullptr) forward_->ToStatus(now, *status_.outbox);
   if (remote_ != nullptr) remote_->ToStatus(*status_.remote);
 }
 
@@ -368,7 +374,8 @@ Health Reporter::HealthOf(const NodeFacts& facts) const {
   const SqliteFileStats files = FileStatsOf(local_);
   const bool log_is_long = files.max_log_pages > 0 && files.log_pages >= files.max_log_pages / 2;
   if (files.damaged_files > 0 || files.checkpoint_error != 0 || log_is_long ||
-      (retention_ != nullptr && retention_->IsDegraded())) {
+      (retention_ != nullptr && retention_->IsDegraded()) ||
+      (forward_ != nullptr && forward_->IsDegraded())) {
     return Health::kDegraded;
   }
   return remote_ != nullptr && remote_->pool().stats().away ? Health::kDegraded : Health::kHealthy;
@@ -389,6 +396,7 @@ TextLine Reporter::Text(TimePoint now, const NodeFacts& facts) const {
              internal::TimeOfDay{facts.last_seal->unix_us});
   }
   if (retention_ != nullptr) retention_->AddText(text);
+  if (forward_ != nullptr) forward_->AddText(now, text);
   if (remote_ != nullptr) text.Add("; remote ", remote_->Text(now));
   return text;
 }

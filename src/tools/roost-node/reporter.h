@@ -21,6 +21,7 @@
 #include "telemetry/path_lock.h"
 #include "telemetry/status_file.h"
 #include "tools/common/text.h"
+#include "tools/roost-node/forward.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/options.h"
@@ -65,6 +66,7 @@ class Reporter final : public StatusSource {
     Messages& messages;
     const Retention* retention = nullptr;           // null: everything is kept
     const Remote* remote = nullptr;                 // null: there is none
+    const Forward* forward = nullptr;               // null: no reading is sent
     const SqliteMemory* memory = nullptr;           // null: SQLite was to use the heap
     StatusServer* status = nullptr;                 // null: nobody can ask
     telemetry::JournalObserver* journal = nullptr;  // null: standard error is not the journal
@@ -109,6 +111,7 @@ class Reporter final : public StatusSource {
   Messages& messages_;
   const Retention* const retention_;
   const Remote* const remote_;
+  const Forward* const forward_;
   const SqliteMemory* const memory_;
   StatusServer* const status_server_;
   telemetry::JournalObserver* const journal_;  // null: none
@@ -130,6 +133,7 @@ class Reporter final : public StatusSource {
   bool refused_ = false;
   bool sealed_ = false;
   uint64_t remote_changes_ = 0;
+  uint64_t forward_changes_ = 0;
   Power::State power_state_ = Power::State::kGood;
   TextLine text_;
   absl::StatusCode write_failed_ = absl::StatusCode::kOk;

@@ -485,8 +485,9 @@ Duration Retention::FullIn(TimePoint now) const {
   constexpr double kUsual = 48;
   const double used = static_cast<double>((pages_ - free_pages_) * page_bytes_);
   const double each = readings_ < 1000 ? kUsual : used / static_cast<double>(readings_);
-  const double room = static_cast<double>(std::max<int64_t>(RoomPages(), 0) * page_bytes_);
-  if (settings_.keep > Duration::zero() &&
+  double room = static_cast<double>(std::max<int64_t>(RoomPages(), 0) * page_bytes_);
+  if (waiting_ >= 0) room += static_cast<double>(std::max<int64_t>(readings_ - waiting_, 0)) * each;
+  if (settings_.keep > Duration::zero() && !settings_.keep_unsent &&
       InSeconds(settings_.keep) * a_second * each < used + room) {
     return -1s;
   }

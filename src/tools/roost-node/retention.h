@@ -77,6 +77,9 @@ class Retention {
   // A step of what is due.
   void Turn(TimePoint now, Deadline deadline, Deadline lock);
 
+  // How many readings the server does not have; the room of the others is theirs, too. Negative: nothing is sent.
+  void set_waiting(int64_t waiting) { waiting_ = waiting; }
+
   // As of the latest look.
   void ToStatus(TimePoint now, telemetry::StoreStatus& status) const;
   // Somebody should look; AddText says why.
@@ -148,6 +151,7 @@ class Retention {
   int64_t oldest_ = 0;             // its number
   std::array<int64_t, 4> lost_{};  // by Why
   int64_t sealed_since_look_ = 0;
+  int64_t waiting_ = -1;
   uint64_t sealed_ = 0;
   TimePoint next_look_ = TimePoint::min();
 

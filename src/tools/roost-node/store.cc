@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "roost/outbox.h"
 #include "roost/sqlite.h"
 #include "tools/roost-node/pool_status.h"
 
@@ -12,8 +13,10 @@ namespace roost::tools {
 // (epoch, seq) is the outbox::Key of a reading. The times are microseconds: since boot, and since
 // 1970 UTC by a wall clock that had been set if synced is 1. t_source is a TimeSource.
 // outbox.next_seq is greater than each seq whose reading was the newest when it was deleted, by whom
-// ever: no number is given out twice. A seal does not write it. db_size, gap, age and thinned: retention.h.
-const char kSchema[] = R"sql(
+// ever: no number is given out twice. A seal does not write it. db_size, age and thinned: retention.h. The other tables are those of roost/outbox.h.
+namespace {
+
+constexpr char kTables[] = R"sql(
 CREATE TABLE IF NOT EXISTS sensor(
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
@@ -39,13 +42,6 @@ CREATE TABLE IF NOT EXISTS outbox(
   next_seq INTEGER NOT NULL,
   db_size INTEGER);
 INSERT OR IGNORE INTO outbox(id, next_seq) VALUES (1, 1);
-CREATE TABLE IF NOT EXISTS gap(
-  epoch INTEGER NOT NULL,
-  lo INTEGER NOT NULL,
-  hi INTEGER NOT NULL,
-  why INTEGER NOT NULL,
-  sent INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY(epoch, lo)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS age(
   at INTEGER PRIMARY KEY,
   seq INTEGER NOT NULL,
@@ -54,21 +50,12 @@ CREATE TABLE IF NOT EXISTS thinned(
   id INTEGER PRIMARY KEY CHECK(id = 1),
   readings INTEGER NOT NULL);
 INSERT OR IGNORE INTO thinned(id, readings) VALUES (1, 0);
-CREATE TABLE IF NOT EXISTS segment(
-  epoch INTEGER NOT NULL,
-  lo INTEGER NOT NULL,
-  hi INTEGER,
-  sent INTEGER NOT NULL,
-  acked INTEGER NOT NULL,
-  PRIMARY KEY(epoch, lo)) WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS reading_seq AFTER DELETE ON reading
 WHEN NOT EXISTS (SELECT 1 FROM reading WHERE seq > old.seq)
 BEGIN
   UPDATE outbox SET next_seq = max(next_seq, old.seq + 1);
 END;
 )sql";
-
-namespace {
 
 // What a database has that was made before readings had a source of their time.
 constexpr Sql kOldReading{"SELECT seq, epoch, t_boot, t_wall, synced, sensor, value FROM reading"};
@@ -112,6 +99,8 @@ class IdentifierSet {
 
 }  // namespace
 
+std::string NodeSchema() { return std::string(kTables) + kOutboxSchema; }
+
 Store::Store(Pool& pool, uint32_t epoch)
     : pool_(pool), writer_({.next_seq = kNextSeq, .find = kFind}, epoch) {}
 
@@ -135,7 +124,7 @@ absl::Status Store::AddTimeSource(Lease& lease) {
   absl::StatusOr<Transaction> transaction = lease->Begin(Durability::kSealed);
   if (!transaction.ok()) return transaction.status();
   absl::Status added = lease->RunScript(kAddTimeSource);
-  if (added.ok()) added = lease->RunScript(kSchema);
+  if (added.ok()) added = lease->RunScript(NodeSchema());
   if (added.ok()) added = PrepareAll(lease);
   if (!added.ok()) return added;
   return transaction->Commit();

@@ -19,7 +19,7 @@
 namespace roost::tools {
 
 // The tables and the view that people read. For SqliteOptions::schema.
-extern const char kSchema[];
+std::string NodeSchema();
 // For SqliteOptions: "Rost"; the version of the tables, which stays as long as an older release can go on
 // with them; and the table by which a file of before these marks is known.
 inline constexpr int32_t kApplicationId = 0x526F7374;

@@ -98,6 +98,17 @@ void PrintRemote(const Summary& summary) {
       Plain(r.pool.stats.open_failures));
 }
 
+void PrintOutbox(const Summary& summary) {
+  if (!summary.outbox.has_value()) return;
+  const telemetry::OutboxStatus& o = *summary.outbox;
+  std::printf("  outbox    %llu readings sent in %llu calls, %llu sent again, %llu wait, %llu set aside",
+              Plain(o.sent), Plain(o.batches), Plain(o.resent), Plain(o.waiting), Plain(o.rejected));
+  if (o.gaps > 0) std::printf(", %llu given up", Plain(o.gaps));
+  if (o.rewinds > 0) std::printf("; the server lost some %llu times", Plain(o.rewinds));
+  std::printf("; %s%s%s\n", PlainText(o.state).c_str(), o.reason.empty() ? "" : ": ",
+              PlainText(o.reason).c_str());
+}
+
 void PrintSqliteMemory(const telemetry::SqliteMemoryStatus& memory) {
   if (!memory.bounded) {
     std::printf("  sqlite    memory from the heap%s%s\n", memory.heap_because.empty() ? "" : ": ",
@@ -190,6 +201,10 @@ void Write(JsonWriter& json, const Summary& summary) {
   json.EndObject();
   json.Name("sqlite_memory");
   telemetry::WriteJson(summary.sqlite_memory, json);
+  if (summary.outbox.has_value()) {
+    json.Name("outbox");
+    telemetry::WriteJson(*summary.outbox, json);
+  }
   if (summary.remote.has_value()) {
     json.Name("remote");
     telemetry::WriteJson(*summary.remote, json);
@@ -248,6 +263,7 @@ void PrintText(const Summary& summary) {
   PrintReadings(summary);
   PrintPool(summary);
   PrintSqliteMemory(summary.sqlite_memory);
+  PrintOutbox(summary);
   PrintRemote(summary);
   PrintCard(summary);
   PrintSensors(summary);

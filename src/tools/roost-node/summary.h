@@ -26,6 +26,7 @@ struct Summary {
   int input_error = 0;  // that ended the input, as errno; 0: none
   Stats stats{};
   telemetry::SqliteMemoryStatus sqlite_memory{};
+  std::optional<telemetry::OutboxStatus> outbox{};  // absent: no reading was sent
   std::optional<telemetry::RemoteStatus> remote{};  // absent: none was asked for
   std::string remote_text{};                        // its state at the end, for people
   std::optional<uint64_t> bytes_written{};          // absent where the kernel does not tell

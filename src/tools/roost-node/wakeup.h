@@ -30,7 +30,7 @@ class Wakeup {
   // Sleeps until a signal, or input if that is wanted, or one of `others` is ready, or the
   // deadline.
   // REQUIRES: at most kMostOthers of them.
-  static constexpr size_t kMostOthers = 10;
+  static constexpr size_t kMostOthers = 12;
   Seen Wait(Deadline deadline, bool want_input, std::span<const DescriptorWait> others = {});
 
  private:

@@ -8,6 +8,7 @@
 #include "tools/common/cli.h"
 #include "tools/roostctl/check.h"
 #include "tools/roostctl/commands.h"
+#include "tools/roostctl/outbox.h"
 #include "tools/roostctl/readings.h"
 #include "tools/roostctl/selftest/command.h"
 #include "tools/roostctl/server_commands.h"
@@ -33,10 +34,12 @@ int main(int argc, char** argv) {
   roost::tools::CheckCommand check;
   roost::tools::ReadingsCommand readings;
   roost::tools::ServerCommands server;
+  roost::tools::OutboxCommand outbox;
   status.AddTo(app);
   metrics.AddTo(app);
   check.AddTo(app);
   readings.AddTo(app);
+  outbox.AddTo(app);
   selftest.AddTo(app);
   server.AddTo(app);
   profiles.AddTo(app);
@@ -48,6 +51,6 @@ int main(int argc, char** argv) {
     return roost::tools::kCheckUnknown;
   }
   return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), check.exit_code(),
-                                   readings.exit_code(), selftest.exit_code(),
+                                   readings.exit_code(), outbox.exit_code(), selftest.exit_code(),
                                    server.exit_code()}));
 }

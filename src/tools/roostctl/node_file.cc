@@ -55,6 +55,24 @@ FileKind FileKindOf(const std::string& path) {
   return header[kWriteVersion] == 2 ? FileKind::kLog : FileKind::kOtherMode;
 }
 
+std::string WhyNotReadable(const std::string& path) {
+  switch (FileKindOf(path)) {
+    case FileKind::kAbsent:
+      return "there is no database " + path + "; name the node's with --db";
+    case FileKind::kUnreadable:
+      return "this user may not read " + path + ": run it as the service's user, or in its group";
+    case FileKind::kForeign:
+      return path + " is not a SQLite database";
+    case FileKind::kOtherMode:
+      return path + " has no write-ahead log: no node has written it";
+    case FileKind::kEmpty:
+      return path + " is empty: no node has written it yet";
+    case FileKind::kLog:
+      return "";
+  }
+  return "";
+}
+
 bool HasLog(const std::string& path) { return access((path + "-wal").c_str(), F_OK) == 0; }
 
 NodeFile OpenToRead(const std::string& path, bool immutable, int& code) {

@@ -34,6 +34,8 @@ enum class FileKind : uint8_t { kAbsent, kUnreadable, kEmpty, kForeign, kOtherMo
 FileKind FileKindOf(const std::string& path);
 // Also an empty one: a node that has just cut it back.
 bool HasLog(const std::string& path);
+// Why it cannot be read as a node's, in a sentence; empty: it can.
+std::string WhyNotReadable(const std::string& path);
 // `immutable`: of a file without a log.
 NodeFile OpenToRead(const std::string& path, bool immutable, int& code);
 

@@ -21,6 +21,7 @@
 #include "tools/common/remote_uri.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/node_file.h"
+#include "tools/roostctl/node_query.h"
 #include "tools/roostctl/selftest/config.h"
 
 namespace roost::tools {
@@ -31,8 +32,6 @@ namespace fs = std::filesystem;
 constexpr char kSystemFolder[] = "/var/lib/roost";
 constexpr char kFile[] = "node.db";
 constexpr int64_t kPageRows = 2000;
-// Instructions of SQLite's machine between two looks at the clock.
-constexpr int kStepsBetweenLooks = 1000;
 constexpr int64_t kUsPerSecond = 1'000'000;
 
 // The number of the last reading of the page that begins after ?1.
@@ -56,74 +55,6 @@ constexpr char kNeverSet[] =
     "SELECT coalesce((SELECT synced = 0 FROM reading ORDER BY seq DESC LIMIT 1), 0)";
 constexpr char kIsSensor[] = "SELECT count(*) FROM sensor WHERE name = ?1";
 constexpr char kSensors[] = "SELECT DISTINCT name FROM sensor ORDER BY name LIMIT 1000";
-
-// A statement that is over with its scope, and that stops when its time is over.
-class Query {
- public:
-  Query(sqlite3* db, const char* sql) : db_(db) {
-    until_ = NativePlatform().Now() + ReadingsCommand::kPageWithin;
-    sqlite3_progress_handler(db, kStepsBetweenLooks, IsOver, this);
-    code_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr);
-  }
-  ~Query() {
-    sqlite3_finalize(statement_);
-    sqlite3_progress_handler(db_, 0, nullptr, nullptr);
-  }
-  Query(const Query&) = delete;
-  Query& operator=(const Query&) = delete;
-
-  Query& Bind(int place, int64_t value) {
-    if (code_ == SQLITE_OK) code_ = sqlite3_bind_int64(statement_, place, value);
-    return *this;
-  }
-  Query& Bind(int place, const std::string& text) {
-    if (code_ == SQLITE_OK) {
-      code_ = sqlite3_bind_text(statement_, place, text.data(), static_cast<int>(text.size()),
-                                SQLITE_TRANSIENT);
-    }
-    return *this;
-  }
-  bool Next() {
-    if (code_ == SQLITE_OK || code_ == SQLITE_ROW) code_ = sqlite3_step(statement_);
-    return code_ == SQLITE_ROW;
-  }
-  // After Next said no.
-  absl::Status status() const {
-    if (code_ == SQLITE_DONE || code_ == SQLITE_OK) return absl::OkStatus();
-    if (code_ == SQLITE_INTERRUPT || (code_ & 0xFF) == SQLITE_BUSY) {
-      return absl::DeadlineExceededError("the database did not answer within " +
-                                         FormatDuration(ReadingsCommand::kPageWithin));
-    }
-    return absl::UnavailableError(std::string(sqlite3_errmsg(db_)) + " (SQLite " +
-                                  std::to_string(code_) + ")");
-  }
-  int64_t Number(int column) const { return sqlite3_column_int64(statement_, column); }
-  double Real(int column) const { return sqlite3_column_double(statement_, column); }
-  std::string_view Text(int column) const {
-    const unsigned char* const text = sqlite3_column_text(statement_, column);
-    if (text == nullptr) return {};
-    return {reinterpret_cast<const char*>(text),
-            static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
-  }
-
- private:
-  static int IsOver(void* self) {
-    return NativePlatform().Now() > static_cast<Query*>(self)->until_ ? 1 : 0;
-  }
-
-  sqlite3* const db_;
-  TimePoint until_;
-  sqlite3_stmt* statement_ = nullptr;
-  int code_ = SQLITE_OK;
-};
-
-absl::StatusOr<int64_t> Ask(sqlite3* db, const char* sql, const std::string& name = {}) {
-  Query query(db, sql);
-  if (!name.empty()) query.Bind(1, name);
-  if (query.Next()) return query.Number(0);
-  const absl::Status status = query.status();
-  return status.ok() ? absl::InternalError("a question has no answer") : status;
-}
 
 struct Row {
   int64_t wall_us = 0;
@@ -284,7 +215,7 @@ absl::StatusOr<int64_t> FirstWanted(sqlite3* db, int64_t newest, int64_t since_u
                                     int64_t never_set) {
   int64_t before = newest + 1;
   for (;;) {
-    Query query(db, kPageBefore);
+    NodeQuery query(db, kPageBefore);
     query.Bind(1, before).Bind(2, since_us).Bind(3, kPageRows).Bind(4, never_set);
     if (!query.Next()) return query.status();
     const int64_t first = query.Number(0);
@@ -297,23 +228,23 @@ absl::StatusOr<int64_t> FirstWanted(sqlite3* db, int64_t newest, int64_t since_u
 }
 
 absl::Status PrintPages(sqlite3* db, const std::string& name, int64_t since_us, Printer& printer) {
-  const absl::StatusOr<int64_t> newest = Ask(db, kNewest);
+  const absl::StatusOr<int64_t> newest = NodeQuery::Ask(db, kNewest);
   if (!newest.ok()) return newest.status();
-  const absl::StatusOr<int64_t> never_set = Ask(db, kNeverSet);
+  const absl::StatusOr<int64_t> never_set = NodeQuery::Ask(db, kNeverSet);
   if (!never_set.ok()) return never_set.status();
   const absl::StatusOr<int64_t> first = FirstWanted(db, *newest, since_us, *never_set);
   if (!first.ok()) return first.status();
   for (int64_t after = *first;;) {
     int64_t last = 0;
     {
-      Query end(db, kPageEnd);
+      NodeQuery end(db, kPageEnd);
       end.Bind(1, after).Bind(2, *newest).Bind(3, kPageRows);
       if (!end.Next()) return end.status();
       last = end.Number(0);
     }
     if (last == 0) break;
     {
-      Query page(db, kPage);
+      NodeQuery page(db, kPage);
       page.Bind(1, after).Bind(2, last).Bind(3, since_us).Bind(5, *never_set);
       if (!name.empty()) page.Bind(4, name);
       while (page.Next()) {
@@ -342,7 +273,7 @@ absl::Status PrintPages(sqlite3* db, const std::string& name, int64_t since_us, 
 
 std::string NoSuchSensor(sqlite3* db, const std::string& path, const std::string& name) {
   std::vector<std::string> names;
-  Query query(db, kSensors);
+  NodeQuery query(db, kSensors);
   while (query.Next()) names.emplace_back(query.Text(0));
   std::string text = path + " has no sensor " + name;
   if (const std::string near = ClosestOf(names, name); !near.empty()) {
@@ -355,25 +286,6 @@ std::string NoSuchSensor(sqlite3* db, const std::string& path, const std::string
     text += (i > 0 ? ", " : "") + names[i];
   }
   return text + (names.size() > kMostNamed ? " and more" : "");
-}
-
-// Why it cannot be read; empty: it can.
-std::string WhyNot(const std::string& path) {
-  switch (FileKindOf(path)) {
-    case FileKind::kAbsent:
-      return "there is no database " + path + "; name the node's with --db";
-    case FileKind::kUnreadable:
-      return "this user may not read " + path + ": run it as the service's user, or in its group";
-    case FileKind::kForeign:
-      return path + " is not a SQLite database";
-    case FileKind::kOtherMode:
-      return path + " has no write-ahead log: no node has written it";
-    case FileKind::kEmpty:
-      return path + " is empty: no node has written it yet";
-    case FileKind::kLog:
-      return "";
-  }
-  return "";
 }
 
 }  // namespace
@@ -437,13 +349,13 @@ void ReadingsCommand::Run() {
     std::fprintf(stderr, "roostctl: %s\n", PlainText(why).c_str());
     exit_code_ = code;
   };
-  if (const std::string why = WhyNot(path); !why.empty()) return fail(why, kReadingsCannotTell);
+  if (const std::string why = WhyNotReadable(path); !why.empty()) return fail(why, kReadingsCannotTell);
   int code = SQLITE_OK;
   const NodeFile db = OpenToRead(path, !HasLog(path), code);
   if (code != SQLITE_OK) return fail(path + ": " + sqlite3_errstr(code), kReadingsCannotTell);
-  sqlite3_busy_timeout(db.get(), static_cast<int>(kPageWithin / std::chrono::milliseconds(1)) / 2);
+  sqlite3_busy_timeout(db.get(), static_cast<int>(NodeQuery::kWithin / std::chrono::milliseconds(1)) / 2);
   if (!name_.empty()) {
-    const absl::StatusOr<int64_t> known = Ask(db.get(), kIsSensor, name_);
+    const absl::StatusOr<int64_t> known = NodeQuery::Ask(db.get(), kIsSensor, name_);
     if (known.ok() && *known == 0) return fail(NoSuchSensor(db.get(), path, name_), kReadingsNone);
   }
   const int64_t since_us = NativePlatform().UnixMicros() - since_ / std::chrono::microseconds(1);

@@ -4,7 +4,7 @@
 // reads the output may take its time, and the node's log is pinned for the read of a page only.
 //
 // Threads:  one
-// Blocks:   for a page at most kPageWithin; for whoever reads the output
+// Blocks:   for a page at most NodeQuery::kWithin; for whoever reads the output
 // Memory:   a page of the output, and the averages of at most kMostSensors sensors
 // Errors:   a sentence on standard error, and the exit code
 #ifndef ROOST_TOOLS_ROOSTCTL_READINGS_H_
@@ -29,7 +29,6 @@ std::string NodeDatabasePath(const std::string& db, const std::string& config);
 // readings [NAME] [--since TIME] [--csv | --json] [--every TIME] [--db PATH] [--config FILE]
 class ReadingsCommand {
  public:
-  static constexpr Duration kPageWithin = std::chrono::seconds(1);
   static constexpr size_t kMostSensors = 1000;
 
   void AddTo(CLI::App& app);
