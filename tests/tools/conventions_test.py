@@ -18,7 +18,7 @@ import unittest
 ROOSTCTL, ROOST_NODE = sys.argv[1:3]
 SOURCE = pathlib.Path(sys.argv[3])
 COLUMNS = 80
-JARGON = re.compile(r"\b(INT|UINT|FLOAT|TEXT|SUBCOMMAND|OPTIONS)\b|Excludes|Needs:|REQUIRED|Positionals| in \[|->")
+JARGON = re.compile(r"\b(INT|UINT|FLOAT|SUBCOMMAND|OPTIONS)\b|Excludes|Needs:|REQUIRED|Positionals| in \[|->")
 
 
 def run(*words, **options):

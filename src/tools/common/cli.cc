@@ -124,7 +124,7 @@ std::string Between(const std::string& text, const std::string& before, const st
 
 // The parser's message for people: what was wrong, then what would be right.
 std::string InChoices(const CLI::App& app, const CLI::ParseError& error) {
-  const std::string said = error.what();
+  std::string said = error.what();
   const std::string kind = error.get_name();
   if (kind == "ExtrasError") return Unknown(app, said.substr(said.rfind(": ") + 2));
   if (said == "A subcommand is required") {

@@ -39,7 +39,8 @@ Empty lines and lines that begin with # are skipped. A line with a time of its o
 since 1970 UTC with up to 6 decimals, keeps it; any other gets the time at which it is taken, and
 is marked (time_from is late) when it could have been read more than 2 s before. Progress and
 messages go to standard error, the summary at the end to standard output. SIGTERM and
-SIGINT end it and seal what is there; SIGHUP seals at once and goes on; SIGPWR seals at once and
+SIGINT end it and seal what is there; SIGHUP seals at once and goes on; SIGUSR1 reports what the pools do, in the
+journal of a service; SIGPWR seals at once and
 stops writing (see below); a signal that was ignored at the start stays ignored. The end of standard input ends it, but that of a named pipe or
 of a serial line does not: it is opened again. While the database
 refuses, readings are kept in memory (--buffer); when that is full the oldest reading of the board
