@@ -21,16 +21,16 @@ int main(int argc, char** argv) {
       "wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
+  roost::tools::VersionCommand version;
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
-  roost::tools::VersionCommand version;
   roost::tools::MetricsCommand metrics;
   status.AddTo(app);
   metrics.AddTo(app);
   selftest.AddTo(app);
   profiles.AddTo(app);
-  size.AddTo(app);
   version.AddTo(app);
+  size.AddTo(app);
   return roost::tools::Parse(app, argc, argv)
       .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
 }
