@@ -3,7 +3,7 @@
 #
 # Installs what is missing (Debian packages, as root or through sudo), builds the release, and runs
 # roost-node with real readings of this machine into a local SQLite pool of the Raspberry Pi profile
-# (size 2, overflow 1). Ends by itself and says what it did.
+# (size 2, overflow 1). Builds roostctl, too. Ends by itself, says what it did and what to type next.
 #
 # Usage: ./deploy/run.sh [FOLDER] [-- FLAGS OF ROOST-NODE]
 #   FOLDER   where the database goes (default: ./out)
@@ -16,7 +16,7 @@
 LOG=$ROOT/build/run.log
 
 main() {
-  local folder=$PWD/out node flags=(--for 10s --every 500ms)
+  local folder=$PWD/out node roostctl flags=(--for 10s --every 500ms)
   case ${1-} in
     -h | --help) usage && exit ;;
     -- | '') ;;
@@ -37,17 +37,28 @@ main() {
   step "2 of 3: build (the log is $LOG)"
   cd "$ROOT"
   # A newer compiler's new warning is no reason not to run.
-  build "$LOG" release roost-node -- -DROOST_PROFILE=raspberry_pi -DROOST_WERROR=OFF || { tail_of "$LOG"; die "the build failed"; }
+  build "$LOG" release roost-node roostctl -- -DROOST_PROFILE=raspberry_pi -DROOST_WERROR=OFF || { tail_of "$LOG"; die "the build failed"; }
   node=$(find build/release -name roost-node -type f -perm -u+x)
+  roostctl=$(find build/release -name roostctl -type f -perm -u+x)
   say "built $node"
+  say "built $roostctl"
 
   step "3 of 3: run"
   say "roost-node --db $folder/node.db ${flags[*]}"
   "$node" --db "$folder/node.db" "${flags[@]}"
 
   step "done: the readings are in $folder/node.db"
-  say "Look at them, also while the node runs:"
-  say "  sqlite3 -readonly $folder/node.db 'SELECT * FROM readings ORDER BY seq DESC LIMIT 5'"
   sqlite3 -readonly -box "$folder/node.db" 'SELECT * FROM readings ORDER BY seq DESC LIMIT 5'
+
+  # A session has a folder for the node's socket; without one its status file says how it is.
+  local status='' look=status
+  if [ -z "${XDG_RUNTIME_DIR-}" ]; then
+    status=" --status-file $folder/status.json"
+    look="status --file $folder/status.json"
+  fi
+  step "next, to type in $ROOT"
+  say "  $node --db $folder/node.db$status    # runs until Ctrl-C"
+  say "  $roostctl $look --watch    # meanwhile, in another terminal"
+  say "  $roostctl selftest --quick --db $folder    # is this machine fit for a node?"
 }
 main "$@"

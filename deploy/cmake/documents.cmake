@@ -1,6 +1,6 @@
-# Manual pages, and completion for bash, zsh and fish. The programs write them of themselves when they are built;
-# in a cross-build an emulator runs them. Without one there are none: the programs have --help and
-# `roostctl completion`.
+# Manual pages, and completion for bash, zsh and fish. roostctl writes its own when it is built, and
+# roost-node-documents those of roost-node, which stays small; in a cross-build an emulator runs them.
+# Without one there are none: the programs have --help and `roostctl completion`.
 if(NOT TARGET roostctl OR NOT TARGET roost-node)
   return()
 endif()
@@ -18,12 +18,12 @@ add_custom_command(
   OUTPUT ${PROJECT_BINARY_DIR}/documents.made
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${documents}
   COMMAND roostctl --write-documents ${documents} ${ROOST_DOCUMENTS_DATE} ${prose}
-  COMMAND roost-node --write-documents ${documents} ${ROOST_DOCUMENTS_DATE} ${prose}
+  COMMAND roost-node-documents --write-documents ${documents} ${ROOST_DOCUMENTS_DATE} ${prose}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${documents}/man/man7
   COMMAND ${CMAKE_COMMAND} -E copy ${PROJECT_BINARY_DIR}/roostpool.7 ${documents}/man/man7
   COMMAND find ${documents}/man -type f -exec ${ROOST_GZIP} -9n "{}" +
   COMMAND ${CMAKE_COMMAND} -E touch ${PROJECT_BINARY_DIR}/documents.made
-  DEPENDS roostctl roost-node ${includes} ${PROJECT_BINARY_DIR}/roostpool.7
+  DEPENDS roostctl roost-node-documents ${includes} ${PROJECT_BINARY_DIR}/roostpool.7
   COMMENT "Manual pages and completions" VERBATIM)
 add_custom_target(documents ALL DEPENDS ${PROJECT_BINARY_DIR}/documents.made)
 

@@ -45,7 +45,8 @@ class ReproducibleTest(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         # As now, not as when the folder was configured.
         output(CMAKE, BUILD)
-        output(CMAKE, "--build", BUILD, "--target", "roost-node", "roostctl", "roostpool", "roostpool_shared")
+        output(CMAKE, "--build", BUILD, "--target", "roost-node", "roostctl", "documents", "roostpool",
+               "roostpool_shared")
         cls.first = pack(BUILD, cls.folder / "first")
         cls.second_build = cls.build_again(cls.copy_sources())
         cls.second = pack(cls.second_build, cls.folder / "second", env=cls.elsewhere())

@@ -2,7 +2,7 @@
 
 The commands are found by walking the help, so that a new one is looked at without a line here.
 
-Usage: conventions_test.py ROOSTCTL ROOST_NODE SOURCE
+Usage: conventions_test.py ROOSTCTL ROOST_NODE ROOST_NODE_DOCUMENTS SOURCE
 """
 
 import json
@@ -15,10 +15,10 @@ import sys
 import tempfile
 import unittest
 
-ROOSTCTL, ROOST_NODE = sys.argv[1:3]
-SOURCE = pathlib.Path(sys.argv[3])
+ROOSTCTL, ROOST_NODE, NODE_DOCUMENTS = sys.argv[1:4]
+SOURCE = pathlib.Path(sys.argv[4])
 COLUMNS = 80
-JARGON = re.compile(r"\b(INT|UINT|FLOAT|TEXT|SUBCOMMAND|OPTIONS)\b|Excludes|Needs:|REQUIRED|Positionals| in \[|->")
+JARGON = re.compile(r"\b(INT|UINT|FLOAT|SUBCOMMAND|OPTIONS)\b|Excludes|Needs:|REQUIRED|Positionals| in \[|->")
 
 
 def run(*words, **options):
@@ -149,7 +149,7 @@ class Documents(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="roost-documents-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        for program in (ROOSTCTL, ROOST_NODE):
+        for program in (ROOSTCTL, NODE_DOCUMENTS):
             told = run(program, "--write-documents", cls.folder, "2026-01-31", SOURCE / "deploy/man")
             assert (told.returncode, told.stdout, told.stderr) == (0, "", ""), told
 

@@ -266,6 +266,19 @@ TEST_F(RoostNodeTest, AHangUpSealsAndGoesOn) {
   EXPECT_EQ(Rows(), 3);
 }
 
+TEST_F(RoostNodeTest, AUserSignalReportsThePoolsAndGoesOn) {
+  Program node(Node({"--stdin", "--seal-every", "1ms", "--json"}));
+  node.WaitForError("lines into");
+  node.Write("a 1\n");
+  node.Signal(SIGUSR1);
+  EXPECT_TRUE(Has(node.WaitForError("0 waiting"), "pool 'local'")) << node.errors();
+  node.Write("b 2\n");
+  node.CloseInput();
+  EXPECT_EQ(node.Wait(), 0) << node.errors();
+  EXPECT_EQ(json::parse(node.output())["ended_by"], "end of input");
+  EXPECT_EQ(Rows(), 2);
+}
+
 // nohup, and a shell's & in a script.
 TEST_F(RoostNodeTest, ASignalThatWasIgnoredAtTheStartStaysIgnored) {
   std::vector<std::string> all = {"/usr/bin/env", "--ignore-signal=HUP,INT"};

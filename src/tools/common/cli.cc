@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <iostream>
 #include <string_view>
 #include <vector>
 
 #include "base/duration.h"
 #include "tools/common/byte_count.h"
-#include "tools/common/completion.h"
 #include "tools/common/duration.h"
 #include "tools/common/grammar.h"
 #include "tools/common/help.h"
-#include "tools/common/manual.h"
 #include "tools/common/text.h"
 
 namespace roost::tools {
@@ -124,7 +121,7 @@ std::string Between(const std::string& text, const std::string& before, const st
 
 // The parser's message for people: what was wrong, then what would be right.
 std::string InChoices(const CLI::App& app, const CLI::ParseError& error) {
-  const std::string said = error.what();
+  std::string said = error.what();
   const std::string kind = error.get_name();
   if (kind == "ExtrasError") return Unknown(app, said.substr(said.rfind(": ") + 2));
   if (said == "A subcommand is required") {
@@ -210,45 +207,6 @@ std::vector<std::string> WithoutBlanks(const CLI::App& app, std::vector<std::str
   return arguments;
 }
 
-constexpr std::pair<const char*, Shell> kShells[] = {
-    {"bash", Shell::kBash}, {"fish", Shell::kFish}, {"zsh", Shell::kZsh}};
-
-void AddCompletion(CLI::App& app) {
-  CLI::App* const command =
-      app.add_subcommand("completion", "Print the script that completes arguments in a shell");
-  const auto print = [&app](const std::string& name) {
-    for (const auto& [known, shell] : kShells) {
-      if (name == known) std::cout << CompletionOf(app, shell);
-    }
-  };
-  command->add_option_function<std::string>("SHELL", print, "Of which shell: bash, fish or zsh")
-      ->required()
-      ->check(CLI::IsMember({"bash", "fish", "zsh"}));
-  command->footer(
-      "The packages install these scripts. Without a package:\n"
-      "  . <(" +
-      app.get_name() +
-      " completion bash)\n"
-      "Exit codes: 0 done, 2 the arguments are wrong.");
-}
-
-// PROGRAM --write-documents FOLDER DATE PROSE: the manual pages and the completions, for the build.
-int WriteDocuments(const CLI::App& app, const std::vector<std::string>& arguments) {
-  if (arguments.size() != 4)
-    return PrintMistake(app, std::string(kWriteDocuments) + ": write FOLDER DATE PROSE");
-  const std::filesystem::path folder = arguments[1];
-  bool written =
-      WriteManuals(app, {.folder = folder / "man", .date = arguments[2], .prose = arguments[3]});
-  for (const auto& [name, shell] : kShells) {
-    const std::string file = shell == Shell::kZsh    ? "_" + app.get_name()
-                             : shell == Shell::kFish ? app.get_name() + ".fish"
-                                                     : app.get_name();
-    written = WriteDocument(folder / name / file, CompletionOf(app, shell)) && written;
-  }
-  if (!written) std::cerr << app.get_name() << ": cannot write into " << arguments[1] << "\n";
-  return written ? 0 : 1;
-}
-
 // `help`, `help COMMAND`, or nothing but commands that only have others below them.
 std::optional<int> PrintHelp(const CLI::App& app, const std::vector<std::string>& arguments) {
   const bool asked = !arguments.empty() && arguments.front() == "help";
@@ -330,17 +288,9 @@ int PrintMistake(const CLI::App& app, const std::string& what) {
   return kExitUsage;
 }
 
-std::optional<int> Parse(CLI::App& app, int argc, char** argv) {
-  if (!CommandsOf(app).empty()) {
-    CLI::App* const help = app.add_subcommand("help", "Show this help, or that of a command");
-    help->add_option("COMMAND", "The command (default: all of them, in a line each)");
-    AddCompletion(app);
-  }
+std::optional<int> ParseAlone(CLI::App& app, int argc, char** argv) {
   UseHelp(app);
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-  if (!arguments.empty() && arguments.front() == kWriteDocuments) {
-    return WriteDocuments(app, arguments);
-  }
   if (const std::optional<int> helped = PrintHelp(app, arguments)) return helped;
   arguments = WithoutBlanks(app, std::move(arguments));
   try {

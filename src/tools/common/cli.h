@@ -3,8 +3,7 @@
 // Bad use ends with exit code 2 and two lines on standard error: what is wrong with which argument
 // and what would be right; and where help is. A program that has commands has `help [COMMAND]` besides,
 // and shows its help when no command is given; so does a command that has only others below it.
-// `completion SHELL` is added likewise. The build, and nobody else, runs `PROGRAM --write-documents FOLDER
-// DATE PROSE`: the manual pages (manual.h) and the completions (completion.h) of the program.
+// `completion SHELL` is added likewise.
 #ifndef ROOST_TOOLS_COMMON_CLI_H_
 #define ROOST_TOOLS_COMMON_CLI_H_
 
@@ -19,7 +18,6 @@
 namespace roost::tools {
 
 inline constexpr int kExitUsage = 2;
-inline constexpr char kWriteDocuments[] = "--write-documents";
 
 // An option that takes a span of time, at least `least`, into `span`.
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& span, Duration least,
@@ -42,9 +40,11 @@ std::optional<std::string> ParseArguments(CLI::App& app, const std::vector<std::
 // The two lines on standard error; returns kExitUsage.
 int PrintMistake(const CLI::App& app, const std::string& what);
 
-// Parses; nothing when the program should go on, else its exit code: 0 after --help or --version,
-// kExitUsage after a mistake.
+// Of a program that has commands; adds help and completion. Parses; nothing when the program should go on,
+// else its exit code: 0 after --help or --version, kExitUsage after a mistake. See also documents.h.
 std::optional<int> Parse(CLI::App& app, int argc, char** argv);
+// The same of a program that has no commands.
+std::optional<int> ParseAlone(CLI::App& app, int argc, char** argv);
 
 }  // namespace roost::tools
 

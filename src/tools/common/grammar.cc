@@ -185,9 +185,15 @@ const Argument* Find(const std::vector<Argument>& arguments, std::string_view na
 }
 
 std::vector<const CLI::App*> CommandsOf(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App* command) {
+  std::vector<const CLI::App*> commands = app.get_subcommands([](const CLI::App* command) {
     return !command->get_name().empty() && !command->get_group().empty();
   });
+  // What every program has is what one looks for last.
+  std::stable_partition(commands.begin(), commands.end(), [](const CLI::App* command) {
+    const std::string& name = command->get_name();
+    return name != "version" && name != "help" && name != "completion";
+  });
+  return commands;
 }
 
 const CLI::App* CommandOf(const CLI::App& app, std::string_view name) {

@@ -431,8 +431,22 @@ void Node::Sleep(Deadline deadline, bool want_input) {
     power_.OnHangUp();
     seal_now_ = true;
     if (forward_ != nullptr) forward_->Retry(awake);
+  } else if (seen.signal == SIGUSR1) {
+    Report(pool_);
+    if (remote_ != nullptr) Report(remote_->pool());
   } else if (seen.signal != 0) {
     signalled_ = true;
+  }
+}
+
+// A line each, so that each has its severity in the journal.
+void Node::Report(const Pool& pool) {
+  std::array<char, 4096> buffer;
+  std::string_view rest = pool.Report(buffer);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    messages_.Say("%.*s", static_cast<int>(end), rest.data());
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
 }
 

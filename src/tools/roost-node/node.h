@@ -97,6 +97,7 @@ class Node {
   bool WantsInput() const { return options_.from_stdin && !buffer_.full() && !lines_.AtEnd(); }
   Deadline NextWakeup() const;
   void Sleep(Deadline deadline, bool want_input);
+  void Report(const Pool& pool);
   void Publish(TimePoint now);
   NodeFacts Facts() const;
   void Finish();

@@ -18,7 +18,6 @@
 #include "tools/common/config_file.h"
 #include "tools/common/grammar.h"
 #include "tools/common/make_backend.h"
-#include "tools/common/manual.h"
 #include "tools/common/remote_uri.h"
 #include "tools/roost-node/retention.h"
 
@@ -39,7 +38,8 @@ Empty lines and lines that begin with # are skipped. A line with a time of its o
 since 1970 UTC with up to 6 decimals, keeps it; any other gets the time at which it is taken, and
 is marked (time_from is late) when it could have been read more than 2 s before. Progress and
 messages go to standard error, the summary at the end to standard output. SIGTERM and
-SIGINT end it and seal what is there; SIGHUP seals at once and goes on; SIGPWR seals at once and
+SIGINT end it and seal what is there; SIGHUP seals at once and goes on; SIGUSR1 reports what the pools do, in the
+journal of a service; SIGPWR seals at once and
 stops writing (see below); a signal that was ignored at the start stays ignored. The end of standard input ends it, but that of a named pipe or
 of a serial line does not: it is opened again. While the database
 refuses, readings are kept in memory (--buffer); when that is full the oldest reading of the board
@@ -455,21 +455,25 @@ void Resolve(Options& options, const Raw& raw) {
 
 }  // namespace
 
+void WithGrammar(const std::function<void(const CLI::App&, const std::vector<Argument>&)>& use) {
+  Options options;
+  Raw raw;
+  CLI::App app(kDescription, kProgram);
+  Declare(app, options, raw);
+  std::vector<Argument> settings;
+  for (const Argument& argument : ArgumentsOf(app)) {
+    const bool named = !argument.names.empty();
+    if (named && IsSetting(argument.names.back().substr(2))) settings.push_back(argument);
+  }
+  use(app, settings);
+}
+
 std::variant<Options, int> ParseOptions(int argc, char** argv) {
   Options from_arguments;
   Raw raw;
   CLI::App app(kDescription, kProgram);
   Declare(app, from_arguments, raw);
-  if (argc == 5 && std::string_view(argv[1]) == kWriteDocuments) {
-    std::vector<Argument> settings;
-    for (const Argument& argument : ArgumentsOf(app)) {
-      const bool named = !argument.names.empty();
-      if (named && IsSetting(argument.names.back().substr(2))) settings.push_back(argument);
-    }
-    const ManualPlace place{.folder = fs::path(argv[2]) / "man", .date = argv[3], .prose = argv[4]};
-    if (!WriteConfManual(kProgram, settings, place)) return kExitLost;
-  }
-  if (const std::optional<int> exit = Parse(app, argc, argv)) return *exit;
+  if (const std::optional<int> exit = ParseAlone(app, argc, argv)) return *exit;
   if (HasPassword(from_arguments.remote)) {
     return PrintMistake(app,
                         "--remote: every user of this machine can read a password on a command "
@@ -486,7 +490,7 @@ std::variant<Options, int> ParseOptions(int argc, char** argv) {
   // Once more, over what the file says.
   CLI::App last(kDescription, kProgram);
   Declare(last, options, raw);
-  if (const std::optional<int> exit = Parse(last, argc, argv)) return *exit;
+  if (const std::optional<int> exit = ParseAlone(last, argc, argv)) return *exit;
   try {
     const bool given = !options.db.empty() || last.count("--db") > 0;
     options.db = given ? PathOf(options.db) : DefaultDb();

@@ -3,12 +3,16 @@
 #ifndef ROOST_TOOLS_ROOST_NODE_OPTIONS_H_
 #define ROOST_TOOLS_ROOST_NODE_OPTIONS_H_
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "platform/rpi/gpio_line.h"
 #include "roost/deadline.h"
+#include "tools/common/grammar.h"
 #include "tools/roost-node/forward_options.h"
 
 namespace roost::tools {
@@ -68,6 +72,10 @@ struct Options {
 // The options, or the exit code of a program that has nothing more to do (after --help, after a
 // mistake).
 std::variant<Options, int> ParseOptions(int argc, char** argv);
+
+// Shows the command line to `use`, and those of its arguments that a file of --config may have. For manual
+// pages and completions.
+void WithGrammar(const std::function<void(const CLI::App&, const std::vector<Argument>&)>& use);
 
 }  // namespace roost::tools
 

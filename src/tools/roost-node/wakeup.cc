@@ -27,7 +27,7 @@ bool IsIgnored(int number) {
 Wakeup::Wakeup(Platform& platform, int input) : platform_(platform), input_(input) {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPWR}) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPWR, SIGUSR1}) {
     // A signal that is blocked reaches a signalfd though it is ignored.
     if (!IsIgnored(number)) sigaddset(&mask, number);
   }

@@ -15,7 +15,7 @@ namespace roost::tools {
 
 class Wakeup {
  public:
-  // Blocks SIGTERM, SIGINT, SIGHUP and SIGPWR, to be seen by Wait, but those that were ignored: they
+  // Blocks SIGTERM, SIGINT, SIGHUP, SIGPWR and SIGUSR1, to be seen by Wait, but those that were ignored: they
   // stay ignored, as nohup and a shell's & ask for. Ignores SIGPIPE and SIGXFSZ.
   // `input`: a descriptor to watch, or -1.
   Wakeup(Platform& platform, int input);

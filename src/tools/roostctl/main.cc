@@ -27,9 +27,9 @@ int main(int argc, char** argv) {
       "wrong.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
+  roost::tools::VersionCommand version;
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
-  roost::tools::VersionCommand version;
   roost::tools::MetricsCommand metrics;
   roost::tools::CheckCommand check;
   roost::tools::ReadingsCommand readings;
@@ -43,8 +43,8 @@ int main(int argc, char** argv) {
   selftest.AddTo(app);
   server.AddTo(app);
   profiles.AddTo(app);
-  size.AddTo(app);
   version.AddTo(app);
+  size.AddTo(app);
   const std::optional<int> parsed = roost::tools::Parse(app, argc, argv);
   // What cannot be checked is not critical.
   if (parsed == roost::tools::kExitUsage && argc > 1 && std::string_view(argv[1]) == "check") {
