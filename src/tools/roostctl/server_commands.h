@@ -36,7 +36,7 @@ class ServerCommands {
   ServerAccess access_;
   InitCommand init_;
   TendCommand tend_;
-  CheckCommand check_;
+  ServerCheck check_;
   EnrollCodeCommand enroll_;
   SecretPlace place_;
   std::vector<std::string> names_;
