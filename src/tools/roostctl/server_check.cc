@@ -382,7 +382,7 @@ const char* VerdictName(Finding verdict) {
   return "";
 }
 
-int Show(const ServerAccess& access, const ServerCheck& command, const std::string& target,
+int Show(const ServerAccess& access, const CheckCommand& command, const std::string& target,
          const std::vector<ServerFinding>& findings) {
   int code = kServerDone;
   Json checks = Json::array();
@@ -490,7 +490,7 @@ absl::StatusOr<std::vector<ServerFinding>> CheckMysqlServer(Lease& lease, bool b
   return findings.Take();
 }
 
-int RunCheck(Platform& platform, const ServerAccess& access, const ServerCheck& command) {
+int RunCheck(Platform& platform, const ServerAccess& access, const CheckCommand& command) {
   std::optional<PgbouncerConfig> pgbouncer;
   if (!command.pgbouncer.empty()) {
     absl::StatusOr<PgbouncerConfig> read = ReadPgbouncerConfig(command.pgbouncer);

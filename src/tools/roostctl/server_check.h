@@ -27,7 +27,7 @@ struct ServerFinding {
   std::string advice{};
 };
 
-struct ServerCheck {
+struct CheckCommand {
   std::string pgbouncer{};  // its configuration; empty: not looked at
   bool balance = false;     // counts every reading
   bool strict = false;      // a warning fails, too
@@ -39,7 +39,7 @@ absl::StatusOr<std::vector<ServerFinding>> CheckPostgresServer(Lease& lease,
                                                                bool balance);
 absl::StatusOr<std::vector<ServerFinding>> CheckMysqlServer(Lease& lease, bool balance);
 
-int RunCheck(Platform& platform, const ServerAccess& access, const ServerCheck& command);
+int RunCheck(Platform& platform, const ServerAccess& access, const CheckCommand& command);
 
 }  // namespace roost::tools
 

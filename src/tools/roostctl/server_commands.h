@@ -36,7 +36,7 @@ class ServerCommands {
   ServerAccess access_;
   InitCommand init_;
   TendCommand tend_;
-  ServerCheck check_;
+  CheckCommand check_;
   EnrollCodeCommand enroll_;
   SecretPlace place_;
   std::vector<std::string> names_;
