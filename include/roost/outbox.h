@@ -106,6 +106,7 @@ inline constexpr size_t kOutboxWhys = 6;
 
 // One row of a batch.
 struct OutboxRow {
+  // Its number.
   int64_t seq = 0;
   // Milliseconds since 1970 UTC.
   int64_t ms = 0;
@@ -116,12 +117,14 @@ struct OutboxRow {
 
 // A name and its unit, once in a batch.
 struct OutboxName {
+  // As the rows have them.
   std::string_view name;
   std::string_view unit;
 };
 
 // Of the numbers lo to hi, so many have no row for this reason. A batch has one record of each reason, or none.
 struct OutboxGap {
+  // The reason, the range, and how many of its numbers.
   OutboxWhy why = OutboxWhy::kUnused;
   int64_t lo = 0;
   int64_t hi = 0;
@@ -130,20 +133,29 @@ struct OutboxGap {
 
 // The name of a segment: its epoch and its first number.
 struct OutboxSegment {
+  // Of the rows.
   int64_t epoch = 0;
+  // The first number.
   int64_t lo = 0;
+  // The same segment.
   friend bool operator==(const OutboxSegment&, const OutboxSegment&) = default;
 };
 
 // The numbers first to last of a segment: each is a row or counted in a gap. All rows have one clock
 // (OutboxSource::rows). There may be no rows.
 struct OutboxBatch {
+  // Whose numbers these are.
   OutboxSegment segment{};
+  // The numbers.
   int64_t first = 0;
   int64_t last = 0;
+  // Of all rows.
   uint8_t clock = 0;
+  // By seq.
   std::span<const OutboxRow> rows{};
-  std::span<const OutboxName> names{};  // up to 255
+  // Up to 255, in the order in which they come up.
+  std::span<const OutboxName> names{};
+  // By their reason.
   std::span<const OutboxGap> gaps{};
   // How many numbers wait after it, of all segments, and the time of the oldest of them; 0: not known.
   int64_t backlog = 0;
@@ -152,7 +164,9 @@ struct OutboxBatch {
 
 // Up to which number the server accounts for a segment. No value: it has no mark of it.
 struct OutboxMark {
+  // The one that was asked for.
   OutboxSegment segment{};
+  // The last number.
   std::optional<int64_t> seq{};
 };
 
@@ -273,6 +287,7 @@ std::string_view Name(OutboxState state);
 
 // Something that a person may want to know, told once for each change.
 struct OutboxEvent {
+  // What happened.
   enum class Kind : uint8_t {
     // The state is another one; `status` says why it is kWaiting, kHeld or kNoSchema. kSending and kIdle
     // are one here.
@@ -297,7 +312,9 @@ struct OutboxEvent {
 
 // Who is told. REQUIRES: the function, which runs inside of Turn and Drain, does not call the Outbox.
 struct OutboxCallback {
+  // Null: nobody.
   void (*function)(void* context, const OutboxEvent& event) = nullptr;
+  // Passed to the function.
   void* context = nullptr;
 };
 
@@ -349,6 +366,7 @@ struct OutboxOptions {
 
 // One snapshot.
 struct OutboxStats {
+  // What it does.
   OutboxState state = OutboxState::kIdle;
   // Why it is kWaiting, kHeld or kNoSchema, or what the local database said last; else OK.
   absl::Status reason;
