@@ -153,7 +153,7 @@ struct OutboxBatch {
   uint8_t clock = 0;
   // By seq.
   std::span<const OutboxRow> rows{};
-  // Up to 255, in the order in which they come up.
+  // Up to 255.
   std::span<const OutboxName> names{};
   // By their reason.
   std::span<const OutboxGap> gaps{};
@@ -312,7 +312,7 @@ struct OutboxEvent {
 
 // Who is told. REQUIRES: the function, which runs inside of Turn and Drain, does not call the Outbox.
 struct OutboxCallback {
-  // Null: nobody.
+  // Null: it is not told.
   void (*function)(void* context, const OutboxEvent& event) = nullptr;
   // Passed to the function.
   void* context = nullptr;
