@@ -3,7 +3,7 @@
 // The application stores rows in a table of its own, sealed, each with a number (seq) that grows and an
 // epoch. An Outbox reads what was not sent, and carries it to an OutboxServer in batches of one round trip.
 // At every new connection it asks the server up to which number it accounts for (the mark) and goes on from
-// there. An answer that was lost costs no row and doubles none. Rows that the server had acknowledged and lost
+// there. An answer that was lost neither costs nor doubles a row. Rows that the server had acknowledged and lost
 // (a failover, a restore) are sent again, as far as they are kept here.
 //
 // A segment is a run of numbers of one epoch that is sent in strict order. After an outage the newest rows get
