@@ -75,7 +75,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/examples DESTINATION ${documents} 
 # Each where it is in the source, so that their links lead from one to the other, and to the headers.
 foreach(document README.md deploy/README.md deploy/MIGRATION.md deploy/docs/CHOOSE.md deploy/recipes/README.md
                  deploy/systemd/README.md platform/README.md src/README.md src/backends/postgres/README.md
-                 src/backends/sqlite/README.md src/backends/mysql/README.md src/telemetry/README.md src/tools/roostctl/status.schema.json deploy/grafana/alerts.yml
+                 src/backends/sqlite/README.md src/backends/mysql/README.md src/telemetry/README.md src/outbox/README.md src/tools/roostctl/status.schema.json deploy/grafana/alerts.yml
                  src/tools/roost-node/README.md src/tools/roostctl/README.md
                  tests/README.md tests/board/README.md tests/model/README.md)
   cmake_path(GET document PARENT_PATH folder)

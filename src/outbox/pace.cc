@@ -79,8 +79,49 @@ int64_t Budget::MonthOf(Micros time, int day) {
 
 void Budget::SetTime(Micros time) {
   const int64_t month = MonthOf(time, day_);
-  if (month > month_) used_ = 0;
+  if (month > month_ && month_ != 0) used_ = 0;
   month_ = month;
+}
+
+uint64_t Meter::Count(TimePoint now, uint64_t link_bytes) {
+  const uint64_t bytes = link_bytes - link_bytes_;
+  link_bytes_ = link_bytes;
+  rate_.Spend(now, bytes);
+  SetMonth(now);
+  budget_.Add(bytes);
+  return bytes;
+}
+
+void Meter::Learn(int64_t rows, uint64_t bytes) {
+  if (rows < 10) return;
+  const double of_rows = static_cast<double>(bytes) - kBytesOfCall;
+  const double a_row = std::clamp(of_rows / static_cast<double>(rows), 4.0, 400.0);
+  bytes_per_row_ = 0.7 * bytes_per_row_ + 0.3 * a_row;
+}
+
+TimePoint Meter::When(TimePoint now, int64_t rows) {
+  if (rows == 0) return rate_.When(now, 0);
+  const auto bytes =
+      kBytesOfCall + static_cast<int64_t>(static_cast<double>(rows) * bytes_per_row_);
+  return rate_.When(now, std::min(bytes, Rate::kBurst));
+}
+
+int64_t Meter::Fitting(int64_t rows) const {
+  if (!is_bounded_) return rows;
+  const auto fitting =
+      static_cast<int64_t>(static_cast<double>(Rate::kBurst - kBytesOfCall) / bytes_per_row_);
+  return std::clamp<int64_t>(rows, 1, std::max<int64_t>(1, fitting));
+}
+
+void Meter::SetServerTime(TimePoint now, Micros time) {
+  server_time_ = time;
+  server_time_at_ = now;
+}
+
+void Meter::SetMonth(TimePoint now) {
+  if (!budget_.exists() || server_time_.count == 0) return;
+  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(now - server_time_at_);
+  budget_.SetTime(Micros{server_time_.count + since.count()});
 }
 
 void DrainTime::Note(TimePoint now, int64_t waiting) {

@@ -112,7 +112,44 @@ class Budget {
   const int64_t bytes_;
   const int day_;
   uint64_t used_ = 0;
-  int64_t month_ = 0;
+  int64_t month_ = 0;  // 0: not known yet
+};
+
+// What the link takes: counted, and estimated ahead.
+class Meter {
+ public:
+  // What a call takes beside its rows, about.
+  static constexpr int64_t kBytesOfCall = 300;
+
+  Meter(int64_t bytes_per_second, int64_t bytes_per_month, int budget_day)
+      : rate_(bytes_per_second),
+        is_bounded_(bytes_per_second > 0),
+        budget_(bytes_per_month, budget_day) {}
+  // The link has taken so many bytes at the start.
+  void Begin(uint64_t link_bytes) { link_bytes_ = link_bytes; }
+  // It has taken so many: returns what is new.
+  uint64_t Count(TimePoint now, uint64_t link_bytes);
+  uint64_t link_bytes() const { return link_bytes_; }
+  // A batch of so many rows took so many bytes.
+  void Learn(int64_t rows, uint64_t bytes);
+  // When a batch of so many rows may go; 0: a call without any.
+  TimePoint When(TimePoint now, int64_t rows);
+  // At most so many rows may go at once.
+  int64_t Fitting(int64_t rows) const;
+  // The month is that of the server's clock, so that a wrong one here neither ends it nor makes it longer.
+  void SetServerTime(TimePoint now, Micros time);
+  void SetMonth(TimePoint now);
+  Budget& budget() { return budget_; }
+  const Budget& budget() const { return budget_; }
+
+ private:
+  Rate rate_;
+  const bool is_bounded_;
+  Budget budget_;
+  uint64_t link_bytes_ = 0;
+  double bytes_per_row_ = 24;
+  Micros server_time_{};  // at server_time_at_; 0: not known
+  TimePoint server_time_at_{};
 };
 
 // When nothing will wait, at the rates of the last minute.

@@ -15,8 +15,6 @@ constexpr int64_t kMostSetAside = 20;
 constexpr int64_t kRowsForOne = 100;
 // Answers in a row that moved nothing on, after which something is wrong with the server.
 constexpr int kMostFruitless = 4;
-// What a call takes beside its rows.
-constexpr int64_t kBytesOfCall = 300;
 // Spans up to which a server has so few nodes that they need not be kept apart at their start.
 constexpr Duration kSmallSpread = 10s;
 constexpr Duration kFreshOverBudget = 1min;
@@ -37,27 +35,12 @@ bool IsOfOneKind(OutboxState one, OutboxState other) {
   return kind(one) == kind(other);
 }
 
-}  // namespace
+bool IsAway(OutboxState state) {
+  return state == OutboxState::kWaiting || state == OutboxState::kHeld ||
+         state == OutboxState::kNoSchema;
+}
 
-Sender::Sender(Pool& local, OutboxServer& server, const OutboxSource& source,
-               const OutboxOptions& options, Platform& platform)
-    : pool_(local),
-      server_(server),
-      source_(source),
-      options_(options),
-      platform_(platform),
-      chance_(options.seed != 0 ? options.seed
-                                : (uint64_t{platform.Random()} << 32) + platform.Random()),
-      back_off_(options.back_off_min, options.back_off_max),
-      size_(std::clamp(options.batch, 1, 5000)),
-      rate_(options.bytes_per_second),
-      budget_(options.bytes_per_month, options.budget_day),
-      batch_(static_cast<size_t>(std::clamp(options.batch, 1, 5000))),
-      spread_(options.spread),
-      allowance_(kMostSetAside) {}
-
-absl::Status Sender::CheckOptions() const {
-  const OutboxOptions& o = options_;
+absl::Status CheckOptions(const OutboxOptions& o) {
   if (o.epoch < 1) return OutOfRange("epoch", std::to_string(o.epoch), "at least 1");
   if (o.batch < 1 || o.batch > 5000) {
     return OutOfRange("batch", std::to_string(o.batch), "1 to 5000");
@@ -93,8 +76,26 @@ absl::Status Sender::CheckOptions() const {
   return absl::OkStatus();
 }
 
+}  // namespace
+
+Sender::Sender(Pool& local, OutboxServer& server, const OutboxSource& source,
+               const OutboxOptions& options, Platform& platform)
+    : pool_(local),
+      server_(server),
+      source_(source),
+      options_(options),
+      platform_(platform),
+      chance_(options.seed != 0 ? options.seed
+                                : (uint64_t{platform.Random()} << 32) + platform.Random()),
+      back_off_(options.back_off_min, options.back_off_max),
+      size_(std::clamp(options.batch, 1, 5000)),
+      meter_(options.bytes_per_second, options.bytes_per_month, options.budget_day),
+      reader_(source, static_cast<size_t>(std::clamp(options.batch, 1, 5000)), platform),
+      spread_(options.spread),
+      allowance_(kMostSetAside) {}
+
 absl::Status Sender::Start(Deadline deadline) {
-  if (absl::Status status = CheckOptions(); !status.ok()) return status;
+  if (absl::Status status = CheckOptions(options_); !status.ok()) return status;
   absl::StatusOr<Lease> lease = pool_.Acquire(kWrite, deadline);
   if (!lease.ok()) return lease.status();
   for (const Sql& sql : {source_.rows, source_.newest}) {
@@ -110,16 +111,16 @@ absl::Status Sender::Start(Deadline deadline) {
   if (!kept.ok()) return kept.status();
   const absl::StatusOr<bool> has_rejects = HasRejects(**lease);
   if (!has_rejects.ok()) return has_rejects.status();
-  if (absl::Status status = Reload(*lease); !status.ok()) return status;
+  if (absl::Status status = works_.Reload(**lease); !status.ok()) return status;
   kept_ = *kept;
-  has_rejects_ = *has_rejects;
-  budget_.Load(kept_.bytes_month, kept_.month);
+  reader_.set_has_rejects(*has_rejects);
+  meter_.budget().Load(kept_.bytes_month, kept_.month);
   if (kept_.spread_s >= 0) spread_ = std::chrono::seconds(kept_.spread_s);
   const TimePoint now = platform_.Now();
   // After a power cut of a whole site the nodes of a large fleet do not all come at once.
   if (kept_.spread_s >= 0 && spread_ > kSmallSpread) next_try_ = now + chance_.Between(0s, spread_);
   write_at_ = now + 1h;
-  link_bytes_ = server_.link_bytes();
+  meter_.Begin(server_.link_bytes());
   started_ = true;
   return absl::OkStatus();
 }
@@ -138,13 +139,13 @@ void Sender::Retry() {
 TimePoint Sender::Turn(TimePoint now) {
   if (call_ != Call::kNone) {
     const OutboxServer::Answer* const answer = server_.Continue(now);
-    CountBytes(now);
+    stats_.sent_bytes += meter_.Count(now, server_.link_bytes());
     if (answer == nullptr) return server_.next();
     OnAnswer(now, *answer);
     return now;
   }
   const TimePoint next = Decide(now);
-  drain_time_.Note(now, Waiting());
+  drain_time_.Note(now, works_.Waiting());
   if (call_ == Call::kNone && next > now && !std::exchange(is_resting_, true)) server_.Rest();
   return next;
 }
@@ -164,7 +165,7 @@ TimePoint Sender::Decide(TimePoint now) {
     live_since_ = TimePoint::min();
     return now;
   }
-  if (live_.is_dirty || backlog_.is_dirty || now >= write_at_) {
+  if (works_.live.is_dirty || works_.backlog.is_dirty || now >= write_at_) {
     WriteDown(now);
     return now;
   }
@@ -174,25 +175,27 @@ TimePoint Sender::Decide(TimePoint now) {
 }
 
 TimePoint Sender::Begin(TimePoint now) {
-  const bool is_over = budget_.IsOver();
-  if (is_over && !IsAway()) SetState(OutboxState::kBudget, absl::OkStatus());
+  meter_.SetMonth(now);
+  const bool is_over = meter_.budget().IsOver();
+  if (is_over && !IsAway(state_)) SetState(OutboxState::kBudget, absl::OkStatus());
   if (is_over && now < fresh_at_) return fresh_at_;
   if (needs_hello_) {
-    const TimePoint at = rate_.When(now, 0);
+    const TimePoint at = meter_.When(now, 0);
     if (at > now) return at;
     return BeginHello(now) ? now : local_retry_;
   }
   Work* const work = NextWork(now);
   if (work == nullptr) {
     if (!is_over) SetState(OutboxState::kIdle, absl::OkStatus());
-    return LiveWaiting() > 0 && !is_over ? live_since_ + options_.linger : TimePoint::max();
+    return works_.LiveWaiting() > 0 && !is_over ? live_since_ + options_.linger : TimePoint::max();
   }
   const int64_t most = RowsAllowed(*work);
-  const int64_t waiting = work == &live_ ? LiveWaiting() : work->row.hi - work->row.sent;
-  const TimePoint at = rate_.When(now, EstimatedBytes(std::min(most, waiting)));
+  const int64_t waiting =
+      work == &works_.live ? works_.LiveWaiting() : work->row.hi - work->row.sent;
+  const TimePoint at = meter_.When(now, std::min(most, waiting));
   if (at > now) {
-    if (!is_over && !IsAway()) SetState(OutboxState::kSending, absl::OkStatus());
-    const bool may_linger = work != &live_ && LiveWaiting() > 0;
+    if (!is_over && !IsAway(state_)) SetState(OutboxState::kSending, absl::OkStatus());
+    const bool may_linger = work != &works_.live && works_.LiveWaiting() > 0;
     return may_linger ? std::min(at, std::max(now + 1ms, live_since_ + options_.linger)) : at;
   }
   switch (Build(now, *work, most)) {
@@ -201,7 +204,7 @@ TimePoint Sender::Begin(TimePoint now) {
       return now;
     case Built::kNothing:
       // What waited was deleted; the numbers count when a row of a greater one is there.
-      newest_ = live_.row.sent;
+      works_.newest = works_.live.row.sent;
       return now;
     case Built::kChanged:
       return now;
@@ -213,41 +216,25 @@ TimePoint Sender::Begin(TimePoint now) {
 }
 
 bool Sender::LiveIsDue(TimePoint now) const {
-  if (LiveWaiting() <= 0) return false;
-  return draining_ || live_since_ == TimePoint::min() || LiveWaiting() >= size_.rows() ||
-         now - live_since_ >= options_.linger || live_.row.sent < live_.row.acked ||
-         live_.bisect_end > live_.row.sent;
+  if (works_.LiveWaiting() <= 0) return false;
+  return draining_ || live_since_ == TimePoint::min() || works_.LiveWaiting() >= size_.rows() ||
+         now - live_since_ >= options_.linger || works_.live.row.sent < works_.live.row.acked ||
+         works_.live.bisect_end > works_.live.row.sent;
 }
 
-Sender::Work* Sender::NextWork(TimePoint now) {
-  if (budget_.IsOver()) return LiveIsDue(now) ? &live_ : nullptr;
+Work* Sender::NextWork(TimePoint now) {
+  if (meter_.budget().IsOver()) return LiveIsDue(now) ? &works_.live : nullptr;
   const bool is_oldest_first = options_.order == OutboxOrder::kOldestFirst;
-  if (is_oldest_first && backlog_.exists) return &backlog_;
-  if (LiveIsDue(now)) return &live_;
-  return backlog_.exists ? &backlog_ : nullptr;
+  if (is_oldest_first && works_.backlog.exists) return &works_.backlog;
+  if (LiveIsDue(now)) return &works_.live;
+  return works_.backlog.exists ? &works_.backlog : nullptr;
 }
 
 int64_t Sender::RowsAllowed(const Work& work) const {
   int64_t rows = size_.rows();
   if (work.suspects > 0) rows = std::max<int64_t>(1, std::min(rows, work.suspects / 2));
-  if (options_.bytes_per_second == 0) return rows;
-  const auto fitting =
-      static_cast<int64_t>(static_cast<double>(Rate::kBurst - kBytesOfCall) / bytes_per_row_);
-  return std::clamp<int64_t>(rows, 1, std::max<int64_t>(1, fitting));
+  return meter_.Fitting(rows);
 }
-
-int64_t Sender::EstimatedBytes(int64_t rows) const {
-  const auto bytes =
-      kBytesOfCall + static_cast<int64_t>(static_cast<double>(rows) * bytes_per_row_);
-  return std::min(bytes, Rate::kBurst);
-}
-
-int64_t Sender::LiveWaiting() const {
-  if (!live_.exists || !has_newest_) return 0;
-  return std::max<int64_t>(0, newest_ - live_.row.sent);
-}
-
-int64_t Sender::Waiting() const { return LiveWaiting() + closed_.waiting; }
 
 // ---- calls ----------------------------------------------------------------------------------------
 
@@ -265,54 +252,40 @@ bool Sender::BeginHello(TimePoint now) {
   asked_count_ = *read;
   is_last_page_ = asked_count_ < page_.size();
   for (size_t i = 0; i < asked_count_; ++i) {
-    for (const Work* work : {&live_, &backlog_}) {
+    for (const Work* work : {&works_.live, &works_.backlog}) {
       if (work->exists && work->row.name == page_[i].name) page_[i] = work->row;
     }
     asked_[i] = page_[i].name;
   }
   call_ = Call::kHello;
   began_ = now;
-  bytes_at_begin_ = link_bytes_;
+  bytes_at_begin_ = meter_.link_bytes();
   is_resting_ = false;
   server_.Hello({asked_.data(), asked_count_}, Deadline::After(now, options_.call_timeout));
   return true;
 }
 
 void Sender::BeginIngest(TimePoint now, Work& work) {
-  const OutboxBatch& batch = batch_.Finish();
+  const OutboxBatch& batch = reader_.batch().Finish();
   resent_ = static_cast<uint64_t>(
       std::count_if(batch.rows.begin(), batch.rows.end(),
                     [&](const OutboxRow& row) { return row.seq <= work.attempted; }));
-  work.attempted = std::max(work.attempted, batch.last);
-  batch_.batch().backlog = std::max<int64_t>(0, Waiting() - (batch.last - batch.first + 1));
-  const Moment& oldest = backlog_.exists && &work != &backlog_ ? backlog_.oldest : after_;
-  batch_.batch().oldest = oldest.time;
-  working_is_live_ = &work == &live_;
+  reader_.batch().batch().backlog =
+      std::max<int64_t>(0, works_.Waiting() - (batch.last - batch.first + 1));
+  const Moment& oldest =
+      works_.backlog.exists && &work != &works_.backlog ? works_.backlog.oldest : reader_.after();
+  reader_.batch().batch().oldest = oldest.time;
+  working_is_live_ = &work == &works_.live;
   call_ = Call::kIngest;
   began_ = built_at_ = now;
-  bytes_at_begin_ = link_bytes_;
+  bytes_at_begin_ = meter_.link_bytes();
   is_resting_ = false;
-  if (budget_.IsOver()) {
+  if (meter_.budget().IsOver()) {
     fresh_at_ = now + kFreshOverBudget;
-  } else if (!IsAway()) {
+  } else if (!IsAway(state_)) {
     SetState(OutboxState::kSending, absl::OkStatus());
   }
-  server_.Ingest(batch_.batch(), Deadline::After(now, options_.call_timeout));
-}
-
-void Sender::CountBytes(TimePoint now) {
-  const uint64_t bytes = server_.link_bytes() - link_bytes_;
-  link_bytes_ += bytes;
-  rate_.Spend(now, bytes);
-  if (budget_.exists()) {
-    if (server_time_.has_value()) {
-      const auto since =
-          std::chrono::duration_cast<std::chrono::microseconds>(now - server_time_at_);
-      budget_.SetTime(Micros{server_time_->count + since.count()});
-    }
-    budget_.Add(bytes);
-  }
-  stats_.sent_bytes += bytes;
+  server_.Ingest(reader_.batch().batch(), Deadline::After(now, options_.call_timeout));
 }
 
 void Sender::OnAnswer(TimePoint now, const OutboxServer::Answer& answer) {
@@ -323,6 +296,10 @@ void Sender::OnAnswer(TimePoint now, const OutboxServer::Answer& answer) {
       Wait(now, absl::UnavailableError("each call meets another connection"), 0s);
     }
     return;
+  }
+  if (call == Call::kIngest) {
+    Work& work = working_is_live_ ? works_.live : works_.backlog;
+    work.attempted = std::max(work.attempted, reader_.batch().batch().last);
   }
   if (call == Call::kHello) {
     OnHello(now, answer);
@@ -382,8 +359,7 @@ void Sender::FinishHello(TimePoint now, const OutboxServer::HelloAnswer& hello) 
   size_.Restart(hello.max_rows);
   spread_ = std::clamp<Duration>(hello.spread, 0s, 1h);
   if (hello.server_time.count > 0) {
-    server_time_ = hello.server_time;
-    server_time_at_ = now;
+    meter_.SetServerTime(now, hello.server_time);
     // The server read its clock in the middle of the round trip, as far as one can tell.
     const auto half = std::chrono::duration_cast<std::chrono::microseconds>(stats_.round_trip / 2);
     stats_.server_clock_offset =
@@ -400,16 +376,16 @@ void Sender::FinishHello(TimePoint now, const OutboxServer::HelloAnswer& hello) 
     write_at_ = now;
   }
   // A server that takes hellos alone is away still.
-  if (Waiting() == 0) {
+  if (works_.Waiting() == 0) {
     back_off_.Succeeded();
     SetState(OutboxState::kIdle, absl::OkStatus());
   }
 }
 
 void Sender::OnIngest(TimePoint now, const OutboxServer::Answer& answer) {
-  Work& work = *Working();
+  Work& work = working_is_live_ ? works_.live : works_.backlog;
   stats_.round_trip = now - began_;
-  const OutboxBatch& batch = batch_.batch();
+  const OutboxBatch& batch = reader_.batch().batch();
   if (answer.ingest.mark == batch.last) return OnStored(now, work, answer);
   ++stats_.batches_moved;
   if (answer.ingest.mark == batch.first - 1) {
@@ -422,7 +398,7 @@ void Sender::OnIngest(TimePoint now, const OutboxServer::Answer& answer) {
 }
 
 void Sender::OnStored(TimePoint now, Work& work, const OutboxServer::Answer& answer) {
-  const OutboxBatch& batch = batch_.batch();
+  const OutboxBatch& batch = reader_.batch().batch();
   const auto rows = static_cast<int64_t>(batch.rows.size());
   ++stats_.batches_ok;
   stats_.sent_rows += static_cast<uint64_t>(rows);
@@ -433,29 +409,27 @@ void Sender::OnStored(TimePoint now, Work& work, const OutboxServer::Answer& ans
   }
   stats_.last_ack = Micros{platform_.UnixMicros()};
   size_.Took(static_cast<int>(rows), now - began_, options_.call_timeout);
-  if (rows >= 10) {
-    const double bytes = static_cast<double>(link_bytes_ - bytes_at_begin_) - kBytesOfCall;
-    const double a_row = std::clamp(bytes / static_cast<double>(rows), 4.0, 400.0);
-    bytes_per_row_ = 0.7 * bytes_per_row_ + 0.3 * a_row;
-  }
+  meter_.Learn(rows, meter_.link_bytes() - bytes_at_begin_);
   credit_ += rows;
   allowance_ = std::min(allowance_ + credit_ / kRowsForOne, kMostSetAside);
   credit_ %= kRowsForOne;
   back_off_.Succeeded();
   used_again_ = false;
   fruitless_ = 0;
-  SetState(budget_.IsOver() ? OutboxState::kBudget : OutboxState::kSending, absl::OkStatus());
+  SetState(meter_.budget().IsOver() ? OutboxState::kBudget : OutboxState::kSending,
+           absl::OkStatus());
 
   work.suspects = std::max<int64_t>(0, work.suspects - rows);
   work.row.sent = batch.last;
   work.row.acked = std::max(work.row.acked, batch.last);
-  work.oldest = after_;
+  work.oldest = reader_.after();
   work.is_dirty = true;
   if (working_is_live_) {
-    newest_ = std::max(newest_, batch.last);
-    live_since_ = built_at_;
+    // Rows behind the batch have waited as long as its own; others came after it was read.
+    if (reader_.after().seq == 0 && works_.newest <= batch.last) live_since_ = built_at_;
+    works_.newest = std::max(works_.newest, batch.last);
   } else {
-    closed_.waiting -= batch.last - batch.first + 1;
+    works_.closed.waiting -= batch.last - batch.first + 1;
     if (work.row.IsFinished()) is_stale_ = true;
   }
   const absl::Status status = WriteStored();
@@ -487,8 +461,8 @@ void Sender::OnFailure(TimePoint now, const OutboxServer::Answer& answer) {
       return OnRefusedRow(now, answer);
     case OutboxHand::kTooLarge:
       ++stats_.batches_too_large;
-      if (batch_.rows() <= 1) return OnRefusedRow(now, answer);
-      return size_.WasTooLarge(static_cast<int>(batch_.rows()));
+      if (reader_.batch().rows() <= 1) return OnRefusedRow(now, answer);
+      return size_.WasTooLarge(static_cast<int>(reader_.batch().rows()));
     case OutboxHand::kNone:
     case OutboxHand::kWait:
       break;
@@ -498,8 +472,8 @@ void Sender::OnFailure(TimePoint now, const OutboxServer::Answer& answer) {
 }
 
 void Sender::OnRefusedRow(TimePoint now, const OutboxServer::Answer& answer) {
-  Work& work = *Working();
-  const OutboxBatch& batch = batch_.batch();
+  Work& work = working_is_live_ ? works_.live : works_.backlog;
+  const OutboxBatch& batch = reader_.batch().batch();
   if (batch.rows.empty()) return Wait(now, answer.status, answer.not_before);
   if (batch.rows.size() > 1) {
     work.suspects = static_cast<int64_t>(batch.rows.size());
@@ -557,7 +531,8 @@ absl::Status Sender::Drain(Deadline deadline) {
       break;
     }
     const TimePoint next = Turn(now);
-    if (call_ == Call::kNone && has_looked_ && !is_stale_ && now < look_at_ && Waiting() == 0) {
+    if (call_ == Call::kNone && has_looked_ && !is_stale_ && now < look_at_ &&
+        works_.Waiting() == 0) {
       break;
     }
     if (next <= now) continue;
@@ -569,7 +544,7 @@ absl::Status Sender::Drain(Deadline deadline) {
   if (call_ == Call::kNone && !std::exchange(is_resting_, true)) server_.Rest();
   const absl::Status written = WriteCounters();
   if (status.ok()) return written;
-  return absl::Status(status.code(), std::to_string(Waiting()) +
+  return absl::Status(status.code(), std::to_string(works_.Waiting()) +
                                          " wait, and stay: " + std::string(status.message()));
 }
 
@@ -577,17 +552,17 @@ OutboxStats Sender::stats(TimePoint now) const {
   OutboxStats stats = stats_;
   stats.state = state_;
   stats.reason = reason_.ok() ? local_ : reason_;
-  stats.waiting = Waiting();
-  const Work& oldest = backlog_.exists ? backlog_ : live_;
+  stats.waiting = works_.Waiting();
+  const Work& oldest = works_.backlog.exists ? works_.backlog : works_.live;
   if (stats.waiting > 0 && oldest.oldest.seq != 0) {
     stats.oldest_age = std::max<Duration>(
         0s, std::chrono::microseconds(platform_.UnixMicros() - oldest.oldest.time.count));
   }
-  stats.segments = static_cast<int>(closed_.unfinished) + (LiveWaiting() > 0 ? 1 : 0);
-  stats.month_bytes = budget_.exists() ? budget_.used() : 0;
+  stats.segments = static_cast<int>(works_.closed.unfinished) + (works_.LiveWaiting() > 0 ? 1 : 0);
+  stats.month_bytes = meter_.budget().exists() ? meter_.budget().used() : 0;
   stats.batch_rows = size_.rows();
   stats.drained_in = drain_time_.Left(now, stats.waiting);
-  if (IsAway()) stats.next_try = next_try_;
+  if (IsAway(state_)) stats.next_try = next_try_;
   return stats;
 }
 

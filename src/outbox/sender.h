@@ -1,10 +1,5 @@
 // outbox/sender.h - the state machine behind roost::Outbox.
 //
-// Two segments are being sent: the open-ended one (live), and the oldest closed one that is not finished
-// (backlog). Everything else is in the table, so that memory does not grow with the number of segments. What is in memory
-// of the two is what counts; the table may be behind by what could not be written, and is asked about at
-// each hello anyway.
-//
 // Threads:  one
 // Blocks:   on the local database, see roost/outbox.h
 // Memory:   one Batch, taken by the constructor
@@ -21,7 +16,9 @@
 #include "absl/status/statusor.h"
 #include "outbox/batch.h"
 #include "outbox/pace.h"
+#include "outbox/row_reader.h"
 #include "outbox/segments.h"
+#include "outbox/work.h"
 #include "roost/outbox.h"
 
 namespace roost::outbox {
@@ -39,37 +36,14 @@ class Sender {
   void Retry();
   absl::Status Drain(Deadline deadline);
   OutboxStats stats(TimePoint now) const;
-  size_t memory() const { return sizeof(*this) - sizeof(batch_) + batch_.bytes(); }
+  size_t memory() const { return sizeof(*this) - sizeof(Batch) + reader_.batch().bytes(); }
 
  private:
   enum class Call : uint8_t { kNone, kHello, kIngest };
-  // The number and the time of a row.
-  struct Moment {
-    int64_t seq = 0;
-    Micros time{};
-  };
-  // A segment that is being sent.
-  struct Work {
-    bool exists = false;
-    bool is_dirty = false;  // the table does not have `sent` and `acked` yet
-    SegmentRow row;
-    int64_t attempted = 0;  // the greatest number that was in a call
-    Moment oldest;          // of the rows that wait; 0: not looked up
-    // A row among those up to bisect_end is refused; it is among the next suspects rows. 0: none is known.
-    int64_t bisect_end = 0;
-    int64_t suspects = 0;
-  };
   // What reading a batch has led to.
   enum class Built : uint8_t { kNothing, kBatch, kChanged, kFailed };
-  // Why a batch cannot go on: a row of another epoch comes next, or one that no batch takes.
-  struct Obstacle {
-    std::optional<OutboxSegment> next;
-    int64_t bad = 0;
-    absl::Status status;
-  };
 
   // ---- sender.cc: turns and calls
-  absl::Status CheckOptions() const;
   TimePoint Decide(TimePoint now);
   TimePoint Begin(TimePoint now);
   bool BeginHello(TimePoint now);
@@ -86,47 +60,23 @@ class Sender {
   void Hold(TimePoint now, const absl::Status& status, bool has_no_schema);
   void SetState(OutboxState state, const absl::Status& status);
   void Tell(OutboxEvent event) const;
-  void CountBytes(TimePoint now);
   bool LiveIsDue(TimePoint now) const;
   Work* NextWork(TimePoint now);
   int64_t RowsAllowed(const Work& work) const;
-  int64_t EstimatedBytes(int64_t rows) const;
-  TimePoint LiveDueAt() const;
-  Work* Working() { return working_is_live_ ? &live_ : &backlog_; }
-  int64_t LiveWaiting() const;
-  int64_t Waiting() const;
-  bool IsAway() const {
-    return state_ == OutboxState::kWaiting || state_ == OutboxState::kHeld ||
-           state_ == OutboxState::kNoSchema;
-  }
 
   // ---- local.cc: the local database
   absl::StatusOr<Lease> Acquire(Intent intent);
   absl::Status Look(TimePoint now);
   absl::Status FindFirst();
-  absl::Status FindOldest(Lease& lease, Work& work);
   Built Build(TimePoint now, Work& work, int64_t most);
-  absl::Status Read(Lease& lease, Work& work, int64_t most, Obstacle& obstacle);
-  absl::StatusOr<bool> ReadRows(Lease& lease, Work& work, int64_t last, int64_t most,
-                                Obstacle& obstacle);
-  absl::Status AddRow(Rows& rows, int64_t seq, Batch::Added& added);
-  Moment MomentOf(Rows& rows) const;
   absl::Status Split(const Work& work, const OutboxSegment& next);
   bool ShouldCut(TimePoint now) const;
   absl::Status Cut();
   absl::Status ApplyMarks(const OutboxServer::Answer& answer);
   absl::Status ApplyMark(Lease& lease, SegmentRow row, std::optional<int64_t> mark);
-  absl::StatusOr<std::optional<OutboxSegment>> FirstRow(Lease& lease, int64_t after,
-                                                        int64_t last) const;
   absl::Status SkipTo(Lease& lease, SegmentRow row, int64_t mark);
-  absl::StatusOr<std::optional<OutboxSegment>> FirstOfAnother(Lease& lease, int64_t epoch,
-                                                              int64_t after, int64_t last) const;
   absl::Status Move(SegmentRow row, int64_t mark);
   absl::Status WriteStored();
-  absl::Status WriteMarks(Lease& lease);
-  absl::Status Reload(Lease& lease);
-  static void Take(Work& work, bool exists, const SegmentRow& row, const Work& one,
-                   const Work& other);
   void WriteDown(TimePoint now);
   absl::Status WriteCounters();
   // False: no more rows may be set aside, or the database does not take it.
@@ -144,20 +94,14 @@ class Sender {
   Chance chance_;
   BackOff back_off_;
   BatchSize size_;
-  Rate rate_;
-  Budget budget_;
+  Meter meter_;
   DrainTime drain_time_;
-  Batch batch_;
+  RowReader reader_;
+  Works works_;
 
   bool started_ = false;
-  Work live_;
-  Work backlog_;
-  SegmentSums closed_;  // the backlog is one of them
-  int64_t newest_ = 0;
-  bool has_newest_ = false;
   TimePoint live_since_ = TimePoint::min();  // since when a row of the live segment waits
   TimePoint built_at_{};
-  bool has_rejects_ = false;
   bool is_stale_ = false;   // the table has to be read again
   bool wants_cut_ = false;  // there was a hello
   bool has_looked_ = false;
@@ -168,7 +112,6 @@ class Sender {
   TimePoint began_{};
   uint64_t bytes_at_begin_ = 0;
   uint64_t resent_ = 0;  // rows of the batch that were in a call before
-  Moment after_;         // the row behind the batch; 0: not known
   bool needs_hello_ = true;
   // The hello under way.
   std::array<SegmentRow, OutboxServer::kMostAsked> page_{};
@@ -196,10 +139,6 @@ class Sender {
   bool told_local_ = false;
   int clones_ = 0;
   uint64_t failures_ = 0;
-  uint64_t link_bytes_ = 0;
-  double bytes_per_row_ = 24;
-  std::optional<Micros> server_time_;  // at server_time_at_
-  TimePoint server_time_at_{};
   OutboxStats stats_;
 };
 

@@ -1,5 +1,6 @@
 // The examples in the first comments of the public headers: compiled, never linked. docs_test.py
 // compares each with its header, without regard to white space.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include "roost/housekeeper.h"
 #include "roost/mysql.h"
 #include "roost/next_step.h"
+#include "roost/outbox.h"
 #include "roost/outbox_server.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
@@ -176,6 +178,26 @@ roost::EchoStatements echo;
 roost::PoolFor<Node> pool(backend, {.observer = &counter, .statement_observer = &echo});
 // [observer.h]
 }  // namespace observer
+
+absl::Status SendOn(roost::Pool& pool, roost::OutboxServer& server, roost::Platform& platform,
+                    int64_t epoch, const std::atomic<bool>& stopped) {
+  // clang-format off
+  // [outbox.h]
+  constexpr roost::Sql kRows{"SELECT seq, epoch, t, 0, name, unit, value FROM reading "
+                             "WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3"};
+  constexpr roost::Sql kNewest{"SELECT max(seq) FROM reading"};
+  roost::Outbox outbox(pool, server, {.rows = kRows, .newest = kNewest}, {.epoch = epoch});
+  if (absl::Status status = outbox.Start(pool.In(10s)); !status.ok()) return status;
+  while (!stopped) {
+    const roost::TimePoint next = outbox.Turn(platform.Now());
+    std::array<roost::DescriptorWait, 8> waits;
+    const size_t count = std::min(outbox.Descriptors(waits), waits.size());
+    platform.WaitForDescriptors(std::span(waits).first(count), roost::Deadline::At(next));
+  }
+  return outbox.Drain(pool.In(2s));
+  // [outbox.h]
+  // clang-format on
+}
 
 void Pools() {
   // [pool.h]
