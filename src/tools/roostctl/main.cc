@@ -6,6 +6,7 @@
 #include "tools/common/cli.h"
 #include "tools/roostctl/commands.h"
 #include "tools/roostctl/selftest/command.h"
+#include "tools/roostctl/server_commands.h"
 #include "tools/roostctl/status.h"
 
 int main(int argc, char** argv) {
@@ -23,11 +24,14 @@ int main(int argc, char** argv) {
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
   roost::tools::MetricsCommand metrics;
+  roost::tools::ServerCommands server;
   status.AddTo(app);
   metrics.AddTo(app);
   selftest.AddTo(app);
+  server.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   return roost::tools::Parse(app, argc, argv)
-      .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
+      .value_or(std::max(
+          {status.exit_code(), metrics.exit_code(), selftest.exit_code(), server.exit_code()}));
 }
