@@ -107,7 +107,7 @@ TEST_F(MariadbPoolServerTest, AHelloABatchABatchAgainAndAWrongToken) {
   EXPECT_EQ(
       Server().Sql("SELECT GROUP_CONCAT(CONCAT_WS(' ', r.seq, s.name, s.unit, r.v, r.t) ORDER BY "
                    "r.seq SEPARATOR '; ') FROM roost.reading r JOIN roost.sensor s USING (sensor)"),
-      "1 te\"mp\\ C 21.53 2027-01-15 08:00:00.000000; "
+      "1 te\"mp\\\\ C 21.53 2027-01-15 08:00:00.000000; "
       "3 hum\x01 % -1e-300 2027-01-15 08:00:10.000000");
   EXPECT_EQ(Server().Sql("SELECT SUM(missing) FROM roost.balance"), "0");
 
