@@ -161,7 +161,8 @@ Verdict JudgeMysql(const absl::Status& status, int number) {
       std::find_if(std::begin(kNumbers), std::end(kNumbers),
                    [number](const NumberRow& row) { return row.number == number; });
   Verdict verdict{.hand = found != std::end(kNumbers) ? found->hand : kWait};
-  verdict.has_no_schema = (number == 1305 || number == 1146) && Says(status, "roost_");
+  verdict.has_no_schema = (number == 1305 && Says(status, "roost_")) ||
+                          ((number == 1049 || number == 1146) && Says(status, "roost"));
   const bool full = number == 1021 || number == 1040 || number == 1114 || number == 1203 ||
                     number == 1226 || number == 1041;
   if (full) verdict.not_before = kUntilThereIsRoom;

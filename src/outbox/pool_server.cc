@@ -150,7 +150,6 @@ class PoolServer::Impl {
   PendingQuery query_;
   DescriptorWait wait_{};
   TimePoint next_ = TimePoint::max();
-  Deadline deadline_ = Deadline::Never();
   Phase phase_ = Phase::kIdle;
   Call call_ = Call::kHello;
   bool acquired_ = false;
@@ -177,8 +176,10 @@ class PoolServer::Impl {
 // ---- a call -------------------------------------------------------------------------------------
 
 void PoolServer::Impl::Begin(Call call, Deadline deadline) {
+  // Of an Outbox that has ended.
+  if (phase_ == Phase::kAcquiring) acquire_.Cancel();
+  if (phase_ == Phase::kAsking) Rest();
   call_ = call;
-  deadline_ = deadline;
   sent_ = false;
   answer_ = Answer{};
   next_ = TimePoint::max();

@@ -21,9 +21,10 @@ constexpr std::string_view kIngest =
     "$6::bigint, $7::bigint, $8::smallint, $9::int[], $10::int[], $11::smallint[], $12::float8[], "
     "$13::text[], $14::text[], $15::smallint[], $16::bigint[], $17::bigint[], $18::bigint[], "
     "$19::bigint, $20::bigint)";
-constexpr std::string_view kCallHello = "CALL roost_hello($1, $2, $3, $4, $5, $6, $7)";
+constexpr std::string_view kCallHello = "CALL roost.roost_hello($1, $2, $3, $4, $5, $6, $7)";
 constexpr std::string_view kCallIngest =
-    "CALL roost_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
+    "CALL roost.roost_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+    "$16, $17, "
     "$18, "
     "$19, $20)";
 

@@ -461,6 +461,22 @@ TEST_F(PoolServerTest, TheLoopTurnsWhileTheServerThinksAndTheDeadlineEndsIt) {
   Server().Sql("COMMIT");
 }
 
+TEST_F(PoolServerTest, ACallThatWasLeftBehindIsGivenUp) {
+  Node node(Uri());
+  Batch batch = Many(1, 5);
+  node.server().Ingest(batch.Get(), node.In(20s));
+  EXPECT_TRUE(node.Hello().status.ok()) << "its place in the line was";
+  Server().Sql("BEGIN; LOCK TABLE roost.mark");
+  node.server().Ingest(batch.Get(), node.In(20s));
+  TurnUntilInside(node);
+  node.server().Ingest(batch.Get(), node.In(20s));
+  Server().Sql("COMMIT");
+  EXPECT_TRUE(node.Finish().needs_hello) << "its connection was closed";
+  EXPECT_TRUE(node.Hello().status.ok());
+  EXPECT_EQ(node.Ingest(batch.Get()).ingest.mark, 5);
+  EXPECT_EQ(Missing(), "0");
+}
+
 // ---- leases -------------------------------------------------------------------------------------
 
 TEST_F(PoolServerTest, ALeaseGoesBackWhenNothingIsDue) {

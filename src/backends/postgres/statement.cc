@@ -203,8 +203,7 @@ bool PostgresStatement::SendRun(const Parameters& parameters, const Oid* types) 
                               parameters.lengths(), parameters.formats(), 0) == 1;
 }
 
-absl::StatusOr<PostgresStatement::Sent> PostgresStatement::Send(std::span<const Value> values,
-                                                                bool gathers) {
+absl::Status PostgresStatement::Send(std::span<const Value> values, bool gathers, Sent& how) {
   commits_ = !traits_.reads && !pipeline_.InTransaction();
   Parameters parameters(pipeline_.pq());
   absl::Status status = parameters.Read(values, description_.get(), sql());
@@ -229,17 +228,19 @@ absl::StatusOr<PostgresStatement::Sent> PostgresStatement::Send(std::span<const 
   }
   if (traits_.taints) pipeline_.session().Taint();
   if (alone) pipeline_.link().RecordAlone(gathers_);
-  return Sent{.alone = alone, .prepares = prepares};
+  how = {.alone = alone, .prepares = prepares};
+  return status;
 }
 
 absl::Status PostgresStatement::RunOnce(std::span<const Value> values, bool gathers) {
-  const absl::StatusOr<Sent> sent = Send(values, gathers);
-  if (!sent.ok()) return sent.status();
-  if (!sent->alone) {
+  Sent sent;
+  absl::Status status = Send(values, gathers, sent);
+  if (!status.ok()) return status;
+  if (!sent.alone) {
     const Doing doing{.sql = sql(),
                       .operation = commits_ ? Operation::kCommit : Operation::kStatement};
-    absl::Status status = pipeline_.TakePutOff(doing);
-    if (status.ok() && sent->prepares) {
+    status = pipeline_.TakePutOff(doing);
+    if (status.ok() && sent.prepares) {
       status = TakePreparing(doing);
       if (status.ok()) status = CheckCount(values.size());
     }

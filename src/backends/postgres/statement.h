@@ -126,7 +126,7 @@ class PostgresStatement final : public backends::StatementBase<PostgresStatement
     bool alone = false;
     bool prepares = false;
   };
-  absl::StatusOr<Sent> Send(std::span<const Value> values, bool gathers);
+  absl::Status Send(std::span<const Value> values, bool gathers, Sent& sent);
   // Describes it, if these values cannot be written without knowing their types.
   absl::Status Learn(std::span<const Value> values);
   // Whether this error may come from what the session or this object knows of earlier runs.

@@ -68,11 +68,11 @@ absl::Status SteppedRun::Send(PostgresStatement& s) {
         s.pipeline_.Begin(/*with_begin=*/false) && s.SendPreparing({}) && s.pipeline_.Send();
     return sent ? absl::OkStatus() : s.pipeline_.failures().Lost(DoingOf(s));
   }
-  const absl::StatusOr<PostgresStatement::Sent> sent = s.Send(values_, /*gathers=*/true);
-  if (!sent.ok()) return sent.status();
-  prepares_ = sent->prepares;
-  if (sent->alone) phase_ = Phase::kAnswer;
-  return absl::OkStatus();
+  PostgresStatement::Sent sent;
+  absl::Status status = s.Send(values_, /*gathers=*/true, sent);
+  prepares_ = sent.prepares;
+  if (sent.alone) phase_ = Phase::kAnswer;
+  return status;
 }
 
 absl::StatusOr<Step> SteppedRun::Advance(PostgresStatement& s, TimePoint now) {
@@ -137,7 +137,7 @@ absl::StatusOr<bool> SteppedRun::TakePhase(PostgresStatement& s) {
 absl::StatusOr<bool> SteppedRun::TakeBegin(Pipeline& pipeline, const Doing& doing) {
   Result begun;
   while (pipeline.begin_commands_ > 0) {
-    const absl::StatusOr<bool> taken =
+    absl::StatusOr<bool> taken =
         TakeCommand(pipeline, {.sql = "BEGIN", .operation = doing.operation}, begun);
     if (!taken.ok() || !*taken) return taken;
     --pipeline.begin_commands_;

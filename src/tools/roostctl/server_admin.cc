@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "roost/pool.h"
@@ -248,6 +249,18 @@ absl::Status InTransaction(Connection& connection, SecretFile& file,
   return status;
 }
 
+// DELIMITER is a command of the mariadb client, to which `--print` is handed; the server itself knows where a body ends.
+std::string ForTheServer(const std::string& script) {
+  std::istringstream in(script);
+  std::string text;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("DELIMITER")) continue;
+    text += line == "END //" ? "END;" : line;
+    text += '\n';
+  }
+  return text;
+}
+
 std::string Quoted(const std::string& uri) { return uri.empty() ? "URI" : uri; }
 
 }  // namespace
@@ -305,7 +318,9 @@ int RunInit(Platform& platform, const ServerAccess& access, const InitCommand& c
   }
   return WithServer(
       platform, access, [&](Lease& lease, const std::string& target, int&) -> absl::Status {
-        if (const absl::Status made = lease->RunScript(script); !made.ok()) return made;
+        if (const absl::Status made = lease->RunScript(mysql ? ForTheServer(script) : script);
+            !made.ok())
+          return made;
         if (access.json) {
           std::cout << JsonText(Json{{"format", 1},
                                      {"target", target},
