@@ -15,6 +15,8 @@ constexpr Duration kLocalPause = std::chrono::seconds(1);
 constexpr Duration kWriteEvery = std::chrono::hours(1);
 // Unfinished segments, above which an outage makes no other.
 constexpr int64_t kMostUnfinished = 8;
+// Of a backlog, numbers that count as fresh.
+constexpr int64_t kFreshRows = 50;
 
 absl::Status BadRow(const char* what) {
   return absl::InvalidArgumentError(std::string("the row has ") + what);
@@ -156,17 +158,21 @@ absl::Status Sender::FindOldest(Lease& lease, Work& work) {
   return rows.status();
 }
 
-// The first segment of a database, or one behind segments that are all closed.
+// The first segment of a database, or one behind segments that are all closed. What was deleted before any was
+// sent is accounted for, too.
 absl::Status Sender::FindFirst() {
   std::optional<OutboxSegment> first;
   {
     absl::StatusOr<Lease> lease = Acquire(kRead);
     if (!lease.ok()) return lease.status();
     constexpr int64_t kBeforeAll = std::numeric_limits<int64_t>::min();
-    const absl::StatusOr<std::optional<OutboxSegment>> found =
-        FirstRow(*lease, closed_.has_closed ? closed_.greatest_hi : kBeforeAll, kOpenEnd);
-    if (!found.ok()) return found.status();
-    first = *found;
+    const int64_t after = closed_.has_closed ? closed_.greatest_hi : kBeforeAll;
+    const absl::StatusOr<std::optional<OutboxSegment>> row = FirstRow(*lease, after, kOpenEnd);
+    if (!row.ok()) return row.status();
+    const absl::StatusOr<std::optional<OutboxSegment>> gap = FirstGap(**lease, after);
+    if (!gap.ok()) return gap.status();
+    first = *row;
+    if (row->has_value() && gap->has_value() && (*gap)->lo < (*row)->lo) first = *gap;
   }
   if (!first.has_value()) return absl::OkStatus();
   is_stale_ = true;
@@ -235,11 +241,11 @@ absl::StatusOr<bool> Sender::ReadRows(Lease& lease, Work& work, int64_t last, in
   for (; rows.Next(); ++count) {
     const auto seq = rows.Get<int64_t>(0);
     const auto epoch = rows.Get<int64_t>(1);
+    after_ = MomentOf(rows);
     if (epoch != segment.epoch) {
       if (count == 0) obstacle.next = OutboxSegment{.epoch = epoch, .lo = seq};
       return false;
     }
-    after_ = MomentOf(rows);
     if (count == 0) work.oldest = after_;
     if (count == most) return false;
     while (reject < reject_count && rejects[reject] < seq) ++reject;
@@ -346,11 +352,21 @@ bool Sender::ShouldCut(TimePoint now) const {
          LiveWaiting() > size_.rows() && closed_.unfinished + 1 < kMostUnfinished;
 }
 
+// The last rows of this run belong to what is fresh: they may be the latest of every sensor.
 absl::Status Sender::Cut() {
+  int64_t end = newest_;
+  {
+    absl::StatusOr<Lease> lease = Acquire(kRead);
+    if (!lease.ok()) return lease.status();
+    const absl::StatusOr<std::optional<OutboxSegment>> first =
+        FirstRow(*lease, newest_ - std::min(kFreshRows, LiveWaiting() / 2), newest_);
+    if (!first.ok()) return first.status();
+    if (first->has_value() && (*first)->epoch == options_.epoch) end = (*first)->lo - 1;
+  }
   SegmentRow before = live_.row;
-  before.hi = newest_;
+  before.hi = end;
   const SegmentRow fresh{
-      .name = {.epoch = options_.epoch, .lo = newest_ + 1}, .sent = newest_, .acked = newest_};
+      .name = {.epoch = options_.epoch, .lo = end + 1}, .sent = end, .acked = end};
   is_stale_ = true;
   return Change(Durability::kSealed, [&](Lease& lease) {
     absl::Status status = Put(*lease, before);

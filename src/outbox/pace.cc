@@ -79,7 +79,7 @@ int64_t Budget::MonthOf(Micros time, int day) {
 
 void Budget::SetTime(Micros time) {
   const int64_t month = MonthOf(time, day_);
-  if (month > month_) used_ = 0;
+  if (month > month_ && month_ != 0) used_ = 0;
   month_ = month;
 }
 

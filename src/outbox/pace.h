@@ -112,7 +112,7 @@ class Budget {
   const int64_t bytes_;
   const int day_;
   uint64_t used_ = 0;
-  int64_t month_ = 0;
+  int64_t month_ = 0;  // 0: not known yet
 };
 
 // When nothing will wait, at the rates of the last minute.

@@ -62,6 +62,7 @@ constexpr Sql kOwnGaps{
     "(SELECT max(lo) FROM gap WHERE epoch = $1 AND lo <= $2), $2) ORDER BY lo"};
 constexpr Sql kOtherGaps{
     "SELECT lo, hi, why FROM gap WHERE epoch <> $1 AND lo <= $3 AND hi >= $2 ORDER BY lo"};
+constexpr Sql kFirstGap{"SELECT epoch, lo FROM gap WHERE lo > $1 ORDER BY lo LIMIT 1"};
 constexpr Sql kGapsSent{"UPDATE gap SET sent = 1 WHERE epoch = $1 AND hi <= $2 AND sent = 0"};
 constexpr Sql kRejects{
     "SELECT seq FROM reject WHERE epoch = $1 AND seq > $2 ORDER BY seq LIMIT $3"};
@@ -165,6 +166,16 @@ absl::Status AddGaps(Connection& connection, Batch& batch) {
   absl::Status status = AddGapsOf(connection, kOwnGaps, batch);
   if (status.ok() && batch.Missing() > 0) status = AddGapsOf(connection, kOtherGaps, batch);
   return status;
+}
+
+absl::StatusOr<std::optional<OutboxSegment>> FirstGap(Connection& connection, int64_t after) {
+  const absl::StatusOr<Statement*> statement = connection.Prepare(kFirstGap);
+  if (!statement.ok()) return statement.status();
+  std::optional<OutboxSegment> first;
+  Rows rows = (*statement)->Query(after);
+  if (rows.Next()) first = {.epoch = rows.Get<int64_t>(0), .lo = rows.Get<int64_t>(1)};
+  if (!rows.status().ok()) return rows.status();
+  return first;
 }
 
 absl::Status MarkGapsSent(Connection& connection, int64_t epoch, int64_t last) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -67,6 +68,8 @@ absl::Status ForgetGaps(Connection& connection, int64_t lo, int64_t hi);
 // Says of each number of `batch` without a row why it has none: the records of its own epoch, then those of
 // others, whose rows were deleted before this outbox saw one.
 absl::Status AddGaps(Connection& connection, Batch& batch);
+// Where the first gap that begins behind `after` begins.
+absl::StatusOr<std::optional<OutboxSegment>> FirstGap(Connection& connection, int64_t after);
 // The server was told of the gaps up to `last`.
 absl::Status MarkGapsSent(Connection& connection, int64_t epoch, int64_t last);
 

@@ -174,6 +174,7 @@ TimePoint Sender::Decide(TimePoint now) {
 }
 
 TimePoint Sender::Begin(TimePoint now) {
+  SetMonth(now);
   const bool is_over = budget_.IsOver();
   if (is_over && !IsAway()) SetState(OutboxState::kBudget, absl::OkStatus());
   if (is_over && now < fresh_at_) return fresh_at_;
@@ -283,7 +284,6 @@ void Sender::BeginIngest(TimePoint now, Work& work) {
   resent_ = static_cast<uint64_t>(
       std::count_if(batch.rows.begin(), batch.rows.end(),
                     [&](const OutboxRow& row) { return row.seq <= work.attempted; }));
-  work.attempted = std::max(work.attempted, batch.last);
   batch_.batch().backlog = std::max<int64_t>(0, Waiting() - (batch.last - batch.first + 1));
   const Moment& oldest = backlog_.exists && &work != &backlog_ ? backlog_.oldest : after_;
   batch_.batch().oldest = oldest.time;
@@ -300,18 +300,19 @@ void Sender::BeginIngest(TimePoint now, Work& work) {
   server_.Ingest(batch_.batch(), Deadline::After(now, options_.call_timeout));
 }
 
+// By the server's clock, so that a wrong one here neither ends the month nor makes it longer.
+void Sender::SetMonth(TimePoint now) {
+  if (!budget_.exists() || !server_time_.has_value()) return;
+  const auto since = std::chrono::duration_cast<std::chrono::microseconds>(now - server_time_at_);
+  budget_.SetTime(Micros{server_time_->count + since.count()});
+}
+
 void Sender::CountBytes(TimePoint now) {
   const uint64_t bytes = server_.link_bytes() - link_bytes_;
   link_bytes_ += bytes;
   rate_.Spend(now, bytes);
-  if (budget_.exists()) {
-    if (server_time_.has_value()) {
-      const auto since =
-          std::chrono::duration_cast<std::chrono::microseconds>(now - server_time_at_);
-      budget_.SetTime(Micros{server_time_->count + since.count()});
-    }
-    budget_.Add(bytes);
-  }
+  SetMonth(now);
+  budget_.Add(bytes);
   stats_.sent_bytes += bytes;
 }
 
@@ -323,6 +324,9 @@ void Sender::OnAnswer(TimePoint now, const OutboxServer::Answer& answer) {
       Wait(now, absl::UnavailableError("each call meets another connection"), 0s);
     }
     return;
+  }
+  if (call == Call::kIngest) {
+    Working()->attempted = std::max(Working()->attempted, batch_.batch().last);
   }
   if (call == Call::kHello) {
     OnHello(now, answer);
@@ -452,8 +456,9 @@ void Sender::OnStored(TimePoint now, Work& work, const OutboxServer::Answer& ans
   work.oldest = after_;
   work.is_dirty = true;
   if (working_is_live_) {
+    // Rows behind the batch have waited as long as its own; others came after it was read.
+    if (after_.seq == 0 && newest_ <= batch.last) live_since_ = built_at_;
     newest_ = std::max(newest_, batch.last);
-    live_since_ = built_at_;
   } else {
     closed_.waiting -= batch.last - batch.first + 1;
     if (work.row.IsFinished()) is_stale_ = true;

@@ -86,6 +86,7 @@ class Sender {
   void Hold(TimePoint now, const absl::Status& status, bool has_no_schema);
   void SetState(OutboxState state, const absl::Status& status);
   void Tell(OutboxEvent event) const;
+  void SetMonth(TimePoint now);
   void CountBytes(TimePoint now);
   bool LiveIsDue(TimePoint now) const;
   Work* NextWork(TimePoint now);
