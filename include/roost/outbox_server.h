@@ -50,28 +50,36 @@ enum class ServerKind : uint8_t {
   kTable,
 };
 
-// For ServerKind::kTable: the table, with its schema if need be, and its columns. Names are quoted: they are
-// spelled as the database spells them. A column that is empty is not written. REQUIRES: a unique key over
-// node, epoch and seq; node is text, epoch and seq are bigint, time is timestamptz, clock is a number, value is
-// double precision.
+// For ServerKind::kTable: a table and its columns. Names are quoted: they are spelled as the database spells them.
+// A column from `time` on that is empty is not written. REQUIRES: a unique key over node, epoch and seq.
 //
 // The mark is the greatest seq of the epoch, so that segments would be taken for one another: use
 // OutboxOrder::kOldestFirst. Numbers without a row are not told to such a table. Rows that it refuses are
 // found by halves (OutboxHand::kSetAside).
 struct ServerTable {
+  // "table" or "schema.table".
   std::string_view table{};
+  // text: ServerOptions::node.
   std::string_view node = "node";
+  // bigint.
   std::string_view epoch = "epoch";
+  // bigint.
   std::string_view seq = "seq";
+  // timestamptz.
   std::string_view time = "time";
+  // A number: see OutboxSource::rows.
   std::string_view clock{};
+  // text.
   std::string_view name = "name";
+  // text.
   std::string_view unit = "unit";
+  // double precision.
   std::string_view value = "value";
 };
 
 // What a PoolServer is made with. It copies the texts.
 struct ServerOptions {
+  // What the pool leads to.
   ServerKind kind = ServerKind::kPostgres;
   // The name of this node at the server.
   std::string_view node{};
@@ -87,6 +95,7 @@ struct ServerOptions {
   std::string_view version{};
   // Rows of a batch at most, 1 to 5000, as OutboxOptions::batch. A larger one is OutboxHand::kTooLarge.
   int batch = 500;
+  // For ServerKind::kTable.
   ServerTable table{};
   // What gives the server's code of a status: &PostgresSqlState, or for kMariadb &MysqlErrno. With null every
   // error goes by its absl::StatusCode alone.
@@ -98,8 +107,8 @@ struct ServerOptions {
 // sentence and OutboxHand::kHold.
 class PoolServer final : public OutboxServer {
  public:
-  // REQUIRES: `remote`, `platform` and what `wake` leads to outlive this; `platform` is the pool's. The
-  // program ticks the pool.
+  // REQUIRES: `remote`, `platform` and what `wake` leads to outlive this; `platform` is the pool's. While this
+  // waits for a connection it calls Pool::Tick; at other times the program or a Housekeeper does.
   PoolServer(Pool& remote, WakeCallback wake, const ServerOptions& options,
              Platform& platform = NativePlatform());
   // Gives up a call that is under way, without waiting.

@@ -117,6 +117,7 @@ class PoolServer::Impl {
   void Begin(Call call, Deadline deadline);
   void End(absl::Status status);
   void NeedHello();
+  void Wait(TimePoint now);
   void TakeLease();
   void UseLease();
   void StartHello();
@@ -193,7 +194,13 @@ void PoolServer::Impl::Begin(Call call, Deadline deadline) {
       queue_, remote_, options, [](void* self) { static_cast<Impl*>(self)->acquired_ = true; },
       this);
   if (acquired_) return TakeLease();
-  next_ = queue_.Run(platform_.Now());
+  Wait(platform_.Now());
+}
+
+// A connection is opened in steps by the pool's Tick, which nobody else may call meanwhile (Outbox::Drain).
+void PoolServer::Impl::Wait(TimePoint now) {
+  const TimePoint due = remote_.Tick(now);
+  next_ = std::min(due, queue_.Run(now));
   if (acquired_) TakeLease();
 }
 
@@ -300,8 +307,7 @@ void PoolServer::Impl::NoteStep(absl::StatusOr<Step> step) {
 
 const PoolServer::Answer* PoolServer::Impl::Continue(TimePoint now) {
   if (phase_ == Phase::kAcquiring) {
-    next_ = queue_.Run(now);
-    if (acquired_) TakeLease();
+    Wait(now);
   } else if (phase_ == Phase::kAsking) {
     counted_ = meter_.Look(wait_.fd) || counted_;
     NoteStep(query_.Advance(now));
@@ -310,6 +316,9 @@ const PoolServer::Answer* PoolServer::Impl::Continue(TimePoint now) {
 }
 
 size_t PoolServer::Impl::Descriptors(std::span<DescriptorWait> out) const {
+  if (phase_ == Phase::kAcquiring) {
+    return std::min(static_cast<size_t>(remote_.Descriptors(out)), out.size());
+  }
   if (phase_ != Phase::kAsking || wait_.fd < 0 || out.empty()) return 0;
   out[0] = wait_;
   return 1;

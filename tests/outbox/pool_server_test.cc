@@ -15,6 +15,7 @@
 #include "roost/outbox_server.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
+#include "roost/sqlite.h"
 #include "tests/fakes/forwarding_platform.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/tcp_proxy.h"
@@ -156,12 +157,10 @@ class Node {
   // One turn of the loop. Null: the call has not ended.
   const Answer* Turn(Duration most = 20s) {
     const TimePoint now = machine.Now();
-    TimePoint next = pool_.Tick(now);
     if (const Answer* const answer = server_->Continue(now); answer != nullptr) return answer;
-    next = std::min({next, server_->next(), now + most});
+    const TimePoint next = std::min(server_->next(), now + most);
     std::array<DescriptorWait, 8> waits;
-    auto count = static_cast<size_t>(pool_.Descriptors(waits));
-    count += server_->Descriptors(std::span(waits).subspan(count));
+    const size_t count = server_->Descriptors(waits);
     NativePlatform().WaitForDescriptors(
         std::span(waits).first(count),
         Deadline::After(NativePlatform().Now(), std::max(next - now, Duration::zero())));
@@ -513,6 +512,82 @@ TEST_F(PoolServerTest, WrongOptionsShowInTheFirstAnswer) {
   EXPECT_EQ(node.Hello().hand, OutboxHand::kHold);
   Node table(Uri(), {.kind = ServerKind::kTable});
   EXPECT_THAT(table.Hello().status.ToString(), HasSubstr("ServerTable::table"));
+}
+
+// ---- the whole way ------------------------------------------------------------------------------
+
+constexpr char kLocal[] =
+    "CREATE TABLE reading(seq INTEGER PRIMARY KEY, epoch INTEGER, t INTEGER, clock INTEGER, name "
+    "TEXT, unit "
+    "TEXT, v REAL) STRICT;";
+constexpr OutboxSource kSource{
+    .rows =
+        Sql("SELECT seq, epoch, t, clock, name, unit, v FROM reading WHERE seq > $1 AND seq <= $2 "
+            "ORDER BY seq LIMIT $3"),
+    .newest = Sql("SELECT max(seq) FROM reading")};
+
+TEST_F(PoolServerTest, WhatWasSealedArrivesOnceOverCutsAndAServerThatGoesBack) {
+  support::TcpProxy proxy(Server().port());
+  Node node(UriThrough(proxy));
+  const support::TempDir dir;
+  const std::string schema = std::string(kLocal) + kOutboxSchema;
+  SqliteBackend sqlite({.path = dir.File("node.db"), .schema = schema});
+  PoolFor<profiles::RaspberryPi> local(sqlite);
+  int64_t seq = 0;
+  const auto seal = [&](int count) {
+    absl::StatusOr<Lease> lease = local.Acquire(kWrite, local.In(10s));
+    ASSERT_TRUE(lease.ok()) << lease.status();
+    absl::StatusOr<Transaction> transaction = lease->Begin(Durability::kSealed);
+    for (int i = 0; i < count; ++i) {
+      ++seq;
+      ASSERT_TRUE(lease
+                      ->Run(Sql("INSERT INTO reading VALUES ($1, $2, $3, 0, $4, 'C', $5)"), seq,
+                            kEpoch, kT0 * 1000 + seq * 1'000'000, seq % 2 == 0 ? "a" : "b",
+                            0.25 * double(seq))
+                      .ok());
+    }
+    ASSERT_TRUE(transaction->Commit().ok());
+  };
+  seal(1200);
+  Outbox outbox(local, node.server(), kSource,
+                {.epoch = kEpoch, .linger = Duration::zero(), .back_off_min = 100ms, .spread = 0s});
+  ASSERT_TRUE(outbox.Start(local.In(10s)).ok());
+  ASSERT_TRUE(outbox.Drain(local.In(20s)).ok()) << outbox.stats(node.machine.Now()).reason;
+  EXPECT_EQ(Count("roost.reading"), "1200");
+  // As the application's loop does, but for the spread after an outage, which is 10 s.
+  const auto deliver = [&] {
+    for (int turn = 0; turn < 2000; ++turn) {
+      const OutboxStats stats = outbox.stats(node.machine.Now());
+      if (stats.waiting == 0 && turn > 5) return;
+      if (stats.state == OutboxState::kWaiting && stats.next_try > node.machine.Now())
+        outbox.Retry();
+      const TimePoint next = outbox.Turn(node.machine.Now());
+      std::array<DescriptorWait, 8> waits;
+      const size_t count = outbox.Descriptors(waits);
+      NativePlatform().WaitForDescriptors(std::span(waits).first(count), Deadline::At(next));
+    }
+    ADD_FAILURE() << outbox.stats(node.machine.Now()).reason;
+  };
+  proxy.Reset();
+  proxy.Heal();
+  seal(300);
+  outbox.RowsSealed();
+  deliver();
+  EXPECT_EQ(Count("roost.reading"), "1500");
+  // A standby takes over that had not got the last 500.
+  proxy.Reset();
+  proxy.Heal();
+  Server().Sql(
+      "DELETE FROM roost.reading WHERE seq > 1000; "
+      "UPDATE roost.mark SET seq = greatest(lo - 1, least(seq, 1000))");
+  seal(10);
+  outbox.RowsSealed();
+  deliver();
+  EXPECT_EQ(Server().Sql("SELECT count(*) || ' ' || count(DISTINCT seq) || ' ' || max(seq) FROM "
+                         "roost.reading"),
+            "1510 1510 1510");
+  EXPECT_EQ(Missing(), "0");
+  EXPECT_GE(outbox.stats(node.machine.Now()).rewinds, 1u);
 }
 
 // ---- a table of one's own -----------------------------------------------------------------------
