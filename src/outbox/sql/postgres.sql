@@ -201,7 +201,7 @@ BEGIN
   END IF;
   IF NOT good THEN
     RAISE insufficient_privilege USING MESSAGE = 'roost: the node is disabled',
-      HINT = 'On the server: roostctl server add-node enables it.';
+      HINT = 'On the server: roostctl server enable-node.';
   END IF;
   RETURN n;
 END $roost$;

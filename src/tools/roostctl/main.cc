@@ -11,6 +11,7 @@
 #include "tools/roostctl/outbox.h"
 #include "tools/roostctl/readings.h"
 #include "tools/roostctl/selftest/command.h"
+#include "tools/roostctl/server_commands.h"
 #include "tools/roostctl/status.h"
 
 int main(int argc, char** argv) {
@@ -31,12 +32,14 @@ int main(int argc, char** argv) {
   roost::tools::CheckCommand check;
   roost::tools::ReadingsCommand readings;
   roost::tools::OutboxCommand outbox;
+  roost::tools::ServerCommands server;
   status.AddTo(app);
   metrics.AddTo(app);
   check.AddTo(app);
   readings.AddTo(app);
   outbox.AddTo(app);
   selftest.AddTo(app);
+  server.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   const std::optional<int> parsed = roost::tools::Parse(app, argc, argv);
@@ -44,6 +47,7 @@ int main(int argc, char** argv) {
   if (parsed == roost::tools::kExitUsage && argc > 1 && std::string_view(argv[1]) == "check") {
     return roost::tools::kCheckUnknown;
   }
-  return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), check.exit_code(),
-                                   readings.exit_code(), outbox.exit_code(), selftest.exit_code()}));
+  return parsed.value_or(
+      std::max({status.exit_code(), metrics.exit_code(), check.exit_code(), readings.exit_code(),
+                outbox.exit_code(), server.exit_code(), selftest.exit_code()}));
 }
