@@ -95,6 +95,8 @@ Forward::Forward(Pool& local, OutboxServer& server, const Settings& settings, Me
               local.platform()),
       since_(platform_.Now()) {}
 
+const OutboxSource& Forward::Source() { return kReadings; }
+
 void Forward::Start(TimePoint now) {
   const absl::Status started = outbox_.Start(Deadline::After(now, kStartWithin));
   started_ = started.ok();
@@ -223,7 +225,7 @@ void Forward::LookWhetherLate(TimePoint now, const OutboxStats& stats) {
                    FormatDuration(stats.oldest_age).c_str(),
                    FormatDuration(settings_.flags.alarm_age).c_str());
   } else {
-    messages_.Say("outbox: no longer late; %lld readings wait", waiting);
+    messages_.Say("outbox: not late any more; %lld readings wait", waiting);
   }
 }
 

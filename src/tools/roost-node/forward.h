@@ -36,6 +36,9 @@ class Forward {
   // REQUIRES: all outlive this.
   Forward(Pool& local, OutboxServer& server, const Settings& settings, Messages& messages);
 
+  // The table reading, as statements.
+  static const OutboxSource& Source();
+
   // A turn of the loop. REQUIRES: the database was usable once, and the power is good.
   void Turn(TimePoint now);
   // When the next turn is wanted at the latest, and the descriptors that want it earlier. Returns how many were

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
   roost::tools::MetricsCommand metrics;
-  roost::tools::CheckCommand check;
+  roost::tools::NodeCheckCommand check;
   roost::tools::ReadingsCommand readings;
   roost::tools::OutboxCommand outbox;
   roost::tools::ServerCommands server;
