@@ -10,11 +10,14 @@
 
 #include "roost/pool.h"
 #include "roost/sqlite.h"
+#include "roost/sqlite_memory.h"
 #include "tests/fakes/fake_platform.h"
 #include "tests/outbox/scripted_server.h"
 #include "tests/support/status_macros.h"
 #include "tests/support/temp_dir.h"
+#include "tools/roost-node/node_profile.h"
 #include "tools/roost-node/reading.h"
+#include "tools/roost-node/retention.h"
 #include "tools/roost-node/store.h"
 
 namespace roost::tools {
@@ -24,6 +27,10 @@ using namespace std::chrono_literals;
 using outbox::ScriptedServer;
 
 constexpr uint32_t kEpoch = 7;
+
+// SQLite's memory of a board; before anything uses SQLite.
+using Board = NodeProfileOf<profiles::RaspberryPi>;
+const SqliteMemoryFor<Board> memory;
 
 size_t Count(const std::string& text, std::string_view part) {
   size_t count = 0;
@@ -83,7 +90,7 @@ class ForwardTest : public ::testing::Test {
   support::TempDir folder_;
   fakes::FakePlatform platform_;
   SqliteBackend backend_{{.path = folder_.File("node.db"), .schema = NodeSchema()}};
-  PoolFor<profiles::RaspberryPi> pool_{backend_, {.platform = &platform_}};
+  PoolFor<Board> pool_{backend_, {.platform = &platform_}};
   Messages messages_{platform_, /*quiet=*/true, /*journal=*/false};
   Store store_{pool_, kEpoch};
   ReadingBuffer buffer_{1000};
@@ -240,6 +247,46 @@ TEST_F(ForwardTest, RowsOfAClockThatWasNotSetAreMarkedButForTimesOfLines) {
   std::string clocks;
   while (got.Next()) clocks += std::to_string(got.Get<int64_t>(3));
   EXPECT_EQ(clocks, "020");
+}
+
+// What stores, deletes, thins and sends, on one card.
+TEST_F(ForwardTest, AllStatementsFitIntoTheBlockOfABoard) {
+  ASSERT_OK(memory.status());
+  ::testing::internal::CaptureStderr();
+  Retention retention(pool_,
+                      {.db = folder_.File("node.db"),
+                       .keep = 1min,
+                       .keep_unsent = true,
+                       .db_size = int64_t{8} << 20,
+                       .when_full = WhenFull::kThin,
+                       .reserve = int64_t{3} << 20,
+                       .free_bytes = [] { return std::optional<uint64_t>(uint64_t{1} << 32); },
+                       .clock_is_synchronized = [] { return true; }},
+                      messages_);
+  for (int minute = 0; minute < 60; ++minute) {
+    server_.is_away = minute % 20 > 4;
+    for (int batch = 0; batch < 4; ++batch) {
+      absl::StatusOr<size_t> fits = size_t{0};
+      for (int i = 0; i < 100 && fits.ok() && *fits < 500; ++i) {
+        fits = retention.MakeRoom(500, pool_.In(10s), pool_.In(10s));
+      }
+      ASSERT_OK(fits.status());
+      Seal(500);
+      retention.Sealed(500);
+    }
+    for (int i = 0; i < 50; ++i) retention.Turn(platform_.Now(), pool_.In(10s), pool_.In(10s));
+    Run(1min);
+    if (minute % 7 == 0) server_.LoseLast(1);
+  }
+  ::testing::internal::GetCapturedStderr();
+  telemetry::StoreStatus store;
+  retention.ToStatus(platform_.Now(), store);
+  EXPECT_GT(store.gap_thin, 0u);
+  EXPECT_GT(server_.rows().size(), 1000u);
+  EXPECT_EQ(server_.breaches, "");
+  const SqliteMemoryStats stats = memory.stats();
+  EXPECT_EQ(stats.arena_failures, 0u);
+  EXPECT_LE(stats.arena_peak, stats.arena_bytes * 4 / 5);
 }
 
 TEST_F(ForwardTest, FiguresTellTheSame) {
