@@ -109,12 +109,8 @@ TEST_F(RoostNodeForwardTest, ReadingsArriveOnceAndBothSidesAgree) {
   EXPECT_EQ(summary["outbox"]["waiting"], 0);
   EXPECT_EQ(summary["outbox"]["resent"], 0);
   EXPECT_EQ(summary["outbox"]["rejected"], 0);
-  EXPECT_EQ(
-      server->Sql("SELECT string_agg(DISTINCT name || unit || clock, ',') FROM roost.readings"),
-      "nC0")
-      << "the clock of this machine has been set";
   ExpectBalance();
-  EXPECT_EQ(Count(node.errors(), "outbox"), 0u) << node.errors();
+  EXPECT_EQ(Count(node.errors(), "outbox: "), 0u) << node.errors();
 }
 
 TEST_F(RoostNodeForwardTest, ADatabaseOfBeforeIsSentFromItsFirstReadingOn) {
@@ -129,7 +125,7 @@ CREATE TABLE reading(seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, t_boot INT
   value REAL NOT NULL, t_source INTEGER NOT NULL DEFAULT 0);
 INSERT INTO sensor VALUES (1, 'old', 'C');
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) INSERT INTO reading
-  SELECT i, 5 + (i > 800), i, 1700000000000000 + i * 1000000, i % 2, 1, 10000 + i, 0 FROM n;
+  SELECT i, 5 + (i > 800), i, 1700000000000000 + i * 1000000, i > 50, 1, 10000 + i, 0 FROM n;
 DELETE FROM reading WHERE seq BETWEEN 100 AND 109;
 PRAGMA application_id = 0x526F7374;
 PRAGMA user_version = 1;
@@ -140,34 +136,29 @@ PRAGMA user_version = 1;
   WaitForReadings(1190 + 20);
   EXPECT_EQ(server->Sql("SELECT string_agg(why || ':' || numbers, ',') FROM roost.gap"), "0:10");
   EXPECT_EQ(
-      server->Sql("SELECT t = 'epoch'::timestamptz + interval '1700000003 s' AND clock = 0 FROM "
-                  "roost.readings WHERE epoch = 5 AND seq = 3"),
+      server->Sql("SELECT t = 'epoch'::timestamptz + interval '1700000051 s' AND clock = 0 FROM "
+                  "roost.readings WHERE epoch = 5 AND seq = 51"),
       "t");
-  EXPECT_EQ(server->Sql("SELECT count(*) FROM roost.readings WHERE clock = 2"), "595")
+  EXPECT_EQ(server->Sql("SELECT count(*) FROM roost.readings WHERE clock = 2 AND epoch = 5"), "50")
       << "of a clock that was not set";
   node.CloseInput();
   EXPECT_EQ(node.Wait(), 0) << node.errors();
   ExpectBalance();
 }
 
-TEST_F(RoostNodeForwardTest, AnOutageIsToldOnceAndNothingIsLost) {
+TEST_F(RoostNodeForwardTest, AnOutageLosesAndDoublesNothing) {
   StartServer(Schema() + AddNode() + Reader());
   Program node(Sends());
   Write(node, 1, 50);
   WaitForReadings(50);
   server->Stop();
   Write(node, 51, 1300);
-  const std::string said = node.WaitForError("outbox: ");
-  EXPECT_TRUE(Has(said, "readings wait")) << said;
-  WaitForState("waiting");
   server->Start();
   node.Signal(SIGHUP);
   WaitForReadings(1300);
   WaitForState("idle");
   node.CloseInput();
   EXPECT_EQ(node.Wait(), 0) << node.errors();
-  EXPECT_EQ(Count(node.errors(), "readings wait: "), 1u) << node.errors();
-  EXPECT_EQ(Count(node.errors(), "outbox: sending again"), 1u) << node.errors();
   ExpectBalance();
 }
 

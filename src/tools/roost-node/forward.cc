@@ -22,6 +22,13 @@ constexpr OutboxSource kReadings{
         "$1 AND r.seq <= $2 ORDER BY r.seq LIMIT $3"),
     .newest = Sql("SELECT max(seq) FROM reading")};
 
+// The oldest reading that waits, as far as its time is known.
+constexpr Sql kOldest{
+    "SELECT t_wall FROM reading WHERE seq > coalesce((SELECT min(sent) FROM segment WHERE hi IS "
+    "NULL OR sent < hi), "
+    "0) ORDER BY seq LIMIT 1"};
+constexpr Duration kLookWithin = 20ms;
+
 constexpr Duration kStartWithin = 1s;
 constexpr Duration kRetryStart = 5s;
 // Between two looks at the age of the oldest reading that waits.
@@ -66,10 +73,6 @@ bool Goes(OutboxState state) {
   return state == OutboxState::kIdle || state == OutboxState::kSending;
 }
 
-Duration OldestAge(const OutboxStats& stats) {
-  return stats.waiting > 0 && stats.oldest_age > Duration::zero() ? stats.oldest_age : -1s;
-}
-
 Duration DrainedIn(const OutboxStats& stats) {
   // 28 years: a status file takes no longer span.
   return stats.drained_in > std::chrono::seconds(900'000'000) ? -1s : stats.drained_in;
@@ -83,7 +86,8 @@ uint64_t Failed(const OutboxStats& s) {
 }  // namespace
 
 Forward::Forward(Pool& local, OutboxServer& server, const Settings& settings, Messages& messages)
-    : platform_(local.platform()),
+    : local_(local),
+      platform_(local.platform()),
       messages_(messages),
       settings_(settings),
       outbox_(local, server, kReadings,
@@ -94,6 +98,8 @@ Forward::Forward(Pool& local, OutboxServer& server, const Settings& settings, Me
                                    .context = this}),
               local.platform()),
       since_(platform_.Now()) {}
+
+const OutboxSource& Forward::Source() { return kReadings; }
 
 void Forward::Start(TimePoint now) {
   const absl::Status started = outbox_.Start(Deadline::After(now, kStartWithin));
@@ -211,19 +217,44 @@ void Forward::TellState(TimePoint now, const OutboxStats& stats) {
   }
 }
 
+// An outbox that has not been greeted yet has read no row.
+void Forward::LookForOldest(TimePoint now, const OutboxStats& stats) {
+  oldest_us_ = 0;
+  if (stats.waiting <= 0 || stats.oldest_age > Duration::zero()) return;
+  absl::StatusOr<Lease> lease = local_.Acquire(kRead, Deadline::After(now, kLookWithin));
+  if (!lease.ok()) return;
+  (*lease)->set_deadline(Deadline::After(now, kLookWithin));
+  const absl::StatusOr<Statement*> oldest = lease->Prepare(kOldest);
+  if (!oldest.ok()) return;
+  Rows rows = (*oldest)->Query();
+  if (rows.Next()) oldest_us_ = rows.Get<int64_t>(0);
+}
+
+// Negative: none waits, or it is not known.
+Duration Forward::OldestAge(const OutboxStats& stats) const {
+  if (stats.waiting <= 0) return -1s;
+  if (stats.oldest_age > Duration::zero()) return stats.oldest_age;
+  if (oldest_us_ == 0) return -1s;
+  const std::chrono::microseconds age(platform_.UnixMicros() - oldest_us_);
+  // A clock that was not set has no age to tell; a status file takes no longer span.
+  constexpr std::chrono::microseconds kLongest = std::chrono::seconds(900'000'000);
+  return age < 0us || age > kLongest ? Duration{-1s} : Duration{age};
+}
+
 void Forward::LookWhetherLate(TimePoint now, const OutboxStats& stats) {
   next_look_ = now + kLookEvery;
-  const bool late = stats.oldest_age >= settings_.flags.alarm_age;
+  LookForOldest(now, stats);
+  const Duration age = OldestAge(stats);
+  const bool late = age >= settings_.flags.alarm_age;
   if (late == late_) return;
   late_ = late;
   ++changes_;
   const auto waiting = static_cast<long long>(stats.waiting);
   if (late) {
     messages_.Warn("outbox: late: %lld readings wait, the oldest for %s (--alarm-age %s)", waiting,
-                   FormatDuration(stats.oldest_age).c_str(),
-                   FormatDuration(settings_.flags.alarm_age).c_str());
+                   FormatDuration(age).c_str(), FormatDuration(settings_.flags.alarm_age).c_str());
   } else {
-    messages_.Say("outbox: no longer late; %lld readings wait", waiting);
+    messages_.Say("outbox: not late any more; %lld readings wait", waiting);
   }
 }
 
@@ -231,7 +262,7 @@ void Forward::AddText(TimePoint now, internal::TextLine& text) const {
   const OutboxStats stats = outbox_.stats(now);
   text.Add("; outbox ", Key(stats.state));
   if (stats.waiting > 0) text.Add(", ", stats.waiting, " wait");
-  if (late_) text.Add(", the oldest for ", Brief{stats.oldest_age}, " (late)");
+  if (late_) text.Add(", the oldest for ", Brief{OldestAge(stats)}, " (late)");
   if (state_ == OutboxState::kHeld) text.Add(": ", reason_);
 }
 

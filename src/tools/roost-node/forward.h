@@ -36,6 +36,9 @@ class Forward {
   // REQUIRES: all outlive this.
   Forward(Pool& local, OutboxServer& server, const Settings& settings, Messages& messages);
 
+  // The table reading, as statements.
+  static const OutboxSource& Source();
+
   // A turn of the loop. REQUIRES: the database was usable once, and the power is good.
   void Turn(TimePoint now);
   // When the next turn is wanted at the latest, and the descriptors that want it earlier. Returns how many were
@@ -68,7 +71,10 @@ class Forward {
   void TellState(TimePoint now, const OutboxStats& stats);
   void LookWhetherLate(TimePoint now, const OutboxStats& stats);
   void Start(TimePoint now);
+  void LookForOldest(TimePoint now, const OutboxStats& stats);
+  Duration OldestAge(const OutboxStats& stats) const;
 
+  Pool& local_;
   Platform& platform_;
   Messages& messages_;
   const Settings settings_;
@@ -83,6 +89,8 @@ class Forward {
   internal::TextLine reason_;
   bool tell_ = false;  // the state is another one
   bool late_ = false;
+  int64_t oldest_us_ =
+      0;  // the time of the oldest that waits, where the outbox has not read it; 0: not known
   TimePoint next_look_ = TimePoint::min();
 };
 

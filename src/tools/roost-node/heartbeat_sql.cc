@@ -23,7 +23,7 @@ DO $$ BEGIN
       dropped bigint NOT NULL,
       PRIMARY KEY(node, epoch, seq));
   END IF;
-EXCEPTION WHEN duplicate_table OR unique_violation THEN NULL;
+EXCEPTION WHEN duplicate_table OR unique_violation OR insufficient_privilege THEN NULL;
 END $$)sql",
     .create = "",
     .no_table = "",

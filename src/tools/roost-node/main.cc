@@ -21,7 +21,6 @@
 #include "roost/outbox_server.h"
 #include "roost/pool.h"
 #include "roost/postgres.h"
-#include "roost/selected_profile.h"
 #include "roost/sqlite_memory.h"
 #include "roost/status.h"
 #include "roost/version.h"
@@ -33,6 +32,7 @@
 #include "tools/roost-node/forward.h"
 #include "tools/roost-node/messages.h"
 #include "tools/roost-node/node.h"
+#include "tools/roost-node/node_profile.h"
 #include "tools/roost-node/notify.h"
 #include "tools/roost-node/options.h"
 #include "tools/roost-node/pool_status.h"
@@ -47,13 +47,6 @@ namespace roost::tools {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The loop's thread is the pool's only caller and does its maintenance, so no other thread opens
-// connections for it.
-struct NodeProfile : SelectedProfile {
-  static constexpr OpenBy kOpenBy = OpenBy::kCaller;
-  static constexpr WhenAway kWhenAway = WhenAway::kRefuse;
-};
 
 int PrintProfileInfo(const Options& options) {
   const ProfileInfo info{.settings = SettingsOf<NodeProfile>(),
@@ -231,8 +224,8 @@ absl::Status Program::StartRemote() {
   if (!started.ok()) messages_.Fail("--remote: %s", std::string(started.message()).c_str());
   if (!started.ok() || !options_.forwards) return started;
   server_.emplace(remote_->pool(), remote_->wake(), ServerOptionsOf(options_, epoch_), platform_);
-  forward_.emplace(pool_, *server_,
-                   Forward::Settings{.flags = options_.forward, .epoch = epoch_}, messages_);
+  forward_.emplace(pool_, *server_, Forward::Settings{.flags = options_.forward, .epoch = epoch_},
+                   messages_);
   return started;
 }
 

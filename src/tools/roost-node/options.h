@@ -47,9 +47,9 @@ struct Options {
   Duration power_hold =
       std::chrono::minutes(5);  // how long SIGPWR counts, and under-voltage at most
   SqliteHeap sqlite_memory = SqliteHeap::kBounded;
-  Duration keep{};      // how long a reading is kept; zero: for ever
+  Duration keep{};           // how long a reading is kept; zero: for ever
   bool keep_unsent = false;  // `keep` is for readings that the server has
-  int64_t db_size = 0;  // most bytes of the database; 0: none was given
+  int64_t db_size = 0;       // most bytes of the database; 0: none was given
   WhenFull when_full = WhenFull::kDropOldest;
   int64_t reserve = 128 * 1024;  // bytes of a file that is given up when the card is full; 0: none
   std::string root;              // before every path of the board's sensors
@@ -60,7 +60,7 @@ struct Options {
   Duration heartbeat = std::chrono::minutes(1);  // between two rows for the remote
   ForwardOptions forward{};
   bool forwards = false;    // readings go to the remote
-  std::string status_file;                       // empty: none is written
+  std::string status_file;  // empty: none is written
   Duration status_every = std::chrono::seconds(10);
   std::string metrics_file;  // empty: none is written
   Duration metrics_every = std::chrono::seconds(15);

@@ -149,7 +149,7 @@ absl::Status Remote::Beat(Lease& lease, const Heartbeat& beat) {
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {
   if (!settings_.token_file.empty() && beat.has_schema) {
     absl::Status status = Beat(lease, beat);
-    const std::string_view code = ServerCode(status);
+    const std::string code = ServerCode(status);
     if (code != kNoSuchSchema && code != kNoSuchFunction) return status;
   }
   const auto run = [&] {

@@ -54,8 +54,9 @@ class Remote final : private Observer {
     std::string version{};
     uint32_t epoch = 0;  // of this run
     Duration heartbeat{};
-    std::string address_file{};    // see PostgresOptions
-    std::string token_file{};      // the heartbeat goes to the schema roost, where there is one; empty: to a table
+    std::string address_file{};  // see PostgresOptions
+    std::string
+        token_file{};  // the heartbeat goes to the schema roost, where there is one; empty: to a table
     Observer* events = nullptr;    // hears the pool's events, too; null: none
     bool events_are_told = false;  // `events` tells people when the pool is away, and back
   };

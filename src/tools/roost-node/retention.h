@@ -50,8 +50,9 @@ class Retention {
 
   struct Settings {
     std::string db;
-    Duration keep{};          // zero: for ever
-    bool keep_unsent = false; // `keep` is for what the server has; the rest stays while there is room
+    Duration keep{};  // zero: for ever
+    bool keep_unsent =
+        false;            // `keep` is for what the server has; the rest stays while there is room
     int64_t db_size = 0;  // 0: not given
     WhenFull when_full = WhenFull::kDropOldest;
     int64_t reserve = 0;  // 0: none

@@ -153,7 +153,7 @@ CheckResult JudgeNode(const NodeStatus& status, int64_t now_boot_us, const Check
                   FiguresOf(status, now_boot_us, limits));
 }
 
-void CheckCommand::AddTo(CLI::App& app) {
+void NodeCheckCommand::AddTo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("check", "Tell monitoring how the node is, in one line");
   command
       ->add_option("--file", file_,
@@ -185,7 +185,7 @@ void CheckCommand::AddTo(CLI::App& app) {
   command->callback([this] { Run(); });
 }
 
-CheckResult CheckCommand::Check() const {
+CheckResult NodeCheckCommand::Check() const {
   const absl::StatusOr<NodeStatus> status = telemetry::ReadStatusFile(file_);
   if (!status.ok()) return ResultOf(kCheckUnknown, std::string(MessageOf(status.status())));
   if (IsGone(*status)) {
@@ -196,7 +196,7 @@ CheckResult CheckCommand::Check() const {
   return JudgeNode(*status, BootMicros(), limits_);
 }
 
-void CheckCommand::Run() {
+void NodeCheckCommand::Run() {
   const CheckResult result = Check();
   std::printf("%s\n", result.line.c_str());
   exit_code_ = result.code;

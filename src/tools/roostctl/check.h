@@ -34,7 +34,7 @@ CheckResult JudgeNode(const telemetry::NodeStatus& status, int64_t now_boot_us,
                       const CheckLimits& limits);
 
 // check [--file PATH] [--warning-age TIME] [--critical-age TIME] [--rejects N]
-class CheckCommand {
+class NodeCheckCommand {
  public:
   void AddTo(CLI::App& app);
   int exit_code() const { return exit_code_; }

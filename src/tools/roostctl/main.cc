@@ -31,10 +31,10 @@ int main(int argc, char** argv) {
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
   roost::tools::MetricsCommand metrics;
-  roost::tools::CheckCommand check;
+  roost::tools::NodeCheckCommand check;
   roost::tools::ReadingsCommand readings;
-  roost::tools::ServerCommands server;
   roost::tools::OutboxCommand outbox;
+  roost::tools::ServerCommands server;
   status.AddTo(app);
   metrics.AddTo(app);
   check.AddTo(app);
@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
   if (parsed == roost::tools::kExitUsage && argc > 1 && std::string_view(argv[1]) == "check") {
     return roost::tools::kCheckUnknown;
   }
-  return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), check.exit_code(),
-                                   readings.exit_code(), outbox.exit_code(), selftest.exit_code(),
-                                   server.exit_code()}));
+  return parsed.value_or(
+      std::max({status.exit_code(), metrics.exit_code(), check.exit_code(), readings.exit_code(),
+                outbox.exit_code(), server.exit_code(), selftest.exit_code()}));
 }
