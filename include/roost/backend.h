@@ -41,7 +41,9 @@
 #ifndef ROOST_BACKEND_H_
 #define ROOST_BACKEND_H_
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -87,6 +89,27 @@ struct OpenRequest {
   FaultScope* fault_scope = nullptr;
 };
 
+// What a server takes: kPrimary writes, kReadOnly and kStandby only reads.
+enum class ServerRole : uint8_t { kUnknown, kPrimary, kReadOnly, kStandby };
+
+// "unknown", "primary", "read-only", "standby": a literal.
+std::string_view Name(ServerRole role);
+
+// What a server told the latest connection that was opened. The texts end with a zero and are fit for
+// a log; an empty one is not known.
+struct ServerFacts {
+  // Its version, as it says it.
+  std::array<char, 48> version{};
+  // Whom it takes this program for.
+  std::array<char, 64> user{};
+  // "TLSv1.3", or "none".
+  std::array<char, 16> tls{};
+  // As it was when the connection was opened.
+  ServerRole role = ServerRole::kUnknown;
+  // What the kernel makes of the latest open or ping; zero: not known, as where there is no network.
+  Duration round_trip{};
+};
+
 // A database that connections can be opened to. The program owns it; it outlives the pools over it.
 class Backend {
  public:
@@ -125,6 +148,8 @@ class Backend {
   // Adds what it counts beside Stats, of all its connections since it was made. Called by any
   // thread. Answers from memory: operators ask while a database hangs. `now`: of the platform's Now().
   virtual void AddFigures(TimePoint /*now*/, Figures& /*out*/) const {}
+  // Of the latest connection, for operators. Called by any thread; answers from memory, as AddFigures.
+  virtual ServerFacts server() const { return {}; }
 };
 
 }  // namespace roost

@@ -123,6 +123,7 @@ class MysqlBackend final : public Backend {
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
   TimePoint Continue(TimePoint now) override;
   void AddFigures(TimePoint now, Figures& out) const override;
+  ServerFacts server() const override;
 
   // What it was made with.
   const MysqlOptions& options() const { return options_; }

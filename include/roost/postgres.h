@@ -109,6 +109,7 @@ class PostgresBackend final : public Backend {
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
   TimePoint Continue(TimePoint now) override;
   void AddFigures(TimePoint now, Figures& out) const override;
+  ServerFacts server() const override;
   absl::Status Hindrance(const void* pool) const override;
 
   // What it was made with.

@@ -23,6 +23,15 @@ namespace roost::telemetry {
 
 inline constexpr int kStatusFormat = 1;
 
+// What the server of a pool told its latest connection: see ServerFacts.
+struct PoolServerStatus {
+  std::string version{};
+  std::string role{};
+  std::string user{};
+  std::string tls{};
+  Duration round_trip{};  // zero: not known
+};
+
 // One pool: what Pool::stats() said. The histograms of `stats` do not go through the file; the
 // percentiles at the end stand for them.
 struct PoolStatus {
@@ -30,6 +39,7 @@ struct PoolStatus {
   std::string backend{};  // "sqlite", "postgresql"
   std::string target{};   // a path, or host:port/database; never a password
   std::string profile{};
+  std::optional<PoolServerStatus> server{};  // absent: there is none, or it was not reached yet
   Stats stats{};
   internal::Percentiles wait{};
   internal::Percentiles hold{};

@@ -55,11 +55,21 @@ inline constexpr int kHistograms = [] {
 }();
 
 template <class V>
+void Members(V& v, Is<PoolServerStatus> auto& s) {
+  v("version", s.version);
+  v("role", s.role);
+  v("user", s.user);
+  v("tls", s.tls);
+  v("round_trip_s", s.round_trip);
+}
+
+template <class V>
 void Members(V& v, Is<PoolStatus> auto& s) {
   v("name", s.name);
   v("backend", s.backend);
   v("target", s.target);
   v("profile", s.profile);
+  v("server", s.server);
   // Of a histogram only the percentiles go through the file.
   const std::array percentiles{&s.wait, &s.hold, &s.create, &s.statement_time};
   static_assert(percentiles.size() == size_t{kHistograms},

@@ -144,6 +144,19 @@ void WriteFigure(const Figure& figure, internal::JsonWriter& json) {
   }
 }
 
+// What there is no server of, and what was not reached yet, has none.
+void WriteServer(const ServerFacts& server, internal::JsonWriter& json) {
+  if (server.version[0] == '\0') return;
+  json.Name("server");
+  json.BeginObject();
+  json.Member("version", std::string_view(server.version.data()));
+  json.Member("role", Name(server.role));
+  json.Member("user", std::string_view(server.user.data()));
+  json.Member("tls", std::string_view(server.tls.data()));
+  json.Member("round_trip_s", server.round_trip);
+  json.EndObject();
+}
+
 // Each group once, whatever the order of its figures: readers keep one of two members of a name.
 void WriteFigures(const Figures& figures, internal::JsonWriter& json) {
   json.Name("figures");
@@ -366,6 +379,7 @@ void StatusState::WritePool(TimePoint now, Watched& watched, internal::JsonWrite
   json.Member("profile", settings.profile);
   json.Member("pool_timeout_s", settings.pool_timeout);
   json.Member("hold_times", settings.hold_times);
+  WriteServer(pool.backend().server(), json);
   json.Name("stats");
   json.BeginObject();
   ForEachMetric(details.stats, StatsMembers(json));

@@ -3,9 +3,16 @@
 private dirty memory in KiB, by the kernel's account (/proc/PID/smaps_rollup).
 
 Usage: node_memory.py BUILD [--remote URI]
+       node_memory.py BUILD --without OTHER
 
 BUILD is a build folder with the targets roost-node, node_stages, node_over_raw and node_over_pool.
 Without --remote a throw-away PostgreSQL server is started for the last stage and stopped after it.
+
+With --without nothing but a node without a remote is looked at, beside that of OTHER: a build of the same
+source with a part left out, as -DROOST_MYSQL=OFF. Fails when the part costs more than 16 KiB that are
+private and dirty, or a shared library. Its tables and virtual functions are pointers, which the dynamic linker
+writes at the start; no page of its own is touched after that. What it costs of the program's own mapped file
+is printed: the kernel maps in pieces of 64 KiB what is read, and can drop it again.
 
 Fails when the program with a pool has more than 150 KiB of private dirty memory over the same program
 with raw handles, a further shared library, or a further thread. What it has more of resident memory is
@@ -27,6 +34,7 @@ import time
 
 PATIENCE = 60  # seconds; only a failure waits so long
 MOST_OVER_RAW = 150  # KiB, private and dirty
+MOST_WITHOUT = 16  # KiB
 STARTS = 7  # the kernel lays a program out anew at each: its pieces of 64 KiB begin elsewhere
 
 
@@ -62,6 +70,21 @@ class Server:
 
     def stop(self):
         self.run([self.ctl, "-D", str(self.data), "-m", "immediate", "stop"])
+
+
+def mapped_of(pid, program):
+    """What of the program's file is in its memory, in KiB by smaps, and the shared libraries it has."""
+    resident, libraries, ours = 0, set(), False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if "-" in words[0] and not words[0].endswith(":"):
+            path = words[5] if len(words) > 5 else ""
+            ours = path == program
+            if ".so" in path:
+                libraries.add(path)
+        elif ours and words[0] == "Rss:":
+            resident += int(words[1])
+    return resident, libraries
 
 
 def is_settled(status, with_remote):
@@ -171,10 +194,41 @@ def compare_with_raw(folder, build):
         sys.exit(f"node_memory.py: a pool may cost {MOST_OVER_RAW} KiB and nothing else; it costs {', '.join(wrong)}")
 
 
+def node_without_remote(program, folder):
+    """Medians of a few starts, once 100 readings are sealed."""
+    runs, libraries = [], set()
+    for _ in range(STARTS):
+        for left in folder.glob("node.db*"):
+            left.unlink()
+        with Node(program, folder, ["--stdin", "--seal-every", "100ms"]) as node:
+            node.process.stdin.write("temperature 20.5 C\n" * 100)
+            node.process.stdin.flush()
+            rss, dirty = node.memory_when("100 readings", lambda s: s["readings"]["sealed"] == 100)
+            mapped, libraries = mapped_of(node.process.pid, program)
+            runs.append((rss, dirty, mapped))
+    return [round(statistics.median(column)) for column in zip(*runs)], libraries
+
+
+def compare_without(folder, program, other):
+    for one in (program, other):
+        clean(one)
+    (have, libraries), (lack, fewer) = (node_without_remote(one, folder) for one in (program, other))
+    rows = [("with it", have), ("without", lack), ("it costs", [a - b for a, b in zip(have, lack)])]
+    print(f"{'roost-node, no remote':24}{'RSS KiB':>10}{'private dirty KiB':>20}{'of its file KiB':>18}{'size KiB':>10}")
+    sizes = [os.path.getsize(one) // 1024 for one in (program, other)]
+    for (what, figures), size in zip(rows, sizes + [sizes[0] - sizes[1]]):
+        print(f"{what:24}{figures[0]:10}{figures[1]:20}{figures[2]:18}{size:10}")
+    further = sorted(libraries - fewer)
+    print(f"further shared libraries: {', '.join(further) or 'none'}")
+    if rows[-1][1][1] > MOST_WITHOUT or further:
+        sys.exit(f"node_memory.py: the part may cost {MOST_WITHOUT} KiB and no library: it costs {rows[-1][1][1]} KiB")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", metavar="BUILD", type=pathlib.Path, help="the build folder")
     parser.add_argument("--remote", metavar="URI", help="a PostgreSQL server that is there already")
+    parser.add_argument("--without", metavar="OTHER", type=pathlib.Path, help="a build with a part left out")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="roost-memory-"))
     folder.chmod(0o755)
@@ -182,6 +236,11 @@ def main():
     bench = arguments.build.resolve() / "tests/bench"
     server = None
     clean(program)
+    if arguments.without is not None:
+        try:
+            return compare_without(folder, program, str(arguments.without.resolve() / "src/tools/roost-node/roost-node"))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     try:
         rows = stages_inside(program, bench / "libnode_stages.so", folder)
         rows += stages_outside(program, folder)

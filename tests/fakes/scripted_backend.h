@@ -125,10 +125,14 @@ class ScriptedBackend : public Backend {
   // The last connection opened. 0: none.
   int last_serial() const;
 
+  // What server() says. REQUIRES: no thread asks meanwhile.
+  ServerFacts server_facts{};
+
   // ---- Backend ----
   std::string_view kind() const override { return "scripted"; }
   std::string_view target() const override { return "nowhere"; }
   LanePlan lanes() const override { return lanes_; }
+  ServerFacts server() const override { return server_facts; }
   size_t ConnectionBytes(int statements) const override;
   absl::StatusOr<Connection*> Open(const OpenRequest& request) override;
 

@@ -57,10 +57,11 @@ LAYERS = (
     Layer("src/core", ("src/base",), frozenset(THREADS)),
     Layer("src/statements", ("src/base",), frozenset()),
     Layer("src/pool", ("src/base", "src/core"), frozenset()),
-    # Names are looked up beside their callers; what is remembered and a password are files.
+    # Names are looked up beside their callers; what is remembered and a password are files; the kernel
+    # knows a link's round trip.
     Layer("src/backends/common", ("src/base", "src/statements"), frozenset(),
-          os=frozenset(("arpa/inet.h", "fcntl.h", "netdb.h", "pthread.h", "signal.h", "sys/socket.h",
-                        "sys/stat.h", "unistd.h"))),
+          os=frozenset(("arpa/inet.h", "fcntl.h", "netdb.h", "netinet/in.h", "netinet/tcp.h", "pthread.h",
+                        "signal.h", "sys/socket.h", "sys/stat.h", "unistd.h"))),
     # Files are looked at beside the driver, which does not ask whether their names still lead to them.
     Layer("src/backends/sqlite", ("src/base", "src/backends/common", "src/statements"), frozenset(),
           drivers=("sqlite3.h",), os=frozenset(("fcntl.h", "sys/file.h", "sys/stat.h", "sys/statvfs.h",

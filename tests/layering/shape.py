@@ -83,7 +83,7 @@ def check_slot_includes(root: pathlib.Path) -> Iterator[Breach]:
 
 # What a file of src/pool stands on has a lower number, or the same one.
 FLOORS = {
-    "waker": 0, "pool_lock": 0, "live_settings": 0, "pool_config": 0, "refusals": 0,
+    "backend": 0, "waker": 0, "pool_lock": 0, "live_settings": 0, "pool_config": 0, "refusals": 0,
     "thread_number": 0,
     "wake_list": 1, "recorder": 1,
     "lane": 2,

@@ -20,6 +20,22 @@ TEST(MysqlOpenTest, SetsTheSessionUp) {
   EXPECT_EQ(session.handle()->server_status & SERVER_STATUS_IN_TRANS, 0u);
 }
 
+TEST(MysqlOpenTest, TheServerIsKnownByWhatItSaidAnyway) {
+  MysqlBackend nobody({.uri = Server().Uri()});
+  EXPECT_EQ(std::string_view(nobody.server().version.data()), "");
+  Session session;
+  ASSERT_TRUE(session.ok()) << session.status();
+  const ServerFacts facts = session.backend().server();
+  EXPECT_EQ(session.Ask("SELECT @@version").find(facts.version.data()), 0u) << facts.version.data();
+  EXPECT_NE(facts.version[0], '\0');
+  EXPECT_EQ(std::string_view(facts.user.data()), "node");
+  EXPECT_EQ(std::string_view(facts.tls.data()), "none");
+  EXPECT_EQ(facts.role, ServerRole::kUnknown) << "nobody asked for a server that writes";
+  Session writes(MysqlOptions{.uri = Server().Uri("target_session_attrs=read-write")});
+  ASSERT_TRUE(writes.ok()) << writes.status();
+  EXPECT_EQ(writes.backend().server().role, ServerRole::kPrimary);
+}
+
 // Greeting, sign-in, set-up: the set-up takes no turn of its own.
 TEST(MysqlOpenTest, TakesThreeRoundTrips) {
   support::TcpProxy proxy(Server().port());

@@ -58,6 +58,9 @@ TEST_F(MysqlTlsTest, AGoodCertificateIsCheckedByDefault) {
   Session session(To(kHost, Root()));
   ASSERT_TRUE(session.ok()) << session.status();
   EXPECT_NE(session.Ask("SHOW STATUS LIKE 'Ssl_cipher'"), "");
+  const ServerFacts facts =
+      static_cast<MysqlConnection&>(*session).wire().backend().server_notes().facts();
+  EXPECT_EQ(std::string_view(facts.tls.data()), "TLSv1.3");
   EXPECT_EQ(
       session.Count("SELECT variable_value <> '' FROM information_schema.session_status WHERE "
                     "variable_name = 'Ssl_cipher'"),

@@ -13,6 +13,32 @@ class LifeTest : public SessionTest {
   Session session{Server().UriThrough(proxy.port(), "sslmode=disable")};
 };
 
+TEST(ServerFactsTest, AreWhatTheServerSaidAnyway) {
+  support::TcpProxy proxy(Server().port());
+  PostgresBackend backend({.uri = Server().UriThrough(proxy.port(), "sslmode=disable")});
+  EXPECT_EQ(std::string_view(backend.server().version.data()), "") << "nothing was opened";
+  support::HeldConnection held(backend, NativePlatform());
+  ASSERT_TRUE(held.ok()) << held.status();
+  const int trips = proxy.counts().round_trips;
+  const ServerFacts facts = backend.server();
+  EXPECT_EQ(proxy.counts().round_trips, trips);
+  EXPECT_EQ(std::string_view(facts.version.data()),
+            PQparameterStatus(PostgresHandle(*held), "server_version"));
+  EXPECT_EQ(std::string_view(facts.user.data()), "node");
+  EXPECT_EQ(std::string_view(facts.tls.data()), "none");
+  EXPECT_EQ(facts.role, PQserverVersion(PostgresHandle(*held)) >= 140000 ? ServerRole::kPrimary
+                                                                         : ServerRole::kUnknown);
+  EXPECT_GT(facts.round_trip, Duration::zero());
+}
+
+TEST(ServerFactsTest, ASessionThatOnlyReadsIsToldFromAPrimary) {
+  PostgresServer only_reads({.script = "ALTER ROLE node SET default_transaction_read_only = on"});
+  PostgresBackend backend({.uri = only_reads.Uri()});
+  support::HeldConnection held(backend, NativePlatform());
+  ASSERT_TRUE(held.ok()) << held.status();
+  EXPECT_EQ(backend.server().role, ServerRole::kReadOnly);
+}
+
 TEST_F(LifeTest, ASessionThatWasEndedIsDeadWithoutBeingAsked) {
   Server().Sql("SELECT pg_terminate_backend(" + session.Pid() + ")");
   while (ConnectionAccess::Probe(*session) == Liveness::kAlive) {

@@ -134,6 +134,24 @@ class CountingProgram final : public StatusSource {
   Histogram seals_;
 };
 
+TEST_F(StatusServerTest, TellsWhatTheServerOfAPoolSaid) {
+  StatusServer server(Named("node7"));
+  PoolFor<Plain<1>> pool(backend, {.name = "remote", .platform = &platform});
+  server.Add(pool);
+  EXPECT_FALSE(AskStatus(server)["pools"][0].contains("server")) << "it has none, or was not asked";
+  backend.server_facts = {.version = {"15.20 (Debian)"},
+                          .user = {"node"},
+                          .tls = {"TLSv1.3"},
+                          .role = ServerRole::kStandby,
+                          .round_trip = 12ms};
+  const Json told = AskStatus(server)["pools"][0]["server"];
+  EXPECT_EQ(told["version"], "15.20 (Debian)");
+  EXPECT_EQ(told["role"], "standby");
+  EXPECT_EQ(told["user"], "node");
+  EXPECT_EQ(told["tls"], "TLSv1.3");
+  EXPECT_EQ(told["round_trip_s"], 0.012);
+}
+
 TEST_F(StatusServerTest, TellsTheFiguresOfBackendsAndOfTheProgram) {
   StatusServer server(Named("node7"));
   CountingBackend counting;

@@ -128,6 +128,15 @@ TEST(LiveTextTest, TellsOfTheBoardTheDatabaseAndFailuresOfSlots) {
   EXPECT_THAT(text, HasSubstr("\n         failed 90 s ago: ping_failed, unavailable\n"));
 }
 
+TEST(LiveTextTest, TellsWhatTheServerOfAPoolSaid) {
+  Live live = Busy();
+  EXPECT_THAT(LiveText(live, 100, false), Not(HasSubstr("server")));
+  live.answer["pools"][0]["server"] = Answer(
+      R"({"version": "15.20", "role": "standby", "user": "node", "tls": "none", "round_trip_s": 0.012})");
+  EXPECT_THAT(LiveText(live, 100, false),
+              HasSubstr("\n  server 15.20, standby, user node, no TLS, round trip 12 ms\n"));
+}
+
 TEST(LiveTextTest, TellsNothingOfWhatIsNotLookedAt) {
   Live live = Busy();
   live.answer.erase("figures");

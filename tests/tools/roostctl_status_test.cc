@@ -105,6 +105,24 @@ TEST(StatusTextTest, ANodeThatHasJustBegunIsStarting) {
   EXPECT_THAT(StatusText(status, now), HasSubstr("NOT HEALTHY: the database refuses"));
 }
 
+TEST(StatusTextTest, TheRemotesServerIsToldAsFarAsItIsKnown) {
+  const int64_t now = 7200 * kSecond;
+  telemetry::NodeStatus status = Healthy(now);
+  status.remote.emplace();
+  status.remote->state = "up";
+  EXPECT_THAT(StatusText(status, now), Not(HasSubstr("server ")));
+  status.remote->pool.server = {.version = "15.20 (Debian 15.20-0+deb12u1)",
+                                .role = "primary",
+                                .user = "node",
+                                .tls = "TLSv1.3",
+                                .round_trip = std::chrono::milliseconds(12)};
+  EXPECT_THAT(StatusText(status, now),
+              HasSubstr(" server 15.20, primary, user node, TLSv1.3, round trip 12 ms\n"));
+  status.remote->pool.server = {
+      .version = "10.11.19-MariaDB", .role = "unknown", .user = "node", .tls = "none"};
+  EXPECT_THAT(StatusText(status, now), HasSubstr(" server 10.11.19-MariaDB, user node, no TLS\n"));
+}
+
 TEST(StatusTextTest, AnErrorIsOfNowOrOfBefore) {
   const int64_t now = 7200 * kSecond;
   telemetry::NodeStatus status = Healthy(now);

@@ -41,4 +41,6 @@ void MysqlBackend::AddFigures(TimePoint /*now*/, Figures& out) const {
   state_->statement_counts().AddTo(out);
 }
 
+ServerFacts MysqlBackend::server() const { return state_->server_notes().facts(); }
+
 }  // namespace roost

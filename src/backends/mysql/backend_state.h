@@ -17,6 +17,7 @@
 #include "backends/common/endpoint_choice.h"
 #include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
+#include "backends/common/server_notes.h"
 #include "backends/mysql/connect_attempt.h"
 #include "backends/mysql/libmariadb.h"
 #include "backends/mysql/settings.h"
@@ -73,6 +74,7 @@ class BackendState {
   backends::Resolver& resolver() { return resolver_; }
   backends::AddressBook& addresses() { return addresses_; }
   internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
+  backends::ServerNotes& server_notes() { return server_notes_; }
 
  private:
   absl::Status Load();
@@ -82,6 +84,7 @@ class BackendState {
   backends::Resolver resolver_;
   backends::AddressBook addresses_;
   internal::StatementCacheCounts statement_counts_;
+  backends::ServerNotes server_notes_;
   backends::EndpointChoice endpoints_;
 
   internal::Mutex mu_;

@@ -69,6 +69,8 @@ class ConnectAttempt {
   // The server's limit for a session that is idle; zero: not known. REQUIRES: done.
   Duration wait_timeout() const { return wait_timeout_; }
   const std::string& database() const { return settings_->database; }
+  // A server that only reads would have been left.
+  bool is_writable() const { return settings_->writable; }
   bool transaction_pooler() const { return settings_->transaction_pooler; }
   // Forgets the driver's handle without touching the server: after fork, in the child.
   void Abandon();

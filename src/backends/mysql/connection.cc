@@ -43,6 +43,19 @@ constexpr char kCommit[] = "COMMIT AND NO CHAIN NO RELEASE";
 
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
+void NoteServer(Wire& wire, bool writable) {
+  const auto text = [](const char* told) { return std::string_view(told == nullptr ? "" : told); };
+  const MYSQL* const handle = wire.handle();
+  const char* tls = nullptr;
+  if (wire.lib().mariadb_get_infov(wire.handle(), MARIADB_CONNECTION_TLS_VERSION, &tls) != 0) {
+    tls = "none";
+  }
+  backends::ServerNotes& notes = wire.backend().server_notes();
+  notes.Opened(text(handle->server_version), text(handle->user), text(tls),
+               writable ? ServerRole::kPrimary : ServerRole::kUnknown);
+  notes.Measure(wire.link().descriptor());
+}
+
 }  // namespace
 
 size_t MysqlConnection::BytesFor(int statements) {
@@ -64,7 +77,12 @@ MysqlConnection::~MysqlConnection() { Close(); }
 absl::Status MysqlConnection::Start() { return attempt_->Start(); }
 
 absl::StatusOr<Step> MysqlConnection::Advance(TimePoint now) {
-  return attempt_ != nullptr ? AdvanceOpen(now) : AdvancePing(now);
+  if (attempt_ != nullptr) return AdvanceOpen(now);
+  absl::StatusOr<Step> step = AdvancePing(now);
+  if (step.ok() && step->done) {
+    wire_.backend().server_notes().Measure(wire_.link().descriptor());
+  }
+  return step;
 }
 
 absl::StatusOr<Step> MysqlConnection::AdvanceOpen(TimePoint now) {
@@ -75,6 +93,7 @@ absl::StatusOr<Step> MysqlConnection::AdvanceOpen(TimePoint now) {
     MarkFailed(attempt_->fault_scope());
   } else if (step->done) {
     wire_.Adopt(*attempt_);
+    NoteServer(wire_, attempt_->is_writable());
     attempt_.reset();
   }
   return step;

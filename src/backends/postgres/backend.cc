@@ -46,4 +46,6 @@ void PostgresBackend::AddFigures(TimePoint /*now*/, Figures& out) const {
   state_->statement_counts().AddTo(out);
 }
 
+ServerFacts PostgresBackend::server() const { return state_->server_notes().facts(); }
+
 }  // namespace roost

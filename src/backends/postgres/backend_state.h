@@ -16,6 +16,7 @@
 #include "backends/common/endpoint_choice.h"
 #include "backends/common/loaded_library.h"
 #include "backends/common/resolver.h"
+#include "backends/common/server_notes.h"
 #include "backends/postgres/farewell.h"
 #include "backends/postgres/libpq.h"
 #include "backends/postgres/server_sessions.h"
@@ -57,6 +58,7 @@ class BackendState {
   Resolver& resolver() { return resolver_; }
   AddressBook& addresses() { return addresses_; }
   internal::StatementCacheCounts& statement_counts() { return statement_counts_; }
+  backends::ServerNotes& server_notes() { return server_notes_; }
   ServerSessions& sessions() { return sessions_; }
 
  private:
@@ -68,6 +70,7 @@ class BackendState {
   Resolver resolver_;
   AddressBook addresses_;
   internal::StatementCacheCounts statement_counts_;
+  backends::ServerNotes server_notes_;
   ServerSessions sessions_;
   backends::EndpointChoice endpoints_;
 };

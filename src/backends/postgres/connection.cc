@@ -43,6 +43,23 @@ constexpr uint64_t kFailed = 1;
 
 absl::Status NotOpen() { return absl::FailedPreconditionError("the connection is not open"); }
 
+void NoteServer(const Libpq& pq, PGconn* handle, backends::ServerNotes& notes) {
+  const auto text = [](const char* told) { return std::string_view(told == nullptr ? "" : told); };
+  const auto setting = [&](const char* name) { return text(pq.PQparameterStatus(handle, name)); };
+  const std::string_view standby = setting("in_hot_standby");
+  ServerRole role = ServerRole::kUnknown;  // before PostgreSQL 14, and of poolers
+  if (standby == "on") {
+    role = ServerRole::kStandby;
+  } else if (standby == "off") {
+    const bool only_reads = setting("default_transaction_read_only") == "on";
+    role = only_reads ? ServerRole::kReadOnly : ServerRole::kPrimary;
+  }
+  const char* const tls =
+      pq.PQsslInUse(handle) == 1 ? pq.PQsslAttribute(handle, "protocol") : "none";
+  notes.Opened(setting("server_version"), text(pq.PQuser(handle)), text(tls), role);
+  notes.Measure(pq.PQsocket(handle));
+}
+
 }  // namespace
 
 size_t PostgresConnection::BytesFor(int statements) {
@@ -52,6 +69,7 @@ size_t PostgresConnection::BytesFor(int statements) {
 PostgresConnection::PostgresConnection(BackendState& backend, const OpenRequest& request)
     : Session(request),
       attempt_(std::make_unique<ConnectAttempt>(backend, request)),
+      notes_(backend.server_notes()),
       pipeline_(*this, backend),
       cache_(request.memory.data + sizeof(PostgresConnection), request.memory.statements,
              backend.statement_counts()) {}
@@ -63,7 +81,10 @@ PostgresConnection::~PostgresConnection() { Close(); }
 absl::Status PostgresConnection::Start() { return attempt_->Start(); }
 
 absl::StatusOr<Step> PostgresConnection::Advance(TimePoint now) {
-  return attempt_ != nullptr ? AdvanceOpen(now) : AdvancePing(now);
+  if (attempt_ != nullptr) return AdvanceOpen(now);
+  absl::StatusOr<Step> step = AdvancePing(now);
+  if (step.ok() && step->done) notes_.Measure(link().descriptor());
+  return step;
 }
 
 absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
@@ -73,6 +94,7 @@ absl::StatusOr<Step> PostgresConnection::AdvanceOpen(TimePoint now) {
   } else if (step->done) {
     pipeline_.Adopt(*attempt_);
     place_ = attempt_->TakePlace();
+    NoteServer(pq(), link().handle(), notes_);
     attempt_.reset();
   }
   return step;

@@ -79,6 +79,7 @@ class alignas(std::max_align_t) PostgresConnection final : public backends::Sess
 
   // While it opens. Apart, because it is larger than all the rest, and opening takes memory anyway.
   std::unique_ptr<ConnectAttempt> attempt_;
+  backends::ServerNotes& notes_;
   Pipeline pipeline_;
   ServerSessions::Place place_;
   StatementCache<PostgresStatement> cache_;

@@ -14,6 +14,14 @@ void ToStatus(const Pool& pool, telemetry::PoolStatus& status) {
   status.backend = pool.backend().kind();
   status.target = pool.backend().target();
   status.profile = pool.settings().profile;
+  if (const ServerFacts server = pool.backend().server(); server.version[0] != '\0') {
+    if (!status.server.has_value()) status.server.emplace();
+    status.server->version = server.version.data();
+    status.server->role = Name(server.role);
+    status.server->user = server.user.data();
+    status.server->tls = server.tls.data();
+    status.server->round_trip = server.round_trip;
+  }
   status.stats = pool.stats();
   status.wait = telemetry::HistogramPercentiles(status.stats.wait);
   status.hold = telemetry::HistogramPercentiles(status.stats.hold);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "telemetry/node_status.h"
 #include "tools/roostctl/live.h"
 
 namespace roost::tools {
@@ -42,6 +43,10 @@ std::string Padded(std::string text, size_t width);
 std::string HeadLine(const Live& live);
 // "local: 1 of 3 in use, sqlite node.db, profile raspberry_pi"
 std::string PoolTitle(const Json& pool);
+// "server 15.20, primary, user node, TLSv1.3, round trip 12 ms", of what is known.
+std::string ServerLine(const telemetry::PoolServerStatus& server);
+// Of a pool in an answer; empty where no server is told.
+std::string ServerLine(const Json& pool);
 // Each lane, and why its database is away.
 void Lanes(Screen& screen, const Json& pool);
 // The pool's figures, of the last minutes and since the start.

@@ -208,6 +208,28 @@ std::string PoolTitle(const Json& pool) {
          TextIn(pool, "target") + ", profile " + TextIn(pool, "profile");
 }
 
+std::string ServerLine(const telemetry::PoolServerStatus& server) {
+  // Distributions say behind it which build it is.
+  std::string line = "server " + server.version.substr(0, server.version.find(' '));
+  if (server.role != "unknown") line += ", " + server.role;
+  if (!server.user.empty()) line += ", user " + server.user;
+  if (!server.tls.empty()) line += server.tls == "none" ? ", no TLS" : ", " + server.tls;
+  if (server.round_trip > Duration::zero()) {
+    line += ", round trip " + FormatDuration(server.round_trip);
+  }
+  return line;
+}
+
+std::string ServerLine(const Json& pool) {
+  const Json& server = MemberOf(pool, "server");
+  if (!server.is_object()) return "";
+  return ServerLine({.version = TextIn(server, "version"),
+                     .role = TextIn(server, "role"),
+                     .user = TextIn(server, "user"),
+                     .tls = TextIn(server, "tls"),
+                     .round_trip = SpanIn(server, "round_trip_s")});
+}
+
 size_t WidthOf(std::string_view text) {
   return static_cast<size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
@@ -267,6 +289,7 @@ std::string LiveText(const Live& live, int width, bool ascii) {
   }
   for (const Json& pool : ListIn(live.answer, "pools")) {
     screen.Line("pool " + PoolTitle(pool));
+    if (const std::string server = ServerLine(pool); !server.empty()) screen.Line("  " + server);
     Lanes(screen, pool);
     PoolFigures(screen, pool);
     SlotsAndWaiters(screen, pool);

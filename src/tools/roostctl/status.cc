@@ -26,6 +26,7 @@
 #include "tools/common/remote_uri.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/live.h"
+#include "tools/roostctl/live_lines.h"
 #include "tools/roostctl/watch/watch.h"
 
 namespace roost::tools {
@@ -227,6 +228,9 @@ std::string StatusText(const telemetry::NodeStatus& status, int64_t now_boot_us)
   if (status.remote.has_value()) {
     text += Line("remote", PoolText(status.remote->pool));
     text += Line("", RemoteText(*status.remote, now_boot_us));
+    if (const auto& server = status.remote->pool.server; server.has_value()) {
+      text += Line("", ServerLine(*server));
+    }
     if (!status.remote->last_error.empty()) {
       // An error of before is no fault of now.
       std::string name = status.remote->state == "up" ? "an earlier error" : "last error";

@@ -74,6 +74,13 @@ class WatchTest(unittest.TestCase):
         self.shows(terminal, "greenhouse: degraded")
         self.assertIsNone(COLOURS.search(terminal.raw), "a terminal without colours")
 
+    def test_the_details_of_a_remote_pool_name_its_server(self):
+        self.node()
+        terminal = self.watch(100, 30)
+        self.shows(terminal, "greenhouse")
+        terminal.type("2")
+        self.shows(terminal, "  server 15.20, primary, user node, TLSv1.3, round trip 12 ms")
+
     def test_every_end_gives_the_terminal_back(self):
         self.node()
         for end in ("q", signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV, signal.SIGABRT):

@@ -300,6 +300,9 @@ void AppendDetails(const Entry& entry, const View& view, std::vector<Row>& rows)
   Screen details(view.width, view.ascii);
   Lanes(details, *entry.pool);
   SlotsAndWaiters(details, *entry.pool);
+  if (const std::string server = ServerLine(*entry.pool); !server.empty()) {
+    details.Line("  " + server);
+  }
   DatabaseFile(details, *entry.pool);
   OtherProcesses(details, entry.program->live.answer, *entry.pool);
   PoolFigures(details, *entry.pool);
