@@ -5,6 +5,7 @@
 #include "roost/version.h"
 #include "tools/common/cli.h"
 #include "tools/roostctl/commands.h"
+#include "tools/roostctl/doctor/command.h"
 #include "tools/roostctl/selftest/command.h"
 #include "tools/roostctl/status.h"
 
@@ -16,18 +17,21 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Each command has a --help of its own.\n"
-      "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are "
-      "wrong.");
+      "Exit codes: 0 done, 1 the node is not healthy, a check failed or the doctor found a cause,\n"
+      "2 the arguments are wrong, 3 no such program runs, 4 nobody can tell.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
   roost::tools::SelftestCommand selftest;
   roost::tools::StatusCommand status;
   roost::tools::MetricsCommand metrics;
+  roost::tools::DoctorCommand doctor;
   status.AddTo(app);
   metrics.AddTo(app);
+  doctor.AddTo(app);
   selftest.AddTo(app);
   profiles.AddTo(app);
   size.AddTo(app);
   return roost::tools::Parse(app, argc, argv)
-      .value_or(std::max({status.exit_code(), metrics.exit_code(), selftest.exit_code()}));
+      .value_or(std::max(
+          {status.exit_code(), metrics.exit_code(), doctor.exit_code(), selftest.exit_code()}));
 }
