@@ -34,8 +34,8 @@ argument is:
             a journal, best of: journalctl -u roost-node -o json
 
 Each finding has the figures that it was made of, how sure it is, the change,
-and a command to check it. What another finding explains is not told. No passwords
-are printed. --root DIR is read in place of / for the kernel's files, for tests.
+and a command to check it. What another finding explains is not told. No
+passwords are printed. --root DIR is read in place of / for the kernel's files.
 
 Examples:
   roostctl doctor
