@@ -22,8 +22,10 @@ std::string_view FileName(std::string_view path) {
 }
 
 void EventRing::Add(const Event& event, int64_t boot_us, int box) {
+  // Of a connection that was found dead it is the rest that tells why.
+  const Duration span = event.kind == EventKind::kInvalidate ? event.idle : event.span;
   EventRecord record{.boot_us = boot_us,
-                     .span_ns = event.span.count(),
+                     .span_ns = span.count(),
                      .line = event.where.line,
                      .slot = static_cast<int16_t>(event.slot),
                      .kind = static_cast<uint8_t>(event.kind),

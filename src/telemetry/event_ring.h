@@ -26,7 +26,7 @@ namespace roost::telemetry {
 struct EventRecord {
   uint64_t number = 0;  // counted from 1; 0: no event
   int64_t boot_us = 0;  // when, in microseconds since the boot
-  int64_t span_ns = 0;
+  int64_t span_ns = 0;  // Event::span; of kInvalidate Event::idle
   int32_t line = 0;
   int16_t slot = -1;
   uint8_t kind = 0;

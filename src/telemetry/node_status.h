@@ -97,25 +97,25 @@ struct OutboxStatus {
   // "idle", "sending", "waiting" (the server is away or busy), "held" (it refuses all, for its own sake or for
   // that of this node's rights: nothing is lost), "budget", "no_schema" (it takes heartbeats only)
   std::string state{};
-  std::string reason{};             // of "waiting", "held" and "no_schema", in one line; else empty
-  int64_t since_boot_us = 0;        // since when
-  bool late = false;                // the oldest that waits is older than `alarm_age`
-  Duration alarm_age{};             // roost-node --alarm-age
-  uint64_t waiting = 0;             // readings in the database that the server does not have, by their numbers
-  Duration oldest_age{};            // of the oldest of them; negative: none waits, or it is not known
-  Duration drained_in{};            // at the rate of the last minutes; negative: never, or not known
-  uint64_t sent = 0;                // readings of this run that the server has confirmed
-  uint64_t sent_bytes = 0;          // to the server and back, with what carries them
-  uint64_t batches = 0;             // that it has confirmed
-  uint64_t failed_batches = 0;      // tries that it has not
-  uint64_t resent = 0;              // readings that were sent again: the server had lost them, or an answer was
-  uint64_t rewinds = 0;             // times that it had lost some that it had confirmed
-  uint64_t gaps = 0;                // numbers that it was told are given up
-  uint64_t rejected = 0;            // readings that it set aside, for their own sake
-  uint64_t batch_rows = 0;          // readings in a batch at most, at present
-  Duration round_trip{};            // of the latest batch
-  Duration clock_offset{};          // the server's clock less this one's, at the latest greeting
-  int64_t last_ack_boot_us = 0;     // the latest batch that was confirmed; 0: none yet
+  std::string reason{};       // of "waiting", "held" and "no_schema", in one line; else empty
+  int64_t since_boot_us = 0;  // since when
+  bool late = false;          // the oldest that waits is older than `alarm_age`
+  Duration alarm_age{};       // roost-node --alarm-age
+  uint64_t waiting = 0;  // readings in the database that the server does not have, by their numbers
+  Duration oldest_age{};        // of the oldest of them; negative: none waits, or it is not known
+  Duration drained_in{};        // at the rate of the last minutes; negative: never, or not known
+  uint64_t sent = 0;            // readings of this run that the server has confirmed
+  uint64_t sent_bytes = 0;      // to the server and back, with what carries them
+  uint64_t batches = 0;         // that it has confirmed
+  uint64_t failed_batches = 0;  // tries that it has not
+  uint64_t resent = 0;  // readings that were sent again: the server had lost them, or an answer was
+  uint64_t rewinds = 0;          // times that it had lost some that it had confirmed
+  uint64_t gaps = 0;             // numbers that it was told are given up
+  uint64_t rejected = 0;         // readings that it set aside, for their own sake
+  uint64_t batch_rows = 0;       // readings in a batch at most, at present
+  Duration round_trip{};         // of the latest batch
+  Duration clock_offset{};       // the server's clock less this one's, at the latest greeting
+  int64_t last_ack_boot_us = 0;  // the latest batch that was confirmed; 0: none yet
 };
 
 // The board's power, as the node sees it.

@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "roost/next_step.h"
+#include "roost/settings.h"
 #include "roost/version.h"
 #include "telemetry/metrics_file.h"
 #include "telemetry/process.h"
@@ -103,6 +104,18 @@ void WriteWindowHistogram(std::string_view name, const WindowHistogram& spans,
   json.Member("p99_s", spans.Percentile(0.99));
   json.Member("max_s", spans.Percentile(1));
   json.EndObject();
+}
+
+// Those that a reader judges the figures by.
+void WriteSettings(const PoolSettings& settings, internal::JsonWriter& json) {
+  json.Member("profile", settings.profile);
+  json.Member("pool_timeout_s", settings.pool_timeout);
+  json.Member("hold_times", settings.hold_times);
+  json.Member("pool_recycle_s", settings.pool_recycle);
+  json.Member("keep_alive_s", settings.keep_alive);
+  json.Member("linger_s", settings.linger);
+  json.Member("leak_after_s", settings.leak_after);
+  json.Member("pre_ping", Name(settings.pre_ping));
 }
 
 void WriteLane(const LaneDetails& lane, internal::JsonWriter& json) {
@@ -371,14 +384,11 @@ void StatusState::WritePool(TimePoint now, Watched& watched, internal::JsonWrite
   PoolDetails details;
   const Pool& pool = *watched.pool;
   pool.Inspect(details, slots, waiters);
-  const PoolSettings settings = pool.settings();
   json.BeginObject();
   json.Member("name", pool.name());
   json.Member("backend", pool.backend().kind());
   json.Member("target", pool.backend().target());
-  json.Member("profile", settings.profile);
-  json.Member("pool_timeout_s", settings.pool_timeout);
-  json.Member("hold_times", settings.hold_times);
+  WriteSettings(pool.settings(), json);
   WriteServer(pool.backend().server(), json);
   json.Name("stats");
   json.BeginObject();

@@ -135,7 +135,8 @@ TEST(StatusFileTest, TheOutboxHasTheseMembers) {
 TEST(StatusFileTest, WhatTheNodeSurvivesIsDegradedAndNoTrouble) {
   NodeStatus status = Healthy();
   EXPECT_EQ(std::string(DegradedLine(status)), "");
-  status.outbox = OutboxStatus{.state = "waiting", .late = true, .waiting = 12, .oldest_age = 7200s};
+  status.outbox =
+      OutboxStatus{.state = "waiting", .late = true, .waiting = 12, .oldest_age = 7200s};
   EXPECT_EQ(std::string(DegradedLine(status)),
             "12 readings wait for the server, the oldest for 2 h");
   status.outbox->state = "held";

@@ -301,6 +301,33 @@ TEST_F(StatusServerTest, KeepsTheLatestEventsWithoutLeases) {
   EXPECT_EQ(status["events"].back()["kind"], "soft_invalidate");
 }
 
+struct Asked : Plain<1> {
+  static constexpr PrePing kPrePing = PrePing::kAlways;
+  static constexpr Duration kKeepAlive = 20s;
+};
+
+TEST_F(StatusServerTest, TellsForHowLongADeadConnectionHadRestedAndTheSettingsBehindIt) {
+  StatusServer server(Named("node7"));
+  PoolFor<Asked> pool(backend, {.name = "local", .observer = &server, .platform = &platform});
+  server.Add(pool);
+  Take(pool).Return();
+  platform.Advance(7s);
+  backend.FailNext(Call::kPing, Gone());
+  Take(pool).Return();
+  const Json status = AskStatus(server);
+  std::string rests;
+  for (const Json& event : status["events"]) {
+    if (event["kind"] == "invalidate") rests += event["span_s"].dump() + " ";
+  }
+  EXPECT_EQ(rests, "7 ");
+  const Json& told = status["pools"][0];
+  EXPECT_EQ(told["pre_ping"], "always");
+  EXPECT_EQ(told["keep_alive_s"], 20);
+  for (const char* name : {"pool_recycle_s", "linger_s", "leak_after_s"}) {
+    EXPECT_TRUE(told[name].is_number()) << name;
+  }
+}
+
 TEST_F(StatusServerTest, TellsOfEachSlotHowItFailedLast) {
   StatusServer server(Named("node7"));
   PoolFor<Plain<2>> pool(backend, {.name = "local", .observer = &server, .platform = &platform});

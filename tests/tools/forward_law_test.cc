@@ -66,7 +66,8 @@ class ForwardLawTest : public ::testing::Test {
     std::string lines;
     const auto count = static_cast<int>(random() % 60);
     for (int i = 0; i < count; ++i) {
-      lines += (next_value % 3 == 0 ? "pressure " : "temperature ") + std::to_string(next_value) + "\n";
+      lines +=
+          (next_value % 3 == 0 ? "pressure " : "temperature ") + std::to_string(next_value) + "\n";
       ++next_value;
     }
     if (!lines.empty()) node->Write(lines);
@@ -79,17 +80,41 @@ class ForwardLawTest : public ::testing::Test {
 
   void Disturb() {
     switch (random() % 11) {
-      case 0: EndNode(SIGKILL); StartNode(); break;
-      case 1: EndNode(SIGTERM); StartNode(); break;
-      case 2: server.Restart(PostgresServer::Shutdown::kImmediate); break;
-      case 3: server.Restart(); break;
-      case 4: server.Restore(); break;
-      case 5: server.Backup(); break;
-      case 6: proxy.Cut(); break;
-      case 7: proxy.Reset(); break;
-      case 8: proxy.Refuse(); break;
-      case 9: proxy.Heal(); break;
-      default: WaitForSome(); break;
+      case 0:
+        EndNode(SIGKILL);
+        StartNode();
+        break;
+      case 1:
+        EndNode(SIGTERM);
+        StartNode();
+        break;
+      case 2:
+        server.Restart(PostgresServer::Shutdown::kImmediate);
+        break;
+      case 3:
+        server.Restart();
+        break;
+      case 4:
+        server.Restore();
+        break;
+      case 5:
+        server.Backup();
+        break;
+      case 6:
+        proxy.Cut();
+        break;
+      case 7:
+        proxy.Reset();
+        break;
+      case 8:
+        proxy.Refuse();
+        break;
+      case 9:
+        proxy.Heal();
+        break;
+      default:
+        WaitForSome();
+        break;
     }
   }
   // Something arrives, so that the next disturbance meets a node that sends; or the link is cut.
@@ -101,18 +126,22 @@ class ForwardLawTest : public ::testing::Test {
   }
   int64_t Number(const std::string& sql) { return std::stoll("0" + server.Sql(sql)); }
   int64_t AtServer() {
-    return Number("SELECT count(*) FROM roost.reading r JOIN roost.node n USING (node) WHERE n.name = '" +
-                  name + "'");
+    return Number(
+        "SELECT count(*) FROM roost.reading r JOIN roost.node n USING (node) WHERE n.name = '" +
+        name + "'");
   }
 
   // Each pair (seq, value) of a side, in one line.
   std::string OfServer() {
-    return server.Sql("SELECT string_agg(seq || '=' || v, ' ' ORDER BY seq, v) FROM roost.reading r JOIN "
-                      "roost.node n USING (node) WHERE n.name = '" + name + "'");
+    return server.Sql(
+        "SELECT string_agg(seq || '=' || v, ' ' ORDER BY seq, v) FROM roost.reading r JOIN "
+        "roost.node n USING (node) WHERE n.name = '" +
+        name + "'");
   }
   std::string OfNode() const {
     return Database(db).Text(
-        "SELECT coalesce(group_concat(seq || '=' || CAST(value AS INTEGER), ' '), '') FROM (SELECT seq, value FROM "
+        "SELECT coalesce(group_concat(seq || '=' || CAST(value AS INTEGER), ' '), '') FROM (SELECT "
+        "seq, value FROM "
         "reading ORDER BY seq)");
   }
   void ExpectTheLaw() {
@@ -120,15 +149,19 @@ class ForwardLawTest : public ::testing::Test {
     node->Write("last 1\n");
     const bool arrived = WaitUntil([&] {
       node->Signal(SIGHUP);  // try again at once
-      return Number("SELECT count(*) FROM readings WHERE node = '" + name + "' AND name = 'last'") > 0 &&
+      return Number("SELECT count(*) FROM readings WHERE node = '" + name + "' AND name = 'last'") >
+                 0 &&
              AtServer() >= Database(db).Number("SELECT count(*) FROM reading");
     });
     EXPECT_TRUE(arrived) << "the node says:\n" << node->errors();
     EndNode(SIGTERM);
     EXPECT_EQ(OfServer(), OfNode());
-    EXPECT_EQ(server.Sql("SELECT coalesce(sum(missing), 0) FROM roost.balance WHERE node = '" + name + "'"), "0");
-    const Outcome verified = RunProgram({ROOSTCTL, "outbox", "verify", "--db", db, "--remote",
-                                         server.Uri({}, "roost_node"), "--token-file", token, "--name", name});
+    EXPECT_EQ(server.Sql("SELECT coalesce(sum(missing), 0) FROM roost.balance WHERE node = '" +
+                         name + "'"),
+              "0");
+    const Outcome verified =
+        RunProgram({ROOSTCTL, "outbox", "verify", "--db", db, "--remote",
+                    server.Uri({}, "roost_node"), "--token-file", token, "--name", name});
     EXPECT_EQ(verified.exit, 0) << verified.output << verified.errors;
   }
 

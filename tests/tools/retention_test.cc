@@ -32,7 +32,8 @@ constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kTenYears = int64_t{315'360'000} * 1'000'000;
 // Numbers that were thinned: those within the ranges that have no reading.
 constexpr char kThinned[] =
-    "SELECT coalesce(sum(hi - lo + 1 - (SELECT count(*) FROM reading WHERE seq BETWEEN lo AND hi)), 0) "
+    "SELECT coalesce(sum(hi - lo + 1 - (SELECT count(*) FROM reading WHERE seq BETWEEN lo AND "
+    "hi)), 0) "
     "FROM gap WHERE why = 3";
 constexpr char kGaps[] =
     "SELECT coalesce(group_concat(epoch || ':' || lo || '-' || hi || '/' || why, ' '), '') FROM "
@@ -471,7 +472,8 @@ TEST_F(RetentionTest, WhatTheServerHasGoesFirstAndIsNoGap) {
     run.SealAll(100);
     run.Turn();
   }
-  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE seq <= 1000 OR seq BETWEEN 3001 AND 4500"), "0");
+  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE seq <= 1000 OR seq BETWEEN 3001 AND 4500"),
+            "0");
   EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE seq BETWEEN 1501 AND 3000"), "1500");
   EXPECT_EQ(Text("SELECT group_concat(epoch || ':' || lo || '/' || why) FROM gap"), "7:1001/1");
   const int64_t given_out = Database(path_).Number("SELECT max(seq) FROM reading");
@@ -553,7 +555,8 @@ TEST_P(FillTenTimesTest, TheFileStaysBelowTheBoundAndTheLossesAreExact) {
   for (int64_t sealed = 500; sealed < kReadings; sealed += 500) {
     run.SealAll(500);
     if (run.retention().IsDue(platform_.Now())) run.Turn();
-    most = std::max(most, FileBytes(path_) + FileBytes(path_ + "-wal") + FileBytes(path_ + ".reserve"));
+    most = std::max(most,
+                    FileBytes(path_) + FileBytes(path_ + "-wal") + FileBytes(path_ + ".reserve"));
     platform_.Advance(1s);
     run.pool().Tick(platform_.Now());
   }
@@ -564,7 +567,8 @@ TEST_P(FillTenTimesTest, TheFileStaysBelowTheBoundAndTheLossesAreExact) {
   ExpectBalance(kReadings - 300);
   const telemetry::StoreStatus status = run.Status();
   EXPECT_EQ(status.readings, static_cast<uint64_t>(Count()));
-  EXPECT_EQ(status.gap_full + status.gap_thin + status.readings, static_cast<uint64_t>(kReadings - 300));
+  EXPECT_EQ(status.gap_full + status.gap_thin + status.readings,
+            static_cast<uint64_t>(kReadings - 300));
   EXPECT_EQ(status.gap_thin > 0, GetParam() == WhenFull::kThin);
   settings.db_size = 0;
   free_ = uint64_t{1} << 32;
@@ -589,19 +593,22 @@ TEST_F(RetentionTest, ThinnedReadingsAreAsCoarseEverywhereOfEachSensor) {
   }
   EXPECT_LE(Database(path_).Number("SELECT min(seq) FROM reading"), 2);
   for (const char* sensor : {"even", "odd"}) {
-    const std::string of = std::string("FROM reading WHERE sensor = (SELECT id FROM sensor WHERE name = '") +
-                           sensor + "')";
+    const std::string of =
+        std::string("FROM reading WHERE sensor = (SELECT id FROM sensor WHERE name = '") + sensor +
+        "')";
     EXPECT_GE(Database(path_).Number(("SELECT count(*) " + of).c_str()), Count() * 2 / 5) << sensor;
-    EXPECT_LE(Database(path_).Number(
-                  ("SELECT max(hole) FROM (SELECT seq - lag(seq) OVER (ORDER BY seq) AS hole " + of + ")")
-                      .c_str()),
-              16)
+    EXPECT_LE(
+        Database(path_).Number(
+            ("SELECT max(hole) FROM (SELECT seq - lag(seq) OVER (ORDER BY seq) AS hole " + of + ")")
+                .c_str()),
+        16)
         << sensor;
   }
   // What a reading says has not changed: the test's values follow from the number.
-  EXPECT_EQ(Text("SELECT count(*) FROM reading WHERE t_boot <> 90000000000 + (seq - 1) * 1000000 OR "
-                 "abs(value - 20.0 - ((seq - 1) % 97) / 7.0) > 1e-9 OR sensor <> 1 + (seq - 1) % 2"),
-            "0");
+  EXPECT_EQ(
+      Text("SELECT count(*) FROM reading WHERE t_boot <> 90000000000 + (seq - 1) * 1000000 OR "
+           "abs(value - 20.0 - ((seq - 1) % 97) / 7.0) > 1e-9 OR sensor <> 1 + (seq - 1) % 2"),
+      "0");
   EXPECT_EQ(Text("PRAGMA quick_check"), "ok");
 }
 
@@ -613,7 +620,8 @@ TEST_F(RetentionTest, WhereNothingCanBeThinnedTheOldestGo) {
   run.SealAll(1);
   run_.reset();
   Database(path_).Run(
-      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO reading "
+      "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO "
+      "reading "
       "SELECT i, 7, i, i, 1, i, 0.5, 0 FROM n; "
       "CREATE TABLE other(b); INSERT INTO other VALUES (zeroblob(900 << 10))");
   NodeRun& next = Start(settings);
@@ -1001,9 +1009,11 @@ TEST_F(RetentionTest, ThinningIsWholeWhereverThePowerFails) {
     NodeRun run("/node.db", settings, platform_, 9, card.name());
     ASSERT_TRUE(run.Check().ok()) << "cut " << nth;
     EXPECT_EQ(run.Ask("SELECT count(*) FROM reading WHERE value < 20"), 0);
-    EXPECT_EQ(run.Ask(kThinned) + run.Ask("SELECT count(*) FROM reading") +
-                  run.Ask("SELECT coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why < 3"),
-              run.Ask("SELECT max((SELECT max(seq) FROM reading), (SELECT coalesce(max(hi), 0) FROM gap))"))
+    EXPECT_EQ(
+        run.Ask(kThinned) + run.Ask("SELECT count(*) FROM reading") +
+            run.Ask("SELECT coalesce(sum(hi - lo + 1), 0) FROM gap WHERE why < 3"),
+        run.Ask(
+            "SELECT max((SELECT max(seq) FROM reading), (SELECT coalesce(max(hi), 0) FROM gap))"))
         << "cut " << nth;
     EXPECT_EQ(run.Ask("SELECT readings FROM thinned"), run.Ask(kThinned));
     if (HasFailure()) break;

@@ -142,8 +142,8 @@ absl::Status Remote::Beat(Lease& lease, const Heartbeat& beat) {
   if (!token.ok()) return token.status();
   return lease.Run(sql_.beat, std::string_view(settings_.name), std::string_view(*token),
                    int64_t{settings_.epoch}, std::string_view(settings_.version),
-                   int64_t{beat.uptime / std::chrono::seconds(1)}, Signed(beat.taken), Signed(beat.sealed),
-                   Signed(beat.waiting), Signed(beat.dropped));
+                   int64_t{beat.uptime / std::chrono::seconds(1)}, Signed(beat.taken),
+                   Signed(beat.sealed), Signed(beat.waiting), Signed(beat.dropped));
 }
 
 absl::Status Remote::Insert(Lease& lease, const Heartbeat& beat) {

@@ -49,7 +49,8 @@ constexpr Sql kCounts{
     "coalesce(sum((why = 1) * (hi - lo + 1)), 0), coalesce(sum((why = 2) * (hi - lo + 1)), 0), "
     "coalesce(sum((why < 3 AND lo > (SELECT min(seq) FROM reading)) * (hi - lo + 1)), 0), "
     "(SELECT readings FROM thinned), coalesce(max((why = 3) * hi), 0), "
-    "(SELECT coalesce(sum((SELECT min(seq) FROM reading WHERE seq >= segment.lo) - segment.lo), 0) FROM "
+    "(SELECT coalesce(sum((SELECT min(seq) FROM reading WHERE seq >= segment.lo) - segment.lo), 0) "
+    "FROM "
     "segment WHERE segment.lo > (SELECT min(seq) FROM reading)) FROM gap"};
 constexpr Sql kLastMark{"SELECT at, seq, wall FROM age ORDER BY at DESC LIMIT 1"};
 constexpr Sql kAddMark{"INSERT OR IGNORE INTO age(at, seq, wall) VALUES ($1, $2, $3)"};

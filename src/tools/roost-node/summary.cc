@@ -101,8 +101,9 @@ void PrintRemote(const Summary& summary) {
 void PrintOutbox(const Summary& summary) {
   if (!summary.outbox.has_value()) return;
   const telemetry::OutboxStatus& o = *summary.outbox;
-  std::printf("  outbox    %llu readings sent in %llu calls, %llu sent again, %llu wait, %llu set aside",
-              Plain(o.sent), Plain(o.batches), Plain(o.resent), Plain(o.waiting), Plain(o.rejected));
+  std::printf(
+      "  outbox    %llu readings sent in %llu calls, %llu sent again, %llu wait, %llu set aside",
+      Plain(o.sent), Plain(o.batches), Plain(o.resent), Plain(o.waiting), Plain(o.rejected));
   if (o.gaps > 0) std::printf(", %llu given up", Plain(o.gaps));
   if (o.rewinds > 0) std::printf("; the server lost some %llu times", Plain(o.rewinds));
   std::printf("; %s%s%s\n", PlainText(o.state).c_str(), o.reason.empty() ? "" : ": ",

@@ -8,6 +8,7 @@
 #include "tools/common/cli.h"
 #include "tools/roostctl/check.h"
 #include "tools/roostctl/commands.h"
+#include "tools/roostctl/doctor/command.h"
 #include "tools/roostctl/outbox.h"
 #include "tools/roostctl/readings.h"
 #include "tools/roostctl/selftest/command.h"
@@ -23,8 +24,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "roostctl help COMMAND shows what a command takes; man roostctl-COMMAND says the same.\n"
-      "Exit codes: 0 done, 1 the node is not healthy or a check failed, 2 the arguments are "
-      "wrong.");
+      "Exit codes: 0 done, 1 the node is not healthy, a check failed or the doctor found a cause, "
+      "2 the "
+      "arguments are wrong, 3 no such program runs, 4 nobody can tell.");
   roost::tools::ProfilesCommand profiles;
   roost::tools::SizeCommand size;
   roost::tools::VersionCommand version;
@@ -33,10 +35,12 @@ int main(int argc, char** argv) {
   roost::tools::MetricsCommand metrics;
   roost::tools::NodeCheckCommand check;
   roost::tools::ReadingsCommand readings;
+  roost::tools::DoctorCommand doctor;
   roost::tools::OutboxCommand outbox;
   roost::tools::ServerCommands server;
   status.AddTo(app);
   metrics.AddTo(app);
+  doctor.AddTo(app);
   check.AddTo(app);
   readings.AddTo(app);
   outbox.AddTo(app);
@@ -50,7 +54,7 @@ int main(int argc, char** argv) {
   if (parsed == roost::tools::kExitUsage && argc > 1 && std::string_view(argv[1]) == "check") {
     return roost::tools::kCheckUnknown;
   }
-  return parsed.value_or(
-      std::max({status.exit_code(), metrics.exit_code(), check.exit_code(), readings.exit_code(),
-                outbox.exit_code(), server.exit_code(), selftest.exit_code()}));
+  return parsed.value_or(std::max({status.exit_code(), metrics.exit_code(), doctor.exit_code(),
+                                   check.exit_code(), readings.exit_code(), outbox.exit_code(),
+                                   server.exit_code(), selftest.exit_code()}));
 }

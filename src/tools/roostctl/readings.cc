@@ -349,11 +349,13 @@ void ReadingsCommand::Run() {
     std::fprintf(stderr, "roostctl: %s\n", PlainText(why).c_str());
     exit_code_ = code;
   };
-  if (const std::string why = WhyNotReadable(path); !why.empty()) return fail(why, kReadingsCannotTell);
+  if (const std::string why = WhyNotReadable(path); !why.empty())
+    return fail(why, kReadingsCannotTell);
   int code = SQLITE_OK;
   const NodeFile db = OpenToRead(path, !HasLog(path), code);
   if (code != SQLITE_OK) return fail(path + ": " + sqlite3_errstr(code), kReadingsCannotTell);
-  sqlite3_busy_timeout(db.get(), static_cast<int>(NodeQuery::kWithin / std::chrono::milliseconds(1)) / 2);
+  sqlite3_busy_timeout(db.get(),
+                       static_cast<int>(NodeQuery::kWithin / std::chrono::milliseconds(1)) / 2);
   if (!name_.empty()) {
     const absl::StatusOr<int64_t> known = NodeQuery::Ask(db.get(), kIsSensor, name_);
     if (known.ok() && *known == 0) return fail(NoSuchSensor(db.get(), path, name_), kReadingsNone);

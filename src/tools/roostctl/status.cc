@@ -95,13 +95,15 @@ std::string OutboxText(const telemetry::OutboxStatus& outbox, int64_t now_boot_u
   }
   text += "; " + Count(outbox.waiting) + " wait";
   if (outbox.oldest_age >= Duration::zero()) {
-    text += ", the oldest for " + FormatDuration(outbox.oldest_age) + (outbox.late ? " (late)" : "");
+    text +=
+        ", the oldest for " + FormatDuration(outbox.oldest_age) + (outbox.late ? " (late)" : "");
   }
   if (outbox.drained_in > Duration::zero()) {
     text += ", sent in " + FormatDuration(outbox.drained_in);
   }
   text += "; " + Count(outbox.sent) + " sent";
-  if (outbox.last_ack_boot_us > 0) text += ", the last " + Ago(outbox.last_ack_boot_us, now_boot_us) + " ago";
+  if (outbox.last_ack_boot_us > 0)
+    text += ", the last " + Ago(outbox.last_ack_boot_us, now_boot_us) + " ago";
   if (outbox.resent > 0) text += "; " + Count(outbox.resent) + " sent again";
   if (outbox.rewinds > 0) text += ", as the server lost some " + Count(outbox.rewinds) + " times";
   if (outbox.rejected > 0) text += "; the server set " + Count(outbox.rejected) + " aside";
