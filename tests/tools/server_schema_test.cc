@@ -161,21 +161,25 @@ TEST_F(ServerSchemaTest, AnUnbalancedBatchIsRefusedWhole) {
   EXPECT_EQ(Missing(), "0");
 }
 
+// The first batch of a segment, whose mark is not there yet, and a later one.
 TEST_F(ServerSchemaTest, TheSameBatchFromTwoSessionsAtOnceCountsOnce) {
   PgSession other(Server(), database_, "roost_node");
-  const Batch batch = RowsFrom(1, 100);
-  node_->Run("BEGIN");
-  EXPECT_EQ(Sent(batch), "100 0");
-  other.Start(kIngest, batch.Arguments());
-  ASSERT_TRUE(support::WaitUntil([&] {
-    return Ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = " +
-               std::to_string(other.pid())) == "1";
-  }));
-  node_->Run("COMMIT");
-  const Answer second = other.Finish();
-  EXPECT_EQ(second.state, "") << second.message;
-  EXPECT_EQ(second.first(), "100");
-  EXPECT_EQ(Rows(), "100");
+  for (const int64_t first : {1, 101}) {
+    const Batch batch = RowsFrom(first, 100);
+    const std::string last = std::to_string(batch.last);
+    node_->Run("BEGIN");
+    EXPECT_EQ(Sent(batch), last + " 0");
+    other.Start(kIngest, batch.Arguments());
+    ASSERT_TRUE(support::WaitUntil([&] {
+      return Ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = " +
+                 std::to_string(other.pid())) == "1";
+    }));
+    node_->Run("COMMIT");
+    const Answer second = other.Finish();
+    EXPECT_EQ(second.state, "") << second.message;
+    EXPECT_EQ(second.first(), last);
+    EXPECT_EQ(Rows(), last);
+  }
   EXPECT_EQ(Missing(), "0");
 }
 
