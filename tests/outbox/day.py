@@ -200,9 +200,8 @@ class Day:
     def morning(self):
         chapter("Morning: an empty server, an empty card")
         self.server = Server(self.folder)
-        self.ctl("server", "init", "--server", self.server.uri("postgres"))
-        self.ctl("server", "add-node", "balcony", "--server", self.server.uri("postgres"), "--token-file",
-                 self.folder / "balcony.token")
+        self.ctl("server", "init", self.server.uri("postgres"))
+        self.ctl("server", "add-node", self.server.uri("postgres"), "balcony", "--token-file", self.folder / "balcony.token")
         self.mount_card()
         self.start_node()
         self.feed(500)
@@ -216,7 +215,7 @@ class Day:
         self.feed(2000)
         wait_for("they wait", lambda: self.outbox().get("waiting", 0) >= 2000)
         self.node_says()
-        self.ctl("outbox", "show", "--db", self.db, "--status-file", self.folder / "status.json")
+        self.ctl("outbox", "show", "--db", self.db)
         self.server.start()
         self.feed(1)
         self.wait_until_all_arrived()
@@ -288,8 +287,8 @@ class Day:
         ended = self.node.wait(PATIENCE_S)
         self.node_says()
         say(f"the node ended with {ended}")
-        code, _ = self.ctl("outbox", "verify", "--db", self.db, "--remote", self.server.uri("roost_node"), "--token-file",
-                           self.folder / "balcony.token", "--name", "balcony", may_fail=True)
+        code, _ = self.ctl("outbox", "verify", "--db", self.db, "--server", self.server.uri("postgres"), "--node", "balcony",
+                           may_fail=True)
         twice = self.server.sql("SELECT count(*) - count(DISTINCT (node, epoch, seq)) FROM roost.reading")
         missing = self.server.sql("SELECT coalesce(sum(missing), 0) FROM roost.balance")
         say(f"missing {missing}, twice {twice}")

@@ -37,7 +37,7 @@ class ForwardLawTest : public ::testing::Test {
   static constexpr int kSteps = 12;
 
   void SetUp() override {
-    const Outcome made = RunProgram({ROOSTCTL, "server", "init", "--server", AdministratorUri()});
+    const Outcome made = RunProgram({ROOSTCTL, "server", "init", AdministratorUri()});
     ASSERT_EQ(made.exit, 0) << made.errors;
     server.Backup();
   }
@@ -50,8 +50,8 @@ class ForwardLawTest : public ::testing::Test {
     db = folder.File(name + ".db");
     token = folder.File(name + ".token");
     next_value = 1;
-    const Outcome added = RunProgram({ROOSTCTL, "server", "add-node", name, "--server",
-                                      AdministratorUri(), "--token-file", token});
+    const Outcome added = RunProgram(
+        {ROOSTCTL, "server", "add-node", AdministratorUri(), name, "--token-file", token});
     ASSERT_EQ(added.exit, 0) << added.errors;
     server.Backup();  // a server without the node's name holds it, and nothing arrives
     StartNode();
@@ -149,8 +149,8 @@ class ForwardLawTest : public ::testing::Test {
     node->Write("last 1\n");
     const bool arrived = WaitUntil([&] {
       node->Signal(SIGHUP);  // try again at once
-      return Number("SELECT count(*) FROM readings WHERE node = '" + name + "' AND name = 'last'") >
-                 0 &&
+      return Number("SELECT count(*) FROM roost.readings WHERE node = '" + name +
+                    "' AND name = 'last'") > 0 &&
              AtServer() >= Database(db).Number("SELECT count(*) FROM reading");
     });
     EXPECT_TRUE(arrived) << "the node says:\n" << node->errors();
@@ -159,9 +159,8 @@ class ForwardLawTest : public ::testing::Test {
     EXPECT_EQ(server.Sql("SELECT coalesce(sum(missing), 0) FROM roost.balance WHERE node = '" +
                          name + "'"),
               "0");
-    const Outcome verified =
-        RunProgram({ROOSTCTL, "outbox", "verify", "--db", db, "--remote",
-                    server.Uri({}, "roost_node"), "--token-file", token, "--name", name});
+    const Outcome verified = RunProgram(
+        {ROOSTCTL, "outbox", "verify", "--db", db, "--server", AdministratorUri(), "--node", name});
     EXPECT_EQ(verified.exit, 0) << verified.output << verified.errors;
   }
 

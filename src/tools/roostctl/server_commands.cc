@@ -109,7 +109,7 @@ void ServerCommands::AddNodeCommand(CLI::App& server, const char* name, const ch
   const bool tokens = action == NodeAction::kAdd || action == NodeAction::kRotate;
   CLI::App* const command = AddCommand(server, name, what, true);
   command->add_option("name", names_, "Names of nodes, as roost-node --name has them")
-      ->type_name("NAME...");
+      ->type_name("NAME");
   command->add_option("--names", names_file_, "File with more names, one a line; - is stdin")
       ->type_name("FILE");
   if (tokens) AddSecretPlace(*command);
