@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <condition_variable>
 #include <deque>
 #include <list>
@@ -90,7 +91,7 @@ int Listen(int port) {
   const sockaddr_in address = Loopback(port);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       listen(fd, 256) != 0) {
-    Fail("the proxy cannot listen on port " + std::to_string(port));
+    Fail("the proxy cannot listen on port " + std::to_string(port) + ": " + std::strerror(errno));
   }
   return fd;
 }

@@ -61,6 +61,7 @@ class ForwardLawTest : public ::testing::Test {
         ROOST_NODE, "--db", db, "--stdin", "--seal-every", "2ms", "--batch", "20", "--name", name,
         "--remote", server.UriThrough(proxy.port(), {}, "roost_node"), "--token-file", token,
         "--forward-every", "10ms", "--heartbeat", "1h"});
+    node->WaitForError("remote ");  // before it looks for signals, one would end it
   }
   void Feed() {
     std::string lines;
