@@ -70,20 +70,25 @@ int64_t StatusKib(std::string_view key) {
   return at == std::string::npos ? 0 : std::atoll(text.c_str() + at + key.size());
 }
 
-// How much more memory is resident at most, from its making on.
+// How much more memory is resident at most, from its making on. Pages of the program's own files, which are
+// read in as code is run for the first time, are not memory that a server makes it take.
 class Peak {
  public:
   Peak() {
     malloc_trim(0);  // what an earlier case has freed would hide what this one takes
     std::ofstream("/proc/self/clear_refs") << "5\n";  // VmHWM begins anew
     before_ = StatusKib("VmRSS:");
+    files_before_ = StatusKib("RssFile:");
   }
   int64_t kib() const {
-    return !kSanitized ? std::max<int64_t>(StatusKib("VmHWM:") - before_, 0) : -1;
+    if (kSanitized) return -1;
+    const int64_t files = std::max<int64_t>(StatusKib("RssFile:") - files_before_, 0);
+    return std::max<int64_t>(StatusKib("VmHWM:") - before_ - files, 0);
   }
 
  private:
   int64_t before_ = 0;
+  int64_t files_before_ = 0;
 };
 
 // ---- time -----------------------------------------------------------------------------------------

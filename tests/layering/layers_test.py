@@ -168,7 +168,7 @@ BAD = [
     ("src/pool/report.cc", "/* see A3 */ int x;\n", "tag"),
     ("platform/linux/linux.cc", 'Print("as B4 says");\n', "tag"),
     ("tests/README.md", "All of W1 to W3.\n", "tag"),
-    ("tests/readme/check.py", "# D12\n", "tag"),
+    ("tests/readme/check.py", "# D42\n", "tag"),
     ("include/roost/new.h", HEADER.format(name="new.h") + "int f();\n" * 20, "comment-share"),
     ("src/backends/postgres/postgres.cc", SIX_LINES, "twice"),
     ("src/backends/postgres/new.cc",

@@ -215,7 +215,7 @@ class CompletionTest(Documents):
         (["roostctl", "selftest", "--only", "card.sy"], {"card.sync"}),
         (["roostctl", "status", "roof"], {"rooftop"}),
         (["roost-node", "--seal"], {"--seal-every"}),
-        (["roost-node", "--when-full", ""], {"drop-oldest", "stop"}),
+        (["roost-node", "--when-full", ""], {"drop-oldest", "thin", "stop"}),
     )
 
     @classmethod

@@ -177,6 +177,15 @@ std::string Page(const CLI::App& app, const ManualPlace& place) {
   return out + ".SH \"SEE ALSO\"\n.BR " + Roff(PageName(*app.get_parent())) + " (1)\n";
 }
 
+// A switch that can also be taken back, "--forward, --no-forward", is one key.
+std::string KeyOf(const Argument& setting) {
+  const auto is_positive = [](const std::string& name) {
+    return name.starts_with("--") && !name.starts_with("--no-");
+  };
+  const auto found = std::find_if(setting.names.rbegin(), setting.names.rend(), is_positive);
+  return (found == setting.names.rend() ? setting.names.back() : *found).substr(2);
+}
+
 }  // namespace
 
 bool WriteManuals(const CLI::App& app, const ManualPlace& place) {
@@ -201,8 +210,7 @@ bool WriteConfManual(const std::string& name, const std::vector<Argument>& setti
     if (const size_t at = what.find("see below"); at != std::string::npos) {
       what.replace(at, 9, "see " + name + "(1)");
     }
-    out += Row("\\fB" + Roff(setting.names.back().substr(2)) + "\\fR = \\fI" + Roff(value) + "\\fR",
-               what);
+    out += Row("\\fB" + Roff(KeyOf(setting)) + "\\fR = \\fI" + Roff(value) + "\\fR", what);
   }
   out += ".SH \"SEE ALSO\"\n.BR " + Roff(name) + " (1)\n";
   return WriteDocument(place.folder / "man5" / (page + ".5"), out);
