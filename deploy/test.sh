@@ -32,7 +32,11 @@
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
 #                  (hours; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
-#   galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
+#   outbox         300 lives of a node with a real server between faults, and 10,000 simulated ones: each
+                 reading arrives once (not in --all, which has 50 and 10,000)
+  day            a day of a node and its server, to read: outage, lossy failover, bad row, full card
+                 (takes root; not in --all)
+  galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
 #   board          the same as --board; see tests/board/README.md
 #
 # A stage that fails does not stop the others. Logs: build/test-STAGE.log. A stage ends with a table of
@@ -303,6 +307,25 @@ board_stage() {
 
 stage_rpi-64() { board_stage "$1" rpi-64 arm64; }
 stage_rpi-32() { board_stage "$1" rpi-32 armhf; }
+
+stage_outbox() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" dev forward_law_test outbox_conservation_test || return
+  check "a node, a server, a link: 300 lives" "$1" \
+    env ROOST_FORWARD_RUNS=300 build/dev/tests/tools/forward_law_test
+  check "the same, simulated: 10,000 lives" "$1" \
+    env ROOST_OUTBOX_SEEDS=10000 build/dev/tests/outbox/outbox_conservation_test
+}
+
+stage_day() {
+  need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" || return
+  build_or_fail "$1" dev roost-node roostctl || return
+  if python3 -B tests/outbox/day.py build/dev 2>&1 | tee -a "$1"; then
+    PASSED=$((PASSED + 1))
+  else
+    FAILED=$((FAILED + 1))
+  fi
+}
 
 stage_galera() {
   need_packages "$1" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" galera-4 || return

@@ -166,7 +166,8 @@ class ForwardLawTest : public ::testing::Test {
   }
 
   support::TempDir folder;
-  PostgresServer server;
+  // One that stops waits for clients that have not said who they are; a link that is cut has some.
+  PostgresServer server{{.settings = {"authentication_timeout = 2s"}}};
   TcpProxy proxy{server.port()};
   std::unique_ptr<Program> node;
   std::mt19937 random;
