@@ -105,8 +105,8 @@ absl::Status Sender::Start(Deadline deadline) {
   const absl::StatusOr<KeptState> kept = ReadState(**lease);
   if (absl::IsInvalidArgument(kept.status())) {
     return absl::InvalidArgumentError(
-        "the local database lacks the tables of roost::kOutboxSchema: " +
-        std::string(kept.status().message()));
+        std::string("the local database lacks the tables of roost::kOutboxSchema: ")
+            .append(kept.status().message()));
   }
   if (!kept.ok()) return kept.status();
   const absl::StatusOr<bool> has_rejects = HasRejects(**lease);
@@ -542,10 +542,11 @@ absl::Status Sender::Drain(Deadline deadline) {
   }
   draining_ = false;
   if (call_ == Call::kNone && !std::exchange(is_resting_, true)) server_.Rest();
-  const absl::Status written = WriteCounters();
+  absl::Status written = WriteCounters();
   if (status.ok()) return written;
-  return absl::Status(status.code(), std::to_string(works_.Waiting()) +
-                                         " wait, and stay: " + std::string(status.message()));
+  std::string text = std::to_string(works_.Waiting());
+  text.append(" wait, and stay: ").append(status.message());
+  return absl::Status(status.code(), text);
 }
 
 OutboxStats Sender::stats(TimePoint now) const {
