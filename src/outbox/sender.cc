@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
+
 namespace roost::outbox {
 namespace {
 
@@ -105,8 +107,8 @@ absl::Status Sender::Start(Deadline deadline) {
   const absl::StatusOr<KeptState> kept = ReadState(**lease);
   if (absl::IsInvalidArgument(kept.status())) {
     return absl::InvalidArgumentError(
-        std::string("the local database lacks the tables of roost::kOutboxSchema: ")
-            .append(kept.status().message()));
+        internal::Concat({"the local database lacks the tables of roost::kOutboxSchema: ",
+                          internal::MessageOf(kept.status())}));
   }
   if (!kept.ok()) return kept.status();
   const absl::StatusOr<bool> has_rejects = HasRejects(**lease);
@@ -544,9 +546,8 @@ absl::Status Sender::Drain(Deadline deadline) {
   if (call_ == Call::kNone && !std::exchange(is_resting_, true)) server_.Rest();
   absl::Status written = WriteCounters();
   if (status.ok()) return written;
-  std::string text = std::to_string(works_.Waiting());
-  text.append(" wait, and stay: ").append(status.message());
-  return absl::Status(status.code(), text);
+  return {status.code(), internal::Concat({std::to_string(works_.Waiting()),
+                                           " wait, and stay: ", internal::MessageOf(status)})};
 }
 
 OutboxStats Sender::stats(TimePoint now) const {
