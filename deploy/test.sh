@@ -30,13 +30,13 @@
 #                  --all, where rpi-64 and rpi-32 look at those on boards)
 #   thread-safety  clang's check of the lock annotations alone (not in --all: asan has it)
 #   refute         breaks each promise of a public header by a patch and looks whether its test fails
-#                  (hours; not in --all, where `functional` looks whether the patches apply)
+#                  (an hour or more; not in --all, where `functional` looks whether the patches apply)
 #   clang          clang++ without a sanitizer: what asan has, and what it has not (not in --all)
 #   outbox         300 lives of a node with a real server between faults, and 10,000 simulated ones: each
-                 reading arrives once (not in --all, which has 50 and 10,000)
-  day            a day of a node and its server, to read: outage, lossy failover, bad row, full card
-                 (takes root; not in --all)
-  galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
+#                  reading arrives once (not in --all, which has 50 and 10,000)
+#   day            a day of a node and its server, to read: outage, lossy failover, bad row, full card
+#                  (takes root; not in --all)
+#   galera         a pool over a MariaDB cluster of three nodes, of which one dies (not in --all)
 #   board          the same as --board; see tests/board/README.md
 #
 # A stage that fails does not stop the others. Logs: build/test-STAGE.log. A stage ends with a table of
@@ -48,7 +48,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ALL_STAGES=(functional deploy asan fuzz tsan models lint rpi-64 rpi-32)
-MORE_STAGES=(size thread-safety refute clang galera board)
+MORE_STAGES=(size thread-safety refute clang outbox day galera board)
 # Tests of dev, by their labels, that the stage deploy has.
 NOT_FUNCTIONAL='^(delivery|exhaustive)$'
 BUDGET=$ROOT/deploy/time-budget.txt
