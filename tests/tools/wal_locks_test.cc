@@ -11,41 +11,12 @@
 #include <string>
 
 #include "tests/support/temp_dir.h"
+#include "tests/tools/open_transaction.h"
 
 namespace roost::tools {
 namespace {
 
-// A process that has run `sql` on `path` and keeps its transaction open.
-class Other {
- public:
-  Other(const std::string& path, const char* sql) {
-    int ready[2];
-    EXPECT_EQ(pipe(ready), 0);
-    pid_ = fork();
-    if (pid_ == 0) {
-      sqlite3* handle = nullptr;
-      const bool done = sqlite3_open(path.c_str(), &handle) == SQLITE_OK &&
-                        sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
-      const char said = done ? 'y' : 'n';
-      if (write(ready[1], &said, 1) != 1) _exit(1);
-      for (;;) pause();
-    }
-    char said = 0;
-    EXPECT_EQ(read(ready[0], &said, 1), 1);
-    EXPECT_EQ(said, 'y') << sql;
-    close(ready[0]);
-    close(ready[1]);
-  }
-  ~Other() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  pid_t pid() const { return pid_; }
-
- private:
-  pid_t pid_ = -1;
-};
-
+using Other = testing::OpenTransaction;
 TEST(WalLocksTest, NamesWhoWritesAndWhoReads) {
   const support::TempDir dir;
   const std::string path = dir.File("node.db");

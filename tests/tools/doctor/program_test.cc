@@ -23,6 +23,7 @@
 #include "tests/fakes/scripted_backend.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/made_up_board.h"
+#include "tests/tools/open_transaction.h"
 #include "tools/roostctl/live.h"
 
 namespace roost::tools {
@@ -55,37 +56,7 @@ struct Node : profiles::RaspberryPi {
   static constexpr const char* kName = "node";
 };
 
-// A process that has run `sql` on `path` and keeps its transaction open. REQUIRES: no other thread.
-class Other {
- public:
-  Other(const std::string& path, const char* sql) {
-    int ready[2];
-    EXPECT_EQ(pipe(ready), 0);
-    pid_ = fork();
-    if (pid_ == 0) {
-      sqlite3* handle = nullptr;
-      const bool done = sqlite3_open(path.c_str(), &handle) == SQLITE_OK &&
-                        sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) == SQLITE_OK;
-      const char said = done ? 'y' : 'n';
-      if (write(ready[1], &said, 1) != 1) _exit(1);
-      for (;;) pause();
-    }
-    char said = 0;
-    EXPECT_EQ(read(ready[0], &said, 1), 1);
-    EXPECT_EQ(said, 'y') << sql;
-    close(ready[0]);
-    close(ready[1]);
-  }
-  ~Other() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-  pid_t pid() const { return pid_; }
-
- private:
-  pid_t pid_ = -1;
-};
-
+using Other = testing::OpenTransaction;
 // A program with one pool, which a thread of its own looks after.
 template <class Profile>
 struct Firmware {
