@@ -121,7 +121,7 @@ bool BatchValues::Take(const OutboxBatch& batch, std::string_view node, std::str
   TakeGaps(batch);
   // The lists lie in one text, which is not to move: what names with escapes may take is known.
   if (kind_ == ServerKind::kMariadb) {
-    json_.reserve(batch.rows.size() * kJsonOfRow + kJsonOfNames + 6 * bytes_);
+    json_.reserve(batch.rows.size() * kJsonOfRow + kJsonOfNames + 6 * static_cast<size_t>(bytes_));
   }
   if (kind_ == ServerKind::kTable) {
     Add(node);
