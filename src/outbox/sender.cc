@@ -154,12 +154,15 @@ TimePoint Sender::Turn(TimePoint now) {
 
 TimePoint Sender::Decide(TimePoint now) {
   if (now < local_retry_) return local_retry_;
-  if (is_stale_ || now >= look_at_) {
+  // Not twice in a row for a look that is asked for each turn.
+  if (is_stale_ || (now >= look_at_ && !just_looked_)) {
+    just_looked_ = true;
     const absl::Status status = Look(now);
     NoteLocal(now, status);
     if (!status.ok()) return local_retry_;
     return now;
   }
+  just_looked_ = false;
   if (std::exchange(wants_cut_, false) && ShouldCut(now)) {
     const absl::Status status = Cut();
     NoteLocal(now, status);

@@ -105,6 +105,7 @@ class Sender {
   bool is_stale_ = false;   // the table has to be read again
   bool wants_cut_ = false;  // there was a hello
   bool has_looked_ = false;
+  bool just_looked_ = false;  // in the turn before
   KeptState kept_;
 
   Call call_ = Call::kNone;

@@ -484,6 +484,27 @@ TEST(OutboxTest, RetryTriesAtOnce) {
   EXPECT_EQ(world.server.rows().size(), 100u);
 }
 
+// Of a program that asks before each turn.
+TEST(OutboxTest, WhatIsAskedForEachTurnHindersNothing) {
+  const auto turns_until_all = [](void (Outbox::*ask)()) {
+    World world;
+    world.Take(400);
+    world.server.fates = {Refused(OutboxHand::kAgain), Lost()};
+    int turns = 0;
+    for (; world.server.rows().size() < 400 && turns < 5000; ++turns) {
+      (world.outbox.get()->*ask)();
+      const TimePoint now = world.platform.Now();
+      const TimePoint next = world.outbox->Turn(now);
+      // RowsSealed ends no wait for the server, so time has to pass.
+      world.Advance(std::min(std::max(next, now + 10ms), now + 1s) - now);
+    }
+    EXPECT_EQ(world.server.rows().size(), 400u);
+    return turns;
+  };
+  EXPECT_LT(turns_until_all(&Outbox::Retry), 100);
+  EXPECT_LT(turns_until_all(&Outbox::RowsSealed), 5000);
+}
+
 TEST(OutboxTest, AnOlderSchemaIsHeldANewerOneServes) {
   World world;
   world.server.schema_version = 0;
