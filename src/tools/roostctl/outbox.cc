@@ -21,7 +21,7 @@
 #include "tools/common/cli.h"
 #include "tools/common/config_file.h"
 #include "tools/common/make_backend.h"
-#include "tools/common/remote_uri.h"
+#include "tools/common/remote_options.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/node_file.h"
 #include "tools/roostctl/node_query.h"
@@ -313,31 +313,10 @@ void OutboxCommand::AddLocal(CLI::App& command) {
 }
 
 void OutboxCommand::AddServer(CLI::App& command) {
-  const auto uri = [this](const std::string& text) {
-    if (HasPassword(text)) {
-      throw CLI::ValidationError(
-          "--server",
-          "every user of this machine can read a password on a command line; put it "
-          "into a file for --password-file");
-    }
-    const absl::Status right = CheckRemoteUri(text);
-    if (!right.ok()) throw CLI::ValidationError("--server", std::string(MessageOf(right)));
-    server_ = text;
-  };
-  const auto password_file = [this](const std::string& path) {
-    const absl::Status right = CheckPasswordFile(path);
-    if (!right.ok()) throw CLI::ValidationError("--password-file", std::string(MessageOf(right)));
-    password_file_ = path;
-  };
-  command
-      .add_option_function<std::string>(
-          "--server", uri, "Address of the server for an operator: postgresql://USER@HOST/DATABASE")
-      ->type_name("URI")
+  AddServerUri(command, "--server", "--server", server_,
+               "Address of the server for an operator: postgresql://USER@HOST/DATABASE")
       ->required();
-  command
-      .add_option_function<std::string>("--password-file", password_file,
-                                        "File whose first line is the password for --server")
-      ->type_name("PATH");
+  AddPasswordFile(command, password_file_, "File whose first line is the password for --server");
   command
       .add_option("--node", node_,
                   "Name of the node at the server (default: as its configuration says, else the "

@@ -4,7 +4,7 @@
 
 #include "roost/platform.h"
 #include "tools/common/cli.h"
-#include "tools/common/remote_uri.h"
+#include "tools/common/remote_options.h"
 #include "tools/common/text.h"
 
 namespace roost::tools {
@@ -27,34 +27,9 @@ int64_t Seconds(Duration span) {
 CLI::App* ServerCommands::AddCommand(CLI::App& server, const char* name, const char* what,
                                      bool changes) {
   CLI::App* const command = server.add_subcommand(name, what);
-  command
-      ->add_option_function<std::string>(
-          "uri",
-          [this](const std::string& text) {
-            if (HasPassword(text)) {
-              throw CLI::ValidationError(
-                  "URI",
-                  "every user of this machine can read a password on a command line; put it into a "
-                  "file for --password-file");
-            }
-            const absl::Status right = CheckRemoteUri(text);
-            if (!right.ok()) throw CLI::ValidationError("URI", std::string(MessageOf(right)));
-            access_.uri = text;
-          },
-          "The server's database: postgresql://USER@HOST/DATABASE, or mysql://USER@HOST/")
-      ->type_name("URI");
-  command
-      ->add_option_function<std::string>(
-          "--password-file",
-          [this](const std::string& path) {
-            const absl::Status right = CheckPasswordFile(path);
-            if (!right.ok()) {
-              throw CLI::ValidationError("--password-file", std::string(MessageOf(right)));
-            }
-            access_.password_file = path;
-          },
-          "File whose first line is the password")
-      ->type_name("PATH");
+  AddServerUri(*command, "uri", "URI", access_.uri,
+               "The server's database: postgresql://USER@HOST/DATABASE, or mysql://USER@HOST/");
+  AddPasswordFile(*command, access_.password_file, "File whose first line is the password");
   CLI::Option* const json = command->add_flag("--json", access_.json, "Print one JSON object");
   if (changes) {
     CLI::Option* const print =

@@ -23,7 +23,7 @@
 #include "telemetry/process.h"
 #include "telemetry/status_json.h"
 #include "tools/common/cli.h"
-#include "tools/common/remote_uri.h"
+#include "tools/common/remote_options.h"
 #include "tools/common/text.h"
 #include "tools/roostctl/live.h"
 #include "tools/roostctl/live_lines.h"
@@ -309,33 +309,13 @@ void StatusCommand::AddTo(CLI::App& app) {
 }
 
 void StatusCommand::AddServerTo(CLI::App& command, CLI::Option* file, CLI::Option* watch) {
-  const auto uri = [this](const std::string& text) {
-    if (HasPassword(text)) {
-      throw CLI::ValidationError(
-          "--server",
-          "every user of this machine can read a password on a command line; put it "
-          "into a file for --password-file");
-    }
-    const absl::Status right = CheckRemoteUri(text);
-    if (!right.ok()) throw CLI::ValidationError("--server", std::string(MessageOf(right)));
-    server_.uri = text;
-  };
-  const auto password_file = [this](const std::string& path) {
-    const absl::Status right = CheckPasswordFile(path);
-    if (!right.ok()) throw CLI::ValidationError("--password-file", std::string(MessageOf(right)));
-    server_.password_file = path;
-  };
   CLI::Option* const server =
-      command
-          .add_option_function<std::string>(
-              "--server", uri, "The sessions of a database's server; NODE is a node, then")
-          ->type_name("URI")
+      AddServerUri(command, "--server", "--server", server_.uri,
+                   "The sessions of a database's server; NODE is a node, then")
           ->excludes(file)
           ->excludes(watch);
-  command
-      .add_option_function<std::string>("--password-file", password_file,
-                                        "File whose first line is the password for --server")
-      ->type_name("PATH")
+  AddPasswordFile(command, server_.password_file,
+                  "File whose first line is the password for --server")
       ->needs(server);
 }
 
