@@ -50,25 +50,12 @@ OutboxOptions OptionsOf(const Forward::Settings& settings, OutboxCallback on_eve
           .on_event = on_event};
 }
 
-// For scripts. Idle and sending are one state in what is told.
-const char* Key(OutboxState state) {
-  switch (state) {
-    case OutboxState::kIdle:
-      return "idle";
-    case OutboxState::kSending:
-      return "sending";
-    case OutboxState::kWaiting:
-      return "waiting";
-    case OutboxState::kHeld:
-      return "held";
-    case OutboxState::kBudget:
-      return "budget";
-    case OutboxState::kNoSchema:
-      return "no_schema";
-  }
-  return "";
+// For scripts: one piece, without a blank.
+std::string_view Key(OutboxState state) {
+  return state == OutboxState::kNoSchema ? "no_schema" : Name(state);
 }
 
+// Idle and sending are one state in what is told.
 bool Goes(OutboxState state) {
   return state == OutboxState::kIdle || state == OutboxState::kSending;
 }
